@@ -1,0 +1,67 @@
+// Bytes and elements of every block that both sides address. Imports nothing; untyped on purpose.
+
+// ---- Weights. A matrix [rows, cols] is stored as row strips of TILE_ROWS rows; a strip is the sequence of
+// its column blocks. Rows are zero-padded to TILE_ROWS, columns to BLOCK_COLS. Inside a block four rows
+// share a vector ("rows in lanes"), so that one broadcast activation meets four rows at once and no
+// horizontal sum remains.
+
+/** Rows of one weight tile: four groups of four rows in lanes. */
+export const TILE_ROWS = 16;
+/** Columns that share one quantization scale, in weights and in activations. */
+export const BLOCK_COLS = 32;
+/** f16 scales of a tile's rows, at its start. */
+export const TILE_SCALE_BYTES = 32;
+/** q8 tile: 16 f16 scales, then group-major 4 groups x 8 vectors of (4 rows x 4 columns) int8. */
+export const Q8_TILE_BYTES = 544;
+/** q8 bytes of one group of four rows. */
+export const Q8_GROUP_BYTES = 128;
+/**
+ * q4 tile: 16 f16 scales, then 4 groups x 4 vectors; the low nibbles of vector v are columns 4v..4v+3, the
+ * high nibbles columns 16+4v..16+4v+3. A nibble n stands for n - 8.
+ */
+export const Q4_TILE_BYTES = 288;
+/** q4 bytes of one group of four rows. */
+export const Q4_GROUP_BYTES = 64;
+/** f32 tile: for each of 32 columns the 16 rows' values. */
+export const F32_TILE_BYTES = 2048;
+
+/** Weight types, as records name them. */
+export const WEIGHT_F32 = 0;
+export const WEIGHT_Q8 = 1;
+export const WEIGHT_Q4 = 2;
+
+// ---- File blocks that pack.ts reads.
+export const FILE_F32 = 0;
+export const FILE_F16 = 1;
+export const FILE_BF16 = 2;
+/** GGUF Q8_0: f16 scale, 32 int8. */
+export const FILE_Q8_0 = 3;
+export const FILE_Q8_0_BYTES = 34;
+/** GGUF Q4_0: f16 scale, 16 bytes; low nibbles are columns 0..15, high nibbles 16..31. */
+export const FILE_Q4_0 = 4;
+export const FILE_Q4_0_BYTES = 18;
+
+// ---- Activations. A row is padded with zeros to BLOCK_COLS.
+
+/** Activation formats: f32; 32 int8 + scale + sum as ACT_BLOCK_BYTES say. */
+export const ACT_F32 = 0;
+/** For q8 weights. */
+export const ACT_Q8W = 1;
+/** For q4 weights. */
+export const ACT_Q4W = 2;
+/** int8 activation block: 32 int8, f32 scale at 32, i32 at 36 (see quantize.ts). */
+export const ACT_BLOCK_BYTES = 40;
+export const ACT_SCALE = 32;
+export const ACT_SUM = 36;
+
+// ---- KV pages. A page holds KV_PAGE positions of every layer; inside it, layer-major, then kv head, then
+// the K block and the V block of that head. headDim is padded to a multiple of KV_DIM_ALIGN with zeros.
+
+/** Positions of a page, and keys of one attention block. */
+export const KV_PAGE = 32;
+export const KV_DIM_ALIGN = 8;
+export const KV_F32 = 0;
+/** K: [dim][32 positions] f16; V: [position][dim] f16. f32 alike, four bytes each. */
+export const KV_F16 = 1;
+/** K: [dim / 2][32 positions][2 dims] int8, V: [16 position pairs][dim][2 positions] int8; then 32 f32 scales. */
+export const KV_Q8 = 2;

@@ -1,0 +1,65 @@
+// Offsets of the control words at the bottom of linear memory. Imports nothing; untyped on purpose.
+// Words that different threads write live on cache lines of their own.
+
+/** Non-zero: stop at the next record. Written by the host (Atomics.store), read by every thread. */
+export const CONTROL_CANCEL = 64;
+/** Why a step stopped: one of STATUS_*. */
+export const CONTROL_STATUS = 128;
+/** Threads that have arrived at the barrier. */
+export const CONTROL_BARRIER_ARRIVED = 192;
+/** Generation of the barrier; the last thread to arrive advances it. */
+export const CONTROL_BARRIER_GENERATION = 256;
+/** Threads that take part in a step. */
+export const CONTROL_N_THREADS = 320;
+
+// ---- The step: what the host writes before each run. i32 words.
+/** Tokens in this step. */
+export const STEP_N_TOKENS = 384;
+/** Rows whose logits are asked for. */
+export const STEP_N_OUTPUTS = 388;
+/** Query tiles, see TILE_*. */
+export const STEP_N_TILES = 392;
+/** Address of i32 token ids [tokens]. */
+export const STEP_IDS = 396;
+/** Address of i32 positions [tokens]. */
+export const STEP_POSITIONS = 400;
+/** Address of u32 page-table addresses [tokens]. A page table is u32 page addresses. */
+export const STEP_PAGE_TABLES = 404;
+/** Address of i32 token indexes [outputs]. */
+export const STEP_OUTPUTS = 408;
+/** Address of query tiles [tiles] of TILE_BYTES each. */
+export const STEP_TILES = 412;
+
+/** A query tile: up to QUERY_TILE consecutive tokens of one sequence at consecutive positions. */
+export const TILE_FIRST_TOKEN = 0;
+export const TILE_N_TOKENS = 4;
+export const TILE_FIRST_POSITION = 8;
+export const TILE_PAGE_TABLE = 12;
+export const TILE_BYTES = 16;
+/** Most tokens of a query tile. */
+export const QUERY_TILE = 8;
+
+// ---- Constants kept in memory, because V8 re-materialises a v128 constant at every use in a loop.
+// Written by init().
+/** i8x16 of 15: low nibbles. */
+export const CONST_LOW_NIBBLES = 1024;
+/** i16x8 of 1. */
+export const CONST_ONES_16 = 1040;
+/** i8x16 of 1. */
+export const CONST_ONES_8 = 1056;
+/** f32x4 of 2^112: widens f16 shifted left by 13. */
+export const CONST_TWO_112 = 1072;
+/** i32x4 of 0x8fffffff: keeps sign, exponent and mantissa of a shifted f16. */
+export const CONST_F16_MASK = 1088;
+/** i16x8 of -ACT_OFFSET (simd/dot.ts). */
+export const CONST_MINUS_OFFSET = 1104;
+
+/** Bytes reserved for all of the above; the arena starts here. */
+export const CONTROL_BYTES = 4096;
+
+export const STATUS_OK = 0;
+export const STATUS_CANCELLED = 1;
+/** A barrier waited longer than its limit: another thread died. */
+export const STATUS_TIMEOUT = 2;
+/** A record has an operation code nobody knows. */
+export const STATUS_BAD_RECORD = 3;

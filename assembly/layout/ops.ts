@@ -1,0 +1,142 @@
+// A plan is an array of records of RECORD_WORDS i32 words: operation code, flags, then the operands of that
+// operation at the word indexes below. Addresses are bytes. Imports nothing; untyped on purpose.
+
+export const RECORD_WORDS = 24;
+export const RECORD_BYTES = 96;
+
+/** Word 0 of every record. */
+export const REC_OP = 0;
+/** Word 1: REC_BARRIER or 0. Records without a barrier between them must be independent. */
+export const REC_FLAGS = 1;
+export const REC_BARRIER = 1;
+
+/** out[t] = row ids[t] of the embedding table. */
+export const OP_EMBED = 1;
+/** out[t] = norm(x[t]), then converted to an activation format. */
+export const OP_NORM = 2;
+/** out[t] = x[t] in an activation format. */
+export const OP_QUANTIZE = 3;
+/** out[t] = W x[t] (+ add[t]). */
+export const OP_MATMUL = 4;
+/** Cosines and sines of the step's positions. */
+export const OP_ANGLES = 5;
+/** Rotates q in place, rotates k and stores k and v into the cache. */
+export const OP_ROPE_STORE = 6;
+/** out[t] = attention of q[t] over the cache. */
+export const OP_ATTENTION = 7;
+/** out[t] = act(gate[t]) * up[t], or act(gate[t]), then converted to an activation format. */
+export const OP_GLU = 8;
+
+// Which rows a record works on (word 2).
+export const REC_ROWS = 2;
+/** Every token of the step. */
+export const ROWS_TOKENS = 0;
+/** Rows 0..outputs-1; OP_NORM gathers them from the tokens in STEP_OUTPUTS, the rest find them gathered. */
+export const ROWS_OUTPUTS = 1;
+
+// OP_EMBED
+export const EMBED_TABLE = 3;
+export const EMBED_WEIGHT = 4;
+export const EMBED_COLS = 5;
+export const EMBED_OUT = 6;
+/** Bytes between rows of out. */
+export const EMBED_OUT_STRIDE = 7;
+/** Bits of the f32 factor every row is multiplied by. */
+export const EMBED_SCALE = 8;
+
+// OP_NORM and OP_QUANTIZE
+export const NORM_X = 3;
+export const NORM_X_STRIDE = 4;
+export const NORM_OUT = 5;
+export const NORM_OUT_STRIDE = 6;
+export const NORM_N = 7;
+/** ACT_* of out. */
+export const NORM_FORMAT = 8;
+export const NORM_WEIGHT = 9;
+/** 0: no bias. */
+export const NORM_BIAS = 10;
+/** Bits of f32. */
+export const NORM_EPS = 11;
+export const NORM_KIND = 12;
+export const NORM_RMS = 0;
+export const NORM_LAYER = 1;
+
+// OP_MATMUL
+export const MATMUL_W = 3;
+export const MATMUL_WEIGHT = 4;
+export const MATMUL_X = 5;
+export const MATMUL_X_STRIDE = 6;
+export const MATMUL_OUT = 7;
+export const MATMUL_OUT_STRIDE = 8;
+/** Strips of TILE_ROWS rows. */
+export const MATMUL_STRIPS = 9;
+/** Blocks of BLOCK_COLS columns. */
+export const MATMUL_BLOCKS = 10;
+/** f32 rows added to the product; 0: none. Stride 0: the same row (a bias) for every token. */
+export const MATMUL_ADD = 11;
+export const MATMUL_ADD_STRIDE = 12;
+/** Strips that a thread takes at once. */
+export const MATMUL_CHUNK = 13;
+
+// OP_ANGLES
+export const ANGLES_FREQS = 3;
+/** f32 [tokens][half][2]: cosine, sine. */
+export const ANGLES_OUT = 4;
+export const ANGLES_HALF = 5;
+
+// OP_ROPE_STORE
+export const ROPE_Q = 3;
+export const ROPE_Q_STRIDE = 4;
+export const ROPE_K = 5;
+export const ROPE_K_STRIDE = 6;
+export const ROPE_V = 7;
+export const ROPE_V_STRIDE = 8;
+export const ROPE_ANGLES = 9;
+export const ROPE_DIM = 10;
+export const ROPE_HEAD_DIM = 11;
+export const ROPE_N_HEADS = 12;
+export const ROPE_N_KV_HEADS = 13;
+export const ROPE_PAIRING = 14;
+export const PAIRING_ADJACENT = 0;
+export const PAIRING_HALVES = 1;
+export const ROPE_KV_TYPE = 15;
+/** Offset of this layer's first kv head in a page. */
+export const ROPE_LAYER = 16;
+/** Bytes of one kv head in a page. */
+export const ROPE_HEAD_BYTES = 17;
+
+// OP_ATTENTION
+export const ATT_Q = 3;
+export const ATT_Q_STRIDE = 4;
+export const ATT_OUT = 5;
+export const ATT_OUT_STRIDE = 6;
+/** i32 [nKvHeads + 1]: where each kv head's q heads begin in ATT_HEADS. */
+export const ATT_GROUPS = 7;
+/** i32 [nHeads]: q heads in order of their kv head. */
+export const ATT_HEADS = 8;
+export const ATT_N_KV_HEADS = 9;
+export const ATT_HEAD_DIM = 10;
+export const ATT_KV_TYPE = 11;
+export const ATT_LAYER = 12;
+export const ATT_HEAD_BYTES = 13;
+/** Bits of f32: what scores are multiplied by. */
+export const ATT_SCALE = 14;
+
+// OP_GLU
+export const GLU_GATE = 3;
+export const GLU_UP = 4;
+/** Bytes between rows of gate and of up. */
+export const GLU_STRIDE = 5;
+export const GLU_OUT = 6;
+export const GLU_OUT_STRIDE = 7;
+export const GLU_N = 8;
+export const GLU_FORMAT = 9;
+export const GLU_KIND = 10;
+export const GLU_SWIGLU = 0;
+export const GLU_GEGLU = 1;
+export const GLU_REGLU = 2;
+/** Plain activations: up is not read. */
+export const GLU_SILU = 3;
+export const GLU_GELU = 4;
+export const GLU_RELU = 5;
+export const GLU_SIGMOID = 6;

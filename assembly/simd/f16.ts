@@ -1,0 +1,43 @@
+import { CONST_F16_MASK, CONST_TWO_112 } from "../layout/control";
+
+/** f32x4 of 2^112. Load once before a loop. */
+export function two112(): v128 {
+  return v128.load(CONST_TWO_112);
+}
+
+/** i32x4 of 0x8fffffff. Load once before a loop. */
+export function f16_mask(): v128 {
+  return v128.load(CONST_F16_MASK);
+}
+
+/**
+ * Four f16 at `ptr`, widened to f32x4; exact for both signs and for subnormals (infinities and NaN become
+ * finite: the host refuses those at load).
+ * The sign-extended half, shifted left by 13, has sign, exponent and mantissa where f32 wants them, with an
+ * exponent 112 too small; the multiplication by 2^112 mends it and normalises subnormals.
+ */
+export function load_f16x4(ptr: usize, scale: v128, mask: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(ptr), 13), mask), scale);
+}
+
+/** One f16 at `ptr` as f32; exact for finite values. */
+export function load_f16(ptr: usize): f32 {
+  const h = <u32>((<i32>load<i16>(ptr)) << 13) & 0x8fffffff;
+  return reinterpret<f32>(h) * reinterpret<f32>(0x77800000);
+}
+
+/** Nearest f16 (ties to even) of `x`, as bits; overflow saturates to 65504, NaN becomes 0. */
+export function to_f16(x: f32): u16 {
+  const bits = reinterpret<u32>(x);
+  const sign = (bits >> 16) & 0x8000;
+  const abs = bits & 0x7fffffff;
+  if (abs > 0x7f800000) return 0;
+  if (abs >= 0x477fefff) return <u16>(sign | 0x7bff);
+  // Adding a power of two whose last mantissa bit is the last f16 bit rounds to even in hardware.
+  if (abs < 0x38800000) {
+    const rounded = reinterpret<f32>(abs) + <f32>0.5;
+    return <u16>(sign | (reinterpret<u32>(rounded) - 0x3f000000));
+  }
+  const odd = (abs >> 13) & 1;
+  return <u16>(sign | ((abs + 0xc8000fff + odd) >> 13));
+}

@@ -1,0 +1,64 @@
+import type { TokenizerData } from "../tokenizer/tokenizer.ts";
+import type { ByteSource } from "../util/byte_source.ts";
+
+/** Scalar and array types of file metadata (GGUF's names). */
+export type MetaType =
+  | "u8"
+  | "i8"
+  | "u16"
+  | "i16"
+  | "u32"
+  | "i32"
+  | "f32"
+  | "bool"
+  | "string"
+  | "u64"
+  | "i64"
+  | "f64";
+
+/** One metadata value. 64-bit integers are numbers up to 2^53 - 1 and bigints beyond. */
+export type MetaValue =
+  | { readonly type: MetaType; readonly value: number | bigint | boolean | string }
+  | {
+      readonly type: "array";
+      readonly elementType: MetaType;
+      /** Typed array for fixed-size numbers, plain array for strings, booleans and 64-bit integers. */
+      readonly value:
+        | ArrayLike<number>
+        | readonly string[]
+        | readonly boolean[]
+        | readonly (number | bigint)[];
+    };
+
+/** Types of tensor data cria reads. The names are GGUF's; llama2.c int8 groups are `Q8_G<group>`. */
+export type TensorType = string;
+
+/** A tensor's place in its file. */
+export interface TensorInfo {
+  readonly name: string;
+  /** Outermost first: a matrix is [rows, cols], each row contiguous in the file. */
+  readonly shape: readonly number[];
+  readonly type: TensorType;
+  /** Absolute byte offset in the source, checked to lie inside it. */
+  readonly offset: number;
+  readonly byteLength: number;
+  /**
+   * For formats that keep quantization scales apart from the values (llama2.c v2): where the f32
+   * scales of this tensor are and how many values share one.
+   */
+  readonly scales?: { readonly offset: number; readonly byteLength: number; readonly groupSize: number };
+}
+
+/** What a model file says about itself, read from its header only. */
+export interface ModelFile {
+  readonly format: "gguf" | "llama2c";
+  readonly source: ByteSource;
+  /** Architecture name as the file gives it ("llama"). */
+  readonly architecture: string;
+  /** Raw metadata under the file format's own names; model/config.ts translates them. */
+  readonly metadata: ReadonlyMap<string, MetaValue>;
+  /** Tensors by GGUF name (token_embd.weight, blk.0.attn_q.weight, ...), whatever the format. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Tokenizer inside the file, if there is one. Parsed lazily: throws its own errors. */
+  tokenizer(): TokenizerData | undefined;
+}

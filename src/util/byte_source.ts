@@ -1,0 +1,19 @@
+/**
+ * Bytes with a name: a file, a URL, a Blob, bytes in memory or a stream. Formats and the loader read
+ * ranges from it and never ask for the whole.
+ */
+export interface ByteSource {
+  /** What error messages call it: a path, a URL, "bytes". */
+  readonly name: string;
+  /** Total bytes, or undefined where it cannot be known before the end (a stream). */
+  readonly size: number | undefined;
+  /**
+   * Fills `target` with the bytes at [offset, offset + target.length).
+   * `target` may be a view of (possibly shared) WebAssembly memory.
+   * @throws SourceError when the bytes cannot be had; FormatError when the source ends before them
+   *   ("Cannot read NAME: Expected N bytes at offset O, the file ends at S").
+   */
+  read(offset: number, target: Uint8Array): Promise<void>;
+  /** Lets handles go. Safe to call twice. */
+  close(): Promise<void>;
+}
