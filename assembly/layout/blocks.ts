@@ -1,29 +1,27 @@
 // Bytes and elements of every block that both sides address. Imports nothing; untyped on purpose.
 
-// ---- Weights. A matrix [rows, cols] is stored as row strips of TILE_ROWS rows; a strip is the sequence of
-// its column blocks. Rows are zero-padded to TILE_ROWS, columns to BLOCK_COLS. Inside a block four rows
-// share a vector ("rows in lanes"), so that one broadcast activation meets four rows at once and no
-// horizontal sum remains.
+// ---- Weights. A matrix [rows, cols] is stored as strips of TILE_ROWS rows; a strip is the sequence of its
+// column blocks (tiles). Rows are zero-padded to TILE_ROWS, columns to BLOCK_COLS. The four rows of a strip
+// share each vector ("rows in lanes"), so that one broadcast activation meets four rows at once and no
+// horizontal sum remains. Strips are short on purpose: a kernel walks several at once, and several read
+// streams draw more from memory than one.
 
-/** Rows of one weight tile: four groups of four rows in lanes. */
-export const TILE_ROWS = 16;
+/** Rows of one weight tile, one in each 32-bit lane. */
+export const TILE_ROWS = 4;
 /** Columns that share one quantization scale, in weights and in activations. */
 export const BLOCK_COLS = 32;
-/** f16 scales of a tile's rows, at its start. */
-export const TILE_SCALE_BYTES = 32;
-/** q8 tile: 16 f16 scales, then group-major 4 groups x 8 vectors of (4 rows x 4 columns) int8. */
-export const Q8_TILE_BYTES = 544;
-/** q8 bytes of one group of four rows. */
-export const Q8_GROUP_BYTES = 128;
+/** q8 tile: f16 [4] scales; i16 [4] minus the sum of each row's int8; 8 vectors of (4 rows x 4 columns) int8. */
+export const Q8_TILE_BYTES = 144;
+export const Q8_TILE_SUMS = 8;
+export const Q8_TILE_VALUES = 16;
 /**
- * q4 tile: 16 f16 scales, then 4 groups x 4 vectors; the low nibbles of vector v are columns 4v..4v+3, the
- * high nibbles columns 16+4v..16+4v+3. A nibble n stands for n - 8.
+ * q4 tile: f16 [4] scales; 4 vectors of (4 rows x 4 bytes): the low nibbles of vector v are columns
+ * 4v..4v+3, the high nibbles columns 16+4v..16+4v+3. A nibble n stands for n - 8.
  */
-export const Q4_TILE_BYTES = 288;
-/** q4 bytes of one group of four rows. */
-export const Q4_GROUP_BYTES = 64;
-/** f32 tile: for each of 32 columns the 16 rows' values. */
-export const F32_TILE_BYTES = 2048;
+export const Q4_TILE_BYTES = 72;
+export const Q4_TILE_VALUES = 8;
+/** f32 tile: [32 columns][4 rows]. */
+export const F32_TILE_BYTES = 512;
 
 /** Weight types, as records name them. */
 export const WEIGHT_F32 = 0;
@@ -40,6 +38,8 @@ export const FILE_Q8_0_BYTES = 34;
 /** GGUF Q4_0: f16 scale, 16 bytes; low nibbles are columns 0..15, high nibbles 16..31. */
 export const FILE_Q4_0 = 4;
 export const FILE_Q4_0_BYTES = 18;
+/** llama2.c v2: int8, with one f32 scale for each group of values, stored apart. */
+export const FILE_Q8_G = 5;
 
 // ---- Activations. A row is padded with zeros to BLOCK_COLS.
 

@@ -45,14 +45,13 @@ export const QUERY_TILE = 8;
 export const CONST_LOW_NIBBLES = 1024;
 /** i16x8 of 1. */
 export const CONST_ONES_16 = 1040;
-/** i8x16 of 1. */
-export const CONST_ONES_8 = 1056;
 /** f32x4 of 2^112: widens f16 shifted left by 13. */
 export const CONST_TWO_112 = 1072;
 /** i32x4 of 0x8fffffff: keeps sign, exponent and mantissa of a shifted f16. */
 export const CONST_F16_MASK = 1088;
-/** i16x8 of -ACT_OFFSET (simd/dot.ts). */
-export const CONST_MINUS_OFFSET = 1104;
+
+/** f32 [TILE_ROWS][BLOCK_COLS] that pack.ts works in. */
+export const PACK_SCRATCH = 2048;
 
 /** Bytes reserved for all of the above; the arena starts here. */
 export const CONTROL_BYTES = 4096;

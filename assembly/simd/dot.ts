@@ -4,14 +4,21 @@
 // A weight vector holds 4 rows x 4 columns of int8; an activation vector the same 4 columns for every row.
 //
 // relaxed  i16x8.relaxed_dot_i8x16_i7x16_s multiplies and adds pairs in one instruction. Its result is fixed
-//          by the specification only if the second operand lies in 0..127, so q8 activations (-63..63) are
-//          stored plus ACT_OFFSET, and what that adds is taken off again as ACT_OFFSET * sum(w). Pairs
-//          stay within i16: 2 * 128 * 127 = 32512. q4 weights are 0..15 and are the second operand themselves.
+//          by the specification only if the second operand lies in 0..127, so activations for q8 weights
+//          (-63..63) are stored plus ACT_OFFSET, and what that adds is taken off again through the tile's
+//          sums. Pairs stay within i16: 2 * 128 * 127 = 32512. Weights of q4 are 0..15 and are the second
+//          operand themselves.
 // plain    weights are widened to i16 and meet i16 activations in i32x4.dot_i16x8_s; rows 0, 1 and rows 2, 3
 //          end in two accumulators, joined once per block.
 
-/** What relaxed builds add to stored q8-weight activations. */
+/** What relaxed builds add to stored activations for q8 weights. A power of two: see q8_start. */
 export const ACT_OFFSET: i32 = ASC_FEATURE_RELAXED_SIMD ? 64 : 0;
+
+/** -ACT_OFFSET * sum(w) of four rows, whose negative sums are i16 at `sums`: where an accumulator starts. */
+export function q8_start(sums: usize): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.shl(v128.load16x4_s(sums), 6);
+  return i32x4.splat(0);
+}
 
 /** Four activations at `ptr`, for every row. */
 export function load_act(ptr: usize): v128 {
@@ -37,18 +44,6 @@ export function dot_hi(acc: v128, w: v128, x: v128): v128 {
 export function dot_join(lo: v128, hi: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return lo;
   return i32x4.add(v128.shuffle<i32>(lo, hi, 0, 2, 4, 6), v128.shuffle<i32>(lo, hi, 1, 3, 5, 7));
-}
-
-/** Gathers sum(w) in i16 pairs over a block: at most 8 * 2 * 128 a lane. `ones` is i8x16 of 1. */
-export function offset_add(sum: v128, w: v128, ones: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(w, ones));
-  return sum;
-}
-
-/** -ACT_OFFSET * sum(w) of the four rows: what an accumulator starts from. `minus` is i16x8 of -ACT_OFFSET. */
-export function offset_total(sum: v128, minus: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.dot_i16x8_s(sum, minus);
-  return sum;
 }
 
 /** acc + x . n for weights n in 0..15: i16 pairs in relaxed builds (8 * 2 * 127 * 15 = 30480 fits a block). */

@@ -2,8 +2,15 @@
 /** What a kernel module exports: pointers are byte addresses (usize), everything else as named. */
 export interface KernelExports {
   init(): void;
+  embed_row(w: number, weight: number, row: number, blocks: number, factor: number, out: number): void;
+  matmul_f32(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
+  matvec_f32(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
+  matmul_q4(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
+  matvec_q4(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
+  matmul_q8(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
   matvec_q8(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
-  strip_offsets_q8(strip: number, blocks: number, sums: number): void;
+  pack(file: number, weight: number, src: number, rowBytes: number, scales: number, group: number, phase: number, rows: number, cols: number, out: number): number;
+  unpack(file: number, src: number, scales: number, group: number, first: number, n: number, out: number): number;
   quantize_q4w(x: number, out: number, n: number): void;
   quantize_q8w(x: number, out: number, n: number): void;
 }

@@ -1,0 +1,176 @@
+import { BLOCK_COLS, F32_TILE_BYTES } from "../layout/blocks";
+import { store_rows } from "./rows";
+
+// sum + w * x
+function step(sum: v128, w: usize, x: v128): v128 {
+  return f32x4.add(sum, f32x4.mul(v128.load(w), x));
+}
+
+/**
+ * out[r] = sum_c W[r,c] * x[c] (+ add[r])      rows of strips [begin, end), one token
+ * W    f32 tiles [strips * 4, blocks * 32]      see layout/blocks.ts
+ * x    f32 [blocks * 32]                       zeros where a row is padded
+ * out  f32 [strips * 4]
+ * add  f32 [strips * 4] or 0                   may be out
+ * Align: W, x 4 B; out, add 16 B               Reads past the end: none
+ * Numerics: f32, columns in ascending order, mul and add apart
+ *
+ * Eight strips at once are eight read streams and eight independent chains of additions.
+ */
+export function matvec_f32(
+  w: usize,
+  x: usize,
+  out: usize,
+  add: usize,
+  begin: i32,
+  end: i32,
+  blocks: i32,
+): void {
+  const stripBytes = <usize>blocks * F32_TILE_BYTES;
+  const stop = x + <usize>blocks * (4 * BLOCK_COLS);
+  let t0 = w + <usize>begin * stripBytes;
+  let strip = begin;
+  for (; strip + 8 <= end; strip += 8) {
+    let t1 = t0 + stripBytes;
+    let t2 = t1 + stripBytes;
+    let t3 = t2 + stripBytes;
+    let t4 = t3 + stripBytes;
+    let t5 = t4 + stripBytes;
+    let t6 = t5 + stripBytes;
+    let t7 = t6 + stripBytes;
+    let f0 = f32x4.splat(0);
+    let f1 = f0;
+    let f2 = f0;
+    let f3 = f0;
+    let f4 = f0;
+    let f5 = f0;
+    let f6 = f0;
+    let f7 = f0;
+    for (let xp = x; xp < stop; xp += 4) {
+      const xs = v128.load32_splat(xp);
+      f0 = step(f0, t0, xs);
+      t0 += 16;
+      f1 = step(f1, t1, xs);
+      t1 += 16;
+      f2 = step(f2, t2, xs);
+      t2 += 16;
+      f3 = step(f3, t3, xs);
+      t3 += 16;
+      f4 = step(f4, t4, xs);
+      t4 += 16;
+      f5 = step(f5, t5, xs);
+      t5 += 16;
+      f6 = step(f6, t6, xs);
+      t6 += 16;
+      f7 = step(f7, t7, xs);
+      t7 += 16;
+    }
+    t0 = t7;
+    const at = (<usize>strip) << 4;
+    const addAt = add ? add + at : 0;
+    store_rows(out + at, addAt, f0);
+    store_rows(out + at + 16, addAt ? addAt + 16 : 0, f1);
+    store_rows(out + at + 32, addAt ? addAt + 32 : 0, f2);
+    store_rows(out + at + 48, addAt ? addAt + 48 : 0, f3);
+    store_rows(out + at + 64, addAt ? addAt + 64 : 0, f4);
+    store_rows(out + at + 80, addAt ? addAt + 80 : 0, f5);
+    store_rows(out + at + 96, addAt ? addAt + 96 : 0, f6);
+    store_rows(out + at + 112, addAt ? addAt + 112 : 0, f7);
+  }
+  for (; strip < end; strip++) {
+    let f0 = f32x4.splat(0);
+    for (let xp = x; xp < stop; xp += 4) {
+      const xs = v128.load32_splat(xp);
+      f0 = step(f0, t0, xs);
+      t0 += 16;
+    }
+    const at = (<usize>strip) << 4;
+    store_rows(out + at, add ? add + at : 0, f0);
+  }
+}
+
+/**
+ * As matvec_f32, for four tokens and one strip: each weight vector meets four activations.
+ * x, out, add: of the first token; the strides (bytes) lead to the next ones
+ */
+export function mat4_f32(
+  strip: usize,
+  x: usize,
+  xStride: usize,
+  out: usize,
+  outStride: usize,
+  add: usize,
+  addStride: usize,
+  blocks: i32,
+): void {
+  const end = strip + <usize>blocks * F32_TILE_BYTES;
+  let x0 = x;
+  let x1 = x0 + xStride;
+  let x2 = x1 + xStride;
+  let x3 = x2 + xStride;
+  let f0 = f32x4.splat(0);
+  let f1 = f0;
+  let f2 = f0;
+  let f3 = f0;
+  for (let w = strip; w < end; w += 16) {
+    f0 = step(f0, w, v128.load32_splat(x0));
+    x0 += 4;
+    f1 = step(f1, w, v128.load32_splat(x1));
+    x1 += 4;
+    f2 = step(f2, w, v128.load32_splat(x2));
+    x2 += 4;
+    f3 = step(f3, w, v128.load32_splat(x3));
+    x3 += 4;
+  }
+  store_rows(out, add, f0);
+  store_rows(out + outStride, add ? add + addStride : 0, f1);
+  store_rows(out + 2 * outStride, add ? add + 2 * addStride : 0, f2);
+  store_rows(out + 3 * outStride, add ? add + 3 * addStride : 0, f3);
+}
+
+/**
+ * out[t, r] = sum_c W[r,c] * x[t, c] (+ add[t, r])      rows of strips [begin, end), any number of tokens
+ * xStride, outStride, addStride: bytes between tokens; addStride 0: the same row (a bias) for all
+ * The rest as matvec_f32, whose bits each token has, however many share the call.
+ */
+export function matmul_f32(
+  w: usize,
+  x: usize,
+  xStride: usize,
+  out: usize,
+  outStride: usize,
+  add: usize,
+  addStride: usize,
+  begin: i32,
+  end: i32,
+  blocks: i32,
+  tokens: i32,
+): void {
+  if (tokens === 1) {
+    matvec_f32(w, x, out, add, begin, end, blocks);
+    return;
+  }
+  const stripBytes = <usize>blocks * F32_TILE_BYTES;
+  for (let strip = begin; strip < end; strip++) {
+    const at = (<usize>strip) << 4;
+    let t = 0;
+    for (; t + 4 <= tokens; t += 4) {
+      const token = <usize>t;
+      mat4_f32(
+        w + <usize>strip * stripBytes,
+        x + token * xStride,
+        xStride,
+        out + token * outStride + at,
+        outStride,
+        add ? add + token * addStride + at : 0,
+        addStride,
+        blocks,
+      );
+    }
+    for (; t < tokens; t++) {
+      const token = <usize>t;
+      const addRow = add ? add + token * addStride : 0;
+      matvec_f32(w, x + token * xStride, out + token * outStride, addRow, strip, strip + 1, blocks);
+    }
+  }
+}

@@ -1,0 +1,235 @@
+import {
+  BLOCK_COLS,
+  F32_TILE_BYTES,
+  FILE_BF16,
+  FILE_F16,
+  FILE_F32,
+  FILE_Q4_0,
+  FILE_Q4_0_BYTES,
+  FILE_Q8_0,
+  FILE_Q8_0_BYTES,
+  FILE_Q8_G,
+  Q4_TILE_BYTES,
+  Q4_TILE_VALUES,
+  Q8_TILE_BYTES,
+  Q8_TILE_SUMS,
+  Q8_TILE_VALUES,
+  TILE_ROWS,
+  WEIGHT_F32,
+  WEIGHT_Q4,
+  WEIGHT_Q8,
+} from "./layout/blocks";
+import { PACK_SCRATCH } from "./layout/control";
+import { load_f16, to_f16 } from "./simd/f16";
+
+const COLS: usize = BLOCK_COLS;
+
+// Largest value whose q8 scale still is a finite f16; q4 divides by 8 and would allow less.
+const LARGEST: f32 = 500000;
+
+// Exponent bits all set: NaN or infinity, which load_f16 would quietly make finite.
+function f16_finite(bits: u32): bool {
+  return (bits & 0x7c00) !== 0x7c00;
+}
+
+function value(file: i32, src: usize, i: i32): f32 {
+  const at = <usize>i;
+  if (file === FILE_F32) return load<f32>(src + (at << 2));
+  if (file === FILE_F16) {
+    const bits = <u32>load<u16>(src + (at << 1));
+    return f16_finite(bits) ? load_f16(src + (at << 1)) : NaN;
+  }
+  if (file === FILE_BF16) return reinterpret<f32>((<u32>load<u16>(src + (at << 1))) << 16);
+  const block = <usize>(i >> 5);
+  const col = <usize>(i & 31);
+  if (file === FILE_Q8_0) {
+    const p = src + block * FILE_Q8_0_BYTES;
+    if (!f16_finite(load<u16>(p))) return NaN;
+    return load_f16(p) * <f32>load<i8>(p + 2 + col);
+  }
+  const p = src + block * FILE_Q4_0_BYTES;
+  if (!f16_finite(load<u16>(p))) return NaN;
+  const byte = <i32>load<u8>(p + 2 + (col & 15));
+  return load_f16(p) * <f32>((col < 16 ? byte & 15 : byte >> 4) - 8);
+}
+
+/**
+ * out[i] = value i of a file row, as f32
+ * src    FILE_* data, n values from `first` on; the block types need first % 32 == 0
+ * scales FILE_Q8_G only: f32, one for each `group` values counted from src
+ * out    f32 [n]
+ * Returns 0, or 1 where a value is NaN or infinite
+ * Align: src 1 B                Reads past the end: none
+ * Source: GGUF specification (block layouts); llama2.c export format, version 2
+ */
+export function unpack(
+  file: i32,
+  src: usize,
+  scales: usize,
+  group: i32,
+  first: i32,
+  n: i32,
+  out: usize,
+): i32 {
+  let bad = 0;
+  for (let i = 0; i < n; i++) {
+    const at = first + i;
+    const v =
+      file === FILE_Q8_G
+        ? load<f32>(scales + ((<usize>(at / group)) << 2)) * <f32>load<i8>(src + <usize>at)
+        : value(file, src, at);
+    if (!(abs(v) <= f32.MAX_VALUE)) bad = 1;
+    store<f32>(out + ((<usize>i) << 2), v);
+  }
+  return bad;
+}
+
+function abs_max(row: usize): f32 {
+  let m: f32 = 0;
+  for (let c: usize = 0; c < COLS; c++) m = max(m, abs(load<f32>(row + (c << 2))));
+  return m;
+}
+
+// Row r of a q8 tile from f32: d = max|x| / 127 as f16, q = round(x / d).
+function quantize_q8(row: usize, tile: usize, r: usize): void {
+  const bits = to_f16(abs_max(row) / 127);
+  store<u16>(tile + (r << 1), bits);
+  const d = load_f16(tile + (r << 1));
+  const inverse: f32 = d > 0 ? 1 / d : 0;
+  let sum = 0;
+  for (let c: usize = 0; c < COLS; c++) {
+    const q = <i32>max<f32>(-127, min<f32>(127, nearest(load<f32>(row + (c << 2)) * inverse)));
+    store<i8>(tile + Q8_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3), <i8>q);
+    sum += q;
+  }
+  store<i16>(tile + Q8_TILE_SUMS + (r << 1), <i16>-sum);
+}
+
+// Row r of a q8 tile from int8 and the bits of its f16 scale: nothing is rounded.
+function copy_q8(bits: u16, src: usize, tile: usize, r: usize): void {
+  store<u16>(tile + (r << 1), bits);
+  const out = tile + Q8_TILE_VALUES + (r << 2);
+  for (let v: usize = 0; v < 8; v++) store<i32>(out + (v << 4), load<i32>(src + (v << 2)));
+  const s = i16x8.add(
+    i16x8.extadd_pairwise_i8x16_s(v128.load(src)),
+    i16x8.extadd_pairwise_i8x16_s(v128.load(src, 16)),
+  );
+  const t = i32x4.extadd_pairwise_i16x8_s(s);
+  const u = i32x4.add(t, v128.shuffle<i32>(t, t, 2, 3, 0, 1));
+  store<i16>(tile + Q8_TILE_SUMS + (r << 1), <i16>-(i32x4.extract_lane(u, 0) + i32x4.extract_lane(u, 1)));
+}
+
+function q4_byte(tile: usize, r: usize, c: usize): usize {
+  return tile + Q4_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3);
+}
+
+// Row r of a q4 tile from f32: the value of largest magnitude becomes exactly -8, as Q4_0 has it.
+function quantize_q4(row: usize, tile: usize, r: usize): void {
+  let m: f32 = 0;
+  for (let c: usize = 0; c < COLS; c++) {
+    const v = load<f32>(row + (c << 2));
+    if (abs(v) > abs(m)) m = v;
+  }
+  store<u16>(tile + (r << 1), to_f16(m / -8));
+  const d = load_f16(tile + (r << 1));
+  const inverse: f32 = d !== 0 ? 1 / d : 0;
+  for (let c: usize = 0; c < 16; c++) {
+    const low = <i32>max<f32>(0, min<f32>(15, floor(load<f32>(row + (c << 2)) * inverse + 8.5)));
+    const high = <i32>max<f32>(0, min<f32>(15, floor(load<f32>(row + ((c + 16) << 2)) * inverse + 8.5)));
+    store<u8>(q4_byte(tile, r, c), <u8>(low | (high << 4)));
+  }
+}
+
+// Row r of a q4 tile from a Q4_0 block, whose nibble order it shares.
+function copy_q4(block: usize, tile: usize, r: usize): void {
+  store<u16>(tile + (r << 1), load<u16>(block));
+  const out = tile + Q4_TILE_VALUES + (r << 2);
+  for (let v: usize = 0; v < 4; v++) store<i32>(out + (v << 4), load<i32>(block + 2 + (v << 2)));
+}
+
+// A row of zeros: what pads the last strip.
+function zero_row(weight: i32, tile: usize, r: usize): void {
+  if (weight === WEIGHT_F32) {
+    for (let c: usize = 0; c < COLS; c++) store<f32>(tile + (c << 4) + (r << 2), 0);
+  } else if (weight === WEIGHT_Q8) {
+    store<u16>(tile + (r << 1), 0);
+    store<i16>(tile + Q8_TILE_SUMS + (r << 1), 0);
+    for (let v: usize = 0; v < 8; v++) store<i32>(tile + Q8_TILE_VALUES + (v << 4) + (r << 2), 0);
+  } else {
+    store<u16>(tile + (r << 1), 0);
+    for (let c: usize = 0; c < 16; c++) store<u8>(q4_byte(tile, r, c), 0x88);
+  }
+}
+
+function tile_bytes(weight: i32): usize {
+  return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
+}
+
+/**
+ * Packs file rows into weight tiles.
+ * src     FILE_* rows [rows, cols], one after the other, rowBytes apart
+ * scales  FILE_Q8_G only: f32, one for each `group` values; value 0 of src is value `phase` of its group
+ * out     WEIGHT_* strips [ceil(rows / 4)], missing rows and columns zero
+ * Returns 0; or 1 + the row that holds a NaN, an infinity or a value too large to quantize
+ * Units: bytes; rows, cols, group, phase elements; block types need cols % 32 == 0
+ * Align: src 1 B, out 8 B       Reads past the end: none
+ * Numerics: Q8_0 to q8 and Q4_0 to q4 keep every bit of the file
+ */
+export function pack(
+  file: i32,
+  weight: i32,
+  src: usize,
+  rowBytes: usize,
+  scales: usize,
+  group: i32,
+  phase: i32,
+  rows: i32,
+  cols: i32,
+  out: usize,
+): i32 {
+  const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
+  const tileBytes = tile_bytes(weight);
+  const padded = (rows + TILE_ROWS - 1) & -TILE_ROWS;
+  for (let row = 0; row < padded; row++) {
+    const r = <usize>row & 3;
+    let tile = out + <usize>(row >> 2) * <usize>blocks * tileBytes;
+    for (let b = 0; b < blocks; b++, tile += tileBytes) {
+      if (row >= rows) {
+        zero_row(weight, tile, r);
+        continue;
+      }
+      const first = b * BLOCK_COLS;
+      const rowSrc = src + <usize>row * rowBytes;
+      if (file === FILE_Q8_0 && weight === WEIGHT_Q8) {
+        const block = rowSrc + <usize>b * FILE_Q8_0_BYTES;
+        if (!f16_finite(load<u16>(block))) return 1 + row;
+        copy_q8(load<u16>(block), block + 2, tile, r);
+        continue;
+      }
+      if (file === FILE_Q4_0 && weight === WEIGHT_Q4) {
+        const block = rowSrc + <usize>b * FILE_Q4_0_BYTES;
+        if (!f16_finite(load<u16>(block))) return 1 + row;
+        copy_q4(block, tile, r);
+        continue;
+      }
+      const live = min(BLOCK_COLS, cols - first);
+      const scratch: usize = PACK_SCRATCH;
+      const bad =
+        file === FILE_Q8_G
+          ? unpack(file, src, scales, group, phase + row * cols + first, live, scratch)
+          : unpack(file, rowSrc, 0, 0, first, live, scratch);
+      for (let c = live; c < BLOCK_COLS; c++) store<f32>(scratch + ((<usize>c) << 2), 0);
+      if (bad) return 1 + row;
+      if (weight === WEIGHT_F32) {
+        for (let c: usize = 0; c < COLS; c++) {
+          store<f32>(tile + (c << 4) + (r << 2), load<f32>(scratch + (c << 2)));
+        }
+        continue;
+      }
+      if (abs_max(scratch) > LARGEST) return 1 + row;
+      if (weight === WEIGHT_Q8) quantize_q8(scratch, tile, r);
+      else quantize_q4(scratch, tile, r);
+    }
+  }
+  return 0;
+}
