@@ -1,12 +1,38 @@
 // Sole entry of the kernels: what the host may call.
-import { CONST_F16_MASK, CONST_LOW_NIBBLES, CONST_ONES_16, CONST_TWO_112 } from "./layout/control";
+import {
+  CONST_EXP2_COEFFICIENTS,
+  CONST_EXP2_LOWEST,
+  CONST_EXP2_ROUND,
+  CONST_F16_MASK,
+  CONST_LOW_NIBBLES,
+  CONST_ONE,
+  CONST_ONES_16,
+  CONST_TWO_112,
+} from "./layout/control";
 
+export { attention_f16, attention_f32, attention_q8, attention_scratch_bytes } from "./attention";
 export { embed_row } from "./embed";
+export { glu_f32 } from "./glu";
+export { kv_head_bytes, kv_store_f16, kv_store_f32, kv_store_q8 } from "./kv_store";
 export { matmul_f32, matvec_f32 } from "./matmul/f32";
 export { matmul_q4, matvec_q4 } from "./matmul/q4";
 export { matmul_q8, matvec_q8 } from "./matmul/q8";
 export { pack, unpack } from "./pack";
+export { run } from "./plan";
 export { quantize_q4w, quantize_q8w } from "./quantize";
+export { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
+export { rope_adjacent_f32, rope_angles, rope_freqs, rope_halves_f32 } from "./rope";
+export {
+  argmax,
+  log_sum_exp,
+  min_p_count,
+  softmax_f32,
+  sum_exp,
+  top_k,
+  walk_exp,
+} from "./sample";
+export { load_f16, to_f16 } from "./simd/f16";
+export { cos_f64, exp_f32, exp_f64, log_f64, pow_f64, sin_f64 } from "./simd/math";
 
 /** Writes the constants that kernels load from memory. Once for each memory, before any kernel. */
 export function init(): void {
@@ -14,4 +40,13 @@ export function init(): void {
   v128.store(CONST_ONES_16, i16x8.splat(1));
   v128.store(CONST_TWO_112, f32x4.splat(reinterpret<f32>(0x77800000)));
   v128.store(CONST_F16_MASK, i32x4.splat(0x8fffffff));
+  v128.store(CONST_EXP2_LOWEST, f32x4.splat(-127));
+  v128.store(CONST_EXP2_ROUND, f32x4.splat(12582912));
+  v128.store(CONST_ONE, f32x4.splat(1));
+  // The polynomial of degree 5 with constant 1 that has the least relative error, 9.2e-8, on |r| <= 1/2.
+  v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.6931470036506653));
+  v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.24022242426872253), 16);
+  v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.05550733953714371), 32);
+  v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.009671512991189957), 48);
+  v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.0013264712179079652), 64);
 }

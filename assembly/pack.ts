@@ -24,7 +24,7 @@ import { load_f16, to_f16 } from "./simd/f16";
 
 const COLS: usize = BLOCK_COLS;
 
-// Largest value whose q8 scale still is a finite f16; q4 divides by 8 and would allow less.
+// Largest value accepted for q8 and q4: q4 divides it by 8, which must be a finite f16 (at most 65504).
 const LARGEST: f32 = 500000;
 
 // Exponent bits all set: NaN or infinity, which load_f16 would quietly make finite.
@@ -214,10 +214,9 @@ export function pack(
       }
       const live = min(BLOCK_COLS, cols - first);
       const scratch: usize = PACK_SCRATCH;
-      const bad =
-        file === FILE_Q8_G
-          ? unpack(file, src, scales, group, phase + row * cols + first, live, scratch)
-          : unpack(file, rowSrc, 0, 0, first, live, scratch);
+      // unpack() counts groups from src: the row's own are counted from the beginning of the first group.
+      const skip = file === FILE_Q8_G ? phase + row * cols : 0;
+      const bad = unpack(file, rowSrc - <usize>skip, scales, group, skip + first, live, scratch);
       for (let c = live; c < BLOCK_COLS; c++) store<f32>(scratch + ((<usize>c) << 2), 0);
       if (bad) return 1 + row;
       if (weight === WEIGHT_F32) {

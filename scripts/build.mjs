@@ -28,7 +28,14 @@ function emit(path, text) {
 }
 
 for (const variant of VARIANTS) {
-  const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", variant, "--disableWarning", "112"]);
+  const { error, stderr } = await asc.main([
+    "--config",
+    "asconfig.json",
+    "--target",
+    variant,
+    "--disableWarning",
+    "112",
+  ]);
   if (error) {
     console.error(stderr.toString());
     process.exit(1);

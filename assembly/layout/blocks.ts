@@ -60,8 +60,13 @@ export const ACT_SUM = 36;
 /** Positions of a page, and keys of one attention block. */
 export const KV_PAGE = 32;
 export const KV_DIM_ALIGN = 8;
+// K is groups of 8 positions and V groups of 8 dims, so that both meet a kernel as [group][n][8]: it adds up
+// over n (the dims of K, the positions of V), reads from front to end and keeps eight sums of each query.
+/** K: [4 groups][dims][8 positions], V: [dims / 8 groups][32 positions][8 dims], f32; KV_F16 alike. */
 export const KV_F32 = 0;
-/** K: [dim][32 positions] f16; V: [position][dim] f16. f32 alike, four bytes each. */
 export const KV_F16 = 1;
-/** K: [dim / 2][32 positions][2 dims] int8, V: [16 position pairs][dim][2 positions] int8; then 32 f32 scales. */
+/**
+ * Pairs of int8, as i32x4.dot_i16x8_s adds them. K: [4 groups][dims / 2][8 positions][2 dims],
+ * V: [dims / 8 groups][16 pairs][8 dims][2 positions]; then f32 [32] scales of K, f32 [32] of V.
+ */
 export const KV_Q8 = 2;

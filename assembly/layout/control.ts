@@ -27,15 +27,16 @@ export const STEP_POSITIONS = 400;
 export const STEP_PAGE_TABLES = 404;
 /** Address of i32 token indexes [outputs]. */
 export const STEP_OUTPUTS = 408;
-/** Address of query tiles [tiles] of TILE_BYTES each. */
+/** Address of query tiles [tiles]. */
 export const STEP_TILES = 412;
 
-/** A query tile: up to QUERY_TILE consecutive tokens of one sequence at consecutive positions. */
-export const TILE_FIRST_TOKEN = 0;
-export const TILE_N_TOKENS = 4;
-export const TILE_FIRST_POSITION = 8;
-export const TILE_PAGE_TABLE = 12;
-export const TILE_BYTES = 16;
+/** A query tile: up to QUERY_TILE consecutive tokens of one sequence at consecutive positions. i32 words. */
+export const QUERY_FIRST_TOKEN = 0;
+export const QUERY_N_TOKENS = 4;
+export const QUERY_FIRST_POSITION = 8;
+/** Address of the sequence's page table. */
+export const QUERY_PAGE_TABLE = 12;
+export const QUERY_TILE_BYTES = 16;
 /** Most tokens of a query tile. */
 export const QUERY_TILE = 8;
 
@@ -49,6 +50,14 @@ export const CONST_ONES_16 = 1040;
 export const CONST_TWO_112 = 1072;
 /** i32x4 of 0x8fffffff: keeps sign, exponent and mantissa of a shifted f16. */
 export const CONST_F16_MASK = 1088;
+/** f32x4 of -127: 2^x of anything smaller is zero. */
+export const CONST_EXP2_LOWEST = 1104;
+/** f32x4 of 1.5 * 2^23: added and taken off again, it rounds to an integer. */
+export const CONST_EXP2_ROUND = 1120;
+/** f32x4 of 1. */
+export const CONST_ONE = 1136;
+/** Five f32x4: the coefficients of r to r^5 in 2^r, |r| <= 1/2 (the constant one is 1). */
+export const CONST_EXP2_COEFFICIENTS = 1152;
 
 /** f32 [TILE_ROWS][BLOCK_COLS] that pack.ts works in. */
 export const PACK_SCRATCH = 2048;

@@ -8,6 +8,7 @@ export const RECORD_BYTES = 96;
 export const REC_OP = 0;
 /** Word 1: REC_BARRIER or 0. Records without a barrier between them must be independent. */
 export const REC_FLAGS = 1;
+/** Every thread waits for the others after this record. */
 export const REC_BARRIER = 1;
 
 /** out[t] = row ids[t] of the embedding table. */
@@ -33,6 +34,9 @@ export const REC_ROWS = 2;
 export const ROWS_TOKENS = 0;
 /** Rows 0..outputs-1; OP_NORM gathers them from the tokens in STEP_OUTPUTS, the rest find them gathered. */
 export const ROWS_OUTPUTS = 1;
+
+/** Chunk counter, the last word; threads take their shares of the record from it. */
+export const REC_COUNTER = 23;
 
 // OP_EMBED
 export const EMBED_TABLE = 3;

@@ -6,23 +6,28 @@ import { scaled, store_rows } from "./rows";
 
 const HALF = Q4_TILE_VALUES + 32;
 
+// High nibbles. There is no byte shift on x86: engines make i8x16.shr_u of several instructions.
+function high(w: v128, nibbles: v128): v128 {
+  return v128.and(i16x8.shr_u(w, 4), nibbles);
+}
+
 // Two vectors (16 columns: 8 low, 8 high) of one strip against an activation block at x.
 function half_lo(acc: v128, w: usize, x: usize, nibbles: v128): v128 {
   const a = v128.load(w);
   const b = v128.load(w, 16);
   acc = dot4_lo(acc, v128.and(a, nibbles), load_act(x));
-  acc = dot4_lo(acc, i8x16.shr_u(a, 4), load_act(x + 16));
+  acc = dot4_lo(acc, high(a, nibbles), load_act(x + 16));
   acc = dot4_lo(acc, v128.and(b, nibbles), load_act(x + 4));
-  return dot4_lo(acc, i8x16.shr_u(b, 4), load_act(x + 20));
+  return dot4_lo(acc, high(b, nibbles), load_act(x + 20));
 }
 
 function half_hi(acc: v128, w: usize, x: usize, nibbles: v128): v128 {
   const a = v128.load(w);
   const b = v128.load(w, 16);
   acc = dot_hi(acc, v128.and(a, nibbles), load_act(x));
-  acc = dot_hi(acc, i8x16.shr_u(a, 4), load_act(x + 16));
+  acc = dot_hi(acc, high(a, nibbles), load_act(x + 16));
   acc = dot_hi(acc, v128.and(b, nibbles), load_act(x + 4));
-  return dot_hi(acc, i8x16.shr_u(b, 4), load_act(x + 20));
+  return dot_hi(acc, high(b, nibbles), load_act(x + 20));
 }
 
 // The same four nibble vectors (columns x.. and x+16..) against another token.
@@ -187,13 +192,13 @@ export function mat4_q4(
     const w2 = v128.load(tile, Q4_TILE_VALUES + 32);
     const w3 = v128.load(tile, Q4_TILE_VALUES + 48);
     const a = v128.and(w0, nibbles);
-    const b = i8x16.shr_u(w0, 4);
+    const b = high(w0, nibbles);
     const c = v128.and(w1, nibbles);
-    const d = i8x16.shr_u(w1, 4);
+    const d = high(w1, nibbles);
     const e = v128.and(w2, nibbles);
-    const f = i8x16.shr_u(w2, 4);
+    const f = high(w2, nibbles);
     const g = v128.and(w3, nibbles);
-    const h = i8x16.shr_u(w3, 4);
+    const h = high(w3, nibbles);
     lo = four_lo(four_lo(zero, a, b, c, d, x0), e, f, g, h, x0 + 8);
     hi = four_hi(four_hi(zero, a, b, c, d, x0), e, f, g, h, x0 + 8);
     lo = dot4_join(lo, hi, v128.load32_splat(x0, ACT_SUM), ones);

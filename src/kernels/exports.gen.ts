@@ -2,7 +2,16 @@
 /** What a kernel module exports: pointers are byte addresses (usize), everything else as named. */
 export interface KernelExports {
   init(): void;
+  attention_f16(q: number, qStride: number, out: number, outStride: number, heads: number, nHeads: number, tokens: number, pos: number, pages: number, head: number, headDim: number, scale: number, scratch: number): void;
+  attention_f32(q: number, qStride: number, out: number, outStride: number, heads: number, nHeads: number, tokens: number, pos: number, pages: number, head: number, headDim: number, scale: number, scratch: number): void;
+  attention_q8(q: number, qStride: number, out: number, outStride: number, heads: number, nHeads: number, tokens: number, pos: number, pages: number, head: number, headDim: number, scale: number, scratch: number): void;
+  attention_scratch_bytes(headDim: number, nHeads: number): number;
   embed_row(w: number, weight: number, row: number, blocks: number, factor: number, out: number): void;
+  glu_f32(kind: number, gate: number, up: number, out: number, n: number): void;
+  kv_head_bytes(type: number, headDim: number): number;
+  kv_store_f16(k: number, v: number, head: number, slot: number, headDim: number): void;
+  kv_store_f32(k: number, v: number, head: number, slot: number, headDim: number): void;
+  kv_store_q8(k: number, v: number, head: number, slot: number, headDim: number): void;
   matmul_f32(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
   matvec_f32(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
   matmul_q4(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
@@ -11,6 +20,28 @@ export interface KernelExports {
   matvec_q8(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
   pack(file: number, weight: number, src: number, rowBytes: number, scales: number, group: number, phase: number, rows: number, cols: number, out: number): number;
   unpack(file: number, src: number, scales: number, group: number, first: number, n: number, out: number): number;
+  run(plan: number, begin: number, end: number, scratch: number): number;
   quantize_q4w(x: number, out: number, n: number): void;
   quantize_q8w(x: number, out: number, n: number): void;
+  layernorm_f32(x: number, weight: number, bias: number, out: number, n: number, eps: number): void;
+  rmsnorm_f32(x: number, weight: number, out: number, n: number, eps: number): void;
+  rope_adjacent_f32(x: number, angles: number, half: number): void;
+  rope_angles(freqs: number, pos: number, half: number, out: number): void;
+  rope_freqs(theta: number, dim: number, out: number): void;
+  rope_halves_f32(x: number, angles: number, half: number): void;
+  argmax(logits: number, n: number): number;
+  log_sum_exp(logits: number, n: number): number;
+  min_p_count(values: number, n: number, scale: number, p: number): number;
+  softmax_f32(logits: number, out: number, n: number): void;
+  sum_exp(x: number, n: number, shift: number, scale: number): number;
+  top_k(logits: number, n: number, k: number, ids: number, values: number): number;
+  walk_exp(x: number, n: number, shift: number, scale: number, target: number): number;
+  load_f16(ptr: number): number;
+  to_f16(x: number): number;
+  cos_f64(x: number): number;
+  exp_f32(x: number): number;
+  exp_f64(x: number): number;
+  log_f64(x: number): number;
+  pow_f64(x: number, y: number): number;
+  sin_f64(x: number): number;
 }

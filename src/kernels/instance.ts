@@ -14,16 +14,17 @@ export interface KernelInstance {
 }
 
 /**
- * A memory of at least `bytes`.
+ * A memory of at least `bytes` that can grow to `maxBytes`.
  * @throws MemoryError where the runtime will not give that much.
  */
-export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory {
+export function createMemory(bytes: number, shared: boolean, maxBytes = bytes): WebAssembly.Memory {
   const pages = Math.max(1, Math.ceil(bytes / WASM_PAGE));
   if (pages > MAX_WASM_PAGES) {
     throw new MemoryError(`Cannot allocate ${bytes} bytes: Expected at most 4294967296 (one wasm32 memory)`);
   }
+  const maximum = Math.max(pages, Math.min(MAX_WASM_PAGES, Math.floor(maxBytes / WASM_PAGE)));
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: shared ? pages : MAX_WASM_PAGES, shared });
+    return new WebAssembly.Memory({ initial: pages, maximum, shared });
   } catch (cause) {
     throw new MemoryError(`Cannot allocate ${bytes} bytes of WebAssembly memory: the runtime refuses`, {
       cause,

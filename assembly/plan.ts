@@ -1,0 +1,384 @@
+// Runs a plan: the loop over records, with a barrier where a record asks for one. Every thread runs the same
+// records and takes its share of each from the record's counter; what a share computes does not depend on
+// who computes it.
+import { attention_f16, attention_f32, attention_q8 } from "./attention";
+import { embed_row } from "./embed";
+import { glu_f32 } from "./glu";
+import { kv_store_f16, kv_store_f32, kv_store_q8 } from "./kv_store";
+import {
+  ACT_F32,
+  ACT_Q4W,
+  ACT_Q8W,
+  BLOCK_COLS,
+  KV_F16,
+  KV_F32,
+  KV_PAGE,
+  WEIGHT_F32,
+  WEIGHT_Q8,
+} from "./layout/blocks";
+import {
+  CONTROL_N_THREADS,
+  QUERY_FIRST_POSITION,
+  QUERY_FIRST_TOKEN,
+  QUERY_N_TOKENS,
+  QUERY_PAGE_TABLE,
+  QUERY_TILE_BYTES,
+  STATUS_BAD_RECORD,
+  STATUS_OK,
+  STEP_IDS,
+  STEP_N_OUTPUTS,
+  STEP_N_TILES,
+  STEP_N_TOKENS,
+  STEP_OUTPUTS,
+  STEP_PAGE_TABLES,
+  STEP_POSITIONS,
+  STEP_TILES,
+} from "./layout/control";
+import {
+  ANGLES_FREQS,
+  ANGLES_HALF,
+  ANGLES_OUT,
+  ATT_GROUPS,
+  ATT_HEAD_BYTES,
+  ATT_HEAD_DIM,
+  ATT_HEADS,
+  ATT_KV_TYPE,
+  ATT_LAYER,
+  ATT_N_KV_HEADS,
+  ATT_OUT,
+  ATT_OUT_STRIDE,
+  ATT_Q,
+  ATT_Q_STRIDE,
+  ATT_SCALE,
+  EMBED_COLS,
+  EMBED_OUT,
+  EMBED_OUT_STRIDE,
+  EMBED_SCALE,
+  EMBED_TABLE,
+  EMBED_WEIGHT,
+  GLU_FORMAT,
+  GLU_GATE,
+  GLU_KIND,
+  GLU_N,
+  GLU_OUT,
+  GLU_OUT_STRIDE,
+  GLU_STRIDE,
+  GLU_UP,
+  MATMUL_ADD,
+  MATMUL_ADD_STRIDE,
+  MATMUL_BLOCKS,
+  MATMUL_CHUNK,
+  MATMUL_OUT,
+  MATMUL_OUT_STRIDE,
+  MATMUL_STRIPS,
+  MATMUL_W,
+  MATMUL_WEIGHT,
+  MATMUL_X,
+  MATMUL_X_STRIDE,
+  NORM_BIAS,
+  NORM_EPS,
+  NORM_FORMAT,
+  NORM_KIND,
+  NORM_N,
+  NORM_OUT,
+  NORM_OUT_STRIDE,
+  NORM_RMS,
+  NORM_WEIGHT,
+  NORM_X,
+  NORM_X_STRIDE,
+  OP_ANGLES,
+  OP_ATTENTION,
+  OP_EMBED,
+  OP_GLU,
+  OP_MATMUL,
+  OP_NORM,
+  OP_QUANTIZE,
+  OP_ROPE_STORE,
+  PAIRING_ADJACENT,
+  REC_BARRIER,
+  REC_COUNTER,
+  REC_FLAGS,
+  REC_OP,
+  REC_ROWS,
+  RECORD_BYTES,
+  ROPE_ANGLES,
+  ROPE_DIM,
+  ROPE_HEAD_BYTES,
+  ROPE_HEAD_DIM,
+  ROPE_K,
+  ROPE_K_STRIDE,
+  ROPE_KV_TYPE,
+  ROPE_LAYER,
+  ROPE_N_HEADS,
+  ROPE_N_KV_HEADS,
+  ROPE_PAIRING,
+  ROPE_Q,
+  ROPE_Q_STRIDE,
+  ROPE_V,
+  ROPE_V_STRIDE,
+  ROWS_OUTPUTS,
+} from "./layout/ops";
+import { matmul_f32 } from "./matmul/f32";
+import { matmul_q4 } from "./matmul/q4";
+import { matmul_q8 } from "./matmul/q8";
+import { quantize_q4w, quantize_q8w } from "./quantize";
+import { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
+import { rope_adjacent_f32, rope_angles, rope_halves_f32 } from "./rope";
+import { arrive, generation, release, step_status, stop_step, take, wait_release } from "./sync";
+
+// Fields of a record: integers, addresses, floats.
+function int(record: usize, field: i32): i32 {
+  return load<i32>(record + ((<usize>field) << 2));
+}
+
+function ptr(record: usize, field: i32): usize {
+  return <usize>load<u32>(record + ((<usize>field) << 2));
+}
+
+function float(record: usize, field: i32): f32 {
+  return load<f32>(record + ((<usize>field) << 2));
+}
+
+// Element i of the i32 array whose address a step word holds.
+function element(word: usize, i: i32): i32 {
+  return load<i32>(<usize>load<u32>(word) + ((<usize>i) << 2));
+}
+
+function rows(record: usize): i32 {
+  return load<i32>(int(record, REC_ROWS) === ROWS_OUTPUTS ? STEP_N_OUTPUTS : STEP_N_TOKENS);
+}
+
+// Turns a row of n f32 values into an activation: what is behind n, up to a whole block, becomes zero, and
+// int8 formats are quantized from `row` to `out`. For ACT_F32 row and out are the same.
+function finish_row(row: usize, n: i32, format: i32, out: usize): void {
+  const padded = (n + BLOCK_COLS - 1) & -BLOCK_COLS;
+  for (let i = n; i < padded; i++) store<f32>(row + ((<usize>i) << 2), 0);
+  if (format === ACT_Q8W) quantize_q8w(row, out, padded);
+  else if (format === ACT_Q4W) quantize_q4w(row, out, padded);
+}
+
+function run_embed(record: usize): void {
+  const n = load<i32>(STEP_N_TOKENS);
+  const blocks = int(record, EMBED_COLS) / BLOCK_COLS;
+  for (let t = take(record + REC_COUNTER * 4, 1); t < n; t = take(record + REC_COUNTER * 4, 1)) {
+    const out = ptr(record, EMBED_OUT) + <usize>t * ptr(record, EMBED_OUT_STRIDE);
+    const id = element(STEP_IDS, t);
+    embed_row(
+      ptr(record, EMBED_TABLE),
+      int(record, EMBED_WEIGHT),
+      id,
+      blocks,
+      float(record, EMBED_SCALE),
+      out,
+    );
+  }
+}
+
+function run_norm(record: usize, scratch: usize): void {
+  const count = rows(record);
+  const gather = int(record, REC_ROWS) === ROWS_OUTPUTS;
+  const n = int(record, NORM_N);
+  const eps = float(record, NORM_EPS);
+  const weight = ptr(record, NORM_WEIGHT);
+  const format = int(record, NORM_FORMAT);
+  for (let i = take(record + REC_COUNTER * 4, 1); i < count; i = take(record + REC_COUNTER * 4, 1)) {
+    const t = gather ? element(STEP_OUTPUTS, i) : i;
+    const x = ptr(record, NORM_X) + <usize>t * ptr(record, NORM_X_STRIDE);
+    const out = ptr(record, NORM_OUT) + <usize>i * ptr(record, NORM_OUT_STRIDE);
+    const row = format === ACT_F32 ? out : scratch;
+    if (int(record, NORM_KIND) === NORM_RMS) rmsnorm_f32(x, weight, row, n, eps);
+    else layernorm_f32(x, weight, ptr(record, NORM_BIAS), row, n, eps);
+    finish_row(row, n, format, out);
+  }
+}
+
+// The rows of x are padded to whole blocks with zeros.
+function run_quantize(record: usize): void {
+  const count = rows(record);
+  const n = (int(record, NORM_N) + BLOCK_COLS - 1) & -BLOCK_COLS;
+  for (let i = take(record + REC_COUNTER * 4, 1); i < count; i = take(record + REC_COUNTER * 4, 1)) {
+    const x = ptr(record, NORM_X) + <usize>i * ptr(record, NORM_X_STRIDE);
+    const out = ptr(record, NORM_OUT) + <usize>i * ptr(record, NORM_OUT_STRIDE);
+    if (int(record, NORM_FORMAT) === ACT_Q8W) quantize_q8w(x, out, n);
+    else quantize_q4w(x, out, n);
+  }
+}
+
+function run_matmul(record: usize): void {
+  const count = rows(record);
+  if (!count) return;
+  const w = ptr(record, MATMUL_W);
+  const x = ptr(record, MATMUL_X);
+  const xs = ptr(record, MATMUL_X_STRIDE);
+  const out = ptr(record, MATMUL_OUT);
+  const os = ptr(record, MATMUL_OUT_STRIDE);
+  const add = ptr(record, MATMUL_ADD);
+  const as = ptr(record, MATMUL_ADD_STRIDE);
+  const strips = int(record, MATMUL_STRIPS);
+  const blocks = int(record, MATMUL_BLOCKS);
+  const chunk = int(record, MATMUL_CHUNK);
+  const weight = int(record, MATMUL_WEIGHT);
+  for (;;) {
+    const begin = take(record + REC_COUNTER * 4, chunk);
+    if (begin >= strips) return;
+    const end = min(begin + chunk, strips);
+    if (weight === WEIGHT_Q8) matmul_q8(w, x, xs, out, os, add, as, begin, end, blocks, count);
+    else if (weight === WEIGHT_F32) matmul_f32(w, x, xs, out, os, add, as, begin, end, blocks, count);
+    else matmul_q4(w, x, xs, out, os, add, as, begin, end, blocks, count);
+  }
+}
+
+function run_angles(record: usize): void {
+  const n = load<i32>(STEP_N_TOKENS);
+  const half = int(record, ANGLES_HALF);
+  for (let t = take(record + REC_COUNTER * 4, 1); t < n; t = take(record + REC_COUNTER * 4, 1)) {
+    const out = ptr(record, ANGLES_OUT) + <usize>t * ((<usize>half) << 3);
+    rope_angles(ptr(record, ANGLES_FREQS), element(STEP_POSITIONS, t), half, out);
+  }
+}
+
+function rotate(pairing: i32, x: usize, angles: usize, half: i32): void {
+  if (pairing === PAIRING_ADJACENT) rope_adjacent_f32(x, angles, half);
+  else rope_halves_f32(x, angles, half);
+}
+
+function run_rope_store(record: usize): void {
+  const n = load<i32>(STEP_N_TOKENS);
+  const half = int(record, ROPE_DIM) >> 1;
+  const headDim = int(record, ROPE_HEAD_DIM);
+  const rowBytes = (<usize>headDim) << 2;
+  const pairing = int(record, ROPE_PAIRING);
+  const type = int(record, ROPE_KV_TYPE);
+  for (let t = take(record + REC_COUNTER * 4, 1); t < n; t = take(record + REC_COUNTER * 4, 1)) {
+    const token = <usize>t;
+    const pos = element(STEP_POSITIONS, t);
+    const page = <usize>(
+      load<u32>(<usize>(<u32>element(STEP_PAGE_TABLES, t)) + ((<usize>(pos / KV_PAGE)) << 2))
+    );
+    const slot = pos % KV_PAGE;
+    const angles = ptr(record, ROPE_ANGLES) + token * ((<usize>half) << 3);
+    let q = ptr(record, ROPE_Q) + token * ptr(record, ROPE_Q_STRIDE);
+    for (let h = int(record, ROPE_N_HEADS); h > 0; h--) {
+      rotate(pairing, q, angles, half);
+      q += rowBytes;
+    }
+    let k = ptr(record, ROPE_K) + token * ptr(record, ROPE_K_STRIDE);
+    let v = ptr(record, ROPE_V) + token * ptr(record, ROPE_V_STRIDE);
+    let head = page + ptr(record, ROPE_LAYER);
+    for (let h = int(record, ROPE_N_KV_HEADS); h > 0; h--) {
+      rotate(pairing, k, angles, half);
+      if (type === KV_F16) kv_store_f16(k, v, head, slot, headDim);
+      else if (type === KV_F32) kv_store_f32(k, v, head, slot, headDim);
+      else kv_store_q8(k, v, head, slot, headDim);
+      k += rowBytes;
+      v += rowBytes;
+      head += ptr(record, ROPE_HEAD_BYTES);
+    }
+  }
+}
+
+function run_attention(record: usize, scratch: usize): void {
+  const nKvHeads = int(record, ATT_N_KV_HEADS);
+  const n = load<i32>(STEP_N_TILES) * nKvHeads;
+  const qs = ptr(record, ATT_Q_STRIDE);
+  const os = ptr(record, ATT_OUT_STRIDE);
+  const headDim = int(record, ATT_HEAD_DIM);
+  const type = int(record, ATT_KV_TYPE);
+  const scale = float(record, ATT_SCALE);
+  for (let i = take(record + REC_COUNTER * 4, 1); i < n; i = take(record + REC_COUNTER * 4, 1)) {
+    const tile = <usize>load<u32>(STEP_TILES) + <usize>(i / nKvHeads) * QUERY_TILE_BYTES;
+    const kvHead = <usize>(i % nKvHeads);
+    const group = ptr(record, ATT_GROUPS) + (kvHead << 2);
+    const first = load<i32>(group);
+    const nHeads = load<i32>(group, 4) - first;
+    const heads = ptr(record, ATT_HEADS) + ((<usize>first) << 2);
+    const token = <usize>load<i32>(tile, QUERY_FIRST_TOKEN);
+    const tokens = load<i32>(tile, QUERY_N_TOKENS);
+    const pos = load<i32>(tile, QUERY_FIRST_POSITION);
+    const pages = <usize>load<u32>(tile, QUERY_PAGE_TABLE);
+    const head = ptr(record, ATT_LAYER) + kvHead * ptr(record, ATT_HEAD_BYTES);
+    const q = ptr(record, ATT_Q) + token * qs;
+    const out = ptr(record, ATT_OUT) + token * os;
+    if (type === KV_F16) {
+      attention_f16(q, qs, out, os, heads, nHeads, tokens, pos, pages, head, headDim, scale, scratch);
+    } else if (type === KV_F32) {
+      attention_f32(q, qs, out, os, heads, nHeads, tokens, pos, pages, head, headDim, scale, scratch);
+    } else {
+      attention_q8(q, qs, out, os, heads, nHeads, tokens, pos, pages, head, headDim, scale, scratch);
+    }
+  }
+}
+
+function run_glu(record: usize, scratch: usize): void {
+  const count = rows(record);
+  const n = int(record, GLU_N);
+  const stride = ptr(record, GLU_STRIDE);
+  const format = int(record, GLU_FORMAT);
+  for (let t = take(record + REC_COUNTER * 4, 1); t < count; t = take(record + REC_COUNTER * 4, 1)) {
+    const at = <usize>t * stride;
+    const out = ptr(record, GLU_OUT) + <usize>t * ptr(record, GLU_OUT_STRIDE);
+    const row = format === ACT_F32 ? out : scratch;
+    glu_f32(int(record, GLU_KIND), ptr(record, GLU_GATE) + at, ptr(record, GLU_UP) + at, row, n);
+    finish_row(row, n, format, out);
+  }
+}
+
+/**
+ * Runs records [begin, end) of a plan over the step that the control words describe (layout/control.ts).
+ * Every one of CONTROL_N_THREADS threads calls it with the same range and a scratch of its own.
+ * plan     records of layout/ops.ts, counters (REC_COUNTER) zero; they are zero again after each barrier
+ * scratch  16 B aligned; as large as the widest row and attention_scratch_bytes() ask for
+ * The last record of a range must have a barrier.
+ * Returns STATUS_OK, or why the step stopped; its results are then worthless
+ */
+export function run(plan: usize, begin: i32, end: i32, scratch: usize): i32 {
+  const threads = load<i32>(CONTROL_N_THREADS);
+  let record = plan + <usize>begin * RECORD_BYTES;
+  const stop = plan + <usize>end * RECORD_BYTES;
+  let first = record;
+  for (; record < stop; record += RECORD_BYTES) {
+    const status = step_status();
+    if (status !== STATUS_OK) return status;
+    switch (int(record, REC_OP)) {
+      case OP_EMBED:
+        run_embed(record);
+        break;
+      case OP_NORM:
+        run_norm(record, scratch);
+        break;
+      case OP_QUANTIZE:
+        run_quantize(record);
+        break;
+      case OP_MATMUL:
+        run_matmul(record);
+        break;
+      case OP_ANGLES:
+        run_angles(record);
+        break;
+      case OP_ROPE_STORE:
+        run_rope_store(record);
+        break;
+      case OP_ATTENTION:
+        run_attention(record, scratch);
+        break;
+      case OP_GLU:
+        run_glu(record, scratch);
+        break;
+      default:
+        stop_step(STATUS_BAD_RECORD);
+        return STATUS_BAD_RECORD;
+    }
+    if (int(record, REC_FLAGS) & REC_BARRIER) {
+      const seen = generation();
+      if (arrive(threads)) {
+        // Nobody takes work from these counters any more, and nobody does yet from the next ones.
+        for (; first <= record; first += RECORD_BYTES) store<i32>(first + REC_COUNTER * 4, 0);
+        release();
+      } else {
+        wait_release(seen);
+        first = record + RECORD_BYTES;
+      }
+    }
+  }
+  return step_status();
+}

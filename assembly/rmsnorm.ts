@@ -1,0 +1,73 @@
+import { load_tail, store_tail, sum_f32x4 } from "./simd/reduce";
+
+// Sum of (x - mean)^2 over a row, four values at a time, in f64: no square of an f32 overflows there.
+function squares(x: usize, n: i32, mean: f32): f64 {
+  const m = f32x4.splat(mean);
+  const stop = x + ((<usize>n & ~3) << 2);
+  let sum = f64x2.splat(0);
+  for (; x < stop; x += 16) {
+    const d = f32x4.sub(v128.load(x), m);
+    const a = f64x2.promote_low_f32x4(d);
+    const b = f64x2.promote_low_f32x4(v128.shuffle<i32>(d, d, 2, 3, 0, 1));
+    sum = f64x2.add(sum, f64x2.add(f64x2.mul(a, a), f64x2.mul(b, b)));
+  }
+  let total = f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+  for (let rest = n & 3; rest > 0; rest--, x += 4) {
+    const d = <f64>(load<f32>(x) - mean);
+    total += d * d;
+  }
+  return total;
+}
+
+function mean_of(x: usize, n: i32): f32 {
+  const stop = x + ((<usize>n & ~3) << 2);
+  let sum = f32x4.splat(0);
+  for (; x < stop; x += 16) sum = f32x4.add(sum, v128.load(x));
+  const rest = n & 3;
+  if (rest) sum = f32x4.add(sum, load_tail(x, rest));
+  return sum_f32x4(sum) / <f32>n;
+}
+
+/**
+ * out[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]
+ * x, weight, out  f32 [n]       out may be x
+ * Units: n elements, any; pointers bytes
+ * Align: 4 B                    Reads past the end: none
+ * Numerics: f32, squares summed in f64: two lanes, then the tail
+ * Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", arXiv:1910.07467
+ */
+export function rmsnorm_f32(x: usize, weight: usize, out: usize, n: i32, eps: f32): void {
+  const factor = <f32>(1 / sqrt(squares(x, n, 0) / <f64>n + <f64>eps));
+  const f = f32x4.splat(factor);
+  const stop = x + ((<usize>n & ~3) << 2);
+  for (; x < stop; x += 16, weight += 16, out += 16) {
+    v128.store(out, f32x4.mul(f32x4.mul(v128.load(x), f), v128.load(weight)));
+  }
+  for (let rest = n & 3; rest > 0; rest--, x += 4, weight += 4, out += 4) {
+    store<f32>(out, load<f32>(x) * factor * load<f32>(weight));
+  }
+}
+
+/**
+ * out[i] = (x[i] - mean(x)) / sqrt(var(x) + eps) * weight[i] + bias[i]
+ * x, weight, bias, out  f32 [n] out may be x; bias 0: none
+ * Units: n elements, any; pointers bytes
+ * Align: 4 B                    Reads past the end: none
+ * Numerics: f32, two passes (mean, then squares around it), squares summed in f64
+ * Source: Ba, Kiros and Hinton 2016, "Layer Normalization", arXiv:1607.06450
+ */
+export function layernorm_f32(x: usize, weight: usize, bias: usize, out: usize, n: i32, eps: f32): void {
+  const mean = mean_of(x, n);
+  const factor = <f32>(1 / sqrt(squares(x, n, mean) / <f64>n + <f64>eps));
+  for (let i = 0; i < n; i += 4) {
+    const at = (<usize>i) << 2;
+    const rest = n - i;
+    const whole = rest >= 4;
+    const d = f32x4.sub(whole ? v128.load(x + at) : load_tail(x + at, rest), f32x4.splat(mean));
+    const w = whole ? v128.load(weight + at) : load_tail(weight + at, rest);
+    let y = f32x4.mul(f32x4.mul(d, f32x4.splat(factor)), w);
+    if (bias) y = f32x4.add(y, whole ? v128.load(bias + at) : load_tail(bias + at, rest));
+    if (whole) v128.store(out + at, y);
+    else store_tail(out + at, rest, y);
+  }
+}

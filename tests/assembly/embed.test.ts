@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FILE_F32, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import { decodeTiles, packedBytes, padded } from "../reference/quantize.ts";
+import { type KernelBench, randomF32 } from "../support/kernels.ts";
+import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
+
+const benches = await variantBenches(1 << 20);
+const types = [
+  { name: "f32", weight: WEIGHT_F32 },
+  { name: "q8", weight: WEIGHT_Q8 },
+  { name: "q4", weight: WEIGHT_Q4 },
+];
+
+describe("embed_row()", () => {
+  for (const { name, weight } of types) {
+    it(`gives exactly the decoded row of ${name} tiles, times the factor`, () => {
+      const rows = 13;
+      for (const cols of [32, 64, 96, 172]) {
+        const values = randomF32(rows * cols, cols);
+        const packed = (bench: KernelBench) => {
+          const out = bench.alloc(packedBytes(weight, rows, cols));
+          const src = bench.put(values);
+          assert.equal(bench.kernels.pack(FILE_F32, weight, src, 4 * cols, 0, 0, 0, rows, cols, out), 0);
+          return out;
+        };
+        const bytes = onEveryVariant(benches, (bench) =>
+          bench.u8(packed(bench), packedBytes(weight, rows, cols)),
+        );
+        const decoded = decodeTiles(weight, bytes, rows, cols);
+        const width = padded(cols, 32);
+        for (const factor of [1, Math.fround(Math.sqrt(cols)), 0]) {
+          const actual = f32OnEveryVariant(benches, (bench) => {
+            const w = packed(bench);
+            const out = bench.alloc(4 * rows * width);
+            for (let row = 0; row < rows; row++) {
+              bench.kernels.embed_row(w, weight, row, width / 32, factor, out + 4 * row * width);
+            }
+            return bench.f32(out, rows * width);
+          });
+          // A decoded weight has at most 19 bits: the only rounding is that of the product.
+          const expected = decoded.subarray(0, rows * width).map((v) => Math.fround(v * factor));
+          assert.deepEqual(
+            Float64Array.from(actual, (v) => v + 0),
+            expected.map((v) => v + 0),
+          );
+        }
+      }
+    });
+
+    it(`writes nothing for no blocks of ${name}`, () => {
+      const bytes = onEveryVariant(benches, (bench) => {
+        const out = bench.alloc(16);
+        bench.kernels.embed_row(bench.alloc(16), weight, 5, 0, 1, out);
+        return bench.u8(out, 16);
+      });
+      assert.ok(bytes.every((b) => b === 0xff));
+    });
+  }
+});

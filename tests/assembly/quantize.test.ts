@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ACT_BLOCK_BYTES, ACT_SUM, FILE_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import type { Variant } from "../../src/kernels/variant.ts";
+import {
+  activationIntegers,
+  activationScale,
+  decodeActivations,
+  decodeTiles,
+  packedBytes,
+  roundEven,
+} from "../reference/quantize.ts";
+import { type KernelBench, randomF32 } from "../support/kernels.ts";
+import { itShared, sharedJson } from "../support/shared.ts";
+import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
+
+const benches = await variantBenches(1 << 20);
+
+// Relaxed builds keep activations for q8 weights in 1..127 (assembly/simd/dot.ts).
+const formats = [
+  {
+    kernel: "quantize_q8w",
+    matvec: "matvec_q8",
+    weight: WEIGHT_Q8,
+    largest: 63,
+    offsetOf: (variant: Variant) => (variant.startsWith("relaxed") ? 64 : 0),
+    sumFactor: 0,
+  },
+  {
+    kernel: "quantize_q4w",
+    matvec: "matvec_q4",
+    weight: WEIGHT_Q4,
+    largest: 127,
+    offsetOf: () => 0,
+    sumFactor: -8,
+  },
+] as const;
+
+type Format = (typeof formats)[number];
+
+/** The blocks of x; kernel and f32 row have the least alignment allowed. */
+function quantize(bench: KernelBench, format: Format, x: Float32Array): Uint8Array {
+  const bytes = (x.length / 32) * ACT_BLOCK_BYTES;
+  const out = bench.alloc(bytes + 4) + 4;
+  const row = bench.put(Float32Array.from([Number.NaN, ...x])) + 4;
+  bench.kernels[format.kernel](row, out, x.length);
+  return bench.u8(out, bytes);
+}
+
+interface Blocks {
+  readonly integers: Int32Array;
+  readonly scales: number[];
+  readonly sums: number[];
+}
+
+/** The blocks of x, the same in every variant but for the offset. */
+function blocksOf(format: Format, x: Float32Array): Blocks {
+  const nBlocks = x.length / 32;
+  const flat = onEveryVariant(benches, (bench, variant) => {
+    const bytes = quantize(bench, format, x);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const blocks = Array.from({ length: nBlocks }, (_, b) => b);
+    return new Uint8Array(
+      Float64Array.from([
+        ...activationIntegers(bytes, x.length, format.offsetOf(variant)),
+        ...blocks.map((b) => activationScale(bytes, b)),
+        ...blocks.map((b) => view.getInt32(b * ACT_BLOCK_BYTES + ACT_SUM, true)),
+      ]).buffer,
+    );
+  });
+  const all = new Float64Array(flat.buffer);
+  return {
+    integers: Int32Array.from(all.subarray(0, x.length)),
+    scales: [...all.subarray(x.length, x.length + nBlocks)],
+    sums: [...all.subarray(x.length + nBlocks)],
+  };
+}
+
+function largestOf(x: Float32Array): number {
+  return x.reduce((largest, v) => Math.max(largest, Math.abs(v)), 0);
+}
+
+for (const format of formats) {
+  describe(`${format.kernel}()`, () => {
+    it("gives the nearest integers, the scale and the sum of each block", () => {
+      for (const nBlocks of [1, 2, 3, 5, 11]) {
+        const x = randomF32(32 * nBlocks, nBlocks);
+        const { integers, scales, sums } = blocksOf(format, x);
+        for (let b = 0; b < nBlocks; b++) {
+          const block = x.subarray(32 * b, 32 * b + 32);
+          const scale = largestOf(block) / format.largest;
+          assert.equal(scales[b], Math.fround(scale));
+          let sum = 0;
+          block.forEach((v, i) => {
+            const q = integers[32 * b + i] as number;
+            assert.ok(Math.abs(q) <= format.largest);
+            assert.ok(Math.abs(v / scale - q) <= 0.50001, `${v} / ${scale} became ${q}`);
+            sum += q;
+          });
+          assert.equal(sums[b], format.sumFactor * sum + 0);
+        }
+      }
+    });
+
+    it("finds the largest magnitude wherever it is, of either sign", () => {
+      for (let at = 0; at < 32; at++) {
+        for (const peak of [2, -2]) {
+          const x = randomF32(32, at);
+          x[at] = peak;
+          const { integers, scales } = blocksOf(format, x);
+          assert.equal(scales[0], Math.fround(2 / format.largest));
+          assert.equal(integers[at], peak > 0 ? format.largest : -format.largest);
+        }
+      }
+    });
+
+    it("rounds ties to even", () => {
+      const x = Float32Array.from({ length: 32 }, (_, i) => i - 15.5);
+      x[31] = format.largest;
+      const { integers, scales } = blocksOf(format, x);
+      assert.deepEqual(scales, [1]);
+      assert.deepEqual([...integers], Array.from(x, roundEven));
+    });
+
+    it("makes zeros of a block under 1e-30, and nothing else", () => {
+      const x = new Float32Array(32 * 5);
+      const scales = [0, 1e-35, 2e-30, 1, 1e30];
+      scales.forEach((scale, b) => {
+        x.set(
+          randomF32(32, 7).map((v) => v * scale),
+          32 * b,
+        );
+      });
+      const blocks = blocksOf(format, x);
+      assert.ok(blocks.integers.subarray(0, 64).every((q) => q === 0));
+      assert.deepEqual(blocks.scales.slice(0, 2), [0, 0]);
+      const expected = blocks.integers.subarray(96, 128);
+      assert.deepEqual(blocks.integers.subarray(64, 96), expected);
+      assert.deepEqual(blocks.integers.subarray(128, 160), expected);
+      assert.equal(blocks.scales[4], Math.fround(largestOf(x.subarray(128, 160)) / format.largest));
+    });
+
+    it("carries NaN and infinity in the scale of their block alone", () => {
+      for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        for (const at of [32, 45, 63]) {
+          const x = randomF32(96, 8);
+          x[at] = bad;
+          for (const { bench } of benches) {
+            bench.reset();
+            const bytes = quantize(bench, format, x);
+            assert.ok(!Number.isFinite(activationScale(bytes, 1)), `${bad} at ${at}`);
+            assert.ok(
+              Number.isFinite(activationScale(bytes, 0)) && Number.isFinite(activationScale(bytes, 2)),
+            );
+            bench.checkGuards();
+          }
+        }
+      }
+    });
+
+    it("writes nothing for n = 0", () => {
+      const bytes = onEveryVariant(benches, (bench) => {
+        const out = bench.alloc(16);
+        bench.kernels[format.kernel](bench.alloc(16), out, 0);
+        return bench.u8(out, 16);
+      });
+      assertSameBytes(bytes, new Uint8Array(16).fill(0xff), "out");
+    });
+  });
+}
+
+interface Thresholds {
+  quantize_fns: {
+    n: number;
+    total_error: { default: number };
+    dot_product_error: { default: number };
+  };
+}
+
+describe("error of quantization by ggml's test-quantize-fns", () => {
+  // Its data, its measures: note that its root mean square divides by n outside the root.
+  const cosines = (n: number, offset: number) =>
+    Float32Array.from({ length: n }, (_, i) => 0.1 + 2 * Math.cos(i + offset));
+  const rmse = (actual: ArrayLike<number>, expected: Float32Array) => {
+    let sum = 0;
+    expected.forEach((e, i) => {
+      sum += ((actual[i] as number) - e) ** 2;
+    });
+    return Math.sqrt(sum) / expected.length;
+  };
+  const packed = (bench: KernelBench, weight: number, w: Float32Array) => {
+    const out = bench.alloc(packedBytes(weight, 1, w.length));
+    const status = bench.kernels.pack(
+      FILE_F32,
+      weight,
+      bench.put(w),
+      4 * w.length,
+      0,
+      0,
+      0,
+      1,
+      w.length,
+      out,
+    );
+    assert.equal(status, 0);
+    return out;
+  };
+
+  for (const format of formats) {
+    const name = format.weight === WEIGHT_Q8 ? "q8" : "q4";
+    itShared(["conformance/ggml_thresholds.json"], `is under its limits for ${name}`, () => {
+      const limits = sharedJson<Thresholds>("conformance/ggml_thresholds.json").quantize_fns;
+      const n = limits.n;
+      const w = cosines(n, 0);
+      const x = cosines(n, 1);
+      const tiles = onEveryVariant(benches, (bench) =>
+        bench.u8(packed(bench, format.weight, w), packedBytes(format.weight, 1, n)),
+      );
+      const weightError = rmse(decodeTiles(format.weight, tiles, 1, n).subarray(0, n), w);
+      const { integers, scales } = blocksOf(format, x);
+      const decoded = Float64Array.from(integers, (q, i) => q * (scales[Math.floor(i / 32)] as number));
+      const activationError = rmse(decoded, x);
+      const [dot] = f32OnEveryVariant(benches, (bench) => {
+        const out = bench.alloc(16);
+        const acts = quantize(bench, format, x).byteOffset;
+        bench.kernels[format.matvec](packed(bench, format.weight, w), acts, out, 0, 0, 1, n / 32);
+        return bench.f32(out, 1);
+      });
+      let exact = 0;
+      w.forEach((v, i) => {
+        exact += v * (x[i] as number);
+      });
+      const dotError = Math.abs((dot as number) - exact) / n;
+      console.log(
+        `${name}: weights ${weightError.toExponential(2)}, ` +
+          `${format.largest}-step activations ${activationError.toExponential(2)} ` +
+          `(limit ${limits.total_error.default}); dot product ${dotError.toExponential(2)} ` +
+          `(limit ${limits.dot_product_error.default})`,
+      );
+      assert.ok(weightError < limits.total_error.default);
+      assert.ok(activationError < limits.total_error.default);
+      assert.ok(dotError < limits.dot_product_error.default);
+    });
+  }
+});
+
+describe("decodeActivations()", () => {
+  it("takes the build's offset off again", () => {
+    const x = randomF32(64, 9);
+    for (const format of formats) {
+      for (const { bench, variant } of benches) {
+        bench.reset();
+        const decoded = decodeActivations(quantize(bench, format, x), 64, format.offsetOf(variant));
+        decoded.forEach((v, i) => {
+          assert.ok(Math.abs(v - (x[i] as number)) <= 0.51 / format.largest);
+        });
+      }
+    }
+  });
+});
