@@ -30,7 +30,10 @@ export type MetaValue =
         | readonly (number | bigint)[];
     };
 
-/** Types of tensor data cria reads. The names are GGUF's; llama2.c int8 groups are `Q8_G<group>`. */
+/**
+ * The type of a tensor's data under GGUF's name ("F32", "Q8_0", also types that cria has no kernels for);
+ * llama2.c's int8 groups are "Q8_G", see {@link TensorInfo.scales}.
+ */
 export type TensorType = string;
 
 /** A tensor's place in its file. */
@@ -44,7 +47,8 @@ export interface TensorInfo {
   readonly byteLength: number;
   /**
    * For formats that keep quantization scales apart from the values (llama2.c v2): where the f32
-   * scales of this tensor are and how many values share one.
+   * scales of this tensor are and how many values share one. Groups count through the whole tensor, so that
+   * one may reach over the end of a row.
    */
   readonly scales?: { readonly offset: number; readonly byteLength: number; readonly groupSize: number };
 }

@@ -5,7 +5,10 @@
 export interface ByteSource {
   /** What error messages call it: a path, a URL, "bytes". */
   readonly name: string;
-  /** Total bytes, or undefined where it cannot be known before the end (a stream). */
+  /**
+   * Total bytes, or undefined where it cannot be known before the end (a stream); after a read that met
+   * the end it is known.
+   */
   readonly size: number | undefined;
   /**
    * Fills `target` with the bytes at [offset, offset + target.length).

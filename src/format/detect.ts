@@ -1,0 +1,41 @@
+import type { ByteSource } from "../util/byte_source.ts";
+import { ByteCursor } from "../util/bytes.ts";
+import { FormatError } from "../util/errors.ts";
+import { GGUF_MAGIC, readGguf } from "./gguf.ts";
+import { LEGACY_HEADER_BYTES, readLlama2c } from "./llama2c.ts";
+import type { ModelFile } from "./model_file.ts";
+
+/** The shortest model file: a GGUF header without metadata and tensors. */
+const MIN_FILE_BYTES = 24;
+
+/**
+ * Reads the header of a model file of any known format, told apart by its first bytes: GGUF, llama2.c with
+ * its magic, and llama2.c of the legacy kind, which has no magic but whose header must make sense and agree
+ * with the size of the file. The source stays open and is the caller's to close, also after an error.
+ * @throws FormatError for a file that is empty, cut, contradicts its format or is of no known format
+ * @throws UnsupportedError for versions and types that are known and not implemented
+ * @throws SourceError when the bytes cannot be had
+ */
+export async function openModelFile(source: ByteSource): Promise<ModelFile> {
+  const magic = await readHead(source, MIN_FILE_BYTES);
+  if (new ByteCursor(magic, source.name).u32() === GGUF_MAGIC) return readGguf(source);
+  await readHead(source, LEGACY_HEADER_BYTES);
+  return readLlama2c(source);
+}
+
+async function readHead(source: ByteSource, n: number): Promise<Uint8Array> {
+  const head = new Uint8Array(n);
+  try {
+    if (source.size === undefined || source.size >= n) await source.read(0, head);
+  } catch (error) {
+    // A stream knows its size once it has come to its end.
+    if (!(error instanceof FormatError) || source.size === undefined) throw error;
+  }
+  if (source.size === 0) throw new FormatError(`Cannot read ${source.name}: The file is empty`);
+  if (source.size !== undefined && source.size < n) {
+    throw new FormatError(
+      `Cannot read ${source.name}: Expected a model file, got ${source.size} bytes, fewer than any header has`,
+    );
+  }
+  return head;
+}
