@@ -1,0 +1,72 @@
+import { FormatError, UnsupportedError } from "../util/errors.ts";
+import { parseLlama2cTokenizer } from "./llama2c_bin.ts";
+import { parseSentencePieceModel } from "./spm_model.ts";
+import type { TokenizerData } from "./tokenizer.ts";
+
+/** Bytes that tell formats apart. */
+const HEAD_BYTES = 64;
+
+const supported = "a SentencePiece BPE model (tokenizer.model) and llama2.c's tokenizer.bin";
+
+/**
+ * Reads a tokenizer file, a SentencePiece model or llama2.c's tokenizer.bin, whichever the bytes are.
+ * @param options.name what error messages call the file
+ * @param options.vocabSize ids that the model has, where it is known: a tokenizer.bin must have as many
+ *   pieces, a SentencePiece model at most as many (models pad their vocabulary)
+ * @throws FormatError where the file is empty, cut, contradicts itself or does not fit the model
+ * @throws UnsupportedError for another kind of tokenizer, or another file; says what it looks like
+ */
+export function parseTokenizerFile(
+  bytes: Uint8Array,
+  options: { name: string; vocabSize?: number | undefined },
+): TokenizerData {
+  const { name, vocabSize } = options;
+  if (bytes.length === 0) throw new FormatError(`Cannot read ${name}: The file is empty`);
+  switch (detect(bytes)) {
+    case "llama2c":
+      return parseLlama2cTokenizer(bytes, vocabSize, name);
+    case "sentencepiece":
+      return checkSize(parseSentencePieceModel(bytes, name), vocabSize, name);
+    default:
+      throw new UnsupportedError(
+        `Cannot read ${name}: The file looks like ${describe(bytes)}; supported: ${supported}`,
+      );
+  }
+}
+
+/**
+ * A SentencePiece model begins with field 1, a message: 0x0a, its length, then the tag of its text and
+ * the length of that. A tokenizer.bin begins with the length of its longest piece, a u32 of which the
+ * high byte is zero; in a model the fourth byte is a tag or a length, which are not.
+ */
+function detect(bytes: Uint8Array): "llama2c" | "sentencepiece" | undefined {
+  if (isSafetensors(bytes)) return undefined;
+  if (bytes[3] === 0) return "llama2c";
+  return bytes[0] === 0x0a ? "sentencepiece" : undefined;
+}
+
+function describe(bytes: Uint8Array): string {
+  const head = String.fromCharCode(...bytes.subarray(0, HEAD_BYTES));
+  if (isSafetensors(bytes)) return "a safetensors model, which has no tokenizer";
+  if (head.startsWith("GGUF")) return "a GGUF model, whose tokenizer is loaded with the model";
+  if (/^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(head)) return "a tiktoken rank file, which is not supported yet";
+  if (/^(\xef\xbb\xbf)?\s*[{[]/.test(head)) return "JSON such as tokenizer.json, which is not supported yet";
+  if (/^\s*<(!doctype|html|\?xml)/i.test(head)) return "a web page";
+  if (head.startsWith("version https://git-lfs")) return "a Git LFS pointer, not the file itself";
+  return "nothing that cria knows";
+}
+
+/** A u64 header length below 2^24, then JSON. */
+function isSafetensors(bytes: Uint8Array): boolean {
+  return bytes[8] === "{".charCodeAt(0) && bytes.subarray(3, 8).every((byte) => byte === 0);
+}
+
+function checkSize(data: TokenizerData, vocabSize: number | undefined, name: string): TokenizerData {
+  const n = data.pieces.length;
+  if (vocabSize !== undefined && n > vocabSize) {
+    throw new FormatError(
+      `Cannot read ${name}: Expected at most ${vocabSize} pieces, as the model has, got ${n}`,
+    );
+  }
+  return data;
+}

@@ -1,0 +1,165 @@
+import { quoted } from "../util/bytes.ts";
+import { FormatError, TokenizerError } from "../util/errors.ts";
+import { type TokenizerData, TokenType } from "./tokenizer.ts";
+
+/** U+2581, which stands for a space inside SentencePiece pieces. */
+export const SPACE = "\u2581";
+
+/**
+ * Most pieces of a vocabulary. Four times the largest in use; GGUF readers cap metadata arrays likewise,
+ * and the order of merges packs a rank below 2^21 with a position into one double.
+ */
+export const MAX_PIECES = 1 << 20;
+
+/** What SentencePiece writes for the unknown token unless the file says otherwise. */
+const DEFAULT_UNK_SURFACE = " \u2047 ";
+
+const utf8 = new TextEncoder();
+
+/** A checked vocabulary: what each id is, reads as and stands for. */
+export class Vocabulary {
+  readonly pieces: readonly string[];
+  /** Finite or infinite, never NaN. */
+  readonly scores: ArrayLike<number>;
+  readonly bosId: number | undefined;
+  readonly eosIds: readonly number[];
+  readonly unkId: number | undefined;
+  /** Id of the token of each byte, -1 where there is none. */
+  readonly byteIds: Int32Array;
+  private readonly types: Uint8Array;
+  private readonly unkSurface: string;
+
+  /** @throws FormatError where the data contradict themselves; see {@link createTokenizer} */
+  constructor(data: TokenizerData) {
+    checkLengths(data);
+    checkScores(data.scores);
+    checkTypes(data.types);
+    checkIds(data);
+    this.pieces = data.pieces;
+    this.scores = data.scores;
+    this.types = Uint8Array.from(data.types);
+    this.bosId = data.bosId;
+    this.eosIds = [...data.eosIds];
+    this.unkId = data.unkId;
+    this.unkSurface = data.unkSurface ?? DEFAULT_UNK_SURFACE;
+    this.byteIds = indexBytes(data);
+    if (this.unkId === undefined && this.byteIds.every((id) => id < 0)) {
+      throw invalid("vocabulary has no byte tokens and no unknown token");
+    }
+  }
+
+  get size(): number {
+    return this.pieces.length;
+  }
+
+  /** @throws TokenizerError for an id outside the vocabulary */
+  piece(id: number): string {
+    const piece = this.pieces[id];
+    if (piece === undefined) {
+      throw new TokenizerError(
+        `Cannot decode id ${id}: Expected an integer from 0 to ${this.size - 1}, the vocabulary's ids`,
+      );
+    }
+    return piece;
+  }
+
+  /** {@link TokenType} of an id of the vocabulary. */
+  type(id: number): number {
+    return this.types[id] as number;
+  }
+
+  isControl(id: number): boolean {
+    return this.type(id) === TokenType.control;
+  }
+
+  /** The byte that a byte token stands for, or -1. */
+  byte(id: number): number {
+    return this.type(id) === TokenType.byte ? parseByte(this.piece(id)) : -1;
+  }
+
+  /**
+   * The text of an id that is not a byte token, its spaces still U+2581.
+   * @throws TokenizerError for an id outside the vocabulary
+   */
+  text(id: number, special: boolean): string {
+    const piece = this.piece(id);
+    if (special) return piece;
+    if (this.isControl(id)) return "";
+    return this.type(id) === TokenType.unknown ? this.unkSurface : piece;
+  }
+
+  /** The bytes an id stands for. @throws TokenizerError for an id outside the vocabulary */
+  bytes(id: number, special: boolean): Uint8Array {
+    const text = this.text(id, special);
+    const byte = this.byte(id);
+    return byte < 0 ? utf8.encode(unescapeSpaces(text)) : Uint8Array.of(byte);
+  }
+
+  /** Ids of these types, ascending. */
+  idsOf(...types: number[]): number[] {
+    return Array.from(this.pieces.keys()).filter((id) => types.includes(this.type(id)));
+  }
+}
+
+export function escapeSpaces(text: string): string {
+  return text.replaceAll(" ", SPACE);
+}
+
+export function unescapeSpaces(text: string): string {
+  return text.replaceAll(SPACE, " ");
+}
+
+function checkLengths({ pieces, scores, types }: TokenizerData): void {
+  const n = pieces.length;
+  if (n === 0) throw invalid("Expected at least one piece, got none");
+  if (n > MAX_PIECES) throw invalid(`Expected at most ${MAX_PIECES} pieces, got ${n}`);
+  if (scores.length !== n) throw invalid(`Expected ${n} scores, one a piece, got ${scores.length}`);
+  if (types.length !== n) throw invalid(`Expected ${n} types, one a piece, got ${types.length}`);
+}
+
+function checkScores(scores: ArrayLike<number>): void {
+  for (let id = 0; id < scores.length; id++) {
+    if (Number.isNaN(scores[id])) throw invalid(`Expected a number as the score of piece ${id}, got NaN`);
+  }
+}
+
+function checkTypes(types: ArrayLike<number>): void {
+  const known = new Set<number | undefined>(Object.values(TokenType));
+  for (let id = 0; id < types.length; id++) {
+    if (!known.has(types[id])) throw invalid(`Expected a type from 1 to 6 for piece ${id}, got ${types[id]}`);
+  }
+}
+
+function checkIds({ pieces, bosId, eosIds, unkId, addBos, addEos }: TokenizerData): void {
+  const check = (name: string, id: number | undefined) => {
+    if (id !== undefined && !(Number.isInteger(id) && id >= 0 && id < pieces.length)) {
+      throw invalid(`Expected the ${name} id to be from 0 to ${pieces.length - 1}, got ${id}`);
+    }
+  };
+  check("BOS", bosId);
+  check("unknown", unkId);
+  for (const id of eosIds) check("EOS", id);
+  if (addBos && bosId === undefined) throw invalid("Expected a BOS id, as BOS is to be added, got none");
+  if (addEos && eosIds.length === 0) throw invalid("Expected an EOS id, as EOS is to be added, got none");
+}
+
+function indexBytes({ pieces, types }: TokenizerData): Int32Array {
+  const ids = new Int32Array(256).fill(-1);
+  for (const [id, piece] of pieces.entries()) {
+    if (types[id] !== TokenType.byte) continue;
+    const byte = parseByte(piece);
+    if (byte < 0) {
+      throw invalid(`Expected byte token ${id} to be one of <0x00> to <0xFF>, got ${quoted(piece)}`);
+    }
+    if (ids[byte] === -1) ids[byte] = id;
+  }
+  return ids;
+}
+
+function parseByte(piece: string): number {
+  return /^<0x[0-9A-F]{2}>$/.test(piece) ? Number.parseInt(piece.slice(3, 5), 16) : -1;
+}
+
+function invalid(problem: string): FormatError {
+  return new FormatError(`Cannot build tokenizer: ${problem}`);
+}
