@@ -1,0 +1,33 @@
+import type { SamplerSpec } from "./options.ts";
+
+/**
+ * Keeps the fewest of the likeliest tokens that together have at least probability p, among the candidates
+ * that reach it.
+ * Source: Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration", arXiv:1904.09751.
+ */
+export const topP: SamplerSpec = {
+  name: "top_p",
+  acts: "candidates",
+  params: [
+    {
+      key: "topP",
+      flag: "--top-p",
+      valueName: "P",
+      help: "keep the likeliest tokens that together reach probability P; 1 is off",
+      openai: "top_p",
+      integer: false,
+      min: 0,
+      exclusiveMin: true,
+      max: 1,
+      default: 0.9,
+    },
+  ],
+  apply(candidates, { topP: p }) {
+    if (p >= 1) return;
+    const target = p * candidates.sumWeights();
+    let before: number;
+    do before = candidates.walkSorted(target);
+    while (before === candidates.count && candidates.grow());
+    candidates.keepFirst(before + 1);
+  },
+};
