@@ -1,0 +1,16 @@
+// Writes tests/golden/logits.json: hashes of the logits after each of 80 fixed ids of the embedded model, by
+// precision and KV type. Run it (`bun scripts/golden.ts`) when a change of the arithmetic is meant, and say
+// why in the commit; tests hold every kernel build, split of the prompt and runtime to these bits.
+import { readFileSync, writeFileSync } from "node:fs";
+import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../tests/support/models.ts";
+
+const bytes = new Uint8Array(readFileSync(embeddedModel));
+const hashes: Record<string, string> = {};
+for (const precision of ["f32", "q8", "q4"] as const) {
+  for (const kv of ["f32", "f16", "q8"] as const) {
+    const engine = await engineOf(bytes, { precision, kv, kernel: "simd", contextLength: 128 });
+    hashes[`${precision}/${kv}`] = hashLogits(await allLogits(engine, someIds(80, 4096), [1]));
+  }
+}
+const file = new URL("../tests/golden/logits.json", import.meta.url);
+writeFileSync(file, `${JSON.stringify(hashes, null, 2)}\n`);

@@ -1,0 +1,323 @@
+import * as control from "../../assembly/layout/control.ts";
+import { REC_BARRIER, REC_FLAGS, RECORD_WORDS } from "../../assembly/layout/ops.ts";
+import type { ModelFile } from "../format/model_file.ts";
+import { createInstance, createMemory, type KernelInstance, WASM_PAGE } from "../kernels/instance.ts";
+import { compileVariant, pickVariant, type Variant } from "../kernels/variant.ts";
+import { headTable } from "../model/gqa.ts";
+import { type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
+import { createSampler, type Sampler } from "../sample/chain.ts";
+import type { ResolvedSampling } from "../sample/registry.ts";
+import { EngineError } from "../util/errors.ts";
+import { yieldToEvents } from "../util/yield.ts";
+import { type Layout, type LayoutOptions, MAX_SEGMENTS, planLayout } from "./layout.ts";
+import { loadWeights } from "./load_weights.ts";
+import type { LoadProgress } from "./options.ts";
+
+/** One sequence's part of a step: ids[begin..end) continue it. */
+export interface Segment {
+  readonly sequence: Sequence;
+  readonly ids: ArrayLike<number>;
+  readonly begin: number;
+  readonly end: number;
+  /** Which positions' logits are wanted. */
+  readonly outputs: "none" | "last" | "all";
+}
+
+/** What building an engine takes besides the file. */
+export interface EngineOptions extends LayoutOptions {
+  readonly kernel?: Variant | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+// Longest that the engine computes without letting the runtime handle events.
+const SLICE_MS = 10;
+// One token through a model of this size takes less than a slice: it runs in one call.
+const SMALL_BYTES = 64 << 20;
+
+function check(status: number): void {
+  if (status === control.STATUS_OK) return;
+  const reasons: Record<number, string> = {
+    [control.STATUS_CANCELLED]: "it was cancelled",
+    [control.STATUS_TIMEOUT]: "a thread did not arrive at the barrier",
+    [control.STATUS_BAD_RECORD]: "the plan holds an unknown record",
+  };
+  throw new EngineError(`Cannot run the step: ${reasons[status] ?? `status ${status}`}`);
+}
+
+/** A model in linear memory, ready to run steps. One step at a time; callers queue. */
+export class Engine {
+  readonly layout: Layout;
+  readonly variant: Variant;
+  readonly pool: PagePool;
+  readonly #kernel: KernelInstance;
+  // Record ranges that end with a barrier: between them the engine may pause.
+  readonly #slices: readonly number[];
+  readonly #whole: readonly number[];
+  #words: Int32Array;
+  #floats: Float32Array;
+  #tail: Promise<unknown> = Promise.resolve();
+  #queued = 0;
+  #failure: Error | undefined;
+  #lastYield = performance.now();
+
+  private constructor(layout: Layout, kernel: KernelInstance, variant: Variant) {
+    this.layout = layout;
+    this.variant = variant;
+    this.#kernel = kernel;
+    this.#words = new Int32Array(kernel.memory.buffer);
+    this.#floats = new Float32Array(kernel.memory.buffer);
+    this.pool = new PagePool(
+      this.#pageMemory(),
+      layout.pages.bytes,
+      layout.pages.address,
+      layout.pages.count,
+    );
+    this.#slices = this.#writePlan();
+    this.#whole = [layout.plan.records];
+  }
+
+  /**
+   * Decides the layout, allocates it, and streams the weights in.
+   * @throws what planLayout and loadWeights throw.
+   */
+  static async create(file: ModelFile, options: EngineOptions): Promise<Engine> {
+    const layout = await planLayout(file, options);
+    const variant = options.kernel ?? pickVariant(false);
+    const memory = createMemory(layout.totalBytes, variant.endsWith("-shared"), layout.maxBytes);
+    const kernel = await createInstance(compileVariant(variant), memory);
+    const engine = new Engine(layout, kernel, variant);
+    await loadWeights(file.source, layout, kernel, options.onProgress, options.signal);
+    engine.#writeTables();
+    return engine;
+  }
+
+  /** An empty sequence over this engine's KV cache. */
+  sequence(): Sequence {
+    return new Sequence(this.pool, this.layout.contextLength);
+  }
+
+  /** Most tokens of a step. */
+  get maxBatch(): number {
+    return this.layout.batch;
+  }
+
+  /** Kernels and memory, for what works on logits in place. */
+  get kernel(): KernelInstance {
+    return this.#kernel;
+  }
+
+  /** A sampler over the first `vocabSize` logits of a step that asks for one row. */
+  sampler(options: ResolvedSampling, vocabSize: number): Sampler {
+    const { exports, memory } = this.#kernel;
+    return createSampler(options, exports, {
+      memory,
+      logitsPtr: this.logitsAddress(0),
+      scratchPtr: this.layout.sampler,
+      vocabSize,
+    });
+  }
+
+  /** Address of row `i` of the last step's logits: f32 [vocabSize]. */
+  logitsAddress(i: number): number {
+    return this.layout.buffers.logits.address + i * this.layout.buffers.logits.stride;
+  }
+
+  /** Row `i` of the last step's logits, read in place: valid until the next step. */
+  logits(i: number): Float32Array {
+    this.#refreshViews();
+    const begin = this.logitsAddress(i) / 4;
+    return this.#floats.subarray(begin, begin + this.layout.config.vocabSize);
+  }
+
+  /**
+   * Runs one step over all segments and then `read`, before any other step can begin. Between slices of a
+   * long step the runtime may handle events, and an abort is noticed.
+   * A step that fails or is aborted leaves the sequences at the length they had.
+   */
+  step<T>(segments: readonly Segment[], read: () => T, signal?: AbortSignal): Promise<T> {
+    return this.#exclusive(async () => {
+      this.#checkAlive();
+      signal?.throwIfAborted();
+      for (const { sequence, begin, end } of segments) sequence.reserve(end - begin);
+      this.#writeStep(segments);
+      await this.#run(signal);
+      for (const { sequence, begin, end } of segments) sequence.advance(end - begin);
+      return read();
+    });
+  }
+
+  /**
+   * Feeds ids to a sequence in as many steps as it takes; logits of the last id only, for `read`.
+   * @throws ContextError where they do not fit; AbortError.
+   */
+  async prefill<T>(
+    sequence: Sequence,
+    ids: ArrayLike<number>,
+    read: () => T,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const batch = this.maxBatch;
+    let begin = 0;
+    for (; begin + batch < ids.length; begin += batch) {
+      await this.step([{ sequence, ids, begin, end: begin + batch, outputs: "none" }], () => {}, signal);
+    }
+    return this.step([{ sequence, ids, begin, end: ids.length, outputs: "last" }], read, signal);
+  }
+
+  /** Retires the engine: every later step fails with `reason`. Its memory goes when nothing refers to it. */
+  retire(reason: Error): void {
+    this.#failure ??= reason;
+  }
+
+  #checkAlive(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#queued === 0) {
+      this.#queued++;
+      const done = work();
+      this.#tail = done;
+      return done.finally(() => this.#queued--);
+    }
+    this.#queued++;
+    const turn = this.#tail.then(work, work);
+    this.#tail = turn;
+    return turn.finally(() => this.#queued--);
+  }
+
+  async #run(signal: AbortSignal | undefined): Promise<void> {
+    const { planAddress, scratch } = this.layout;
+    const short = this.#words[control.STEP_N_TOKENS / 4] === 1 && this.layout.totalBytes < SMALL_BYTES;
+    let begin = 0;
+    for (const end of short ? this.#whole : this.#slices) {
+      if (performance.now() - this.#lastYield > SLICE_MS) await this.#pause(signal);
+      let status: number;
+      try {
+        status = this.#kernel.exports.run(planAddress, begin, end, scratch);
+      } catch (cause) {
+        this.retire(new EngineError("Cannot go on: a kernel trapped and the engine was retired", { cause }));
+        throw this.#failure;
+      }
+      check(status);
+      begin = end;
+    }
+  }
+
+  async #pause(signal: AbortSignal | undefined): Promise<void> {
+    await yieldToEvents();
+    this.#lastYield = performance.now();
+    signal?.throwIfAborted();
+    this.#checkAlive();
+  }
+
+  // Views die when memory grows.
+  #refreshViews(): void {
+    if (this.#words.buffer === this.#kernel.memory.buffer) return;
+    this.#words = new Int32Array(this.#kernel.memory.buffer);
+    this.#floats = new Float32Array(this.#kernel.memory.buffer);
+  }
+
+  #pageMemory(): PageMemory {
+    const { memory } = this.#kernel;
+    let next = this.layout.totalBytes;
+    return {
+      copy: (from, to, bytes) => new Uint8Array(memory.buffer).copyWithin(to, from, from + bytes),
+      grow: (bytes) => {
+        const address = Math.ceil(next / 64) * 64;
+        const missing = Math.ceil((address + bytes - memory.buffer.byteLength) / WASM_PAGE);
+        if (address + bytes > this.layout.maxBytes) return undefined;
+        try {
+          if (missing > 0) memory.grow(missing);
+        } catch {
+          return undefined;
+        }
+        next = address + bytes;
+        return address;
+      },
+    };
+  }
+
+  #writePlan(): number[] {
+    const { plan, planAddress } = this.layout;
+    this.#words.set(plan.words, planAddress / 4);
+    this.#words[control.CONTROL_N_THREADS / 4] = 1;
+    const ends: number[] = [];
+    for (let i = 0; i < plan.records; i++) {
+      if ((plan.words[i * RECORD_WORDS + REC_FLAGS] as number) & REC_BARRIER) ends.push(i + 1);
+    }
+    return ends;
+  }
+
+  #writeTables(): void {
+    const { config, buffers, weights } = this.layout;
+    const { heads, groups } = headTable(config.nHeads, config.nKvHeads);
+    this.#words.set(heads, buffers.heads / 4);
+    this.#words.set(groups, buffers.groups / 4);
+    this.#kernel.exports.rope_freqs(config.ropeTheta, config.headDim, buffers.freqs);
+    const factors = weights.ropeFactors;
+    for (let i = 0; i < config.headDim / 2; i++) {
+      const factor = factors ? (this.#floats[factors.address / 4 + i] as number) : 1;
+      const at = buffers.freqs / 4 + i;
+      this.#floats[at] = (this.#floats[at] as number) / (factor * config.ropeScale);
+    }
+  }
+
+  // Ids, positions, page tables, query tiles and outputs of a step. Everything was reserved before.
+  #writeStep(segments: readonly Segment[]): void {
+    this.#refreshViews();
+    const words = this.#words;
+    const { step } = this.layout;
+    if (segments.length > MAX_SEGMENTS) {
+      throw new EngineError(
+        `Cannot run a step of ${segments.length} sequences: Expected at most ${MAX_SEGMENTS}`,
+      );
+    }
+    let token = 0;
+    let outputs = 0;
+    let tiles = 0;
+    segments.forEach(({ sequence, ids, begin, end, outputs: wanted }, slot) => {
+      const n = end - begin;
+      if (token + n > this.maxBatch) {
+        throw new EngineError(`Cannot run a step of ${token + n} tokens: Expected at most ${this.maxBatch}`);
+      }
+      const table = step.tables + slot * step.tableBytes;
+      for (let p = 0; p < sequence.pages.length; p++) words[table / 4 + p] = sequence.pages[p] as number;
+      for (let i = 0; i < n; i += control.QUERY_TILE) {
+        const tile = (step.tiles + tiles * control.QUERY_TILE_BYTES) / 4;
+        words[tile + control.QUERY_FIRST_TOKEN / 4] = token + i;
+        words[tile + control.QUERY_N_TOKENS / 4] = Math.min(control.QUERY_TILE, n - i);
+        words[tile + control.QUERY_FIRST_POSITION / 4] = sequence.length + i;
+        words[tile + control.QUERY_PAGE_TABLE / 4] = table;
+        tiles++;
+      }
+      for (let i = 0; i < n; i++, token++) {
+        words[step.ids / 4 + token] = this.#checkedId(ids[begin + i]);
+        words[step.positions / 4 + token] = sequence.length + i;
+        words[step.pageTables / 4 + token] = table;
+        if (wanted === "all" || (wanted === "last" && i === n - 1)) {
+          if (outputs === this.layout.maxOutputs) {
+            throw new EngineError(`Cannot run a step with more than ${outputs} rows of logits`);
+          }
+          words[step.outputs / 4 + outputs++] = token;
+        }
+      }
+    });
+    words[control.STEP_N_TOKENS / 4] = token;
+    words[control.STEP_N_OUTPUTS / 4] = outputs;
+    words[control.STEP_N_TILES / 4] = tiles;
+    words[control.STEP_IDS / 4] = step.ids;
+    words[control.STEP_POSITIONS / 4] = step.positions;
+    words[control.STEP_PAGE_TABLES / 4] = step.pageTables;
+    words[control.STEP_OUTPUTS / 4] = step.outputs;
+    words[control.STEP_TILES / 4] = step.tiles;
+  }
+
+  #checkedId(id: number | undefined): number {
+    if (id === undefined || !Number.isInteger(id) || id < 0 || id >= this.layout.config.vocabSize) {
+      throw new EngineError(`Cannot run token ${id}: Expected an id in [0, ${this.layout.config.vocabSize})`);
+    }
+    return id;
+  }
+}

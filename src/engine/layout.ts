@@ -1,0 +1,184 @@
+import { KV_PAGE, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import { CONTROL_BYTES, QUERY_TILE, QUERY_TILE_BYTES } from "../../assembly/layout/control.ts";
+import type { ModelFile } from "../format/model_file.ts";
+import { Arena } from "../kernels/arena.ts";
+import { createInstance, createMemory, MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
+import { compileVariant } from "../kernels/variant.ts";
+import { archSpec } from "../model/arch/registry.ts";
+import type { ArchSpec } from "../model/arch/spec.ts";
+import { type KvType, type ModelConfig, type Precision, readConfig } from "../model/config.ts";
+import {
+  type Buffers,
+  buildPlan,
+  type KvShape,
+  kvTypeCodes,
+  type Plan,
+  placeBuffers,
+} from "../model/plan.ts";
+import { type ModelWeights, placeWeights } from "../model/weights.ts";
+import { fileTypes } from "../quant/registry.ts";
+import { samplerBytes } from "../sample/chain.ts";
+import { MemoryError, UsageError } from "../util/errors.ts";
+
+/** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
+export const MAX_BATCH = 64;
+/** Sequences of one step. */
+export const MAX_SEGMENTS = 8;
+/** Context where neither the caller nor the model asks for less. */
+export const DEFAULT_CONTEXT = 4096;
+/** Logits of one step: as many rows as fit here, one at least. */
+const LOGITS_BYTES = 4 << 20;
+/** File bytes in memory while weights are packed. A few rows of wide matrices need more. */
+const STAGING_BYTES = 1 << 20;
+/** Bytes of one wasm32 memory. */
+const ADDRESSABLE_BYTES = WASM_PAGE * MAX_WASM_PAGES;
+
+/** Addresses of the words that describe a step; see layout/control.ts. */
+export interface StepArea {
+  readonly ids: number;
+  readonly positions: number;
+  readonly pageTables: number;
+  readonly outputs: number;
+  readonly tiles: number;
+  /** MAX_SEGMENTS tables of `tableBytes` bytes. */
+  readonly tables: number;
+  readonly tableBytes: number;
+}
+
+/** A model's whole linear memory, decided before it exists. */
+export interface Layout {
+  readonly spec: ArchSpec;
+  readonly config: ModelConfig;
+  readonly contextLength: number;
+  readonly weights: ModelWeights;
+  readonly buffers: Buffers;
+  readonly kv: KvShape;
+  readonly plan: Plan;
+  readonly planAddress: number;
+  readonly step: StepArea;
+  readonly scratch: number;
+  readonly sampler: number;
+  /** Most tokens of a step. */
+  readonly batch: number;
+  /** Rows of logits in a step. */
+  readonly maxOutputs: number;
+  readonly staging: { readonly address: number; readonly bytes: number };
+  readonly pages: { readonly address: number; readonly count: number; readonly bytes: number };
+  /** Bytes from address 0. */
+  readonly totalBytes: number;
+  /** Bytes that memory may grow to. */
+  readonly maxBytes: number;
+}
+
+/** What decides a layout besides the file. */
+export interface LayoutOptions {
+  readonly contextLength?: number | undefined;
+  readonly precision?: Precision | undefined;
+  readonly kv?: KvType | undefined;
+  readonly maxBytes?: number | undefined;
+}
+
+// Sizes that only kernels know are asked of an instance on a memory of one page.
+async function kernelSizes(config: ModelConfig, kv: KvType): Promise<{ headBytes: number; scratch: number }> {
+  const { exports } = await createInstance(compileVariant("simd"), createMemory(1, false));
+  return {
+    headBytes: exports.kv_head_bytes(kvTypeCodes[kv], config.headDim) >>> 0,
+    scratch: exports.attention_scratch_bytes(config.headDim, config.nHeads / config.nKvHeads) >>> 0,
+  };
+}
+
+function contextOf(config: ModelConfig, asked: number | undefined): number {
+  const own = config.contextLength;
+  if (asked === undefined) return Math.min(own, DEFAULT_CONTEXT);
+  if (!Number.isInteger(asked) || asked < 1 || asked > own) {
+    throw new UsageError(
+      `Cannot load with contextLength ${asked}: Expected an integer in [1, ${own}] (the model's context)`,
+    );
+  }
+  return asked;
+}
+
+// Bytes of file data that four rows of the widest matrix take.
+function stagingBytes(weights: ModelWeights): number {
+  let most = STAGING_BYTES;
+  for (const weight of weights.all) {
+    if (weight.kind === "vector") continue;
+    const type = fileTypes.get(weight.info.type);
+    // Scales of llama2.c groups, at worst one f32 for each value, ride along.
+    const perValue = type ? type.blockBytes / type.blockCols + (weight.info.scales ? 4 : 0) : 0;
+    most = Math.max(most, Math.ceil(TILE_ROWS * weight.cols * perValue) + 64);
+  }
+  return most;
+}
+
+/**
+ * Decides the memory of a model: weights, KV pages, activations, plan.
+ * @throws FormatError, UnsupportedError for what the file says; UsageError for options; MemoryError where the
+ *   whole does not fit `maxBytes` or 4 GiB. Nothing has been allocated then.
+ */
+export async function planLayout(file: ModelFile, options: LayoutOptions): Promise<Layout> {
+  const maxBytes = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
+  if (!Number.isInteger(maxBytes) || maxBytes < 1) {
+    throw new UsageError(`Cannot load with maxBytes ${options.maxBytes}: Expected a positive integer`);
+  }
+  const spec = archSpec(file.architecture, file.source.name);
+  const config = readConfig(file);
+  const contextLength = contextOf(config, options.contextLength);
+  const kvType = options.kv ?? (options.precision === "f32" ? "f32" : "f16");
+  const sizes = await kernelSizes(config, kvType);
+  const batch = Math.min(MAX_BATCH, contextLength);
+  const maxOutputs = Math.max(1, Math.min(batch, Math.floor(LOGITS_BYTES / (4 * config.vocabSize))));
+
+  const arena = new Arena(CONTROL_BYTES);
+  const weights = placeWeights(file, config, arena, options.precision);
+  const weightBytes = arena.size;
+  const kv: KvShape = { type: kvType, headBytes: sizes.headBytes };
+  const pageBytes = config.nLayers * config.nKvHeads * sizes.headBytes;
+  const pageCount = Math.ceil(contextLength / KV_PAGE);
+  const pages = { address: arena.alloc(pageBytes * pageCount), count: pageCount, bytes: pageBytes };
+  const buffers = placeBuffers(config, arena, batch, maxOutputs);
+  const plan = buildPlan(spec, config, weights, buffers, kv);
+  const planAddress = arena.alloc(plan.words.byteLength);
+  const tableBytes = 4 * pageCount;
+  const step: StepArea = {
+    ids: arena.alloc(4 * batch),
+    positions: arena.alloc(4 * batch),
+    pageTables: arena.alloc(4 * batch),
+    outputs: arena.alloc(4 * maxOutputs),
+    tiles: arena.alloc(QUERY_TILE_BYTES * (Math.ceil(batch / QUERY_TILE) + MAX_SEGMENTS)),
+    tables: arena.alloc(tableBytes * MAX_SEGMENTS),
+    tableBytes,
+  };
+  const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
+  const scratch = arena.alloc(Math.max(rowBytes, sizes.scratch));
+  const sampler = arena.alloc(samplerBytes(config.vocabSize));
+  const stagingSize = stagingBytes(weights);
+  const staging = { address: arena.alloc(stagingSize), bytes: stagingSize };
+  if (arena.size > maxBytes) {
+    const mb = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+    throw new MemoryError(
+      `Cannot load ${file.source.name}: Expected at most ${mb(maxBytes)} (${options.maxBytes === undefined ? "one WebAssembly memory" : "the budget"}), ` +
+        `it takes ${mb(arena.size)}: weights ${mb(weightBytes)}, KV cache of ${contextLength} positions ${mb(pageBytes * pageCount)}, ` +
+        `the rest ${mb(arena.size - weightBytes - pageBytes * pageCount)}`,
+    );
+  }
+  return {
+    spec,
+    config,
+    contextLength,
+    weights,
+    buffers,
+    kv,
+    plan,
+    planAddress,
+    step,
+    scratch,
+    sampler,
+    batch,
+    maxOutputs,
+    staging,
+    pages,
+    totalBytes: arena.size,
+    maxBytes,
+  };
+}

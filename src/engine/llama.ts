@@ -1,0 +1,198 @@
+import { openModelFile } from "../format/detect.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { ContextError, EngineError, UsageError } from "../util/errors.ts";
+import { Engine } from "./engine.ts";
+import { generate } from "./generate.ts";
+import type { Completion, GenerateOptions, LoadOptions, Piece, SourceLike } from "./options.ts";
+import { openSource } from "./sources.ts";
+import { modelTokenizer } from "./tokenizers.ts";
+
+/** What {@link Llama.perplexity} measures. */
+export interface Perplexity {
+  /** Mean negative log-likelihood of a token, in nats. */
+  readonly nll: number;
+  /** e^nll. */
+  readonly perplexity: number;
+  /** Tokens that were scored. */
+  readonly tokens: number;
+}
+
+// Found beside the sources, on disk or at the URL they were imported from.
+function embeddedModel(): URL {
+  return new URL("../../models/tales/tales-q8_0.gguf", import.meta.url);
+}
+
+function checkThreads(threads: number | undefined): void {
+  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
+    throw new UsageError(`Cannot load with ${threads} threads: Expected a positive integer`);
+  }
+}
+
+/**
+ * A language model, loaded and ready.
+ *
+ * ```ts
+ * await using llama = await Llama.load("model.gguf");
+ * for await (const piece of llama.generate("Once upon a time", { maxTokens: 64 })) write(piece.text);
+ * ```
+ */
+export class Llama implements AsyncDisposable {
+  /** Text to ids and back, as this model was trained with. */
+  readonly tokenizer: Tokenizer;
+  /** Milliseconds that loading took. */
+  readonly loadMs: number;
+  /** Hyper-parameters of the model. */
+  readonly config: ModelConfig;
+  /** Positions that a prompt and its continuation may have. */
+  readonly contextLength: number;
+  /** Kernel build in use: "relaxed", or "simd" where the runtime has no relaxed SIMD. */
+  readonly kernel: string;
+  /** Threads that compute. */
+  readonly threads = 1;
+  #loaded: Engine | undefined;
+
+  private constructor(engine: Engine, tokenizer: Tokenizer, loadMs: number) {
+    this.#loaded = engine;
+    this.tokenizer = tokenizer;
+    this.loadMs = loadMs;
+    this.config = engine.layout.config;
+    this.contextLength = engine.layout.contextLength;
+    this.kernel = engine.variant;
+  }
+
+  get #engine(): Engine {
+    if (!this.#loaded) throw new EngineError("Cannot use a model that was disposed");
+    return this.#loaded;
+  }
+
+  /**
+   * Loads a model file: GGUF or llama2.c; without a source the small model that comes with cria. The file
+   * streams into memory once; it is never held as a whole.
+   * @throws SourceError, FormatError, UnsupportedError, MemoryError, UsageError; see their documentation
+   */
+  static async load(source: SourceLike = embeddedModel(), options: LoadOptions = {}): Promise<Llama> {
+    const begin = performance.now();
+    checkThreads(options.threads);
+    options.signal?.throwIfAborted();
+    const opened = await openSource(source, detectRuntime());
+    try {
+      const file = await openModelFile(opened);
+      const tokenizer = await modelTokenizer(file, options.tokenizer);
+      const engine = await Engine.create(file, options);
+      return new Llama(engine, tokenizer, performance.now() - begin);
+    } finally {
+      await opened.close();
+    }
+  }
+
+  /** Bytes of linear memory: weights, KV cache and everything else. */
+  get memoryBytes(): number {
+    return this.#engine.kernel.memory.buffer.byteLength;
+  }
+
+  /**
+   * Streams the continuation of a prompt, token by token. The generator's return value is the whole.
+   * @throws UsageError, ContextError, SamplingError, EngineError; the signal's reason when it is aborted
+   */
+  generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
+    return generate(this.#engine, this.tokenizer, prompt, options, this.loadMs);
+  }
+
+  /** The whole continuation of a prompt. Errors as {@link generate}. */
+  async complete(prompt: string, options: GenerateOptions = {}): Promise<Completion> {
+    const generation = this.generate(prompt, { logprobs: false, ...options });
+    for (;;) {
+      const { done, value } = await generation.next();
+      if (done) return value;
+    }
+  }
+
+  /**
+   * Logits [vocabSize] of what follows `ids`, before any sampler. The ids are taken as they are: no BOS is
+   * put before them.
+   * @throws ContextError where there are none or too many; UsageError for ids outside the vocabulary
+   */
+  async logits(ids: ArrayLike<number>): Promise<Float32Array> {
+    this.#checkIds(ids);
+    const sequence = this.#engine.sequence();
+    try {
+      return await this.#engine.prefill(sequence, ids, () => this.#engine.logits(0).slice());
+    } finally {
+      sequence.free();
+    }
+  }
+
+  /**
+   * How well the model predicts a text: BOS and the text's tokens in windows of `window` tokens, each from an
+   * empty cache, every token scored but the first.
+   * @throws ContextError for a window longer than the context; UsageError for a text with nothing to score
+   */
+  async perplexity(text: string, options: { window?: number } = {}): Promise<Perplexity> {
+    const { window = this.contextLength } = options;
+    if (!Number.isInteger(window) || window < 1 || window > this.contextLength) {
+      throw new ContextError(
+        `Cannot score with a window of ${window}: Expected an integer in [1, ${this.contextLength}] (the context length)`,
+      );
+    }
+    const ids = this.tokenizer.encode(text);
+    if (ids.length < 2) throw new UsageError("Cannot score a text: Expected at least two tokens");
+    let sum = 0;
+    for (let begin = 0; begin + 1 < ids.length; begin += window) {
+      sum += await this.#windowNll(ids, begin, Math.min(begin + window, ids.length - 1));
+    }
+    const tokens = ids.length - 1;
+    const nll = sum / tokens;
+    return { nll, perplexity: this.#engine.kernel.exports.exp_f64(nll), tokens };
+  }
+
+  // Sum of -ln p over ids[begin + 1 .. end], each predicted from those before it in the window.
+  async #windowNll(ids: readonly number[], begin: number, end: number): Promise<number> {
+    const engine = this.#engine;
+    const { maxOutputs, config } = engine.layout;
+    const sequence = engine.sequence();
+    let sum = 0;
+    try {
+      for (let at = begin; at < end; at += maxOutputs) {
+        const stop = Math.min(at + maxOutputs, end);
+        await engine.step([{ sequence, ids, begin: at, end: stop, outputs: "all" }], () => {
+          for (let i = at; i < stop; i++) {
+            const total = engine.kernel.exports.log_sum_exp(engine.logitsAddress(i - at), config.vocabSize);
+            sum += total - (engine.logits(i - at)[ids[i + 1] as number] as number);
+          }
+        });
+      }
+      return sum;
+    } finally {
+      sequence.free();
+    }
+  }
+
+  #checkIds(ids: ArrayLike<number>): void {
+    if (ids.length < 1 || ids.length > this.contextLength) {
+      throw new ContextError(
+        `Cannot compute logits: Expected 1 to ${this.contextLength} ids (the context length), got ${ids.length}`,
+      );
+    }
+    const { vocabSize } = this.config;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] as number;
+      if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+        throw new UsageError(
+          `Cannot compute logits: Expected ids in [0, ${vocabSize}), got ${id} at index ${i}`,
+        );
+      }
+    }
+  }
+
+  /** Lets the memory go. Generations that still run fail. Safe to call twice. */
+  dispose(): void {
+    this.#loaded?.retire(new EngineError("Cannot use a model that was disposed"));
+    this.#loaded = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+}

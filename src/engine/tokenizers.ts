@@ -1,0 +1,62 @@
+import { openModelFile } from "../format/detect.ts";
+import { GGUF_MAGIC } from "../format/gguf.ts";
+import type { ModelFile } from "../format/model_file.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import { parseTokenizerFile } from "../tokenizer/load.ts";
+import { createTokenizer } from "../tokenizer/registry.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { ByteSource } from "../util/byte_source.ts";
+import { FormatError, TokenizerError } from "../util/errors.ts";
+import type { SourceLike } from "./options.ts";
+import { openSource, readAll } from "./sources.ts";
+
+// Tokenizers of known models stay under 20 MB.
+const MAX_TOKENIZER_BYTES = 64 << 20;
+
+async function isGguf(source: ByteSource): Promise<boolean> {
+  const magic = new Uint8Array(4);
+  if (source.size !== undefined && source.size < magic.length) return false;
+  await source.read(0, magic);
+  return new DataView(magic.buffer).getUint32(0, true) === GGUF_MAGIC;
+}
+
+function tokenizerInside(file: ModelFile): Tokenizer {
+  const data = file.tokenizer();
+  if (!data) {
+    throw new TokenizerError(
+      `Cannot load ${file.source.name}: Expected a tokenizer in the file, got none; name one with the tokenizer option (--tokenizer FILE)`,
+    );
+  }
+  return createTokenizer(data);
+}
+
+/**
+ * A tokenizer alone, from a tokenizer file (SentencePiece `.model`, llama2.c `tokenizer.bin`) or from a model
+ * file that carries one. `vocabSize` is how many tokens the model has, where that is known.
+ * @throws SourceError, FormatError, UnsupportedError, TokenizerError
+ */
+export async function loadTokenizer(source: SourceLike, vocabSize?: number): Promise<Tokenizer> {
+  const opened = await openSource(source, detectRuntime());
+  try {
+    if (await isGguf(opened)) return tokenizerInside(await openModelFile(opened));
+    const bytes = await readAll(opened, MAX_TOKENIZER_BYTES);
+    return createTokenizer(parseTokenizerFile(bytes, { name: opened.name, vocabSize }));
+  } finally {
+    await opened.close();
+  }
+}
+
+/**
+ * The tokenizer of a model: the one of `source` where that is given, else the file's own.
+ * @throws FormatError where it has more tokens than the model; TokenizerError where there is none
+ */
+export async function modelTokenizer(file: ModelFile, source: SourceLike | undefined): Promise<Tokenizer> {
+  const rows = file.tensors.get("token_embd.weight")?.shape[0];
+  const tokenizer = source === undefined ? tokenizerInside(file) : await loadTokenizer(source, rows);
+  if (rows !== undefined && tokenizer.vocabSize > rows) {
+    throw new FormatError(
+      `Cannot load ${file.source.name}: Expected a vocabulary of at most ${rows} tokens (rows of token_embd.weight), got ${tokenizer.vocabSize}`,
+    );
+  }
+  return tokenizer;
+}

@@ -1,0 +1,189 @@
+import type { MetaValue, ModelFile } from "../format/model_file.ts";
+import { FormatError, UnsupportedError } from "../util/errors.ts";
+
+/** Weight formats in memory, as options name them. */
+export type Precision = "f32" | "q8" | "q4";
+/** Key and value formats in memory, as options name them. */
+export type KvType = "f32" | "f16" | "q8";
+
+/** Hyper-parameters under cria's names; HOUSE terms, whatever vocabulary the file uses. */
+export interface ModelConfig {
+  readonly architecture: string;
+  readonly dim: number;
+  readonly hiddenDim: number;
+  readonly nLayers: number;
+  readonly nHeads: number;
+  readonly nKvHeads: number;
+  readonly headDim: number;
+  readonly vocabSize: number;
+  readonly contextLength: number;
+  readonly ropeTheta: number;
+  /** Positions are divided by this (linear scaling); 1: none. */
+  readonly ropeScale: number;
+  readonly normEps: number;
+}
+
+// Limits of what a plan can address. Far above any known model of the family, far below what wraps: the
+// product of any two stays under 2^53.
+const MAX_DIM = 1 << 20;
+const MAX_LAYERS = 1024;
+const MAX_HEADS = 4096;
+const MAX_HEAD_DIM = 256;
+const MAX_VOCAB = 1 << 22;
+const MAX_CONTEXT = 1 << 20; // sin and cos are exact up to 2^20 radians
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  readonly fallback?: number;
+}
+
+function describe(value: MetaValue | undefined): string {
+  if (!value) return "none";
+  return value.type === "array" ? `an array of ${value.elementType}` : `${value.type} ${value.value}`;
+}
+
+function scalar(file: ModelFile, key: string): number | undefined {
+  const meta = file.metadata.get(key);
+  if (meta?.type !== "array" && typeof meta?.value === "number") return meta.value;
+  return undefined;
+}
+
+function integer(file: ModelFile, key: string, { min, max, fallback }: Range): number {
+  if (fallback !== undefined && !file.metadata.has(key)) return fallback;
+  const value = scalar(file, key);
+  if (value === undefined || !Number.isInteger(value) || value < min || value > max) {
+    throw new FormatError(
+      `Cannot load ${file.source.name}: Expected ${key} to be an integer in [${min}, ${max}], got ${describe(file.metadata.get(key))}`,
+    );
+  }
+  return value;
+}
+
+function positive(file: ModelFile, key: string, fallback?: number): number {
+  if (fallback !== undefined && !file.metadata.has(key)) return fallback;
+  const value = scalar(file, key);
+  if (value === undefined || !(value > 0 && value < Number.POSITIVE_INFINITY)) {
+    throw new FormatError(
+      `Cannot load ${file.source.name}: Expected ${key} to be a positive number, got ${describe(file.metadata.get(key))}`,
+    );
+  }
+  return value;
+}
+
+function text(file: ModelFile, key: string): string | undefined {
+  const meta = file.metadata.get(key);
+  return meta?.type === "string" ? String(meta.value) : undefined;
+}
+
+// Rows of the token embedding: the vocabulary that the model really has.
+function vocabulary(file: ModelFile): number {
+  const info = file.tensors.get("token_embd.weight");
+  if (!info)
+    throw new FormatError(`Cannot load ${file.source.name}: Expected tensor token_embd.weight, got none`);
+  const rows = info.shape.length === 2 ? (info.shape[0] as number) : 0;
+  if (rows < 1 || rows > MAX_VOCAB) {
+    throw new FormatError(
+      `Cannot load tensor token_embd.weight: Expected shape [1..${MAX_VOCAB}, dim], got [${info.shape.join(", ")}]`,
+    );
+  }
+  return rows;
+}
+
+function ropeScale(file: ModelFile, prefix: string): number {
+  const type = text(file, `${prefix}.rope.scaling.type`) ?? "linear";
+  if (type === "none") return 1;
+  if (type !== "linear") {
+    throw new UnsupportedError(
+      `Cannot load ${file.source.name}: Unsupported ${prefix}.rope.scaling.type ${type}; supported: none, linear`,
+    );
+  }
+  return positive(file, `${prefix}.rope.scaling.factor`, positive(file, `${prefix}.rope.scale_linear`, 1));
+}
+
+function ggufConfig(file: ModelFile): ModelConfig {
+  const prefix = file.architecture;
+  const at = (key: string) => `${prefix}.${key}`;
+  const experts = integer(file, at("expert_count"), { min: 0, max: 65536, fallback: 0 });
+  if (experts > 0) {
+    throw new UnsupportedError(
+      `Cannot load ${file.source.name}: Unsupported mixture of ${experts} experts; supported: dense models`,
+    );
+  }
+  const dim = integer(file, at("embedding_length"), { min: 2, max: MAX_DIM });
+  const nHeads = integer(file, at("attention.head_count"), { min: 1, max: MAX_HEADS });
+  const headDim = integer(file, at("attention.key_length"), {
+    min: 2,
+    max: MAX_HEAD_DIM,
+    fallback: dim / nHeads,
+  });
+  return checked(file, {
+    architecture: file.architecture,
+    dim,
+    hiddenDim: integer(file, at("feed_forward_length"), { min: 1, max: MAX_DIM }),
+    nLayers: integer(file, at("block_count"), { min: 1, max: MAX_LAYERS }),
+    nHeads,
+    nKvHeads: integer(file, at("attention.head_count_kv"), { min: 1, max: nHeads, fallback: nHeads }),
+    headDim,
+    vocabSize: vocabulary(file),
+    contextLength: Math.min(
+      MAX_CONTEXT,
+      integer(file, at("context_length"), { min: 1, max: Number.MAX_SAFE_INTEGER }),
+    ),
+    ropeTheta: positive(file, at("rope.freq_base"), 10000),
+    ropeScale: ropeScale(file, prefix),
+    normEps: positive(file, at("attention.layer_norm_rms_epsilon")),
+    ropeDim: integer(file, at("rope.dimension_count"), { min: 1, max: MAX_DIM, fallback: headDim }),
+    valueDim: integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim }),
+  });
+}
+
+function llama2cConfig(file: ModelFile): ModelConfig {
+  const dim = integer(file, "dim", { min: 2, max: MAX_DIM });
+  const nHeads = integer(file, "n_heads", { min: 1, max: MAX_HEADS });
+  const headDim = dim / nHeads;
+  return checked(file, {
+    architecture: file.architecture,
+    dim,
+    hiddenDim: integer(file, "hidden_dim", { min: 1, max: MAX_DIM }),
+    nLayers: integer(file, "n_layers", { min: 1, max: MAX_LAYERS }),
+    nHeads,
+    nKvHeads: integer(file, "n_kv_heads", { min: 1, max: nHeads }),
+    headDim,
+    vocabSize: vocabulary(file),
+    contextLength: integer(file, "seq_len", { min: 1, max: MAX_CONTEXT }),
+    ropeTheta: 10000,
+    ropeScale: 1,
+    normEps: 1e-5,
+    ropeDim: headDim,
+    valueDim: headDim,
+  });
+}
+
+function checked(
+  file: ModelFile,
+  found: ModelConfig & { readonly ropeDim: number; readonly valueDim: number },
+): ModelConfig {
+  const { ropeDim, valueDim, ...config } = found;
+  const fail = (expected: string) => {
+    throw new FormatError(`Cannot load ${file.source.name}: Expected ${expected}`);
+  };
+  const { dim, nHeads, nKvHeads, headDim } = config;
+  if (!Number.isInteger(headDim) || headDim > MAX_HEAD_DIM || headDim < 2) {
+    fail(`dim ${dim} / nHeads ${nHeads} to be a head size in [2, ${MAX_HEAD_DIM}], got ${headDim}`);
+  }
+  if (headDim % 2) fail(`an even head size, got ${headDim}`);
+  if (nHeads % nKvHeads) fail(`nHeads to be a multiple of nKvHeads ${nKvHeads}, got ${nHeads}`);
+  if (ropeDim !== headDim) fail(`rope to rotate the whole head of ${headDim}, got ${ropeDim}`);
+  if (valueDim !== headDim) fail(`values as long as keys (${headDim}), got ${valueDim}`);
+  return config;
+}
+
+/**
+ * Hyper-parameters of a model file, translated and checked.
+ * @throws FormatError where a key is missing, of the wrong type, out of its interval or contradicts another;
+ *   UnsupportedError for mixtures of experts and rope scalings that are not implemented.
+ */
+export function readConfig(file: ModelFile): ModelConfig {
+  return file.format === "llama2c" ? llama2cConfig(file) : ggufConfig(file);
+}

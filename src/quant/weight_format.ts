@@ -1,0 +1,13 @@
+/** A weight format in linear memory: what the packer makes and a matmul kernel reads. */
+export interface WeightFormat {
+  /** As options name it. */
+  readonly name: "f32" | "q8" | "q4";
+  /** WEIGHT_* of plan records and of the pack kernel. */
+  readonly code: number;
+  /** Bytes of a tile of TILE_ROWS rows and BLOCK_COLS columns. */
+  readonly tileBytes: number;
+  /** ACT_* of the activations that its matmul takes. */
+  readonly activation: number;
+  /** Bytes of one activation block of BLOCK_COLS columns. */
+  readonly activationBlockBytes: number;
+}

@@ -1,0 +1,127 @@
+// Imports point down only, and runtime globals stay where they belong.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** What each folder of src/ may import from; its own folder always. Order is from the ground up. */
+const allowed: Record<string, readonly string[]> = {
+  util: [],
+  quant: ["layout", "util"],
+  tokenizer: ["util"],
+  sample: ["layout", "util"],
+  runtime: ["util"],
+  kernels: ["layout", "util"],
+  format: ["util", "quant", "tokenizer"],
+  model: ["layout", "util", "quant", "kernels", "format"],
+  engine: ["layout", "util", "quant", "tokenizer", "sample", "kernels", "format", "model", "runtime"],
+  cli: ["util", "sample", "engine", "runtime", "mod.ts"],
+  "mod.ts": ["util", "tokenizer", "sample", "model", "engine"],
+};
+
+function files(folder: string): string[] {
+  return readdirSync(`${root}${folder}`, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
+    .sort();
+}
+
+function imports(file: string): string[] {
+  const text = readFileSync(root + file, "utf8");
+  return [...text.matchAll(/(?:^|\n)\s*(?:import|export)[^"';]*?from\s+"([^"]+)"/g)].map(
+    (m) => m[1] as string,
+  );
+}
+
+/** The folder of src/ (or "layout", "assembly", "outside") that a file belongs to. */
+function room(path: string): string {
+  const parts = path.split("/");
+  if (parts[0] === "assembly") return parts[1] === "layout" ? "layout" : "assembly";
+  return parts[0] === "src" ? (parts[1] as string) : "outside";
+}
+
+function resolve(file: string, specifier: string): string {
+  return new URL(specifier, `file:///${file}`).pathname.slice(1);
+}
+
+describe("imports", () => {
+  it("of src/ point down only", () => {
+    const found = files("src");
+    assert.ok(found.length > 30);
+    for (const file of found) {
+      const own = room(file);
+      assert.ok(own in allowed, `${file}: the folder ${own} is not in the table of this test`);
+      for (const specifier of imports(file)) {
+        if (!specifier.startsWith(".")) continue;
+        const target = room(resolve(file, specifier));
+        assert.ok(
+          target === own || allowed[own]?.includes(target),
+          `${file} imports ${specifier}: ${own} must not see ${target}`,
+        );
+      }
+    }
+  });
+
+  it("of runtime/ end at util and the interface", () => {
+    for (const file of files("src/runtime")) {
+      for (const specifier of imports(file))
+        assert.match(specifier, /^\.\.?\//, `${file} imports ${specifier}`);
+    }
+  });
+
+  it("of assembly/ stay inside, and layout/ has none", () => {
+    for (const file of files("assembly")) {
+      for (const specifier of imports(file)) {
+        assert.match(specifier, /^\./, `${file} imports ${specifier}`);
+        assert.doesNotMatch(specifier, /\.ts$/, `${file} imports ${specifier}`);
+        assert.match(resolve(file, specifier), /^assembly\//, `${file} imports ${specifier}`);
+      }
+      if (file.startsWith("assembly/layout/")) assert.deepEqual(imports(file), [], file);
+    }
+  });
+
+  it("of packages are the declared dependencies", () => {
+    const { dependencies } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
+    for (const file of files("src")) {
+      for (const specifier of imports(file)) {
+        if (specifier.startsWith(".")) continue;
+        assert.ok(
+          specifier in dependencies || (room(file) === "cli" && specifier.startsWith("node:")),
+          `${file}: ${specifier}`,
+        );
+      }
+    }
+  });
+});
+
+describe("globals", () => {
+  it("of a runtime are named in runtime/ and cli/ only", () => {
+    for (const file of files("src")) {
+      if (/^src\/(runtime|cli)\//.test(file) || file.endsWith(".gen.ts")) continue;
+      const code = readFileSync(root + file, "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+      assert.doesNotMatch(code, /\b(Bun|Deno|process|self)\.|"node:/, file);
+    }
+  });
+
+  it("whose results depend on the engine (Math.exp and the like) are not used", () => {
+    for (const file of files("src")) {
+      if (file.endsWith(".gen.ts")) continue;
+      assert.doesNotMatch(
+        readFileSync(root + file, "utf8"),
+        /\bMath\.(exp|expm1|log|log2|log10|log1p|pow|sin|cos|tan|tanh|sinh|cosh|cbrt|random)\(/,
+        file,
+      );
+    }
+  });
+
+  it("relaxed SIMD and threads have one file each in assembly/", () => {
+    const using = (word: string) =>
+      files("assembly").filter((file) => readFileSync(root + file, "utf8").includes(word));
+    assert.deepEqual(using("ASC_FEATURE_RELAXED_SIMD"), ["assembly/simd/dot.ts"]);
+    assert.deepEqual(using("ASC_FEATURE_THREADS"), ["assembly/sync.ts"]);
+    for (const file of using("relaxed_"))
+      assert.equal(file, "assembly/simd/dot.ts", `${file} uses relaxed SIMD`);
+  });
+});

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { KV_PAGE } from "../../assembly/layout/blocks.ts";
+import { ContextError, MemoryError } from "../../src/mod.ts";
+import { type PageMemory, PagePool, Sequence } from "../../src/model/kv_cache.ts";
+
+const CONTEXT = 6 * KV_PAGE;
+
+function pool(pages: number, more = 0, copy: PageMemory["copy"] = () => {}): PagePool {
+  let left = more;
+  let next = 1000 + pages * 10;
+  const memory = {
+    copy,
+    grow: (bytes: number) => {
+      if (left-- <= 0) return undefined;
+      next += bytes;
+      return next - bytes;
+    },
+  };
+  return new PagePool(memory, 10, 1000, pages);
+}
+
+function extend(sequence: Sequence, n: number): void {
+  sequence.reserve(n);
+  sequence.advance(n);
+}
+
+describe("Sequence", () => {
+  it("reserve() takes a page for each KV_PAGE positions begun", () => {
+    const p = pool(6);
+    const s = new Sequence(p, CONTEXT);
+    s.reserve(0);
+    assert.equal(p.used, 0);
+    for (const [n, pages] of [
+      [1, 1],
+      [KV_PAGE - 1, 1],
+      [1, 2],
+      [2 * KV_PAGE, 4],
+    ] as const) {
+      extend(s, n);
+      assert.equal(s.pages.length, pages);
+      assert.equal(p.used, pages);
+    }
+    assert.deepEqual(s.pages, [1000, 1010, 1020, 1030]);
+    s.free();
+    s.free();
+    assert.equal(p.used, 0);
+    assert.throws(() => s.reserve(1), ContextError);
+  });
+
+  it("reserve() refuses what the context or the memory cannot hold, and changes nothing", () => {
+    const s = new Sequence(pool(2, 1), CONTEXT);
+    assert.throws(() => s.reserve(CONTEXT + 1), ContextError);
+    extend(s, 3 * KV_PAGE);
+    assert.throws(() => s.reserve(1), MemoryError);
+    assert.equal(s.length, 3 * KV_PAGE);
+    s.rollback(KV_PAGE);
+    extend(s, KV_PAGE);
+    assert.throws(() => s.rollback(-1), ContextError);
+    assert.throws(() => s.rollback(2 * KV_PAGE + 1), ContextError);
+  });
+
+  it("copies a shared page once, before it writes it", () => {
+    const copies: [number, number][] = [];
+    const memory = {
+      copy: (from: number, to: number) => void copies.push([from, to]),
+      grow: () => undefined,
+    };
+    const p = new PagePool(memory, 10, 0, 8);
+    const a = new Sequence(p, CONTEXT);
+    extend(a, KV_PAGE + 5);
+    const b = a.fork();
+    assert.equal(p.used, 2);
+    extend(b, 1);
+    assert.deepEqual(copies, [[10, 20]]);
+    extend(a, 1);
+    assert.equal(copies.length, 1, "the other sequence has the page to itself by then");
+    assert.deepEqual(a.pages, [0, 10]);
+    assert.deepEqual(b.pages, [0, 20]);
+  });
+
+  it("never shares a page that is written, and loses none", () => {
+    const action = fc.record({
+      kind: fc.constantFrom("extend", "fork", "rollback", "free"),
+      which: fc.nat(20),
+      n: fc.nat(3 * KV_PAGE),
+    });
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+        // What the kernels would have stored, by page address and slot.
+        const cells = new Map<string, number>();
+        const p = pool(4, 1000, (from, to) => {
+          for (let slot = 0; slot < KV_PAGE; slot++)
+            cells.set(`${to}/${slot}`, cells.get(`${from}/${slot}`) ?? -1);
+        });
+        const live: { s: Sequence; labels: number[] }[] = [{ s: new Sequence(p, CONTEXT), labels: [] }];
+        let label = 0;
+        for (const { kind, which, n } of actions) {
+          const entry = live[which % live.length];
+          if (!entry) break;
+          const { s, labels } = entry;
+          if (kind === "extend" && s.length + n <= CONTEXT) {
+            s.reserve(n);
+            for (let i = s.length; i < s.length + n; i++) {
+              cells.set(`${s.pages[Math.floor(i / KV_PAGE)]}/${i % KV_PAGE}`, ++label);
+              labels.push(label);
+            }
+            s.advance(n);
+          } else if (kind === "fork") {
+            live.push({ s: s.fork(), labels: [...labels] });
+          } else if (kind === "rollback") {
+            s.rollback(Math.min(n, s.length));
+            labels.length = s.length;
+          } else if (kind === "free" && live.length > 1) {
+            s.free();
+            live.splice(which % live.length, 1);
+          }
+          for (const { s, labels } of live) {
+            labels.forEach((expected, i) => {
+              assert.equal(cells.get(`${s.pages[Math.floor(i / KV_PAGE)]}/${i % KV_PAGE}`), expected);
+            });
+          }
+        }
+        for (const { s } of live) s.free();
+        assert.equal(p.used, 0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
