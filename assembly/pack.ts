@@ -105,20 +105,6 @@ function quantize_q8(row: usize, tile: usize, r: usize): void {
   store<i16>(tile + Q8_TILE_SUMS + (r << 1), <i16>-sum);
 }
 
-// Row r of a q8 tile from int8 and the bits of its f16 scale: nothing is rounded.
-function copy_q8(bits: u16, src: usize, tile: usize, r: usize): void {
-  store<u16>(tile + (r << 1), bits);
-  const out = tile + Q8_TILE_VALUES + (r << 2);
-  for (let v: usize = 0; v < 8; v++) store<i32>(out + (v << 4), load<i32>(src + (v << 2)));
-  const s = i16x8.add(
-    i16x8.extadd_pairwise_i8x16_s(v128.load(src)),
-    i16x8.extadd_pairwise_i8x16_s(v128.load(src, 16)),
-  );
-  const t = i32x4.extadd_pairwise_i16x8_s(s);
-  const u = i32x4.add(t, v128.shuffle<i32>(t, t, 2, 3, 0, 1));
-  store<i16>(tile + Q8_TILE_SUMS + (r << 1), <i16>-(i32x4.extract_lane(u, 0) + i32x4.extract_lane(u, 1)));
-}
-
 function q4_byte(tile: usize, r: usize, c: usize): usize {
   return tile + Q4_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3);
 }
@@ -140,11 +126,86 @@ function quantize_q4(row: usize, tile: usize, r: usize): void {
   }
 }
 
-// Row r of a q4 tile from a Q4_0 block, whose nibble order it shares.
-function copy_q4(block: usize, tile: usize, r: usize): void {
-  store<u16>(tile + (r << 1), load<u16>(block));
-  const out = tile + Q4_TILE_VALUES + (r << 2);
-  for (let v: usize = 0; v < 4; v++) store<i32>(out + (v << 4), load<i32>(block + 2 + (v << 2)));
+// Four rows of 16 bytes become four vectors of 4 bytes of each row.
+function store_transposed(a: v128, b: v128, c: v128, d: v128, out: usize): void {
+  const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
+  const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
+  const ef = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
+  const gh = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
+  v128.store(out, v128.shuffle<i32>(ab, cd, 0, 1, 4, 5));
+  v128.store(out, v128.shuffle<i32>(ab, cd, 2, 3, 6, 7), 16);
+  v128.store(out, v128.shuffle<i32>(ef, gh, 0, 1, 4, 5), 32);
+  v128.store(out, v128.shuffle<i32>(ef, gh, 2, 3, 6, 7), 48);
+}
+
+// Copies the scales of four blocks; returns 0, or 1 + the first row whose scale is NaN or infinite.
+function copy_scales(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): i32 {
+  const s0 = load<u16>(p0);
+  const s1 = load<u16>(p1);
+  const s2 = load<u16>(p2);
+  const s3 = load<u16>(p3);
+  if (!f16_finite(s0)) return 1;
+  if (!f16_finite(s1)) return 2;
+  if (!f16_finite(s2)) return 3;
+  if (!f16_finite(s3)) return 4;
+  store<u16>(tile, s0);
+  store<u16>(tile, s1, 2);
+  store<u16>(tile, s2, 4);
+  store<u16>(tile, s3, 6);
+  return 0;
+}
+
+// Sums of pairs of 32 int8, as i16.
+function pair_sums(row: usize): v128 {
+  const low = i16x8.extadd_pairwise_i8x16_s(v128.load(row));
+  return i32x4.extadd_pairwise_i16x8_s(i16x8.add(low, i16x8.extadd_pairwise_i8x16_s(v128.load(row, 16))));
+}
+
+// A q8 tile from the Q8_0 blocks of four rows: nothing is rounded. Returns as copy_scales.
+function copy_tile_q8(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): i32 {
+  const values = tile + Q8_TILE_VALUES;
+  store_transposed(v128.load(p0, 2), v128.load(p1, 2), v128.load(p2, 2), v128.load(p3, 2), values);
+  store_transposed(v128.load(p0, 18), v128.load(p1, 18), v128.load(p2, 18), v128.load(p3, 18), values + 64);
+  const s0 = pair_sums(p0 + 2);
+  const s1 = pair_sums(p1 + 2);
+  const s2 = pair_sums(p2 + 2);
+  const s3 = pair_sums(p3 + 2);
+  const a = i32x4.add(v128.shuffle<i32>(s0, s1, 0, 4, 1, 5), v128.shuffle<i32>(s0, s1, 2, 6, 3, 7));
+  const b = i32x4.add(v128.shuffle<i32>(s2, s3, 0, 4, 1, 5), v128.shuffle<i32>(s2, s3, 2, 6, 3, 7));
+  const sums = i32x4.add(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7));
+  const negative = i32x4.neg(sums);
+  v128.store64_lane(tile + Q8_TILE_SUMS, i16x8.narrow_i32x4_s(negative, negative), 0);
+  return copy_scales(p0, p1, p2, p3, tile);
+}
+
+// A q4 tile from the Q4_0 blocks of four rows, whose nibble order it shares. Returns as copy_scales.
+function copy_tile_q4(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): i32 {
+  const values = tile + Q4_TILE_VALUES;
+  store_transposed(v128.load(p0, 2), v128.load(p1, 2), v128.load(p2, 2), v128.load(p3, 2), values);
+  return copy_scales(p0, p1, p2, p3, tile);
+}
+
+// A strip from up to four rows of blocks that tiles take as they are; blocks of zeros stand for missing rows.
+// Returns 0, or 1 + the row with a bad scale.
+function copy_strip(q8: bool, src: usize, rowBytes: usize, rows: i32, blocks: i32, out: usize): i32 {
+  const zeros: usize = PACK_SCRATCH;
+  memory.fill(zeros, q8 ? 0 : 0x88, FILE_Q8_0_BYTES);
+  store<u16>(zeros, 0);
+  const step: usize = q8 ? FILE_Q8_0_BYTES : FILE_Q4_0_BYTES;
+  const tileBytes: usize = q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
+  let p1 = rows > 1 ? src + rowBytes : zeros;
+  let p2 = rows > 2 ? src + 2 * rowBytes : zeros;
+  let p3 = rows > 3 ? src + 3 * rowBytes : zeros;
+  for (let b = 0; b < blocks; b++) {
+    const bad = q8 ? copy_tile_q8(src, p1, p2, p3, out) : copy_tile_q4(src, p1, p2, p3, out);
+    if (bad) return bad;
+    src += step;
+    if (rows > 1) p1 += step;
+    if (rows > 2) p2 += step;
+    if (rows > 3) p3 += step;
+    out += tileBytes;
+  }
+  return 0;
 }
 
 // A row of zeros: what pads the last strip.
@@ -190,6 +251,15 @@ export function pack(
   const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
   const tileBytes = tile_bytes(weight);
   const padded = (rows + TILE_ROWS - 1) & -TILE_ROWS;
+  const q8 = file === FILE_Q8_0 && weight === WEIGHT_Q8;
+  if (q8 || (file === FILE_Q4_0 && weight === WEIGHT_Q4)) {
+    for (let row = 0; row < rows; row += TILE_ROWS) {
+      const strip = out + <usize>(row >> 2) * <usize>blocks * tileBytes;
+      const bad = copy_strip(q8, src + <usize>row * rowBytes, rowBytes, rows - row, blocks, strip);
+      if (bad) return row + bad;
+    }
+    return 0;
+  }
   for (let row = 0; row < padded; row++) {
     const r = <usize>row & 3;
     let tile = out + <usize>(row >> 2) * <usize>blocks * tileBytes;
@@ -200,18 +270,6 @@ export function pack(
       }
       const first = b * BLOCK_COLS;
       const rowSrc = src + <usize>row * rowBytes;
-      if (file === FILE_Q8_0 && weight === WEIGHT_Q8) {
-        const block = rowSrc + <usize>b * FILE_Q8_0_BYTES;
-        if (!f16_finite(load<u16>(block))) return 1 + row;
-        copy_q8(load<u16>(block), block + 2, tile, r);
-        continue;
-      }
-      if (file === FILE_Q4_0 && weight === WEIGHT_Q4) {
-        const block = rowSrc + <usize>b * FILE_Q4_0_BYTES;
-        if (!f16_finite(load<u16>(block))) return 1 + row;
-        copy_q4(block, tile, r);
-        continue;
-      }
       const live = min(BLOCK_COLS, cols - first);
       const scratch: usize = PACK_SCRATCH;
       // unpack() counts groups from src: the row's own are counted from the beginning of the first group.

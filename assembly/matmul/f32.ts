@@ -112,15 +112,32 @@ export function mat4_f32(
   let f1 = f0;
   let f2 = f0;
   let f3 = f0;
-  for (let w = strip; w < end; w += 16) {
-    f0 = step(f0, w, v128.load32_splat(x0));
-    x0 += 4;
-    f1 = step(f1, w, v128.load32_splat(x1));
-    x1 += 4;
-    f2 = step(f2, w, v128.load32_splat(x2));
-    x2 += 4;
-    f3 = step(f3, w, v128.load32_splat(x3));
-    x3 += 4;
+  // Four columns at a time: a block has 32.
+  for (let w = strip; w < end; w += 64) {
+    let v = v128.load(w);
+    f0 = f32x4.add(f0, f32x4.mul(v, v128.load32_splat(x0)));
+    f1 = f32x4.add(f1, f32x4.mul(v, v128.load32_splat(x1)));
+    f2 = f32x4.add(f2, f32x4.mul(v, v128.load32_splat(x2)));
+    f3 = f32x4.add(f3, f32x4.mul(v, v128.load32_splat(x3)));
+    v = v128.load(w, 16);
+    f0 = f32x4.add(f0, f32x4.mul(v, v128.load32_splat(x0, 4)));
+    f1 = f32x4.add(f1, f32x4.mul(v, v128.load32_splat(x1, 4)));
+    f2 = f32x4.add(f2, f32x4.mul(v, v128.load32_splat(x2, 4)));
+    f3 = f32x4.add(f3, f32x4.mul(v, v128.load32_splat(x3, 4)));
+    v = v128.load(w, 32);
+    f0 = f32x4.add(f0, f32x4.mul(v, v128.load32_splat(x0, 8)));
+    f1 = f32x4.add(f1, f32x4.mul(v, v128.load32_splat(x1, 8)));
+    f2 = f32x4.add(f2, f32x4.mul(v, v128.load32_splat(x2, 8)));
+    f3 = f32x4.add(f3, f32x4.mul(v, v128.load32_splat(x3, 8)));
+    v = v128.load(w, 48);
+    f0 = f32x4.add(f0, f32x4.mul(v, v128.load32_splat(x0, 12)));
+    f1 = f32x4.add(f1, f32x4.mul(v, v128.load32_splat(x1, 12)));
+    f2 = f32x4.add(f2, f32x4.mul(v, v128.load32_splat(x2, 12)));
+    f3 = f32x4.add(f3, f32x4.mul(v, v128.load32_splat(x3, 12)));
+    x0 += 16;
+    x1 += 16;
+    x2 += 16;
+    x3 += 16;
   }
   store_rows(out, add, f0);
   store_rows(out + outStride, add ? add + addStride : 0, f1);

@@ -10,20 +10,22 @@
 //          operand themselves.
 // plain    weights are widened to i16 and meet i16 activations in i32x4.dot_i16x8_s; rows 0, 1 and rows 2, 3
 //          end in two accumulators, joined once per block.
+import { CONST_OFFSET_16 } from "../layout/control";
 
-/** What relaxed builds add to stored activations for q8 weights. A power of two: see q8_start. */
+/** What relaxed builds add to stored activations for q8 weights. */
 export const ACT_OFFSET: i32 = ASC_FEATURE_RELAXED_SIMD ? 64 : 0;
 
 /** -ACT_OFFSET * sum(w) of four rows, whose negative sums are i16 at `sums`: where an accumulator starts. */
 export function q8_start(sums: usize): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.shl(v128.load16x4_s(sums), 6);
+  // A sum and a zero for each row; a dot product is cheaper than a shift, for which engines move the count.
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.dot_i16x8_s(v128.load16x4_u(sums), v128.load(CONST_OFFSET_16));
   return i32x4.splat(0);
 }
 
-/** Four activations at `ptr`, for every row. */
-export function load_act(ptr: usize): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return v128.load32_splat(ptr);
-  return i16x8.extend_low_i8x16_s(v128.load32_splat(ptr));
+/** Four activations, splatted to every row, as the dot products below want them. */
+export function activation(x: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return x;
+  return i16x8.extend_low_i8x16_s(x);
 }
 
 /** acc + w . x; in plain builds rows 0 and 1 only. `ones` is i16x8 of 1. */

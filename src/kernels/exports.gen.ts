@@ -16,8 +16,10 @@ export interface KernelExports {
   matvec_f32(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
   matmul_q4(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
   matvec_q4(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
+  strip_q4(strip: number, x: number, xStride: number, out: number, outStride: number, blocks: number, tokens: number): void;
   matmul_q8(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
   matvec_q8(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
+  strip_q8(strip: number, x: number, xStride: number, out: number, outStride: number, blocks: number, tokens: number): void;
   pack(file: number, weight: number, src: number, rowBytes: number, scales: number, group: number, phase: number, rows: number, cols: number, out: number): number;
   unpack(file: number, src: number, scales: number, group: number, first: number, n: number, out: number): number;
   run(plan: number, begin: number, end: number, scratch: number): number;
