@@ -86,7 +86,7 @@ export async function* generate(
       const id = sampler.sample(ids, ids.length);
       return { id, logprob: logprobs ? sampler.logprob(id) : Number.NaN };
     };
-    let next = await watch.prefill(engine.prefill(sequence, ids, draw, signal));
+    let next = await watch.prefill(() => engine.prefill(sequence, ids, draw, signal));
     for (;;) {
       ids.push(next.id);
       if (eos.has(next.id)) reason = "eos";
@@ -99,7 +99,7 @@ export async function* generate(
       yield { id: next.id, text: piece, logprob: next.logprob };
       if (last) return finish();
       const segment = { sequence, ids, begin: ids.length - 1, end: ids.length, outputs: "last" } as const;
-      next = await watch.decode(engine.step([segment], draw, signal));
+      next = await watch.decode(() => engine.step([segment], draw, signal));
     }
   } finally {
     sequence.free();

@@ -11,17 +11,17 @@ export class Stopwatch {
   }
 
   /** Runs the prefill and the drawing of the first token. */
-  async prefill<T>(work: Promise<T>): Promise<T> {
+  async prefill<T>(work: () => Promise<T>): Promise<T> {
     const begin = performance.now();
-    const result = await work;
+    const result = await work();
     this.#prefillMs += performance.now() - begin;
     return result;
   }
 
   /** Runs the step of one more token. */
-  async decode<T>(work: Promise<T>): Promise<T> {
+  async decode<T>(work: () => Promise<T>): Promise<T> {
     const begin = performance.now();
-    const result = await work;
+    const result = await work();
     this.#decodeMs += performance.now() - begin;
     return result;
   }

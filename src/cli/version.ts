@@ -1,0 +1,2 @@
+/** Version of cria, the one of package.json. */
+export const VERSION = "0.1.0";

@@ -1,0 +1,30 @@
+import { refuseFile } from "./no_files.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** The runtime of a page or of a worker of a page, and of whatever else has only web standards. */
+export function browserRuntime(): Runtime {
+  const { userAgent = "", hardwareConcurrency = 1 } = globalThis.navigator ?? {};
+  return {
+    name: browserName(userAgent),
+    cores: hardwareConcurrency,
+    openFile: (path) => refuseFile("a browser", path),
+    peakRssBytes: () => undefined,
+  };
+}
+
+// Edge also claims to be Chrome, and both to be Safari.
+const browsers = [
+  ["edge", /\bEdg\/([\d.]+)/],
+  ["chrome", /\bChrome\/([\d.]+)/],
+  ["firefox", /\bFirefox\/([\d.]+)/],
+  ["safari", /\bVersion\/([\d.]+) .*\bSafari\//],
+] as const;
+
+/** Name and version out of a user agent, "browser" where it is none of the known ones. */
+export function browserName(userAgent: string): string {
+  for (const [name, pattern] of browsers) {
+    const version = pattern.exec(userAgent)?.[1];
+    if (version) return `${name} ${version}`;
+  }
+  return "browser";
+}

@@ -1,0 +1,7 @@
+import { processRuntime } from "./process_runtime.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** The runtime of a Bun process. */
+export function bunRuntime(): Runtime {
+  return processRuntime(`bun ${globalThis.process.versions.bun}`);
+}

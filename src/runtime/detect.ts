@@ -1,0 +1,36 @@
+import { browserRuntime } from "./browser.ts";
+import { bunRuntime } from "./bun.ts";
+import { denoRuntime } from "./deno.ts";
+import { nodeRuntime } from "./node.ts";
+import type { Runtime } from "./runtime.ts";
+import { workerdRuntime } from "./workerd.ts";
+
+/** The global names that tell runtimes apart. */
+export interface Globals {
+  readonly navigator?: { readonly userAgent?: string };
+  readonly process?: { readonly versions?: Readonly<Record<string, string | undefined>> };
+}
+
+/** The kind of runtime that has these globals. */
+export function runtimeKind(globals: Globals): "bun" | "deno" | "node" | "workerd" | "browser" {
+  // workerd first: with nodejs_compat it has a `process` too. Then Bun and Deno, which claim to be a Node.
+  if (globals.navigator?.userAgent === "Cloudflare-Workers") return "workerd";
+  const versions = globals.process?.versions;
+  if (versions?.bun) return "bun";
+  if (versions?.deno) return "deno";
+  if (versions?.node) return "node";
+  return "browser";
+}
+
+const makers = {
+  bun: bunRuntime,
+  deno: denoRuntime,
+  node: nodeRuntime,
+  workerd: workerdRuntime,
+  browser: browserRuntime,
+};
+
+/** The runtime this code runs in. */
+export function detectRuntime(): Runtime {
+  return makers[runtimeKind(globalThis as Globals)]();
+}

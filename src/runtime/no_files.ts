@@ -1,0 +1,9 @@
+import type { ByteSource } from "../util/byte_source.ts";
+import { SourceError } from "../util/errors.ts";
+
+/** `openFile` of a runtime without files. @throws SourceError always. */
+export async function refuseFile(runtime: string, path: string): Promise<ByteSource> {
+  throw new SourceError(
+    `Cannot open ${path}: there are no files in ${runtime}, expected an http(s) URL, a Blob, bytes or a stream`,
+  );
+}

@@ -1,0 +1,12 @@
+import { refuseFile } from "./no_files.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** The runtime of Cloudflare Workers: one thread, no files, no numbers about the process. */
+export function workerdRuntime(): Runtime {
+  return {
+    name: "workerd",
+    cores: 1,
+    openFile: (path) => refuseFile("workerd", path),
+    peakRssBytes: () => undefined,
+  };
+}

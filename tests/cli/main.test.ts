@@ -1,0 +1,173 @@
+// What the command line says without a model.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { VERSION } from "../../src/cli/version.ts";
+import { samplingParams } from "../../src/sample/registry.ts";
+import { runCli, startCli, testFolder } from "../support/cli.ts";
+
+const folder = testFolder();
+
+async function assertUsage(args: string[], message: string): Promise<void> {
+  assert.deepEqual(await runCli(args), {
+    status: 2,
+    stdout: "",
+    stderr: `error: ${message}\nThe flag --help lists what there is.\n`,
+  });
+}
+
+async function assertFailure(args: string[], message: string): Promise<void> {
+  assert.deepEqual(await runCli(args), { status: 1, stdout: "", stderr: `error: ${message}\n` });
+}
+
+describe("cria", () => {
+  it("without a command prints its usage and fails", async () => {
+    const { status, stdout, stderr } = await runCli([]);
+    assert.equal(status, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, /^Usage: cria COMMAND/);
+    assert.match(stderr, /\n {2}generate {2}/);
+  });
+
+  it("refuses an unknown command", async () => {
+    const { status, stdout, stderr } = await runCli(["genrate", "Once"]);
+    assert.equal(status, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, /^error: Unknown command genrate: did you mean generate\?\n\nUsage: cria COMMAND/);
+  });
+
+  it("--help prints its usage on standard output", async () => {
+    for (const flag of ["--help", "-h"]) {
+      const { status, stdout, stderr } = await runCli([flag]);
+      assert.equal(status, 0);
+      assert.match(stdout, /^Usage: cria COMMAND/);
+      assert.equal(stderr, "");
+    }
+  });
+
+  it("--version prints the version of package.json", async () => {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+    assert.equal(VERSION, version);
+    assert.deepEqual(await runCli(["--version"]), { status: 0, stdout: `cria ${version}\n`, stderr: "" });
+  });
+});
+
+describe("cria generate", () => {
+  it("--help lists every flag on standard output", async () => {
+    const { status, stdout, stderr } = await runCli(["generate", "--help"]);
+    assert.equal(status, 0);
+    assert.equal(stderr, "");
+    const listed = [...stdout.matchAll(/^ {2}(?:-h, )?(--[a-z-]+)/gm)].map(([, flag]) => flag).sort();
+    const expected = [
+      ...["--model", "--tokenizer", "--max-tokens", "--stop", "--ignore-eos", "--threads", "--context"],
+      ...["--precision", "--kv", "--memory", "--stats", "--help"],
+      ...samplingParams.map(({ flag }) => flag),
+    ];
+    assert.deepEqual(listed, expected.sort());
+  });
+
+  it("refuses unknown flags", async () => {
+    await assertUsage(
+      ["generate", "--temprature", "1"],
+      "Unknown flag --temprature: did you mean --temperature?",
+    );
+  });
+
+  it("refuses ill-typed values", async () => {
+    await assertUsage(
+      ["generate", "--top-k", "abc"],
+      "Cannot read --top-k: Expected an integer ≥ 0, got abc",
+    );
+    await assertUsage(
+      ["generate", "--max-tokens=-1"],
+      "Cannot read --max-tokens: Expected an integer ≥ 0, got -1",
+    );
+    await assertUsage(
+      ["generate", "--threads", "0"],
+      "Cannot read --threads: Expected an integer ≥ 1, got 0",
+    );
+    await assertUsage(
+      ["generate", "--precision=q5"],
+      "Cannot read --precision: Expected one of f32, q8, q4, got q5",
+    );
+    await assertUsage(["generate", "--memory"], "Cannot read --memory: Expected a value after it");
+  });
+
+  it("checks the interval of every sampling parameter", async () => {
+    for (const { flag, min } of samplingParams) {
+      const { status, stderr } = await runCli(["generate", flag, String(min - 1)]);
+      assert.equal(status, 2, flag);
+      assert.match(
+        stderr,
+        new RegExp(`^error: Cannot read ${flag}: Expected an? (number|integer) .*, got -?\\d+\n`),
+      );
+    }
+  });
+
+  it("refuses more than one prompt", async () => {
+    await assertUsage(["generate", "Once", "upon", "a"], "Expected one prompt, got 3; quote it");
+  });
+
+  it("refuses a model that is not there", async () => {
+    await assertFailure(["generate", "--model", "absent.gguf"], "Cannot open absent.gguf: no such file");
+    await assertFailure(["generate", "--model", "a\nb"], "Cannot open a\\x0ab: no such file");
+  });
+
+  it("refuses a directory", async () => {
+    const path = folder.path("");
+    await assertFailure(
+      ["generate", "--model", path],
+      `Cannot open ${path}: is a directory, expected a file`,
+    );
+  });
+
+  it("refuses files that are no models, each with one line", async () => {
+    for (const [name, bytes] of [
+      ["empty.gguf", new Uint8Array(0)],
+      ["zeros.gguf", new Uint8Array(1000)],
+      [
+        "text.gguf",
+        new TextEncoder().encode("Once upon a time there was a text, and it was no model.\n".repeat(9)),
+      ],
+      ["cut.gguf", new TextEncoder().encode("GGUF\x03\0\0\0")],
+    ] as const) {
+      const { status, stdout, stderr } = await runCli(["generate", "--model", folder.write(name, bytes)]);
+      assert.equal(status, 1, name);
+      assert.equal(stdout, "", name);
+      assert.match(stderr, /^error: Cannot .*\n$/, name);
+      assert.ok(stderr.includes(name), stderr);
+    }
+  });
+
+  it("refuses a tokenizer that is not there", async () => {
+    await assertFailure(["generate", "--tokenizer", "absent.bin"], "Cannot open absent.bin: no such file");
+  });
+
+  it("refuses standard input that is no text", async () => {
+    const { status, stdout, stderr } = await runCli(["generate", "-"], new Uint8Array([0x61, 0xff]));
+    assert.equal(status, 1);
+    assert.equal(stdout, "");
+    assert.equal(stderr, "error: Cannot read the prompt from standard input: Expected UTF-8 text\n");
+  });
+
+  it("refuses standard input without end", async () => {
+    const { status, stderr } = await runCli(["generate", "-"], new Uint8Array((16 << 20) + 1).fill(0x61));
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /^error: Cannot read the prompt from standard input: Expected at most 16777216 bytes/,
+    );
+  });
+
+  const isDeno = "deno" in process.versions;
+
+  it("names the permission that Deno lacks", { skip: !isDeno && "needs Deno" }, async () => {
+    const denoFlags = ["--no-prompt", "--deny-read"];
+    const { result } = startCli(["generate", "--model", "model.gguf"], { denoFlags });
+    assert.deepEqual(await result, {
+      status: 1,
+      stdout: "",
+      stderr: "error: Cannot open model.gguf: Deno may not read it; run with --allow-read\n",
+    });
+  });
+});
