@@ -10,6 +10,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { detectRuntime } from "../../src/runtime/detect.ts";
 import { type CliProcess, runCli, sendSignal, startCli, testFolder, wordyModel } from "../support/cli.ts";
+import { itUnless } from "../support/skip.ts";
 
 const folder = testFolder();
 const wordy = wordyModel(folder);
@@ -99,7 +100,7 @@ describe("cria generate", () => {
 
   const isDeno = "deno" in process.versions;
 
-  it("needs no permission of Deno but --allow-read", { skip: !isDeno && "needs Deno" }, async () => {
+  itUnless(!isDeno && "needs Deno", "needs no permission of Deno but --allow-read", async () => {
     const denoFlags = ["--no-prompt", "--allow-read"];
     const { result } = startCli(["generate", "Once", "--max-tokens=4", "--stats"], { denoFlags });
     const { status, stdout, stderr } = await result;
@@ -184,16 +185,18 @@ describe("cria generate, ended early", () => {
     assert.equal(stderr, "");
   });
 
-  it("says that standard output cannot take more", {
-    skip: process.platform !== "linux" && "needs Linux",
-  }, async () => {
-    const full = openSync("/dev/full", "w");
-    const { result } = startCli(["generate", "Once", "--max-tokens", "4"], { stdout: full });
-    const { status, stderr } = await result;
-    closeSync(full);
-    assert.equal(status, 1);
-    assert.match(stderr, /^error: Cannot write to standard output: .*space.*\n$/i);
-  });
+  itUnless(
+    process.platform !== "linux" && "needs Linux",
+    "says that standard output cannot take more",
+    async () => {
+      const full = openSync("/dev/full", "w");
+      const { result } = startCli(["generate", "Once", "--max-tokens", "4"], { stdout: full });
+      const { status, stderr } = await result;
+      closeSync(full);
+      assert.equal(status, 1);
+      assert.match(stderr, /^error: Cannot write to standard output: .*space.*\n$/i);
+    },
+  );
 
   for (const [signal, status] of [
     ["SIGINT", 130],

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { VERSION } from "../../src/cli/version.ts";
 import { samplingParams } from "../../src/sample/registry.ts";
 import { runCli, startCli, testFolder } from "../support/cli.ts";
+import { itUnless } from "../support/skip.ts";
 
 const folder = testFolder();
 
@@ -161,7 +162,7 @@ describe("cria generate", () => {
 
   const isDeno = "deno" in process.versions;
 
-  it("names the permission that Deno lacks", { skip: !isDeno && "needs Deno" }, async () => {
+  itUnless(!isDeno && "needs Deno", "names the permission that Deno lacks", async () => {
     const denoFlags = ["--no-prompt", "--deny-read"];
     const { result } = startCli(["generate", "--model", "model.gguf"], { denoFlags });
     assert.deepEqual(await result, {

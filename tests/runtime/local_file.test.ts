@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { openLocalFile } from "../../src/runtime/local_file.ts";
 import { FormatError, SourceError } from "../../src/util/errors.ts";
+import { itUnless } from "../support/skip.ts";
 
 const content = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) & 0xff);
 let folder = "";
@@ -179,7 +180,7 @@ describe("openLocalFile()", () => {
 
   const posix = process.platform !== "win32";
 
-  it("refuses pipes and devices", { skip: !posix && "needs POSIX" }, async () => {
+  itUnless(!posix && "needs POSIX", "refuses pipes and devices", async () => {
     // Nobody writes into the pipe: opening it would wait for ever.
     execFileSync("mkfifo", [path("pipe")]);
     await assert.rejects(openLocalFile(path("pipe")), {
@@ -195,7 +196,7 @@ describe("openLocalFile()", () => {
   // The superuser may read everything.
   const root = process.getuid?.() === 0;
 
-  it("says that permission is denied", { skip: (!posix || root) && "needs a user with limits" }, async () => {
+  itUnless((!posix || root) && "needs a user with limits", "says that permission is denied", async () => {
     chmodSync(file("secret.gguf", content), 0);
     await assert.rejects(openLocalFile(path("secret.gguf")), {
       name: "SourceError",

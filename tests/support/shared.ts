@@ -1,8 +1,8 @@
 // Reference data for tests (models, vocabularies, expected texts) is not part of the repository: it lies in
 // ../shared beside a checkout. Where it is absent, the tests that need it are skipped and say so.
 import { existsSync, readFileSync } from "node:fs";
-import { it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { itUnless } from "./skip.ts";
 
 const root = new URL("../../../shared/", import.meta.url);
 
@@ -24,10 +24,6 @@ export function sharedJson<T>(name: string): T {
 /** A test that needs files of the reference data; skipped, with the reason printed, where one is absent. */
 export function itShared(names: string[], title: string, body: () => void | Promise<void>): void {
   const missing = names.filter((name) => !existsSync(sharedPath(name)));
-  if (missing.length === 0) {
-    it(title, body);
-    return;
-  }
-  console.log(`skipped: "${title}": ../shared/${missing.join(", ../shared/")} is absent`);
-  it.skip(`${title} (skipped: ../shared/${missing[0]} is absent)`, () => {});
+  const reason = missing.length > 0 && `../shared/${missing.join(", ../shared/")} is absent`;
+  itUnless(reason, title, body);
 }
