@@ -19,7 +19,6 @@ import {
   WEIGHT_Q4,
   WEIGHT_Q8,
 } from "./layout/blocks";
-import { PACK_SCRATCH } from "./layout/control";
 import { load_f16, to_f16 } from "./simd/f16";
 
 const COLS: usize = BLOCK_COLS;
@@ -187,8 +186,15 @@ function copy_tile_q4(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): 
 
 // A strip from up to four rows of blocks that tiles take as they are; blocks of zeros stand for missing rows.
 // Returns 0, or 1 + the row with a bad scale.
-function copy_strip(q8: bool, src: usize, rowBytes: usize, rows: i32, blocks: i32, out: usize): i32 {
-  const zeros: usize = PACK_SCRATCH;
+function copy_strip(
+  q8: bool,
+  src: usize,
+  rowBytes: usize,
+  rows: i32,
+  blocks: i32,
+  out: usize,
+  zeros: usize,
+): i32 {
   memory.fill(zeros, q8 ? 0 : 0x88, FILE_Q8_0_BYTES);
   store<u16>(zeros, 0);
   const step: usize = q8 ? FILE_Q8_0_BYTES : FILE_Q4_0_BYTES;
@@ -231,6 +237,7 @@ function tile_bytes(weight: i32): usize {
  * src     FILE_* rows [rows, cols], one after the other, rowBytes apart
  * scales  FILE_Q8_G only: f32, one for each `group` values; value 0 of src is value `phase` of its group
  * out     WEIGHT_* strips [ceil(rows / 4)], missing rows and columns zero
+ * scratch PACK_SCRATCH_BYTES, 16 B aligned
  * Returns 0; or 1 + the row that holds a NaN, an infinity or a value too large to quantize
  * Units: bytes; rows, cols, group, phase elements; block types need cols % 32 == 0
  * Align: src 1 B, out 8 B       Reads past the end: none
@@ -247,6 +254,7 @@ export function pack(
   rows: i32,
   cols: i32,
   out: usize,
+  scratch: usize,
 ): i32 {
   const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
   const tileBytes = tile_bytes(weight);
@@ -255,7 +263,7 @@ export function pack(
   if (q8 || (file === FILE_Q4_0 && weight === WEIGHT_Q4)) {
     for (let row = 0; row < rows; row += TILE_ROWS) {
       const strip = out + <usize>(row >> 2) * <usize>blocks * tileBytes;
-      const bad = copy_strip(q8, src + <usize>row * rowBytes, rowBytes, rows - row, blocks, strip);
+      const bad = copy_strip(q8, src + <usize>row * rowBytes, rowBytes, rows - row, blocks, strip, scratch);
       if (bad) return row + bad;
     }
     return 0;
@@ -271,7 +279,6 @@ export function pack(
       const first = b * BLOCK_COLS;
       const rowSrc = src + <usize>row * rowBytes;
       const live = min(BLOCK_COLS, cols - first);
-      const scratch: usize = PACK_SCRATCH;
       // unpack() counts groups from src: the row's own are counted from the beginning of the first group.
       const skip = file === FILE_Q8_G ? phase + row * cols : 0;
       const bad = unpack(file, rowSrc - <usize>skip, scales, group, skip + first, live, scratch);

@@ -10,14 +10,21 @@ import {
   ACT_Q4W,
   ACT_Q8W,
   BLOCK_COLS,
+  FILE_Q8_G,
   KV_F16,
   KV_F32,
   KV_PAGE,
+  TILE_ROWS,
   WEIGHT_F32,
   WEIGHT_Q8,
 } from "./layout/blocks";
 import {
+  CONTROL_BAD_ROW,
+  CONTROL_BEGIN,
+  CONTROL_END,
   CONTROL_N_THREADS,
+  CONTROL_PLAN,
+  CONTROL_SHUTDOWN,
   QUERY_FIRST_POSITION,
   QUERY_FIRST_TOKEN,
   QUERY_N_TOKENS,
@@ -92,8 +99,21 @@ import {
   OP_GLU,
   OP_MATMUL,
   OP_NORM,
+  OP_PACK,
   OP_QUANTIZE,
   OP_ROPE_STORE,
+  PACK_CHUNK,
+  PACK_COLS,
+  PACK_FILE,
+  PACK_GROUP,
+  PACK_OUT,
+  PACK_OUT_STRIDE,
+  PACK_PHASE,
+  PACK_ROW_BYTES,
+  PACK_ROWS,
+  PACK_SCALES,
+  PACK_SRC,
+  PACK_WEIGHT,
   PAIRING_ADJACENT,
   REC_BARRIER,
   REC_COUNTER,
@@ -121,10 +141,23 @@ import {
 import { matmul_f32 } from "./matmul/f32";
 import { matmul_q4 } from "./matmul/q4";
 import { matmul_q8 } from "./matmul/q8";
+import { pack } from "./pack";
 import { quantize_q4w, quantize_q8w } from "./quantize";
 import { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
 import { rope_adjacent_f32, rope_angles, rope_halves_f32 } from "./rope";
-import { arrive, generation, release, step_status, stop_step, take, wait_release } from "./sync";
+import {
+  arrive,
+  begin_step,
+  enter,
+  generation,
+  lower,
+  release,
+  step_status,
+  stop_step,
+  take,
+  wait_release,
+  wait_step,
+} from "./sync";
 
 // Fields of a record: integers, addresses, floats.
 function int(record: usize, field: i32): i32 {
@@ -323,6 +356,37 @@ function run_glu(record: usize, scratch: usize): void {
   }
 }
 
+// Strips of file rows, in chunks. The lowest row that cannot be packed ends in CONTROL_BAD_ROW.
+function run_pack(record: usize, scratch: usize): void {
+  const rows = int(record, PACK_ROWS);
+  const cols = int(record, PACK_COLS);
+  const rowBytes = ptr(record, PACK_ROW_BYTES);
+  const file = int(record, PACK_FILE);
+  const step = int(record, PACK_CHUNK);
+  for (;;) {
+    const first = take(record + REC_COUNTER * 4, step) * TILE_ROWS;
+    if (first >= rows) return;
+    const n = min(step * TILE_ROWS, rows - first);
+    // Groups of scales count through the rows: a chunk begins in the middle of one.
+    const skipped = file === FILE_Q8_G ? int(record, PACK_PHASE) + first * cols : 0;
+    const group = int(record, PACK_GROUP);
+    const bad = pack(
+      file,
+      int(record, PACK_WEIGHT),
+      ptr(record, PACK_SRC) + <usize>first * rowBytes,
+      rowBytes,
+      group ? ptr(record, PACK_SCALES) + ((<usize>(skipped / group)) << 2) : 0,
+      group,
+      group ? skipped % group : 0,
+      n,
+      cols,
+      ptr(record, PACK_OUT) + <usize>(first / TILE_ROWS) * ptr(record, PACK_OUT_STRIDE),
+      scratch,
+    );
+    if (bad) lower(CONTROL_BAD_ROW, first + bad);
+  }
+}
+
 /**
  * Runs records [begin, end) of a plan over the step that the control words describe (layout/control.ts).
  * Every one of CONTROL_N_THREADS threads calls it with the same range and a scratch of its own.
@@ -364,6 +428,9 @@ export function run(plan: usize, begin: i32, end: i32, scratch: usize): i32 {
       case OP_GLU:
         run_glu(record, scratch);
         break;
+      case OP_PACK:
+        run_pack(record, scratch);
+        break;
       default:
         stop_step(STATUS_BAD_RECORD);
         return STATUS_BAD_RECORD;
@@ -381,4 +448,27 @@ export function run(plan: usize, begin: i32, end: i32, scratch: usize): i32 {
     }
   }
   return step_status();
+}
+
+/** As run(), on this thread and on all that are parked in work(). Called by the host's thread. */
+export function run_step(plan: usize, begin: i32, end: i32, scratch: usize): i32 {
+  store<u32>(CONTROL_PLAN, <u32>plan);
+  store<i32>(CONTROL_BEGIN, begin);
+  store<i32>(CONTROL_END, end);
+  // Threads that are still starting have no part in it.
+  if (load<i32>(CONTROL_N_THREADS) > 1) begin_step();
+  return run(plan, begin, end, scratch);
+}
+
+/**
+ * Takes part in every step, parked in between, until CONTROL_SHUTDOWN is set and a step begins.
+ * scratch  this thread's own, as for run()
+ */
+export function work(scratch: usize): void {
+  let seen = enter();
+  for (;;) {
+    seen = wait_step(seen);
+    if (load<i32>(CONTROL_SHUTDOWN)) return;
+    run(<usize>load<u32>(CONTROL_PLAN), load<i32>(CONTROL_BEGIN), load<i32>(CONTROL_END), scratch);
+  }
 }

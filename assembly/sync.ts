@@ -1,19 +1,26 @@
-// Barrier and chunk counters: the only file that knows whether there are threads. Without them the same
-// executor runs alone.
+// Steps, barrier and chunk counters: the only file that knows whether there are threads. Without them the
+// same executor runs alone.
 import {
   CONTROL_BARRIER_ARRIVED,
   CONTROL_BARRIER_GENERATION,
   CONTROL_CANCEL,
+  CONTROL_READY,
   CONTROL_STATUS,
+  CONTROL_STEP,
   STATUS_CANCELLED,
   STATUS_OK,
   STATUS_TIMEOUT,
 } from "./layout/control";
 
-// Spinning lasts some 100 us: longer than two threads differ at a barrier, shorter than a futex would cost.
-const SPINS: i32 = 20000;
-// A thread that waits this long waits for a dead one.
-const LIMIT_NS: i64 = 10_000_000_000;
+// Spinning at a barrier lasts some 20 us: longer than threads differ there, unless one was descheduled.
+const BARRIER_SPINS: i32 = 20000;
+// A parked thread spins some 20 ms: waking it from a futex takes 2 ms in Bun, and the host needs far less
+// than 20 ms between two tokens.
+const PARK_SPINS: i32 = 10000000;
+// A thread that does not arrive within eight waits is dead. Several short waits, because a process that was
+// stopped and goes on sees one of them pass at once.
+const WAIT_NS: i64 = 100_000_000;
+const WAITS: i32 = 8;
 
 /** Takes the next `n` units of work from a counter; returns the first. */
 export function take(counter: usize, n: i32): i32 {
@@ -43,6 +50,52 @@ export function stop_step(status: i32): void {
   }
 }
 
+/** Lowers the word at `ptr` to `value`, where 0 counts as the largest. */
+export function lower(ptr: usize, value: i32): void {
+  if (ASC_FEATURE_THREADS) {
+    let seen = atomic.load<i32>(ptr);
+    while (seen === 0 || value < seen) {
+      const before = atomic.cmpxchg<i32>(ptr, seen, value);
+      if (before === seen) return;
+      seen = before;
+    }
+  } else {
+    const seen = load<i32>(ptr);
+    if (seen === 0 || value < seen) store<i32>(ptr, value);
+  }
+}
+
+/** Wakes parked threads for a step that the control words describe. */
+export function begin_step(): void {
+  if (ASC_FEATURE_THREADS) {
+    atomic.add<i32>(CONTROL_STEP, 1);
+    atomic.notify(CONTROL_STEP, -1);
+  }
+}
+
+/** Counts this thread as ready; returns the step it has seen. */
+export function enter(): i32 {
+  if (ASC_FEATURE_THREADS) {
+    const seen = atomic.load<i32>(CONTROL_STEP);
+    atomic.add<i32>(CONTROL_READY, 1);
+    return seen;
+  }
+  return 0;
+}
+
+/** Parks until another step than `seen` begins; returns it. */
+export function wait_step(seen: i32): i32 {
+  if (ASC_FEATURE_THREADS) {
+    for (let i = 0; i < PARK_SPINS; i++) {
+      const step = atomic.load<i32>(CONTROL_STEP);
+      if (step !== seen) return step;
+    }
+    while (atomic.load<i32>(CONTROL_STEP) === seen) atomic.wait<i32>(CONTROL_STEP, seen, -1);
+    return atomic.load<i32>(CONTROL_STEP);
+  }
+  return seen;
+}
+
 /** The barrier's generation; to be read before arrive(). */
 export function generation(): i32 {
   if (ASC_FEATURE_THREADS) return atomic.load<i32>(CONTROL_BARRIER_GENERATION);
@@ -67,13 +120,13 @@ export function release(): void {
 /** Waits until the barrier leaves generation `seen`; ends the step where that takes too long. */
 export function wait_release(seen: i32): void {
   if (ASC_FEATURE_THREADS) {
-    for (let i = 0; i < SPINS; i++) {
+    for (let i = 0; i < BARRIER_SPINS; i++) {
       if (atomic.load<i32>(CONTROL_BARRIER_GENERATION) !== seen) return;
     }
+    let waits = 0;
     while (atomic.load<i32>(CONTROL_BARRIER_GENERATION) === seen && step_status() === STATUS_OK) {
-      if (atomic.wait<i32>(CONTROL_BARRIER_GENERATION, seen, LIMIT_NS) === AtomicWaitResult.TIMED_OUT) {
-        stop_step(STATUS_TIMEOUT);
-      }
+      const result = atomic.wait<i32>(CONTROL_BARRIER_GENERATION, seen, WAIT_NS);
+      if (result === AtomicWaitResult.TIMED_OUT && ++waits === WAITS) stop_step(STATUS_TIMEOUT);
     }
   }
 }

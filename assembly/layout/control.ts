@@ -11,6 +11,18 @@ export const CONTROL_BARRIER_ARRIVED = 192;
 export const CONTROL_BARRIER_GENERATION = 256;
 /** Threads that take part in a step. */
 export const CONTROL_N_THREADS = 320;
+/** Steps begun so far: what parked threads wait on. */
+export const CONTROL_STEP = 448;
+/** Threads that have entered work(). */
+export const CONTROL_READY = 512;
+/** Non-zero: parked threads return. */
+export const CONTROL_SHUTDOWN = 516;
+/** The step's plan, its first record and the one behind its last. */
+export const CONTROL_PLAN = 520;
+export const CONTROL_BEGIN = 524;
+export const CONTROL_END = 528;
+/** 1 + the lowest row that OP_PACK could not pack; 0: none. */
+export const CONTROL_BAD_ROW = 576;
 
 // ---- The step: what the host writes before each run. i32 words.
 /** Tokens in this step. */
@@ -63,8 +75,8 @@ export const CONST_ONE = 1136;
 /** Five f32x4: the coefficients of r to r^5 in 2^r, |r| <= 1/2 (the constant one is 1). */
 export const CONST_EXP2_COEFFICIENTS = 1152;
 
-/** f32 [TILE_ROWS][BLOCK_COLS] that pack.ts works in. */
-export const PACK_SCRATCH = 2048;
+/** Bytes that pack() works in. */
+export const PACK_SCRATCH_BYTES = 512;
 
 /** Bytes reserved for all of the above; the arena starts here. */
 export const CONTROL_BYTES = 4096;
@@ -75,3 +87,5 @@ export const STATUS_CANCELLED = 1;
 export const STATUS_TIMEOUT = 2;
 /** A record has an operation code nobody knows. */
 export const STATUS_BAD_RECORD = 3;
+/** Another thread trapped. Written by the host. */
+export const STATUS_TRAP = 4;

@@ -27,6 +27,8 @@ export const OP_ROPE_STORE = 6;
 export const OP_ATTENTION = 7;
 /** out[t] = act(gate[t]) * up[t], or act(gate[t]), then converted to an activation format. */
 export const OP_GLU = 8;
+/** Packs file rows into weight tiles, at load. */
+export const OP_PACK = 9;
 
 // Which rows a record works on (word 2).
 export const REC_ROWS = 2;
@@ -144,3 +146,17 @@ export const GLU_SILU = 3;
 export const GLU_GELU = 4;
 export const GLU_RELU = 5;
 export const GLU_SIGMOID = 6;
+
+// OP_PACK: the arguments of pack(); a chunk is PACK_CHUNK strips.
+export const PACK_FILE = 3;
+export const PACK_WEIGHT = 4;
+export const PACK_SRC = 5;
+export const PACK_ROW_BYTES = 6;
+export const PACK_SCALES = 7;
+export const PACK_GROUP = 8;
+export const PACK_PHASE = 9;
+export const PACK_ROWS = 10;
+export const PACK_COLS = 11;
+export const PACK_OUT = 12;
+export const PACK_OUT_STRIDE = 13;
+export const PACK_CHUNK = 14;

@@ -2,9 +2,11 @@ import * as control from "../../assembly/layout/control.ts";
 import { REC_BARRIER, REC_FLAGS, RECORD_WORDS } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { createInstance, createMemory, type KernelInstance, WASM_PAGE } from "../kernels/instance.ts";
-import { compileVariant, pickVariant, type Variant } from "../kernels/variant.ts";
+import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { createSampler, type Sampler } from "../sample/chain.ts";
 import type { ResolvedSampling } from "../sample/registry.ts";
 import { EngineError } from "../util/errors.ts";
@@ -12,6 +14,7 @@ import { yieldToEvents } from "../util/yield.ts";
 import { type Layout, type LayoutOptions, MAX_SEGMENTS, planLayout } from "./layout.ts";
 import { loadWeights } from "./load_weights.ts";
 import type { LoadProgress } from "./options.ts";
+import { WorkerPool } from "./pool.ts";
 
 /** One sequence's part of a step: ids[begin..end) continue it. */
 export interface Segment {
@@ -32,17 +35,30 @@ export interface EngineOptions extends LayoutOptions {
 
 // Longest that the engine computes without letting the runtime handle events.
 const SLICE_MS = 10;
-// One token through a model of this size takes less than a slice: it runs in one call.
-const SMALL_BYTES = 64 << 20;
+// Weights that are read between two chances to pause: some milliseconds of work for one token. More tokens take
+// longer over the same bytes, once arithmetic is what bounds them.
+const SLICE_BYTES = 64 << 20;
+const TOKENS_OF_A_READ = 4;
 
-function check(status: number): void {
-  if (status === control.STATUS_OK) return;
+function stopped(status: number): EngineError {
   const reasons: Record<number, string> = {
     [control.STATUS_CANCELLED]: "it was cancelled",
     [control.STATUS_TIMEOUT]: "a thread did not arrive at the barrier",
     [control.STATUS_BAD_RECORD]: "the plan holds an unknown record",
+    [control.STATUS_TRAP]: "a kernel trapped in another thread",
   };
-  throw new EngineError(`Cannot run the step: ${reasons[status] ?? `status ${status}`}`);
+  return new EngineError(`Cannot run the step: ${reasons[status] ?? `status ${status}`}`);
+}
+
+// Threads share memory; without them the unshared build serves any runtime.
+function chooseKernel(
+  runtime: Runtime,
+  options: EngineOptions,
+): { readonly variant: Variant; readonly threads: number } {
+  const { kernel } = options;
+  const shared = kernel === undefined ? variantWorks("simd-shared") : kernel.endsWith("-shared");
+  const threads = shared && runtime.threads ? (options.threads ?? runtime.cores) : 1;
+  return { variant: kernel ?? pickVariant(threads > 1), threads };
 }
 
 /** A model in linear memory, ready to run steps. One step at a time; callers queue. */
@@ -52,12 +68,12 @@ export class Engine {
   readonly pool: PagePool;
   readonly #kernel: KernelInstance;
   // Record ranges that end with a barrier: between them the engine may pause.
-  readonly #slices: readonly number[];
-  readonly #whole: readonly number[];
+  readonly #slices: readonly { readonly end: number; readonly bytes: number }[];
   #words: Int32Array;
   #floats: Float32Array;
   #tail: Promise<unknown> = Promise.resolve();
   #queued = 0;
+  #workers: WorkerPool | undefined;
   #failure: Error | undefined;
   #lastYield = performance.now();
 
@@ -74,7 +90,6 @@ export class Engine {
       layout.pages.count,
     );
     this.#slices = this.#writePlan();
-    this.#whole = [layout.plan.records];
   }
 
   /**
@@ -82,14 +97,34 @@ export class Engine {
    * @throws what planLayout and loadWeights throw.
    */
   static async create(file: ModelFile, options: EngineOptions): Promise<Engine> {
-    const layout = await planLayout(file, options);
-    const variant = options.kernel ?? pickVariant(false);
+    const runtime = detectRuntime();
+    const { variant, threads } = chooseKernel(runtime, options);
+    const layout = await planLayout(file, { ...options, threads });
     const memory = createMemory(layout.totalBytes, variant.endsWith("-shared"), layout.maxBytes);
     const kernel = await createInstance(compileVariant(variant), memory);
     const engine = new Engine(layout, kernel, variant);
-    await loadWeights(file.source, layout, kernel, options.onProgress, options.signal);
+    // Threads start while the first weights arrive, and help with the rest.
+    const starting = engine.#startThreads(runtime);
+    try {
+      await loadWeights(file.source, engine, options.onProgress, options.signal);
+      await starting;
+    } catch (error) {
+      await starting.catch(() => {});
+      engine.retire(new EngineError("Cannot use a model whose loading failed"));
+      throw error;
+    }
     engine.#writeTables();
     return engine;
+  }
+
+  /** Threads that compute. */
+  get threads(): number {
+    return this.layout.scratches.length;
+  }
+
+  /** Runs the layout's pack record on all threads. */
+  pack(): void {
+    this.#runRecords(this.layout.packRecord, 0, 1);
   }
 
   /** An empty sequence over this engine's KV cache. */
@@ -168,6 +203,23 @@ export class Engine {
   /** Retires the engine: every later step fails with `reason`. Its memory goes when nothing refers to it. */
   retire(reason: Error): void {
     this.#failure ??= reason;
+    this.#workers?.stop();
+    this.#workers = undefined;
+  }
+
+  // Until they have started the host's thread computes alone.
+  async #startThreads(runtime: Runtime): Promise<void> {
+    const [, ...scratches] = this.layout.scratches;
+    if (scratches.length === 0) return;
+    const { memory } = this.#kernel;
+    const started = WorkerPool.start(runtime, compileVariant(this.variant), memory, scratches, (reason) => {
+      this.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
+    });
+    // Loading may fail before anybody waits for this.
+    started.catch(() => {});
+    this.#workers = await started;
+    if (this.#failure) this.#workers.stop();
+    else this.#words[control.CONTROL_N_THREADS / 4] = this.threads;
   }
 
   #checkAlive(): void {
@@ -188,21 +240,33 @@ export class Engine {
   }
 
   async #run(signal: AbortSignal | undefined): Promise<void> {
-    const { planAddress, scratch } = this.layout;
-    const short = this.#words[control.STEP_N_TOKENS / 4] === 1 && this.layout.totalBytes < SMALL_BYTES;
+    const { planAddress, plan } = this.layout;
+    const tokens = this.#words[control.STEP_N_TOKENS / 4] as number;
+    const cost = Math.max(1, tokens / TOKENS_OF_A_READ);
     let begin = 0;
-    for (const end of short ? this.#whole : this.#slices) {
+    let bytes = 0;
+    for (const slice of this.#slices) {
+      bytes += slice.bytes * cost;
+      if (bytes < SLICE_BYTES && slice.end < plan.records) continue;
       if (performance.now() - this.#lastYield > SLICE_MS) await this.#pause(signal);
-      let status: number;
-      try {
-        status = this.#kernel.exports.run(planAddress, begin, end, scratch);
-      } catch (cause) {
-        this.retire(new EngineError("Cannot go on: a kernel trapped and the engine was retired", { cause }));
-        throw this.#failure;
-      }
-      check(status);
-      begin = end;
+      this.#runRecords(planAddress, begin, slice.end);
+      begin = slice.end;
+      bytes = 0;
     }
+  }
+
+  // Records [begin, end) of a plan, on all threads.
+  #runRecords(plan: number, begin: number, end: number): void {
+    let status: number;
+    try {
+      status = this.#kernel.exports.run_step(plan, begin, end, this.layout.scratches[0] as number);
+    } catch (cause) {
+      this.retire(new EngineError("Cannot go on: a kernel trapped and the engine was retired", { cause }));
+      throw this.#failure;
+    }
+    if (status === control.STATUS_OK) return;
+    this.retire(stopped(status));
+    throw this.#failure;
   }
 
   async #pause(signal: AbortSignal | undefined): Promise<void> {
@@ -239,15 +303,19 @@ export class Engine {
     };
   }
 
-  #writePlan(): number[] {
+  #writePlan(): { end: number; bytes: number }[] {
     const { plan, planAddress } = this.layout;
     this.#words.set(plan.words, planAddress / 4);
     this.#words[control.CONTROL_N_THREADS / 4] = 1;
-    const ends: number[] = [];
+    const slices: { end: number; bytes: number }[] = [];
+    let bytes = 0;
     for (let i = 0; i < plan.records; i++) {
-      if ((plan.words[i * RECORD_WORDS + REC_FLAGS] as number) & REC_BARRIER) ends.push(i + 1);
+      bytes += plan.weightBytes[i] as number;
+      if (!((plan.words[i * RECORD_WORDS + REC_FLAGS] as number) & REC_BARRIER)) continue;
+      slices.push({ end: i + 1, bytes });
+      bytes = 0;
     }
-    return ends;
+    return slices;
   }
 
   #writeTables(): void {

@@ -1,5 +1,11 @@
 import { KV_PAGE, TILE_ROWS } from "../../assembly/layout/blocks.ts";
-import { CONTROL_BYTES, QUERY_TILE, QUERY_TILE_BYTES } from "../../assembly/layout/control.ts";
+import {
+  CONTROL_BYTES,
+  PACK_SCRATCH_BYTES,
+  QUERY_TILE,
+  QUERY_TILE_BYTES,
+} from "../../assembly/layout/control.ts";
+import { RECORD_BYTES } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { Arena } from "../kernels/arena.ts";
 import { createInstance, createMemory, MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
@@ -30,8 +36,8 @@ export const DEFAULT_CONTEXT = 4096;
 const LOGITS_BYTES = 4 << 20;
 /** File bytes in memory while weights are packed. A few rows of wide matrices need more. */
 const STAGING_BYTES = 1 << 20;
-/** Bytes of one wasm32 memory. */
-const ADDRESSABLE_BYTES = WASM_PAGE * MAX_WASM_PAGES;
+/** Bytes that one memory can use: all but the last page, so that the end of a buffer is never 2^32, which is 0. */
+export const ADDRESSABLE_BYTES = WASM_PAGE * (MAX_WASM_PAGES - 1);
 
 /** Addresses of the words that describe a step; see layout/control.ts. */
 export interface StepArea {
@@ -56,12 +62,16 @@ export interface Layout {
   readonly plan: Plan;
   readonly planAddress: number;
   readonly step: StepArea;
-  readonly scratch: number;
+  /** Scratch of each thread; the first is the host's own. */
+  readonly scratches: readonly number[];
+  /** The record that weights are packed by. */
+  readonly packRecord: number;
   readonly sampler: number;
   /** Most tokens of a step. */
   readonly batch: number;
   /** Rows of logits in a step. */
   readonly maxOutputs: number;
+  /** Two buffers of `bytes` bytes each, one after the other. */
   readonly staging: { readonly address: number; readonly bytes: number };
   readonly pages: { readonly address: number; readonly count: number; readonly bytes: number };
   /** Bytes from address 0. */
@@ -76,6 +86,10 @@ export interface LayoutOptions {
   readonly precision?: Precision | undefined;
   readonly kv?: KvType | undefined;
   readonly maxBytes?: number | undefined;
+  /** Threads that compute; default 1. */
+  readonly threads?: number | undefined;
+  /** Where the layout begins, CONTROL_BYTES or more: for tests of high addresses. */
+  readonly base?: number | undefined;
 }
 
 // Sizes that only kernels know are asked of an instance on a memory of one page.
@@ -90,9 +104,9 @@ async function kernelSizes(config: ModelConfig, kv: KvType): Promise<{ headBytes
 function contextOf(config: ModelConfig, asked: number | undefined): number {
   const own = config.contextLength;
   if (asked === undefined) return Math.min(own, DEFAULT_CONTEXT);
-  if (!Number.isInteger(asked) || asked < 1 || asked > own) {
+  if (asked > own) {
     throw new UsageError(
-      `Cannot load with contextLength ${asked}: Expected an integer in [1, ${own}] (the model's context)`,
+      `Cannot load with contextLength ${asked}: Expected at most ${own} (the model's context)`,
     );
   }
   return asked;
@@ -113,25 +127,23 @@ function stagingBytes(weights: ModelWeights): number {
 
 /**
  * Decides the memory of a model: weights, KV pages, activations, plan.
- * @throws FormatError, UnsupportedError for what the file says; UsageError for options; MemoryError where the
- *   whole does not fit `maxBytes` or 4 GiB. Nothing has been allocated then.
+ * @throws FormatError, UnsupportedError for what the file says; UsageError for a context longer than the
+ *   model's; MemoryError where the whole does not fit `maxBytes` or one memory. Nothing has been allocated then.
  */
 export async function planLayout(file: ModelFile, options: LayoutOptions): Promise<Layout> {
   const maxBytes = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
-  if (!Number.isInteger(maxBytes) || maxBytes < 1) {
-    throw new UsageError(`Cannot load with maxBytes ${options.maxBytes}: Expected a positive integer`);
-  }
-  const spec = archSpec(file.architecture, file.source.name);
   const config = readConfig(file);
+  const spec = archSpec(file.architecture, file.source.name);
   const contextLength = contextOf(config, options.contextLength);
   const kvType = options.kv ?? (options.precision === "f32" ? "f32" : "f16");
   const sizes = await kernelSizes(config, kvType);
   const batch = Math.min(MAX_BATCH, contextLength);
   const maxOutputs = Math.max(1, Math.min(batch, Math.floor(LOGITS_BYTES / (4 * config.vocabSize))));
 
-  const arena = new Arena(CONTROL_BYTES);
+  const begin = options.base ?? CONTROL_BYTES;
+  const arena = new Arena(begin);
   const weights = placeWeights(file, config, arena, options.precision);
-  const weightBytes = arena.size;
+  const weightBytes = arena.size - begin;
   const kv: KvShape = { type: kvType, headBytes: sizes.headBytes };
   const pageBytes = config.nLayers * config.nKvHeads * sizes.headBytes;
   const pageCount = Math.ceil(contextLength / KV_PAGE);
@@ -150,15 +162,18 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
     tableBytes,
   };
   const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
-  const scratch = arena.alloc(Math.max(rowBytes, sizes.scratch));
+  const scratchBytes = Math.max(rowBytes, sizes.scratch, PACK_SCRATCH_BYTES);
+  const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratchBytes));
+  const packRecord = arena.alloc(RECORD_BYTES);
   const sampler = arena.alloc(samplerBytes(config.vocabSize));
-  const stagingSize = stagingBytes(weights);
-  const staging = { address: arena.alloc(stagingSize), bytes: stagingSize };
+  const stagingSize = Math.ceil(stagingBytes(weights) / 64) * 64;
+  const staging = { address: arena.alloc(2 * stagingSize), bytes: stagingSize };
   if (arena.size > maxBytes) {
+    const limit = maxBytes < ADDRESSABLE_BYTES ? "the budget" : "one WebAssembly memory";
     const mb = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
     throw new MemoryError(
-      `Cannot load ${file.source.name}: Expected at most ${mb(maxBytes)} (${options.maxBytes === undefined ? "one WebAssembly memory" : "the budget"}), ` +
-        `it takes ${mb(arena.size)}: weights ${mb(weightBytes)}, KV cache of ${contextLength} positions ${mb(pageBytes * pageCount)}, ` +
+      `Cannot load ${file.source.name}: Expected at most ${maxBytes} bytes (${limit}), it takes ${arena.size}: ` +
+        `weights ${mb(weightBytes)}, KV cache of ${contextLength} positions ${mb(pageBytes * pageCount)}, ` +
         `the rest ${mb(arena.size - weightBytes - pageBytes * pageCount)}`,
     );
   }
@@ -172,7 +187,8 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
     plan,
     planAddress,
     step,
-    scratch,
+    scratches,
+    packRecord,
     sampler,
     batch,
     maxOutputs,

@@ -5,6 +5,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { ContextError, EngineError, UsageError } from "../util/errors.ts";
 import { Engine } from "./engine.ts";
 import { generate } from "./generate.ts";
+import { checkLoadOptions } from "./load_options.ts";
 import type { Completion, GenerateOptions, LoadOptions, Piece, SourceLike } from "./options.ts";
 import { openSource } from "./sources.ts";
 import { modelTokenizer } from "./tokenizers.ts";
@@ -22,12 +23,6 @@ export interface Perplexity {
 // Found beside the sources, on disk or at the URL they were imported from.
 function embeddedModel(): URL {
   return new URL("../../models/tales/tales-q8_0.gguf", import.meta.url);
-}
-
-function checkThreads(threads: number | undefined): void {
-  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
-    throw new UsageError(`Cannot load with ${threads} threads: Expected a positive integer`);
-  }
 }
 
 /**
@@ -50,7 +45,7 @@ export class Llama implements AsyncDisposable {
   /** Kernel build in use: "relaxed", or "simd" where the runtime has no relaxed SIMD. */
   readonly kernel: string;
   /** Threads that compute. */
-  readonly threads = 1;
+  readonly threads: number;
   #loaded: Engine | undefined;
 
   private constructor(engine: Engine, tokenizer: Tokenizer, loadMs: number) {
@@ -60,6 +55,7 @@ export class Llama implements AsyncDisposable {
     this.config = engine.layout.config;
     this.contextLength = engine.layout.contextLength;
     this.kernel = engine.variant;
+    this.threads = engine.threads;
   }
 
   get #engine(): Engine {
@@ -74,12 +70,13 @@ export class Llama implements AsyncDisposable {
    */
   static async load(source: SourceLike = embeddedModel(), options: LoadOptions = {}): Promise<Llama> {
     const begin = performance.now();
-    checkThreads(options.threads);
-    options.signal?.throwIfAborted();
-    const opened = await openSource(source, detectRuntime());
+    checkLoadOptions(options);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const opened = await openSource(source, detectRuntime(), signal);
     try {
       const file = await openModelFile(opened);
-      const tokenizer = await modelTokenizer(file, options.tokenizer);
+      const tokenizer = await modelTokenizer(file, options.tokenizer, signal);
       const engine = await Engine.create(file, options);
       return new Llama(engine, tokenizer, performance.now() - begin);
     } finally {

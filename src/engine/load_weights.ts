@@ -1,5 +1,8 @@
 import { TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import { CONTROL_BAD_ROW } from "../../assembly/layout/control.ts";
+import * as op from "../../assembly/layout/ops.ts";
 import type { KernelInstance } from "../kernels/instance.ts";
+import { MAX_CONTEXT } from "../model/config.ts";
 import type { Matrix, Vector } from "../model/weights.ts";
 import { type FileType, fileTypes } from "../quant/registry.ts";
 import type { ByteSource } from "../util/byte_source.ts";
@@ -7,134 +10,218 @@ import { FormatError } from "../util/errors.ts";
 import type { Layout } from "./layout.ts";
 import type { LoadProgress } from "./options.ts";
 
-/** Streams weights from a file into their tiles through the staging buffer. */
+/** What loading needs of an engine. */
+export interface PackEngine {
+  readonly layout: Layout;
+  readonly kernel: KernelInstance;
+  /** Runs the record at `layout.packRecord` on all threads. */
+  pack(): void;
+}
+
+/** File bytes that a part is made of. */
+interface Range {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Some rows of a matrix, or some values of a vector: as much as the staging buffer holds. */
+interface Part {
+  readonly values: Range;
+  /** llama2.c's int8 weights: scales of these values. */
+  readonly scales?: Range;
+  /** Packs what lies at `src` (and `scales`); the loader has read it there. */
+  readonly pack: (src: number, scales: number) => void;
+}
+
+// Strips that a thread packs at once.
+const CHUNK_STRIPS = 8;
+
 class WeightLoader {
-  readonly #source: ByteSource;
-  readonly #kernel: KernelInstance;
-  readonly #staging: Layout["staging"];
-  readonly #advance: (bytes: number) => void;
+  readonly #engine: PackEngine;
 
-  constructor(
-    source: ByteSource,
-    kernel: KernelInstance,
-    staging: Layout["staging"],
-    advance: (bytes: number) => void,
-  ) {
-    this.#source = source;
-    this.#kernel = kernel;
-    this.#staging = staging;
-    this.#advance = advance;
+  constructor(engine: PackEngine) {
+    this.#engine = engine;
   }
 
-  async load(weight: Matrix | Vector): Promise<void> {
+  /** All parts of all weights, in the order of the file. */
+  *all(): Generator<Part> {
+    for (const weight of this.#engine.layout.weights.all) yield* this.#parts(weight);
+  }
+
+  #parts(weight: Matrix | Vector): Generator<Part> {
     const type = fileTypes.get(weight.info.type) as FileType;
-    if (weight.kind === "vector") await this.#vector(weight, type);
-    else if (weight.info.scales) await this.#grouped(weight, type, weight.info.scales);
-    else await this.#matrix(weight, type);
+    if (weight.kind === "vector") return this.#vector(weight, type);
+    const { scales } = weight.info;
+    return scales ? this.#grouped(weight, type, scales) : this.#matrix(weight, type);
   }
 
-  // Reads file bytes to `at` bytes behind the staging buffer's begin; returns their address.
-  async #read(offset: number, bytes: number, at = 0): Promise<number> {
-    const address = this.#staging.address + at;
-    await this.#source.read(offset, new Uint8Array(this.#kernel.memory.buffer, address, bytes));
-    this.#advance(bytes);
-    return address;
-  }
-
-  #pack(weight: Matrix, type: FileType, src: number, scales: Scales, firstRow: number, rows: number): void {
-    const { format, blocks, cols } = weight;
-    const rowBytes = (cols / type.blockCols) * type.blockBytes;
-    const out = weight.address + (firstRow / TILE_ROWS) * blocks * format.tileBytes;
-    const { address, group, phase } = scales;
-    const bad = this.#kernel.exports.pack(
-      type.code,
-      format.code,
-      src,
-      rowBytes,
-      address,
-      group,
-      phase,
-      rows,
-      cols,
-      out,
-    );
-    if (bad) {
-      throw new FormatError(
-        `Cannot load tensor ${weight.info.name}: row ${firstRow + bad - 1} holds a value that is NaN, infinite or too large`,
-      );
-    }
-  }
-
-  async #matrix(weight: Matrix, type: FileType): Promise<void> {
+  *#matrix(weight: Matrix, type: FileType): Generator<Part> {
     const rowBytes = (weight.cols / type.blockCols) * type.blockBytes;
-    const most = Math.floor(this.#staging.bytes / rowBytes / TILE_ROWS) * TILE_ROWS;
+    const most = Math.floor(this.#engine.layout.staging.bytes / rowBytes / TILE_ROWS) * TILE_ROWS;
     for (let row = 0; row < weight.rows; row += most) {
       const rows = Math.min(most, weight.rows - row);
-      const src = await this.#read(weight.info.offset + row * rowBytes, rows * rowBytes);
-      this.#pack(weight, type, src, NO_SCALES, row, rows);
+      yield {
+        values: { offset: weight.info.offset + row * rowBytes, bytes: rows * rowBytes },
+        pack: (src) => this.#pack(weight, type, src, row, rows, {}),
+      };
     }
   }
 
   // llama2.c int8: groups count through the whole tensor, and their scales lie behind its values.
-  async #grouped(
-    weight: Matrix,
-    type: FileType,
-    scales: NonNullable<Matrix["info"]["scales"]>,
-  ): Promise<void> {
+  *#grouped(weight: Matrix, type: FileType, scales: NonNullable<Matrix["info"]["scales"]>): Generator<Part> {
     const { cols } = weight;
     const group = scales.groupSize;
     const perRow = cols + 4 * (Math.ceil(cols / group) + 2);
-    const most = Math.max(TILE_ROWS, Math.floor(this.#staging.bytes / perRow / TILE_ROWS) * TILE_ROWS);
+    const most = Math.max(
+      TILE_ROWS,
+      Math.floor(this.#engine.layout.staging.bytes / perRow / TILE_ROWS) * TILE_ROWS,
+    );
     for (let row = 0; row < weight.rows; row += most) {
       const rows = Math.min(most, weight.rows - row);
       const first = row * cols;
-      const src = await this.#read(weight.info.offset + first, rows * cols);
       const firstGroup = Math.floor(first / group);
       const groups = Math.ceil((first + rows * cols) / group) - firstGroup;
-      const at = Math.ceil((rows * cols) / 4) * 4;
-      const address = await this.#read(scales.offset + 4 * firstGroup, 4 * groups, at);
-      this.#pack(weight, type, src, { address, group, phase: first - firstGroup * group }, row, rows);
+      yield {
+        values: { offset: weight.info.offset + first, bytes: rows * cols },
+        scales: { offset: scales.offset + 4 * firstGroup, bytes: 4 * groups },
+        pack: (src, at) =>
+          this.#pack(weight, type, src, row, rows, {
+            [op.PACK_SCALES]: at,
+            [op.PACK_GROUP]: group,
+            [op.PACK_PHASE]: first - firstGroup * group,
+          }),
+      };
     }
   }
 
-  async #vector(weight: Vector, type: FileType): Promise<void> {
-    const most = Math.floor(this.#staging.bytes / type.blockBytes) * type.blockCols;
+  *#vector(weight: Vector, type: FileType): Generator<Part> {
+    const { kernel, layout } = this.#engine;
+    const most = Math.floor(layout.staging.bytes / type.blockBytes) * type.blockCols;
     for (let i = 0; i < weight.length; i += most) {
       const n = Math.min(most, weight.length - i);
-      const offset = weight.info.offset + (i / type.blockCols) * type.blockBytes;
-      const src = await this.#read(offset, (n / type.blockCols) * type.blockBytes);
-      if (this.#kernel.exports.unpack(type.code, src, 0, 0, 0, n, weight.address + 4 * i)) {
-        throw new FormatError(
-          `Cannot load tensor ${weight.info.name}: Expected finite values, got NaN or infinity`,
-        );
-      }
+      yield {
+        values: {
+          offset: weight.info.offset + (i / type.blockCols) * type.blockBytes,
+          bytes: (n / type.blockCols) * type.blockBytes,
+        },
+        pack: (src) => {
+          if (kernel.exports.unpack(type.code, src, 0, 0, 0, n, weight.address + 4 * i)) {
+            throw new FormatError(
+              `Cannot load tensor ${weight.info.name}: Expected finite values, got NaN or infinity`,
+            );
+          }
+        },
+      };
     }
+  }
+
+  #pack(
+    weight: Matrix,
+    type: FileType,
+    src: number,
+    firstRow: number,
+    rows: number,
+    grouped: Record<number, number>,
+  ): void {
+    const { kernel, layout } = this.#engine;
+    const { format, blocks, cols, info } = weight;
+    const stripBytes = blocks * format.tileBytes;
+    const fields: Record<number, number> = {
+      [op.REC_OP]: op.OP_PACK,
+      [op.REC_FLAGS]: op.REC_BARRIER,
+      [op.PACK_FILE]: type.code,
+      [op.PACK_WEIGHT]: format.code,
+      [op.PACK_SRC]: src,
+      [op.PACK_ROW_BYTES]: (cols / type.blockCols) * type.blockBytes,
+      [op.PACK_ROWS]: rows,
+      [op.PACK_COLS]: cols,
+      [op.PACK_OUT]: weight.address + (firstRow / TILE_ROWS) * stripBytes,
+      [op.PACK_OUT_STRIDE]: stripBytes,
+      [op.PACK_CHUNK]: CHUNK_STRIPS,
+      ...grouped,
+    };
+    const record = new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).fill(0);
+    for (const [word, value] of Object.entries(fields)) record[Number(word)] = value;
+    const badRow = new Int32Array(kernel.memory.buffer, CONTROL_BAD_ROW, 1).fill(0);
+    this.#engine.pack();
+    const bad = badRow[0] as number;
+    if (bad === 0) return;
+    const worse =
+      format.name === "f32" ? "NaN or infinity" : `NaN, infinity or one too large for ${format.name}`;
+    throw new FormatError(
+      `Cannot load tensor ${info.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
+    );
   }
 }
 
-interface Scales {
-  readonly address: number;
-  readonly group: number;
-  readonly phase: number;
+// A rotary frequency is at most 1 and divided by its factor: with these, no angle of the context is beyond what
+// sin and cos are exact for.
+function checkRopeFactors(
+  { address, length, info }: Vector,
+  contextLength: number,
+  buffer: ArrayBufferLike,
+): void {
+  const least = contextLength / MAX_CONTEXT;
+  const factors = new Float32Array(buffer, address, length);
+  const bad = factors.find((factor) => !(factor >= least));
+  if (bad === undefined) return;
+  throw new FormatError(`Cannot load tensor ${info.name}: Expected values of at least ${least}, got ${bad}`);
 }
 
-const NO_SCALES: Scales = { address: 0, group: 0, phase: 0 };
-
-/** Reads and packs every weight of a layout, in the order of the file. */
+/**
+ * Reads and packs every weight of a layout, in the order of the file: while one half of the staging buffer is
+ * packed by all threads, the other is filled.
+ * @throws FormatError for values that are NaN, infinite or too large for their format, and for rotary factors
+ *   that are not positive; what the source throws; the signal's reason
+ */
 export async function loadWeights(
   source: ByteSource,
-  layout: Layout,
-  kernel: KernelInstance,
+  engine: PackEngine,
   onProgress?: (progress: LoadProgress) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { all } = layout.weights;
+  const { layout, kernel } = engine;
+  const { all, ropeFactors } = layout.weights;
   const totalBytes = all.reduce((sum, { info }) => sum + info.byteLength + (info.scales?.byteLength ?? 0), 0);
   let loadedBytes = 0;
-  const loader = new WeightLoader(source, kernel, layout.staging, (bytes) => {
-    signal?.throwIfAborted();
-    loadedBytes += bytes;
-    onProgress?.({ loadedBytes, totalBytes });
-  });
-  for (const weight of all) await loader.load(weight);
+
+  const read = async (part: Part, half: number) => {
+    const src = layout.staging.address + half * layout.staging.bytes;
+    const at = src + Math.ceil(part.values.bytes / 4) * 4;
+    await source.read(part.values.offset, new Uint8Array(kernel.memory.buffer, src, part.values.bytes));
+    if (part.scales) {
+      await source.read(part.scales.offset, new Uint8Array(kernel.memory.buffer, at, part.scales.bytes));
+    }
+    return { part, src, at };
+  };
+
+  const loader = new WeightLoader(engine);
+  const parts = loader.all();
+  let half = 0;
+  const next = () => {
+    const { done, value } = parts.next();
+    if (done) return undefined;
+    const reading = read(value, half);
+    // Whoever gives up before it is awaited must not leave an unhandled rejection behind.
+    reading.catch(() => {});
+    half = 1 - half;
+    return reading;
+  };
+
+  let reading = next();
+  try {
+    while (reading) {
+      const { part, src, at } = await reading;
+      reading = next();
+      signal?.throwIfAborted();
+      part.pack(src, at);
+      loadedBytes += part.values.bytes + (part.scales?.bytes ?? 0);
+      onProgress?.({ loadedBytes, totalBytes });
+    }
+  } finally {
+    // Nobody may write into this memory any more, or close the source, while a read is under way.
+    await reading?.catch(() => {});
+  }
+  signal?.throwIfAborted();
+  if (ropeFactors) checkRopeFactors(ropeFactors, layout.contextLength, kernel.memory.buffer);
 }

@@ -13,7 +13,7 @@ export interface LoadProgress {
 
 /** Options of `Llama.load`. */
 export interface LoadOptions {
-  /** Threads that compute. For now everything runs in one. */
+  /** Threads that compute. Default: the cores there are; 1 where memory cannot be shared. */
   threads?: number;
   /** Positions a sequence may have. Default: the model's own, at most 4096. */
   contextLength?: number;

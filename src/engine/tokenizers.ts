@@ -1,6 +1,7 @@
 import { openModelFile } from "../format/detect.ts";
 import { GGUF_MAGIC } from "../format/gguf.ts";
 import type { ModelFile } from "../format/model_file.ts";
+import { readConfig } from "../model/config.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { parseTokenizerFile } from "../tokenizer/load.ts";
 import { createTokenizer } from "../tokenizer/registry.ts";
@@ -33,10 +34,14 @@ function tokenizerInside(file: ModelFile): Tokenizer {
 /**
  * A tokenizer alone, from a tokenizer file (SentencePiece `.model`, llama2.c `tokenizer.bin`) or from a model
  * file that carries one. `vocabSize` is how many tokens the model has, where that is known.
- * @throws SourceError, FormatError, UnsupportedError, TokenizerError
+ * @throws SourceError, FormatError, UnsupportedError, TokenizerError; the signal's reason
  */
-export async function loadTokenizer(source: SourceLike, vocabSize?: number): Promise<Tokenizer> {
-  const opened = await openSource(source, detectRuntime());
+export async function loadTokenizer(
+  source: SourceLike,
+  vocabSize?: number,
+  signal?: AbortSignal,
+): Promise<Tokenizer> {
+  const opened = await openSource(source, detectRuntime(), signal);
   try {
     if (await isGguf(opened)) return tokenizerInside(await openModelFile(opened));
     const bytes = await readAll(opened, MAX_TOKENIZER_BYTES);
@@ -48,12 +53,17 @@ export async function loadTokenizer(source: SourceLike, vocabSize?: number): Pro
 
 /**
  * The tokenizer of a model: the one of `source` where that is given, else the file's own.
- * @throws FormatError where it has more tokens than the model; TokenizerError where there is none
+ * @throws what readConfig throws; FormatError where it has more tokens than the model; TokenizerError where
+ *   there is none
  */
-export async function modelTokenizer(file: ModelFile, source: SourceLike | undefined): Promise<Tokenizer> {
-  const rows = file.tensors.get("token_embd.weight")?.shape[0];
-  const tokenizer = source === undefined ? tokenizerInside(file) : await loadTokenizer(source, rows);
-  if (rows !== undefined && tokenizer.vocabSize > rows) {
+export async function modelTokenizer(
+  file: ModelFile,
+  source: SourceLike | undefined,
+  signal?: AbortSignal,
+): Promise<Tokenizer> {
+  const { vocabSize: rows } = readConfig(file);
+  const tokenizer = source === undefined ? tokenizerInside(file) : await loadTokenizer(source, rows, signal);
+  if (tokenizer.vocabSize > rows) {
     throw new FormatError(
       `Cannot load ${file.source.name}: Expected a vocabulary of at most ${rows} tokens (rows of token_embd.weight), got ${tokenizer.vocabSize}`,
     );

@@ -11,6 +11,9 @@ export const LOOK_BACK_BYTES = 256 << 10;
 /** Copied at once out of a Blob, so that a large read does not pass through memory as a whole. */
 const BLOB_CHUNK_BYTES = 4 << 20;
 
+/** Longest beginning of a URL that serves as a name; a data: URL is as long as its file. */
+const NAME_CHARS = 200;
+
 /** Bytes in memory. They are not copied: they must not change while the source is in use. */
 export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
   return {
@@ -50,10 +53,16 @@ export function blobSource(blob: Blob, name = fileName(blob)): ByteSource {
  *
  * Where `size` is not given it is undefined until a read has come to the end of the stream. Where it is
  * given, a stream that ends before it has failed (SourceError); what comes after it is never read.
+ * An abort of `signal` cancels the stream and ends every read with its reason.
  * @throws SourceError where something else reads the stream already
  */
-export function streamSource(stream: ReadableStream<Uint8Array>, name = "stream", size?: number): ByteSource {
-  return new StreamSource(stream, name, size);
+export function streamSource(
+  stream: ReadableStream<Uint8Array>,
+  name = "stream",
+  size?: number,
+  signal?: AbortSignal,
+): ByteSource {
+  return new StreamSource(stream, name, size, signal);
 }
 
 /**
@@ -64,11 +73,12 @@ export function streamSource(stream: ReadableStream<Uint8Array>, name = "stream"
  */
 export async function urlSource(
   url: string | URL,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal | undefined } = {},
 ): Promise<ByteSource> {
-  const name = String(url);
+  const address = String(url);
+  const name = address.length > NAME_CHARS ? `${address.slice(0, NAME_CHARS)}...` : address;
   const { signal } = options;
-  const response = await guard(name, () => fetch(name, { signal: signal ?? null }), signal);
+  const response = await guard(name, () => fetch(address, { signal: signal ?? null }), signal);
   const { body } = response;
   const problem = responseProblem(response);
   if (problem !== undefined || body === null) {
@@ -91,6 +101,8 @@ class StreamSource implements ByteSource {
   private position = 0;
   private closed = false;
   private lastRead: Promise<void> = Promise.resolve();
+  // Also ends a read that waits for a stream that stalls.
+  private readonly onAbort = () => void this.close();
 
   constructor(
     stream: ReadableStream<Uint8Array>,
@@ -108,6 +120,7 @@ class StreamSource implements ByteSource {
     this.expectedSize = size;
     this.signal = signal;
     this.reader = stream.getReader();
+    signal?.addEventListener("abort", this.onAbort);
   }
 
   read(offset: number, target: Uint8Array): Promise<void> {
@@ -120,6 +133,7 @@ class StreamSource implements ByteSource {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.signal?.removeEventListener("abort", this.onAbort);
     this.pending = new Uint8Array(0);
     await this.reader.cancel().catch(() => {});
   }
@@ -182,7 +196,9 @@ class StreamSource implements ByteSource {
   }
 
   private checkOpen(): void {
-    if (this.closed) throw new SourceError(`Cannot read ${this.name}: It was closed`);
+    if (!this.closed) return;
+    this.signal?.throwIfAborted();
+    throw new SourceError(`Cannot read ${this.name}: It was closed`);
   }
 }
 

@@ -20,9 +20,11 @@ export interface KernelExports {
   matmul_q8(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
   matvec_q8(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
   strip_q8(strip: number, x: number, xStride: number, out: number, outStride: number, blocks: number, tokens: number): void;
-  pack(file: number, weight: number, src: number, rowBytes: number, scales: number, group: number, phase: number, rows: number, cols: number, out: number): number;
+  pack(file: number, weight: number, src: number, rowBytes: number, scales: number, group: number, phase: number, rows: number, cols: number, out: number, scratch: number): number;
   unpack(file: number, src: number, scales: number, group: number, first: number, n: number, out: number): number;
   run(plan: number, begin: number, end: number, scratch: number): number;
+  run_step(plan: number, begin: number, end: number, scratch: number): number;
+  work(scratch: number): void;
   quantize_q4w(x: number, out: number, n: number): void;
   quantize_q8w(x: number, out: number, n: number): void;
   layernorm_f32(x: number, weight: number, bias: number, out: number, n: number, eps: number): void;

@@ -1,5 +1,7 @@
 import type { MetaValue, ModelFile } from "../format/model_file.ts";
+import { quoted } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
+import { archSpec } from "./arch/registry.ts";
 
 /** Weight formats in memory, as options name them. */
 export type Precision = "f32" | "q8" | "q4";
@@ -30,7 +32,11 @@ const MAX_LAYERS = 1024;
 const MAX_HEADS = 4096;
 const MAX_HEAD_DIM = 256;
 const MAX_VOCAB = 1 << 22;
-const MAX_CONTEXT = 1 << 20; // sin and cos are exact up to 2^20 radians
+/** Longest context: sin and cos are exact up to 2^20 radians, and a position turns by at most one. */
+export const MAX_CONTEXT = 1 << 20;
+// Models have 1e-12 to 1e-5. Kernels take it as f32, in which it must not vanish.
+const MIN_EPS = 2 ** -126;
+const MAX_EPS = 1;
 
 interface Range {
   readonly min: number;
@@ -40,7 +46,8 @@ interface Range {
 
 function describe(value: MetaValue | undefined): string {
   if (!value) return "none";
-  return value.type === "array" ? `an array of ${value.elementType}` : `${value.type} ${value.value}`;
+  if (value.type === "array") return `an array of ${value.elementType}`;
+  return value.type === "string" ? `string ${quoted(String(value.value))}` : `${value.type} ${value.value}`;
 }
 
 function scalar(file: ModelFile, key: string): number | undefined {
@@ -60,20 +67,33 @@ function integer(file: ModelFile, key: string, { min, max, fallback }: Range): n
   return value;
 }
 
-function positive(file: ModelFile, key: string, fallback?: number): number {
+function real(file: ModelFile, key: string, { min, max, fallback }: Range): number {
   if (fallback !== undefined && !file.metadata.has(key)) return fallback;
   const value = scalar(file, key);
-  if (value === undefined || !(value > 0 && value < Number.POSITIVE_INFINITY)) {
+  if (value === undefined || !(value >= min && value <= max)) {
+    const expected =
+      max < Number.MAX_VALUE ? `number in [${min}, ${max}]` : `finite number of at least ${min}`;
     throw new FormatError(
-      `Cannot load ${file.source.name}: Expected ${key} to be a positive number, got ${describe(file.metadata.get(key))}`,
+      `Cannot load ${file.source.name}: Expected ${key} to be a ${expected}, got ${describe(file.metadata.get(key))}`,
     );
   }
   return value;
 }
 
-function text(file: ModelFile, key: string): string | undefined {
+// Below 1, a position would turn by more than one radian; see MAX_CONTEXT.
+function atLeastOne(file: ModelFile, key: string, fallback: number): number {
+  return real(file, key, { min: 1, max: Number.MAX_VALUE, fallback });
+}
+
+function text(file: ModelFile, key: string, fallback: string): string {
   const meta = file.metadata.get(key);
-  return meta?.type === "string" ? String(meta.value) : undefined;
+  if (!meta) return fallback;
+  if (meta.type !== "string") {
+    throw new FormatError(
+      `Cannot load ${file.source.name}: Expected ${key} to be a string, got ${describe(meta)}`,
+    );
+  }
+  return String(meta.value);
 }
 
 // Rows of the token embedding: the vocabulary that the model really has.
@@ -90,15 +110,21 @@ function vocabulary(file: ModelFile): number {
   return rows;
 }
 
+// What a model claims beyond the longest context is of no use to anyone, and no reason to refuse it.
+function contextLength(file: ModelFile, key: string): number {
+  return Math.min(MAX_CONTEXT, integer(file, key, { min: 1, max: Number.MAX_SAFE_INTEGER }));
+}
+
 function ropeScale(file: ModelFile, prefix: string): number {
-  const type = text(file, `${prefix}.rope.scaling.type`) ?? "linear";
+  const type = text(file, `${prefix}.rope.scaling.type`, "linear");
   if (type === "none") return 1;
   if (type !== "linear") {
     throw new UnsupportedError(
-      `Cannot load ${file.source.name}: Unsupported ${prefix}.rope.scaling.type ${type}; supported: none, linear`,
+      `Cannot load ${file.source.name}: Unsupported ${prefix}.rope.scaling.type ${quoted(type)}; supported: none, linear`,
     );
   }
-  return positive(file, `${prefix}.rope.scaling.factor`, positive(file, `${prefix}.rope.scale_linear`, 1));
+  const old = atLeastOne(file, `${prefix}.rope.scale_linear`, 1);
+  return atLeastOne(file, `${prefix}.rope.scaling.factor`, old);
 }
 
 function ggufConfig(file: ModelFile): ModelConfig {
@@ -126,13 +152,10 @@ function ggufConfig(file: ModelFile): ModelConfig {
     nKvHeads: integer(file, at("attention.head_count_kv"), { min: 1, max: nHeads, fallback: nHeads }),
     headDim,
     vocabSize: vocabulary(file),
-    contextLength: Math.min(
-      MAX_CONTEXT,
-      integer(file, at("context_length"), { min: 1, max: Number.MAX_SAFE_INTEGER }),
-    ),
-    ropeTheta: positive(file, at("rope.freq_base"), 10000),
+    contextLength: contextLength(file, at("context_length")),
+    ropeTheta: atLeastOne(file, at("rope.freq_base"), 10000),
     ropeScale: ropeScale(file, prefix),
-    normEps: positive(file, at("attention.layer_norm_rms_epsilon")),
+    normEps: real(file, at("attention.layer_norm_rms_epsilon"), { min: MIN_EPS, max: MAX_EPS }),
     ropeDim: integer(file, at("rope.dimension_count"), { min: 1, max: MAX_DIM, fallback: headDim }),
     valueDim: integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim }),
   });
@@ -151,7 +174,7 @@ function llama2cConfig(file: ModelFile): ModelConfig {
     nKvHeads: integer(file, "n_kv_heads", { min: 1, max: nHeads }),
     headDim,
     vocabSize: vocabulary(file),
-    contextLength: integer(file, "seq_len", { min: 1, max: MAX_CONTEXT }),
+    contextLength: contextLength(file, "seq_len"),
     ropeTheta: 10000,
     ropeScale: 1,
     normEps: 1e-5,
@@ -182,8 +205,9 @@ function checked(
 /**
  * Hyper-parameters of a model file, translated and checked.
  * @throws FormatError where a key is missing, of the wrong type, out of its interval or contradicts another;
- *   UnsupportedError for mixtures of experts and rope scalings that are not implemented.
+ *   UnsupportedError for other architectures, mixtures of experts and rope scalings than are implemented.
  */
 export function readConfig(file: ModelFile): ModelConfig {
+  archSpec(file.architecture, file.source.name);
   return file.format === "llama2c" ? llama2cConfig(file) : ggufConfig(file);
 }

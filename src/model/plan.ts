@@ -98,6 +98,8 @@ export function placeBuffers(config: ModelConfig, arena: Arena, batch: number, o
 export interface Plan {
   readonly words: Int32Array;
   readonly records: number;
+  /** Bytes of weights that each record reads. */
+  readonly weightBytes: readonly number[];
 }
 
 /** Compiles a model into the records that assembly/plan.ts runs. */
@@ -109,7 +111,9 @@ export function buildPlan(
   kv: KvShape,
 ): Plan {
   const records: Record<number, number>[] = [];
-  const emit = (code: number, barrier: boolean, fields: Record<number, number>) => {
+  const weightBytes: number[] = [];
+  const emit = (code: number, barrier: boolean, fields: Record<number, number>, bytes = 0) => {
+    weightBytes.push(bytes);
     records.push({ [op.REC_OP]: code, [op.REC_FLAGS]: barrier ? op.REC_BARRIER : 0, ...fields });
   };
 
@@ -128,20 +132,25 @@ export function buildPlan(
     });
 
   const matmul = (w: Matrix, x: Rows, out: Rows, barrier: boolean, residual = false, rows = op.ROWS_TOKENS) =>
-    emit(op.OP_MATMUL, barrier, {
-      [op.REC_ROWS]: rows,
-      [op.MATMUL_W]: w.address,
-      [op.MATMUL_WEIGHT]: w.format.code,
-      [op.MATMUL_X]: x.address,
-      [op.MATMUL_X_STRIDE]: x.stride,
-      [op.MATMUL_OUT]: out.address,
-      [op.MATMUL_OUT_STRIDE]: out.stride,
-      [op.MATMUL_STRIPS]: w.strips,
-      [op.MATMUL_BLOCKS]: w.blocks,
-      [op.MATMUL_ADD]: residual ? out.address : 0,
-      [op.MATMUL_ADD_STRIDE]: residual ? out.stride : 0,
-      [op.MATMUL_CHUNK]: chunkStrips(w),
-    });
+    emit(
+      op.OP_MATMUL,
+      barrier,
+      {
+        [op.REC_ROWS]: rows,
+        [op.MATMUL_W]: w.address,
+        [op.MATMUL_WEIGHT]: w.format.code,
+        [op.MATMUL_X]: x.address,
+        [op.MATMUL_X_STRIDE]: x.stride,
+        [op.MATMUL_OUT]: out.address,
+        [op.MATMUL_OUT_STRIDE]: out.stride,
+        [op.MATMUL_STRIPS]: w.strips,
+        [op.MATMUL_BLOCKS]: w.blocks,
+        [op.MATMUL_ADD]: residual ? out.address : 0,
+        [op.MATMUL_ADD_STRIDE]: residual ? out.stride : 0,
+        [op.MATMUL_CHUNK]: chunkStrips(w),
+      },
+      w.strips * w.blocks * w.format.tileBytes,
+    );
 
   const { x, act, q, k, v, attention, gate, up } = buffers;
   const layerBytes = config.nKvHeads * kv.headBytes;
@@ -230,5 +239,5 @@ export function buildPlan(
   records.forEach((fields, i) => {
     for (const [word, value] of Object.entries(fields)) words[i * op.RECORD_WORDS + Number(word)] = value;
   });
-  return { words, records: records.length };
+  return { words, records: records.length, weightBytes };
 }

@@ -1,8 +1,10 @@
 import { BLOCK_COLS, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import { assertTensorType } from "../format/gguf_types.ts";
 import type { ModelFile, TensorInfo } from "../format/model_file.ts";
 import type { Arena } from "../kernels/arena.ts";
-import { fileTypes, weightFormats } from "../quant/registry.ts";
+import { weightFormats } from "../quant/registry.ts";
 import type { WeightFormat } from "../quant/weight_format.ts";
+import { quoted } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
 import type { ModelConfig, Precision } from "./config.ts";
 
@@ -52,7 +54,7 @@ export interface ModelWeights {
   readonly all: readonly (Matrix | Vector)[];
 }
 
-const IGNORED = /^blk\.\d+\.attn_rot_embd\.weight$|^rope_freqs\.weight$/;
+const IGNORED = /^blk\.\d+\.attn_rot_embd\.weight$/;
 
 // The format that keeps what a file's type holds.
 function natural(info: TensorInfo | undefined): Precision {
@@ -91,12 +93,7 @@ export function placeWeights(
     if (info.shape.length !== shape.length || shape.some((n, i) => info.shape[i] !== n)) {
       throw new FormatError(`Cannot load tensor ${name}: ${expected}, got [${info.shape.join(", ")}]`);
     }
-    const type = fileTypes.get(info.type);
-    if (!type) {
-      throw new UnsupportedError(
-        `Cannot load tensor ${name}: Unsupported type ${info.type}; supported: ${[...fileTypes.keys()].join(", ")}`,
-      );
-    }
+    assertTensorType(info);
     used.add(name);
     return info;
   }
@@ -149,7 +146,7 @@ export function placeWeights(
   for (const name of file.tensors.keys()) {
     if (!used.has(name) && !IGNORED.test(name)) {
       throw new UnsupportedError(
-        `Cannot load tensor ${name} of ${file.source.name}: architecture ${config.architecture} does not use it here`,
+        `Cannot load tensor ${quoted(name)} of ${file.source.name}: Unsupported by architecture ${config.architecture}; leaving it out would change results`,
       );
     }
   }

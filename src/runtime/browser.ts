@@ -1,14 +1,19 @@
 import { refuseFile } from "./no_files.ts";
 import type { Runtime } from "./runtime.ts";
+import { startWebWorker } from "./web_worker.ts";
 
 /** The runtime of a page or of a worker of a page, and of whatever else has only web standards. */
 export function browserRuntime(): Runtime {
   const { userAgent = "", hardwareConcurrency = 1 } = globalThis.navigator ?? {};
+  // A page must never wait; a worker of it may, where memory can be shared.
+  const isPage = "document" in globalThis;
   return {
     name: browserName(userAgent),
     cores: hardwareConcurrency,
+    threads: !isPage && globalThis.crossOriginIsolated === true,
     openFile: (path) => refuseFile("a browser", path),
     peakRssBytes: () => undefined,
+    startWorker: startWebWorker,
   };
 }
 

@@ -1,5 +1,6 @@
 // What Bun, Deno and Node have in common: `process` and files.
 import { openLocalFile } from "./local_file.ts";
+import { startProcessWorker } from "./process_worker.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** A runtime with files and `process`, under its own name. */
@@ -8,7 +9,9 @@ export function processRuntime(name: string): Runtime {
   return {
     name,
     cores: navigator?.hardwareConcurrency ?? processCores(),
+    threads: true,
     openFile: openLocalFile,
+    startWorker: startProcessWorker,
     peakRssBytes() {
       // Kilobytes in all three; Deno before 2.9 does not say.
       const kilobytes = process.resourceUsage?.().maxRSS;

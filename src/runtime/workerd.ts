@@ -1,3 +1,4 @@
+import { EngineError } from "../util/errors.ts";
 import { refuseFile } from "./no_files.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -6,7 +7,11 @@ export function workerdRuntime(): Runtime {
   return {
     name: "workerd",
     cores: 1,
+    threads: false,
     openFile: (path) => refuseFile("workerd", path),
     peakRssBytes: () => undefined,
+    startWorker() {
+      throw new EngineError("Cannot start a thread: workerd has none");
+    },
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FILE_F32, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import { decodeTiles, packedBytes, padded } from "../reference/quantize.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
@@ -21,7 +22,22 @@ describe("embed_row()", () => {
         const packed = (bench: KernelBench) => {
           const out = bench.alloc(packedBytes(weight, rows, cols));
           const src = bench.put(values);
-          assert.equal(bench.kernels.pack(FILE_F32, weight, src, 4 * cols, 0, 0, 0, rows, cols, out), 0);
+          assert.equal(
+            bench.kernels.pack(
+              FILE_F32,
+              weight,
+              src,
+              4 * cols,
+              0,
+              0,
+              0,
+              rows,
+              cols,
+              out,
+              bench.alloc(PACK_SCRATCH_BYTES),
+            ),
+            0,
+          );
           return out;
         };
         const bytes = onEveryVariant(benches, (bench) =>

@@ -13,6 +13,7 @@ import {
   WEIGHT_Q4,
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
+import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import type { Variant } from "../../src/kernels/variant.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import { matmul } from "../reference/matmul.ts";
@@ -109,7 +110,22 @@ class Case {
     const { cols, rows, type } = this;
     const out = bench.alloc(packedBytes(type.weight, rows, cols));
     const src = bench.put(this.w);
-    assert.equal(bench.kernels.pack(FILE_F32, type.weight, src, 4 * cols, 0, 0, 0, rows, cols, out), 0);
+    assert.equal(
+      bench.kernels.pack(
+        FILE_F32,
+        type.weight,
+        src,
+        4 * cols,
+        0,
+        0,
+        0,
+        rows,
+        cols,
+        out,
+        bench.alloc(PACK_SCRATCH_BYTES),
+      ),
+      0,
+    );
     return out;
   }
 
@@ -445,6 +461,7 @@ function blockProduct(
       rows,
       32,
       w,
+      bench.alloc(PACK_SCRATCH_BYTES),
     );
     assert.equal(status, 0);
     const acts = bench.alloc(tokens * ACT_BLOCK_BYTES);

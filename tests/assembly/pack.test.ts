@@ -14,6 +14,7 @@ import {
   WEIGHT_Q4,
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
+import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import {
   decodeTiles,
@@ -161,6 +162,7 @@ function pack(bench: KernelBench, t: FileTensor, weight: number): Packing {
     t.rows,
     t.cols,
     out,
+    bench.alloc(PACK_SCRATCH_BYTES),
   );
   return { status, out };
 }

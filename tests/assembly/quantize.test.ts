@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ACT_BLOCK_BYTES, ACT_SUM, FILE_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import type { Variant } from "../../src/kernels/variant.ts";
 import {
   activationIntegers,
@@ -201,6 +202,7 @@ describe("error of quantization by ggml's test-quantize-fns", () => {
       1,
       w.length,
       out,
+      bench.alloc(PACK_SCRATCH_BYTES),
     );
     assert.equal(status, 0);
     return out;

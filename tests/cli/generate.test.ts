@@ -92,7 +92,7 @@ describe("cria generate", () => {
     ]);
     assert.equal(stats.runtime, detectRuntime().name);
     assert.match(stats.kernel, /^(simd|relaxed)(-shared)?$/);
-    assert.equal(stats.threads, 1);
+    assert.equal(stats.threads, detectRuntime().cores);
     assert.ok(stats.promptTokens >= 4 && stats.promptTokens <= 17, stderr);
     assert.equal(stats.generatedTokens, 8);
     for (const key of ["loadMs", "prefillTps", "decodeTps", "peakRssMb"]) assert.ok(stats[key] > 0, stderr);

@@ -4,7 +4,7 @@ import { type CriaError, FormatError } from "../../src/util/errors.ts";
 
 type ErrorClass = new (message: string) => CriaError;
 
-/** Checks that `promise` fails with an error of the class and message; default: FormatError. */
+/** Checks that `promise` fails with an error of the class, its code and the message; default: FormatError. */
 export async function refused(
   promise: Promise<unknown>,
   message: RegExp,
@@ -12,6 +12,7 @@ export async function refused(
 ): Promise<void> {
   await assert.rejects(promise, (error) => {
     assert.ok(error instanceof type, `expected ${type.name}, got ${error}`);
+    assert.equal(error.code, new type("").code);
     assert.match(error.message, message);
     return true;
   });

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import {
@@ -12,6 +10,7 @@ import {
 } from "../../src/format/source.ts";
 import type { ByteSource } from "../../src/util/byte_source.ts";
 import { FormatError, SourceError } from "../../src/util/errors.ts";
+import { serving } from "../support/server.ts";
 import { chunked, refused } from "./refused.ts";
 
 /** Bytes that differ from their neighbours and repeat late. */
@@ -262,6 +261,26 @@ describe("streamSource", () => {
     assert.throws(() => streamSource(locked), { name: "SourceError", message: /got a locked one/ });
   });
 
+  it("streamSource() ends a read that waits with the reason of an aborted signal, and cancels the stream", async () => {
+    let cancels = 0;
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(data.slice(0, 10)),
+      cancel: () => {
+        cancels++;
+      },
+    });
+    const abort = new AbortController();
+    const source = streamSource(stream, "d", undefined, abort.signal);
+    await take(source, 0, 10);
+    const reason = new Error("enough");
+    const waiting = assert.rejects(take(source, 0, 11), (error) => error === reason);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    abort.abort(reason);
+    await waiting;
+    await assert.rejects(take(source, 0, 1), (error) => error === reason);
+    assert.equal(cancels, 1);
+  });
+
   it("close() cancels the stream once, ends reads that wait and refuses later ones", async () => {
     let cancels = 0;
     const source = streamSource(
@@ -282,21 +301,6 @@ describe("streamSource", () => {
 });
 
 describe("urlSource", () => {
-  /** Serves one answer at a local address while `body` runs. */
-  async function serving(
-    answer: (response: ServerResponse) => void,
-    body: (url: string) => Promise<void>,
-  ): Promise<void> {
-    const server = createServer((_, response) => answer(response));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    try {
-      await body(`http://127.0.0.1:${(server.address() as AddressInfo).port}/m.gguf`);
-    } finally {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    }
-  }
-
   it("urlSource() reads a body of known length", () =>
     serving(
       (response) => response.setHeader("content-length", 1000).end(data),
@@ -338,6 +342,13 @@ describe("urlSource", () => {
         await refused(take(source, 5000, 1), /the file ends at 5000/);
       },
     );
+  });
+
+  it("urlSource() is called no more than the beginning of a long address", async () => {
+    const source = await urlSource(`data:,${"x".repeat(5000)}`);
+    assert.match(source.name, /^data:,x{190,200}\.\.\.$/);
+    assert.deepEqual(await take(source, 4990, 10), new TextEncoder().encode("x".repeat(10)));
+    await source.close();
   });
 
   it("urlSource() names address and status of a refusal", () =>

@@ -8,9 +8,9 @@ import type { Sequence } from "../../src/model/kv_cache.ts";
 /** The embedded model, relative to the repository. */
 export const embeddedModel = new URL("../../models/tales/tales-q8_0.gguf", import.meta.url);
 
-/** An engine over a model file in memory. */
+/** An engine over a model file in memory; one thread unless options say otherwise. */
 export async function engineOf(bytes: Uint8Array, options: EngineOptions = {}): Promise<Engine> {
-  return Engine.create(await openModelFile(bytesSource(bytes)), options);
+  return Engine.create(await openModelFile(bytesSource(bytes)), { threads: 1, ...options });
 }
 
 /** Logits after every id, from an empty cache, in steps of the given sizes (the last size repeats). */

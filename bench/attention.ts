@@ -1,0 +1,110 @@
+// Attention over keys and values that come from memory: one token at two positions, and a tile of a prompt.
+import { KV_PAGE } from "../assembly/layout/blocks.ts";
+import { QUERY_TILE } from "../assembly/layout/control.ts";
+import type { KvType } from "../src/model/config.ts";
+import { headTable } from "../src/model/gqa.ts";
+import { kvTypeCodes } from "../src/model/plan.ts";
+import { FAR_BYTES, type KernelArea } from "./kernel_area.ts";
+import { runSuites, type Session, type Suite } from "./suite.ts";
+
+const HEAD_DIM = 64;
+
+interface Heads {
+  readonly name: string;
+  readonly nHeads: number;
+  readonly nKvHeads: number;
+}
+
+const headCounts: readonly Heads[] = [
+  { name: "GQA 32/4", nHeads: 32, nKvHeads: 4 },
+  { name: "MHA 12", nHeads: 12, nKvHeads: 12 },
+];
+
+/** Tokens of one step, and the positions that the last of them sees. */
+const steps = [
+  { tokens: 1, positions: 512 },
+  { tokens: 1, positions: 4000 },
+  { tokens: QUERY_TILE, positions: 512 },
+] as const;
+
+interface Cache {
+  readonly headBytes: number;
+  readonly layerBytes: number;
+  readonly layers: number;
+  /** Address of the page table. */
+  readonly pages: number;
+}
+
+// A cache of as many layers as it takes to leave no cache line where it was; all hold the same 32 positions.
+function fillCache(area: KernelArea, type: KvType, nKvHeads: number, positions: number): Cache {
+  const { kernels } = area;
+  const headBytes = kernels.kv_head_bytes(kvTypeCodes[type], HEAD_DIM);
+  const nPages = Math.ceil(positions / KV_PAGE);
+  const layerBytes = headBytes * nKvHeads;
+  const layers = Math.ceil(FAR_BYTES / (layerBytes * nPages));
+  const pageBytes = layerBytes * layers;
+  const address = area.alloc(pageBytes * nPages);
+  const k = area.random(KV_PAGE * HEAD_DIM);
+  const v = area.random(KV_PAGE * HEAD_DIM);
+  for (let slot = 0; slot < KV_PAGE; slot++) {
+    const at = 4 * slot * HEAD_DIM;
+    kernels[`kv_store_${type}`](k + at, v + at, address, slot, HEAD_DIM);
+  }
+  area.spread(address, headBytes, pageBytes * nPages);
+  const pages = area.words(Array.from({ length: nPages }, (_, i) => address + i * pageBytes));
+  return { headBytes, layerBytes, layers, pages };
+}
+
+async function measureStep(
+  session: Session,
+  type: KvType,
+  { name, nHeads, nKvHeads }: Heads,
+  { tokens, positions }: (typeof steps)[number],
+): Promise<void> {
+  const area = await session.area();
+  const { kernels } = area;
+  const { headBytes, layerBytes, layers, pages } = fillCache(area, type, nKvHeads, positions);
+  const { heads, groups } = headTable(nHeads, nKvHeads);
+  const list = area.words(heads);
+  const stride = 4 * nHeads * HEAD_DIM;
+  const q = area.random(tokens * nHeads * HEAD_DIM);
+  const out = area.alloc(tokens * stride);
+  const scratch = area.alloc(kernels.attention_scratch_bytes(HEAD_DIM, nHeads / nKvHeads) >>> 0);
+  const attend = kernels[`attention_${type}`];
+  const scale = 1 / Math.sqrt(HEAD_DIM);
+  const pos = positions - tokens;
+  let layer = 0;
+  const call = () => {
+    const base = (layer++ % layers) * layerBytes;
+    for (let kvHead = 0; kvHead < nKvHeads; kvHead++) {
+      const first = groups[kvHead] as number;
+      const n = (groups[kvHead + 1] as number) - first;
+      const head = base + kvHead * headBytes;
+      attend(q, stride, out, stride, list + 4 * first, n, tokens, pos, pages, head, HEAD_DIM, scale, scratch);
+    }
+  };
+  // Token t sees pos + t + 1 positions.
+  const pairs = tokens * (pos + (tokens + 1) / 2);
+  await session.measure({
+    name: `${type} ${tokens === 1 ? "one token" : `${tokens} tokens`}`,
+    shape: `${name} x ${HEAD_DIM}, ${positions} positions`,
+    work: { bytes: (layerBytes * positions) / KV_PAGE, macs: 2 * pairs * nHeads * HEAD_DIM },
+    call,
+  });
+}
+
+export const attention: Suite = {
+  name: "attention",
+  about:
+    "One layer in each call: every kv head, query heads / kv heads x head size. Layers follow one another " +
+    "through at least 288 MiB, so that keys and values come from memory; bytes are theirs.",
+  async run(session) {
+    for (const type of ["f32", "f16", "q8"] as const) {
+      for (const heads of headCounts) {
+        for (const step of steps) await measureStep(session, type, heads, step);
+      }
+    }
+  },
+};
+
+if (import.meta.main) await runSuites([attention]);

@@ -1,0 +1,74 @@
+// Engines to measure, and the work of their steps.
+import { Engine, type EngineOptions } from "../src/engine/engine.ts";
+import { openSource } from "../src/engine/sources.ts";
+import { openModelFile } from "../src/format/detect.ts";
+import type { Sequence } from "../src/model/kv_cache.ts";
+import type { Matrix, ModelWeights } from "../src/model/weights.ts";
+import { detectRuntime } from "../src/runtime/detect.ts";
+import { resolveSampling } from "../src/sample/registry.ts";
+
+/** The model that comes with cria. */
+export const embeddedModel: URL = new URL("../models/tales/tales-q8_0.gguf", import.meta.url);
+
+/** An engine and the milliseconds that loading took. */
+export interface Loaded {
+  readonly engine: Engine;
+  readonly loadMs: number;
+}
+
+/** Loads a model without its tokenizer. */
+export async function loadEngine(file: URL | string, options: EngineOptions): Promise<Loaded> {
+  const begin = performance.now();
+  const source = await openSource(file, detectRuntime());
+  try {
+    const engine = await Engine.create(await openModelFile(source), options);
+    return { engine, loadMs: performance.now() - begin };
+  } finally {
+    await source.close();
+  }
+}
+
+/** The matrices that every token goes through, and the one that only tokens with logits go through. */
+export interface MatrixWork {
+  readonly layerBytes: number;
+  readonly layerMacs: number;
+  readonly outputBytes: number;
+  readonly outputMacs: number;
+}
+
+/** What the matrices of a model cost: bytes of their tiles, multiplications without the padding. */
+export function matrixWork(weights: Pick<ModelWeights, "layers" | "output">): MatrixWork {
+  const bytesOf = ({ strips, blocks, format }: Matrix) => strips * blocks * format.tileBytes;
+  const matrices = weights.layers.flatMap((layer) =>
+    Object.values(layer).filter((weight): weight is Matrix => weight.kind === "matrix"),
+  );
+  return {
+    layerBytes: matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0),
+    layerMacs: matrices.reduce((sum, { rows, cols }) => sum + rows * cols, 0),
+    outputBytes: bytesOf(weights.output),
+    outputMacs: weights.output.rows * weights.output.cols,
+  };
+}
+
+/** Ids to fill a context with, the same in every run. */
+export function someIds(n: number, vocabSize: number): number[] {
+  let state = 1;
+  return Array.from({ length: n }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * vocabSize);
+  });
+}
+
+/** Greedy decoding of `tokens` tokens behind the ids of a sequence, which is left as it was. */
+export function greedyDecoder(engine: Engine, sequence: Sequence, ids: number[], tokens: number) {
+  const sampler = engine.sampler(resolveSampling({ temperature: 0 }), engine.layout.config.vocabSize);
+  const begin = sequence.length;
+  const all = ids.slice(0, begin + 1);
+  return async (): Promise<void> => {
+    for (let i = begin; i < begin + tokens; i++) {
+      const segment = { sequence, ids: all, begin: i, end: i + 1, outputs: "last" } as const;
+      all[i + 1] = await engine.step([segment], () => sampler.sample(all, i + 1));
+    }
+    sequence.rollback(begin);
+  };
+}

@@ -1,0 +1,30 @@
+// Threads of Bun, Deno and Node: node:worker_threads is the one interface of the three whose workers can be
+// kept from holding the process. The code travels as text, so that bundles need no second file.
+import type { WorkerHandle, WorkerMain } from "./runtime.ts";
+
+/** A thread that runs `main(data, send)`. */
+export function startProcessWorker<Data>(main: WorkerMain<Data>, data: Data): WorkerHandle {
+  const { Worker } = globalThis.process.getBuiltinModule("node:worker_threads");
+  const code = `const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
+(${main})(workerData, (text) => parentPort.postMessage(text));`;
+  const worker = new Worker(code, { eval: true, workerData: data });
+  let ended = false;
+  const handle: WorkerHandle = {
+    onText: () => {},
+    onDeath: () => {},
+    terminate() {
+      ended = true;
+      void worker.terminate();
+    },
+  };
+  const die = (reason: string) => {
+    if (ended) return;
+    ended = true;
+    handle.onDeath(reason);
+  };
+  worker.on("message", (text: string) => handle.onText(text));
+  worker.on("error", (error: unknown) => die(String(error)));
+  worker.on("exit", (status: number) => die(`it ended with status ${status}`));
+  worker.unref();
+  return handle;
+}

@@ -1,0 +1,304 @@
+// Where bytes come from, and what happens when they do not come.
+import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { bytesSource } from "../../src/format/source.ts";
+import {
+  type ByteSource,
+  Llama,
+  type LoadOptions,
+  SourceError,
+  Tokenizer,
+  UsageError,
+} from "../../src/mod.ts";
+import { chunked, refused } from "../format/refused.ts";
+import { meta, tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
+import { tokenizerBin } from "../support/llama2c_writer.ts";
+import { memoriesOf } from "../support/memory_spy.ts";
+import { serving } from "../support/server.ts";
+
+const { bytes, dataBegin } = tinyLlamaGguf();
+const withoutTokenizer = tinyLlamaGguf({
+  metadata: { "tokenizer.ggml.model": meta("string", "none") },
+}).bytes;
+
+/** A source over `content` that counts its reads and closings; `read` may stand in for the true reading. */
+class Watched implements ByteSource {
+  readonly name = "watched";
+  size: number | undefined;
+  reads = 0;
+  closed = 0;
+  private readonly real: ByteSource;
+  private readonly spoil: ((read: number, offset: number, target: Uint8Array) => void) | undefined;
+
+  constructor(content: Uint8Array, spoil?: Watched["spoil"]) {
+    this.real = bytesSource(content, this.name);
+    this.size = content.length;
+    this.spoil = spoil;
+  }
+
+  async read(offset: number, target: Uint8Array): Promise<void> {
+    assert.equal(this.closed, 0, "nothing is read after the end");
+    this.spoil?.(++this.reads, offset, target);
+    await this.real.read(offset, target);
+  }
+
+  async close(): Promise<void> {
+    this.closed++;
+  }
+}
+
+const load = (source: unknown, options: LoadOptions = {}) =>
+  Llama.load(source as Uint8Array, { threads: 1, ...options });
+
+describe("Llama.load() of sources", () => {
+  it("refuses what is no source, and says what is one", async () => {
+    const expected = "a path, URL, Blob, Uint8Array, ReadableStream or ByteSource";
+    const others: [unknown, string][] = [
+      [42, "number"],
+      [null, "null"],
+      [true, "boolean"],
+      [{}, "object"],
+      [[1, 2], "object"],
+      [new ArrayBuffer(8), "object"],
+      [() => {}, "function"],
+      ["", "an empty string"],
+      [{ name: "x", size: 0 }, "object"],
+      [{ read() {}, size: 0 }, "object"],
+    ];
+    for (const [source, got] of others) {
+      await refused(
+        load(source),
+        new RegExp(`^Cannot open a source: Expected ${expected}, got ${got}$`),
+        UsageError,
+      );
+    }
+    await refused(load(withoutTokenizer, { tokenizer: 42 as never }), /ByteSource, got number$/, UsageError);
+    await refused(Tokenizer.load(null as never), /ByteSource, got null$/, UsageError);
+  });
+
+  it("names a file or address that is none", async () => {
+    const here = fileURLToPath(new URL(".", import.meta.url));
+    await refused(
+      load("no/such/model.gguf"),
+      /^Cannot open no\/such\/model\.gguf: no such file$/,
+      SourceError,
+    );
+    await refused(load(here), /^Cannot open .*engine.*: is a directory, expected a file$/, SourceError);
+    await refused(load(new URL(".", import.meta.url)), /is a directory/, SourceError);
+    await refused(load("http://"), /^Cannot open "http:\/\/": Expected a valid URL$/, SourceError);
+    await refused(load("https://[:::1]/x"), /Expected a valid URL$/, SourceError);
+    await refused(
+      load("file:///%E0%A4%A"),
+      /^Cannot open file:\/\/\/%E0%A4%A: Expected a path whose % escapes are UTF-8$/,
+      SourceError,
+    );
+    await refused(load(new URL("unknown://host/x")), /^Cannot read unknown:\/\/host\/x: ./, SourceError);
+  });
+
+  it("reports an answer that is no model", async () => {
+    await serving(
+      (response, request) => {
+        if (request.url === "/page") response.setHeader("content-type", "text/html").end("<html></html>");
+        else response.writeHead(404).end("no");
+      },
+      async (url) => {
+        await refused(load(url), /^Cannot read http:.*m\.gguf: Expected status 200, got 404/, SourceError);
+        const page = new URL("/page", url);
+        await refused(load(page), /Expected a model file, got a web page \(text\/html\)/, SourceError);
+        await refused(load(withoutTokenizer, { tokenizer: page }), /got a web page/, SourceError);
+      },
+    );
+    await refused(
+      load(`data:,<html>${"x".repeat(1e5)}`),
+      /^.{1,300}begins with "<htm" \(a web page\).{1,300}$/,
+    );
+    await refused(load("data:,"), /^Cannot read data:,: The file is empty$/);
+  });
+
+  it("passes on the error of a read that fails, wherever that is, and closes once", async () => {
+    const whole = new Watched(bytes, () => {});
+    (await load(whole)).dispose();
+    assert.ok(whole.reads > 10, "there are enough reads to fail at");
+    assert.equal(whole.closed, 1);
+    for (const failing of [1, 2, 3, 10, whole.reads]) {
+      const error = new SourceError("Cannot read watched: the disk is gone");
+      const source = new Watched(bytes, (read) => {
+        if (read === failing) throw error;
+      });
+      await assert.rejects(load(source), (got) => got === error);
+      assert.equal(source.closed, 1, `read ${failing}`);
+      assert.equal(source.reads, failing, "nothing is read after it");
+    }
+  });
+
+  it("closes a source once, whatever fails", async () => {
+    const fails = async (content: Uint8Array, options: LoadOptions = {}) => {
+      const source = new Watched(content);
+      await assert.rejects(load(source, options));
+      assert.equal(source.closed, 1);
+    };
+    await fails(new Uint8Array(0));
+    await fails(bytes.slice(0, 1000));
+    await fails(bytes, { maxBytes: 1000 });
+    await fails(bytes, { contextLength: 1 << 20 });
+    await fails(withoutTokenizer);
+    await fails(withoutTokenizer, { tokenizer: new Uint8Array(5) });
+    await fails(withoutTokenizer, { tokenizer: "no/such/file" });
+    const abort = new AbortController();
+    await fails(bytes, { signal: abort.signal, onProgress: () => abort.abort() });
+    await fails(bytes, {
+      onProgress: () => {
+        throw new Error("a caller's own");
+      },
+    });
+    const untouched = new Watched(bytes);
+    await assert.rejects(load(untouched, { threads: 0 }), UsageError);
+    await assert.rejects(load(untouched, { signal: AbortSignal.abort() }));
+    assert.equal(untouched.reads + untouched.closed, 0, "nothing was begun");
+  });
+
+  it("closes the tokenizer's source too", async () => {
+    const tokenizer = new Watched(tokenizerBin(tinyVocab()));
+    (await load(withoutTokenizer, { tokenizer })).dispose();
+    assert.equal(tokenizer.closed, 1);
+    const bad = new Watched(new Uint8Array(5));
+    const model = new Watched(withoutTokenizer);
+    await assert.rejects(load(model, { tokenizer: bad }));
+    assert.deepEqual([bad.closed, model.closed], [1, 1]);
+  });
+
+  it("refuses a source whose size is no size", async () => {
+    for (const size of [Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY, 2 ** 53, "100", null, 10n]) {
+      const source = new Watched(bytes);
+      source.size = size as number;
+      await refused(
+        load(source),
+        new RegExp(`^Cannot open watched: Expected a size in bytes, or undefined .*, got ${size}$`),
+        UsageError,
+      );
+      assert.equal(source.reads, 0);
+    }
+  });
+
+  it("finds out a source that lies about its size", async () => {
+    const lying = (size: number | undefined, content: Uint8Array = bytes) => {
+      const source = new Watched(content);
+      source.size = size;
+      return source;
+    };
+    await refused(load(lying(0)), /^Cannot read watched: The file is empty$/);
+    await refused(load(lying(10)), /got 10 bytes, fewer than any header has$/);
+    await refused(load(lying(1000)), /the file ends at 1000$/);
+    await refused(load(lying(bytes.length - 1)), /the file ends at \d+$/);
+    // More than there is: the bytes that are missing are asked for and not had.
+    const cut = bytes.slice(0, dataBegin + 5000);
+    await refused(load(lying(bytes.length, cut)), new RegExp(`the file ends at ${cut.length}$`));
+    await refused(load(lying(2 ** 52, bytes.slice(0, 100))), /the file ends at 100$/);
+    // No harm: all that is asked for is there.
+    (await load(lying(2 ** 52))).dispose();
+    (await load(lying(undefined))).dispose();
+  });
+
+  it("takes a stream in pieces of any size, and cancels what is left of it", async () => {
+    const expected = await (await load(bytes)).logits([1, 5, 9]);
+    for (const chunkBytes of [997, 65536, bytes.length]) {
+      let cancels = 0;
+      const more = new Uint8Array(bytes.length + 200_000);
+      more.set(bytes);
+      const stream = chunked(more, chunkBytes, () => {
+        cancels++;
+      });
+      await using llama = await load(stream);
+      assert.deepEqual(await llama.logits([1, 5, 9]), expected);
+      assert.equal(cancels, 1);
+      assert.equal(stream.locked, true);
+    }
+    const taken = chunked(bytes, 100);
+    taken.getReader();
+    await refused(load(taken), /^Cannot read stream: Expected a stream that nothing else reads/, SourceError);
+  });
+});
+
+describe("Llama.load() that is aborted", () => {
+  const reason = new Error("no longer wanted");
+
+  /** Sends the beginning of a body of known length and then nothing; `closed` comes when the client goes. */
+  function stall(response: ServerResponse, content: Uint8Array, n: number): Promise<void> {
+    response.setHeader("content-length", content.length);
+    if (n > 0) response.write(content.subarray(0, n));
+    return new Promise((resolve) => response.on("close", resolve));
+  }
+
+  const begins: [string, number][] = [
+    ["before the answer", -1],
+    ["in the header", 3000],
+    ["in the weights", dataBegin + 30_000],
+  ];
+  for (const [where, n] of begins) {
+    it(`ends a download that stalls ${where}, and the connection`, async () => {
+      let closed: Promise<void> | undefined;
+      let asked = () => {};
+      const request = new Promise<void>((resolve) => {
+        asked = resolve;
+      });
+      await serving(
+        (response) => {
+          closed =
+            n < 0 ? new Promise((resolve) => response.on("close", resolve)) : stall(response, bytes, n);
+          asked();
+        },
+        async (url) => {
+          const abort = new AbortController();
+          const made = await memoriesOf(async () => {
+            const loading = assert.rejects(load(url, { signal: abort.signal }), (error) => error === reason);
+            await request;
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            abort.abort(reason);
+            await loading;
+          });
+          await closed;
+          if (n < dataBegin) assert.ok(made.every((size) => size === 65536));
+        },
+      );
+    });
+  }
+
+  it("ends a stream that stalls, and cancels it", async () => {
+    let cancelled: unknown;
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(bytes.slice(0, dataBegin + 100)),
+      cancel: (why) => {
+        cancelled = why ?? "cancelled";
+      },
+    });
+    const abort = new AbortController();
+    const loading = assert.rejects(load(stream, { signal: abort.signal }), (error) => error === reason);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    abort.abort(reason);
+    await loading;
+    assert.ok(cancelled);
+  });
+
+  it("ends the download of a tokenizer", () =>
+    serving(
+      (response) => void stall(response, tokenizerBin(tinyVocab()), 100),
+      async (url) => {
+        const abort = new AbortController();
+        const loading = load(withoutTokenizer, { tokenizer: url, signal: abort.signal });
+        const rejected = assert.rejects(loading, (error) => error === reason);
+        setTimeout(() => abort.abort(reason), 20);
+        await rejected;
+      },
+    ));
+
+  it("does nothing when the signal was aborted before, or comes after the end", async () => {
+    const early = Llama.load("no/such/file", { signal: AbortSignal.abort(reason) });
+    await assert.rejects(early, (error) => error === reason);
+    const abort = new AbortController();
+    await using llama = await load(chunked(bytes, 1 << 16), { signal: abort.signal });
+    abort.abort(reason);
+    assert.equal((await llama.logits([1])).length, 300);
+  });
+});
