@@ -1,11 +1,6 @@
 import { BLOCK_COLS, F32_TILE_BYTES } from "../layout/blocks";
 import { store_rows } from "./rows";
 
-// sum + w * x
-function step(sum: v128, w: usize, x: v128): v128 {
-  return f32x4.add(sum, f32x4.mul(v128.load(w), x));
-}
-
 /**
  * out[r] = sum_c W[r,c] * x[c] (+ add[r])      rows of strips [begin, end), one token
  * W    f32 tiles [strips * 4, blocks * 32]      see layout/blocks.ts
@@ -46,24 +41,52 @@ export function matvec_f32(
     let f5 = f0;
     let f6 = f0;
     let f7 = f0;
-    for (let xp = x; xp < stop; xp += 4) {
-      const xs = v128.load32_splat(xp);
-      f0 = step(f0, t0, xs);
-      t0 += 16;
-      f1 = step(f1, t1, xs);
-      t1 += 16;
-      f2 = step(f2, t2, xs);
-      t2 += 16;
-      f3 = step(f3, t3, xs);
-      t3 += 16;
-      f4 = step(f4, t4, xs);
-      t4 += 16;
-      f5 = step(f5, t5, xs);
-      t5 += 16;
-      f6 = step(f6, t6, xs);
-      t6 += 16;
-      f7 = step(f7, t7, xs);
-      t7 += 16;
+    // Four columns at a time: a block has 32.
+    for (let xp = x; xp < stop; xp += 16) {
+      let xs = v128.load32_splat(xp);
+      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0), xs));
+      f1 = f32x4.add(f1, f32x4.mul(v128.load(t1), xs));
+      f2 = f32x4.add(f2, f32x4.mul(v128.load(t2), xs));
+      f3 = f32x4.add(f3, f32x4.mul(v128.load(t3), xs));
+      f4 = f32x4.add(f4, f32x4.mul(v128.load(t4), xs));
+      f5 = f32x4.add(f5, f32x4.mul(v128.load(t5), xs));
+      f6 = f32x4.add(f6, f32x4.mul(v128.load(t6), xs));
+      f7 = f32x4.add(f7, f32x4.mul(v128.load(t7), xs));
+      xs = v128.load32_splat(xp, 4);
+      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 16), xs));
+      f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 16), xs));
+      f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 16), xs));
+      f3 = f32x4.add(f3, f32x4.mul(v128.load(t3, 16), xs));
+      f4 = f32x4.add(f4, f32x4.mul(v128.load(t4, 16), xs));
+      f5 = f32x4.add(f5, f32x4.mul(v128.load(t5, 16), xs));
+      f6 = f32x4.add(f6, f32x4.mul(v128.load(t6, 16), xs));
+      f7 = f32x4.add(f7, f32x4.mul(v128.load(t7, 16), xs));
+      xs = v128.load32_splat(xp, 8);
+      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 32), xs));
+      f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 32), xs));
+      f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 32), xs));
+      f3 = f32x4.add(f3, f32x4.mul(v128.load(t3, 32), xs));
+      f4 = f32x4.add(f4, f32x4.mul(v128.load(t4, 32), xs));
+      f5 = f32x4.add(f5, f32x4.mul(v128.load(t5, 32), xs));
+      f6 = f32x4.add(f6, f32x4.mul(v128.load(t6, 32), xs));
+      f7 = f32x4.add(f7, f32x4.mul(v128.load(t7, 32), xs));
+      xs = v128.load32_splat(xp, 12);
+      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 48), xs));
+      f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 48), xs));
+      f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 48), xs));
+      f3 = f32x4.add(f3, f32x4.mul(v128.load(t3, 48), xs));
+      f4 = f32x4.add(f4, f32x4.mul(v128.load(t4, 48), xs));
+      f5 = f32x4.add(f5, f32x4.mul(v128.load(t5, 48), xs));
+      f6 = f32x4.add(f6, f32x4.mul(v128.load(t6, 48), xs));
+      f7 = f32x4.add(f7, f32x4.mul(v128.load(t7, 48), xs));
+      t0 += 64;
+      t1 += 64;
+      t2 += 64;
+      t3 += 64;
+      t4 += 64;
+      t5 += 64;
+      t6 += 64;
+      t7 += 64;
     }
     t0 = t7;
     const at = (<usize>strip) << 4;
@@ -81,7 +104,7 @@ export function matvec_f32(
     let f0 = f32x4.splat(0);
     for (let xp = x; xp < stop; xp += 4) {
       const xs = v128.load32_splat(xp);
-      f0 = step(f0, t0, xs);
+      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0), xs));
       t0 += 16;
     }
     const at = (<usize>strip) << 4;

@@ -2,7 +2,7 @@ import { openModelFile } from "../format/detect.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { ContextError, EngineError, UsageError } from "../util/errors.ts";
+import { ContextError, EngineError, SamplingError, UsageError } from "../util/errors.ts";
 import { Engine } from "./engine.ts";
 import { generate } from "./generate.ts";
 import { checkLoadOptions } from "./load_options.ts";
@@ -124,7 +124,8 @@ export class Llama implements AsyncDisposable {
   /**
    * How well the model predicts a text: BOS and the text's tokens in windows of `window` tokens, each from an
    * empty cache, every token scored but the first.
-   * @throws ContextError for a window longer than the context; UsageError for a text with nothing to score
+   * @throws ContextError for a window longer than the context; UsageError for a text with nothing to score;
+   *   SamplingError where logits are NaN
    */
   async perplexity(text: string, options: { window?: number } = {}): Promise<Perplexity> {
     const { window = this.contextLength } = options;
@@ -156,6 +157,11 @@ export class Llama implements AsyncDisposable {
         await engine.step([{ sequence, ids, begin: at, end: stop, outputs: "all" }], () => {
           for (let i = at; i < stop; i++) {
             const total = engine.kernel.exports.log_sum_exp(engine.logitsAddress(i - at), config.vocabSize);
+            if (Number.isNaN(total)) {
+              throw new SamplingError(
+                `Cannot score a text: Expected logits that are numbers, got NaN after token ${i}`,
+              );
+            }
             sum += total - (engine.logits(i - at)[ids[i + 1] as number] as number);
           }
         });

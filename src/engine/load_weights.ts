@@ -7,6 +7,7 @@ import type { Matrix, Vector } from "../model/weights.ts";
 import { type FileType, fileTypes } from "../quant/registry.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { FormatError } from "../util/errors.ts";
+import { yieldToEvents } from "../util/yield.ts";
 import type { Layout } from "./layout.ts";
 import type { LoadProgress } from "./options.ts";
 
@@ -33,6 +34,8 @@ interface Part {
   readonly pack: (src: number, scales: number) => void;
 }
 
+// Longest that loading computes without letting the runtime handle events.
+const SLICE_MS = 10;
 // Strips that a thread packs at once.
 const CHUNK_STRIPS = 8;
 
@@ -209,10 +212,16 @@ export async function loadWeights(
   };
 
   let reading = next();
+  let paused = performance.now();
   try {
     while (reading) {
       const { part, src, at } = await reading;
       reading = next();
+      // Bytes in memory are read without waiting: a timer's abort would never arrive.
+      if (performance.now() - paused > SLICE_MS) {
+        await yieldToEvents();
+        paused = performance.now();
+      }
       signal?.throwIfAborted();
       part.pack(src, at);
       loadedBytes += part.values.bytes + (part.scales?.bytes ?? 0);

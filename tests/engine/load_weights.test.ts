@@ -16,14 +16,14 @@ import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
 
 const tiny = (options: TinyLlamaOptions = {}) => tinyLlamaGguf(options).bytes;
 
-/** The same of a model whose weights are bad: they are only seen when there is a memory to read them into. */
+/** Checks that a model is refused for its weights, in a memory of about their size. */
 async function refusesWeights(
   bytes: Uint8Array<ArrayBuffer>,
   message: RegExp,
   options: LoadOptions = {},
 ): Promise<void> {
   const made = await memoriesOf(() => refused(Llama.load(bytes, { threads: 1, ...options }), message));
-  // The longest context of these models, 1 MiB of staging and the rest.
+  // Weights as f32 tiles, 2 MiB of staging and the rest.
   assert.ok(made.every((size) => size < 8 * bytes.length + (4 << 20)));
 }
 

@@ -29,6 +29,9 @@ class Watched implements ByteSource {
   size: number | undefined;
   reads = 0;
   closed = 0;
+  /** Whether reads take their time. */
+  slow = false;
+  private underWay = 0;
   private readonly real: ByteSource;
   private readonly spoil: ((read: number, offset: number, target: Uint8Array) => void) | undefined;
 
@@ -41,10 +44,13 @@ class Watched implements ByteSource {
   async read(offset: number, target: Uint8Array): Promise<void> {
     assert.equal(this.closed, 0, "nothing is read after the end");
     this.spoil?.(++this.reads, offset, target);
-    await this.real.read(offset, target);
+    this.underWay++;
+    if (this.slow) await new Promise((resolve) => setTimeout(resolve, 1));
+    await this.real.read(offset, target).finally(() => this.underWay--);
   }
 
   async close(): Promise<void> {
+    assert.equal(this.underWay, 0, "no read is under way");
     this.closed++;
   }
 }
@@ -134,20 +140,29 @@ describe("Llama.load() of sources", () => {
   });
 
   it("closes a source once, whatever fails", async () => {
-    const fails = async (content: Uint8Array, options: LoadOptions = {}) => {
-      const source = new Watched(content);
-      await assert.rejects(load(source, options));
-      assert.equal(source.closed, 1);
+    const fails = async (content: Uint8Array, make: LoadOptions | (() => LoadOptions) = {}) => {
+      for (const slow of [false, true]) {
+        const source = new Watched(content);
+        source.slow = slow;
+        const options = typeof make === "function" ? make() : make;
+        await assert.rejects(load(source, options), (error) => !(error instanceof assert.AssertionError));
+        assert.equal(source.closed, 1);
+      }
     };
     await fails(new Uint8Array(0));
     await fails(bytes.slice(0, 1000));
     await fails(bytes, { maxBytes: 1000 });
     await fails(bytes, { contextLength: 1 << 20 });
+    const notANumber = bytes.slice();
+    notANumber.set([0, 0, 0xc0, 0x7f], dataBegin);
+    await fails(notANumber);
     await fails(withoutTokenizer);
     await fails(withoutTokenizer, { tokenizer: new Uint8Array(5) });
     await fails(withoutTokenizer, { tokenizer: "no/such/file" });
-    const abort = new AbortController();
-    await fails(bytes, { signal: abort.signal, onProgress: () => abort.abort() });
+    await fails(bytes, () => {
+      const abort = new AbortController();
+      return { signal: abort.signal, onProgress: () => abort.abort() };
+    });
     await fails(bytes, {
       onProgress: () => {
         throw new Error("a caller's own");
