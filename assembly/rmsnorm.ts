@@ -59,15 +59,23 @@ export function rmsnorm_f32(x: usize, weight: usize, out: usize, n: i32, eps: f3
 export function layernorm_f32(x: usize, weight: usize, bias: usize, out: usize, n: i32, eps: f32): void {
   const mean = mean_of(x, n);
   const factor = <f32>(1 / sqrt(squares(x, n, mean) / <f64>n + <f64>eps));
-  for (let i = 0; i < n; i += 4) {
-    const at = (<usize>i) << 2;
-    const rest = n - i;
-    const whole = rest >= 4;
-    const d = f32x4.sub(whole ? v128.load(x + at) : load_tail(x + at, rest), f32x4.splat(mean));
-    const w = whole ? v128.load(weight + at) : load_tail(weight + at, rest);
-    let y = f32x4.mul(f32x4.mul(d, f32x4.splat(factor)), w);
-    if (bias) y = f32x4.add(y, whole ? v128.load(bias + at) : load_tail(bias + at, rest));
-    if (whole) v128.store(out + at, y);
-    else store_tail(out + at, rest, y);
+  const m = f32x4.splat(mean);
+  const f = f32x4.splat(factor);
+  const bytes = (<usize>n & ~3) << 2;
+  const rest = n & 3;
+  // (x - mean) * factor * weight, and the bias in a loop of its own, so that no vector asks whether there is one.
+  for (let at: usize = 0; at < bytes; at += 16) {
+    const d = f32x4.mul(f32x4.sub(v128.load(x + at), m), f);
+    v128.store(out + at, f32x4.mul(d, v128.load(weight + at)));
   }
+  if (rest) {
+    const d = f32x4.mul(f32x4.sub(load_tail(x + bytes, rest), m), f);
+    store_tail(out + bytes, rest, f32x4.mul(d, load_tail(weight + bytes, rest)));
+  }
+  if (!bias) return;
+  for (let at: usize = 0; at < bytes; at += 16) {
+    v128.store(out + at, f32x4.add(v128.load(out + at), v128.load(bias + at)));
+  }
+  if (rest)
+    store_tail(out + bytes, rest, f32x4.add(load_tail(out + bytes, rest), load_tail(bias + bytes, rest)));
 }

@@ -7,7 +7,8 @@ import { kvTypeCodes } from "../src/model/plan.ts";
 import { FAR_BYTES, type KernelArea } from "./kernel_area.ts";
 import { runSuites, type Session, type Suite } from "./suite.ts";
 
-const HEAD_DIM = 64;
+/** Head size of every case. */
+export const HEAD_DIM = 64;
 
 interface Heads {
   readonly name: string;
@@ -27,7 +28,8 @@ const steps = [
   { tokens: QUERY_TILE, positions: 512 },
 ] as const;
 
-interface Cache {
+/** Addresses and sizes of keys and values. */
+export interface Cache {
   readonly headBytes: number;
   readonly layerBytes: number;
   readonly layers: number;
@@ -35,8 +37,8 @@ interface Cache {
   readonly pages: number;
 }
 
-// A cache of as many layers as it takes to leave no cache line where it was; all hold the same 32 positions.
-function fillCache(area: KernelArea, type: KvType, nKvHeads: number, positions: number): Cache {
+/** A cache of as many layers as it takes to leave no cache line where it was; all hold the same 32 positions. */
+export function fillCache(area: KernelArea, type: KvType, nKvHeads: number, positions: number): Cache {
   const { kernels } = area;
   const headBytes = kernels.kv_head_bytes(kvTypeCodes[type], HEAD_DIM);
   const nPages = Math.ceil(positions / KV_PAGE);

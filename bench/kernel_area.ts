@@ -13,13 +13,13 @@ const AREA_BYTES = FAR_BYTES + (96 << 20);
 /** A kernel instance and the addresses of its memory. */
 export class KernelArea {
   readonly kernels: KernelExports;
-  readonly #memory: WebAssembly.Memory;
+  readonly memory: WebAssembly.Memory;
   #arena = new Arena(CONTROL_BYTES);
   #seed = 1;
 
   private constructor({ exports, memory }: KernelInstance) {
     this.kernels = exports;
-    this.#memory = memory;
+    this.memory = memory;
   }
 
   static async create(variant: Variant): Promise<KernelArea> {
@@ -43,7 +43,7 @@ export class KernelArea {
   /** The address of `n` values in [low, high), the same in every run. */
   random(n: number, low = -1, high = 1): number {
     const address = this.alloc(4 * n);
-    const values = new Float32Array(this.#memory.buffer, address, n);
+    const values = new Float32Array(this.memory.buffer, address, n);
     for (let i = 0; i < n; i++) {
       this.#seed = (Math.imul(this.#seed, 1664525) + 1013904223) >>> 0;
       values[i] = low + (this.#seed / 2 ** 32) * (high - low);
@@ -54,13 +54,13 @@ export class KernelArea {
   /** The address of integers. */
   words(values: ArrayLike<number>): number {
     const address = this.alloc(4 * values.length);
-    new Uint32Array(this.#memory.buffer, address, values.length).set(values);
+    new Uint32Array(this.memory.buffer, address, values.length).set(values);
     return address;
   }
 
   /** Fills [address, address + total) with copies of its first `bytes` bytes. */
   spread(address: number, bytes: number, total: number): void {
-    const all = new Uint8Array(this.#memory.buffer);
+    const all = new Uint8Array(this.memory.buffer);
     for (let done = bytes; done < total; done *= 2) {
       all.copyWithin(address + done, address, address + Math.min(done, total - done));
     }

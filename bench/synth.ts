@@ -1,28 +1,59 @@
-// Models of TinyLlama-1.1B's shape with random weights, made once by ../shared/tools/synth-gguf.mjs.
+// Models of real shapes with random weights, made once by ../shared/tools/synth-gguf.mjs.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sharedPath } from "./shared.ts";
-
-const SHAPE = "tinyllama-1.1b";
 
 /** Tensor types that are made. */
 export const synthTypes = ["q8_0", "q4_0"] as const;
 
-/** The path of a model of 1.1 billion weights, made now where it is not there yet; or why it cannot be had. */
-export function synthModel(type: (typeof synthTypes)[number]): { path: string } | { missing: string } {
+/** Shapes that are made, and the context length of each: the tool's own, or a longer one to measure in. */
+export const synthShapes = { "tinyllama-1.1b": 4096, stories15m: 1024, stories110m: 4096 } as const;
+
+export type SynthType = (typeof synthTypes)[number];
+export type SynthShape = keyof typeof synthShapes;
+
+// All metadata but the vocabulary lies within this many bytes of the end of the vocabulary.
+const HEADER_BYTES = 8 << 20;
+const CONTEXT_KEY = "llama.context_length";
+const U32 = 4;
+
+// Sets the context length that the metadata of a file says, in place.
+function setContext(path: string, contextLength: number): void {
+  const file = openSync(path, "r+");
+  try {
+    const header = Buffer.alloc(HEADER_BYTES);
+    const bytes = readSync(file, header, 0, header.length, 0);
+    const key = header.subarray(0, bytes).indexOf(CONTEXT_KEY);
+    const at = key + CONTEXT_KEY.length;
+    if (key < 0 || header.readUInt32LE(at) !== U32) throw new Error(`${path} says no ${CONTEXT_KEY}`);
+    if (header.readUInt32LE(at + 4) === contextLength) return;
+    header.writeUInt32LE(contextLength, at + 4);
+    writeSync(file, header, at + 4, 4, at + 4);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The path of a model of random weights, made now where it is not there yet; or why it cannot be had. */
+export function synthModel(
+  type: SynthType,
+  shape: SynthShape = "tinyllama-1.1b",
+): { path: string } | { missing: string } {
   const folder = fileURLToPath(new URL("../.cache/", import.meta.url));
-  const path = `${folder}${SHAPE}-${type}.gguf`;
-  if (existsSync(path)) return { path };
-  const tool = sharedPath("tools/synth-gguf.mjs");
-  const vocabulary = sharedPath("vocabs/llama-spm.gguf");
-  if (!tool || !vocabulary) return { missing: "../shared is absent, whose tool makes the model" };
-  mkdirSync(folder, { recursive: true });
-  console.error(`making ${path}`);
-  // A model that is half written must not be taken for a whole one later.
-  const part = `${path}.part`;
-  execFileSync("node", [tool, vocabulary, part, SHAPE, type], { stdio: ["ignore", "ignore", "inherit"] });
-  renameSync(part, path);
+  const path = `${folder}${shape}-${type}.gguf`;
+  if (!existsSync(path)) {
+    const tool = sharedPath("tools/synth-gguf.mjs");
+    const vocabulary = sharedPath("vocabs/llama-spm.gguf");
+    if (!tool || !vocabulary) return { missing: "../shared is absent, whose tool makes the model" };
+    mkdirSync(folder, { recursive: true });
+    console.error(`making ${path}`);
+    // A model that is half written must not be taken for a whole one later.
+    const part = `${path}.part`;
+    execFileSync("node", [tool, vocabulary, part, shape, type], { stdio: ["ignore", "ignore", "inherit"] });
+    renameSync(part, path);
+  }
+  setContext(path, synthShapes[shape]);
   return { path };
 }
 

@@ -2,6 +2,7 @@
 //   src/kernels/exports.gen.ts       signatures, from the compiler's own declaration output
 //   src/kernels/<variant>.gen.ts     the module's bytes, base64
 //   bench/sweep.gen.ts               the benchmarks' read sweep, base64
+//   bench/stored_attention.gen.ts    what blocked attention is measured against, base64
 // `--check` writes nothing and fails if a committed file differs from what would be written.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -55,11 +56,17 @@ for (const variant of VARIANTS) {
   const bytes = await compile(variant, ["--config", "asconfig.json", "--target", variant]);
   emitModule(`src/kernels/${variant.replace("-", "_")}.gen.ts`, "assembly", bytes);
 }
-emitModule(
-  "bench/sweep.gen.ts",
-  "bench/assembly",
-  await compile("sweep", ["--config", "bench/assembly/asconfig.json"]),
-);
+for (const name of ["sweep", "stored_attention"]) {
+  const source = `bench/assembly/${name}.ts`;
+  const bytes = await compile(name, [
+    source,
+    "--config",
+    "bench/assembly/asconfig.json",
+    "--outFile",
+    `build/${name}.wasm`,
+  ]);
+  emitModule(`bench/${name}.gen.ts`, "bench/assembly", bytes);
+}
 
 // The compiler declares `export function name(...): type;` in a namespace; the host wants an interface.
 const declarations = readFileSync("build/simd.d.ts", "utf8");

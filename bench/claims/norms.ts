@@ -1,0 +1,102 @@
+import { places, RowCycle } from "../rows.ts";
+import { barChart } from "./chart.ts";
+import type { Bench, Claim, Section } from "./claim.ts";
+import { against1, duration, percent, ratio, timesRange } from "./words.ts";
+
+/** Hidden sizes: the order of the embedded model's, TinyLlama-1.1B's, Llama-2-7B's. */
+const sizes = [288, 2048, 4096];
+const EPS = 1e-5;
+
+interface Row {
+  readonly n: number;
+  readonly place: (typeof places)[number];
+  readonly rmsNs: number;
+  readonly layerNs: number;
+}
+
+interface Data {
+  readonly bandwidth: number;
+  readonly rows: readonly Row[];
+}
+
+async function measure(bench: Bench): Promise<Data> {
+  const rows: Row[] = [];
+  for (const n of sizes) {
+    for (const place of places) {
+      const area = await bench.area();
+      const { kernels } = area;
+      const cycle = new RowCycle(area, n, place);
+      const weight = area.random(n, 0.5, 1.5);
+      const bias = area.random(n);
+      const out = area.alloc(4 * n);
+      const [rmsNs = 0, layerNs = 0] = await bench.time([
+        () => kernels.rmsnorm_f32(cycle.next(), weight, out, n, EPS),
+        () => kernels.layernorm_f32(cycle.next(), weight, bias, out, n, EPS),
+      ]);
+      rows.push({ n, place, rmsNs, layerNs });
+    }
+  }
+  return { bandwidth: bench.bandwidth(), rows };
+}
+
+function render({ bandwidth, rows }: Data): Section {
+  const share = (n: number, ns: number) => percent((4 * n) / ns / bandwidth);
+  const ratioOf = ({ layerNs, rmsNs }: Row) => layerNs / rmsNs;
+  const all = rows.map(ratioOf);
+  const least = Math.min(...all);
+  return {
+    ratios: rows.map((row) => ({
+      what: `a row of ${row.n} from ${row.place}, LayerNorm ÷ RMSNorm`,
+      value: ratio(ratioOf(row)),
+    })),
+    tables: [
+      {
+        left: 2,
+        head: [
+          "row",
+          "from",
+          "LayerNorm ÷ RMSNorm",
+          "RMSNorm",
+          "LayerNorm",
+          "RMSNorm, of the read bandwidth",
+          "LayerNorm, of the read bandwidth",
+        ],
+        rows: rows.map((row) => [
+          String(row.n),
+          row.place,
+          ratio(ratioOf(row)),
+          duration(row.rmsNs),
+          duration(row.layerNs),
+          share(row.n, row.rmsNs),
+          share(row.n, row.layerNs),
+        ]),
+      },
+    ],
+    charts: [
+      barChart({
+        title: "Time of one row",
+        series: ["RMSNorm", "LayerNorm"],
+        groups: rows.map(({ n, place, rmsNs, layerNs }) => ({
+          label: `${n}, ${place}`,
+          values: [rmsNs, layerNs],
+        })),
+        format: duration,
+      }),
+    ],
+    found:
+      `LayerNorm takes ${timesRange(all)} as long as RMSNorm; ` +
+      `${against1(least, "RMSNorm is not faster everywhere", "somewhere both take the same", "RMSNorm is faster everywhere")}. ` +
+      "A share above 100% means that the row came from a cache.",
+  };
+}
+
+/** RMSNorm against LayerNorm. */
+export const norms: Claim<Data> = {
+  name: "norms",
+  title: "RMSNorm",
+  about:
+    "One row through the kernels of both norms; LayerNorm has a mean to find and a bias to add, and every token " +
+    "goes through a norm twice in each layer.",
+  measure,
+  render,
+};

@@ -1,0 +1,23 @@
+import type { Claim } from "./claim.ts";
+import { feedForward } from "./feed_forward.ts";
+import { heads } from "./heads.ts";
+import { kvCache } from "./kv_cache.ts";
+import { norms } from "./norms.ts";
+import { precision } from "./precision.ts";
+import { relaxed } from "./relaxed.ts";
+import { ropeShare } from "./rope_share.ts";
+import { storedScores } from "./stored_scores.ts";
+import { threads } from "./threads.ts";
+
+/** Every claim, in the order of the page. */
+export const claims: readonly Claim[] = [
+  kvCache,
+  heads,
+  storedScores,
+  norms,
+  feedForward,
+  ropeShare,
+  precision,
+  relaxed,
+  threads,
+];

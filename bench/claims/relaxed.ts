@@ -1,0 +1,172 @@
+import { BLOCK_COLS, FILE_F32, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
+import { type Variant, variantWorks } from "../../src/kernels/variant.ts";
+import { weightFormats } from "../../src/quant/registry.ts";
+import { FAR_BYTES, KernelArea } from "../kernel_area.ts";
+import { embeddedModel } from "../models.ts";
+import { barChart } from "./chart.ts";
+import type { Bench, Claim, Section } from "./claim.ts";
+import { decoder, model110m, openEngine } from "./models.ts";
+import { against1, duration, list, number, ratio, timesRange } from "./words.ts";
+
+const variants = ["simd", "relaxed"] as const satisfies readonly Variant[];
+/** Rows and columns of TinyLlama-1.1B's q and output matrices. */
+const SIZE = 2048;
+const STRIPS = SIZE / TILE_ROWS;
+const BLOCKS = SIZE / BLOCK_COLS;
+const tokenCounts = [1, 64];
+const MOST_TOKENS = Math.max(...tokenCounts);
+/** Strips that a plan's record takes at once. */
+const CHUNK = 8;
+const POSITION = 16;
+
+interface Row {
+  readonly what: string;
+  /** Of a call, or of a token. */
+  readonly simdNs: number;
+  readonly relaxedNs: number;
+}
+
+/** No rows where the runtime has no relaxed SIMD. */
+interface Data {
+  readonly kernels: readonly Row[];
+  readonly decode: readonly Row[];
+}
+
+// A call for each token count: one matrix after another, through more than any cache holds.
+function matmulCalls(area: KernelArea, name: "q8" | "q4"): (() => void)[] {
+  const { kernels } = area;
+  const format = weightFormats[name];
+  const size = STRIPS * BLOCKS * format.tileBytes;
+  const count = Math.floor(FAR_BYTES / size);
+  const address = area.alloc(count * size);
+  const rows = area.random(TILE_ROWS * SIZE, -0.05, 0.05);
+  const scratch = area.alloc(PACK_SCRATCH_BYTES);
+  kernels.pack(FILE_F32, format.code, rows, 4 * SIZE, 0, 0, 0, TILE_ROWS, SIZE, address, scratch);
+  area.spread(address, BLOCKS * format.tileBytes, count * size);
+  const x = area.random(MOST_TOKENS * SIZE);
+  const stride = BLOCKS * format.activationBlockBytes;
+  const act = area.alloc(MOST_TOKENS * stride);
+  for (let t = 0; t < MOST_TOKENS; t++) {
+    kernels[`quantize_${name}w`](x + 4 * t * SIZE, act + t * stride, SIZE);
+  }
+  const out = area.alloc(4 * MOST_TOKENS * SIZE);
+  const kernel = kernels[`matmul_${name}`];
+  let next = 0;
+  return tokenCounts.map((tokens) => () => {
+    const w = address + (next++ % count) * size;
+    for (let strip = 0; strip < STRIPS; strip += CHUNK) {
+      kernel(w, act, stride, out, 4 * SIZE, 0, 0, strip, strip + CHUNK, BLOCKS, tokens);
+    }
+  });
+}
+
+async function measureKernels(bench: Bench): Promise<Row[]> {
+  const rows: Row[] = [];
+  const areas = { simd: await KernelArea.create("simd"), relaxed: await KernelArea.create("relaxed") };
+  for (const name of ["q8", "q4"] as const) {
+    areas.simd.reset();
+    areas.relaxed.reset();
+    const simd = matmulCalls(areas.simd, name);
+    const relaxed = matmulCalls(areas.relaxed, name);
+    for (const [i, tokens] of tokenCounts.entries()) {
+      const [simdNs = 0, relaxedNs = 0] = await bench.time([simd[i] as () => void, relaxed[i] as () => void]);
+      const what = `${name} matrix × ${tokens === 1 ? "vector" : `${tokens} vectors`}, ${SIZE} × ${SIZE}`;
+      rows.push({ what, simdNs, relaxedNs });
+    }
+  }
+  return rows;
+}
+
+async function measureDecode(
+  bench: Bench,
+  name: string,
+  source: URL | Uint8Array,
+  precision: "q8" | "q4",
+  tokens: number,
+): Promise<Row> {
+  const calls: (() => Promise<void>)[] = [];
+  for (const kernel of variants) {
+    calls.push(decoder(await openEngine(source, { kernel, precision }), POSITION, tokens));
+  }
+  const [simd = 0, relaxed = 0] = await bench.time(calls);
+  return { what: `decode, ${name} ${precision}`, simdNs: simd / tokens, relaxedNs: relaxed / tokens };
+}
+
+async function measure(bench: Bench): Promise<Data> {
+  if (!variantWorks("relaxed")) {
+    bench.skip("relaxed SIMD", "this runtime has none");
+    return { kernels: [], decode: [] };
+  }
+  const decode: Row[] = [];
+  for (const precision of ["q8", "q4"] as const) {
+    decode.push(await measureDecode(bench, "tales", embeddedModel, precision, 32));
+    decode.push(await measureDecode(bench, "110M shape", model110m(), precision, 2));
+  }
+  return { kernels: await measureKernels(bench), decode };
+}
+
+function render({ kernels, decode }: Data): Section {
+  const rows = [...kernels, ...decode];
+  const gain = ({ simdNs, relaxedNs }: Row) => simdNs / relaxedNs;
+  const named = (word: string) =>
+    rows.filter((row) => against1(gain(row), "slower", "equal", "faster") === word).map(({ what }) => what);
+  const parts = [
+    { words: "faster in", items: named("faster") },
+    { words: "as fast in", items: named("equal") },
+    { words: "slower in", items: named("slower") },
+  ].filter(({ items }) => items.length > 0);
+  const found =
+    rows.length === 0
+      ? "This runtime has no relaxed SIMD: the plain build runs."
+      : `Plain SIMD takes ${timesRange(rows.map(gain))} as long as relaxed SIMD. The relaxed build is ` +
+        `${parts.map(({ words, items }) => `${words} ${items.length === rows.length ? "every case" : list(items)}`).join("; ")}.`;
+  return {
+    ratios: rows.map((row) => ({ what: `${row.what}: time, plain ÷ relaxed`, value: ratio(gain(row)) })),
+    tables: [
+      {
+        head: ["kernel", "plain ÷ relaxed", "plain", "relaxed", "plain, GMAC/s", "relaxed, GMAC/s"],
+        rows: kernels.map((row, i) => {
+          const macs = SIZE * SIZE * (tokenCounts[i % tokenCounts.length] as number);
+          return [
+            row.what,
+            ratio(gain(row)),
+            duration(row.simdNs),
+            duration(row.relaxedNs),
+            number(macs / row.simdNs),
+            number(macs / row.relaxedNs),
+          ];
+        }),
+      },
+      {
+        head: ["whole model", "plain ÷ relaxed", "plain, tokens/s", "relaxed, tokens/s"],
+        rows: decode.map((row) => [
+          row.what,
+          ratio(gain(row)),
+          number(1e9 / row.simdNs),
+          number(1e9 / row.relaxedNs),
+        ]),
+      },
+    ],
+    charts: [
+      barChart({
+        title: "Speed of the relaxed build against the plain one",
+        series: ["plain ÷ relaxed, time"],
+        groups: rows.map((row) => ({ label: row.what, values: [gain(row)] })),
+        format: ratio,
+      }),
+    ],
+    found,
+  };
+}
+
+/** The relaxed build against the plain one. */
+export const relaxed: Claim<Data> = {
+  name: "relaxed",
+  title: "Relaxed SIMD",
+  about:
+    "The same kernels with relaxed SIMD's int8 dot product and with what plain SIMD has, weights from memory; both " +
+    "give the same bits, so that time is all there is to gain.",
+  measure,
+  render,
+};
