@@ -1,6 +1,6 @@
 // Where and when a measurement was taken, and how fast memory was meanwhile.
 import { execFileSync } from "node:child_process";
-import { cpus, loadavg, platform, release, totalmem } from "node:os";
+import { cpus, loadavg, platform, totalmem } from "node:os";
 import process from "node:process";
 import { createMemory } from "../src/kernels/instance.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
@@ -45,7 +45,7 @@ export function machine(): Machine {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: runtime.cores,
     memoryGb: significant(totalmem() / 1e9, 3),
-    os: `${platform()} ${release()} ${process.arch}`,
+    os: `${platform()} ${process.arch}`,
     runtime: runtime.name,
     engine: runtime.name.startsWith("bun") ? "JavaScriptCore" : `V8 ${process.versions.v8}`,
     commit: commit(),
