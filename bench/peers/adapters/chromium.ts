@@ -1,0 +1,75 @@
+// A peer in a page of headless Chromium: `node chromium.js cria|wllama`. Serves the page to itself, isolated
+// from other origins, as threads ask for.
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import process from "node:process";
+import { chromium } from "playwright-core";
+import type { Answer, Call, LoadRequest, Peer } from "../protocol.ts";
+import { serve } from "./serve.ts";
+
+const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+const name = process.argv[2] as string;
+const files: Readonly<Record<string, URL>> = {
+  "/page.js": new URL(`${name}_page.js`, import.meta.url),
+  "/cria_worker.js": new URL("cria_worker.js", import.meta.url),
+  "/wllama.wasm": new URL("../node_modules/@wllama/wllama/esm/wasm/wllama.wasm", import.meta.url),
+};
+const PAGE =
+  '<!doctype html><title>peer</title><link rel="icon" href="data:,"><input type="file"><script type="module" src="/page.js"></script>';
+const types: Readonly<Record<string, string>> = { js: "text/javascript", wasm: "application/wasm" };
+
+const server = createServer((request, response) => {
+  const path = request.url ?? "/";
+  const file = files[path];
+  response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+  response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+  response.setHeader("Content-Type", types[path.split(".").at(-1) ?? ""] ?? "text/html");
+  if (!file && path !== "/") response.statusCode = 404;
+  response.end(file ? readFileSync(file) : path === "/" ? PAGE : "");
+});
+await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+
+const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: FLAGS });
+const page = await browser.newPage();
+page.setDefaultTimeout(0);
+page.on("console", (message) => process.stderr.write(`${name} page: ${message.text()}\n`));
+page.on("pageerror", (error) => process.stderr.write(`${name} page: ${error.message}\n`));
+await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+await page.waitForFunction("typeof globalThis.call === 'function'");
+
+async function call<T>(op: keyof Peer, request?: unknown): Promise<T> {
+  const answer = await page.evaluate(
+    (call) => (globalThis as unknown as { call(call: Call): Promise<Answer> }).call(call),
+    { op, request },
+  );
+  if ("error" in answer) throw new Error(answer.error);
+  return answer.ok as T;
+}
+
+await serve(
+  {
+    about: async () => {
+      const { version } = await call<{ version: string }>("about");
+      return { version: name === "cria" ? version : `${version}, chrome ${browser.version()}` };
+    },
+    async load(request: LoadRequest) {
+      await page.setInputFiles("input", request.file);
+      return call("load", request);
+    },
+    prefill: (request) => call("prefill", request),
+    decode: (request) => call("decode", request),
+    memory: async () => ({}),
+  },
+  () => browser.close(),
+);

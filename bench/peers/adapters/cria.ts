@@ -1,0 +1,92 @@
+// cria as a peer, in any runtime: the engine alone, without the text.
+import { Engine } from "../../../src/engine/engine.ts";
+import { openSource } from "../../../src/engine/sources.ts";
+import { modelTokenizer } from "../../../src/engine/tokenizers.ts";
+import { openModelFile } from "../../../src/format/detect.ts";
+import type { Sequence } from "../../../src/model/kv_cache.ts";
+import { detectRuntime } from "../../../src/runtime/detect.ts";
+import { greedyDecoder } from "../../models.ts";
+import { type LoadRequest, type Peer, promptIds } from "../protocol.ts";
+
+// Longer pasts are copies of the first pages: the same bytes to read, without minutes of prefill.
+const MAX_PREFILL = 512;
+
+/** cria in the runtime that runs this. */
+export class Cria implements Peer {
+  readonly #open: (file: string) => string | Blob;
+  #engine: Engine | undefined;
+  #past: Sequence | undefined;
+
+  /** @param open what stands for a file in this runtime */
+  constructor(open: (file: string) => string | Blob = (file) => file) {
+    this.#open = open;
+  }
+
+  async about() {
+    return { version: detectRuntime().name };
+  }
+
+  async load({ file, threads, contextLength, kv, f32 }: LoadRequest) {
+    const begin = performance.now();
+    const source = await openSource(this.#open(file), detectRuntime());
+    const model = await openModelFile(source);
+    // Models without one are measured too; the others load what Llama.load loads.
+    if (model.tokenizer()) await modelTokenizer(model, undefined);
+    const precision = f32 ? ("f32" as const) : undefined;
+    this.#engine = await Engine.create(model, {
+      threads,
+      contextLength,
+      kv: f32 ? undefined : kv,
+      precision,
+    });
+    await source.close();
+    return { ms: performance.now() - begin, threads: this.#engine.threads };
+  }
+
+  async prefill({ tokens }: { tokens: number }) {
+    const engine = this.#loaded();
+    const sequence = engine.sequence();
+    const ids = promptIds(tokens, engine.layout.config.vocabSize);
+    const begin = performance.now();
+    await engine.prefill(sequence, ids, () => {});
+    const ms = performance.now() - begin;
+    sequence.free();
+    return { ms };
+  }
+
+  async decode({ tokens, position }: { tokens: number; position: number }) {
+    const engine = this.#loaded();
+    const ids = promptIds(position + 1, engine.layout.config.vocabSize);
+    if (this.#past?.length !== position) {
+      this.#past?.free();
+      this.#past = await fill(engine, ids.slice(0, position));
+    }
+    const decode = greedyDecoder(engine, this.#past, ids, tokens);
+    const begin = performance.now();
+    await decode();
+    return { ms: (performance.now() - begin) / tokens };
+  }
+
+  async memory(): Promise<{ peakBytes?: number | undefined }> {
+    return {};
+  }
+
+  #loaded(): Engine {
+    if (!this.#engine) throw new Error("no model is loaded");
+    return this.#engine;
+  }
+}
+
+async function fill(engine: Engine, ids: number[]): Promise<Sequence> {
+  const sequence = engine.sequence();
+  const computed = ids.slice(0, MAX_PREFILL);
+  if (computed.length > 0) await engine.prefill(sequence, computed, () => {});
+  const rest = ids.length - computed.length;
+  const { pages } = sequence;
+  const own = pages.length;
+  sequence.reserve(rest);
+  const { memory, pageBytes } = engine.pool;
+  for (let p = own; p < pages.length; p++) memory.copy(pages[p % own]!, pages[p]!, pageBytes);
+  sequence.advance(rest);
+  return sequence;
+}

@@ -1,0 +1,136 @@
+// A peer in a process of its own.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { builtFolder, program } from "./install.ts";
+import { ANSWER_MARK, type Answer, type LoadRequest, type Peer } from "./protocol.ts";
+
+/** Peers by name. */
+export const peerNames = ["native", "deno", "bun", "chromium", "wllama"] as const;
+export type PeerName = (typeof peerNames)[number];
+
+const CALL_MS = 300_000;
+const END_MS = 5_000;
+
+const criaProcess = fileURLToPath(new URL("adapters/cria_process.ts", import.meta.url));
+const commands: Readonly<Record<PeerName, readonly string[]>> = {
+  native: ["node", `${builtFolder}native.js`],
+  deno: [program("deno"), "run", "--allow-all", "--no-check", criaProcess],
+  bun: [program("bun"), criaProcess],
+  chromium: ["node", `${builtFolder}chromium.js`, "cria"],
+  wllama: ["node", `${builtFolder}chromium.js`, "wllama"],
+};
+
+// llama.cpp through this addon starts its second thread anew for each token, and Linux often starts it on the
+// core of the first: small models then decode ten times slower. Real-time threads are spread at once, and one
+// thread in Node's pool keeps the caller the same.
+const environments: Readonly<Partial<Record<PeerName, Record<string, string>>>> = {
+  native: { UV_THREADPOOL_SIZE: "1" },
+};
+const REAL_TIME = ["chrt", "--rr", "1"];
+
+function canRunInRealTime(): boolean {
+  try {
+    const [command = "", ...args] = REAL_TIME;
+    execFileSync(command, [...args, "true"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the native peer has real-time threads: where there is `chrt` and the right to use it. */
+export const nativeInRealTime: boolean = canRunInRealTime();
+
+const running = new Set<ChildProcess>();
+
+// Ended by their ids, so that an interrupted run leaves no peer behind; a browser ends with its driver's input.
+process.on("SIGINT", () => {
+  for (const child of running) child.stdin?.end();
+  setTimeout(() => process.exit(130), 1000);
+});
+
+/** One peer, started and waiting for calls. */
+export class PeerProcess {
+  readonly name: PeerName;
+  readonly #child: ChildProcess;
+  #settle: ((answer: Answer) => void) | undefined;
+  #dead: string | undefined;
+
+  constructor(name: PeerName) {
+    this.name = name;
+    const prefix = name === "native" && nativeInRealTime ? REAL_TIME : [];
+    const [command = "", ...args] = [...prefix, ...commands[name]];
+    const env = { ...process.env, ...environments[name] };
+    const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env });
+    this.#child = child;
+    running.add(child);
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      if (line.startsWith(ANSWER_MARK)) this.#settle?.(JSON.parse(line.slice(ANSWER_MARK.length)));
+      else console.error(`${name}: ${line}`);
+    });
+    child.on("error", (error) => this.#die(error.message));
+    child.on("exit", (code, signal) => this.#die(`it ended with ${signal ?? code}`));
+    child.stdin!.on("error", () => {});
+  }
+
+  /** Name and versions of what computes. */
+  async about(): Promise<string> {
+    return (await this.#call<{ version: string }>("about")).version;
+  }
+
+  /** Milliseconds. */
+  async load(request: LoadRequest): Promise<number> {
+    const { ms, threads } = await this.#call<{ ms: number; threads: number }>("load", request);
+    if (threads !== request.threads) {
+      throw new Error(`${this.name} computes with ${threads} threads instead of ${request.threads}`);
+    }
+    return ms;
+  }
+
+  /** Milliseconds. */
+  async prefill(tokens: number): Promise<number> {
+    return (await this.#call<{ ms: number }>("prefill", { tokens })).ms;
+  }
+
+  /** Milliseconds per token. */
+  async decode(tokens: number, position: number): Promise<number> {
+    return (await this.#call<{ ms: number }>("decode", { tokens, position })).ms;
+  }
+
+  /** Most resident bytes that the process had so far; undefined for browsers and where the system does not say. */
+  async peakBytes(): Promise<number | undefined> {
+    return (await this.#call<{ peakBytes?: number }>("memory")).peakBytes;
+  }
+
+  /** Ends the process and waits until it is gone. */
+  async end(): Promise<void> {
+    if (this.#dead !== undefined) return;
+    const gone = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.stdin!.end();
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), END_MS);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  #die(reason: string): void {
+    this.#dead ??= reason;
+    running.delete(this.#child);
+    this.#settle?.({ error: reason });
+  }
+
+  async #call<T>(op: keyof Peer, request?: unknown): Promise<T> {
+    if (this.#dead !== undefined) throw new Error(`${this.name}: ${this.#dead}`);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const answer = await new Promise<Answer>((resolve) => {
+      this.#settle = resolve;
+      timer = setTimeout(() => resolve({ error: `no answer within ${CALL_MS} ms` }), CALL_MS);
+      this.#child.stdin!.write(`${JSON.stringify({ op, request })}\n`);
+    });
+    clearTimeout(timer);
+    this.#settle = undefined;
+    if ("error" in answer) throw new Error(`${this.name} cannot ${op}: ${answer.error}`);
+    return answer.ok as T;
+  }
+}

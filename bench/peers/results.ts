@@ -1,0 +1,165 @@
+// Ratios out of times, against their targets. Pure functions.
+import { significant } from "../report.ts";
+import { type Column, columns, type Group, type Metric, type Row } from "./groups.ts";
+import type { PeerName } from "./peer_process.ts";
+import { type GroupTimes, medianOf, type SeatTimes } from "./run.ts";
+
+/** A cell of the table. */
+export interface Ratio {
+  readonly value: number;
+  readonly target: number | undefined;
+  readonly met: boolean | undefined;
+}
+
+/** A line of the table. */
+export interface RowResult {
+  readonly title: string;
+  readonly bound: Row["bound"];
+  readonly ratios: Readonly<Partial<Record<Column, Ratio>>>;
+}
+
+/** The medians of one peer in one group. */
+export interface Medians {
+  readonly group: string;
+  readonly model: string;
+  readonly peer: string;
+  readonly threads: number;
+  readonly version: string;
+  readonly loadMs?: number;
+  readonly decodeTokensPerS?: number;
+  readonly prefillTokensPerS?: number;
+  readonly peakMb?: number;
+  readonly samples: number;
+  readonly failure?: string;
+}
+
+function seat(times: GroupTimes, peer: PeerName, threads: number): SeatTimes | undefined {
+  return times.seats.find((seat) => seat.peer === peer && seat.threads === threads);
+}
+
+// Speeds for decode and prefill, so that more is better; milliseconds and bytes for the rest.
+function amount(times: SeatTimes | undefined, metric: Metric): number | undefined {
+  const value = times && medianOf(times, metric);
+  if (value === undefined) return undefined;
+  return metric === "decode" || metric === "prefill" ? 1000 / value : value;
+}
+
+function denominator(times: GroupTimes, row: Row, column: Column): number | undefined {
+  const { group, fileBytes } = times;
+  if (typeof row.to === "object") return row.to.tokensPerS;
+  switch (row.to) {
+    case "one thread":
+      return amount(seat(times, column, 1), row.metric);
+    case "file + KV cache":
+      return fileBytes + (group.kvBytes ?? 0);
+    default:
+      return amount(seat(times, row.to, group.threads), row.metric);
+  }
+}
+
+function ratio(times: GroupTimes, row: Row, column: Column): Ratio | undefined {
+  const above = amount(seat(times, column, times.group.threads), row.metric);
+  const below = denominator(times, row, column);
+  if (above === undefined || below === undefined) return undefined;
+  const value = significant(above / below, 3);
+  const target = row.targets[column];
+  const met = target === undefined ? undefined : row.bound === "≥" ? value >= target : value <= target;
+  return { value, target, met };
+}
+
+// Chromium is measured beside the rest, but a row without a target for any browser leaves it out.
+function shown(row: Row): readonly Column[] {
+  const named = columns.filter((column) => row.targets[column] !== undefined);
+  return named.length > 0 ? named : columns;
+}
+
+/** The ratios of a group; rows with nothing measured are left out. */
+export function rowResults(times: GroupTimes): RowResult[] {
+  return times.group.rows.flatMap((row) => {
+    const ratios: Partial<Record<Column, Ratio>> = {};
+    for (const column of shown(row)) {
+      const value = ratio(times, row, column);
+      if (value) ratios[column] = value;
+    }
+    return Object.keys(ratios).length > 0 ? [{ title: row.title, bound: row.bound, ratios }] : [];
+  });
+}
+
+/** The medians of every peer of a group. */
+export function medians({ group, seats }: GroupTimes): Medians[] {
+  return seats.map((seat) => {
+    const decode = amount(seat, "decode");
+    const prefill = amount(seat, "prefill");
+    const load = amount(seat, "load");
+    return {
+      group: group.name,
+      model: group.title,
+      peer: seat.peer,
+      threads: seat.threads,
+      version: seat.version,
+      ...(load === undefined ? {} : { loadMs: significant(load) }),
+      ...(decode === undefined ? {} : { decodeTokensPerS: significant(decode) }),
+      ...(prefill === undefined ? {} : { prefillTokensPerS: significant(prefill * group.prefill) }),
+      ...(seat.peakBytes === undefined ? {} : { peakMb: significant(seat.peakBytes / 1e6) }),
+      samples: seat.times.decode.length,
+      ...(seat.failure === undefined ? {} : { failure: seat.failure }),
+    };
+  });
+}
+
+function cell(bound: string, ratio: Ratio | undefined): string {
+  if (!ratio) return "–";
+  const { value, target, met } = ratio;
+  return target === undefined ? `${value}` : `${value} (${bound} ${target}: ${met ? "met" : "**missed**"})`;
+}
+
+function markdownTable(head: readonly string[], lines: readonly (readonly (string | number)[])[]): string {
+  return [head, head.map(() => "---"), ...lines].map((line) => `| ${line.join(" | ")} |`).join("\n");
+}
+
+/** The ratios as a table in Markdown. */
+export function ratioTable(rows: readonly RowResult[]): string {
+  return markdownTable(
+    ["work", "Deno", "Bun", "Chromium"],
+    rows.map(({ title, bound, ratios }) => [title, ...columns.map((column) => cell(bound, ratios[column]))]),
+  );
+}
+
+/** Names of peers as people know them. */
+export const peerTitles: Readonly<Record<PeerName, string>> = {
+  native: "llama.cpp, native",
+  deno: "cria in Deno",
+  bun: "cria in Bun",
+  chromium: "cria in Chromium",
+  wllama: "wllama in Chromium",
+};
+
+/** The medians as a table in Markdown. */
+export function medianTable(all: readonly Medians[]): string {
+  const lines = all.map(
+    ({ model, peer, threads, loadMs, decodeTokensPerS, prefillTokensPerS, peakMb, failure }) => [
+      model,
+      `${peerTitles[peer as PeerName]}${failure ? ` (failed: ${failure.split("\n")[0]})` : ""}`,
+      threads,
+      decodeTokensPerS ?? "–",
+      prefillTokensPerS ?? "–",
+      loadMs ?? "–",
+      peakMb ?? "–",
+    ],
+  );
+  return markdownTable(
+    ["model", "peer", "threads", "decode, tok/s", "prefill, tok/s", "load, ms", "peak, MB"],
+    lines,
+  );
+}
+
+/** Groups by the names that a command line gives; all where it gives none. */
+export function chooseGroups(groups: readonly Group[], names: string | undefined): readonly Group[] {
+  if (names === undefined) return groups;
+  return names.split(",").map((name) => {
+    const group = groups.find((group) => group.name === name);
+    if (!group)
+      throw new Error(`Unknown rows ${name}: Expected ${groups.map(({ name }) => name).join(", ")}`);
+    return group;
+  });
+}

@@ -1,0 +1,206 @@
+// Runs a group: peers take turns, one computes at a time.
+import { readFileSync } from "node:fs";
+import { open, stat } from "node:fs/promises";
+import { median } from "../report.ts";
+import type { Group, Metric } from "./groups.ts";
+import { type PeerName, PeerProcess, peerNames } from "./peer_process.ts";
+
+/** How much is measured. */
+export interface Effort {
+  /** Turns of every peer. */
+  readonly rounds: number;
+  /** Turns of wllama, which takes ten times as long. */
+  readonly wllamaRounds: number;
+  /** Whether loads are repeated. */
+  readonly loads: boolean;
+  /** Of the tokens to decode. */
+  readonly tokens: number;
+}
+
+/** A peer with a number of threads. */
+export interface Seat {
+  readonly peer: PeerName;
+  readonly threads: number;
+}
+
+/** What was measured of a seat: milliseconds, for decode of one token, and bytes for memory. */
+export interface SeatTimes extends Seat {
+  readonly version: string;
+  readonly times: Readonly<Record<Exclude<Metric, "memory">, readonly number[]>>;
+  readonly peakBytes: number | undefined;
+  /** Why the peer could not be measured to the end. */
+  readonly failure: string | undefined;
+}
+
+/** What was measured of a group. */
+export interface GroupTimes {
+  readonly group: Group;
+  readonly fileBytes: number;
+  readonly seats: readonly SeatTimes[];
+  /** Cores that were busy while every peer was idle: how quiet the machine was. */
+  readonly otherCores: readonly number[];
+}
+
+// Threads spin for some time after a step; a browser tidies up.
+const SETTLE_MS = 400;
+const WLLAMA_TOKENS = 8;
+const LARGE_BYTES = 256 << 20;
+
+// Hundredths of a second that all cores together worked so far; undefined where the system does not say.
+function busyTicks(): number | undefined {
+  try {
+    const [, user, nice, system, , , irq, softIrq] = readFileSync("/proc/stat", "utf8").split(/\s+/, 8);
+    return [user, nice, system, irq, softIrq].reduce((sum, ticks) => sum + Number(ticks), 0);
+  } catch {
+    return undefined;
+  }
+}
+
+// Waits between turns. In the second half no peer does anything: what still works is somebody else's.
+async function settle(otherCores: number[]): Promise<void> {
+  const pause = () => new Promise((resolve) => setTimeout(resolve, SETTLE_MS / 2));
+  await pause();
+  const before = busyTicks();
+  const begin = performance.now();
+  await pause();
+  const after = busyTicks();
+  if (before === undefined || after === undefined) return;
+  otherCores.push(((after - before) * 10) / (performance.now() - begin));
+}
+
+// Reads a file once, so that every load finds it in the operating system's cache.
+async function warm(path: string): Promise<void> {
+  const file = await open(path);
+  const buffer = new Uint8Array(8 << 20);
+  while ((await file.read(buffer, 0, buffer.length)).bytesRead > 0);
+  await file.close();
+}
+
+class Player {
+  readonly seat: Seat;
+  readonly times = { decode: [] as number[], prefill: [] as number[], load: [] as number[] };
+  version = "";
+  peakBytes: number | undefined;
+  failure: string | undefined;
+  readonly #otherCores: number[];
+  #process: PeerProcess | undefined;
+
+  constructor(seat: Seat, otherCores: number[]) {
+    this.seat = seat;
+    this.#otherCores = otherCores;
+  }
+
+  /** Does something that may fail; a peer that has failed sits out. */
+  async play(work: (process: PeerProcess) => Promise<void>): Promise<void> {
+    if (this.failure !== undefined) return;
+    try {
+      this.#process ??= new PeerProcess(this.seat.peer);
+      await work(this.#process);
+    } catch (error) {
+      this.failure = (error as Error).message;
+      console.error(this.failure);
+      await this.end();
+    }
+    await settle(this.#otherCores);
+  }
+
+  async end(): Promise<void> {
+    await this.#process?.end();
+    this.#process = undefined;
+  }
+}
+
+/** Measures a group. */
+export async function runGroup(group: Group, path: string, peers: readonly PeerName[], effort: Effort) {
+  const fileBytes = (await stat(path)).size;
+  await warm(path);
+  const otherCores: number[] = [];
+  const players = seatsOf(group, peers).map((seat) => new Player(seat, otherCores));
+  try {
+    await loadAll(group, path, players, effort);
+    await takeTurns(group, fileBytes, players, effort);
+  } finally {
+    for (const player of players) await player.end();
+  }
+  const seats = players.map(({ seat, version, times, peakBytes, failure }) => {
+    return { ...seat, version, times, peakBytes, failure };
+  });
+  return { group, fileBytes, seats, otherCores } satisfies GroupTimes;
+}
+
+function seatsOf(group: Group, peers: readonly PeerName[]): Seat[] {
+  const { threads } = group;
+  const here = (name: PeerName) => peers.includes(name);
+  return [
+    ...peerNames
+      .filter((peer) => group.peers.includes(peer) && here(peer))
+      .map((peer) => ({ peer, threads })),
+    ...group.single.filter(here).map((peer) => ({ peer, threads: 1 })),
+  ];
+}
+
+async function loadAll(group: Group, path: string, players: readonly Player[], effort: Effort) {
+  const { contextLength, kv, f32 } = group;
+  const loads = effort.loads ? group.loads : 1;
+  for (let i = 0; i < loads; i++) {
+    for (const player of players) {
+      const { peer, threads } = player.seat;
+      // Where one load is no result, one is enough.
+      const repeated = peer !== "wllama" && peer !== "chromium" && threads === group.threads;
+      if (i > 0 && !repeated) continue;
+      if (i > 0) await player.end();
+      await player.play(async (process) => {
+        player.version = await process.about();
+        player.times.load.push(await process.load({ file: path, threads, contextLength, kv, f32 }));
+      });
+      progress(player, "load");
+    }
+  }
+}
+
+async function takeTurns(group: Group, fileBytes: number, players: readonly Player[], effort: Effort) {
+  const { prefill, decode } = group;
+  const slow = fileBytes > LARGE_BYTES;
+  for (let round = -1; round < effort.rounds; round++) {
+    // A round of warm-up first; then each round begins with another peer.
+    for (let i = 0; i < players.length; i++) {
+      const player = players[(i + Math.max(0, round)) % players.length] as Player;
+      const isWllama = player.seat.peer === "wllama";
+      if (isWllama && slow && round >= effort.wllamaRounds) continue;
+      // What is compiled ahead of time needs no warm-up of half a minute.
+      const tokens = Math.ceil(decode.tokens * effort.tokens);
+      const fewer = isWllama && slow ? Math.min(tokens, WLLAMA_TOKENS) : tokens;
+      await player.play(async (process) => {
+        const decodeMs = await process.decode(fewer, decode.position);
+        if (round >= 0) player.times.decode.push(decodeMs);
+      });
+      const warmUp = round < 0 && isWllama && slow;
+      if (prefill > 0 && !warmUp) {
+        await player.play(async (process) => {
+          const prefillMs = await process.prefill(prefill);
+          if (round >= 0) player.times.prefill.push(prefillMs);
+        });
+      }
+      progress(player, round < 0 ? "warm-up" : `round ${round + 1}`);
+    }
+  }
+  for (const player of players) {
+    await player.play(async (process) => {
+      player.peakBytes = await process.peakBytes();
+    });
+  }
+}
+
+function progress({ seat, times, failure }: Player, what: string): void {
+  const last = (values: readonly number[]) => values.at(-1)?.toFixed(2) ?? "-";
+  const { load, decode, prefill } = times;
+  const text = failure ? "failed" : `load ${last(load)} decode ${last(decode)} prefill ${last(prefill)} ms`;
+  console.error(`  ${what.padEnd(8)} ${seat.peer}/${seat.threads}: ${text}`);
+}
+
+/** The median of what a seat measured; undefined where there is nothing. */
+export function medianOf({ times, peakBytes }: SeatTimes, metric: Metric): number | undefined {
+  if (metric === "memory") return peakBytes;
+  const value = median(times[metric]);
+  return Number.isNaN(value) ? undefined : value;
+}
