@@ -13,7 +13,7 @@ import { nativeInRealTime, type PeerName, peerNames } from "./peer_process.ts";
 import { chooseGroups, medians, medianTable, ratioTable, rowResults } from "./results.ts";
 import { type Effort, type GroupTimes, runGroup } from "./run.ts";
 
-const thorough: Effort = { rounds: 3, wllamaRounds: 2, loads: true, tokens: 1 };
+const thorough: Effort = { rounds: 3, wllamaRounds: 1, loads: true, tokens: 1 };
 const quick: Effort = { rounds: 1, wllamaRounds: 1, loads: false, tokens: 0.25 };
 
 const METHOD =
