@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { cpus, loadavg, platform, totalmem } from "node:os";
 import process from "node:process";
+import { Worker } from "node:worker_threads";
 import { createMemory } from "../src/kernels/instance.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
 import { median, significant } from "./report.ts";
@@ -116,5 +117,30 @@ export class Bandwidth {
       medianGbPerS: significant(median(samples)),
       samples: samples.length,
     };
+  }
+}
+
+const SWEEPS_OF_TWO = 8;
+
+/**
+ * GB/s that two threads read together, each as {@link Bandwidth} does, at the same time: how much a second
+ * thread can add to work that is bound by memory.
+ */
+export async function readBandwidthOfTwo(): Promise<number> {
+  const thread = new Worker(new URL("bandwidth_thread.ts", import.meta.url));
+  const message = <T>() =>
+    new Promise<T>((resolve, reject) => {
+      thread.once("message", resolve);
+      thread.once("error", reject);
+    });
+  try {
+    await message();
+    const own = new Bandwidth();
+    const theirs = message<number[]>();
+    thread.postMessage(SWEEPS_OF_TWO);
+    const ours = Array.from({ length: SWEEPS_OF_TWO }, () => own.readBandwidth());
+    return significant(median(ours) + median(await theirs));
+  } finally {
+    await thread.terminate();
   }
 }

@@ -59,15 +59,26 @@ export function someIds(n: number, vocabSize: number): number[] {
   });
 }
 
-/** Greedy decoding of `tokens` tokens behind the ids of a sequence, which is left as it was. */
-export function greedyDecoder(engine: Engine, sequence: Sequence, ids: number[], tokens: number) {
+/**
+ * Greedy decoding of `tokens` tokens behind the ids of a sequence, which is left as it was.
+ * @param stepMs told how long each token took
+ */
+export function greedyDecoder(
+  engine: Engine,
+  sequence: Sequence,
+  ids: number[],
+  tokens: number,
+  stepMs?: (ms: number) => void,
+) {
   const sampler = engine.sampler(resolveSampling({ temperature: 0 }), engine.layout.config.vocabSize);
   const begin = sequence.length;
   const all = ids.slice(0, begin + 1);
   return async (): Promise<void> => {
     for (let i = begin; i < begin + tokens; i++) {
       const segment = { sequence, ids: all, begin: i, end: i + 1, outputs: "last" } as const;
+      const before = performance.now();
       all[i + 1] = await engine.step([segment], () => sampler.sample(all, i + 1));
+      stepMs?.(performance.now() - before);
     }
     sequence.rollback(begin);
   };

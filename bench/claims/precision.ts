@@ -1,20 +1,16 @@
-import { readFileSync } from "node:fs";
 import { Llama } from "../../src/mod.ts";
 import type { Precision } from "../../src/model/config.ts";
 import { embeddedModel, matrixWork } from "../models.ts";
+import { Q8_LIMIT, scoredText, WINDOW } from "../quality.ts";
 import { sharedPath } from "../shared.ts";
 import { synthModel } from "../synth.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
 import { decoder, model110m, openEngine } from "./models.ts";
-import { story } from "./story.ts";
 import { bytes, number, percent, ratio, times } from "./words.ts";
 
 const precisions: readonly Precision[] = ["f32", "q8", "q4"];
 const POSITION = 16;
-const WINDOW = 256;
-/** What q8 may lose against f32. */
-const Q8_LIMIT = 0.005;
 
 interface Model {
   readonly name: string;
@@ -63,14 +59,6 @@ function models(bench: Bench): Model[] {
     found.push({ name: "1.1B shape", source, precisions: ["q8", "q4"], tokens: 1, trained: false });
   }
   return found;
-}
-
-// The text that the embedded model's reference outputs are of; held out from its training.
-function scoredText(): { readonly name: string; readonly text: string } {
-  const path = sharedPath("models/tales/expected.json");
-  if (!path) return { name: "a story of our own", text: story };
-  const { nll } = JSON.parse(readFileSync(path, "utf8")) as { nll: { text: string } };
-  return { name: "held-out pieces of children's books", text: nll.text };
 }
 
 async function nllOf(bench: Bench, source: URL | string | Uint8Array, precision: Precision, text: string) {

@@ -3,14 +3,23 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Bandwidth, type Machine, machine } from "../machine.ts";
+import { Bandwidth, type Machine, machine, readBandwidthOfTwo } from "../machine.ts";
 import { significant } from "../report.ts";
 import { synthModel } from "../synth.ts";
 import { chart } from "./chart.ts";
 import { type Group, groups } from "./groups.ts";
 import { install, installChromium, peerVersions } from "./install.ts";
-import { nativeInRealTime, type PeerName, peerNames } from "./peer_process.ts";
-import { chooseGroups, medians, medianTable, ratioTable, rowResults } from "./results.ts";
+import { inRealTime, type PeerName, peerNames } from "./peer_process.ts";
+import { measureQuality } from "./quality.ts";
+import {
+  chooseGroups,
+  medians,
+  medianTable,
+  type Quality,
+  qualityRows,
+  ratioTable,
+  rowResults,
+} from "./results.ts";
 import { type Effort, type GroupTimes, runGroup } from "./run.ts";
 
 const thorough: Effort = { rounds: 3, wllamaRounds: 1, loads: true, tokens: 1 };
@@ -20,16 +29,18 @@ const METHOD =
   "One run. The peers of a group load the same file into processes of their own, which stay; they take turns, " +
   "one computes at a time, and each round begins with another one. A round of warm-up comes first and is not " +
   "counted (wllama, whose code is compiled ahead, warms up by decoding only). Values are medians of the rounds. " +
-  "decode: greedy, one token in a step, after a prompt of 128 tokens. prefill: 128 tokens into an empty context, " +
+  "decode: greedy, one token in a step, after a prompt of 128 tokens; a turn's time is the median of its tokens. prefill: 128 tokens into an empty context, " +
   "logits of the last. load: the file lies in the operating system's cache, tokenizer, KV cache and compute " +
   "threads included; each time in a new process. memory: the most resident bytes of the process (VmHWM), " +
   "runtime included. native: llama.cpp's own batches through node-llama-cpp's addon, prebuilt, flash attention " +
-  "left to it, on with q8 KV; at its best with one thread in Node's pool and real-time scheduling (chrt) where " +
-  "that is allowed; it maps the file, so that its first tokens pay for reading it (they are warm-up). wllama: " +
+  "left to it, on with q8 KV; at its best with one thread in Node's pool; it maps the file, so that its first " +
+  "tokens pay for reading it (they are warm-up). Every peer has real-time scheduling (chrt) where that is " +
+  "allowed: what else the machine does then disturbs none. wllama: " +
   "one slot, flash attention left to it, the times that its server takes. " +
   "position 4,000: llama.cpp computes the prompt; cria computes 512 positions and copies their pages to the " +
   "rest, the same bytes to read. Weights are random except for stories260K. otherCores: cores that work " +
-  "in the pauses between turns, when every peer is idle.";
+  "in the pauses between turns, when every peer is idle. nll: of held-out text in windows of 256 tokens, with one " +
+  "thread.";
 
 // Cores that may be busy with something else.
 const QUIET = 0.1;
@@ -106,19 +117,23 @@ function save(name: string, text: string): void {
 
 function report(
   all: readonly GroupTimes[],
+  quality: readonly Quality[],
   where: Machine,
   bandwidth: Bandwidth,
+  twoThreadsGbPerS: number,
   skipped: string[],
   keep: boolean,
 ) {
-  const rows = all.flatMap(rowResults);
+  const rows = [...all.flatMap(rowResults), ...qualityRows(quality)];
   const values = all.flatMap(medians);
   const { cpu, cores, os, loadAverage } = where;
   const { maxGbPerS, medianGbPerS } = bandwidth.summary;
   const others = all.flatMap(({ otherCores }) => otherCores);
   const otherCores = { mean: significant(mean(others), 2), samples: others.length };
   console.log(`\n${cpu}, ${cores} cores, ${os}; load average before the run ${loadAverage}`);
-  console.log(`read bandwidth of one thread ${maxGbPerS} GB/s (median ${medianGbPerS})`);
+  console.log(
+    `read bandwidth of one thread ${maxGbPerS} GB/s (median ${medianGbPerS}), of two together ${twoThreadsGbPerS}`,
+  );
   console.log(
     `cores that others kept busy meanwhile: ${otherCores.mean} (of ${otherCores.samples} pauses)\n`,
   );
@@ -132,11 +147,12 @@ function report(
     method: METHOD,
     machine: where,
     versions: peerVersions,
-    nativeInRealTime,
-    bandwidth: bandwidth.summary,
+    inRealTime,
+    bandwidth: { ...bandwidth.summary, twoThreadsGbPerS },
     otherCores,
     medians: values,
     ratios: rows,
+    nll: quality,
     samples: all.map(({ group, seats }) => ({
       group: group.name,
       seats: seats.map(({ peer, threads, times }) => ({ peer, threads, ms: times })),
@@ -149,8 +165,8 @@ function report(
 
 async function main({ groups, peers: wanted, effort, save: keep }: Options): Promise<void> {
   const skipped: string[] = [];
-  if (!nativeInRealTime)
-    skipped.push("native in real time: chrt is absent or not allowed; small models lose by it");
+  if (!inRealTime)
+    skipped.push("real-time scheduling: chrt is absent or not allowed; native loses by it with small models");
   install();
   const peers = available(wanted, skipped);
   const where = machine();
@@ -171,7 +187,9 @@ async function main({ groups, peers: wanted, effort, save: keep }: Options): Pro
     all.push(times);
     bandwidth.readBandwidth();
   }
-  report(all, where, bandwidth, skipped, keep);
+  const twoThreads = await readBandwidthOfTwo();
+  const quality = await measureQuality(peers, skipped);
+  report(all, quality, where, bandwidth, twoThreads, skipped, keep);
 }
 
 let options: Options | undefined;

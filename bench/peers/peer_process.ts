@@ -4,7 +4,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { builtFolder, program } from "./install.ts";
-import { ANSWER_MARK, type Answer, type LoadRequest, type Peer } from "./protocol.ts";
+import { ANSWER_MARK, type Answer, type LoadRequest, type NllRequest, type Peer } from "./protocol.ts";
 
 /** Peers by name. */
 export const peerNames = ["native", "deno", "bun", "chromium", "wllama"] as const;
@@ -40,8 +40,8 @@ function canRunInRealTime(): boolean {
   }
 }
 
-/** Whether the native peer has real-time threads: where there is `chrt` and the right to use it. */
-export const nativeInRealTime: boolean = canRunInRealTime();
+/** Whether every peer runs with real-time threads: where there is `chrt` and the right to use it. */
+export const inRealTime: boolean = canRunInRealTime();
 
 const running = new Set<ChildProcess>();
 
@@ -60,7 +60,7 @@ export class PeerProcess {
 
   constructor(name: PeerName) {
     this.name = name;
-    const prefix = name === "native" && nativeInRealTime ? REAL_TIME : [];
+    const prefix = inRealTime ? REAL_TIME : [];
     const [command = "", ...args] = [...prefix, ...commands[name]];
     const env = { ...process.env, ...environments[name] };
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env });
@@ -102,6 +102,11 @@ export class PeerProcess {
   /** Most resident bytes that the process had so far; undefined for browsers and where the system does not say. */
   async peakBytes(): Promise<number | undefined> {
     return (await this.#call<{ peakBytes?: number }>("memory")).peakBytes;
+  }
+
+  /** Nats per token. */
+  async nll(request: NllRequest): Promise<number> {
+    return (await this.#call<{ nll: number }>("nll", request)).nll;
   }
 
   /** Ends the process and waits until it is gone. */

@@ -10,6 +10,15 @@ export interface LoadRequest {
   readonly f32: boolean;
 }
 
+/** A text to be scored with weights of a precision. */
+export interface NllRequest {
+  readonly file: string;
+  readonly precision: "f32" | "q8";
+  readonly text: string;
+  /** Tokens of a window, each from an empty cache. */
+  readonly window: number;
+}
+
 /** What a peer can do. Positions before `position` are filled on the first call that needs them. */
 export interface Peer {
   /** Name and version. */
@@ -18,10 +27,12 @@ export interface Peer {
   load(request: LoadRequest): Promise<{ readonly ms: number; readonly threads: number }>;
   /** Milliseconds that `tokens` tokens take in an empty context, with the logits of the last. */
   prefill(request: { readonly tokens: number }): Promise<{ readonly ms: number }>;
-  /** Milliseconds per token of greedy decoding from a position on. */
+  /** Milliseconds of a token, the median of `tokens` decoded greedily from a position on. */
   decode(request: { readonly tokens: number; readonly position: number }): Promise<{ readonly ms: number }>;
   /** The most resident bytes that the process had so far; undefined where nobody says. */
   memory(): Promise<{ readonly peakBytes?: number | undefined }>;
+  /** Mean negative log-likelihood of a token, in nats; of cria alone. The model that was loaded stays. */
+  nll?(request: NllRequest): Promise<{ readonly nll: number }>;
 }
 
 /** A line to a peer. */
@@ -39,7 +50,8 @@ export const ANSWER_MARK = "peer> ";
 /** Answers one call. */
 export async function answer(peer: Peer, { op, request }: Call): Promise<Answer> {
   try {
-    const run = peer[op] as (request: unknown) => Promise<object>;
+    const run = peer[op] as ((request: unknown) => Promise<object>) | undefined;
+    if (!run) throw new Error(`this peer has no ${op}`);
     return { ok: await run.call(peer, request) };
   } catch (error) {
     return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };

@@ -1,8 +1,9 @@
 // Ratios out of times, against their targets. Pure functions.
-import { significant } from "../report.ts";
+import { Q8_LIMIT } from "../quality.ts";
+import { median, significant } from "../report.ts";
 import { type Column, columns, type Group, type Metric, type Row } from "./groups.ts";
 import type { PeerName } from "./peer_process.ts";
-import { type GroupTimes, medianOf, type SeatTimes } from "./run.ts";
+import type { GroupTimes, SeatTimes } from "./run.ts";
 
 /** A cell of the table. */
 export interface Ratio {
@@ -31,6 +32,25 @@ export interface Medians {
   readonly peakMb?: number;
   readonly samples: number;
   readonly failure?: string;
+}
+
+/** Mean negative log-likelihoods of a token, in nats. */
+export interface Nll {
+  readonly f32: number;
+  readonly q8: number;
+}
+
+/** What a model's text costs, by column. */
+export interface Quality {
+  readonly model: string;
+  readonly nll: Readonly<Partial<Record<Column, Nll>>>;
+}
+
+/** The median of what a seat measured; undefined where there is nothing. */
+export function medianOf({ times, peakBytes }: SeatTimes, metric: Metric): number | undefined {
+  if (metric === "memory") return peakBytes;
+  const value = median(times[metric]);
+  return Number.isNaN(value) ? undefined : value;
 }
 
 function seat(times: GroupTimes, peer: PeerName, threads: number): SeatTimes | undefined {
@@ -82,6 +102,26 @@ export function rowResults(times: GroupTimes): RowResult[] {
       if (value) ratios[column] = value;
     }
     return Object.keys(ratios).length > 0 ? [{ title: row.title, bound: row.bound, ratios }] : [];
+  });
+}
+
+function nllRatio({ f32, q8 }: Nll): Ratio {
+  const value = significant(q8 / f32, 5);
+  return { value, target: 1 + Q8_LIMIT, met: Math.abs(q8 / f32 - 1) <= Q8_LIMIT };
+}
+
+/** Rows for the table of ratios. */
+export function qualityRows(all: readonly Quality[]): RowResult[] {
+  return all.flatMap(({ model, nll }) => {
+    const found = columns.flatMap((column) => {
+      const one = nll[column];
+      return one ? [{ column, one }] : [];
+    });
+    const first = found[0]?.one;
+    if (!first) return [];
+    const ratios = Object.fromEntries(found.map(({ column, one }) => [column, nllRatio(one)]));
+    const title = `nll of ${model}, q8 ÷ f32 (${first.q8.toFixed(4)} ÷ ${first.f32.toFixed(4)} nats)`;
+    return [{ title, bound: "≤", ratios }];
   });
 }
 

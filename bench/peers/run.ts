@@ -1,7 +1,6 @@
 // Runs a group: peers take turns, one computes at a time.
 import { readFileSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
-import { median } from "../report.ts";
 import type { Group, Metric } from "./groups.ts";
 import { type PeerName, PeerProcess, peerNames } from "./peer_process.ts";
 
@@ -196,11 +195,4 @@ function progress({ seat, times, failure }: Player, what: string): void {
   const { load, decode, prefill } = times;
   const text = failure ? "failed" : `load ${last(load)} decode ${last(decode)} prefill ${last(prefill)} ms`;
   console.error(`  ${what.padEnd(8)} ${seat.peer}/${seat.threads}: ${text}`);
-}
-
-/** The median of what a seat measured; undefined where there is nothing. */
-export function medianOf({ times, peakBytes }: SeatTimes, metric: Metric): number | undefined {
-  if (metric === "memory") return peakBytes;
-  const value = median(times[metric]);
-  return Number.isNaN(value) ? undefined : value;
 }

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { chromium } from "playwright-core";
-import type { Answer, Call, LoadRequest, Peer } from "../protocol.ts";
+import type { Answer, Call, LoadRequest, NllRequest, Peer } from "../protocol.ts";
 import { serve } from "./serve.ts";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -70,6 +70,10 @@ await serve(
     prefill: (request) => call("prefill", request),
     decode: (request) => call("decode", request),
     memory: async () => ({}),
+    async nll(request: NllRequest) {
+      await page.setInputFiles("input", request.file);
+      return call("nll", request);
+    },
   },
   () => browser.close(),
 );

@@ -3,10 +3,12 @@ import { Engine } from "../../../src/engine/engine.ts";
 import { openSource } from "../../../src/engine/sources.ts";
 import { modelTokenizer } from "../../../src/engine/tokenizers.ts";
 import { openModelFile } from "../../../src/format/detect.ts";
+import { Llama } from "../../../src/mod.ts";
 import type { Sequence } from "../../../src/model/kv_cache.ts";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
 import { greedyDecoder } from "../../models.ts";
-import { type LoadRequest, type Peer, promptIds } from "../protocol.ts";
+import { median } from "../../report.ts";
+import { type LoadRequest, type NllRequest, type Peer, promptIds } from "../protocol.ts";
 
 // Longer pasts are copies of the first pages: the same bytes to read, without minutes of prefill.
 const MAX_PREFILL = 512;
@@ -61,10 +63,15 @@ export class Cria implements Peer {
       this.#past?.free();
       this.#past = await fill(engine, ids.slice(0, position));
     }
-    const decode = greedyDecoder(engine, this.#past, ids, tokens);
-    const begin = performance.now();
-    await decode();
-    return { ms: (performance.now() - begin) / tokens };
+    const times: number[] = [];
+    await greedyDecoder(engine, this.#past, ids, tokens, (ms) => times.push(ms))();
+    return { ms: median(times) };
+  }
+
+  async nll({ file, precision, text, window }: NllRequest) {
+    await using llama = await Llama.load(this.#open(file), { precision, threads: 1 });
+    const { nll } = await llama.perplexity(text, { window });
+    return { nll };
   }
 
   async memory(): Promise<{ peakBytes?: number | undefined }> {

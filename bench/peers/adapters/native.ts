@@ -1,6 +1,7 @@
 // llama.cpp through node-llama-cpp: its batches alone, without the text, the queue and the samplers around
 // them, which cost the smallest models a good part of their speed.
 import { getLlama, type Llama, type LlamaContext, type LlamaModel } from "node-llama-cpp";
+import { median } from "../../report.ts";
 import versions from "../package.json" with { type: "json" };
 import { type LoadRequest, type Peer, promptIds } from "../protocol.ts";
 import { peakMemory, serve } from "./serve.ts";
@@ -76,11 +77,14 @@ class Native implements Peer {
       if (position > 0) await this.#run(ids.slice(0, position), false);
     }
     let id = ids[position] as number;
-    const begin = performance.now();
-    for (let i = 0; i < tokens; i++) id = await this.#run([id], true);
-    const ms = (performance.now() - begin) / tokens;
+    const times: number[] = [];
+    for (let i = 0; i < tokens; i++) {
+      const begin = performance.now();
+      id = await this.#run([id], true);
+      times.push(performance.now() - begin);
+    }
     this.#rollback(position);
-    return { ms };
+    return { ms: median(times) };
   }
 
   memory = peakMemory;

@@ -1,0 +1,44 @@
+// How likely a text stays with weights of 8 bits, in every runtime that cria is measured in.
+import { fileURLToPath } from "node:url";
+import { embeddedModel } from "../models.ts";
+import { scoredText, WINDOW } from "../quality.ts";
+import { sharedPath } from "../shared.ts";
+import { type Column, columns } from "./groups.ts";
+import { type PeerName, PeerProcess } from "./peer_process.ts";
+import type { Nll, Quality } from "./results.ts";
+
+interface Model {
+  readonly name: string;
+  readonly path: string;
+}
+
+function models(skipped: string[]): Model[] {
+  const tales = sharedPath("models/tales/tales-f32.gguf") ?? fileURLToPath(embeddedModel);
+  const stories = sharedPath("models/stories260K/stories260K-f32.gguf");
+  if (!stories) skipped.push("nll of stories260K: ../shared/models is absent");
+  return [{ name: "tales", path: tales }, ...(stories ? [{ name: "stories260K", path: stories }] : [])];
+}
+
+/** Scores the same text with weights of both precisions, with one thread. */
+export async function measureQuality(peers: readonly PeerName[], skipped: string[]): Promise<Quality[]> {
+  const { text } = scoredText();
+  const results = models(skipped).map(({ name, path }) => ({
+    model: name,
+    path,
+    nll: {} as Partial<Record<Column, Nll>>,
+  }));
+  for (const column of columns.filter((column) => peers.includes(column))) {
+    const peer = new PeerProcess(column);
+    try {
+      for (const { path, nll } of results) {
+        const of = (precision: "f32" | "q8") => peer.nll({ file: path, precision, text, window: WINDOW });
+        nll[column] = { f32: await of("f32"), q8: await of("q8") };
+      }
+    } catch (error) {
+      skipped.push(`nll, ${column}: ${(error as Error).message.split("\n")[0]}`);
+    } finally {
+      await peer.end();
+    }
+  }
+  return results.map(({ model, nll }) => ({ model, nll }));
+}

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { chart } from "../../bench/peers/chart.ts";
+import { type Group, groups, type Row } from "../../bench/peers/groups.ts";
+import { answer, type Peer, promptIds } from "../../bench/peers/protocol.ts";
+import {
+  chooseGroups,
+  medianOf,
+  medians,
+  medianTable,
+  qualityRows,
+  ratioTable,
+  rowResults,
+} from "../../bench/peers/results.ts";
+import type { GroupTimes, SeatTimes } from "../../bench/peers/run.ts";
+
+const first = groups[0] as Group;
+
+function seat(peer: SeatTimes["peer"], threads: number, decode: number[], more: Partial<SeatTimes> = {}) {
+  const times = { decode, prefill: [], load: [] };
+  return { peer, threads, version: "1", times, peakBytes: undefined, failure: undefined, ...more };
+}
+
+function timesOf(rows: readonly Row[], seats: readonly SeatTimes[], fileBytes = 0): GroupTimes {
+  return { group: { ...first, threads: 2, kvBytes: 50, rows }, fileBytes, seats, otherCores: [] };
+}
+
+describe("rowResults()", () => {
+  const row = (to: Row["to"], targets: Row["targets"]): Row => {
+    return { title: "decode", metric: "decode", to, bound: "≥", targets };
+  };
+
+  it("divides speeds, each the inverse of its median time", () => {
+    const seats = [seat("native", 2, [10, 12, 90]), seat("deno", 2, [8, 6, 1000])];
+    const [result] = rowResults(timesOf([row("native", { deno: 1.5, bun: 1 })], seats));
+    assert.deepEqual(result?.ratios, { deno: { value: 1.5, target: 1.5, met: true } });
+  });
+
+  it("compares with the same peer of one thread", () => {
+    const seats = [seat("bun", 2, [10]), seat("bun", 1, [17])];
+    const [result] = rowResults(timesOf([row("one thread", { bun: 1.8 })], seats));
+    assert.deepEqual(result?.ratios.bun, { value: 1.7, target: 1.8, met: false });
+  });
+
+  it("compares with a recorded rate", () => {
+    const [result] = rowResults(timesOf([row({ tokensPerS: 500 }, { deno: 1 })], [seat("deno", 2, [4])]));
+    assert.equal(result?.ratios.deno?.value, 0.5);
+  });
+
+  it("compares memory with the file and the KV cache, at most the target", () => {
+    const memory: Row = { ...row("file + KV cache", { bun: 1.1 }), metric: "memory", bound: "≤" };
+    const seats = [seat("bun", 2, [1], { peakBytes: 165 })];
+    const [result] = rowResults(timesOf([memory], seats, 100));
+    assert.deepEqual(result?.ratios.bun, { value: 1.1, target: 1.1, met: true });
+  });
+
+  it("leaves out what was not measured", () => {
+    assert.deepEqual(rowResults(timesOf([row("native", { deno: 1 })], [seat("deno", 2, [4])])), []);
+    assert.deepEqual(rowResults(timesOf([row("native", { deno: 1 })], [seat("native", 2, [4])])), []);
+  });
+});
+
+describe("medianOf()", () => {
+  it("takes the median of a metric's times, and bytes for memory", () => {
+    const one = seat("deno", 2, [3, 1, 2], { peakBytes: 7 });
+    assert.equal(medianOf(one, "decode"), 2);
+    assert.equal(medianOf(one, "memory"), 7);
+    assert.equal(medianOf(one, "prefill"), undefined);
+  });
+});
+
+describe("qualityRows()", () => {
+  it("is met within half a percent, to either side", () => {
+    const nll = { deno: { f32: 2, q8: 2.009 }, bun: { f32: 2, q8: 2.02 }, chromium: { f32: 2, q8: 1.98 } };
+    const [row] = qualityRows([{ model: "m", nll }]);
+    assert.deepEqual(
+      [row?.ratios.deno?.met, row?.ratios.bun?.met, row?.ratios.chromium?.met],
+      [true, false, false],
+    );
+    assert.match(row?.title ?? "", /2\.0090 ÷ 2\.0000/);
+  });
+
+  it("leaves out models that nobody scored", () => {
+    assert.deepEqual(qualityRows([{ model: "m", nll: {} }]), []);
+  });
+});
+
+describe("ratioTable()", () => {
+  it("says what was met and what was missed", () => {
+    const met = { value: 1, target: 1, met: true };
+    const missed = { value: 0.5, target: 1, met: false };
+    const table = ratioTable([{ title: "decode", bound: "≥", ratios: { deno: met, bun: missed } }]);
+    assert.match(table, /\| decode \| 1 \(≥ 1: met\) \| 0\.5 \(≥ 1: \*\*missed\*\*\) \| – \|$/);
+  });
+});
+
+describe("medians(), medianTable() and chart()", () => {
+  const times = timesOf([], [seat("deno", 2, [4]), seat("native", 2, [], { failure: "no\nmore" })]);
+
+  it("give rates, and the reason where a peer failed", () => {
+    const [deno, native] = medians(times);
+    assert.equal(deno?.decodeTokensPerS, 250);
+    assert.equal(native?.decodeTokensPerS, undefined);
+    const table = medianTable(medians(times));
+    assert.match(table, /cria in Deno \| 2 \| 250 \|/);
+    assert.match(table, /failed: no\) \| 2 \| – \|/);
+  });
+
+  it("draw a bar for each rate", () => {
+    const svg = chart(medians(times));
+    assert.equal(svg.match(/<rect[^>]*class="deno"/g)?.length, 1);
+    assert.doesNotMatch(svg, /NaN|undefined|class="native"/);
+  });
+});
+
+describe("chooseGroups()", () => {
+  it("finds groups by name, all without names, and refuses unknown ones", () => {
+    assert.deepEqual(
+      chooseGroups(groups, "15m,q8").map(({ name }) => name),
+      ["15m", "q8"],
+    );
+    assert.equal(chooseGroups(groups, undefined).length, groups.length);
+    assert.throws(() => chooseGroups(groups, "q9"), /Unknown rows q9: Expected q8/);
+  });
+});
+
+describe("answer()", () => {
+  const peer = { about: async () => ({ version: "1" }), load: () => Promise.reject(new Error("no file")) };
+  const call = (op: keyof Peer) => answer(peer as unknown as Peer, { op });
+
+  it("gives the result, or the error of a call that fails or is missing", async () => {
+    assert.deepEqual(await call("about"), { ok: { version: "1" } });
+    assert.match(((await call("load")) as { error: string }).error, /no file/);
+    assert.match(((await call("nll")) as { error: string }).error, /has no nll/);
+  });
+});
+
+describe("promptIds()", () => {
+  it("stays inside the vocabulary, behind control and byte tokens where there is room", () => {
+    for (const vocabSize of [2, 512, 32_000]) {
+      const ids = promptIds(1000, vocabSize);
+      assert.equal(ids.length, 1000);
+      assert.ok(ids.every((id) => id >= Math.min(300, vocabSize >> 1) && id < vocabSize));
+    }
+    assert.deepEqual(promptIds(0, 10), []);
+  });
+});
