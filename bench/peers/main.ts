@@ -31,7 +31,7 @@ const METHOD =
   "counted (wllama, whose code is compiled ahead, warms up by decoding only). Values are medians of the rounds. " +
   "decode: greedy, one token in a step, after a prompt of 128 tokens; a turn's time is the median of its tokens. prefill: 128 tokens into an empty context, " +
   "logits of the last. load: the file lies in the operating system's cache, tokenizer, KV cache and compute " +
-  "threads included; each time in a new process. memory: the most resident bytes of the process (VmHWM), " +
+  "threads included; each time in a new process, the first one not counted. memory: the most resident bytes of the process (VmHWM), " +
   "runtime included. native: llama.cpp's own batches through node-llama-cpp's addon, prebuilt, flash attention " +
   "left to it, on with q8 KV; at its best with one thread in Node's pool; it maps the file, so that its first " +
   "tokens pay for reading it (they are warm-up). Every peer has real-time scheduling (chrt) where that is " +

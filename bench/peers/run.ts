@@ -138,19 +138,21 @@ function seatsOf(group: Group, peers: readonly PeerName[]): Seat[] {
   ];
 }
 
+// The first of several loads is not counted: it may meet memory that the machine has to find first.
 async function loadAll(group: Group, path: string, players: readonly Player[], effort: Effort) {
   const { contextLength, kv, f32 } = group;
-  const loads = effort.loads ? group.loads : 1;
+  const loads = effort.loads && group.loads > 1 ? group.loads + 1 : 1;
   for (let i = 0; i < loads; i++) {
     for (const player of players) {
       const { peer, threads } = player.seat;
       // Where one load is no result, one is enough.
-      const repeated = peer !== "wllama" && peer !== "chromium" && threads === group.threads;
+      const repeated = loads > 1 && peer !== "wllama" && peer !== "chromium" && threads === group.threads;
       if (i > 0 && !repeated) continue;
       if (i > 0) await player.end();
       await player.play(async (process) => {
         player.version = await process.about();
-        player.times.load.push(await process.load({ file: path, threads, contextLength, kv, f32 }));
+        const ms = await process.load({ file: path, threads, contextLength, kv, f32 });
+        if (i > 0 || !repeated) player.times.load.push(ms);
       });
       progress(player, "load");
     }
