@@ -1,11 +1,24 @@
-import { blobSource, bytesSource, streamSource, urlSource } from "../format/source.ts";
+import { responseSource, type UrlOptions, urlSource } from "../format/http_source.ts";
+import { blobSource, bytesSource, streamSource } from "../format/source.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { quoted } from "../util/bytes.ts";
 import { SourceError, UsageError } from "../util/errors.ts";
-import type { SourceLike } from "./options.ts";
+import { openCached } from "./cache.ts";
+import { checkDigest } from "./digest.ts";
+import { hubUrl, isHubName } from "./hub.ts";
+import type { SourceLike, SourceOptions } from "./options.ts";
 
-const kinds = "a path, URL, Blob, Uint8Array, ReadableStream or ByteSource";
+const kinds = "a path, URL, Blob, Uint8Array, ReadableStream, Request, Response or ByteSource";
+
+/** Options of {@link openSource}. */
+export interface OpenOptions extends SourceOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called as bytes come over the network. */
+  readonly onBytes?: UrlOptions["onBytes"];
+  /** The only origin that gets the headers of `http`. */
+  readonly headersFor?: string | undefined;
+}
 
 function isByteSource(value: object): value is ByteSource {
   return "read" in value && typeof value.read === "function" && "close" in value && "name" in value;
@@ -37,62 +50,119 @@ function parseUrl(text: string): URL {
 }
 
 /**
- * Opens whatever a caller may pass as a file. An abort of `signal` ends waiting for bytes of URLs and streams.
- * @throws SourceError where the bytes cannot be had; UsageError for anything else than SourceLike; the
- *   signal's reason.
+ * Opens whatever a caller may pass as a file. An abort of `signal` ends waiting for bytes of URLs and streams. A
+ * SHA-256 is compared at once where the source is read anywhere, and by the source's `finish` where bytes come over
+ * a network or a stream.
+ * @throws SourceError where the bytes cannot be had or are not those of the SHA-256; UsageError for anything else
+ *   than SourceLike; the signal's reason
  */
 export async function openSource(
   source: SourceLike,
   runtime: Runtime,
-  signal?: AbortSignal,
+  options: OpenOptions = {},
 ): Promise<ByteSource> {
+  if (options.headersFor !== undefined && options.headersFor !== originOf(source)) {
+    return openSource(source, runtime, {
+      ...options,
+      headersFor: undefined,
+      http: { ...options.http, headers: {} },
+    });
+  }
   if (source === "") throw new UsageError(`Cannot open a source: Expected ${kinds}, got an empty string`);
+  const { signal, sha256 } = options;
   if (typeof source === "string") {
-    return /^(https?|file|data|blob):/i.test(source)
-      ? openSource(parseUrl(source), runtime, signal)
-      : runtime.openFile(source);
+    if (isHubName(source)) return openUrl(hubUrl(source), runtime, true, options);
+    if (/^(https?|file|data|blob):/i.test(source)) return openSource(parseUrl(source), runtime, options);
+    return checked(await runtime.openFile(source), options);
   }
   if (source instanceof URL) {
-    if (source.protocol === "file:") return runtime.openFile(filePath(source));
-    return urlSource(source, { signal });
+    if (isHubName(source.href)) return openUrl(hubUrl(source.href), runtime, true, options);
+    if (source.protocol === "file:") return checked(await runtime.openFile(filePath(source)), options);
+    return openUrl(source, runtime, false, options);
   }
-  if (source instanceof Uint8Array) return bytesSource(source);
-  if (source instanceof Blob) return blobSource(source);
-  if (source instanceof ReadableStream) return streamSource(source, undefined, undefined, signal);
+  if (source instanceof Uint8Array) return checked(bytesSource(source), options);
+  if (source instanceof Blob) return checked(blobSource(source), options);
+  if (source instanceof ReadableStream) {
+    return streamSource(source, undefined, undefined, signal, sha256?.toLowerCase());
+  }
+  if (source instanceof Response) return responseSource(source, { signal, sha256: sha256?.toLowerCase() });
+  if (source instanceof Request) return openUrl(source, runtime, false, options);
   if (typeof source === "object" && source !== null && isByteSource(source)) {
     checkSize(source);
-    return source;
+    return checked(source, options);
   }
   throw new UsageError(
     `Cannot open a source: Expected ${kinds}, got ${source === null ? "null" : typeof source}`,
   );
 }
 
-/** All bytes of a source that is meant to be small (a tokenizer), at most `most` of them. */
-export async function readAll(source: ByteSource, most: number): Promise<Uint8Array> {
-  const { size } = source;
-  if (size === undefined) return readUnknown(source, most);
-  if (size > most) {
-    throw new UsageError(`Cannot read ${source.name}: Expected at most ${most} bytes, got ${size}`);
+async function openUrl(
+  request: URL | Request,
+  runtime: Runtime,
+  cachedByDefault: boolean,
+  { signal, sha256, cache = cachedByDefault, http, onBytes }: OpenOptions,
+): Promise<ByteSource> {
+  const options: UrlOptions = { signal, http, onBytes, sha256: sha256?.toLowerCase() };
+  const address = request instanceof Request ? request.url : request.href;
+  if (cache === false || !/^https?:/.test(address)) return urlSource(request, options);
+  const files = await runtime.openCache(cache === true ? undefined : cache);
+  return files ? openCached(request, files, options) : urlSource(request, options);
+}
+
+/** `source`, once its SHA-256 is the one of the options. Closes it where it is not. */
+async function checked(source: ByteSource, { sha256, signal }: OpenOptions): Promise<ByteSource> {
+  if (sha256 === undefined) return source;
+  try {
+    if (source.size === undefined) {
+      throw new UsageError(`Cannot check the SHA-256 of ${source.name}: Expected a source of known size`);
+    }
+    await checkDigest(source, source.size, sha256.toLowerCase(), signal);
+    return source;
+  } catch (error) {
+    await source.close();
+    throw error;
   }
-  const bytes = new Uint8Array(size);
-  if (size > 0) await source.read(0, bytes);
-  return bytes;
+}
+
+/**
+ * Options for a file that goes with `source`, its tokenizer: the same but for what is its alone. Headers, which may
+ * hold a token, go to the same origin only.
+ */
+export function companionOptions(source: SourceLike | undefined, options: OpenOptions): OpenOptions {
+  const { signal, cache, http } = options;
+  return { signal, cache, http, headersFor: originOf(source) };
+}
+
+function originOf(source: SourceLike | undefined): string | undefined {
+  const address = source instanceof Request ? source.url : String(source);
+  try {
+    const url = isHubName(address) ? hubUrl(address) : new URL(address);
+    return /^https?:$/.test(url.protocol) ? url.origin : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const CHUNK_BYTES = 64 << 10;
 
-// A stream's size is known only when its end was met: a chunk that met it is read again, shorter.
-async function readUnknown(source: ByteSource, most: number): Promise<Uint8Array> {
+/**
+ * All bytes of a source that is meant to be small (a tokenizer), at most `most` of them. What is allocated grows with
+ * the bytes that came: a size may be no more than a server's word.
+ */
+export async function readAll(source: ByteSource, most: number): Promise<Uint8Array> {
+  const refuse = (got: string) => {
+    throw new UsageError(`Cannot read ${source.name}: Expected at most ${most} bytes, got ${got}`);
+  };
+  if (source.size !== undefined && source.size > most) refuse(String(source.size));
   const chunks: Uint8Array[] = [];
   let at = 0;
   while (source.size === undefined || at < source.size) {
-    if (at > most)
-      throw new UsageError(`Cannot read ${source.name}: Expected at most ${most} bytes, got more`);
-    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, (source.size ?? Number.POSITIVE_INFINITY) - at));
+    if (at > most) refuse("more");
+    const chunk = new Uint8Array(Math.min(Math.max(CHUNK_BYTES, at), (source.size ?? at + CHUNK_BYTES) - at));
     try {
       await source.read(at, chunk);
     } catch (error) {
+      // A stream's size is known only when its end was met: a chunk that met it is read again, shorter.
       if (source.size === undefined || source.size >= at + chunk.length) throw error;
       continue;
     }

@@ -1,6 +1,7 @@
 import type { ByteSource } from "../util/byte_source.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { type CriaError, SourceError } from "../util/errors.ts";
+import { Sha256 } from "../util/sha256.ts";
 
 /**
  * How far back a forward-only source can be read again. Telling formats apart reads the first bytes twice,
@@ -8,11 +9,12 @@ import { type CriaError, SourceError } from "../util/errors.ts";
  */
 export const LOOK_BACK_BYTES = 256 << 10;
 
-/** Copied at once out of a Blob, so that a large read does not pass through memory as a whole. */
-const BLOB_CHUNK_BYTES = 4 << 20;
-
-/** Longest beginning of a URL that serves as a name; a data: URL is as long as its file. */
-const NAME_CHARS = 200;
+/**
+ * Read at once from a Blob, and how many of these are read ahead of who asks: in a browser each read of a file
+ * passes through another process, which takes milliseconds.
+ */
+const BLOB_WINDOW_BYTES = 4 << 20;
+const BLOB_WINDOWS_AHEAD = 3;
 
 /** Bytes in memory. They are not copied: they must not change while the source is in use. */
 export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
@@ -29,22 +31,74 @@ export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
 
 /** A Blob or File; `name` defaults to the file's. */
 export function blobSource(blob: Blob, name = fileName(blob)): ByteSource {
-  const readChunk = async (offset: number, target: Uint8Array) => {
-    const chunk = await guard(name, async () => blob.slice(offset, offset + target.length).arrayBuffer());
-    if (chunk.byteLength !== target.length) throw endOfFile(name, offset, target.length, blob.size);
-    target.set(new Uint8Array(chunk));
-  };
+  const windows = new BlobWindows(blob, name);
   return {
     name,
     size: blob.size,
     async read(offset, target) {
       checkRange(name, offset, target.length, blob.size);
-      for (let at = 0; at < target.length; at += BLOB_CHUNK_BYTES) {
-        await readChunk(offset + at, target.subarray(at, at + BLOB_CHUNK_BYTES));
+      for (let done = 0; done < target.length; ) {
+        const at = offset + done;
+        const begin = at - (at % BLOB_WINDOW_BYTES);
+        const window = await windows.at(begin);
+        const part = window.subarray(at - begin, at - begin + target.length - done);
+        target.set(part, done);
+        done += part.length;
       }
     },
-    async close() {},
+    async close() {
+      windows.clear();
+    },
   };
+}
+
+/** Parts of a Blob: the one that was asked for last, and the next ones on their way where reads ascend. */
+class BlobWindows {
+  readonly #blob: Blob;
+  readonly #name: string;
+  readonly #open = new Map<number, Promise<Uint8Array>>();
+
+  constructor(blob: Blob, name: string) {
+    this.#blob = blob;
+    this.#name = name;
+  }
+
+  /** The part that begins at `begin`, a multiple of BLOB_WINDOW_BYTES inside the Blob. */
+  async at(begin: number): Promise<Uint8Array> {
+    const end = Math.min(begin + (1 + BLOB_WINDOWS_AHEAD) * BLOB_WINDOW_BYTES, this.#blob.size);
+    const ascends = this.#open.has(begin) || this.#open.has(begin - BLOB_WINDOW_BYTES);
+    const window = this.#start(begin);
+    for (const other of this.#open.keys()) {
+      if (other < begin || other >= end) this.#open.delete(other);
+    }
+    if (ascends) for (let at = begin; at < end; at += BLOB_WINDOW_BYTES) this.#start(at);
+    try {
+      return await window;
+    } catch (error) {
+      this.#open.delete(begin);
+      throw error;
+    }
+  }
+
+  clear(): void {
+    this.#open.clear();
+  }
+
+  #start(begin: number): Promise<Uint8Array> {
+    const open = this.#open.get(begin);
+    if (open) return open;
+    const window = this.#read(begin, Math.min(begin + BLOB_WINDOW_BYTES, this.#blob.size));
+    // Nobody may ever wait for what is read ahead.
+    window.catch(() => {});
+    this.#open.set(begin, window);
+    return window;
+  }
+
+  async #read(begin: number, end: number): Promise<Uint8Array> {
+    const bytes = await guard(this.#name, () => this.#blob.slice(begin, end).arrayBuffer());
+    if (bytes.byteLength !== end - begin) throw endOfFile(this.#name, begin, end - begin, this.#blob.size);
+    return new Uint8Array(bytes);
+  }
 }
 
 /**
@@ -53,7 +107,8 @@ export function blobSource(blob: Blob, name = fileName(blob)): ByteSource {
  *
  * Where `size` is not given it is undefined until a read has come to the end of the stream. Where it is
  * given, a stream that ends before it has failed (SourceError); what comes after it is never read.
- * An abort of `signal` cancels the stream and ends every read with its reason.
+ * An abort of `signal` cancels the stream and ends every read with its reason. With `sha256`, `finish` reads to
+ * the end and compares.
  * @throws SourceError where something else reads the stream already
  */
 export function streamSource(
@@ -61,39 +116,74 @@ export function streamSource(
   name = "stream",
   size?: number,
   signal?: AbortSignal,
+  sha256?: string,
 ): ByteSource {
-  return new StreamSource(stream, name, size, signal);
+  return feedSource(streamFeed(stream, name), name, { size, signal, sha256 });
+}
+
+/** Bytes that come one after the other, from a stream or a connection. */
+export interface ByteFeed {
+  /** The next bytes; undefined at the end. Not called again before it has answered. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Goes on at another offset. Absent where bytes come from front to back only. */
+  seek?(offset: number): void;
+  /** Ends the feed; a `next` that waits fails or ends. Safe to call twice. */
+  cancel(): Promise<void>;
+}
+
+/** What is known of a feed's bytes. */
+export interface FeedOptions {
+  /** Total bytes; undefined where only the end will tell. A feed that ends before it has failed. */
+  readonly size?: number | undefined;
+  /** Cancels the feed and ends every read with its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** SHA-256 that all bytes must have, which `finish` checks; the feed is then read from front to back. */
+  readonly sha256?: string | undefined;
 }
 
 /**
- * The body of a URL: one GET, read forward only like {@link streamSource}. The size is that of the
- * content-length header, where the body is not compressed.
- * An abort of `signal` ends the request and every read with its reason.
- * @throws SourceError where there is no answer, its status is not 200, or it is a web page
+ * A source over a feed. Offsets ascend as with {@link streamSource}; a feed that can seek is read anywhere.
+ * `finish` reads what is left and compares the digest, where one is given.
  */
-export async function urlSource(
-  url: string | URL,
-  options: { signal?: AbortSignal | undefined } = {},
-): Promise<ByteSource> {
-  const address = String(url);
-  const name = address.length > NAME_CHARS ? `${address.slice(0, NAME_CHARS)}...` : address;
-  const { signal } = options;
-  const response = await guard(name, () => fetch(address, { signal: signal ?? null }), signal);
-  const { body } = response;
-  const problem = responseProblem(response);
-  if (problem !== undefined || body === null) {
-    await body?.cancel().catch(() => {});
-    throw new SourceError(`Cannot read ${name}: ${problem ?? "The answer has no body"}`);
-  }
-  return new StreamSource(body, name, contentLength(response.headers), signal);
+export function feedSource(feed: ByteFeed, name: string, options: FeedOptions = {}): ByteSource {
+  return new FeedSource(feed, name, options);
 }
 
-class StreamSource implements ByteSource {
+function streamFeed(stream: ReadableStream<Uint8Array>, name: string): ByteFeed {
+  if (stream.locked) {
+    throw new SourceError(`Cannot read ${name}: Expected a stream that nothing else reads, got a locked one`);
+  }
+  const reader = stream.getReader();
+  return {
+    async next() {
+      const { done, value } = await guard(name, () => reader.read());
+      if (done) return undefined;
+      if (value instanceof Uint8Array) return value;
+      throw new SourceError(`Cannot read ${name}: Expected a stream of Uint8Array, got ${typeof value}`);
+    },
+    cancel: () => reader.cancel().catch(() => {}),
+  };
+}
+
+/** The error of bytes whose SHA-256 is another. */
+export function wrongDigest(name: string, expected: string, got: string): SourceError {
+  return new SourceError(`Cannot load ${name}: Expected SHA-256 ${expected}, got ${got}`);
+}
+
+/** Further ahead than this, a new request is quicker than reading up to there. */
+const SEEK_BYTES = 1 << 20;
+
+/** How much of a file of unknown size may follow what was read of it, before its end is not waited for. */
+const MAX_TAIL_BYTES = 64 << 20;
+
+class FeedSource implements ByteSource {
   readonly name: string;
   size: number | undefined;
+  private readonly feed: ByteFeed;
   private readonly expectedSize: number | undefined;
-  private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
   private readonly signal: AbortSignal | undefined;
+  private readonly sha256: string | undefined;
+  private readonly hash: Sha256 | undefined;
   private readonly past = new History();
   /** Bytes that arrived and were not read. */
   private pending: Uint8Array = new Uint8Array(0);
@@ -104,30 +194,23 @@ class StreamSource implements ByteSource {
   // Also ends a read that waits for a stream that stalls.
   private readonly onAbort = () => void this.close();
 
-  constructor(
-    stream: ReadableStream<Uint8Array>,
-    name: string,
-    size: number | undefined,
-    signal?: AbortSignal,
-  ) {
-    if (stream.locked) {
-      throw new SourceError(
-        `Cannot read ${name}: Expected a stream that nothing else reads, got a locked one`,
-      );
-    }
+  constructor(feed: ByteFeed, name: string, { size, signal, sha256 }: FeedOptions) {
+    this.feed = feed;
     this.name = name;
     this.size = size;
     this.expectedSize = size;
     this.signal = signal;
-    this.reader = stream.getReader();
+    this.sha256 = sha256;
+    this.hash = sha256 === undefined ? undefined : new Sha256();
     signal?.addEventListener("abort", this.onAbort);
   }
 
   read(offset: number, target: Uint8Array): Promise<void> {
-    // One read at a time: the next waits for the one before, whatever came of it.
-    const read = this.lastRead.then(() => this.readNow(offset, target));
-    this.lastRead = read.catch(() => {});
-    return read;
+    return this.inTurn(() => this.readNow(offset, target));
+  }
+
+  finish(): Promise<void> {
+    return this.inTurn(() => this.finishNow());
   }
 
   async close(): Promise<void> {
@@ -135,33 +218,71 @@ class StreamSource implements ByteSource {
     this.closed = true;
     this.signal?.removeEventListener("abort", this.onAbort);
     this.pending = new Uint8Array(0);
-    await this.reader.cancel().catch(() => {});
+    await this.feed.cancel();
+  }
+
+  // One read at a time: the next waits for the one before, whatever came of it.
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.lastRead.then(work);
+    this.lastRead = done.catch(() => {});
+    return done;
   }
 
   private async readNow(offset: number, target: Uint8Array): Promise<void> {
     this.checkOpen();
     checkRange(this.name, offset, target.length, this.size);
-    const oldest = this.position - this.past.length;
-    if (offset < oldest) {
-      throw new SourceError(
-        `Cannot read ${this.name}: Expected an offset of at least ${oldest}, got ${offset}; a stream is read ` +
-          "forward only: open a file, Blob or bytes to read anywhere",
-      );
-    }
+    if (offset < this.position - this.past.length || offset > this.position + SEEK_BYTES) this.jump(offset);
     await this.moveTo(offset, target.length);
     let filled = this.past.copy(this.position - offset, target);
     while (filled < target.length) {
-      if (this.pending.length === 0) await this.pull(offset, target.length);
+      if (this.pending.length === 0 && !(await this.pull())) throw this.ended(offset, target.length);
       const bytes = this.consume(target.length - filled);
       target.set(bytes, filled);
       filled += bytes.length;
     }
   }
 
+  private async finishNow(): Promise<void> {
+    if (this.sha256 === undefined || this.hash === undefined) return;
+    this.checkOpen();
+    const most = this.position + MAX_TAIL_BYTES;
+    while (this.position !== this.expectedSize) {
+      if (this.pending.length === 0 && !(await this.pull())) {
+        if (this.expectedSize !== undefined) throw this.ended(this.position, 1);
+        break;
+      }
+      this.consume((this.expectedSize ?? Number.POSITIVE_INFINITY) - this.position);
+      if (this.expectedSize === undefined && this.position > most) {
+        throw new SourceError(
+          `Cannot check the SHA-256 of ${this.name}: Expected its end, got ${most} bytes`,
+        );
+      }
+    }
+    const got = this.hash.hex();
+    if (got !== this.sha256) throw wrongDigest(this.name, this.sha256, got);
+  }
+
+  /** Goes on at a distant offset, where the feed can. */
+  private jump(offset: number): void {
+    const { feed, past, position } = this;
+    if (feed.seek && !this.hash) {
+      feed.seek(offset);
+      this.pending = new Uint8Array(0);
+      past.length = 0;
+      this.position = offset;
+    } else if (offset < position) {
+      const why = this.hash ? "its SHA-256 is computed as it comes" : "a stream is read forward only";
+      throw new SourceError(
+        `Cannot read ${this.name}: Expected an offset of at least ${position - past.length}, got ${offset}; ` +
+          `${why}: open a file, Blob or bytes to read anywhere`,
+      );
+    }
+  }
+
   /** Skips bytes before `offset`, where `n` bytes are wanted. */
   private async moveTo(offset: number, n: number): Promise<void> {
     while (this.position < offset) {
-      if (this.pending.length === 0) await this.pull(offset, n);
+      if (this.pending.length === 0 && !(await this.pull())) throw this.ended(offset, n);
       this.consume(offset - this.position);
     }
   }
@@ -171,18 +292,19 @@ class StreamSource implements ByteSource {
     this.pending = this.pending.subarray(bytes.length);
     this.position += bytes.length;
     this.past.push(bytes);
+    this.hash?.update(bytes);
     return bytes;
   }
 
-  /** Waits for the next bytes, which `n` bytes at `offset` need. */
-  private async pull(offset: number, n: number): Promise<void> {
-    const { done, value } = await guard(this.name, () => this.reader.read(), this.signal);
+  /** Waits for the next bytes. False at the end. */
+  private async pull(): Promise<boolean> {
+    const bytes = await this.feed.next().catch((error) => {
+      this.signal?.throwIfAborted();
+      throw error;
+    });
     this.checkOpen();
-    if (done) throw this.ended(offset, n);
-    if (!(value instanceof Uint8Array)) {
-      throw new SourceError(`Cannot read ${this.name}: Expected a stream of Uint8Array, got ${typeof value}`);
-    }
-    this.pending = value;
+    if (bytes) this.pending = bytes;
+    return bytes !== undefined;
   }
 
   private ended(offset: number, n: number): CriaError {
@@ -229,18 +351,18 @@ class History {
   }
 }
 
-/** Runs `call`; whatever it throws becomes a SourceError, but after an abort the signal's reason. */
-async function guard<T>(name: string, call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+/** Runs `call`; whatever it throws becomes a SourceError. */
+async function guard<T>(name: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (signal?.aborted) throw signal.reason;
     const reason = error instanceof Error ? error.message : String(error);
     throw new SourceError(`Cannot read ${name}: ${reason}`, { cause: error });
   }
 }
 
-function checkRange(name: string, offset: number, n: number, size: number | undefined): void {
+/** @throws SourceError for an offset that is none, FormatError for a range past the end */
+export function checkRange(name: string, offset: number, n: number, size: number | undefined): void {
   if (!Number.isSafeInteger(offset) || offset < 0) {
     throw new SourceError(`Cannot read ${name}: Expected an offset from 0, got ${offset}`);
   }
@@ -249,22 +371,4 @@ function checkRange(name: string, offset: number, n: number, size: number | unde
 
 function fileName(blob: Blob): string {
   return "name" in blob && typeof blob.name === "string" && blob.name !== "" ? blob.name : "blob";
-}
-
-function responseProblem(response: Response): string | undefined {
-  if (response.status !== 200) {
-    return `Expected status 200, got ${response.status} ${response.statusText}`.trimEnd();
-  }
-  const type = response.headers.get("content-type") ?? "";
-  if (/^\s*(text\/html|application\/xhtml\+xml)/i.test(type)) {
-    return `Expected a model file, got a web page (${type}); use the address of the file itself`;
-  }
-  return undefined;
-}
-
-function contentLength(headers: Headers): number | undefined {
-  const encoding = headers.get("content-encoding") ?? "identity";
-  const length = headers.get("content-length") ?? "";
-  if (encoding !== "identity" || !/^[0-9]{1,15}$/.test(length)) return undefined;
-  return Number(length);
 }

@@ -1,5 +1,6 @@
-import { refuseFile } from "./no_files.ts";
+import { refuseDirectory, refuseFile } from "./no_files.ts";
 import type { Runtime } from "./runtime.ts";
+import { webCache } from "./web_cache.ts";
 import { startWebWorker } from "./web_worker.ts";
 
 /** The runtime of a page or of a worker of a page, and of whatever else has only web standards. */
@@ -11,7 +12,10 @@ export function browserRuntime(): Runtime {
     name: browserName(userAgent),
     cores: hardwareConcurrency,
     threads: !isPage && globalThis.crossOriginIsolated === true,
+    pauses: true,
     openFile: (path) => refuseFile("a browser", path),
+    openCache: (directory) =>
+      directory === undefined ? webCache(globalThis.caches) : refuseDirectory("a browser", directory),
     peakRssBytes: () => undefined,
     startWorker: startWebWorker,
   };

@@ -1,7 +1,25 @@
-import { processRuntime } from "./process_runtime.ts";
+import { type Permissions, processRuntime } from "./process_runtime.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** The runtime of a Deno process. Files need `--allow-read`, the rest no permission. */
+interface DenoPermissions {
+  querySync(permission: { name: string; variable?: string; path?: string }): { readonly state: string };
+}
+
+// What was not granted at the start must not become a question on the terminal.
+const permissions: Permissions = {
+  readEnvironment: (variable) => isGranted({ name: "env", variable }),
+  useDirectory: (path) => isGranted({ name: "read", path }) && isGranted({ name: "write", path }),
+};
+
+function isGranted(permission: { name: string; variable?: string; path?: string }): boolean {
+  const { Deno } = globalThis as unknown as { Deno: { permissions: DenoPermissions } };
+  return Deno.permissions.querySync(permission).state === "granted";
+}
+
+/**
+ * The runtime of a Deno process. Files need `--allow-read`, the cache of downloads `--allow-env` and
+ * `--allow-write` too; the rest needs no permission.
+ */
 export function denoRuntime(): Runtime {
-  return processRuntime(`deno ${globalThis.process.versions.deno}`);
+  return processRuntime(`deno ${globalThis.process.versions.deno}`, permissions);
 }

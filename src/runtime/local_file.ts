@@ -23,6 +23,11 @@ const reasons: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "the name is too long",
   ELOOP: "too many symbolic links",
   EIO: "input/output error",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file would be too large for the disk",
+  EROFS: "the disk is read-only",
+  EEXIST: "is a file, expected a directory",
 };
 
 /**
@@ -92,7 +97,8 @@ class LocalFile implements ByteSource {
   }
 }
 
-function fileSystem(name: string): FileSystem {
+/** node:fs/promises. @throws SourceError in a Node that cannot give it */
+export function fileSystem(name: string): FileSystem {
   const { process } = globalThis;
   if (!process.getBuiltinModule) {
     throw new SourceError(`Cannot open ${name}: Expected Node 20.16 or later, got ${process.version}`);
@@ -100,10 +106,18 @@ function fileSystem(name: string): FileSystem {
   return process.getBuiltinModule("node:fs/promises");
 }
 
-function sourceError(doing: "open" | "read", name: string, cause: unknown): SourceError {
-  const { code, message, name: kind } = cause as { code?: string; message?: string; name?: string };
+/** What the system, or Deno in its place, says was wrong with a file. */
+export function reasonOfFile(error: unknown): string {
+  const { code, message, name: kind } = error as { code?: string; message?: string; name?: string };
   // Deno's own refusal, before the system is asked.
-  const reason =
-    kind === "NotCapable" ? "Deno may not read it; run with --allow-read" : (reasons[code ?? ""] ?? message);
-  return new SourceError(`Cannot ${doing} ${name}: ${reason}`, { cause });
+  if (kind === "NotCapable") {
+    return /\bwrite access/.test(message ?? "")
+      ? "Deno may not write it; run with --allow-write"
+      : "Deno may not read it; run with --allow-read";
+  }
+  return reasons[code ?? ""] ?? message ?? String(error);
+}
+
+function sourceError(doing: "open" | "read", name: string, cause: unknown): SourceError {
+  return new SourceError(`Cannot ${doing} ${name}: ${reasonOfFile(cause)}`, { cause });
 }

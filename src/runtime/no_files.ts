@@ -7,3 +7,8 @@ export async function refuseFile(runtime: string, path: string): Promise<ByteSou
     `Cannot open ${path}: there are no files in ${runtime}, expected an http(s) URL, a Blob, bytes or a stream`,
   );
 }
+
+/** `openCache` of a runtime without directories. @throws SourceError always. */
+export async function refuseDirectory(runtime: string, directory: string): Promise<never> {
+  throw new SourceError(`Cannot keep files in ${directory}: there are no directories in ${runtime}`);
+}

@@ -1,16 +1,29 @@
 // What Bun, Deno and Node have in common: `process` and files.
+import { cacheDirectory } from "./cache_directory.ts";
+import { directoryCache } from "./directory_cache.ts";
 import { openLocalFile } from "./local_file.ts";
 import { startProcessWorker } from "./process_worker.ts";
-import type { Runtime } from "./runtime.ts";
+import type { FileCache, Runtime } from "./runtime.ts";
+
+/** What a program may do without somebody being asked. */
+export interface Permissions {
+  readEnvironment(variable: string): boolean;
+  useDirectory(path: string): boolean;
+}
+
+const allowed: Permissions = { readEnvironment: () => true, useDirectory: () => true };
 
 /** A runtime with files and `process`, under its own name. */
-export function processRuntime(name: string): Runtime {
+export function processRuntime(name: string, permissions = allowed): Runtime {
   const { process, navigator } = globalThis;
   return {
     name,
     cores: navigator?.hardwareConcurrency ?? processCores(),
     threads: true,
+    pauses: true,
     openFile: openLocalFile,
+    openCache: (directory) =>
+      directory === undefined ? openOwnCache(permissions) : directoryCache(directory),
     startWorker: startProcessWorker,
     peakRssBytes() {
       // Kilobytes in all three; Deno before 2.9 does not say.
@@ -23,4 +36,13 @@ export function processRuntime(name: string): Runtime {
 /** Node 20 has no `navigator`. */
 function processCores(): number {
   return globalThis.process.getBuiltinModule?.("node:os").availableParallelism() ?? 1;
+}
+
+/** The cache in the user's home; undefined where it cannot be used. */
+async function openOwnCache({ readEnvironment, useDirectory }: Permissions): Promise<FileCache | undefined> {
+  const { env, platform } = globalThis.process;
+  const variable = (name: string) => (readEnvironment(name) ? env[name] : undefined);
+  const directory = cacheDirectory({ platform, variable });
+  if (directory === undefined || !useDirectory(directory)) return undefined;
+  return directoryCache(directory).catch(() => undefined);
 }

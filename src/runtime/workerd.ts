@@ -1,5 +1,5 @@
 import { EngineError } from "../util/errors.ts";
-import { refuseFile } from "./no_files.ts";
+import { refuseDirectory, refuseFile } from "./no_files.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** The runtime of Cloudflare Workers: one thread, no files, no numbers about the process. */
@@ -8,7 +8,10 @@ export function workerdRuntime(): Runtime {
     name: "workerd",
     cores: 1,
     threads: false,
+    pauses: false,
     openFile: (path) => refuseFile("workerd", path),
+    openCache: async (directory) =>
+      directory === undefined ? undefined : refuseDirectory("workerd", directory),
     peakRssBytes: () => undefined,
     startWorker() {
       throw new EngineError("Cannot start a thread: workerd has none");

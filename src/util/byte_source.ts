@@ -17,6 +17,12 @@ export interface ByteSource {
    *   ("Cannot read NAME: Expected N bytes at offset O, the file ends at S").
    */
   read(offset: number, target: Uint8Array): Promise<void>;
+  /**
+   * Called once, when all that is needed was read and before it is used: completes what must hold for the whole
+   * (its digest, its place in a cache). Absent where nothing must.
+   * @throws SourceError when the bytes are not those that were promised
+   */
+  finish?(): Promise<void>;
   /** Lets handles go. Safe to call twice. */
   close(): Promise<void>;
 }

@@ -14,6 +14,7 @@ export type ErrorCode =
   | "MEMORY"
   | "TOKENIZER"
   | "SAMPLING"
+  | "SNAPSHOT"
   | "ENGINE";
 
 /** Base of all cria errors. */
@@ -24,7 +25,8 @@ export class CriaError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-    this.name = new.target.name;
+    // Not the name of the class, which minifiers change.
+    this.name = `${code[0]}${code.slice(1).toLowerCase()}Error`;
   }
 }
 
@@ -81,6 +83,13 @@ export class TokenizerError extends CriaError {
 export class SamplingError extends CriaError {
   constructor(message: string, options?: ErrorOptions) {
     super("SAMPLING", message, options);
+  }
+}
+
+/** A snapshot of a session is damaged, or belongs to another version, model or settings; the message says which. */
+export class SnapshotError extends CriaError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("SNAPSHOT", message, options);
   }
 }
 

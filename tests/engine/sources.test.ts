@@ -1,5 +1,6 @@
 // Where bytes come from, and what happens when they do not come.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -16,7 +17,7 @@ import { chunked, refused } from "../format/refused.ts";
 import { meta, tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
 import { tokenizerBin } from "../support/llama2c_writer.ts";
 import { memoriesOf } from "../support/memory_spy.ts";
-import { serving } from "../support/server.ts";
+import { fileReply, hostile, type RawReply, type RawRequest, serving } from "../support/server.ts";
 
 const { bytes, dataBegin } = tinyLlamaGguf();
 const withoutTokenizer = tinyLlamaGguf({
@@ -49,6 +50,11 @@ class Watched implements ByteSource {
     await this.real.read(offset, target).finally(() => this.underWay--);
   }
 
+  unsized(): this {
+    this.size = undefined;
+    return this;
+  }
+
   async close(): Promise<void> {
     assert.equal(this.underWay, 0, "no read is under way");
     this.closed++;
@@ -60,7 +66,7 @@ const load = (source: unknown, options: LoadOptions = {}) =>
 
 describe("Llama.load() of sources", () => {
   it("refuses what is no source, and says what is one", async () => {
-    const expected = "a path, URL, Blob, Uint8Array, ReadableStream or ByteSource";
+    const expected = "a path, URL, Blob, Uint8Array, ReadableStream, Request, Response or ByteSource";
     const others: [unknown, string][] = [
       [42, "number"],
       [null, "null"],
@@ -233,6 +239,187 @@ describe("Llama.load() of sources", () => {
     const taken = chunked(bytes, 100);
     taken.getReader();
     await refused(load(taken), /^Cannot read stream: Expected a stream that nothing else reads/, SourceError);
+  });
+});
+
+describe("Llama.load() of everything else that holds bytes", () => {
+  const ids = [1, 5, 9];
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  const file = new Uint8Array(bytes);
+  const kinds: [string, () => unknown][] = [
+    ["bytes", () => bytes],
+    ["a Blob", () => new Blob([file])],
+    ["a File", () => new File([file], "m.gguf")],
+    ["a stream", () => chunked(bytes, 10_000)],
+    ["a Response", () => new Response(file)],
+    ["a ByteSource", () => new Watched(bytes)],
+  ];
+
+  for (const [title, make] of kinds) {
+    it(`loads ${title}, and compares a SHA-256`, async () => {
+      const expected = await (await load(bytes)).logits(ids);
+      for (const sha256 of [undefined, digest, digest.toUpperCase()]) {
+        await using llama = await load(make(), { sha256 });
+        assert.deepEqual(await llama.logits(ids), expected);
+      }
+      await refused(
+        load(make(), { sha256: "5".repeat(64) }),
+        new RegExp(`^Cannot load .*: Expected SHA-256 5{64}, got ${digest}$`),
+        SourceError,
+      );
+    });
+  }
+
+  it("loads a Request, and closes what has the wrong SHA-256", async () => {
+    await serving(
+      (response) => response.end(bytes),
+      async (url) => {
+        await using llama = await load(new Request(url), { sha256: digest });
+        assert.equal((await llama.logits(ids)).length, 300);
+      },
+    );
+    const source = new Watched(bytes);
+    await assert.rejects(load(source, { sha256: "5".repeat(64) }), SourceError);
+    assert.equal(source.closed, 1);
+    await refused(
+      load(new Watched(bytes).unsized(), { sha256: digest }),
+      /Expected a source of known size$/,
+      UsageError,
+    );
+  });
+
+  it("compares the SHA-256 of a file on disk", async () => {
+    const path = fileURLToPath(import.meta.url);
+    await refused(
+      load(path, { sha256: "5".repeat(64) }),
+      /sources\.test\.ts: Expected SHA-256 5{64}, got/,
+      SourceError,
+    );
+  });
+
+  it("refuses a Response that was read, a failure, and requests that send something", async () => {
+    const used = new Response(file);
+    await used.arrayBuffer();
+    await refused(load(used), /Expected a response whose body was not read, got one that was$/, SourceError);
+    await refused(
+      load(new Response("no", { status: 403 })),
+      /^Cannot read response: Expected status 200, got 403/,
+      SourceError,
+    );
+    await refused(
+      load(new Request("http://127.0.0.1:1/", { method: "POST" })),
+      /Expected a GET request, got POST/,
+      UsageError,
+    );
+  });
+
+  it("ends the comparison of a SHA-256 when it is aborted", async () => {
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const source = new Watched(new Uint8Array(64 << 20));
+    const loading = assert.rejects(
+      load(source, { sha256: digest, signal: abort.signal }),
+      (error) => error === reason,
+    );
+    setTimeout(() => abort.abort(reason), 1);
+    await loading;
+    assert.ok(source.reads < 64);
+    assert.equal(source.closed, 1);
+  });
+});
+
+describe("Llama.load() of hf: names", () => {
+  /** Runs `body` while the hub is a server of this machine. */
+  async function withHub(
+    answer: (request: RawRequest) => RawReply,
+    body: (requests: readonly RawRequest[]) => Promise<void>,
+  ): Promise<void> {
+    const { fetch } = globalThis;
+    await hostile(answer, async (url, requests) => {
+      const local = (input: unknown, init?: RequestInit) =>
+        fetch(String(input).replace("https://huggingface.co", new URL(url).origin), init);
+      globalThis.fetch = local as typeof fetch;
+      try {
+        await body(requests);
+      } finally {
+        globalThis.fetch = fetch;
+      }
+    });
+  }
+
+  it("asks the hub for the file, at a revision and in folders too", () =>
+    withHub(
+      (request) => fileReply(bytes, request),
+      async (requests) => {
+        const options = { cache: false };
+        for (const name of [
+          "hf:owner/repo/m.gguf",
+          "hf:owner/repo@v1.0/m.gguf",
+          "hf:owner/repo@refs%2Fpr%2F1/m.gguf",
+          "hf://owner/repo/a/b c/m.gguf",
+          new URL("hf:owner/repo/m.gguf"),
+        ]) {
+          (await load(name, options)).dispose();
+        }
+        assert.deepEqual(
+          requests.map(({ path }) => path),
+          [
+            "/owner/repo/resolve/main/m.gguf",
+            "/owner/repo/resolve/v1.0/m.gguf",
+            "/owner/repo/resolve/refs%2Fpr%2F1/m.gguf",
+            "/owner/repo/resolve/main/a/b%20c/m.gguf",
+            "/owner/repo/resolve/main/m.gguf",
+          ],
+        );
+      },
+    ));
+
+  it("says what to do where the hub refuses", async () => {
+    for (const status of [401, 403]) {
+      await withHub(
+        () => ({ status }),
+        () =>
+          refused(
+            load("hf:owner/repo/m.gguf", { cache: false }),
+            /got 40[13] .*; there is no repository owner\/repo, or it is private or gated: accept its terms at https:\/\/huggingface\.co\/owner\/repo and pass a token, http: \{ headers: \{ authorization: "Bearer hf_\.\.\." \} \} \(command line: HF_TOKEN\)$/,
+            SourceError,
+          ),
+      );
+    }
+    await withHub(
+      () => ({ status: 404 }),
+      () =>
+        refused(
+          load("hf:owner/repo/m.gguf", { cache: false }),
+          /^Cannot read https:\/\/huggingface\.co\/owner\/repo\/resolve\/main\/m\.gguf: .*404.*; the repository has no such file or revision$/,
+          SourceError,
+        ),
+    );
+  });
+
+  it("refuses what is no name of a file there", async () => {
+    for (const name of [
+      "hf:",
+      "hf:owner",
+      "hf:owner/repo",
+      "hf:owner/repo/",
+      "hf:/repo/m.gguf",
+      "hf:owner//m.gguf",
+      "hf:owner/repo@/m.gguf",
+      "hf:owner/repo/../other/m.gguf",
+      "hf:owner/repo/%2e%2e/m.gguf",
+      "hf:owner/repo/%zz",
+      "hf:own er/repo/m.gguf",
+      "hf:owner/re:po/m.gguf",
+      "hf:../repo/m.gguf",
+      "hf:owner/repo//m.gguf",
+    ]) {
+      await refused(
+        load(name),
+        /^Cannot open "hf:.*": Expected hf:owner\/repo\/file or hf:owner\/repo@revision\/file/,
+        UsageError,
+      );
+    }
   });
 });
 

@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import {
-  blobSource,
-  bytesSource,
-  LOOK_BACK_BYTES,
-  streamSource,
-  urlSource,
-} from "../../src/format/source.ts";
+import { urlSource } from "../../src/format/http_source.ts";
+import { blobSource, bytesSource, LOOK_BACK_BYTES, streamSource } from "../../src/format/source.ts";
 import type { ByteSource } from "../../src/util/byte_source.ts";
 import { FormatError, SourceError } from "../../src/util/errors.ts";
 import { serving } from "../support/server.ts";
@@ -383,7 +378,7 @@ describe("urlSource", () => {
         response.write(data.subarray(0, 600), () => response.socket?.end());
       },
       async (url) => {
-        const source = await urlSource(url);
+        const source = await urlSource(url, { http: { retryMs: 1 } });
         await assert.rejects(take(source, 0, 1000), (error) => {
           assert.ok(error instanceof SourceError && !(error instanceof FormatError), String(error));
           assert.ok(error.message.startsWith(`Cannot read ${url}: `), error.message);

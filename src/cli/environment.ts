@@ -1,0 +1,13 @@
+import process from "node:process";
+
+interface DenoPermissions {
+  querySync(permission: { name: "env"; variable: string }): { readonly state: string };
+}
+
+/** The value of an environment variable; undefined where it is not set, or where Deno would have to ask for it. */
+export function variable(name: string): string | undefined {
+  const { Deno } = globalThis as { Deno?: { permissions: DenoPermissions } };
+  if (Deno && Deno.permissions.querySync({ name: "env", variable: name }).state !== "granted")
+    return undefined;
+  return process.env[name];
+}

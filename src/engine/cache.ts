@@ -1,0 +1,201 @@
+import { HttpFile, UnreachableError, type UrlOptions, urlName } from "../format/http_source.ts";
+import { checkRange, wrongDigest } from "../format/source.ts";
+import type { CacheWriter, FileCache } from "../runtime/runtime.ts";
+import type { ByteSource } from "../util/byte_source.ts";
+import { SourceError } from "../util/errors.ts";
+import { Sha256, sha256Hex } from "../util/sha256.ts";
+import { checkDigest, hashBytes } from "./digest.ts";
+
+const FILE_NAME_CHARS = 80;
+
+/** What the names of all versions of a URL's file begin with. */
+export function cachePrefix(url: string): string {
+  return `${sha256Hex(url.replace(/#.*$/s, "")).slice(0, 16)}-`;
+}
+
+/** The name of one version: unlike versions never meet in one file, and an unfinished one needs no description. */
+export function cacheName(url: string, version: string, size: number): string {
+  const file = new URL(url).pathname.split("/").at(-1) ?? "";
+  const plain = file.replace(/%[0-9a-f]{2}|[^\w.-]/gi, "_").replace(/\.part$/, "_part");
+  return `${cachePrefix(url)}${sha256Hex(`${size} ${version}`).slice(0, 16)}-${plain.slice(-FILE_NAME_CHARS)}`;
+}
+
+/**
+ * A URL's file out of the cache, where the server says that it is still the same; else the download of it, which is
+ * kept as it comes. Where the server cannot be reached, what was kept last stands in. With a SHA-256, a kept file
+ * that has it is used unasked.
+ *
+ * Files whose size is not known, or whose server names no version and for which no SHA-256 is given, are not kept:
+ * nothing would tell when they have changed.
+ * @throws as urlSource; SourceError where bytes cannot be kept (a full disk)
+ */
+export async function openCached(
+  request: string | URL | Request,
+  cache: FileCache,
+  options: UrlOptions,
+): Promise<ByteSource> {
+  const url = request instanceof Request ? request.url : String(request);
+  const { sha256, signal } = options;
+  if (sha256 !== undefined) {
+    const kept = await findKept(cache, url, options);
+    if (kept) return kept;
+  }
+  let file: HttpFile;
+  try {
+    file = await HttpFile.open(request, options);
+  } catch (error) {
+    signal?.throwIfAborted();
+    const kept = error instanceof UnreachableError ? await findKept(cache, url, options) : undefined;
+    if (kept) return kept;
+    throw error;
+  }
+  try {
+    return await keep(file, cache, url, options);
+  } catch (error) {
+    await file.cancel();
+    throw error;
+  }
+}
+
+async function keep(file: HttpFile, cache: FileCache, url: string, options: UrlOptions): Promise<ByteSource> {
+  const { sha256, signal } = options;
+  const { size, version = sha256 } = file;
+  if (size === undefined || version === undefined) return file.source();
+  const name = cacheName(url, version, size);
+  // With a SHA-256 what was kept has been looked at.
+  const kept = sha256 === undefined ? await cache.open(name, size) : undefined;
+  if (kept) {
+    await file.cancel();
+    return renamed(kept, file.name);
+  }
+  const writer = await cache.write(name, size, file.resumable);
+  return new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, signal });
+}
+
+/** The newest version that was kept; with a SHA-256 the one that has it. */
+async function findKept(
+  cache: FileCache,
+  url: string,
+  { sha256, signal }: UrlOptions,
+): Promise<ByteSource | undefined> {
+  for (const name of await cache.find(cachePrefix(url))) {
+    const kept = await cache.open(name);
+    if (kept?.size === undefined) continue;
+    if (sha256 === undefined) return renamed(kept, urlName(url));
+    try {
+      await checkDigest(kept, kept.size, sha256, signal);
+      return renamed(kept, urlName(url));
+    } catch (error) {
+      await kept.close();
+      if (!(error instanceof SourceError)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** A kept file under the name of what it is a copy of. */
+function renamed(source: ByteSource, name: string): ByteSource {
+  return {
+    name,
+    size: source.size,
+    read: (offset, target) => source.read(offset, target),
+    close: () => source.close(),
+  };
+}
+
+interface DownloadParts {
+  readonly file: HttpFile;
+  readonly size: number;
+  readonly writer: CacheWriter;
+  readonly prefix: string;
+  readonly sha256: string | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * A file that is kept as it comes. Reads wait until the bytes are there and are answered out of the cache, in any
+ * order; the download goes on as far as it is read, and to the end in `finish`, which compares the SHA-256 and makes
+ * the kept file a whole one. Closed before, the bytes that came are kept for the next attempt.
+ */
+class CachedDownload implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  private readonly parts: DownloadParts;
+  private hash: Sha256 | undefined;
+  private begun = false;
+  private closed = false;
+  private lastRead: Promise<void> = Promise.resolve();
+
+  constructor(parts: DownloadParts) {
+    this.parts = parts;
+    this.name = parts.file.name;
+    this.size = parts.size;
+  }
+
+  read(offset: number, target: Uint8Array): Promise<void> {
+    return this.inTurn(async () => {
+      checkRange(this.name, offset, target.length, this.size);
+      await this.advance(offset + target.length);
+      await this.parts.writer.read(offset, target);
+    });
+  }
+
+  finish(): Promise<void> {
+    return this.inTurn(async () => {
+      const { writer, sha256, prefix } = this.parts;
+      await this.advance(this.size);
+      const got = this.hash?.hex();
+      if (sha256 !== undefined && got !== undefined && got !== sha256) {
+        await writer.discard();
+        throw wrongDigest(this.name, sha256, got);
+      }
+      await writer.publish(prefix);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.parts.file.cancel();
+    await this.lastRead;
+    await this.parts.writer.close();
+  }
+
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.lastRead.then(() => {
+      this.checkOpen();
+      return work();
+    });
+    this.lastRead = done.catch(() => {});
+    return done;
+  }
+
+  /** Waits until the bytes before `end` are kept. */
+  private async advance(end: number): Promise<void> {
+    const { file, writer } = this.parts;
+    if (!this.begun) await this.begin();
+    while (writer.length < end) {
+      const bytes = await file.next();
+      this.checkOpen();
+      if (!bytes) throw new SourceError(`Cannot read ${this.name}: Expected ${this.size} bytes, got fewer`);
+      await writer.append(bytes);
+      this.hash?.update(bytes);
+    }
+  }
+
+  /** Takes up what is left of an earlier attempt. */
+  private async begin(): Promise<void> {
+    const { file, writer, sha256, signal } = this.parts;
+    if (sha256 !== undefined) {
+      this.hash = new Sha256();
+      await hashBytes(this.hash, (offset, target) => writer.read(offset, target), writer.length, signal);
+    }
+    file.goTo(writer.length);
+    this.begun = true;
+  }
+
+  private checkOpen(): void {
+    this.parts.signal?.throwIfAborted();
+    if (this.closed) throw new SourceError(`Cannot read ${this.name}: It was closed`);
+  }
+}

@@ -1,0 +1,227 @@
+// Downloads of Bun, Deno and Node: whole files under their names, and unfinished ones that end with ".part".
+import type { ByteSource } from "../util/byte_source.ts";
+import { SourceError } from "../util/errors.ts";
+import { fileSystem, openLocalFile, reasonOfFile } from "./local_file.ts";
+import type { CacheWriter, FileCache } from "./runtime.ts";
+
+/** What a cache needs of node:fs/promises. */
+export type CacheFileSystem = Pick<
+  typeof import("node:fs/promises"),
+  "mkdir" | "open" | "readdir" | "rename" | "stat" | "unlink"
+>;
+type FileHandle = Awaited<ReturnType<CacheFileSystem["open"]>>;
+
+/**
+ * An unfinished file that nobody has written for this long is taken over. A process that was only slow does no harm:
+ * whoever writes a name writes the same bytes to the same places.
+ */
+const ABANDONED_MS = 30_000;
+
+/**
+ * The files of a directory, which is made where it does not exist.
+ * @throws SourceError where it cannot be made or is none
+ */
+export async function directoryCache(
+  directory: string,
+  fs: CacheFileSystem = fileSystem(directory),
+): Promise<FileCache> {
+  try {
+    await fs.mkdir(directory, { recursive: true });
+  } catch (error) {
+    throw cacheError("keep files in", directory, error);
+  }
+  return new DirectoryCache(directory, fs);
+}
+
+class DirectoryCache implements FileCache {
+  private readonly directory: string;
+  private readonly fs: CacheFileSystem;
+
+  constructor(directory: string, fs: CacheFileSystem) {
+    this.directory = directory;
+    this.fs = fs;
+  }
+
+  async find(prefix: string): Promise<readonly string[]> {
+    const names = (await this.list(prefix)).filter((name) => !name.endsWith(".part"));
+    const dated = await Promise.all(names.map(async (name) => ({ name, time: await this.time(name) })));
+    return dated.sort((a, b) => b.time - a.time).map(({ name }) => name);
+  }
+
+  async open(name: string, size?: number): Promise<ByteSource | undefined> {
+    const path = this.path(name);
+    if (!(await this.exists(path))) return undefined;
+    const file = await openLocalFile(path);
+    if (size === undefined || file.size === size) return file;
+    await file.close();
+    return undefined;
+  }
+
+  async write(name: string, size: number, resume: boolean): Promise<CacheWriter> {
+    const part = this.path(`${name}.${randomName()}.part`);
+    try {
+      const claimed = await this.claim(name, part, resume ? size : 0);
+      const handle = await this.fs.open(part, claimed ? "r+" : "wx+");
+      try {
+        const { size: length } = await handle.stat();
+        return new PartWriter(this, this.fs, handle, part, name, length);
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
+    } catch (error) {
+      throw error instanceof SourceError ? error : cacheError("write", part, error);
+    }
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.fs.unlink(this.path(name)).catch(() => {});
+  }
+
+  path(name: string): string {
+    return `${this.directory}/${name}`;
+  }
+
+  /** Removes all files that begin with `prefix` but `kept` and what somebody may be writing. */
+  async clean(prefix: string, kept: string): Promise<void> {
+    const names = await this.list(prefix);
+    for (const name of names) {
+      if (name === kept) continue;
+      if (name.endsWith(".part") && !(await this.isAbandoned(name))) continue;
+      await this.remove(name);
+    }
+  }
+
+  private async list(prefix: string): Promise<string[]> {
+    try {
+      return (await this.fs.readdir(this.directory)).filter((name) => name.startsWith(prefix));
+    } catch (error) {
+      throw cacheError("read", this.directory, error);
+    }
+  }
+
+  /** Renames an abandoned part of at most `size` bytes to `own`, which has one winner; removes others. */
+  private async claim(name: string, own: string, size: number): Promise<boolean> {
+    for (const part of await this.list(name)) {
+      if (!part.endsWith(".part") || !(await this.isAbandoned(part, name))) continue;
+      const path = this.path(part);
+      const info = await this.fs.stat(path).catch(() => undefined);
+      // Never emptied: whoever has it open after all goes on reading it.
+      if (info && info.size > size) await this.remove(part);
+      else if (info && (await succeeds(this.fs.rename(path, own)))) return true;
+    }
+    return false;
+  }
+
+  // Its writer has given it back under the plain name, or has not written for long.
+  private async isAbandoned(part: string, name?: string): Promise<boolean> {
+    return part === `${name}.part` || Date.now() - (await this.time(part)) > ABANDONED_MS;
+  }
+
+  private async exists(path: string): Promise<boolean> {
+    return succeeds(this.fs.stat(path));
+  }
+
+  private async time(name: string): Promise<number> {
+    const info = await this.fs.stat(this.path(name)).catch(() => undefined);
+    return info?.mtimeMs ?? Number.POSITIVE_INFINITY;
+  }
+}
+
+class PartWriter implements CacheWriter {
+  length: number;
+  private readonly cache: DirectoryCache;
+  private readonly fs: CacheFileSystem;
+  private readonly handle: FileHandle;
+  private readonly part: string;
+  private readonly name: string;
+  private state: "open" | "published" | "closed" = "open";
+
+  constructor(
+    cache: DirectoryCache,
+    fs: CacheFileSystem,
+    handle: FileHandle,
+    part: string,
+    name: string,
+    length: number,
+  ) {
+    this.cache = cache;
+    this.fs = fs;
+    this.handle = handle;
+    this.part = part;
+    this.name = name;
+    this.length = length;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const at = this.length;
+      try {
+        const { bytesWritten } = await this.handle.write(bytes, done, bytes.length - done, at);
+        done += bytesWritten;
+        this.length += bytesWritten;
+      } catch (error) {
+        // What is there would only keep the disk full.
+        await this.discard();
+        throw cacheError("write", this.part, error, "; load with cache: false (--no-cache) to keep nothing");
+      }
+    }
+  }
+
+  async read(offset: number, target: Uint8Array): Promise<void> {
+    for (let done = 0; done < target.length; ) {
+      const bytes = Math.min(target.length - done, 2 ** 30);
+      const { bytesRead } = await this.handle.read(target, done, bytes, offset + done).catch((error) => {
+        throw cacheError("read", this.part, error);
+      });
+      if (bytesRead === 0) {
+        throw new SourceError(
+          `Cannot read ${this.part}: Expected ${this.length} bytes, the file ends at ${offset + done}`,
+        );
+      }
+      done += bytesRead;
+    }
+  }
+
+  async publish(prefix: string): Promise<void> {
+    try {
+      // The name must not become visible before the bytes are safe.
+      await this.handle.datasync();
+      await this.fs.rename(this.part, this.cache.path(this.name));
+      this.state = "published";
+      await this.cache.clean(prefix, this.name);
+    } catch {
+      // The bytes are whole and can be read all the same: another process may have published them already.
+    }
+  }
+
+  async discard(): Promise<void> {
+    if (this.state === "open") await this.fs.unlink(this.part).catch(() => {});
+    this.state = "published";
+  }
+
+  async close(): Promise<void> {
+    if (this.state === "closed") return;
+    const givenBack = this.state === "open";
+    this.state = "closed";
+    await this.handle.close();
+    if (!givenBack) return;
+    if (this.length === 0) await this.fs.unlink(this.part).catch(() => {});
+    else await this.fs.rename(this.part, `${this.cache.path(this.name)}.part`).catch(() => {});
+  }
+}
+
+function randomName(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(36)).join("");
+}
+
+function succeeds(work: Promise<unknown>): Promise<boolean> {
+  return work.then(
+    () => true,
+    () => false,
+  );
+}
+
+function cacheError(doing: string, path: string, cause: unknown, hint = ""): SourceError {
+  return new SourceError(`Cannot ${doing} ${path}: ${reasonOfFile(cause)}${hint}`, { cause });
+}

@@ -1,0 +1,801 @@
+// What a server may do to whoever reads a file from it: each is survived or refused with a reason.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { retryAfterMs } from "../../src/format/http_answer.ts";
+import { responseSource, type UrlOptions, urlSource } from "../../src/format/http_source.ts";
+import type { ByteSource } from "../../src/util/byte_source.ts";
+import { SourceError, UsageError } from "../../src/util/errors.ts";
+import { fileReply, hostile, type RawReply, type RawRequest, serving } from "../support/server.ts";
+import { chunked, refused } from "./refused.ts";
+
+function pattern(n: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(n);
+  for (let i = 0; i < n; i++) bytes[i] = i * 7 + (i >> 8) * 13 + (i >> 16) * 29;
+  return bytes;
+}
+
+async function take(source: ByteSource, offset: number, n: number): Promise<Uint8Array> {
+  const target = new Uint8Array(n);
+  await source.read(offset, target);
+  return target;
+}
+
+function same(got: Uint8Array, expected: Uint8Array): void {
+  assert.ok(Buffer.from(got).equals(Buffer.from(expected)), "other bytes than the file's");
+}
+
+const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+const data = pattern(300_000);
+const half = 150_000;
+const quick = { retryMs: 1 };
+
+/** Reads the whole of what a server sends. */
+async function fetchAll(url: string, options: UrlOptions = {}): Promise<Uint8Array> {
+  const source = await urlSource(url, { ...options, http: { ...quick, ...options.http } });
+  try {
+    const bytes = await take(source, 0, source.size ?? data.length);
+    await source.finish?.();
+    return bytes;
+  } finally {
+    await source.close();
+  }
+}
+
+/**
+ * Serves half of the file, loses the connection once a part of that was read, and goes on as `later` says; what
+ * comes of the rest is `rest`.
+ */
+async function brokenOff(
+  first: RawReply,
+  later: (request: RawRequest) => RawReply,
+  rest: (reading: Promise<Uint8Array>, requests: readonly RawRequest[]) => Promise<void>,
+  options: UrlOptions = {},
+): Promise<void> {
+  let lose = () => {};
+  const when = new Promise<void>((resolve) => {
+    lose = resolve;
+  });
+  await hostile(
+    (request) => (request.n === 0 ? { ...first, cut: half, when } : later(request)),
+    async (url, requests) => {
+      const source = await urlSource(url, { ...options, http: quick });
+      same(await take(source, 0, 1000), data.subarray(0, 1000));
+      lose();
+      await rest(take(source, 0, data.length), requests);
+      await source.close();
+    },
+  );
+}
+
+const start: RawRequest = { n: 0, path: "", headers: new Map(), first: 0 };
+
+/** The true answer, but for some headers or the status. */
+function changed(request: RawRequest, headers: RawReply["headers"], more: RawReply = {}): RawReply {
+  const reply = fileReply(data, request);
+  return { ...reply, ...more, headers: { ...reply.headers, ...headers } };
+}
+
+describe("urlSource() of a server with ranges", () => {
+  it("urlSource() asks once, for the whole, uncompressed", () =>
+    hostile(
+      (request) => fileReply(data, request),
+      async (url, requests) => {
+        same(await fetchAll(url), data);
+        assert.equal(requests.length, 1);
+        assert.equal(requests[0]?.headers.get("range"), "bytes=0-");
+        assert.match(requests[0]?.headers.get("accept-encoding") ?? "", /^identity(, *identity)?$/);
+      },
+    ));
+
+  it("urlSource() goes on where a connection was lost", () =>
+    hostile(
+      (request) => ({ ...fileReply(data, request), ...(request.n < 3 && { cut: 80_000 }) }),
+      async (url, requests) => {
+        same(await fetchAll(url), data);
+        assert.equal(requests.length, 4);
+        const begins = requests.map(({ first }) => first ?? -1);
+        assert.deepEqual(
+          begins,
+          begins.toSorted((a, b) => a - b),
+        );
+        assert.ok(begins.every((begin) => begin >= 0 && begin <= 240_000));
+      },
+    ));
+
+  it("urlSource() survives connections that are lost anywhere", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 0, max: 60_000 }), { maxLength: 12 }),
+        fc.integer({ min: 1, max: 100_000 }),
+        async (cuts, step) => {
+          await hostile(
+            (request) => {
+              const cut = cuts[request.n];
+              if (cut === 0) return "drop";
+              return { ...fileReply(data, request), ...(cut !== undefined && { cut }) };
+            },
+            async (url) => {
+              // The first answer must come within three attempts, or nothing is known of the server.
+              const source = await urlSource(url, { http: { retryMs: 0, retries: 20 } }).catch((error) => {
+                assert.ok(error instanceof SourceError && cuts.slice(0, 3).every((cut) => cut === 0));
+              });
+              if (!source) return;
+              for (let at = 0; at < data.length; at += step) {
+                const n = Math.min(step, data.length - at);
+                same(await take(source, at, n), data.subarray(at, at + n));
+              }
+              await source.close();
+            },
+          );
+        },
+      ),
+      { numRuns: 25 },
+    ));
+
+  it("urlSource() gives up after so many attempts without progress, and says where", () =>
+    hostile(
+      (request) => (request.n === 0 ? changed(request, {}, { cut: half }) : "drop"),
+      async (url, requests) => {
+        const source = await urlSource(url, { http: { retries: 3, retryMs: 1 } });
+        await refused(
+          take(source, 0, data.length),
+          /^Cannot read http:.*m\.gguf: .*; 3 new attempts failed$/s,
+          SourceError,
+        );
+        assert.equal(requests.length, 4);
+        // The error stays.
+        await refused(take(source, 0, data.length), /new attempts failed/, SourceError);
+        await source.close();
+      },
+    ));
+
+  it("urlSource() reads anywhere, and short steps ahead without a new request", () => {
+    const large = pattern(6 << 20);
+    return hostile(
+      (request) => fileReply(large, request),
+      async (url, requests) => {
+        const source = await urlSource(url);
+        for (const offset of [5 << 20, 0, (5 << 20) + 1000, 3 << 20]) {
+          same(await take(source, offset, 5000), large.subarray(offset, offset + 5000));
+        }
+        assert.deepEqual(
+          requests.map(({ first }) => first),
+          [0, 5 << 20, 0, (5 << 20) + 1000, 3 << 20],
+        );
+        same(
+          await take(source, (3 << 20) + 500_000, 5000),
+          large.subarray((3 << 20) + 500_000).subarray(0, 5000),
+        );
+        assert.equal(requests.length, 5);
+        await source.close();
+      },
+    );
+  });
+
+  it("urlSource() takes ranges that are shorter than asked for", () =>
+    hostile(
+      (request) => {
+        const first = request.first ?? 0;
+        const last = Math.min(first + 99_999, data.length - 1);
+        return {
+          status: 206,
+          headers: { etag: "x", "content-range": `bytes ${first}-${last}/${data.length}` },
+          body: data.subarray(first, last + 1),
+        };
+      },
+      async (url, requests) => {
+        same(await fetchAll(url, { http: { retries: 0 } }), data);
+        assert.equal(requests.length, 3);
+      },
+    ));
+
+  it("urlSource() does not go on for ever with ranges of a byte", () =>
+    hostile(
+      (request) => {
+        const first = request.first ?? 0;
+        const range = `bytes ${first}-${first}/${data.length}`;
+        return {
+          status: 206,
+          headers: { etag: "x", "content-range": range },
+          body: data.subarray(first, first + 1),
+        };
+      },
+      async (url, requests) => {
+        await refused(fetchAll(url), /the range ended.*5 new attempts failed/, SourceError);
+        assert.equal(requests.length, 6);
+      },
+    ));
+
+  it("urlSource() takes an empty file", () =>
+    hostile(
+      (request) => fileReply(new Uint8Array(0), request),
+      async (url) => {
+        const source = await urlSource(url);
+        assert.equal(source.size, 0);
+        await refused(take(source, 0, 1), /the file ends at 0$/);
+      },
+    ));
+
+  const lies: [string, RawReply["headers"], RegExp][] = [
+    [
+      "no numbers in it",
+      { "content-range": "bytes */300000" },
+      /Expected Content-Range: bytes FIRST-LAST\/SIZE/,
+    ],
+    [
+      "no size in it",
+      { "content-range": "bytes 0-299999/*" },
+      /Expected Content-Range: bytes FIRST-LAST\/SIZE/,
+    ],
+    [
+      "another beginning",
+      { "content-range": "bytes 1-299999/300000" },
+      /Content-Length 299999 .*, got 300000/,
+    ],
+    [
+      "a huge number",
+      { "content-range": "bytes 0-9999999999999999999/1" },
+      /Expected Content-Range: bytes FIRST/,
+    ],
+    [
+      "an end past the file",
+      { "content-range": "bytes 0-299999/299999" },
+      /Expected a Content-Range within the file/,
+    ],
+    [
+      "an end before its beginning",
+      { "content-range": "bytes 5-4/300000" },
+      /Expected a Content-Range within the/,
+    ],
+    [
+      "another length",
+      { "content-range": "bytes 0-299998/300000" },
+      /Expected Content-Length 299999 .*, got 300000/,
+    ],
+  ];
+  for (const [title, headers, message] of lies) {
+    it(`urlSource() refuses a Content-Range with ${title}`, () =>
+      hostile(
+        (request) => changed(request, headers),
+        (url) => refused(fetchAll(url), message, SourceError),
+      ));
+  }
+
+  it("urlSource() refuses bytes from another place than asked for, without a length too", () =>
+    hostile(
+      (request) =>
+        changed(request, { "content-range": "bytes 7-299999/300000", "content-length": undefined }),
+      (url) => refused(fetchAll(url), /Expected bytes from 0 on, got bytes from 7 on$/, SourceError),
+    ));
+
+  it("urlSource() asks plainly where the ranges cannot be used", async () => {
+    const gzipped = gzipSync(data);
+    const first: RawReply["headers"][] = [{ "content-range": undefined }, { "content-encoding": "gzip" }];
+    for (const headers of first) {
+      await hostile(
+        (request) =>
+          request.first === undefined
+            ? fileReply(data, request)
+            : changed(request, headers, { body: gzipped }),
+        async (url, requests) => {
+          same(await fetchAll(url), data);
+          assert.deepEqual(
+            requests.map((request) => request.first),
+            [0, undefined],
+          );
+        },
+      );
+    }
+    // Compressed all the same: the runtime asks again in its own way, and undoes it.
+    await hostile(
+      () => ({ headers: { etag: '"v1"', "content-encoding": "gzip" }, body: gzipped }),
+      async (url, requests) => {
+        const source = await urlSource(url);
+        assert.equal(source.size, undefined);
+        same(await take(source, 0, data.length), data);
+        assert.equal(requests.length, 2);
+        await source.close();
+      },
+    );
+    await hostile(
+      (request) => (request.first === undefined ? fileReply(data, request) : { status: 416 }),
+      async (url) => same(await fetchAll(url), data),
+    );
+  });
+});
+
+describe("urlSource() of a file that changes while it is read", () => {
+  const later: [string, (request: RawRequest) => RawReply, RegExp][] = [
+    [
+      "to another version",
+      (request) => fileReply(data, request, '"v2"'),
+      /The file changed while it was read: Expected version "v1", got "v2"; load it again$/,
+    ],
+    [
+      "to a version without a name",
+      (request) => changed(request, { etag: undefined }),
+      /Expected version "v1", got none; load it again$/,
+    ],
+    [
+      "to another size",
+      (request) => {
+        const longer = `bytes ${request.first}-299999/300001`;
+        return changed(request, { "content-range": longer });
+      },
+      /The file changed while it was read: Expected 300000 bytes, got 300001; load it again$/,
+    ],
+    [
+      "to a shorter one",
+      () => ({ status: 416, headers: { "content-range": "bytes */10" } }),
+      /Expected 300000 bytes, the file ends at \d+ or before$/,
+    ],
+    [
+      "to a web page",
+      () => ({ headers: { "content-type": "text/html" }, body: new TextEncoder().encode("<html>") }),
+      /Expected a model file, got a web page \(text\/html\)/,
+    ],
+    ["to nothing", () => ({ status: 404 }), /Expected status 200, got 404/],
+    [
+      "into the whole file",
+      () => ({ headers: { etag: '"v1"' }, body: data }),
+      /Expected bytes from \d+ on, got bytes from 0 on$/,
+    ],
+    [
+      "into another range",
+      (request) => {
+        const first = (request.first ?? 0) + 1;
+        return {
+          status: 206,
+          headers: { etag: '"v1"', "content-range": `bytes ${first}-299999/300000` },
+          body: data.subarray(first),
+        };
+      },
+      /Expected bytes from \d+ on, got bytes from \d+ on$/,
+    ],
+  ];
+  for (const [title, reply, message] of later) {
+    it(`urlSource() notices a file that changes ${title}`, () =>
+      brokenOff(fileReply(data, start), reply, (reading) => refused(reading, message, SourceError)));
+  }
+
+  it("urlSource() tells versions apart by Last-Modified too", () =>
+    hostile(
+      (request) =>
+        changed(
+          request,
+          { etag: undefined, "last-modified": `Tue, 01 Dec 2026 00:00:0${request.n} GMT` },
+          request.n === 0 ? { cut: half } : {},
+        ),
+      (url) =>
+        refused(
+          fetchAll(url),
+          /changed while it was read: Expected version Tue.*:00 GMT, got Tue.*:01 GMT/,
+          SourceError,
+        ),
+    ));
+
+  it("urlSource() does not go on where the server names no version, unless a SHA-256 tells", async () => {
+    const answer = (request: RawRequest) => changed(request, { etag: undefined });
+    await brokenOff(answer(start), answer, (reading) =>
+      refused(
+        reading,
+        /lost after \d+ of 300000 bytes .* cannot be taken up there: the server names no version/,
+        SourceError,
+      ),
+    );
+    const sha256 = digest(data);
+    await brokenOff(answer(start), answer, async (reading) => same(await reading, data), { sha256 });
+  });
+});
+
+describe("urlSource() of a server without ranges", () => {
+  const whole: RawReply = { headers: { etag: '"v1"' }, body: data };
+
+  it("urlSource() reads forward only", () => {
+    const large = pattern(3 << 20);
+    return hostile(
+      () => ({ body: large }),
+      async (url, requests) => {
+        const source = await urlSource(url);
+        assert.equal(source.size, large.length);
+        same(await take(source, 2 << 20, 5000), large.subarray(2 << 20, (2 << 20) + 5000));
+        await refused(
+          take(source, 0, 10),
+          /Expected an offset of at least .* a stream is read forward only/,
+          SourceError,
+        );
+        assert.equal(requests.length, 1);
+        await source.close();
+      },
+    );
+  });
+
+  it("urlSource() begins anew where nothing had come, and fails where something had", async () => {
+    await hostile(
+      (request) => ({ ...whole, ...(request.n < 2 && { cut: 0 }) }),
+      async (url, requests) => {
+        same(await fetchAll(url), data);
+        assert.equal(requests.length, 3);
+      },
+    );
+    await brokenOff(
+      whole,
+      () => whole,
+      async (reading, requests) => {
+        const message =
+          /lost after \d+ of 300000 bytes .* cannot be taken up there: the server gives no ranges$/;
+        await refused(reading, message, SourceError);
+        assert.equal(requests.length, 1);
+      },
+    );
+  });
+
+  it("urlSource() goes on where the server says that it could give ranges, and does", () =>
+    hostile(
+      (request) =>
+        request.n === 0
+          ? { headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: data, cut: half }
+          : fileReply(data, request),
+      async (url) => same(await fetchAll(url), data),
+    ));
+
+  it("urlSource() never takes a file for whole that is shorter than its length", () =>
+    hostile(
+      () => ({ headers: { "content-length": data.length + 1 }, body: data }),
+      async (url) => {
+        const source = await urlSource(url, { http: quick });
+        assert.equal(source.size, data.length + 1);
+        await refused(take(source, 0, data.length + 1), /^Cannot read http/, SourceError);
+        await source.close();
+      },
+    ));
+
+  it("urlSource() ends at the length that was promised, whatever follows", () =>
+    hostile(
+      () => ({ headers: { "content-length": 1000 }, body: data, endless: true }),
+      async (url) => {
+        const source = await urlSource(url);
+        assert.equal(source.size, 1000);
+        same(await take(source, 0, 1000), data.subarray(0, 1000));
+        await refused(take(source, 1000, 1), /the file ends at 1000$/);
+        await source.close();
+      },
+    ));
+
+  it("urlSource() reads an endless body only as far as it is asked for", () =>
+    hostile(
+      () => ({ headers: { "content-length": undefined }, body: data, endless: true }),
+      async (url) => {
+        const source = await urlSource(url);
+        assert.equal(source.size, undefined);
+        same(await take(source, 300_000, 300_000), data);
+        await source.close();
+      },
+    ));
+});
+
+describe("urlSource() of a server that does not answer", () => {
+  it("urlSource() retries a server that is busy, and waits as long as it says", async () => {
+    for (const status of [408, 429, 502, 503, 504]) {
+      await hostile(
+        (request) => (request.n < 2 ? { status, headers: { "retry-after": "0" } } : fileReply(data, request)),
+        async (url, requests) => {
+          same(await fetchAll(url), data);
+          assert.equal(requests.length, 3);
+        },
+      );
+    }
+    await hostile(
+      () => ({ status: 503 }),
+      async (url, requests) => {
+        await refused(fetchAll(url), /^Cannot read http:.*: Expected status 200, got 503/, SourceError);
+        assert.equal(requests.length, 3);
+      },
+    );
+    await hostile(
+      () => ({ status: 429, headers: { "retry-after": "86400" } }),
+      async (url, requests) => {
+        await refused(fetchAll(url), /got 429 .*it asks to come back in 86400 s$/, SourceError);
+        assert.equal(requests.length, 1);
+      },
+    );
+  });
+
+  it("urlSource() says what a refusal is about, and does not ask again", async () => {
+    for (const [status, message] of [
+      [401, /Expected status 200, got 401 .*; if it needs a token, pass it: http: \{ headers/],
+      [403, /Expected status 200, got 403 .*; if it needs a token, pass it/],
+      [404, /Expected status 200, got 404 [\w ]+$/],
+      [500, /Expected status 200, got 500/],
+      [204, /Expected status 200, got 204/],
+    ] as const) {
+      await hostile(
+        () => ({ status }),
+        async (url, requests) => {
+          await refused(fetchAll(url), message, SourceError);
+          assert.equal(requests.length, 1);
+        },
+      );
+    }
+  });
+
+  it("urlSource() reports a name that nothing has, an address that nothing serves and what is no TLS", async () => {
+    await refused(
+      urlSource("http://cria.invalid/x", { http: quick }),
+      /^Cannot read http:\/\/cria\.invalid\/x: ./,
+      SourceError,
+    );
+    await serving(
+      (response) => response.end(),
+      (url) =>
+        refused(
+          urlSource(url.replace("http:", "https:"), { http: quick }),
+          /^Cannot read https:.*m\.gguf: ./,
+          SourceError,
+        ),
+    );
+  });
+
+  it("urlSource() gives up on a server that is silent", async () => {
+    const http = { idleMs: 30, retries: 1, retryMs: 1 };
+    for (const stall of [-1, 0, 1000]) {
+      await hostile(
+        (request) => changed(request, {}, { stall }),
+        async (url, requests) => {
+          await refused(fetchAll(url, { http }), /nothing came for 0\.03 s/, SourceError);
+          assert.equal(requests.length, 2);
+        },
+      );
+    }
+  });
+
+  it("urlSource() goes on where a server was silent for a while", () =>
+    hostile(
+      (request) => changed(request, {}, request.n === 0 ? { stall: half } : {}),
+      async (url) => same(await fetchAll(url, { http: { idleMs: 200 } }), data),
+    ));
+
+  it("urlSource() ends at once when it is aborted: unanswered, silent or waiting for another attempt", async () => {
+    const replies: (RawReply | "drop")[] = [
+      { stall: -1 },
+      { stall: 10, body: data },
+      "drop",
+      { status: 503 },
+    ];
+    for (const reply of replies) {
+      await hostile(
+        () => reply,
+        async (url) => {
+          const abort = new AbortController();
+          const reason = new Error("enough");
+          const http = { retryMs: 50_000 };
+          const reading = urlSource(url, { signal: abort.signal, http }).then((source) =>
+            take(source, 0, 1000),
+          );
+          const ended = assert.rejects(reading, (error) => error === reason);
+          setTimeout(() => abort.abort(reason), 30);
+          await ended;
+        },
+      );
+    }
+  });
+
+  it("close() ends a read that waits", () =>
+    hostile(
+      (request) => changed(request, {}, { stall: 10 }),
+      async (url) => {
+        const source = await urlSource(url);
+        const waiting = refused(take(source, 0, 1000), /^Cannot read http:.*: It was closed$/, SourceError);
+        setTimeout(() => void source.close(), 10);
+        await waiting;
+        await refused(take(source, 0, 1), /It was closed$/, SourceError);
+      },
+    ));
+});
+
+describe("urlSource() with a SHA-256", () => {
+  it("finish() compares the digest of the whole, of what was not read too", () =>
+    hostile(
+      (request) => fileReply(data, request),
+      async (url) => {
+        const source = await urlSource(url, { sha256: digest(data) });
+        await take(source, 10, 20);
+        await source.finish?.();
+        await source.close();
+        const other = await urlSource(url, { sha256: "0".repeat(64) });
+        await take(other, 10, 20);
+        await refused(
+          other.finish?.() ?? Promise.resolve(),
+          new RegExp(`^Cannot load ${url}: Expected SHA-256 0{64}, got ${digest(data)}$`),
+          SourceError,
+        );
+        await other.close();
+      },
+    ));
+
+  it("finish() has the digest right after lost connections, and reads far ahead without leaving bytes out", () => {
+    const large = pattern(3 << 20);
+    return hostile(
+      (request) => ({ ...fileReply(large, request), ...(request.n < 4 && { cut: 500_000 + request.n }) }),
+      async (url) => {
+        const source = await urlSource(url, { sha256: digest(large), http: quick });
+        same(await take(source, (3 << 20) - 100, 50), large.subarray(-100, -50));
+        await source.finish?.();
+        await refused(take(source, 0, 10), /its SHA-256 is computed as it comes: open a file/, SourceError);
+        await source.close();
+      },
+    );
+  });
+
+  it("finish() does not follow a body without end", () =>
+    hostile(
+      () => ({ headers: { "content-length": undefined }, body: pattern(8 << 20), endless: true }),
+      async (url) => {
+        const source = await urlSource(url, { sha256: digest(data) });
+        await refused(
+          source.finish?.() ?? Promise.resolve(),
+          /Expected its end, got \d+ bytes$/,
+          SourceError,
+        );
+        await source.close();
+      },
+    ));
+});
+
+describe("urlSource() of requests", () => {
+  it("urlSource() sends a request's headers each time, and those of the options", () =>
+    hostile(
+      (request) => changed(request, {}, request.n === 0 ? { cut: half } : {}),
+      async (url, requests) => {
+        const request = new Request(url, { headers: { authorization: "Bearer secret", "x-one": "1" } });
+        const source = await urlSource(request, { http: { ...quick, headers: { "x-one": "2" } } });
+        same(await take(source, 0, data.length), data);
+        await source.close();
+        assert.equal(requests.length, 2);
+        for (const { headers } of requests) {
+          assert.equal(headers.get("authorization"), "Bearer secret");
+          assert.equal(headers.get("x-one"), "2");
+        }
+      },
+    ));
+
+  it("urlSource() does not carry a token to another server", () =>
+    hostile(
+      (request) => fileReply(data, request),
+      (target, seen) =>
+        hostile(
+          () => ({ status: 302, headers: { location: target } }),
+          async (url, asked) => {
+            const headers = { authorization: "Bearer secret" };
+            same(await fetchAll(url, { http: { headers } }), data);
+            assert.equal(asked[0]?.headers.get("authorization"), "Bearer secret");
+            assert.equal(seen[0]?.headers.get("authorization"), undefined);
+            assert.equal(seen[0]?.first, 0);
+          },
+        ),
+    ));
+
+  it("urlSource() sends name and password of an address as a header and shows them nowhere", () =>
+    hostile(
+      () => ({ status: 404 }),
+      async (url, requests) => {
+        const withPassword = url.replace("//", "//me:p%40ss@");
+        await refused(urlSource(withPassword), new RegExp(`^Cannot read ${url}: `), SourceError);
+        assert.equal(requests[0]?.headers.get("authorization"), `Basic ${btoa("me:p@ss")}`);
+      },
+    ));
+
+  it("urlSource() ends with a request's own signal, and refuses what is no GET", () =>
+    hostile(
+      () => ({ stall: -1 }),
+      async (url) => {
+        const abort = new AbortController();
+        const reason = new Error("enough");
+        const reading = urlSource(new Request(url, { signal: abort.signal }));
+        const ended = assert.rejects(reading, (error) => error === reason);
+        setTimeout(() => abort.abort(reason), 10);
+        await ended;
+        await refused(
+          urlSource(new Request(url, { method: "POST", body: "x" })),
+          /Expected a GET request, got POST; for an upload pass its body$/,
+          UsageError,
+        );
+        await refused(
+          urlSource(url, { http: { headers: { "a b": "c" } } }),
+          /Expected headers with valid/,
+          UsageError,
+        );
+      },
+    ));
+
+  it("urlSource() reports bytes as they come", () =>
+    hostile(
+      (request) => changed(request, {}, request.n === 0 ? { cut: half } : {}),
+      async (url) => {
+        const reports: number[] = [];
+        const onBytes = (received: number, total: number | undefined) => {
+          assert.equal(total, data.length);
+          reports.push(received);
+        };
+        same(await fetchAll(url, { onBytes }), data);
+        assert.equal(reports.at(-1), data.length);
+        assert.deepEqual(
+          reports,
+          reports.toSorted((a, b) => a - b),
+        );
+      },
+    ));
+});
+
+describe("responseSource", () => {
+  it("responseSource() reads a body that was fetched or made", async () => {
+    same(await take(await responseSource(new Response(data)), 10, 5000), data.subarray(10, 5010));
+    const named = await responseSource(new Response(data, { headers: { "content-length": "300000" } }));
+    assert.deepEqual([named.name, named.size], ["response", data.length]);
+    await serving(
+      (response) => response.setHeader("content-length", data.length).end(data),
+      async (url) => {
+        const source = await responseSource(await fetch(url));
+        assert.deepEqual([source.name, source.size], [url, data.length]);
+        same(await take(source, 0, data.length), data);
+      },
+    );
+  });
+
+  it("responseSource() compares a SHA-256", async () => {
+    const right = await responseSource(new Response(data), { sha256: digest(data) });
+    await right.finish?.();
+    const wrong = await responseSource(new Response(data), { sha256: "1".repeat(64) });
+    await refused(
+      wrong.finish?.() ?? Promise.resolve(),
+      /^Cannot load response: Expected SHA-256 1{64}/,
+      SourceError,
+    );
+  });
+
+  it("responseSource() refuses a body that was read or is read, none, a page and a failure", async () => {
+    const used = new Response(data);
+    await used.arrayBuffer();
+    const locked = new Response(data);
+    locked.body?.getReader();
+    for (const response of [used, locked]) {
+      await refused(
+        responseSource(response),
+        /Expected a response whose body was not read, got one that was$/,
+        SourceError,
+      );
+    }
+    await refused(responseSource(new Response(null)), /The answer has no body$/, SourceError);
+    const page = new Response("<html>", { headers: { "content-type": "text/html" } });
+    await refused(responseSource(page), /got a web page/, SourceError);
+    let cancelled = false;
+    const body = chunked(data, 10, () => {
+      cancelled = true;
+    });
+    await refused(
+      responseSource(new Response(body, { status: 404 })),
+      /^Cannot read response: Expected status 200, got 404/,
+      SourceError,
+    );
+    assert.ok(cancelled);
+  });
+});
+
+describe("retryAfterMs", () => {
+  it("retryAfterMs() reads seconds and dates, and nothing else", () => {
+    const now = Date.parse("2026-12-01T00:00:00Z");
+    const of = (value?: string) =>
+      retryAfterMs(new Headers(value === undefined ? {} : { "retry-after": value }), now);
+    assert.equal(of(), undefined);
+    assert.equal(of("0"), 0);
+    assert.equal(of("120"), 120_000);
+    assert.equal(of("Tue, 01 Dec 2026 00:00:30 GMT"), 30_000);
+    assert.equal(of("Tue, 01 Dec 2020 00:00:30 GMT"), 0);
+    assert.equal(of("soon"), undefined);
+    assert.equal(of("99999999999999999999"), undefined);
+  });
+});
