@@ -15,7 +15,14 @@ const steps = [
   { name: "types of src/, tests/ and bench/", run: [bin("tsc"), "-p", "tsconfig.json"] },
   { name: "types of assembly/", run: [bin("tsc"), "-p", "assembly/tsconfig.json"] },
   { name: "lint and format", run: [bin("biome"), "check", "."] },
-  { name: "types as Deno sees them", run: [bin("deno"), "check", "src/mod.ts", "src/cli/main.ts"] },
+  {
+    name: "types as Deno sees them",
+    run: [bin("deno"), "check", "src/mod.ts", "src/cli/main.ts", "examples/deno/generate.ts"],
+  },
+  {
+    name: "the package: exports, JSR, files and versions agree, sizes are within their limits",
+    run: ["node", "scripts/package_check.mjs"],
+  },
   { name: "tests in Bun", run: ["npx", "-y", "bun", "run", "test"], count: countBun },
   { name: "tests in Deno", run: [bin("deno"), "test", "-A", "--no-check", "tests/"], count: countDeno },
   {

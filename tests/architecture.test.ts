@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** What each folder of src/ may import from; its own folder always. Order is from the ground up. */
 const allowed: Record<string, readonly string[]> = {
   util: [],
+  "package.ts": ["util"],
   quant: ["layout", "util"],
   tokenizer: ["util"],
   sample: ["layout", "util"],
@@ -16,14 +17,29 @@ const allowed: Record<string, readonly string[]> = {
   kernels: ["layout", "util"],
   format: ["util", "quant", "tokenizer"],
   model: ["layout", "util", "quant", "kernels", "format"],
-  engine: ["layout", "util", "quant", "tokenizer", "sample", "kernels", "format", "model", "runtime"],
-  cli: ["util", "sample", "engine", "runtime", "mod.ts"],
-  "mod.ts": ["util", "tokenizer", "sample", "model", "engine"],
+  engine: [
+    "layout",
+    "util",
+    "quant",
+    "tokenizer",
+    "sample",
+    "kernels",
+    "format",
+    "model",
+    "runtime",
+    "package.ts",
+  ],
+  edge: ["util", "sample", "engine"],
+  cli: ["util", "sample", "engine", "runtime", "mod.ts", "tokenizer.ts", "tokenizer"],
+  "tokenizer.ts": ["util", "tokenizer", "engine"],
+  "worker.ts": ["engine"],
+  "workerd.ts": ["kernels", "edge", "mod.ts"],
+  "mod.ts": ["util", "tokenizer", "tokenizer.ts", "sample", "model", "engine"],
 };
 
 function files(folder: string): string[] {
   return readdirSync(`${root}${folder}`, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
     .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
     .sort();
 }
@@ -47,6 +63,11 @@ function resolve(file: string, specifier: string): string {
 }
 
 describe("imports", () => {
+  it("of WebAssembly are workerd.ts's alone", () => {
+    const using = files("src").filter((file) => imports(file).some((name) => name.endsWith(".wasm")));
+    assert.deepEqual(using, ["src/workerd.ts"]);
+  });
+
   it("of src/ point down only", () => {
     const found = files("src");
     assert.ok(found.length > 30);
@@ -54,7 +75,8 @@ describe("imports", () => {
       const own = room(file);
       assert.ok(own in allowed, `${file}: the folder ${own} is not in the table of this test`);
       for (const specifier of imports(file)) {
-        if (!specifier.startsWith(".")) continue;
+        // Modules that bundlers and edge runtimes compile.
+        if (!specifier.startsWith(".") || specifier.endsWith(".wasm")) continue;
         const target = room(resolve(file, specifier));
         assert.ok(
           target === own || allowed[own]?.includes(target),
@@ -82,13 +104,14 @@ describe("imports", () => {
     }
   });
 
-  it("of packages are the declared dependencies", () => {
-    const { dependencies } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
+  it("of packages are those that bundles take in and JSR is told of", () => {
+    const dependencies = JSON.parse(readFileSync(`${root}deno.json`, "utf8")).imports;
     for (const file of files("src")) {
       for (const specifier of imports(file)) {
         if (specifier.startsWith(".")) continue;
         assert.ok(
-          specifier in dependencies || (room(file) === "cli" && specifier.startsWith("node:")),
+          dependencies[specifier]?.startsWith("npm:") ||
+            (room(file) === "cli" && specifier.startsWith("node:")),
           `${file}: ${specifier}`,
         );
       }

@@ -1,34 +1,11 @@
 import * as control from "../../assembly/layout/control.ts";
 import type { Runtime, WorkerHandle } from "../runtime/runtime.ts";
 import { EngineError } from "../util/errors.ts";
-import { yieldToEvents } from "../util/yield.ts";
-
-/** What a compute thread needs to begin. */
-interface WorkerData {
-  readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
-  readonly scratch: number;
-  readonly statusWord: number;
-  readonly trapStatus: number;
-  readonly barrierWord: number;
-}
+import { computeThread, type ThreadData } from "./compute_thread.ts";
 
 // Longest that starting a thread may take on a busy machine.
 const START_MS = 20_000;
-
-// Runs in the worker, from its source text: it may use nothing of this module.
-function computeThread(data: WorkerData, send: (text: string) => void): void {
-  try {
-    const { exports } = new WebAssembly.Instance(data.module, { env: { memory: data.memory } });
-    (exports.work as (scratch: number) => void)(data.scratch);
-  } catch (error) {
-    // Whoever waits at the barrier learns of it at once.
-    const words = new Int32Array(data.memory.buffer);
-    Atomics.compareExchange(words, data.statusWord, 0, data.trapStatus);
-    Atomics.notify(words, data.barrierWord);
-    send(String(error));
-  }
-}
+const POLL_MS = 1;
 
 /**
  * Threads that compute beside the one that called: each runs the same module on the same memory, parked
@@ -45,6 +22,7 @@ export class WorkerPool {
   /**
    * Starts a thread for each scratch address and waits until all are parked.
    * @param onDeath called where a thread traps or dies later
+   * @param workerUrl the file dist/worker.js, where threads cannot be started from text
    * @throws EngineError where one does not start
    */
   static async start(
@@ -53,6 +31,7 @@ export class WorkerPool {
     memory: WebAssembly.Memory,
     scratches: readonly number[],
     onDeath: (reason: string) => void,
+    workerUrl?: string | URL,
   ): Promise<WorkerPool> {
     const pool = new WorkerPool(memory);
     let failure: string | undefined;
@@ -61,14 +40,18 @@ export class WorkerPool {
       onDeath(reason);
     };
     for (const scratch of scratches) {
-      const worker = runtime.startWorker<WorkerData>(computeThread, {
-        module,
-        memory,
-        scratch,
-        statusWord: control.CONTROL_STATUS / 4,
-        trapStatus: control.STATUS_TRAP,
-        barrierWord: control.CONTROL_BARRIER_GENERATION / 4,
-      });
+      const worker = runtime.startWorker<ThreadData>(
+        computeThread,
+        {
+          module,
+          memory,
+          scratch,
+          statusWord: control.CONTROL_STATUS / 4,
+          trapStatus: control.STATUS_TRAP,
+          barrierWord: control.CONTROL_BARRIER_GENERATION / 4,
+        },
+        workerUrl,
+      );
       worker.onText = fail;
       worker.onDeath = fail;
       pool.#workers.push(worker);
@@ -81,7 +64,8 @@ export class WorkerPool {
         pool.stop();
         throw new EngineError(`Cannot start a compute thread: ${failure}`);
       }
-      await yieldToEvents();
+      // Asking without a pause would take a core from the threads that start, and in Chromium the events they need.
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     return pool;
   }

@@ -1,7 +1,9 @@
-import { wasm as relaxed } from "./relaxed.gen.ts";
-import { wasm as relaxedShared } from "./relaxed_shared.gen.ts";
+import { textBytes } from "./module_text.ts";
+import { applyPatch } from "./patch.ts";
+import { patch as relaxed } from "./relaxed.gen.ts";
+import { patch as relaxedShared } from "./relaxed_shared.gen.ts";
 import { wasm as simd } from "./simd.gen.ts";
-import { wasm as simdShared } from "./simd_shared.gen.ts";
+import { patch as simdShared } from "./simd_shared.gen.ts";
 
 /** The four builds of the one kernel source. */
 export type Variant = "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
@@ -9,18 +11,29 @@ export type Variant = "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
 /** All variants, in the order tests and size checks go through them. */
 export const variants: readonly Variant[] = ["simd", "relaxed", "simd-shared", "relaxed-shared"];
 
-const sources: Record<Variant, string> = {
-  simd,
-  relaxed,
-  "simd-shared": simdShared,
-  "relaxed-shared": relaxedShared,
-};
+// One module whole, the others as patches of it.
+const patches = { relaxed, "simd-shared": simdShared, "relaxed-shared": relaxedShared };
 
 const compiled = new Map<Variant, WebAssembly.Module>();
+// Where a runtime compiles nothing from bytes, the modules it was given are all there are.
+let compiles = true;
 
 /** The bytes of a variant's module. */
 export function variantBytes(variant: Variant): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(sources[variant]), (c) => c.charCodeAt(0));
+  const base = textBytes(simd);
+  return variant === "simd" ? base : applyPatch(base, textBytes(patches[variant]));
+}
+
+/**
+ * Hands over modules that the runtime compiled itself, for runtimes that compile none from bytes (workerd).
+ * No other variant can be used from then on.
+ */
+export function provideModules(modules: { readonly [V in Variant]?: WebAssembly.Module }): void {
+  for (const variant of variants) {
+    const module = modules[variant];
+    if (module) compiled.set(variant, module);
+  }
+  compiles = false;
 }
 
 /** The compiled module of a variant; compiled once and kept, so that a second engine starts at once. */
@@ -35,6 +48,7 @@ export function compileVariant(variant: Variant): WebAssembly.Module {
 
 /** Whether this runtime accepts a variant's instructions. */
 export function variantWorks(variant: Variant): boolean {
+  if (!compiles) return compiled.has(variant);
   if (variant.endsWith("-shared") && typeof SharedArrayBuffer === "undefined") return false;
   return WebAssembly.validate(variantBytes(variant));
 }

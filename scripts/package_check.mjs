@@ -1,0 +1,168 @@
+// Makes dist/ and checks the package as npm and JSR would take it: that exports, files and versions agree, and
+// that sizes are within their limits, which it prints.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { buildDist, kernelBytes } from "./dist.mjs";
+
+/** Of the limits, and of the sizes that are printed. */
+const KIB = 1024;
+const LIMITS = { core: 100 * KIB, wasm: 64 * KIB, tarball: 5_000_000 };
+
+/** The order of conditions that every runtime and bundler resolved rightly. */
+const CONDITIONS = "types workerd edge-light netlify deno bun worker browser node default".split(" ");
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const read = (path) => readFileSync(`${root}${path}`, "utf8");
+const problems = [];
+
+function check(right, problem) {
+  if (!right) problems.push(problem);
+}
+
+function run(command, args) {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  check(status === 0, `${command} ${args.join(" ")} failed:\n${stderr}`);
+  return { stdout, stderr };
+}
+
+function sorted(names) {
+  return [...names].sort().join(", ");
+}
+
+/** What `export{a,b as c}` of a bundle gives to others. */
+function exportedNames(text) {
+  const [, list = ""] = /export\s*\{([^{}]*)\};?\s*$/.exec(text) ?? [];
+  return list
+    .split(",")
+    .map((item) =>
+      item
+        .trim()
+        .split(/\s+as\s+/)
+        .at(-1),
+    )
+    .filter((name) => name);
+}
+
+const npm = JSON.parse(read("package.json"));
+const jsr = JSON.parse(read("deno.json"));
+await buildDist(`${root}dist`);
+
+// Exports: conditions in order, every target is there, and nothing in dist/ is left unnamed.
+const targets = new Set(Object.values(npm.bin).map((path) => `./${path}`));
+for (const [name, target] of Object.entries(npm.exports)) {
+  if (typeof target === "string") {
+    targets.add(target);
+    continue;
+  }
+  const given = Object.keys(target);
+  const order = CONDITIONS.filter((condition) => given.includes(condition));
+  check(given.join() === order.join(), `exports["${name}"]: Expected the order ${order}, got ${given}`);
+  check(given[0] === "types" && given.at(-1) === "default", `exports["${name}"]: no types or no default`);
+  for (const path of Object.values(target)) targets.add(path);
+}
+check(
+  Object.keys(npm.exports["."]).join() === CONDITIONS.join(),
+  `exports["."]: Expected the conditions ${CONDITIONS}`,
+);
+for (const path of targets) {
+  check(path.includes("*") || existsSync(`${root}${path}`), `package.json names ${path}, which is not there`);
+}
+const besideWorkerd = ["simd.wasm", "relaxed.wasm"];
+for (const name of readdirSync(`${root}dist`)) {
+  check(
+    targets.has(`./dist/${name}`) || besideWorkerd.includes(name),
+    `dist/${name} is not named in package.json`,
+  );
+}
+
+// JSR: the same doors, versions and dependencies.
+for (const [name, path] of Object.entries(jsr.exports)) {
+  check(existsSync(`${root}${path}`), `deno.json names ${path}, which is not there`);
+  check(name === "./cli" || name in npm.exports, `deno.json exports ${name}, package.json does not`);
+}
+check(npm.version === jsr.version, `Versions differ: package.json ${npm.version}, deno.json ${jsr.version}`);
+check(npm.license === jsr.license, `Licences differ: package.json ${npm.license}, deno.json ${jsr.license}`);
+check(read("src/cli/version.ts").includes(`"${npm.version}"`), "src/cli/version.ts has another version");
+check(npm.dependencies === undefined, "The package has dependencies: bundle them");
+for (const [name, target] of Object.entries(jsr.imports)) {
+  if (!target.startsWith("npm:")) continue;
+  const pinned = `npm:${name}@${npm.devDependencies[name]}`;
+  check(target === pinned, `deno.json: Expected ${pinned}, got ${target}`);
+}
+const { stderr: published } = run(`${root}node_modules/.bin/deno`, [
+  ..."publish --dry-run --allow-dirty".split(" "),
+]);
+for (const path of [...Object.values(jsr.exports), "models/tales/tales-q8_0.gguf"]) {
+  check(published.includes(path.replace("./", "/")), `JSR's package lacks ${path}`);
+}
+for (const path of ["/tests/", "/bench/", "/dist/", ".wasm "]) {
+  check(!published.includes(path), `JSR's package holds ${path}`);
+}
+
+// Bundles: complete in themselves, no file that a bundler would look for, declarations of what they export.
+for (const entry of ["cria", "tokenizer", "workerd"]) {
+  const text = read(`dist/${entry}.js`);
+  const names = exportedNames(text);
+  const declared = exportedNames(read(`dist/${entry}.d.ts`));
+  const missing = names.filter((name) => !declared.includes(name));
+  check(names.length > 0, `dist/${entry}.js exports nothing`);
+  check(missing.length === 0, `dist/${entry}.d.ts lacks ${missing}`);
+  check(text.startsWith(`// @ts-self-types="./${entry}.d.ts"\n`), `dist/${entry}.js does not name its types`);
+  check(
+    !/new URL\(\s*["'`][^"'`]*["'`]\s*,\s*import\.meta/.test(text),
+    `dist/${entry}.js: a bundler would look for the file of a new URL("...")`,
+  );
+  const imports = [...text.matchAll(/(?:^|[;}\n])import\b[^(.][^;"]*"([^"]+)"/g)].map((match) => match[1]);
+  const allowed = entry === "workerd" ? besideWorkerd.map((name) => `./${name}`) : [];
+  check(sorted(imports) === sorted(allowed), `dist/${entry}.js imports ${imports}`);
+  check(!/\bimport\("/.test(text), `dist/${entry}.js imports while it runs`);
+}
+const core = exportedNames(read("dist/cria.js"));
+const edge = exportedNames(read("dist/workerd.js"));
+check(
+  core.every((name) => edge.includes(name)),
+  `dist/workerd.js exports ${edge}, dist/cria.js ${core}`,
+);
+
+// Sizes.
+const size = (bytes) => `${(bytes / KIB).toFixed(1)} KB`;
+for (const name of readdirSync(`${root}dist`).filter((name) => name.endsWith(".js"))) {
+  const text = read(`dist/${name}`);
+  const packed = gzipSync(text, { level: 9 }).length;
+  console.log(`dist/${name}: ${size(Buffer.byteLength(text))}, ${size(packed)} gzipped`);
+  if (name === "cria.js")
+    check(packed <= LIMITS.core, `dist/cria.js: ${packed} bytes gzipped, at most ${LIMITS.core}`);
+}
+const bytesOf = await kernelBytes();
+for (const variant of ["simd", "relaxed", "simd-shared", "relaxed-shared"]) {
+  const { length } = bytesOf(variant);
+  console.log(`${variant} module: ${size(length)}`);
+  check(length <= LIMITS.wasm, `The module ${variant} has ${length} bytes, at most ${LIMITS.wasm}`);
+}
+
+// What npm would publish: exactly dist/, models/ and what it always takes.
+const [pack] = JSON.parse(run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"]).stdout);
+const expected = [
+  ...["package.json", "README.md", "LICENSE"],
+  ...readdirSync(`${root}dist`).map((name) => `dist/${name}`),
+  ...readdirSync(`${root}models/tales`).map((name) => `models/tales/${name}`),
+];
+const files = pack.files.map(({ path }) => path);
+check(sorted(files) === sorted(expected), `npm pack: Expected ${sorted(expected)}\ngot ${sorted(files)}`);
+check(pack.size <= LIMITS.tarball, `npm pack: ${pack.size} bytes, at most ${LIMITS.tarball}`);
+const modelBytes = pack.files
+  .filter(({ path }) => path.startsWith("models/"))
+  .reduce((sum, file) => sum + file.size, 0);
+console.log(
+  `tarball: ${size(pack.size)}; unpacked ${size(pack.unpackedSize)}, of which models ${size(modelBytes)}`,
+);
+
+for (const problem of problems) console.error(`PROBLEM: ${problem}`);
+process.exitCode = problems.length > 0 ? 1 : 0;
+if (problems.length === 0) console.log("exports, JSR, files, versions and sizes agree");

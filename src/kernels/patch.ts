@@ -1,0 +1,29 @@
+/**
+ * Rebuilds a module from a similar one: the four builds of the kernels differ in a few hundred bytes, so one
+ * is stored whole and the others as patches of it. A patch is written by scripts/build.mjs, as numbers in
+ * LEB128: the length of the result; then, until it is full, a number of new bytes and those bytes, a number
+ * of bytes to copy from `base`, and where they begin.
+ */
+export function applyPatch(base: Uint8Array, patch: Uint8Array): Uint8Array<ArrayBuffer> {
+  let at = 0;
+  const next = () => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = patch[at++] as number;
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+  };
+  const result = new Uint8Array(next());
+  for (let filled = 0; filled < result.length; ) {
+    const fresh = next();
+    result.set(patch.subarray(at, at + fresh), filled);
+    at += fresh;
+    filled += fresh;
+    const copied = next();
+    const from = next();
+    result.set(base.subarray(from, from + copied), filled);
+    filled += copied;
+  }
+  return result;
+}

@@ -1,0 +1,222 @@
+// The packed tarball in other people's bundles: esbuild, vite and `bun build --compile`.
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { before, describe, it } from "node:test";
+import { itChromium } from "../support/chromium.ts";
+import {
+  assertBits,
+  bitsFunction,
+  installPackage,
+  modelPath,
+  output,
+  root,
+  runProcess,
+  temporaryFolder,
+  tool,
+} from "../support/package.ts";
+
+const project = temporaryFolder();
+// Where bundles run: nothing of the project is in sight.
+const elsewhere = temporaryFolder();
+
+before(() => installPackage(project));
+
+const write = (name: string, text: string) => writeFileSync(join(project, name), text);
+
+/** A program that prints its bits with two threads and the model its argument names. */
+const program = `import { Llama } from "cria";
+${bitsFunction}
+bits(Llama, process.argv[2], { threads: 2 }).then(
+  (result) => console.log(JSON.stringify(result)),
+  (error) => {
+    console.error(error.code + ": " + error.message);
+    process.exitCode = 1;
+  },
+);
+`;
+
+describe("an esbuild bundle", () => {
+  const builds = {
+    "as a module": ["--format=esm", "--outfile=out.mjs"],
+    minified: ["--format=esm", "--minify", "--outfile=out.mjs"],
+    "minified, with names kept": ["--format=esm", "--minify", "--keep-names", "--outfile=out.mjs"],
+    "lowered to ES2020": ["--format=esm", "--target=es2020", "--outfile=out.mjs"],
+    "as CommonJS": ["--format=cjs", "--outfile=out.cjs", "--log-override:empty-import-meta=silent"],
+  };
+  for (const [name, flags] of Object.entries(builds)) {
+    it(`${name} generates the same bits, in two threads`, async () => {
+      write("main.mjs", program);
+      const file = flags.find((flag) => flag.startsWith("--outfile="))?.split("=")[1] as string;
+      await output(tool("esbuild"), ["main.mjs", "--bundle", "--platform=node", ...flags], { cwd: project });
+      const moved = join(elsewhere, file);
+      writeFileSync(moved, readFileSync(join(project, file)));
+      await assertBits(await output("node", [moved, modelPath], { cwd: elsewhere }), 2);
+
+      const { status, stderr } = await runProcess("node", [moved], { cwd: elsewhere });
+      assert.equal(status, 1);
+      assert.match(stderr, /^SOURCE: Cannot load the model that comes with cria: .*name a model/);
+    });
+  }
+
+  it("for workerd imports the kernels as modules and holds none", async () => {
+    write("worker.mjs", `export { Llama } from "cria";\n`);
+    const flags = [
+      "--bundle",
+      "--format=esm",
+      "--conditions=workerd",
+      "--external:*.wasm",
+      "--outfile=w.mjs",
+    ];
+    await output(tool("esbuild"), ["worker.mjs", ...flags], { cwd: project });
+    const text = readFileSync(join(project, "w.mjs"), "utf8");
+    assert.match(text, /from "\.\/relaxed\.wasm"/);
+    assert.doesNotMatch(text, /AGFzbQ/);
+  });
+});
+
+describe("bun build", () => {
+  it("--compile makes a program that runs from another folder", async () => {
+    write("compiled.mjs", program);
+    const executable = join(elsewhere, "compiled");
+    const flags = ["build", "--compile", "--minify", "compiled.mjs", "--outfile", executable];
+    await output(tool("bun"), flags, { cwd: project });
+    await assertBits(await output(executable, [modelPath], { cwd: elsewhere }), 2);
+    const { status, stderr } = await runProcess(executable, [], { cwd: elsewhere });
+    assert.equal(status, 1);
+    assert.match(stderr, /^SOURCE: Cannot load the model that comes with cria: .*name a model/);
+    rmSync(executable);
+  });
+
+  it("--compile can put the model into the program", async () => {
+    write(
+      "embedding.mjs",
+      `import { Llama } from "cria";
+import model from "cria/models/tales/tales-q8_0.gguf" with { type: "file" };
+${bitsFunction}
+console.log(JSON.stringify(await bits(Llama, Bun.file(model), { threads: 1 })));`,
+    );
+    const executable = join(elsewhere, "embedding");
+    await output(tool("bun"), ["build", "--compile", "embedding.mjs", "--outfile", executable], {
+      cwd: project,
+    });
+    await assertBits(await output(executable, [], { cwd: elsewhere }), 1);
+    rmSync(executable);
+  });
+});
+
+/** Where tests/support/chromium.ts looks, too. */
+const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/** Serves a folder with a policy, and gives what its page posts to /result. */
+async function pageResult(folder: string, headers: Record<string, string>): Promise<string> {
+  let done: (text: string) => void = () => {};
+  const result = new Promise<string>((resolve, reject) => {
+    done = resolve;
+    setTimeout(() => reject(new Error("the page posted nothing within 50 s")), 50_000).unref();
+  });
+  const types: Record<string, string> = { html: "text/html", js: "text/javascript" };
+  const server = createServer((request, response) => {
+    const path = (request.url as string).split("?")[0] as string;
+    if (path === "/result") {
+      let body = "";
+      request.on("data", (chunk) => (body += chunk));
+      request.on("end", () => done(body));
+      response.end();
+      return;
+    }
+    const file = join(folder, path === "/" ? "index.html" : path);
+    if (!existsSync(file)) {
+      response.writeHead(404).end();
+      return;
+    }
+    const type = types[file.split(".").at(-1) as string] ?? "application/octet-stream";
+    response.writeHead(200, { "Content-Type": type, ...headers });
+    response.end(readFileSync(file));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  let browser: ChildProcess | undefined;
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const profile = join(temporaryProfile, String(Math.trunc(performance.now())));
+    browser = spawn(
+      chromium,
+      ["--headless=new", "--no-sandbox", "--disable-gpu", `--user-data-dir=${profile}`, url],
+      { stdio: "ignore" },
+    );
+    return await result;
+  } finally {
+    await ended(browser);
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+const temporaryProfile = temporaryFolder();
+
+function ended(browser: ChildProcess | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (!browser || browser.exitCode !== null) return resolve();
+    browser.on("exit", () => resolve());
+    browser.kill();
+  });
+}
+
+const isolated = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+describe("a vite project", () => {
+  const dist = join(project, "dist");
+
+  /** A page with the engine in a worker; `options` are more of `Llama.load`. */
+  async function build(options: string): Promise<void> {
+    mkdirSync(join(project, "src"), { recursive: true });
+    write("vite.config.mjs", `export default { worker: { format: "es" } };`);
+    write("index.html", `<!doctype html><script type="module" src="/src/main.js"></script>`);
+    write(
+      "src/main.js",
+      `const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+worker.onmessage = ({ data }) => fetch("/result", { method: "POST", body: data });
+worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: message });
+`,
+    );
+    write(
+      "src/worker.js",
+      `import { Llama } from "cria";
+import model from "cria/models/tales/tales-q8_0.gguf?url";
+import workerUrl from "cria/worker?url&no-inline";
+${bitsFunction}
+bits(Llama, new URL(model, location.href), { threads: 2, ${options} }).then(
+  (result) => postMessage(JSON.stringify(result)),
+  (error) => postMessage(error.stack),
+);
+`,
+    );
+    const vite = join(root, "node_modules/vite/bin/vite.js");
+    await output("node", [vite, "build"], { cwd: project });
+  }
+
+  itChromium("builds, and generates the same bits in Chromium", async () => {
+    await build("");
+    await assertBits(await pageResult(dist, {}), 1);
+    await assertBits(await pageResult(dist, isolated), 2);
+  });
+
+  itChromium("has threads under a policy without blob: workers, by workerUrl", async () => {
+    await build("workerUrl");
+    const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+    await assertBits(await pageResult(dist, { ...isolated, "Content-Security-Policy": policy }), 2);
+  });
+
+  itChromium("says what to do where that policy forbids the workers", async () => {
+    await build("");
+    const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+    const result = await pageResult(dist, { ...isolated, "Content-Security-Policy": policy });
+    assert.match(result, /^EngineError: .*Content-Security-Policy.*workerUrl/);
+  });
+});

@@ -1,0 +1,93 @@
+// The installed package in Node: the one of this machine (20 has no relaxed SIMD) and a current one.
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, it } from "node:test";
+import {
+  assertBits,
+  bitsFunction,
+  installPackage,
+  modelPath,
+  output,
+  root,
+  runProcess,
+  temporaryFolder,
+} from "../support/package.ts";
+
+describe("the package in Node", () => {
+  const folder = temporaryFolder();
+  let current: string;
+
+  before(async () => {
+    current = (await output("node", [join(root, "scripts/current_node.mjs")])).trim();
+    await installPackage(folder);
+    writeFileSync(
+      join(folder, "bits.mjs"),
+      `import { Llama } from "cria";
+${bitsFunction}
+console.log(JSON.stringify(await bits(Llama, undefined, { threads: Number(process.argv[2]) })));`,
+    );
+  });
+
+  it("is tested in Node 20 or later and in a much later one", async () => {
+    const major = async (node: string) =>
+      Number((await output(node, ["-p", "process.versions.node"])).split(".")[0]);
+    const own = await major("node");
+    assert.ok(own >= 20, `${own}`);
+    assert.ok((await major(current)) >= 26);
+  });
+
+  for (const threads of [1, 2, 3]) {
+    it(`generates the same bits as the sources with ${threads} threads`, async () => {
+      for (const node of ["node", current]) {
+        await assertBits(await output(node, ["bits.mjs", String(threads)], { cwd: folder }), threads);
+      }
+    });
+  }
+
+  it("uses the kernels that each Node accepts", async () => {
+    writeFileSync(
+      join(folder, "kernel.mjs"),
+      `import { Llama } from "cria";
+const llama = await Llama.load();
+console.log(llama.kernel.split("-")[0]);
+llama.dispose();`,
+    );
+    // The opcode of i8x16.relaxed_swizzle, in the smallest module that has it.
+    const relaxed = `WebAssembly.validate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0,
+      10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11]))`;
+    for (const node of ["node", current]) {
+      const expected = (await output(node, ["-p", relaxed])).trim() === "true" ? "relaxed" : "simd";
+      assert.equal((await output(node, ["kernel.mjs"], { cwd: folder })).trim(), expected);
+    }
+    assert.equal((await output(current, ["-p", relaxed])).trim(), "true");
+  });
+
+  it("can be required", async () => {
+    const text = `const { Tokenizer } = require("cria/tokenizer");
+Tokenizer.load(process.argv[1]).then((tokenizer) => console.log(tokenizer.vocabSize > 1000));`;
+    // Node 20.16 to 20.18 load no ECMAScript modules by require(); then import() is the way.
+    const { status, stdout, stderr } = await runProcess(current, ["-e", text, modelPath], { cwd: folder });
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, "true\n");
+  });
+
+  it("brings the command line", async () => {
+    const cria = join(folder, "node_modules/.bin/cria");
+    const args = ["generate", "Once upon a time", "--max-tokens", "8", "--temperature", "0"];
+    const fromBin = await output(cria, args, { cwd: folder });
+    assert.match(fromBin, /^Once upon a time.{8}/s);
+    assert.equal(await output(current, [cria, ...args], { cwd: folder }), fromBin);
+    const { status, stderr } = await runProcess(cria, ["generate", "--top-k", "many"], { cwd: folder });
+    assert.equal(status, 2);
+    assert.match(stderr, /^error: Cannot read --top-k: Expected an integer/);
+  });
+
+  it("names its errors as they are documented", async () => {
+    const text = `import { Llama, SourceError } from "cria";
+const error = await Llama.load("absent.gguf").catch((error) => error);
+console.log(error instanceof SourceError, error.name, error.code);`;
+    writeFileSync(join(folder, "error.mjs"), text);
+    assert.equal(await output("node", ["error.mjs"], { cwd: folder }), "true SourceError SOURCE\n");
+  });
+});
