@@ -9,6 +9,13 @@ import { Rng } from "./rng.ts";
 const logitSamplers = samplers.filter((sampler) => sampler.acts === "logits");
 const candidateSamplers = samplers.filter((sampler) => sampler.acts === "candidates");
 
+/** A token and how likely it is. */
+export interface TokenLogprob {
+  readonly id: number;
+  /** Natural logarithm of the model's probability, before any sampler. */
+  readonly logprob: number;
+}
+
 /** Chooses tokens from the logits that linear memory holds. */
 export interface Sampler {
   /** Byte address of the f32 logits [vocabSize]; may be moved between calls. */
@@ -29,6 +36,12 @@ export interface Sampler {
    * @throws UsageError if `id` is not in the vocabulary
    */
   logprob(id: number): number;
+  /**
+   * The `n` tokens that the model itself finds most likely, likeliest first, ties by lowest id; fewer where
+   * fewer are possible. Worked out as {@link logprob} is.
+   * @throws SamplingError if a logit is NaN or none is over -Infinity
+   */
+  mostLikely(n: number): TokenLogprob[];
 }
 
 export { type SampleMemory, samplerBytes } from "./candidates.ts";
@@ -72,8 +85,30 @@ class Chain implements Sampler {
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
       throw new UsageError(`Cannot give a log-probability: Expected an id in [0, ${vocabSize}), got ${id}`);
     }
+    return this.relativeTo(this.logTotal(), id);
+  }
+
+  mostLikely(n: number): TokenLogprob[] {
+    const { candidates } = this;
+    const total = this.logTotal();
+    candidates.reset([], 0);
+    candidates.keepFirst(n);
+    const found: TokenLogprob[] = [];
+    for (let i = 0; i < candidates.count; i++) {
+      const id = candidates.id(i);
+      found.push({ id, logprob: this.relativeTo(total, id) });
+    }
+    return found;
+  }
+
+  private logTotal(): number {
     const total = this.candidates.logSumExp();
+    // It throws and says what is wrong.
     if (!(total > -Infinity)) this.candidates.findBest();
+    return total;
+  }
+
+  private relativeTo(total: number, id: number): number {
     const logit = this.candidates.logit(id);
     if (total === Infinity) return logit === Infinity ? 0 : -Infinity;
     return logit - total;

@@ -485,3 +485,37 @@ describe("Sampler.logprob", () => {
     }
   });
 });
+
+describe("Sampler.mostLikely", () => {
+  it("mostLikely() gives the model's own order, whatever the samplers are, and changes no draw", () => {
+    const logits = modelLogits(1000, 4);
+    logits[700] = logits[3] as number;
+    const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
+    const options = { ...OFF, topK: 3, temperature: 0.1, repeatPenalty: 5, seed: 1 };
+    const sampler = samplerOver(logits, options);
+    const drawn: number[] = [];
+    for (const n of [0, 1, 2, 3, 255, 256, 257, 1000, 5000]) {
+      const found = sampler.mostLikely(n);
+      assert.deepEqual(
+        found.map(({ id }) => id),
+        order.slice(0, n),
+      );
+      for (const { id, logprob } of found) assert.equal(logprob, sampler.logprob(id));
+      drawn.push(sampler.sample([1, 2, 17]));
+    }
+    assert.deepEqual(drawn, draws(samplerOver(logits, options), 9, [1, 2, 17]));
+  });
+
+  it("mostLikely() leaves impossible tokens out and refuses logits without probabilities", () => {
+    const found = samplerOver([1, -Infinity, 1, -Infinity], OFF).mostLikely(4);
+    assert.deepEqual(
+      found.map(({ id }) => id),
+      [0, 2],
+    );
+    for (const { logprob } of found) assert.ok(Math.abs(logprob - Math.log(0.5)) < 1e-6);
+    assert.deepEqual(samplerOver([1, Infinity, 3], OFF).mostLikely(1), [{ id: 1, logprob: 0 }]);
+    for (const logits of [[1, NaN], [-Infinity]]) {
+      assert.throws(() => samplerOver(logits, OFF).mostLikely(1), { name: "SamplingError" });
+    }
+  });
+});

@@ -1,0 +1,234 @@
+// The page: reads the form, talks to the engine in its worker (worker.js says how), and shows what comes.
+import { BANDS, TokenView } from "./tokens.js";
+
+const $ = (id) => document.getElementById(id);
+const form = $("form");
+const numbers = ["temperature", "topK", "topP", "minP", "repeatPenalty", "seed", "maxTokens"];
+const endings = {
+  eos: "Done: the model ended its text.",
+  length: "Done: as many tokens as were asked for.",
+  context: "Done: the model's context is full.",
+};
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
+const view = new TokenView($("tokens"), $("alternatives"));
+let worker;
+/** The model that the worker has or loads: source and threads as the form said, and what the engine says of itself. */
+let model;
+/** What the worker is at: undefined, "load" or "generate". */
+let doing;
+/** Whether Stop was pressed meanwhile. */
+let stopping = false;
+let tokens = 0;
+let firstTokenAt = 0;
+
+const plural = (n, word) => `${whole.format(n)} ${word}${n === 1 ? "" : "s"}`;
+const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+
+function setText(id, text) {
+  $(id).textContent = text;
+}
+
+function showError(message) {
+  setText("error", message);
+  $("error").hidden = message === "";
+}
+
+/** Says what happens, and lets the buttons follow. */
+function setDoing(what, status) {
+  doing = what;
+  stopping = false;
+  setText("status", status);
+  $("start").disabled = what !== undefined;
+  $("stop").disabled = what === undefined;
+  $("loading").hidden = what !== "load";
+  $("tokens").setAttribute("aria-busy", String(what === "generate"));
+  $("copy").disabled = what !== undefined || tokens === 0;
+}
+
+function showProgress({ loadedBytes, totalBytes, download }) {
+  const [done, all] =
+    totalBytes > 0 ? [loadedBytes, totalBytes] : [download?.receivedBytes, download?.totalBytes];
+  if (all) $("progress").value = done / all;
+  else $("progress").removeAttribute("value");
+  setText("progress-text", done ? `${megabytes(done)} ${all ? `of ${megabytes(all)} ` : ""}MB` : "");
+}
+
+function showSpeed(perSecond) {
+  const { threads, kernel } = model.engine;
+  const simd = kernel.startsWith("relaxed") ? "relaxed SIMD" : "SIMD";
+  const rate = perSecond > 0 ? `${whole.format(perSecond)} tokens/s, ` : "";
+  setText("speed", `${plural(tokens, "token")}, ${rate}${plural(threads, "thread")}, ${simd}`);
+}
+
+function addPieces(pieces) {
+  const isFirst = tokens === 0;
+  tokens += pieces.length;
+  view.append(pieces);
+  if (isFirst) {
+    firstTokenAt = performance.now();
+    showProbabilities();
+  }
+  $("plain").append(...pieces.map(({ text }) => text));
+  showSpeed((1000 * (tokens - pieces.length)) / (performance.now() - firstTokenAt));
+}
+
+function selectedSource() {
+  const kind = new FormData(form).get("source");
+  if (kind === "file") return $("file").files[0];
+  return kind === "url" ? $("url").value.trim() : undefined;
+}
+
+function settings() {
+  const values = numbers.map((id) => [id, $(id).valueAsNumber]);
+  // An empty seed is none.
+  return Object.fromEntries(values.filter(([, value]) => !Number.isNaN(value)));
+}
+
+function load(source, threads) {
+  model = { source, threads, engine: undefined };
+  showProgress({ loadedBytes: 0, totalBytes: 0 });
+  setDoing("load", "Loading the model.");
+  const cache = typeof source === "string" && $("cache").checked;
+  worker.postMessage({ load: { source, options: { threads, cache } } });
+}
+
+function generate() {
+  const prompt = $("prompt").value;
+  tokens = 0;
+  view.clear();
+  showProbabilities();
+  setText("before", prompt);
+  setText("plain", "");
+  setText("speed", "");
+  setDoing("generate", "Generating.");
+  worker.postMessage({ generate: { prompt, options: settings() } });
+}
+
+function start() {
+  showError("");
+  worker ??= startWorker();
+  const source = selectedSource();
+  const threads = crossOriginIsolated ? $("threads").valueAsNumber : 1;
+  if (model?.engine && model.source === source && model.threads === threads) generate();
+  else load(source, threads);
+}
+
+function stop() {
+  if (!doing) return;
+  stopping = true;
+  performance.mark("stop-asked");
+  worker.postMessage({ stop: true });
+}
+
+function fail(message) {
+  setDoing(undefined, doing === "load" ? "The model was not loaded." : "Ended by an error.");
+  showError(message);
+}
+
+function receive({ progress, loaded, pieces, done, stopped, error, retired }) {
+  if (progress) showProgress(progress);
+  if (pieces) addPieces(pieces);
+  if (loaded) {
+    model.engine = loaded;
+    // It may have come to its end before it was stopped.
+    if (stopping) setDoing(undefined, "Loading was stopped.");
+    else generate();
+  }
+  if (done) {
+    showSpeed(done.timings.decodeTps);
+    setDoing(undefined, endings[done.finishReason]);
+  }
+  if (stopped) {
+    performance.measure("stop", "stop-asked");
+    setDoing(
+      undefined,
+      doing === "load" ? "Loading was stopped." : `Stopped after ${plural(tokens, "token")}.`,
+    );
+  }
+  if (retired) model = undefined;
+  if (error !== undefined) fail(error);
+}
+
+function startWorker() {
+  const started = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  started.onmessage = ({ data }) => receive(data);
+  started.onerror = (event) => {
+    event.preventDefault();
+    started.terminate();
+    worker = undefined;
+    model = undefined;
+    // A worker whose imports do not load says nothing of why.
+    fail(event.message || "Cannot start the engine: dist/cria.js does not load; `bun run dist` makes it");
+  };
+  return started;
+}
+
+async function copy() {
+  try {
+    await navigator.clipboard.writeText($("before").textContent + $("plain").textContent);
+    setText("status", "The text was copied.");
+  } catch (error) {
+    showError(`Cannot copy the text: ${error.message}`);
+  }
+}
+
+/** Shows what belongs to the chosen kind of model, and asks for it. */
+function showChoice() {
+  const chosen = new FormData(form).get("source");
+  for (const part of document.querySelectorAll(".of-choice")) part.hidden = part.dataset.source !== chosen;
+  $("file").required = chosen === "file";
+  $("url").required = chosen === "url";
+}
+
+function showIsolation() {
+  const cores = navigator.hardwareConcurrency;
+  const threads = $("threads");
+  threads.disabled = !crossOriginIsolated;
+  if (crossOriginIsolated) threads.valueAsNumber = cores;
+  setText(
+    "threads-hint",
+    crossOriginIsolated ? `this device can run ${cores} at once` : "this page may use one only",
+  );
+  setText(
+    "isolation",
+    crossOriginIsolated
+      ? "This page is cross-origin isolated: the engine can use several threads."
+      : "This page is not cross-origin isolated: the engine uses one thread. A server that sends the headers COOP and COEP changes that.",
+  );
+}
+
+function showLegend() {
+  $("legend").replaceChildren(
+    ...BANDS.map(([, name], band) => {
+      const sample = Object.assign(document.createElement("span"), { className: "token", textContent: name });
+      sample.dataset.band = band;
+      const item = document.createElement("li");
+      item.append(sample);
+      return item;
+    }),
+  );
+}
+
+function showProbabilities() {
+  const shown = $("show").checked;
+  $("tokens").hidden = !shown || tokens === 0;
+  $("help").hidden = !shown;
+  $("plain").hidden = shown;
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!doing) start();
+});
+form.addEventListener("change", showChoice);
+// What is wrong must be seen, in settings that are closed too.
+form.addEventListener("invalid", ({ target }) => target.closest("details")?.setAttribute("open", ""), true);
+$("stop").addEventListener("click", stop);
+$("copy").addEventListener("click", copy);
+$("show").addEventListener("change", showProbabilities);
+
+showChoice();
+showIsolation();
+showLegend();
+showProbabilities();

@@ -1,0 +1,172 @@
+// The generated tokens: each by its probability, with what else could have come on hover and keyboard focus.
+
+/** Bands of probability: the least probability of each, and how the legend calls it. style.css gives each a look. */
+export const BANDS = [
+  [0.9, "90% and more"],
+  [0.6, "60–90%"],
+  [0.3, "30–60%"],
+  [0.1, "10–30%"],
+  [0, "under 10%"],
+];
+
+const percents = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
+
+/** "83%", "0.12%". */
+export const percent = (probability) => percents.format(probability);
+
+/** Which of {@link BANDS} a probability lies in. */
+export function bandOf(probability) {
+  const band = BANDS.findIndex(([least]) => probability >= least);
+  return band < 0 ? BANDS.length - 1 : band;
+}
+
+/** A token's text where spaces and line breaks must be seen. */
+function visible(text) {
+  return text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "(nothing)";
+}
+
+/** How a token is read out. */
+function spoken(text) {
+  return text.trim() || { "": "nothing", " ": "space", "\n": "line break" }[text] || "white space";
+}
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+function row({ id, token, probability }, chosen) {
+  const name = element(
+    "th",
+    { scope: "row" },
+    visible(token),
+    ...(chosen ? [" ", element("small", {}, "chosen")] : []),
+  );
+  const bar = element("span", { className: "bar" });
+  bar.style.setProperty("--part", probability);
+  const cell = element("td", {}, bar, element("span", {}, percent(probability)));
+  const made = element("tr", {}, name, cell);
+  made.dataset.id = id;
+  if (chosen) made.className = "chosen";
+  return made;
+}
+
+/** The tokens of the current text, and the panel that shows the alternatives of one of them. */
+export class TokenView {
+  #list;
+  #panel;
+  #pieces = [];
+  #current = -1;
+
+  /**
+   * @param list the listbox the tokens are options of
+   * @param panel holds a table with a caption; positioned inside the same ancestor as the list
+   */
+  constructor(list, panel) {
+    this.#list = list;
+    this.#panel = panel;
+    list.addEventListener("pointerover", ({ target }) => this.#showFor(target));
+    list.addEventListener("pointerdown", ({ target }) => this.#showFor(target));
+    list.addEventListener("keydown", (event) => this.#onKey(event));
+    list.addEventListener("focus", () => {
+      if (list.matches(":focus-visible")) this.#show(Math.max(0, this.#current));
+    });
+    list.addEventListener("blur", () => this.#hide());
+    // The panel can be pointed at: leaving both closes it.
+    for (const part of [list, panel]) {
+      part.addEventListener("pointerleave", ({ relatedTarget }) => {
+        const inside =
+          relatedTarget instanceof Node && (list.contains(relatedTarget) || panel.contains(relatedTarget));
+        if (!inside && document.activeElement !== list) this.#hide();
+      });
+    }
+    addEventListener("keydown", ({ key }) => key === "Escape" && this.#hide());
+  }
+
+  clear() {
+    this.#hide();
+    this.#pieces = [];
+    this.#current = -1;
+    this.#list.replaceChildren();
+  }
+
+  /** Adds tokens at the end. */
+  append(pieces) {
+    const spans = document.createDocumentFragment();
+    for (const piece of pieces) {
+      const index = this.#pieces.push(piece) - 1;
+      const span = element("span", { className: "token", id: `token-${index}`, textContent: piece.text });
+      span.dataset.band = bandOf(piece.probability);
+      span.setAttribute("role", "option");
+      span.setAttribute("aria-selected", "false");
+      span.setAttribute("aria-label", `${spoken(piece.token)}, ${percent(piece.probability)}`);
+      spans.append(span);
+    }
+    this.#list.append(spans);
+  }
+
+  #showFor(target) {
+    const span = target instanceof Element && target.closest(".token");
+    if (span) this.#show(Number(span.id.slice("token-".length)));
+  }
+
+  #onKey(event) {
+    const last = this.#pieces.length - 1;
+    const to = {
+      ArrowRight: this.#current + 1,
+      ArrowDown: this.#current + 1,
+      ArrowLeft: this.#current - 1,
+      ArrowUp: this.#current - 1,
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    this.#show(Math.min(Math.max(0, to), last));
+    this.#list.children[this.#current]?.scrollIntoView({ block: "nearest" });
+  }
+
+  #show(index) {
+    const piece = this.#pieces[index];
+    if (!piece) return;
+    this.#mark(false);
+    this.#current = index;
+    this.#mark(true);
+    const { id, token, probability, alternatives } = piece;
+    const rows = alternatives.map((other) => row({ ...other, token: other.text }, other.id === id));
+    if (!alternatives.some((other) => other.id === id)) rows.push(row({ id, token, probability }, true));
+    this.#panel.querySelector("tbody").replaceChildren(...rows);
+    this.#panel.hidden = false;
+    this.#place(this.#list.children[index]);
+  }
+
+  // Marks the current token, or takes the mark off.
+  #mark(on) {
+    const span = this.#list.children[this.#current];
+    if (!span) return;
+    span.setAttribute("aria-selected", String(on));
+    if (on) {
+      this.#list.setAttribute("aria-activedescendant", span.id);
+      span.setAttribute("aria-describedby", this.#panel.id);
+    } else {
+      span.removeAttribute("aria-describedby");
+    }
+  }
+
+  // Under the last line of the token, inside the page.
+  #place(span) {
+    const box = span.getClientRects()[0] ?? span.getBoundingClientRect();
+    const parent = this.#panel.offsetParent.getBoundingClientRect();
+    const left = Math.min(box.left - parent.left, parent.width - this.#panel.offsetWidth);
+    this.#panel.style.left = `${Math.max(0, left)}px`;
+    this.#panel.style.top = `${box.bottom - parent.top}px`;
+  }
+
+  #hide() {
+    if (this.#panel.hidden) return;
+    this.#mark(false);
+    this.#list.removeAttribute("aria-activedescendant");
+    this.#panel.hidden = true;
+  }
+}

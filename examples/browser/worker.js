@@ -1,0 +1,83 @@
+// The engine, in a worker: the page stays responsive, and threads may wait here. Messages from the page:
+//   { load: { source, options } }   loads a model: undefined for the embedded one, a File or an address
+//   { generate: { prompt, options } }
+//   { stop: true }                  ends either
+// and to it: { progress } and { pieces } meanwhile, then one of { loaded }, { done }, { stopped } and
+// { error, retired }; retired where the model must be loaded again.
+import { Llama } from "../../dist/cria.js";
+
+/** How many tokens the page shows for each one. */
+const ALTERNATIVES = 5;
+/** Milliseconds between messages with tokens: small models make thousands of tokens a second. */
+const BATCH_MS = 30;
+
+let llama;
+let running;
+
+const decoder = new TextDecoder();
+// A token alone may be a part of a character, which has no text of its own.
+function textOf(id) {
+  const bytes = llama.tokenizer.bytes(id, { special: true });
+  const text = decoder.decode(bytes);
+  if (!text.includes("\ufffd")) return text;
+  return Array.from(bytes, (byte) => `<${byte.toString(16).padStart(2, "0").toUpperCase()}>`).join("");
+}
+
+const withText = ({ id, logprob }) => ({ id, text: textOf(id), probability: Math.exp(logprob) });
+
+async function load({ source, options }, signal) {
+  llama?.dispose();
+  llama = undefined;
+  const onProgress = (progress) => postMessage({ progress });
+  llama = await Llama.load(source, { ...options, signal, onProgress });
+  const { threads, kernel, loadMs, contextLength } = llama;
+  return { loaded: { threads, kernel, loadMs, contextLength } };
+}
+
+async function generate({ prompt, options }, signal) {
+  const generation = llama.generate(prompt, { ...options, signal, logprobs: ALTERNATIVES });
+  let pieces = [];
+  let sent = performance.now();
+  const send = () => {
+    if (pieces.length > 0) postMessage({ pieces });
+    pieces = [];
+    sent = performance.now();
+  };
+  try {
+    for (;;) {
+      const { done, value } = await generation.next();
+      if (done) {
+        send();
+        const { finishReason, usage, timings } = value;
+        return { done: { finishReason, usage, timings } };
+      }
+      const { text, alternatives } = value;
+      pieces.push({
+        ...withText(value),
+        text,
+        token: textOf(value.id),
+        alternatives: alternatives.map(withText),
+      });
+      if (performance.now() - sent >= BATCH_MS) send();
+    }
+  } finally {
+    send();
+  }
+}
+
+async function run(work, request) {
+  running = new AbortController();
+  const { signal } = running;
+  try {
+    postMessage(await work(request, signal));
+  } catch (error) {
+    if (signal.aborted) postMessage({ stopped: true });
+    else postMessage({ error: error.message ?? String(error), retired: error.code === "ENGINE" });
+  }
+}
+
+addEventListener("message", ({ data }) => {
+  if (data.stop) running?.abort();
+  if (data.load) run(load, data.load);
+  if (data.generate) run(generate, data.generate);
+});

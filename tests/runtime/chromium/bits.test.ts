@@ -1,0 +1,150 @@
+// The promise, kept in a browser: the bits of every other runtime, with each build and any number of threads.
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { describe } from "node:test";
+import type { Page } from "playwright-core";
+import { bundleForBrowser, inPage, itChromium } from "../../support/chromium.ts";
+import { embeddedModel } from "../../support/models.ts";
+import { sharedBytes, sharedPath } from "../../support/shared.ts";
+import { type Bits, type BitsCase, bitsOf } from "./bits.ts";
+import type { BitsAnswer, BitsRequest } from "./bits_worker.ts";
+
+const golden: Record<string, string> = JSON.parse(
+  readFileSync(new URL("../../golden/logits.json", import.meta.url), "utf8"),
+);
+const storiesFile = "models/stories260K/stories260K-f32.gguf";
+const hasStories = existsSync(sharedPath(storiesFile));
+if (!hasStories) console.log(`skipped: stories260K in Chromium: ../shared/${storiesFile} is absent`);
+
+/** A model and the bits of its cases here, in one thread, plain SIMD. */
+interface TestModel {
+  readonly path: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly cases: readonly Omit<BitsCase, "kernel" | "threads">[];
+}
+
+const models: TestModel[] = [
+  {
+    path: "/tales.gguf",
+    bytes: new Uint8Array(readFileSync(embeddedModel)),
+    cases: [
+      { precision: "q8", kv: "f16", vocabSize: 4096, prompt: "Once upon a time" },
+      { precision: "q4", kv: "q8", vocabSize: 4096, prompt: "Once upon a time" },
+      { precision: "f32", kv: "f32", vocabSize: 4096, prompt: "The old king" },
+    ],
+  },
+];
+if (hasStories) {
+  models.push({
+    path: "/stories260K.gguf",
+    bytes: sharedBytes(storiesFile),
+    cases: [{ precision: "f32", kv: "f32", vocabSize: 512, prompt: "" }],
+  });
+}
+
+async function files(): Promise<Record<string, string | Uint8Array>> {
+  return {
+    "/index.html": '<!doctype html><html lang="en"><title>bits</title><link rel="icon" href="data:,">',
+    "/worker.js": await bundleForBrowser("tests/runtime/chromium/bits_worker.ts"),
+    ...Object.fromEntries(models.map(({ path, bytes }) => [path, bytes])),
+  };
+}
+
+/** What the cases compute in a worker of the page. */
+async function bitsInWorker(page: Page, request: BitsRequest): Promise<readonly Bits[]> {
+  const answer = await page.evaluate(
+    (request) =>
+      new Promise<BitsAnswer>((resolve) => {
+        const worker = new Worker("/worker.js", { type: "module" });
+        const end = (answer: BitsAnswer) => {
+          worker.terminate();
+          resolve(answer);
+        };
+        worker.onmessage = ({ data }) => end(data);
+        worker.onerror = ({ message }) => end({ error: message });
+        worker.postMessage(request);
+      }),
+    request,
+  );
+  if ("error" in answer) throw new Error(answer.error);
+  return answer.bits;
+}
+
+/** Runs every case of every model with each kernel and thread count in the page and holds it to the bits here. */
+async function compare(page: Page, settings: readonly Pick<BitsCase, "kernel" | "threads">[]): Promise<void> {
+  for (const { path, bytes, cases } of models) {
+    for (const testCase of cases) {
+      const here = await bitsOf(bytes, { ...testCase, kernel: "simd", threads: 1 });
+      assert.ok(here.ids.length >= 3, here.text);
+      const name = `${testCase.precision}/${testCase.kv}`;
+      if (path === "/tales.gguf") assert.equal(here.logits, golden[name], name);
+      const all = settings.map((setting) => ({ ...testCase, ...setting }));
+      const there = await bitsInWorker(page, { model: path, cases: all });
+      settings.forEach((setting, i) => {
+        const { kernel, threads, logits, ids, text } = there[i] as Bits;
+        const what = `${path} ${name} ${setting.kernel}, ${setting.threads} threads`;
+        assert.equal(kernel, setting.kernel, what);
+        assert.equal(threads, setting.threads, what);
+        assert.equal(logits, here.logits, what);
+        assert.deepEqual(ids, here.ids, what);
+        assert.equal(text, here.text, what);
+      });
+    }
+  }
+}
+
+describe("Chromium", () => {
+  itChromium(
+    "gives the bits of this runtime where isolated: 1 to 4 threads, relaxed and plain SIMD",
+    async () => {
+      await inPage({ isolated: true, files: await files() }, async ({ page, origin, complaints }) => {
+        await page.goto(origin);
+        assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+        await compare(page, [
+          { kernel: "relaxed-shared", threads: 1 },
+          { kernel: "relaxed-shared", threads: 2 },
+          { kernel: "relaxed-shared", threads: 3 },
+          { kernel: "relaxed-shared", threads: 4 },
+          { kernel: "simd-shared", threads: 1 },
+          { kernel: "simd-shared", threads: 2 },
+          { kernel: "simd-shared", threads: 3 },
+          { kernel: "simd-shared", threads: 4 },
+          { kernel: "relaxed", threads: 1 },
+          { kernel: "simd", threads: 1 },
+        ]);
+        assert.deepEqual(complaints, []);
+      });
+    },
+  );
+
+  itChromium("gives the bits of this runtime where not isolated, in one thread", async () => {
+    await inPage({ isolated: false, files: await files() }, async ({ page, origin, complaints }) => {
+      await page.goto(origin);
+      assert.equal(await page.evaluate(() => crossOriginIsolated), false);
+      await compare(page, [
+        { kernel: "relaxed", threads: 1 },
+        { kernel: "simd", threads: 1 },
+      ]);
+      assert.deepEqual(complaints, []);
+    });
+  });
+
+  itChromium("takes the threads there are where isolated, and one where not", async () => {
+    const { path, cases } = models[0] as TestModel;
+    const testCase = cases[0] as BitsCase;
+    for (const isolated of [true, false]) {
+      await inPage({ isolated, files: await files() }, async ({ page, origin, complaints }) => {
+        await page.goto(origin);
+        const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+        const request = { model: path, cases: [testCase, { ...testCase, threads: 3 }] };
+        const [usual, three] = await bitsInWorker(page, request);
+        assert.equal(usual?.threads, isolated ? cores : 1);
+        assert.equal(usual?.kernel, isolated && cores > 1 ? "relaxed-shared" : "relaxed");
+        assert.equal(three?.threads, isolated ? 3 : 1);
+        assert.equal(three?.logits, golden[`${testCase.precision}/${testCase.kv}`]);
+        assert.deepEqual(three?.ids, usual?.ids);
+        assert.deepEqual(complaints, []);
+      });
+    }
+  });
+});
