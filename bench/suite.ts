@@ -143,9 +143,9 @@ function row({ name, shape, work, times, sweep, extra }: Measured, ceiling: numb
 
 function versions(): Record<string, string> {
   const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  const { version, dependencies, devDependencies } = JSON.parse(text);
+  const { version, devDependencies } = JSON.parse(text);
   const { assemblyscript, mitata } = devDependencies;
-  return { cria: version, assemblyscript, mitata, loader: dependencies["@assemblyscript/loader"] };
+  return { cria: version, assemblyscript, mitata, loader: devDependencies["@assemblyscript/loader"] };
 }
 
 function write(name: string, result: object): void {

@@ -41,7 +41,8 @@ function installed(name: string): boolean {
   }
 }
 
-function installPackages(): void {
+/** Installs the packages that package.json names, where they are not there yet. */
+export function installPackages(): void {
   if (Object.keys(peerVersions).every(installed)) return;
   // The optional packages are builds for GPUs, half a gigabyte; the scripts would compile.
   run(program("bun"), ["install", "--frozen-lockfile", "--omit=optional", "--ignore-scripts"]);

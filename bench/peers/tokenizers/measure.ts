@@ -1,0 +1,196 @@
+// Measures cria's tokenizers beside their peers in the runtime that runs this; prints JSON.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
+import { detectRuntime } from "../../../src/runtime/detect.ts";
+import { parseTokenizerFile } from "../../../src/tokenizer/load.ts";
+import type { ByteBpeData, SentencePieceData } from "../../../src/tokenizer/tokenizer.ts";
+import { Tokenizer } from "../../../src/tokenizer.ts";
+import { llama2Json, llama3Json, type TokenizerJson } from "../../../tests/support/tokenizer_json.ts";
+import { median, significant } from "../../report.ts";
+import { sharedPath } from "../../shared.ts";
+import { hardTexts, naturalTexts, type Text } from "./texts.ts";
+
+const require = createRequire(import.meta.url);
+const ROUNDS = 5;
+const WARM_UP_MS = 1500;
+/** Peers that take seconds for a text are given fewer turns. */
+const SLOW_MS = 2000;
+
+/** One text with one tokenizer and its peers. */
+export interface Row {
+  readonly vocabulary: string;
+  readonly text: string;
+  readonly bytes: number;
+  /** MB/s of UTF-8 by who encodes. */
+  readonly mbPerS: Readonly<Record<string, number>>;
+  readonly tokens: Readonly<Record<string, number>>;
+}
+
+interface Encoder {
+  readonly name: string;
+  /** The number of tokens. */
+  readonly encode: (text: string) => number;
+}
+
+interface Group {
+  readonly vocabulary: string;
+  readonly encoders: readonly Encoder[];
+}
+
+function time(encode: () => number): { ms: number; tokens: number } {
+  const begin = performance.now();
+  const tokens = encode();
+  return { ms: performance.now() - begin, tokens };
+}
+
+// Encoders take turns; each is warmed up first until compilers are done or it is plainly slow.
+function compare(vocabulary: string, { name, text, bytes }: Text, encoders: readonly Encoder[]): Row {
+  const times = encoders.map(({ encode }) => {
+    let spent = 0;
+    let last = 0;
+    do {
+      last = time(() => encode(text)).ms;
+      spent += last;
+    } while (spent < WARM_UP_MS && last < SLOW_MS);
+    return { ms: [] as number[], rounds: last < SLOW_MS ? ROUNDS : 1, tokens: 0 };
+  });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, { encode }] of encoders.entries()) {
+      const own = times[i] as (typeof times)[number];
+      if (round >= own.rounds) continue;
+      const { ms, tokens } = time(() => encode(text));
+      own.ms.push(ms);
+      own.tokens = tokens;
+    }
+  }
+  const entries = <T>(of: (own: (typeof times)[number]) => T) =>
+    Object.fromEntries(encoders.map((encoder, i) => [encoder.name, of(times[i] as (typeof times)[number])]));
+  process.stderr.write(`  ${vocabulary}, ${name}\n`);
+  return {
+    vocabulary,
+    text: name,
+    bytes,
+    mbPerS: entries(({ ms }) => significant(bytes / 1e3 / median(ms))),
+    tokens: entries(({ tokens }) => tokens),
+  };
+}
+
+/** The file of a vocabulary of tiktoken's, which the peer's package brings in a form of its own. */
+function rankFile(encoding: string): Uint8Array {
+  const { bpe_ranks } = require(`tiktoken/encoders/${encoding}.json`) as { bpe_ranks: string };
+  const lines = bpe_ranks.split("\n").flatMap((line) => {
+    const [, offset, ...tokens] = line.split(" ");
+    return tokens.map((token, i) => `${token} ${Number(offset) + i}\n`);
+  });
+  return new TextEncoder().encode(lines.join(""));
+}
+
+async function tiktokenGroup(encoding: "cl100k_base" | "o200k_base"): Promise<Group> {
+  const { get_encoding } = require("tiktoken") as {
+    get_encoding(name: string): { encode(text: string): Uint32Array };
+  };
+  const gpt = (await import(`gpt-tokenizer/encoding/${encoding}`)) as { encode(text: string): number[] };
+  const ours = await Tokenizer.load(rankFile(encoding));
+  const tiktoken = get_encoding(encoding);
+  return {
+    vocabulary: encoding,
+    encoders: [
+      { name: "cria", encode: (text) => ours.encode(text).length },
+      { name: "tiktoken", encode: (text) => tiktoken.encode(text).length },
+      { name: "gpt-tokenizer", encode: (text) => gpt.encode(text).length },
+    ],
+  };
+}
+
+function huggingFace(json: TokenizerJson): Encoder {
+  const peer = new HuggingFace(json as never, {} as never);
+  return { name: "@huggingface/tokenizers", encode: (text) => peer.encode(text).ids.length };
+}
+
+async function jsonGroups(vocabulary: string, json: TokenizerJson, fromFile: Encoder[]): Promise<Group> {
+  const ours = await Tokenizer.load(new TextEncoder().encode(JSON.stringify(json)));
+  const encoders = [
+    ...fromFile,
+    { name: "cria, tokenizer.json", encode: (text: string) => ours.encode(text).length },
+    huggingFace(json),
+  ];
+  return { vocabulary, encoders };
+}
+
+async function llama2Group(path: string): Promise<Group> {
+  const bytes = readFileSync(path);
+  const ours = await Tokenizer.load(bytes);
+  // Named so, its types are not asked for: they are installed with the peers only.
+  const name = "llama-tokenizer-js";
+  const { default: peer } = (await import(name)) as {
+    default: { encode(text: string, bos?: boolean, space?: boolean): number[] };
+  };
+  const json = llama2Json(parseTokenizerFile(bytes, { name: path }) as SentencePieceData);
+  return jsonGroups("Llama 2", json, [
+    { name: "cria", encode: (text) => ours.encode(text).length },
+    { name: "llama-tokenizer-js", encode: (text) => peer.encode(text).length },
+  ]);
+}
+
+async function llama3Group(path: string): Promise<Group> {
+  const bytes = readFileSync(path);
+  const ours = await Tokenizer.load(bytes);
+  const json = llama3Json(parseTokenizerFile(bytes, { name: path }) as ByteBpeData);
+  return jsonGroups("Llama 3", json, [{ name: "cria", encode: (text) => ours.encode(text).length }]);
+}
+
+// Words of Chinese text, for those who choose between words and tokens.
+function jieba(texts: readonly Text[]): Row[] {
+  const { Jieba } = require("@node-rs/jieba") as {
+    Jieba: { withDict(dict: Uint8Array): { cut(text: string, hmm?: boolean): string[] } };
+  };
+  const { dict } = require("@node-rs/jieba/dict") as { dict: Uint8Array };
+  const peer = Jieba.withDict(dict);
+  const words = [{ name: "@node-rs/jieba", encode: (text: string) => peer.cut(text, true).length }];
+  return texts.map((text) => compare("words", text, words));
+}
+
+/** Milliseconds from a file's bytes to a tokenizer. */
+async function loadMs(path: string): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const begin = performance.now();
+    await Tokenizer.load(path);
+    times.push(performance.now() - begin);
+  }
+  return significant(median(times));
+}
+
+async function main() {
+  const natural = naturalTexts();
+  const hard = hardTexts();
+  const skipped: string[] = [];
+  const rows: Row[] = [];
+  const llama2 = sharedPath("vocabs/llama2-tokenizer.model");
+  const llama3 = sharedPath("vocabs/llama3-tokenizer.model");
+  const groups = [await tiktokenGroup("cl100k_base"), await tiktokenGroup("o200k_base")];
+  if (llama2) groups.push(await llama2Group(llama2));
+  else skipped.push("Llama 2: ../shared/vocabs is absent");
+  if (llama3) groups.push(await llama3Group(llama3));
+  else skipped.push("Llama 3: ../shared/vocabs is absent");
+  for (const { vocabulary, encoders } of groups) {
+    for (const text of natural) rows.push(compare(vocabulary, text, encoders));
+    const own = encoders.filter(({ name }) => name.startsWith("cria"));
+    for (const text of hard) rows.push(compare(vocabulary, text, own));
+  }
+  rows.push(...jieba(natural.slice(-1)));
+  const load = llama3 ? { llama3LoadMs: await loadMs(llama3) } : {};
+  const characters = Object.fromEntries(natural.map(({ name, text }) => [name, [...text].length]));
+  const result = { runtime: detectRuntime().name, rows, characters, ...load, skipped };
+  const out = process.argv[2];
+  if (out) {
+    mkdirSync(fileURLToPath(new URL(".", `file://${out}`)), { recursive: true });
+    writeFileSync(out, JSON.stringify(result));
+  } else console.log(JSON.stringify(result, null, 2));
+}
+
+await main();
+process.exit(0);
