@@ -16,6 +16,7 @@ import {
   textFlag,
 } from "./args.ts";
 import type { Command } from "./command.ts";
+import { variable } from "./environment.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./output.ts";
 import { ProgressLine } from "./progress.ts";
@@ -32,7 +33,13 @@ const samplingFlags = Object.fromEntries(
 ) as { readonly [K in keyof Required<SamplingOptions>]: Flag<number> };
 
 const flags = {
-  model: textFlag("--model", "FILE|URL", "GGUF or llama2.c model (default: the one that comes with cria)"),
+  model: textFlag(
+    "--model",
+    "FILE|URL",
+    "GGUF or llama2.c model, or hf:owner/repo/file.gguf (default: the one that comes with cria)",
+  ),
+  sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
+  noCache: switchFlag("--no-cache", "do not keep what is downloaded for the next time"),
   tokenizer: textFlag("--tokenizer", "FILE", "tokenizer, for models that carry none (llama2.c)"),
   maxTokens: numberFlag("--max-tokens", "N", "most tokens to generate (default: until the context is full)", {
     ...count,
@@ -111,7 +118,7 @@ export const generateCommand: Command = {
 };
 
 async function load(values: Values, signal: AbortSignal): Promise<Llama> {
-  const { model, tokenizer, threads, contextLength, precision, kv, memory } = values;
+  const { model, tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
   const line = new ProgressLine(
     process.stderr,
     `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`,
@@ -119,6 +126,9 @@ async function load(values: Values, signal: AbortSignal): Promise<Llama> {
   try {
     return await Llama.load(model, {
       tokenizer,
+      sha256,
+      cache: !noCache,
+      http: { headers: hubHeaders(model) },
       threads,
       contextLength,
       precision,
@@ -130,6 +140,12 @@ async function load(values: Values, signal: AbortSignal): Promise<Llama> {
   } finally {
     line.clear();
   }
+}
+
+/** The token of private and gated models; it is sent to the hub only. */
+function hubHeaders(model = ""): Record<string, string> {
+  const token = /^hf:/i.test(model) ? variable("HF_TOKEN") : undefined;
+  return token ? { authorization: `Bearer ${token}` } : {};
 }
 
 function generateOptions(values: Values, signal: AbortSignal): GenerateOptions {

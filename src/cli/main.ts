@@ -6,14 +6,18 @@ import type { Command } from "./command.ts";
 import { generateCommand } from "./generate.ts";
 import { Interrupted } from "./interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./output.ts";
+import { tokenizeCommand } from "./tokenize.ts";
+import { trainTokenizerCommand } from "./train_tokenizer.ts";
 import { VERSION } from "./version.ts";
 
-const commands: readonly Command[] = [generateCommand];
+const commands: readonly Command[] = [generateCommand, tokenizeCommand, trainTokenizerCommand];
+
+const nameWidth = Math.max(...commands.map(({ name }) => name.length));
 
 const usage = `Usage: cria COMMAND [arguments]
 
 Commands:
-${commands.map(({ name, summary }) => `  ${name}  ${summary}\n`).join("")}
+${commands.map(({ name, summary }) => `  ${name.padEnd(nameWidth)}  ${summary}\n`).join("")}
   cria COMMAND --help  says more about one
   cria --version       prints the version
 `;

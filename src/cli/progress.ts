@@ -20,11 +20,16 @@ export class ProgressLine {
   }
 
   /** Redraws the line when the percentage has changed. */
-  update({ loadedBytes, totalBytes }: LoadProgress): void {
-    const percent = totalBytes > 0 ? Math.floor((100 * loadedBytes) / totalBytes) : 100;
+  update({ loadedBytes, totalBytes, download }: LoadProgress): void {
+    // A download is what one waits for; the weights follow it closely.
+    const [done, total] = download?.totalBytes
+      ? [download.receivedBytes, download.totalBytes]
+      : [loadedBytes, totalBytes];
+    if (download && total === 0) return;
+    const percent = total > 0 ? Math.floor((100 * done) / total) : 100;
     if (!this.stream.isTTY || percent === this.shown) return;
     this.shown = percent;
-    this.stream.write(`\r${this.title} ${String(percent).padStart(3)}% of ${megabytes(totalBytes)}\x1b[K`);
+    this.stream.write(`\r${this.title} ${String(percent).padStart(3)}% of ${megabytes(total)}\x1b[K`);
   }
 
   /** Takes the line away. */

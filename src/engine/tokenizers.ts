@@ -9,7 +9,8 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { FormatError, TokenizerError } from "../util/errors.ts";
 import type { SourceLike } from "./options.ts";
-import { openSource, readAll } from "./sources.ts";
+import { checkSourceOptions } from "./source_options.ts";
+import { type OpenOptions, openSource, readAll } from "./sources.ts";
 
 // Tokenizers of known models stay under 20 MB.
 const MAX_TOKENIZER_BYTES = 64 << 20;
@@ -31,21 +32,37 @@ function tokenizerInside(file: ModelFile): Tokenizer {
   return createTokenizer(data);
 }
 
+/** How a tokenizer is opened and read. */
+export interface TokenizerOptions extends OpenOptions {
+  /** How a tiktoken rank file's texts are split; see `TokenizerLoadOptions` of src/tokenizer.ts. */
+  readonly pattern?: string | undefined;
+}
+
 /**
- * A tokenizer alone, from a tokenizer file (SentencePiece `.model`, llama2.c `tokenizer.bin`) or from a model
- * file that carries one. `vocabSize` is how many tokens the model has, where that is known.
+ * A tokenizer alone, from a tokenizer file (SentencePiece `.model`, tiktoken rank file, `tokenizer.json`,
+ * llama2.c `tokenizer.bin`) or from a model file that carries one. `vocabSize` is how many tokens the model has,
+ * where that is known.
  * @throws SourceError, FormatError, UnsupportedError, TokenizerError; the signal's reason
  */
 export async function loadTokenizer(
   source: SourceLike,
   vocabSize?: number,
-  signal?: AbortSignal,
+  options: TokenizerOptions = {},
 ): Promise<Tokenizer> {
-  const opened = await openSource(source, detectRuntime(), signal);
+  checkSourceOptions(options);
+  const opened = await openSource(source, detectRuntime(), options);
   try {
-    if (await isGguf(opened)) return tokenizerInside(await openModelFile(opened));
+    if (await isGguf(opened)) {
+      const tokenizer = tokenizerInside(await openModelFile(opened));
+      // The header is enough; only a digest needs the whole file.
+      if (options.sha256 !== undefined) await opened.finish?.();
+      return tokenizer;
+    }
     const bytes = await readAll(opened, MAX_TOKENIZER_BYTES);
-    return createTokenizer(parseTokenizerFile(bytes, { name: opened.name, vocabSize }));
+    await opened.finish?.();
+    return createTokenizer(
+      parseTokenizerFile(bytes, { name: opened.name, vocabSize, pattern: options.pattern }),
+    );
   } finally {
     await opened.close();
   }
@@ -59,10 +76,10 @@ export async function loadTokenizer(
 export async function modelTokenizer(
   file: ModelFile,
   source: SourceLike | undefined,
-  signal?: AbortSignal,
+  options: OpenOptions = {},
 ): Promise<Tokenizer> {
   const { vocabSize: rows } = readConfig(file);
-  const tokenizer = source === undefined ? tokenizerInside(file) : await loadTokenizer(source, rows, signal);
+  const tokenizer = source === undefined ? tokenizerInside(file) : await loadTokenizer(source, rows, options);
   if (tokenizer.vocabSize > rows) {
     throw new FormatError(
       `Cannot load ${file.source.name}: Expected a vocabulary of at most ${rows} tokens (rows of token_embd.weight), got ${tokenizer.vocabSize}`,

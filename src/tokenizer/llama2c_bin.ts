@@ -1,7 +1,7 @@
 import { ByteCursor } from "../util/bytes.ts";
 import { FormatError } from "../util/errors.ts";
 import { pieceText } from "./piece_text.ts";
-import { type TokenizerData, TokenType } from "./tokenizer.ts";
+import { type SentencePieceData, TokenType } from "./tokenizer.ts";
 import { escapeSpaces } from "./vocabulary.ts";
 
 const UNK_ID = 0;
@@ -27,7 +27,7 @@ export function parseLlama2cTokenizer(
   bytes: Uint8Array,
   vocabSize?: number,
   name = "tokenizer.bin",
-): TokenizerData {
+): SentencePieceData {
   const cursor = new ByteCursor(bytes, name);
   const maxLength = cursor.u32();
   const pieces: string[] = [];

@@ -1,32 +1,42 @@
+import { decodeUtf8 } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
+import { parseTokenizerJson } from "./huggingface/data.ts";
 import { parseLlama2cTokenizer } from "./llama2c_bin.ts";
 import { parseSentencePieceModel } from "./spm_model.ts";
+import { isTiktokenFile, parseTiktokenFile } from "./tiktoken_file.ts";
 import type { TokenizerData } from "./tokenizer.ts";
 
 /** Bytes that tell formats apart. */
 const HEAD_BYTES = 64;
 
-const supported = "a SentencePiece BPE model (tokenizer.model) and llama2.c's tokenizer.bin";
+const supported =
+  "a SentencePiece model (tokenizer.model), a tiktoken rank file, a Hugging Face tokenizer.json and llama2.c's tokenizer.bin";
 
 /**
- * Reads a tokenizer file, a SentencePiece model or llama2.c's tokenizer.bin, whichever the bytes are.
+ * Reads a tokenizer file, whichever the bytes are: a SentencePiece model, a tiktoken rank file, a Hugging Face
+ * tokenizer.json or llama2.c's tokenizer.bin.
  * @param options.name what error messages call the file
  * @param options.vocabSize ids that the model has, where it is known: a tokenizer.bin must have as many
  *   pieces, a SentencePiece model at most as many (models pad their vocabulary)
+ * @param options.pattern how a rank file's texts are split, see {@link parseTiktokenFile}
  * @throws FormatError where the file is empty, cut, contradicts itself or does not fit the model
  * @throws UnsupportedError for another kind of tokenizer, or another file; says what it looks like
  */
 export function parseTokenizerFile(
   bytes: Uint8Array,
-  options: { name: string; vocabSize?: number | undefined },
+  options: { name: string; vocabSize?: number | undefined; pattern?: string | undefined },
 ): TokenizerData {
-  const { name, vocabSize } = options;
+  const { name, vocabSize, pattern } = options;
   if (bytes.length === 0) throw new FormatError(`Cannot read ${name}: The file is empty`);
   switch (detect(bytes)) {
     case "llama2c":
       return parseLlama2cTokenizer(bytes, vocabSize, name);
     case "sentencepiece":
       return checkSize(parseSentencePieceModel(bytes, name), vocabSize, name);
+    case "tiktoken":
+      return checkSize(parseTiktokenFile(bytes, { name, pattern }), vocabSize, name);
+    case "huggingface":
+      return checkSize(parseTokenizerJson(bytes, name), vocabSize, name);
     default:
       throw new UnsupportedError(
         `Cannot read ${name}: The file looks like ${describe(bytes)}; supported: ${supported}`,
@@ -39,8 +49,10 @@ export function parseTokenizerFile(
  * the length of that. A tokenizer.bin begins with the length of its longest piece, a u32 of which the
  * high byte is zero; in a model the fourth byte is a tag or a length, which are not.
  */
-function detect(bytes: Uint8Array): "llama2c" | "sentencepiece" | undefined {
+function detect(bytes: Uint8Array): "llama2c" | "sentencepiece" | "tiktoken" | "huggingface" | undefined {
   if (isSafetensors(bytes)) return undefined;
+  if (isTokenizerJson(bytes)) return "huggingface";
+  if (isTiktokenFile(bytes)) return "tiktoken";
   if (bytes[3] === 0) return "llama2c";
   return bytes[0] === 0x0a ? "sentencepiece" : undefined;
 }
@@ -49,11 +61,21 @@ function describe(bytes: Uint8Array): string {
   const head = String.fromCharCode(...bytes.subarray(0, HEAD_BYTES));
   if (isSafetensors(bytes)) return "a safetensors model, which has no tokenizer";
   if (head.startsWith("GGUF")) return "a GGUF model, whose tokenizer is loaded with the model";
-  if (/^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(head)) return "a tiktoken rank file, which is not supported yet";
-  if (/^(\xef\xbb\xbf)?\s*[{[]/.test(head)) return "JSON such as tokenizer.json, which is not supported yet";
+  if (/^(\xef\xbb\xbf)?\s*[{[]/.test(head)) return "JSON, but no tokenizer.json";
   if (/^\s*<(!doctype|html|\?xml)/i.test(head)) return "a web page";
   if (head.startsWith("version https://git-lfs")) return "a Git LFS pointer, not the file itself";
   return "nothing that cria knows";
+}
+
+/** Bytes at each end of a JSON file in which the keys of a tokenizer.json are looked for. */
+const JSON_BYTES = 1 << 16;
+
+/** A JSON object with one of a tokenizer.json's own keys near its beginning or end. */
+function isTokenizerJson(bytes: Uint8Array): boolean {
+  const head = decodeUtf8(bytes.subarray(0, JSON_BYTES));
+  if (!/^\ufeff?\s*\{/.test(head)) return false;
+  const text = head + decodeUtf8(bytes.subarray(Math.max(JSON_BYTES, bytes.length - JSON_BYTES)));
+  return /"(?:version|added_tokens|pre_tokenizer|post_processor|merges|vocab|model)"\s*:/.test(text);
 }
 
 /** A u64 header length below 2^24, then JSON. */
@@ -62,7 +84,7 @@ function isSafetensors(bytes: Uint8Array): boolean {
 }
 
 function checkSize(data: TokenizerData, vocabSize: number | undefined, name: string): TokenizerData {
-  const n = data.pieces.length;
+  const n = data.types.length;
   if (vocabSize !== undefined && n > vocabSize) {
     throw new FormatError(
       `Cannot read ${name}: Expected at most ${vocabSize} pieces, as the model has, got ${n}`,

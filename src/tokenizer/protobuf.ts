@@ -1,4 +1,5 @@
 import { FormatError } from "../util/errors.ts";
+import { utf8Text } from "./piece_text.ts";
 
 /** Wire types that are read; 3 and 4 are groups, which proto2 deprecated. */
 const WireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
@@ -11,6 +12,10 @@ const MAX_FIELD = 2 ** 29 - 1;
 
 const SPELLED = ["varint", "64-bit value", "length and bytes", "group", "end of a group", "32-bit value"];
 
+/** Where the bytes of a float are put to be read. */
+const floatBytes = new Uint8Array(4);
+const floatView = new DataView(floatBytes.buffer);
+
 /**
  * Reads one message of protocol buffers field by field. Every length is checked against the bytes that the
  * message has left; nothing is copied.
@@ -21,21 +26,23 @@ export class MessageReader {
   /** Number of the current field. */
   field = 0;
   private wireType = 0;
-  private position = 0;
+  private position: number;
   private fieldOffset = 0;
-  private readonly all: Uint8Array;
+  private readonly file: Uint8Array;
   private readonly name: string;
-  private readonly base: number;
+  private readonly end: number;
 
   /**
-   * @param bytes the message
+   * @param file the bytes of a file
    * @param name what error messages call the file
-   * @param base offset of the first byte in the file, for error messages
+   * @param begin where the message begins in the file; default: the whole file is the message
+   * @param end where it ends
    */
-  constructor(bytes: Uint8Array, name: string, base = 0) {
-    this.all = bytes;
+  constructor(file: Uint8Array, name: string, begin = 0, end = file.length) {
+    this.file = file;
     this.name = name;
-    this.base = base;
+    this.position = begin;
+    this.end = end;
   }
 
   /**
@@ -43,8 +50,8 @@ export class MessageReader {
    * @throws FormatError for a field number or wire type that does not exist
    */
   next(): boolean {
-    if (this.position === this.all.length) return false;
-    this.fieldOffset = this.base + this.position;
+    if (this.position === this.end) return false;
+    this.fieldOffset = this.position;
     const tag = this.readVarint();
     this.field = Math.floor(tag / 8);
     this.wireType = tag % 8;
@@ -68,20 +75,30 @@ export class MessageReader {
   /** @throws FormatError */
   float(): number {
     this.expect(WireType.fixed32);
-    const { buffer, byteOffset } = this.take(4);
-    return new DataView(buffer, byteOffset).getFloat32(0, true);
+    const at = this.take(4);
+    for (let i = 0; i < 4; i++) floatBytes[i] = this.file[at + i] as number;
+    return floatView.getFloat32(0, true);
   }
 
   /** The field's bytes: a view, not a copy. @throws FormatError */
   bytes(): Uint8Array {
     this.expect(WireType.bytes);
-    return this.take(this.readVarint());
+    const begin = this.take(this.readVarint());
+    return this.file.subarray(begin, this.position);
+  }
+
+  /** The field's bytes as text, undefined where they are not UTF-8. @throws FormatError */
+  text(): string | undefined {
+    this.expect(WireType.bytes);
+    const begin = this.take(this.readVarint());
+    return utf8Text(this.file, begin, this.position);
   }
 
   /** A reader of the message that the field holds. @throws FormatError */
   message(): MessageReader {
-    const bytes = this.bytes();
-    return new MessageReader(bytes, this.name, this.base + this.position - bytes.length);
+    this.expect(WireType.bytes);
+    const begin = this.take(this.readVarint());
+    return new MessageReader(this.file, this.name, begin, this.position);
   }
 
   /** Passes over the field's value. @throws FormatError for a group or a wire type that does not exist */
@@ -99,22 +116,23 @@ export class MessageReader {
   }
 
   private readVarint(): number {
+    const { file, end } = this;
     let value = 0;
     for (let i = 0; i < MAX_VARINT_BYTES; i++) {
-      const byte = this.all[this.position];
-      if (byte === undefined) throw this.invalid("Expected a varint, the message ends inside it");
-      this.position++;
-      value += (byte & 0x7f) * 2 ** (7 * i);
+      if (this.position === end) throw this.invalid("Expected a varint, the message ends inside it");
+      const byte = file[this.position++] as number;
+      value += i < 4 ? (byte & 0x7f) << (7 * i) : (byte & 0x7f) * 2 ** (7 * i);
       if (byte < 0x80) return value;
     }
     throw this.invalid(`Expected a varint of at most ${MAX_VARINT_BYTES} bytes, got a longer one`);
   }
 
-  private take(n: number): Uint8Array {
-    const left = this.all.length - this.position;
+  /** Where `n` bytes begin, which it passes over. */
+  private take(n: number): number {
+    const left = this.end - this.position;
     if (n > left) throw this.invalid(`Expected ${n} bytes, the message has ${left} left`);
     this.position += n;
-    return this.all.subarray(this.position - n, this.position);
+    return this.position - n;
   }
 
   private invalid(problem: string): FormatError {

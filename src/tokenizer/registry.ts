@@ -1,9 +1,18 @@
 import { UnsupportedError } from "../util/errors.ts";
+import { ByteBpeTokenizer } from "./byte_bpe.ts";
+import type { HuggingFaceData } from "./huggingface/data.ts";
+import { HuggingFaceTokenizer } from "./huggingface/huggingface_tokenizer.ts";
 import { SentencePieceTokenizer } from "./sentencepiece.ts";
-import type { Tokenizer, TokenizerData } from "./tokenizer.ts";
+import type { ByteBpeData, SentencePieceData, Tokenizer, TokenizerData } from "./tokenizer.ts";
 
+/** How each kind is built. The casts are sound: a builder gets data of its own kind. */
 const builders: Record<TokenizerData["kind"], (data: TokenizerData) => Tokenizer> = {
-  "spm-bpe": (data) => new SentencePieceTokenizer(data),
+  "spm-bpe": (data) => new SentencePieceTokenizer(data as SentencePieceData),
+  "spm-unigram": (data) => new SentencePieceTokenizer(data as SentencePieceData),
+  "spm-word": (data) => new SentencePieceTokenizer(data as SentencePieceData),
+  "spm-char": (data) => new SentencePieceTokenizer(data as SentencePieceData),
+  "byte-bpe": (data) => new ByteBpeTokenizer(data as ByteBpeData),
+  huggingface: (data) => new HuggingFaceTokenizer(data as HuggingFaceData),
 };
 
 /**
@@ -12,7 +21,7 @@ const builders: Record<TokenizerData["kind"], (data: TokenizerData) => Tokenizer
  *   another length; a NaN score, an unknown type; BOS, EOS or unknown ids outside the vocabulary, or none
  *   where they are to be added; a byte token that is not "<0x00>" to "<0xFF>"; neither byte tokens nor an
  *   unknown token
- * @throws UnsupportedError for a `kind` that is not known
+ * @throws UnsupportedError for a `kind` or a pre-tokenizer that is not known
  */
 export function createTokenizer(data: TokenizerData): Tokenizer {
   if (!Object.hasOwn(builders, data.kind)) {

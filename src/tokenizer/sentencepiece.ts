@@ -1,44 +1,78 @@
 import { TokenizerError } from "../util/errors.ts";
 import { BpeSegmenter } from "./bpe.ts";
-import { PieceStream } from "./streaming.ts";
+import { Charsmap } from "./charsmap.ts";
+import { Normalizer } from "./normalizer.ts";
+import { lengthsOf, type Segmenter } from "./segmenter.ts";
+import { DenormalizingStream, PieceStream } from "./streaming.ts";
 import { SymbolMatcher } from "./symbol_matcher.ts";
 import {
   type EncodeOptions,
+  type SentencePieceData,
   type Tokenizer,
-  type TokenizerData,
+  type TokenOffsets,
   type TokenStream,
   TokenType,
 } from "./tokenizer.ts";
-import { escapeSpaces, SPACE, Vocabulary } from "./vocabulary.ts";
+import { UnigramSegmenter } from "./unigram.ts";
+import { escapeSpaces, Vocabulary } from "./vocabulary.ts";
+import { WholePieceSegmenter } from "./whole_pieces.ts";
+
+/** Where ids go, and the offsets of each where they are wanted. */
+interface Sink {
+  readonly ids: number[];
+  readonly starts?: number[];
+  readonly ends?: number[];
+}
 
 /**
- * SentencePiece BPE with byte fallback, the tokenizer of Llama 1 and 2.
+ * SentencePiece: BPE with byte fallback, the tokenizer of Llama 1 and 2; the unigram language model, that of
+ * T5 and its like; words and characters.
  *
- * Encoding escapes spaces as U+2581, puts one before the text where the vocabulary says so, and merges.
- * What is no piece becomes its UTF-8 bytes, or the unknown token where byte tokens are missing, once for
- * a run of such characters. With `special`, control tokens and the unknown token are found in the text
- * first, the longest at each position, and the text after one is encoded as a text of its own.
+ * Encoding normalizes (the file's charsmap, spaces as U+2581, one put before the text where the vocabulary
+ * says so), then splits into pieces. What is no piece becomes its UTF-8 bytes, or the unknown token where
+ * byte tokens are missing, once for a run of such characters. With `special`, control tokens and the unknown
+ * token are found in the text first, the longest at each position, and the text after one is encoded as a
+ * text of its own.
  *
- * Source: google/sentencepiece (normalizer.cc, bpe_model.cc, sentencepiece_processor.cc); control tokens
- * inside text as in llama.cpp.
+ * Source: google/sentencepiece (normalizer.cc, bpe_model.cc, unigram_model.cc, sentencepiece_processor.cc);
+ * control tokens inside text as in llama.cpp.
  */
 export class SentencePieceTokenizer implements Tokenizer {
   private readonly vocabulary: Vocabulary;
-  private readonly data: TokenizerData;
-  private readonly segmenter: BpeSegmenter;
+  private readonly data: SentencePieceData;
+  private readonly normalizer: Normalizer;
+  private readonly segmenter: Segmenter;
+  private readonly denormalizer: Charsmap | undefined;
+  /** UTF-16 units of each piece. */
+  private readonly lengths: Int32Array;
   /** What cuts a text into texts, without and with `special`. */
   private readonly plainCuts: SymbolMatcher | undefined;
   private readonly specialCuts: SymbolMatcher | undefined;
 
   /** @throws FormatError, see {@link createTokenizer} */
-  constructor(data: TokenizerData) {
+  constructor(data: SentencePieceData) {
     const cutUserDefined = data.userDefinedSplitsText ?? false;
     this.data = data;
     this.vocabulary = new Vocabulary(data);
-    this.segmenter = new BpeSegmenter(this.vocabulary, !cutUserDefined);
+    this.lengths = lengthsOf(data.pieces);
+    this.segmenter = segmenterOf(data, !cutUserDefined);
+    this.denormalizer = charsmapOf(data.denormalizerCharsmap, "the denormalizer");
+    this.normalizer = new Normalizer({
+      charsmap: charsmapOf(data.charsmap, "the normalizer"),
+      addDummyPrefix: data.addDummyPrefix,
+      removeExtraWhitespaces: data.removeExtraWhitespaces,
+      escapeWhitespaces: data.escapeWhitespaces ?? true,
+      whitespaceAsSuffix: data.whitespaceAsSuffix ?? false,
+      userDefined: this.untouchedByRules(!cutUserDefined),
+      lengths: this.lengths,
+    });
     const plain = cutUserDefined ? [TokenType.userDefined] : [];
-    this.plainCuts = matcherOf(this.vocabulary, plain);
-    this.specialCuts = matcherOf(this.vocabulary, [...plain, TokenType.control, TokenType.unknown]);
+    this.plainCuts = matcherOf(this.vocabulary, plain, escapeSpaces);
+    this.specialCuts = matcherOf(
+      this.vocabulary,
+      [...plain, TokenType.control, TokenType.unknown],
+      escapeSpaces,
+    );
   }
 
   get vocabSize(): number {
@@ -54,12 +88,15 @@ export class SentencePieceTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const { bos = this.data.addBos, eos = this.data.addEos, special = false } = options;
     const ids: number[] = [];
-    if (bos) ids.push(present(this.bosId, "BOS"));
-    this.encodeCut(text.toWellFormed(), special ? this.specialCuts : this.plainCuts, ids);
-    if (eos) ids.push(present(this.eosIds[0], "EOS"));
+    this.encodeInto(text, options, { ids });
     return ids;
+  }
+
+  encodeWithOffsets(text: string, options: EncodeOptions = {}): TokenOffsets {
+    const sink = { ids: [], starts: [], ends: [] };
+    this.encodeInto(text, options, sink);
+    return sink;
   }
 
   decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
@@ -69,8 +106,29 @@ export class SentencePieceTokenizer implements Tokenizer {
     return text + stream.flush();
   }
 
+  /** Where decoding replaces text (a denormalizer), the UTF-8 of {@link decode}. */
+  decodeBytes(ids: ArrayLike<number>, options: { special?: boolean } = {}): Uint8Array {
+    if (this.denormalizer !== undefined) return new TextEncoder().encode(this.decode(ids, options));
+    const { special = false } = options;
+    const pieces = this.pieceStream(special, false);
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (let i = 0; i < ids.length; i++) {
+      const part = pieces.pushBytes(ids[i] as number);
+      parts.push(part);
+      length += part.length;
+    }
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
   bytes(id: number, options: { special?: boolean } = {}): Uint8Array {
-    return this.vocabulary.bytes(id, options.special ?? false);
+    return this.vocabulary.bytes(id, options.special ?? false).slice();
   }
 
   piece(id: number): string {
@@ -79,6 +137,11 @@ export class SentencePieceTokenizer implements Tokenizer {
 
   stream(options: { special?: boolean; afterText?: boolean } = {}): TokenStream {
     const { special = false, afterText = false } = options;
+    const pieces = this.pieceStream(special, afterText);
+    return this.denormalizer === undefined ? pieces : new DenormalizingStream(pieces, this.denormalizer);
+  }
+
+  private pieceStream(special: boolean, afterText: boolean): PieceStream {
     return new PieceStream(this.vocabulary, {
       special,
       stripDummyPrefix: !afterText && this.data.addDummyPrefix,
@@ -86,50 +149,101 @@ export class SentencePieceTokenizer implements Tokenizer {
     });
   }
 
-  private encodeCut(text: string, cuts: SymbolMatcher | undefined, ids: number[]): void {
+  /** User-defined symbols, where rules could change them: a charsmap, or the removal of spaces inside of them. */
+  private untouchedByRules(matched: boolean): SymbolMatcher | undefined {
+    const { charsmap, removeExtraWhitespaces, pieces } = this.data;
+    if (!matched) return undefined;
+    const ids = this.vocabulary.idsOf(TokenType.userDefined);
+    const touched = charsmap !== undefined && charsmap.length > 0;
+    if (!touched && !(removeExtraWhitespaces && ids.some((id) => (pieces[id] as string).includes(" "))))
+      return undefined;
+    return matcherOf(this.vocabulary, [TokenType.userDefined], (piece) => piece);
+  }
+
+  private encodeInto(text: string, options: EncodeOptions, sink: Sink): void {
+    const { bos = this.data.addBos, eos = this.data.addEos, special = false } = options;
+    if (bos) push(sink, present(this.bosId, "BOS"), 0, 0);
+    this.encodeCut(text.toWellFormed(), special ? this.specialCuts : this.plainCuts, sink);
+    if (eos) push(sink, present(this.eosIds[0], "EOS"), text.length, text.length);
+  }
+
+  private encodeCut(text: string, cuts: SymbolMatcher | undefined, sink: Sink): void {
+    const found = cuts?.match(escapeSpaces(text));
     let begin = 0;
-    if (cuts !== undefined) {
-      const found = cuts.match(escapeSpaces(text));
-      for (let i = 0; i < text.length; ) {
-        const id = found[i] as number;
-        if (id < 0) {
-          i++;
-          continue;
-        }
-        this.encodeText(text.slice(begin, i), ids);
-        ids.push(id);
-        i += this.vocabulary.piece(id).length;
-        begin = i;
+    for (let i = 0; found !== undefined && i < text.length; ) {
+      const id = found[i] as number;
+      if (id < 0) {
+        i++;
+        continue;
+      }
+      this.encodeText(text.slice(begin, i), begin, sink);
+      begin = i + (this.lengths[id] as number);
+      push(sink, id, i, begin);
+      i = begin;
+    }
+    this.encodeText(text.slice(begin), begin, sink);
+  }
+
+  /** @param offset where in the whole text the text begins */
+  private encodeText(text: string, offset: number, sink: Sink): void {
+    const { normalizer, segmenter } = this;
+    const n = normalizer.normalize(text, sink.starts !== undefined);
+    const count = segmenter.segment(normalizer.units, n);
+    if (sink.starts === undefined) this.pushIds(segmenter.symbols, count, sink);
+    else this.pushOffsets(segmenter.symbols, count, offset, sink);
+  }
+
+  private pushIds(symbols: Int32Array, count: number, sink: Sink): void {
+    const { size } = this.vocabulary;
+    const { ids } = sink;
+    let inUnknown = false;
+    for (let k = 0; k < count; k++) {
+      const symbol = symbols[k] as number;
+      if (symbol < size) {
+        ids.push(symbol);
+        inUnknown = false;
+      } else {
+        inUnknown = this.pushCharacter(symbol - size, inUnknown, 0, 0, sink);
       }
     }
-    this.encodeText(text.slice(begin), ids);
   }
 
-  private encodeText(text: string, ids: number[]): void {
+  private pushOffsets(symbols: Int32Array, count: number, offset: number, sink: Sink): void {
+    const { size } = this.vocabulary;
+    const { origins } = this.normalizer;
     let inUnknown = false;
-    for (const symbol of this.segmenter.segment(this.normalize(text))) {
-      const character = this.segmenter.character(symbol);
-      const known = character === undefined || this.pushBytes(character, ids);
-      if (character === undefined) ids.push(symbol);
-      else if (!known && !inUnknown) ids.push(this.unknown(character));
-      inUnknown = !known;
+    let at = 0;
+    for (let k = 0; k < count; k++) {
+      const symbol = symbols[k] as number;
+      const isId = symbol < size;
+      const start = offset + (origins[at] as number);
+      at += isId ? (this.lengths[symbol] as number) : symbol - size > 0xffff ? 2 : 1;
+      const end = offset + (origins[at] as number);
+      if (isId) push(sink, symbol, start, end);
+      inUnknown = !isId && this.pushCharacter(symbol - size, inUnknown, start, end, sink);
     }
   }
 
-  private normalize(text: string): string {
-    const { addDummyPrefix, removeExtraWhitespaces } = this.data;
-    const kept = removeExtraWhitespaces ? joinSpaces(text) : text;
-    if (kept === "") return "";
-    const escaped = (addDummyPrefix ? SPACE : "") + escapeSpaces(kept);
-    return removeExtraWhitespaces ? trimEnd(escaped) : escaped;
+  /** Pushes the byte tokens of a character, or else the unknown token, once for a run; gives whether it was that. */
+  private pushCharacter(
+    character: number,
+    inUnknown: boolean,
+    start: number,
+    end: number,
+    sink: Sink,
+  ): boolean {
+    if (this.pushBytes(character, start, end, sink)) return false;
+    if (!inUnknown) push(sink, this.unknown(character), start, end);
+    else if (sink.ends !== undefined) sink.ends[sink.ends.length - 1] = end;
+    return true;
   }
 
   /** Pushes the byte tokens of a character, if all of them exist. */
-  private pushBytes(character: number, ids: number[]): boolean {
+  private pushBytes(character: number, start: number, end: number, sink: Sink): boolean {
     const { byteIds } = this.vocabulary;
-    const bytes = utf8Bytes(character);
-    if (bytes.some((byte) => byteIds[byte] === -1)) return false;
-    for (const byte of bytes) ids.push(byteIds[byte] as number);
+    const n = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
+    for (let i = 0; i < n; i++) if (byteIds[utf8Byte(character, n, i)] === -1) return false;
+    for (let i = 0; i < n; i++) push(sink, byteIds[utf8Byte(character, n, i)] as number, start, end);
     return true;
   }
 
@@ -143,10 +257,37 @@ export class SentencePieceTokenizer implements Tokenizer {
   }
 }
 
-function matcherOf(vocabulary: Vocabulary, types: number[]): SymbolMatcher | undefined {
+function segmenterOf(data: SentencePieceData, matchUserDefined: boolean): Segmenter {
+  switch (data.kind) {
+    case "spm-bpe":
+      return new BpeSegmenter(data, { matchUserDefined });
+    case "spm-unigram":
+      return new UnigramSegmenter(data);
+    case "spm-word":
+      return new WholePieceSegmenter(data, "word");
+    case "spm-char":
+      return new WholePieceSegmenter(data, "character");
+  }
+}
+
+function charsmapOf(bytes: Uint8Array | undefined, name: string): Charsmap | undefined {
+  return bytes === undefined || bytes.length === 0 ? undefined : new Charsmap(bytes, name);
+}
+
+function matcherOf(
+  vocabulary: Vocabulary,
+  types: number[],
+  spell: (piece: string) => string,
+): SymbolMatcher | undefined {
   const ids = vocabulary.idsOf(...types);
-  if (ids.length === 0) return undefined;
-  return new SymbolMatcher(ids.map((id) => [escapeSpaces(vocabulary.piece(id)), id]));
+  return ids.length === 0 ? undefined : new SymbolMatcher(ids.map((id) => [spell(vocabulary.piece(id)), id]));
+}
+
+function push(sink: Sink, id: number, start: number, end: number): void {
+  sink.ids.push(id);
+  if (sink.starts === undefined) return;
+  sink.starts.push(start);
+  sink.ends?.push(end);
 }
 
 function present(id: number | undefined, name: string): number {
@@ -154,24 +295,9 @@ function present(id: number | undefined, name: string): number {
   return id;
 }
 
-/** Takes off leading spaces and makes one of several. */
-function joinSpaces(text: string): string {
-  return text.replace(/ {2,}/g, " ").replace(/^ /, "");
-}
-
-/** Takes off U+2581 at the end; a regular expression would try again at every one of a run. */
-function trimEnd(text: string): string {
-  let end = text.length;
-  while (text[end - 1] === SPACE) end--;
-  return text.slice(0, end);
-}
-
-/** The UTF-8 bytes of a code point. */
-function utf8Bytes(character: number): number[] {
-  if (character < 0x80) return [character];
-  const last = 0x80 | (character & 0x3f);
-  if (character < 0x800) return [0xc0 | (character >> 6), last];
-  const third = 0x80 | ((character >> 6) & 0x3f);
-  if (character < 0x10000) return [0xe0 | (character >> 12), third, last];
-  return [0xf0 | (character >> 18), 0x80 | ((character >> 12) & 0x3f), third, last];
+/** Byte `i` of the `n` bytes of a code point in UTF-8. */
+function utf8Byte(character: number, n: number, i: number): number {
+  const bits = character >> (6 * (n - 1 - i));
+  if (i > 0) return 0x80 | (bits & 0x3f);
+  return n === 1 ? bits : ((0xf00 >> n) & 0xff) | bits;
 }

@@ -1,15 +1,15 @@
-import { decodeUtf8, quoted } from "../util/bytes.ts";
+import { decodeUtf8 } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
-import { pieceText } from "./piece_text.ts";
+import { checkPiece } from "./piece_text.ts";
 import { MessageReader } from "./protobuf.ts";
-import { type TokenizerData, TokenType } from "./tokenizer.ts";
+import { type SentencePieceData, TokenType } from "./tokenizer.ts";
 
 /** TrainerSpec.ModelType. */
-const MODEL_TYPES = new Map([
-  [1, "unigram"],
-  [2, "BPE"],
-  [3, "word"],
-  [4, "character"],
+const MODEL_TYPES = new Map<number, SentencePieceData["kind"]>([
+  [1, "spm-unigram"],
+  [2, "spm-bpe"],
+  [3, "spm-word"],
+  [4, "spm-char"],
 ]);
 
 interface Pieces {
@@ -33,8 +33,7 @@ function trainerSpec() {
 /** The fields of NormalizerSpec likewise. */
 function normalizerSpec() {
   return {
-    name: "",
-    charsmapBytes: 0,
+    charsmap: new Uint8Array(0) as Uint8Array,
     addDummyPrefix: true,
     removeExtraWhitespaces: true,
     escapeWhitespaces: true,
@@ -48,9 +47,9 @@ function normalizerSpec() {
  * Source: google/sentencepiece, src/sentencepiece_model.proto.
  * @param name what error messages call the file
  * @throws FormatError where the file is cut or contradicts itself
- * @throws UnsupportedError for a model that is not BPE, or normalises text otherwise than by its spaces
+ * @throws UnsupportedError for a denormalizer that changes spaces otherwise than by its charsmap
  */
-export function parseSentencePieceModel(bytes: Uint8Array, name = "tokenizer.model"): TokenizerData {
+export function parseSentencePieceModel(bytes: Uint8Array, name = "tokenizer.model"): SentencePieceData {
   const read: Pieces = { pieces: [], scores: [], types: [] };
   const trainer = trainerSpec();
   const normalizer = normalizerSpec();
@@ -63,20 +62,28 @@ export function parseSentencePieceModel(bytes: Uint8Array, name = "tokenizer.mod
     else if (model.field === 5) readNormalizerSpec(model.message(), denormalizer);
     else model.skip();
   }
-  checkSupported(trainer, normalizer, denormalizer, name);
+  const kind = MODEL_TYPES.get(trainer.modelType);
+  if (kind === undefined) {
+    throw new FormatError(`Cannot read ${name}: Expected a model type from 1 to 4, got ${trainer.modelType}`);
+  }
+  if (denormalizer.charsmap.length > 0) checkDenormalizer(denormalizer, name);
   if (trainer.byteFallback) checkByteTokens(read, name);
   const control = (piece: string) => idOf(read, piece, TokenType.control);
   const bosId = control(trainer.bosPiece);
   const eosId = control(trainer.eosPiece);
   const unkId = read.types.indexOf(TokenType.unknown);
   return {
-    kind: "spm-bpe",
+    kind,
     ...read,
     bosId,
     eosIds: eosId === undefined ? [] : [eosId],
     unkId: unkId < 0 ? undefined : unkId,
     addDummyPrefix: normalizer.addDummyPrefix,
     removeExtraWhitespaces: normalizer.removeExtraWhitespaces,
+    ...(normalizer.escapeWhitespaces ? {} : { escapeWhitespaces: false }),
+    ...(trainer.whitespaceAsSuffix ? { whitespaceAsSuffix: true } : {}),
+    ...(normalizer.charsmap.length > 0 ? { charsmap: normalizer.charsmap.slice() } : {}),
+    ...(denormalizer.charsmap.length > 0 ? { denormalizerCharsmap: denormalizer.charsmap.slice() } : {}),
     unkSurface: trainer.unkSurface,
     addBos: bosId !== undefined,
     addEos: false,
@@ -84,16 +91,16 @@ export function parseSentencePieceModel(bytes: Uint8Array, name = "tokenizer.mod
 }
 
 function readPiece(message: MessageReader, { pieces, scores, types }: Pieces, name: string): void {
-  let text: Uint8Array = new Uint8Array(0);
+  let text: string | undefined = "";
   let score = 0;
   let type: number = TokenType.normal;
   while (message.next()) {
-    if (message.field === 1) text = message.bytes();
+    if (message.field === 1) text = message.text();
     else if (message.field === 2) score = message.float();
     else if (message.field === 3) type = message.varint();
     else message.skip();
   }
-  pieces.push(pieceText(text, pieces.length, name));
+  pieces.push(checkPiece(text, pieces.length, name));
   scores.push(score);
   types.push(type);
 }
@@ -112,8 +119,7 @@ function readTrainerSpec(message: MessageReader, spec: ReturnType<typeof trainer
 
 function readNormalizerSpec(message: MessageReader, spec: ReturnType<typeof normalizerSpec>): void {
   while (message.next()) {
-    if (message.field === 1) spec.name = decodeUtf8(message.bytes());
-    else if (message.field === 2) spec.charsmapBytes = message.bytes().length;
+    if (message.field === 2) spec.charsmap = message.bytes();
     else if (message.field === 3) spec.addDummyPrefix = message.bool();
     else if (message.field === 4) spec.removeExtraWhitespaces = message.bool();
     else if (message.field === 5) spec.escapeWhitespaces = message.bool();
@@ -121,24 +127,13 @@ function readNormalizerSpec(message: MessageReader, spec: ReturnType<typeof norm
   }
 }
 
-function checkSupported(
-  trainer: ReturnType<typeof trainerSpec>,
-  normalizer: ReturnType<typeof normalizerSpec>,
-  denormalizer: ReturnType<typeof normalizerSpec>,
-  name: string,
-): void {
-  const unsupported = (what: string, supported: string) =>
-    new UnsupportedError(`Cannot read ${name}: ${what} is not supported; supported: ${supported}`);
-  const kind = MODEL_TYPES.get(trainer.modelType);
-  if (kind === undefined) {
-    throw new FormatError(`Cannot read ${name}: Expected a model type from 1 to 4, got ${trainer.modelType}`);
+/** Trainers write a denormalizer that only replaces; the format has the other rules on by default. */
+function checkDenormalizer(spec: ReturnType<typeof normalizerSpec>, name: string): void {
+  if (spec.addDummyPrefix || spec.removeExtraWhitespaces || spec.escapeWhitespaces) {
+    throw new UnsupportedError(
+      `Cannot read ${name}: A denormalizer that adds, removes or escapes spaces is not supported; supported: a charsmap alone`,
+    );
   }
-  if (kind !== "BPE") throw unsupported(`A SentencePiece ${kind} model`, "BPE");
-  for (const { name: rule, charsmapBytes } of [normalizer, denormalizer]) {
-    if (charsmapBytes > 0) throw unsupported(`The normalization ${quoted(rule)}`, '"identity"');
-  }
-  if (!normalizer.escapeWhitespaces) throw unsupported("escape_whitespaces = false", "true");
-  if (trainer.whitespaceAsSuffix) throw unsupported("treat_whitespace_as_suffix = true", "false");
 }
 
 function checkByteTokens({ types }: Pieces, name: string): void {

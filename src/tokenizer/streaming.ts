@@ -1,6 +1,8 @@
-import { decodeUtf8 } from "../util/bytes.ts";
+import { type Charsmap, unitsAt } from "./charsmap.ts";
 import type { TokenStream } from "./tokenizer.ts";
-import { SPACE, unescapeSpaces, type Vocabulary } from "./vocabulary.ts";
+import { SPACE, type Vocabulary } from "./vocabulary.ts";
+
+const REPLACEMENT = "\ufffd";
 
 /** How a {@link PieceStream} decodes. */
 export interface StreamOptions {
@@ -20,8 +22,11 @@ export interface StreamOptions {
 export class PieceStream implements TokenStream {
   private readonly vocabulary: Vocabulary;
   private readonly options: StreamOptions;
-  /** Bytes of a character that is not complete yet. */
-  private readonly open: number[] = [];
+  /** Bytes that the open character still needs, its bits so far, and between what the next byte must be. */
+  private needed = 0;
+  private character = 0;
+  private lower = 0x80;
+  private upper = 0xbf;
   private atStart = true;
 
   constructor(vocabulary: Vocabulary, options: StreamOptions) {
@@ -30,43 +35,104 @@ export class PieceStream implements TokenStream {
   }
 
   push(id: number): string {
+    const byte = this.vocabulary.byte(id);
+    if (byte >= 0) return this.pushByte(byte);
     const text = this.vocabulary.text(id, this.options.special);
     if (text === "") return "";
-    const byte = this.vocabulary.byte(id);
-    if (byte < 0) return this.flush() + unescapeSpaces(this.strip(id, text));
-    this.atStart = false;
-    return this.pushByte(byte);
+    // Nearly every token: nothing is open, nothing to take off, nothing is allocated.
+    if (this.needed === 0 && !this.atStart) return text;
+    return this.flush() + this.strip(id, text);
+  }
+
+  /** The bytes of an id as they are, shared, but for spaces that are taken off; not to be mixed with {@link push}. */
+  pushBytes(id: number): Uint8Array {
+    const { special } = this.options;
+    const bytes = this.vocabulary.bytes(id, special);
+    if (!this.atStart || bytes.length === 0) return bytes;
+    if (this.vocabulary.byte(id) >= 0) {
+      this.atStart = false;
+      return bytes;
+    }
+    const text = this.vocabulary.text(id, special);
+    // What is taken off is a space, one unit and one byte.
+    return bytes.subarray(text.length - this.strip(id, text).length);
   }
 
   flush(): string {
-    if (this.open.length === 0) return "";
-    return decodeUtf8(Uint8Array.from(this.open.splice(0)));
+    if (this.needed === 0) return "";
+    this.needed = 0;
+    return REPLACEMENT;
   }
 
+  /** As the Encoding Standard decodes UTF-8: what cannot go on is one U+FFFD, and the byte begins anew. */
   private pushByte(byte: number): string {
-    const before = isContinuation(byte) ? "" : this.flush();
-    if (byte < 0x80) return before + String.fromCharCode(byte);
-    this.open.push(byte);
-    const complete = this.open.length >= sequenceLength(this.open[0] as number);
-    return before + (complete ? this.flush() : "");
+    this.atStart = false;
+    if (this.needed === 0) return this.begin(byte);
+    if (byte < this.lower || byte > this.upper) return this.flush() + this.begin(byte);
+    this.lower = 0x80;
+    this.upper = 0xbf;
+    this.character = (this.character << 6) | (byte & 0x3f);
+    this.needed--;
+    return this.needed === 0 ? String.fromCodePoint(this.character) : "";
+  }
+
+  private begin(byte: number): string {
+    if (byte < 0x80) return String.fromCharCode(byte);
+    if (byte < 0xc2 || byte > 0xf4) return REPLACEMENT;
+    this.needed = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    this.character = byte & (0x3f >> this.needed);
+    // No sequence is longer than it must be, a surrogate, or above U+10FFFF.
+    this.lower = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80;
+    this.upper = byte === 0xed ? 0x9f : byte === 0xf4 ? 0x8f : 0xbf;
+    return "";
   }
 
   private strip(id: number, text: string): string {
     if (!this.atStart || this.vocabulary.isControl(id)) return text;
     const { stripDummyPrefix, stripAllSpaces } = this.options;
-    const stripped = (stripDummyPrefix || stripAllSpaces) && text.startsWith(SPACE) ? text.slice(1) : text;
+    const strips = (stripDummyPrefix || stripAllSpaces) && this.vocabulary.piece(id).startsWith(SPACE);
+    const stripped = strips && !this.vocabulary.isUnknown(id) ? text.slice(1) : text;
     this.atStart = stripAllSpaces && stripped === "";
     return stripped;
   }
 }
 
-function isContinuation(byte: number): boolean {
-  return (byte & 0xc0) === 0x80;
-}
+/**
+ * Applies the rules of a charsmap to the text of another stream. What a rule may still go on with is held
+ * back.
+ */
+export class DenormalizingStream implements TokenStream {
+  private readonly inner: TokenStream;
+  private readonly charsmap: Charsmap;
+  private held = "";
 
-/** Bytes of the UTF-8 sequence that `first` begins; a continuation byte alone is an error of one byte. */
-function sequenceLength(first: number): number {
-  if (isContinuation(first)) return 1;
-  if (first < 0xe0) return 2;
-  return first < 0xf0 ? 3 : 4;
+  constructor(inner: TokenStream, charsmap: Charsmap) {
+    this.inner = inner;
+    this.charsmap = charsmap;
+  }
+
+  push(id: number): string {
+    this.held += this.inner.push(id);
+    return this.release(this.charsmap.maxRuleUnits);
+  }
+
+  flush(): string {
+    this.held += this.inner.flush();
+    return this.release(0);
+  }
+
+  /** Replaces what is more than `n` units from the end. */
+  private release(n: number): string {
+    const { charsmap, held } = this;
+    let text = "";
+    let i = 0;
+    while (i < held.length - n) {
+      const rule = charsmap.match(held, i);
+      const end = i + (rule < 0 ? unitsAt(held, i) : charsmap.matched);
+      text += rule < 0 ? held.slice(i, end) : charsmap.replacement(rule);
+      i = end;
+    }
+    this.held = held.slice(i);
+    return text;
+  }
 }

@@ -22,6 +22,8 @@ export type NamedSymbol = readonly [text: string, id: number];
 export class SymbolMatcher {
   /** Node reached from node `key >>> 16` with unit `key & 0xffff`, keys as doubles. Node 0 is the root. */
   private readonly children = new Map<number, number>();
+  /** Whether some symbol ends with a unit. */
+  private readonly lastUnits = new Uint8Array(0x10000);
   /** The node of the longest proper suffix, by node. */
   private readonly fail: number[] = [0];
   /** Id of the longest symbol that ends at a node, by node. */
@@ -52,8 +54,20 @@ export class SymbolMatcher {
     return ids;
   }
 
+  /** The same for the first `n` of UTF-16 units. */
+  matchUnits(units: Uint16Array, n: number): Int32Array {
+    const ids = new Int32Array(n);
+    let node = 0;
+    for (let i = n - 1; i >= 0; i--) {
+      node = this.step(node, units[i] as number);
+      ids[i] = this.found[node] as number;
+    }
+    return ids;
+  }
+
   /** Level by level, so that the nodes a new one fails to and inherits from are complete. */
   private build(symbols: readonly NamedSymbol[]): void {
+    for (const [text] of symbols) this.lastUnits[text.charCodeAt(text.length - 1)] = 1;
     let open = symbols.map(([text, id]) => ({ text, id, node: 0 }));
     for (let depth = 1; open.length > 0; depth++) {
       for (const symbol of open) {
@@ -77,6 +91,8 @@ export class SymbolMatcher {
   }
 
   private step(from: number, unit: number): number {
+    // Most units of a text are no symbol's last one.
+    if (from === 0 && this.lastUnits[unit] === 0) return 0;
     let node = from;
     for (;;) {
       const child = this.children.get(childKey(node, unit));

@@ -1,6 +1,7 @@
 import { quoted } from "../util/bytes.ts";
 import { FormatError, TokenizerError } from "../util/errors.ts";
-import { type TokenizerData, TokenType } from "./tokenizer.ts";
+import { idsOfTypes } from "./segmenter.ts";
+import { type SentencePieceData, TokenType } from "./tokenizer.ts";
 
 /** U+2581, which stands for a space inside SentencePiece pieces. */
 export const SPACE = "\u2581";
@@ -26,11 +27,18 @@ export class Vocabulary {
   readonly unkId: number | undefined;
   /** Id of the token of each byte, -1 where there is none. */
   readonly byteIds: Int32Array;
-  private readonly types: Uint8Array;
+  /** {@link TokenType} of each id. */
+  readonly types: Uint8Array;
   private readonly unkSurface: string;
+  /** The byte that each byte token stands for, -1 for other ids. */
+  private readonly bytesOfIds: Int16Array;
+  /** What ids decode to, for those that were asked for, without and with `special`. */
+  private readonly texts: (string | undefined)[];
+  private readonly specialTexts: (string | undefined)[];
+  private readonly encoded: (Uint8Array | undefined)[] = [];
 
   /** @throws FormatError where the data contradict themselves; see {@link createTokenizer} */
-  constructor(data: TokenizerData) {
+  constructor(data: SentencePieceData) {
     checkLengths(data);
     checkScores(data.scores);
     checkTypes(data.types);
@@ -42,7 +50,10 @@ export class Vocabulary {
     this.eosIds = [...data.eosIds];
     this.unkId = data.unkId;
     this.unkSurface = data.unkSurface ?? DEFAULT_UNK_SURFACE;
-    this.byteIds = indexBytes(data);
+    this.bytesOfIds = readBytes(data);
+    this.byteIds = indexBytes(this.bytesOfIds);
+    this.texts = new Array<string | undefined>(data.pieces.length).fill(undefined);
+    this.specialTexts = this.texts.slice();
     if (this.unkId === undefined && this.byteIds.every((id) => id < 0)) {
       throw invalid("vocabulary has no byte tokens and no unknown token");
     }
@@ -72,32 +83,57 @@ export class Vocabulary {
     return this.type(id) === TokenType.control;
   }
 
-  /** The byte that a byte token stands for, or -1. */
-  byte(id: number): number {
-    return this.type(id) === TokenType.byte ? parseByte(this.piece(id)) : -1;
+  isUnknown(id: number): boolean {
+    return this.type(id) === TokenType.unknown;
   }
 
   /**
-   * The text of an id that is not a byte token, its spaces still U+2581.
+   * The byte that a byte token stands for, -1 for other ids.
+   * @throws TokenizerError for an id outside the vocabulary
+   */
+  byte(id: number): number {
+    const byte = this.bytesOfIds[id];
+    if (byte === undefined) this.piece(id);
+    return byte as number;
+  }
+
+  /**
+   * The text of an id that is not a byte token; "" for a control token unless `special`.
    * @throws TokenizerError for an id outside the vocabulary
    */
   text(id: number, special: boolean): string {
-    const piece = this.piece(id);
-    if (special) return piece;
-    if (this.isControl(id)) return "";
-    return this.type(id) === TokenType.unknown ? this.unkSurface : piece;
+    const texts = special ? this.specialTexts : this.texts;
+    const known = texts[id];
+    if (known !== undefined) return known;
+    const text = this.spell(id, special);
+    texts[id] = text;
+    return text;
   }
 
-  /** The bytes an id stands for. @throws TokenizerError for an id outside the vocabulary */
+  /**
+   * The bytes an id stands for: shared, not to be changed.
+   * @throws TokenizerError for an id outside the vocabulary
+   */
   bytes(id: number, special: boolean): Uint8Array {
-    const text = this.text(id, special);
+    const key = 2 * id + (special ? 1 : 0);
+    const known = this.encoded[key];
+    if (known !== undefined) return known;
     const byte = this.byte(id);
-    return byte < 0 ? utf8.encode(unescapeSpaces(text)) : Uint8Array.of(byte);
+    const bytes = byte < 0 ? utf8.encode(this.text(id, special)) : Uint8Array.of(byte);
+    this.encoded[key] = bytes;
+    return bytes;
+  }
+
+  private spell(id: number, special: boolean): string {
+    const piece = this.piece(id);
+    if (!special && this.isControl(id)) return "";
+    if (!special && this.isUnknown(id)) return this.unkSurface;
+    return unescapeSpaces(piece);
   }
 
   /** Ids of these types, ascending. */
   idsOf(...types: number[]): number[] {
-    return Array.from(this.pieces.keys()).filter((id) => types.includes(this.type(id)));
+    return Array.from(idsOfTypes(this.types, ...types));
   }
 }
 
@@ -109,7 +145,7 @@ export function unescapeSpaces(text: string): string {
   return text.replaceAll(SPACE, " ");
 }
 
-function checkLengths({ pieces, scores, types }: TokenizerData): void {
+function checkLengths({ pieces, scores, types }: SentencePieceData): void {
   const n = pieces.length;
   if (n === 0) throw invalid("Expected at least one piece, got none");
   if (n > MAX_PIECES) throw invalid(`Expected at most ${MAX_PIECES} pieces, got ${n}`);
@@ -130,7 +166,7 @@ function checkTypes(types: ArrayLike<number>): void {
   }
 }
 
-function checkIds({ pieces, bosId, eosIds, unkId, addBos, addEos }: TokenizerData): void {
+function checkIds({ pieces, bosId, eosIds, unkId, addBos, addEos }: SentencePieceData): void {
   const check = (name: string, id: number | undefined) => {
     if (id !== undefined && !(Number.isInteger(id) && id >= 0 && id < pieces.length)) {
       throw invalid(`Expected the ${name} id to be from 0 to ${pieces.length - 1}, got ${id}`);
@@ -143,15 +179,25 @@ function checkIds({ pieces, bosId, eosIds, unkId, addBos, addEos }: TokenizerDat
   if (addEos && eosIds.length === 0) throw invalid("Expected an EOS id, as EOS is to be added, got none");
 }
 
-function indexBytes({ pieces, types }: TokenizerData): Int32Array {
-  const ids = new Int32Array(256).fill(-1);
-  for (const [id, piece] of pieces.entries()) {
+function readBytes({ pieces, types }: SentencePieceData): Int16Array {
+  const bytes = new Int16Array(pieces.length).fill(-1);
+  for (let id = 0; id < pieces.length; id++) {
     if (types[id] !== TokenType.byte) continue;
-    const byte = parseByte(piece);
-    if (byte < 0) {
+    const piece = pieces[id] as string;
+    bytes[id] = parseByte(piece);
+    if ((bytes[id] as number) < 0) {
       throw invalid(`Expected byte token ${id} to be one of <0x00> to <0xFF>, got ${quoted(piece)}`);
     }
-    if (ids[byte] === -1) ids[byte] = id;
+  }
+  return bytes;
+}
+
+/** The first id of each byte. */
+function indexBytes(bytesOfIds: Int16Array): Int32Array {
+  const ids = new Int32Array(256).fill(-1);
+  for (let id = 0; id < bytesOfIds.length; id++) {
+    const byte = bytesOfIds[id] as number;
+    if (byte >= 0 && ids[byte] === -1) ids[byte] = id;
   }
   return ids;
 }

@@ -52,6 +52,24 @@ describe("ProgressLine", () => {
     assert.deepEqual(stream.written, ["\rloading 100% of 0.0 MB\x1b[K"]);
   });
 
+  it("shows how far a download has come, where one goes on and its size is known", () => {
+    const stream = fakeStream(true);
+    const line = new ProgressLine(stream, "loading");
+    line.update({ loadedBytes: 0, totalBytes: 0, download: { receivedBytes: 1e6, totalBytes: 4e6 } });
+    line.update({ loadedBytes: 9e5, totalBytes: 3e6, download: { receivedBytes: 2e6, totalBytes: 4e6 } });
+    line.update({ loadedBytes: 0, totalBytes: 0, download: { receivedBytes: 1e6, totalBytes: undefined } });
+    line.update({
+      loadedBytes: 3e6,
+      totalBytes: 3e6,
+      download: { receivedBytes: 9e6, totalBytes: undefined },
+    });
+    assert.deepEqual(stream.written, [
+      "\rloading  25% of 4.0 MB\x1b[K",
+      "\rloading  50% of 4.0 MB\x1b[K",
+      "\rloading 100% of 3.0 MB\x1b[K",
+    ]);
+  });
+
   it("keeps the line whole whatever the title", () => {
     const stream = fakeStream(true);
     new ProgressLine(stream, `loading ${"x".repeat(300)}\n.gguf`).update({ loadedBytes: 1, totalBytes: 1 });

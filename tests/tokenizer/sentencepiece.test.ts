@@ -3,10 +3,17 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { readGguf } from "../../src/format/gguf.ts";
 import { bytesSource } from "../../src/format/source.ts";
+import { Charsmap } from "../../src/tokenizer/charsmap.ts";
 import { parseTokenizerFile } from "../../src/tokenizer/load.ts";
 import { createTokenizer } from "../../src/tokenizer/registry.ts";
-import { type Tokenizer, type TokenizerData, TokenType } from "../../src/tokenizer/tokenizer.ts";
+import {
+  type SentencePieceData,
+  type Tokenizer,
+  type TokenizerData,
+  TokenType,
+} from "../../src/tokenizer/tokenizer.ts";
 import { TokenizerError } from "../../src/util/errors.ts";
+import { writeCharsmap } from "../support/charsmap_writer.ts";
 import { itShared, sharedBytes, sharedJson } from "../support/shared.ts";
 import {
   assertRefused,
@@ -23,7 +30,7 @@ function sharedTokenizer(name: string): Tokenizer {
   return createTokenizer(parseTokenizerFile(sharedBytes(name), { name }));
 }
 
-function idsOf(data: TokenizerData): (...pieces: string[]) => number[] {
+function idsOf(data: SentencePieceData): (...pieces: string[]) => number[] {
   return (...pieces) =>
     pieces.map((piece) => {
       const id = data.pieces.indexOf(piece);
@@ -49,6 +56,10 @@ const anyText = fc.oneof(
 
 const small = llamaData(smallEntries);
 const smallIds = idsOf(small);
+
+function bytesOf(character: string): number[] {
+  return Array.from(new TextEncoder().encode(character), (byte) => 3 + byte);
+}
 
 interface Llama2cCases {
   tokenizer: { cases: { prompt: string; ids: number[] }[] };
@@ -103,6 +114,20 @@ describe("SentencePieceTokenizer: conformance", () => {
     });
   }
 
+  const unigram = "vocabs/spm-unigram-en.model";
+  itShared(
+    ["conformance/spm_unigram_en.json", unigram],
+    "encode() gives spm_encode's ids of a unigram model",
+    () => {
+      const tokenizer = sharedTokenizer(unigram);
+      const { cases } = sharedJson<{ cases: { text: string; ids: number[] }[] }>(
+        "conformance/spm_unigram_en.json",
+      );
+      assert.ok(cases.length > 100);
+      for (const { text, ids } of cases) assert.deepEqual(tokenizer.encode(text, { bos: false }), ids);
+    },
+  );
+
   const gguf = "vocabs/llama-spm.gguf";
   itShared(
     ["conformance/ggml_vocab_ids.json", gguf],
@@ -142,7 +167,7 @@ describe("SentencePieceTokenizer: conformance", () => {
       const n = 200_000;
       for (const unit of ["a", " ", "7", "\n", "🦙", "é", "=", "ab", "Hello", "工", "\ud800", "\0"]) {
         const text = unit.repeat(n / unit.length);
-        assert.equal(tokenizer.decode(tokenizer.encode(text)), decoded(text));
+        assert.ok(tokenizer.decode(tokenizer.encode(text)) === decoded(text), unit);
       }
       assert.equal(tokenizer.encode("a".repeat(n), { bos: false }).length, 50_002);
     },
@@ -320,6 +345,139 @@ describe("SentencePieceTokenizer", () => {
     assert.equal(tokenizer.decode(idsOf(data)("▁hello")), "hello");
   });
 
+  it("encodeWithOffsets() gives the part of the text that each id stands for", () => {
+    const tokenizer = createTokenizer(small);
+    const got = tokenizer.encodeWithOffsets("hello 🦙é~ w", { bos: true, eos: true });
+    assert.deepEqual(got.ids, [1, ...smallIds("▁hello", "▁", "🦙", "é"), 3 + 0x7e, ...smallIds("▁w"), 2]);
+    assert.deepEqual(got.starts, [0, 0, 5, 6, 8, 9, 10, 12]);
+    assert.deepEqual(got.ends, [0, 5, 6, 8, 9, 10, 12, 12]);
+    assert.deepEqual(tokenizer.encodeWithOffsets(""), { ids: [], starts: [], ends: [] });
+  });
+
+  it("encodeWithOffsets() gives each byte of a character the whole of it, and a dummy prefix nothing", () => {
+    const tokenizer = createTokenizer(small);
+    const got = tokenizer.encodeWithOffsets("工\u{10000}");
+    assert.deepEqual(
+      got.ids.slice(1),
+      [..."\u5de5\u{10000}"].flatMap((each) => bytesOf(each)),
+    );
+    assert.deepEqual(got.starts, [0, 0, 0, 0, 1, 1, 1, 1]);
+    assert.deepEqual(got.ends, [0, 1, 1, 1, 3, 3, 3, 3]);
+  });
+
+  it("encodeWithOffsets() counts from the beginning of the whole text after control tokens", () => {
+    const tokenizer = createTokenizer(small);
+    const got = tokenizer.encodeWithOffsets("<s>hello</s> he", { special: true });
+    assert.deepEqual(got.ids, [1, ...smallIds("▁hello"), 2, ...smallIds("▁", "▁he")]);
+    assert.deepEqual(got.starts, [0, 3, 8, 12, 12]);
+    assert.deepEqual(got.ends, [3, 8, 12, 12, 15]);
+  });
+
+  it("encodeWithOffsets() joins the parts of a run of unknown characters", () => {
+    const tokenizer = createTokenizer(dataOf([...specialEntries, ["a"]], { unkId: 0 }));
+    const { ids, starts, ends } = tokenizer.encodeWithOffsets("xy🦙ax");
+    assert.deepEqual({ ids, starts, ends }, { ids: [0, 3, 0], starts: [0, 4, 5], ends: [4, 5, 6] });
+  });
+
+  it("encodeWithOffsets() leaves removed spaces to no id but the space that is left", () => {
+    const tokenizer = createTokenizer(llamaData(smallEntries, { removeExtraWhitespaces: true }));
+    const { ids, starts, ends } = tokenizer.encodeWithOffsets("  hello   h  ");
+    assert.deepEqual(ids, smallIds("▁hello", "▁", "h"));
+    assert.deepEqual(starts, [2, 7, 10]);
+    assert.deepEqual(ends, [7, 10, 11]);
+  });
+
+  it("encodeWithOffsets() gives encode()'s ids and parts that cover the text in order", () => {
+    const rules = writeCharsmap([
+      ["h", "H"],
+      ["lo", "llo "],
+      ["🦙", ""],
+      ["e\ufffd", " "],
+    ]);
+    const variants = [
+      createTokenizer(small),
+      createTokenizer({ ...small, charsmap: rules }),
+      createTokenizer({ ...small, charsmap: rules, removeExtraWhitespaces: true }),
+      createTokenizer({ ...small, kind: "spm-unigram", charsmap: rules, whitespaceAsSuffix: true }),
+      createTokenizer({ ...small, kind: "spm-char", escapeWhitespaces: false }),
+    ];
+    fc.assert(
+      fc.property(anyText, fc.boolean(), (text, special) => {
+        for (const [i, tokenizer] of variants.entries()) {
+          const { ids, starts, ends } = tokenizer.encodeWithOffsets(text, { special });
+          assert.deepEqual(ids, tokenizer.encode(text, { special }));
+          assert.deepEqual([starts.length, ends.length], [ids.length, ids.length]);
+          // What is removed at the beginning or the end is no id's.
+          const removes = i === 2 || i === 3;
+          let covered = removes ? (starts[0] ?? 0) : 0;
+          for (const [k, start] of starts.entries()) {
+            const end = ends[k] as number;
+            const again = start === starts[k - 1] && end === ends[k - 1];
+            assert.ok(start === covered || again, `${start} after ${covered}`);
+            assert.ok(end >= start);
+            covered = end;
+          }
+          if (!removes && ids.length > 0) assert.equal(covered, text.length);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("decodeBytes() gives the bytes of decode(), and those that are not UTF-8 as they are", () => {
+    const tokenizer = createTokenizer(small);
+    const ids = [1, ...smallIds("▁hello"), 3 + 0xff, 3 + 0xe3, ...smallIds("▁he", "🦙")];
+    const bytes = [...new TextEncoder().encode("hello"), 0xff, 0xe3, ...new TextEncoder().encode(" he🦙")];
+    assert.deepEqual(tokenizer.decodeBytes(ids), Uint8Array.from(bytes));
+    assert.deepEqual(tokenizer.decodeBytes([]), new Uint8Array(0));
+    assert.deepEqual(tokenizer.decodeBytes([1], { special: true }), new TextEncoder().encode("<s>"));
+    assertRefused(() => tokenizer.decodeBytes([-1]), TokenizerError, /^Cannot decode id -1/);
+    const anyIds = fc.array(fc.nat(tokenizer.vocabSize - 1), { maxLength: 30 });
+    fc.assert(
+      fc.property(anyIds, fc.boolean(), (all, special) => {
+        const decodedBytes = new TextDecoder("utf-8", { ignoreBOM: true }).decode(
+          tokenizer.decodeBytes(all, { special }),
+        );
+        assert.equal(decodedBytes, tokenizer.decode(all, { special }));
+      }),
+    );
+  });
+
+  it("decode() replaces what the denormalizer says, over the ends of tokens", () => {
+    const denormalizerCharsmap = writeCharsmap([
+      ["lo w", "-"],
+      ["d", "D"],
+      ["hell", "?"],
+    ]);
+    const tokenizer = createTokenizer({ ...small, denormalizerCharsmap });
+    const ids = smallIds("▁hello", "▁world");
+    assert.equal(tokenizer.decode(ids), "?o worlD");
+    assert.equal(tokenizer.decode(smallIds("▁he", "l", "o", "▁w", "or")), "he-or");
+    assert.equal(new TextDecoder().decode(tokenizer.decodeBytes(ids)), "?o worlD");
+    const anyIds = fc.array(fc.nat(tokenizer.vocabSize - 1), { maxLength: 20 });
+    const plain = createTokenizer(small);
+    const charsmap = new Charsmap(denormalizerCharsmap, "x");
+    fc.assert(
+      fc.property(anyIds, (all) => {
+        const stream = tokenizer.stream();
+        const text = all.map((id) => stream.push(id)).join("") + stream.flush();
+        assert.equal(text, charsmap.normalize(plain.decode(all)).text);
+        assert.equal(tokenizer.decode(all), text);
+      }),
+    );
+  });
+
+  it("encode() refuses a text that a charsmap makes much longer", () => {
+    const charsmap = writeCharsmap([["h", "e".repeat(1000)]]);
+    const tokenizer = createTokenizer({ ...small, charsmap });
+    assert.equal(tokenizer.encode(`h${"e".repeat(40)}`).length, 1041);
+    assertRefused(
+      () => tokenizer.encode("h".repeat(1000)),
+      TokenizerError,
+      /Expected at most 32 times as many after normalization, got more/,
+    );
+  });
+
   it("decode() takes one space off the beginning", () => {
     const tokenizer = createTokenizer(small);
     assert.equal(tokenizer.decode([]), "");
@@ -410,8 +568,17 @@ describe("SentencePieceTokenizer", () => {
     const tokenizer = createTokenizer(small);
     for (const unit of ["h", " ", "7", "🦙", "hello", "llo", "\ud800"]) {
       const text = unit.repeat(200_000 / unit.length);
-      assert.equal(tokenizer.decode(tokenizer.encode(text)), decoded(text));
-      assert.equal(tokenizer.decode(tokenizer.encode(text, { special: true })), decoded(text));
+      assert.ok(tokenizer.decode(tokenizer.encode(text)) === decoded(text), unit);
+      assert.ok(tokenizer.decode(tokenizer.encode(text, { special: true })) === decoded(text), unit);
     }
+  });
+
+  it("encode() takes 10 MB of text", () => {
+    const tokenizer = createTokenizer(small);
+    const text = "hello world 🦙 ".repeat(600_000);
+    assert.equal(tokenizer.encode(text).length, 600_000 * 4 + 1);
+    const offsets = tokenizer.encodeWithOffsets("h".repeat(10_000_000));
+    assert.equal(offsets.ids.length, 10_000_001);
+    assert.equal(offsets.ends.at(-1), 10_000_000);
   });
 });

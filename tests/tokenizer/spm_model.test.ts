@@ -6,6 +6,7 @@ import { createTokenizer } from "../../src/tokenizer/registry.ts";
 import { parseSentencePieceModel } from "../../src/tokenizer/spm_model.ts";
 import { TokenType } from "../../src/tokenizer/tokenizer.ts";
 import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
+import { charsmapBytes } from "../support/charsmap_writer.ts";
 import { itShared, sharedBytes } from "../support/shared.ts";
 import {
   assertRefused,
@@ -23,6 +24,8 @@ import {
 
 const entries: readonly Entry[] = [...specialEntries, ["▁", -1], ["a", -2], ["▁a", -0.5]];
 const bpe = numberField(3, 2);
+/** NormalizerSpec that leaves spaces alone. */
+const plainSpaces = [...numberField(3, 0), ...numberField(4, 0), ...numberField(5, 0)];
 
 function refused(file: readonly number[] | Uint8Array, message: RegExp): void {
   assertRefused(() => parseSentencePieceModel(Uint8Array.from(file)), FormatError, message);
@@ -113,34 +116,69 @@ describe("parseSentencePieceModel()", () => {
     },
   );
 
-  it("parseSentencePieceModel() refuses other models than BPE by name", () => {
-    unsupported(
-      { trainer: numberField(3, 1) },
-      /A SentencePiece unigram model is not supported; supported: BPE/,
-    );
-    unsupported({ trainer: [] }, /A SentencePiece unigram model/);
-    unsupported({ trainer: numberField(3, 3) }, /A SentencePiece word model/);
-    unsupported({ trainer: numberField(3, 4) }, /A SentencePiece character model/);
-    refused(modelFile(entries, { trainer: numberField(3, 9) }), /Expected a model type from 1 to 4, got 9/);
+  it("parseSentencePieceModel() tells the kinds of model apart", () => {
+    const kindOf = (trainer: number[]) => parseSentencePieceModel(modelFile(entries, { trainer })).kind;
+    assert.equal(kindOf([]), "spm-unigram");
+    assert.equal(kindOf(numberField(3, 1)), "spm-unigram");
+    assert.equal(kindOf(numberField(3, 2)), "spm-bpe");
+    assert.equal(kindOf(numberField(3, 3)), "spm-word");
+    assert.equal(kindOf(numberField(3, 4)), "spm-char");
+    for (const type of [0, 5, 9, 2 ** 40]) {
+      refused(
+        modelFile(entries, { trainer: numberField(3, type) }),
+        new RegExp(`Expected a model type from 1 to 4, got ${type}`),
+      );
+    }
   });
 
-  itShared(["vocabs/spm-unigram-en.model"], "parseSentencePieceModel() refuses a unigram model", () => {
-    const file = sharedBytes("vocabs/spm-unigram-en.model");
-    assertRefused(() => parseSentencePieceModel(file), UnsupportedError, /unigram/);
+  it("parseSentencePieceModel() reads charsmaps and what is done to spaces", () => {
+    const data = parseSentencePieceModel(
+      modelFile(entries, {
+        trainer: [...bpe, ...numberField(24, 1)],
+        normalizer: [...bytesField(2, [1, 2, 3]), ...numberField(5, 0)],
+        rest: bytesField(5, [...bytesField(2, [4, 5]), ...plainSpaces]),
+      }),
+    );
+    assert.equal(data.whitespaceAsSuffix, true);
+    assert.equal(data.escapeWhitespaces, false);
+    assert.deepEqual(data.charsmap, Uint8Array.of(1, 2, 3));
+    assert.deepEqual(data.denormalizerCharsmap, Uint8Array.of(4, 5));
+    const without = parseSentencePieceModel(modelFile(entries, { rest: bytesField(5, bytesField(2, [])) }));
+    assert.equal(without.denormalizerCharsmap, undefined);
   });
 
-  it("parseSentencePieceModel() refuses normalization that is not supported", () => {
-    const charsmap = [...bytesField(1, "nmt_nfkc"), ...bytesField(2, "map")];
-    unsupported(
-      { normalizer: charsmap },
-      /The normalization "nmt_nfkc" is not supported; supported: "identity"/,
+  it("parseSentencePieceModel() refuses a denormalizer that changes spaces", () => {
+    for (const field of [3, 4, 5]) {
+      const rest = bytesField(5, [...bytesField(2, [1]), ...plainSpaces, ...numberField(field, 1)]);
+      unsupported({ rest }, /A denormalizer that adds, removes or escapes spaces is not supported/);
+    }
+  });
+
+  it("createTokenizer() refuses charsmaps of 1 to 4 bytes, and of a hostile trie", () => {
+    for (let n = 1; n <= 4; n++) {
+      const normalizer = bytesField(2, new Array<number>(n).fill(0xff));
+      const data = parseSentencePieceModel(modelFile(entries, { normalizer }));
+      assertRefused(() => createTokenizer(data), FormatError, /the normalizer: Expected 5 to \d+ bytes/);
+      const rest = bytesField(5, [...normalizer, ...plainSpaces]);
+      const other = parseSentencePieceModel(modelFile(entries, { rest }));
+      assertRefused(() => createTokenizer(other), FormatError, /the denormalizer: Expected 5 to \d+ bytes/);
+    }
+    const hostile = bytesField(2, [...charsmapBytes([0xffffffff, 0xffffffff], "x")]);
+    const data = parseSentencePieceModel(modelFile(entries, { normalizer: hostile }));
+    assertRefused(
+      () => createTokenizer(data),
+      FormatError,
+      /Expected unit 0 of the trie to lead inside of it/,
     );
-    unsupported({ rest: bytesField(5, charsmap) }, /The normalization "nmt_nfkc"/);
-    unsupported({ normalizer: numberField(5, 0) }, /escape_whitespaces = false is not supported/);
-    unsupported(
-      { trainer: [...bpe, ...numberField(24, 1)] },
-      /treat_whitespace_as_suffix = true is not supported/,
-    );
+  });
+
+  itShared(["vocabs/spm-unigram-en.model"], "parseSentencePieceModel() reads a unigram model", () => {
+    const data = parseSentencePieceModel(sharedBytes("vocabs/spm-unigram-en.model"));
+    assert.equal(data.kind, "spm-unigram");
+    assert.equal(data.pieces.length, 1000);
+    assert.equal(data.charsmap?.length, 237_484);
+    assert.equal(data.addDummyPrefix, true);
+    assert.equal(data.removeExtraWhitespaces, true);
   });
 
   it("parseSentencePieceModel() refuses byte_fallback without all byte tokens", () => {
@@ -224,6 +262,25 @@ describe("parseSentencePieceModel()", () => {
       assertTyped(() => createTokenizer(parseSentencePieceModel(file.slice(0, n))));
     }
     refused(file.slice(0, 10), /Expected \d+ bytes, the message has \d+ left/);
+  });
+
+  it("parseSentencePieceModel() gives typed errors for a unigram model with a charsmap cut anywhere", () => {
+    const file = modelFile([...entries, ...byteEntries.slice(0, 3)], {
+      trainer: [...numberField(3, 1), ...bytesField(46, "<s>")],
+      normalizer: [...bytesField(2, [...charsmapBytes([0x40000, 0x80000000], "a")]), ...numberField(4, 1)],
+    });
+    for (let n = 0; n < file.length; n++) {
+      assertTyped(() => createTokenizer(parseSentencePieceModel(file.slice(0, n))).encode("a a"));
+    }
+  });
+
+  it("createTokenizer() refuses scores of NaN and byte tokens that are no bytes", () => {
+    const built = (entry: Entry) => createTokenizer(parseSentencePieceModel(modelFile([...entries, entry])));
+    assertRefused(() => built(["b", Number.NaN]), FormatError, /score of piece 6, got NaN/);
+    for (const piece of ["<0x-1>", "<0xZZ>"]) {
+      assertRefused(() => built([piece, 0, TokenType.byte]), FormatError, /byte token 6 to be one of/);
+    }
+    assertRefused(() => built(["b", 0, 7]), FormatError, /Expected a type from 1 to 6 for piece 6, got 7/);
   });
 
   it("parseSentencePieceModel() gives typed errors for files with any bytes changed", () => {

@@ -1,6 +1,6 @@
 // Vocabularies and files for tests of the tokenizer.
 import assert from "node:assert/strict";
-import { type TokenizerData, TokenType } from "../../src/tokenizer/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../../src/tokenizer/tokenizer.ts";
 import { CriaError } from "../../src/util/errors.ts";
 
 /** A piece: its text, score and type; 0 and normal unless given. */
@@ -24,7 +24,7 @@ export const byteEntries: readonly Entry[] = Array.from({ length: 256 }, (_, byt
 export const FIRST_ID = 259;
 
 /** A vocabulary of exactly these pieces. */
-export function dataOf(entries: readonly Entry[], rest: Partial<TokenizerData> = {}): TokenizerData {
+export function dataOf(entries: readonly Entry[], rest: Partial<SentencePieceData> = {}): SentencePieceData {
   return {
     kind: "spm-bpe",
     pieces: entries.map(([piece]) => piece),
@@ -42,7 +42,10 @@ export function dataOf(entries: readonly Entry[], rest: Partial<TokenizerData> =
 }
 
 /** A vocabulary like Llama's: special tokens, byte tokens, then these; dummy prefix, no BOS by default. */
-export function llamaData(entries: readonly Entry[], rest: Partial<TokenizerData> = {}): TokenizerData {
+export function llamaData(
+  entries: readonly Entry[],
+  rest: Partial<SentencePieceData> = {},
+): SentencePieceData {
   return dataOf([...specialEntries, ...byteEntries, ...entries], {
     bosId: 1,
     eosIds: [2],

@@ -1,0 +1,79 @@
+// The texts that a command learns from: files and standard input, one after the other.
+import { realpath } from "node:fs/promises";
+import process from "node:process";
+import { detectRuntime } from "../runtime/detect.ts";
+import type { ByteSource } from "../util/byte_source.ts";
+
+/** Bytes that are read at once. */
+const PART_BYTES = 1 << 18;
+
+const LINE_END = 0x0a;
+
+/** Opened files and standard input as one text. */
+export class InputFiles {
+  /** Bytes read so far. */
+  readBytes = 0;
+  /** Bytes in all; undefined where standard input is among them. */
+  readonly totalBytes: number | undefined;
+  private readonly sources: readonly (ByteSource | "-")[];
+
+  private constructor(sources: readonly (ByteSource | "-")[]) {
+    this.sources = sources;
+    const sizes = sources.map((source) => (source === "-" ? Number.NaN : (source.size ?? Number.NaN)));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    this.totalBytes = Number.isNaN(total) ? undefined : total;
+  }
+
+  /** Opens all files; "-" is standard input. @throws SourceError where one cannot be read */
+  static async open(names: readonly string[]): Promise<InputFiles> {
+    const sources: (ByteSource | "-")[] = [];
+    try {
+      for (const name of names) sources.push(name === "-" ? name : await detectRuntime().openFile(name));
+      return new InputFiles(sources);
+    } catch (error) {
+      await closeAll(sources);
+      throw error;
+    }
+  }
+
+  /** The bytes, part by part; every file ends a line. @throws SourceError */
+  async *parts(): AsyncGenerator<Uint8Array> {
+    for (const source of this.sources) {
+      let last = LINE_END;
+      for await (const part of source === "-" ? standardInput() : fileParts(source)) {
+        this.readBytes += part.length;
+        last = part.at(-1) ?? last;
+        yield part;
+      }
+      if (last !== LINE_END) yield Uint8Array.of(LINE_END);
+    }
+  }
+
+  close(): Promise<void> {
+    return closeAll(this.sources);
+  }
+}
+
+/** Whether two names are one file; false where one of them is none. */
+export async function isSameFile(a: string, b: string): Promise<boolean> {
+  const real = (name: string) => realpath(name).catch(() => undefined);
+  const path = await real(a);
+  return path !== undefined && path === (await real(b));
+}
+
+async function* fileParts(source: ByteSource): AsyncGenerator<Uint8Array> {
+  const size = source.size ?? 0;
+  for (let offset = 0; offset < size; offset += PART_BYTES) {
+    const part = new Uint8Array(Math.min(PART_BYTES, size - offset));
+    await source.read(offset, part);
+    yield part;
+  }
+}
+
+function standardInput(): AsyncIterable<Uint8Array> {
+  return process.stdin as AsyncIterable<Uint8Array>;
+}
+
+async function closeAll(sources: readonly (ByteSource | "-")[]): Promise<void> {
+  for (const source of sources) if (source !== "-") await source.close();
+}

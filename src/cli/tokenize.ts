@@ -1,0 +1,93 @@
+import { Tokenizer } from "../tokenizer.ts";
+import { decodeUtf8 } from "../util/bytes.ts";
+import { ArgumentError, describeFlags, type FlagValues, parseArgs, switchFlag, textFlag } from "./args.ts";
+import type { Command } from "./command.ts";
+import { writeOut } from "./output.ts";
+import { readStdinBytes } from "./stdin.ts";
+
+/** Runtimes hold no string of twice this size; a device that never ends must not fill the memory. */
+const MAX_TEXT_BYTES = 256 << 20;
+
+const flags = {
+  model: textFlag("--model", "FILE|URL", "tokenizer, or model that has one"),
+  pattern: textFlag(
+    "--pattern",
+    "NAME",
+    "how a tiktoken rank file splits texts, such as gpt-2 or cl100k_base",
+  ),
+  ids: switchFlag("--ids", "print ids (the default)"),
+  pieces: switchFlag("--pieces", "print pieces, as the vocabulary spells them"),
+  count: switchFlag("--count", "print the number of tokens"),
+  bos: switchFlag("--bos", "begin with the BOS token"),
+  eos: switchFlag("--eos", "end with the EOS token"),
+  special: switchFlag("--special", "read special tokens such as <s> in the text; otherwise they are text"),
+  help: switchFlag("--help", "print this", "-h"),
+};
+
+type Values = FlagValues<typeof flags>;
+
+const help = `Usage: cria tokenize --model FILE [flags] [text]
+
+Prints the tokens of a text on one line, separated by spaces. Without a text, or with "-", it is standard input,
+to its end, line ends and all; bytes that are not UTF-8 count as U+FFFD. What follows "--" is never a flag.
+
+FILE is a SentencePiece model, a tiktoken rank file, a Hugging Face tokenizer.json, llama2.c's tokenizer.bin or a
+GGUF model. In pieces, spaces, control characters and backslashes are written as \\x20, \\n, \\\\ and the like.
+
+Flags:
+${describeFlags(flags)}
+Exit status: 0; 1 for a failure; 2 for wrong usage.
+A reader that closes standard output early ends the command with 0.
+`;
+
+/** `cria tokenize`: prints what a text is as tokens. */
+export const tokenizeCommand: Command = {
+  name: "tokenize",
+  summary: "print the tokens of a text",
+  async run(args) {
+    const { values, operands } = parseArgs(args, flags);
+    if (values.help) {
+      await writeOut(help);
+      return 0;
+    }
+    checkUsage(values, operands);
+    const tokenizer = await Tokenizer.load(values.model as string, { pattern: values.pattern });
+    const { bos = false, eos = false, special = false } = values;
+    const ids = tokenizer.encode(await readText(operands[0]), { bos, eos, special });
+    await writeOut(`${format(ids, tokenizer, values)}\n`);
+    return 0;
+  },
+};
+
+function checkUsage(values: Values, operands: readonly string[]): void {
+  if (values.model === undefined) throw new ArgumentError("Cannot tokenize: Expected --model FILE, got none");
+  if (operands.length > 1) throw new ArgumentError(`Expected one text, got ${operands.length}; quote it`);
+  const { ids, pieces, count } = flags;
+  const outputs = [values.ids && ids, values.pieces && pieces, values.count && count].filter(
+    (flag) => !!flag,
+  );
+  if (outputs.length > 1) {
+    const given = outputs.map(({ flag }) => flag).join(" and ");
+    throw new ArgumentError(`Expected one of --ids, --pieces and --count, got ${given}`);
+  }
+}
+
+async function readText(operand = "-"): Promise<string> {
+  return operand === "-" ? decodeUtf8(await readStdinBytes("the text", MAX_TEXT_BYTES)) : operand;
+}
+
+function format(ids: readonly number[], tokenizer: Tokenizer, { pieces, count }: Values): string {
+  if (count) return String(ids.length);
+  if (pieces) return ids.map((id) => escapePiece(tokenizer.piece(id))).join(" ");
+  return ids.join(" ");
+}
+
+const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** A piece without spaces, control characters and what else could be taken for the end of it. */
+function escapePiece(piece: string): string {
+  return piece.replace(/[\\\s\p{C}]/gu, (character) => {
+    const code = (character.codePointAt(0) as number).toString(16);
+    return escapes[character] ?? (code.length < 3 ? `\\x${code.padStart(2, "0")}` : `\\u{${code}}`);
+  });
+}

@@ -1,0 +1,97 @@
+import { TokenType } from "../tokenizer/tokenizer.ts";
+import { FormatError } from "../util/errors.ts";
+import type { MetaType, MetaValue } from "./model_file.ts";
+
+const typeNumbers: readonly number[] = Object.values(TokenType);
+
+/** The keys below "tokenizer.ggml.", each with the type that it must have. */
+export class TokenizerKeys {
+  private readonly metadata: ReadonlyMap<string, MetaValue>;
+  readonly fileName: string;
+
+  constructor(metadata: ReadonlyMap<string, MetaValue>, fileName: string) {
+    this.metadata = metadata;
+    this.fileName = fileName;
+  }
+
+  has(key: string): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  string(key: string): string | undefined {
+    const found = this.get(key);
+    if (found === undefined) return undefined;
+    if (found.type !== "string") throw this.error(key, `Expected a string, got ${typeName(found)}`);
+    return String(found.value);
+  }
+
+  bool(key: string, fallback: boolean): boolean {
+    const found = this.get(key);
+    if (found === undefined) return fallback;
+    if (found.type !== "bool") throw this.error(key, `Expected a bool, got ${typeName(found)}`);
+    return found.value === true;
+  }
+
+  array<T>(key: string, elementType: MetaType, length?: number): ArrayLike<T> | undefined {
+    const found = this.get(key);
+    if (found === undefined) return undefined;
+    if (found.type !== "array" || found.elementType !== elementType) {
+      throw this.error(key, `Expected an array of ${elementType}, got ${typeName(found)}`);
+    }
+    if (length !== undefined && found.value.length !== length) {
+      throw this.error(key, `Expected ${length} elements, one for each token, got ${found.value.length}`);
+    }
+    return found.value as ArrayLike<T>;
+  }
+
+  /** The text of each token. */
+  pieces(): ArrayLike<string> {
+    const pieces = this.array<string>("tokens", "string");
+    if (pieces === undefined) throw this.error("tokens", "Expected an array of strings, got nothing");
+    return pieces;
+  }
+
+  /** {@link TokenType} by id, from the file or, where it has none, from how pieces are spelled. */
+  types(pieces: ArrayLike<string>, inferType: (piece: string) => number): ArrayLike<number> {
+    const types = this.array<number>("token_type", "i32", pieces.length);
+    if (types === undefined) return Int32Array.from(pieces, inferType);
+    for (let id = 0; id < types.length; id++) {
+      if (!typeNumbers.includes(types[id] as number)) {
+        throw this.error("token_type", `Expected 1 to 6 for token ${id}, got ${types[id]}`);
+      }
+    }
+    return types;
+  }
+
+  /**
+   * A special id. `fallback` counts only where the vocabulary has a special token there: without the key,
+   * a small vocabulary may have none, or an ordinary piece in its place.
+   */
+  id(key: string, types: ArrayLike<number>, fallback?: number): number | undefined {
+    const found = this.get(key);
+    if (found === undefined) {
+      const type = fallback === undefined ? undefined : types[fallback];
+      return type === TokenType.control || type === TokenType.unknown ? fallback : undefined;
+    }
+    if (!/^[ui]/.test(found.type)) throw this.error(key, `Expected an integer, got ${typeName(found)}`);
+    const id = found.value as number | bigint;
+    if (!(id >= 0 && id < types.length)) {
+      throw this.error(key, `Expected an id of a vocabulary of ${types.length} tokens, got ${id}`);
+    }
+    return Number(id);
+  }
+
+  error(key: string, message: string): FormatError {
+    return new FormatError(
+      `Cannot read the tokenizer of ${this.fileName}: Metadata key "tokenizer.ggml.${key}": ${message}`,
+    );
+  }
+
+  private get(key: string): MetaValue | undefined {
+    return this.metadata.get(`tokenizer.ggml.${key}`);
+  }
+}
+
+function typeName(value: MetaValue): string {
+  return value.type === "array" ? `an array of ${value.elementType}` : `a value of type ${value.type}`;
+}

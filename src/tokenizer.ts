@@ -1,0 +1,60 @@
+/**
+ * cria's tokenizers alone, without the engine:
+ *
+ * ```ts
+ * import { Tokenizer } from "cria/tokenizer";
+ *
+ * const tokenizer = await Tokenizer.load("tokenizer.model");
+ * tokenizer.encode("Once upon a time");
+ * ```
+ *
+ * @module
+ */
+import type { SourceLike, SourceOptions } from "./engine/options.ts";
+import { loadTokenizer } from "./engine/tokenizers.ts";
+import type { Tokenizer as TokenizerInterface } from "./tokenizer/tokenizer.ts";
+
+export type { HttpOptions, SourceLike, SourceOptions } from "./engine/options.ts";
+export type { EncodeOptions, TokenOffsets, TokenStream } from "./tokenizer/tokenizer.ts";
+export type {
+  ByteBpeOptions,
+  Corpus,
+  ModelType,
+  Normalization,
+  SentencePieceOptions,
+  SkippedLines,
+  TrainedTokenizer,
+  TrainOptions,
+  TrainProgress,
+} from "./tokenizer/train/options.ts";
+export { trainTokenizer } from "./tokenizer/train/train.ts";
+export {
+  CriaError,
+  type ErrorCode,
+  FormatError,
+  SourceError,
+  TokenizerError,
+  UnsupportedError,
+  UsageError,
+} from "./util/errors.ts";
+
+/** Options of `Tokenizer.load`. */
+export interface TokenizerLoadOptions extends SourceOptions {
+  /**
+   * How the texts of a tiktoken rank file are split: a name such as "gpt-2", "cl100k_base" or "qwen2" (an unknown
+   * one is an error that lists all). Default: what the file is known for, else "llama-bpe".
+   */
+  pattern?: string | undefined;
+  /** Gives the loading up. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Text to ids and back. */
+export type Tokenizer = TokenizerInterface;
+
+/** Loads tokenizers alone, from a tokenizer file or from a model file that carries one. */
+export const Tokenizer = {
+  /** @throws SourceError, FormatError, UnsupportedError, TokenizerError, UsageError; the signal's reason */
+  load: (source: SourceLike, options: TokenizerLoadOptions = {}): Promise<Tokenizer> =>
+    loadTokenizer(source, undefined, options),
+};

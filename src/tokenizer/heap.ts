@@ -1,0 +1,38 @@
+/** A binary heap of numbers, least first, of a fixed capacity. */
+export class Heap {
+  size = 0;
+  private readonly keys: Float64Array;
+
+  constructor(capacity: number) {
+    this.keys = new Float64Array(capacity);
+  }
+
+  push(key: number): void {
+    const { keys } = this;
+    let i = this.size++;
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if ((keys[parent] as number) <= key) break;
+      keys[i] = keys[parent] as number;
+      i = parent;
+    }
+    keys[i] = key;
+  }
+
+  /** Takes the least off. There must be one. */
+  pop(): number {
+    const { keys } = this;
+    const top = keys[0] as number;
+    const n = --this.size;
+    const last = keys[n] as number;
+    let i = 0;
+    for (let child = 1; child < n; child = 2 * i + 1) {
+      if (child + 1 < n && (keys[child + 1] as number) < (keys[child] as number)) child++;
+      if ((keys[child] as number) >= last) break;
+      keys[i] = keys[child] as number;
+      i = child;
+    }
+    keys[i] = last;
+    return top;
+  }
+}

@@ -1,0 +1,251 @@
+import { TokenizerError } from "../../util/errors.ts";
+import type { ByteBpeEncoder, TokenSink } from "../byte_encoder.ts";
+import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
+import type { EncodeOptions, Tokenizer, TokenOffsets, TokenStream } from "../tokenizer.ts";
+import { AddedTokenFinder, type Section } from "./added_tokens.ts";
+import { AlignedText } from "./aligned_text.ts";
+import type { HuggingFaceData } from "./data.ts";
+import { DecoderChain, type DecoderRun } from "./decoders.ts";
+import { knownPretokenizer } from "./known_patterns.ts";
+import { type PreTokenizer, preTokenize } from "./pre_tokenizers.ts";
+import { bytesOfRaw, RawTextStream, textOfRaw } from "./raw_text.ts";
+import { byteEncoder, WordEncoder } from "./word_encoder.ts";
+
+/**
+ * The tokenizer of a tokenizer.json, with the ids of Hugging Face's tokenizers.
+ *
+ * Added tokens are cut out of the text first; what is left is normalized, cut at added tokens again (those that
+ * are looked for in normalized text), split into words, and each word is encoded by the model. Special added
+ * tokens are found only with `special`. Where splitting ends in ByteLevel, words go to byte-level BPE as bytes.
+ *
+ * Different from Hugging Face's: a character that is no token where there is no unknown token is an error, not
+ * left out; so is an id outside the vocabulary; and bytes that are no UTF-8 become U+FFFD once for each broken
+ * sequence, not once for each byte of the run, so that text around them is kept and streams need not wait.
+ *
+ * Source: huggingface/tokenizers, tokenizers/src/tokenizer (added_vocabulary.rs, normalizer.rs, pre_tokenizer.rs).
+ */
+export class HuggingFaceTokenizer implements Tokenizer {
+  private readonly data: HuggingFaceData;
+  private readonly special: ReadonlySet<number>;
+  /** Finds tokens in the text as it is, and in the normalized text. */
+  private readonly plainTokens: AddedTokenFinder | undefined;
+  private readonly normalizedTokens: AddedTokenFinder | undefined;
+  /** Where words are bytes: the stages before, and their splitting without regular expressions. */
+  private readonly byteWords: ByteWords | undefined;
+  private words: WordEncoder | undefined;
+  private readonly chain: DecoderChain;
+  /** Whether splitting asks what a word comes from. */
+  private readonly needsAlignment: boolean;
+
+  /** @throws FormatError for more text in tokens than can be indexed */
+  constructor(data: HuggingFaceData) {
+    const { addedTokens, normalizer, preTokenizers } = data;
+    this.data = data;
+    this.special = new Set(addedTokens.filter((token) => token.special).map((token) => token.id));
+    const plain = addedTokens.filter((token) => !token.normalized);
+    const normalized = addedTokens.filter((token) => token.normalized);
+    this.plainTokens = finder(plain, (content) => content);
+    this.normalizedTokens = finder(normalized, (content) => normalizer?.normalize(content) ?? content);
+    this.byteWords = byteWordsOf(data);
+    if (this.byteWords === undefined) this.words = new WordEncoder(data.model);
+    this.chain = new DecoderChain(data.decoders, data.spellings);
+    const first = preTokenizers.findIndex((stage) => stage.kind === "metaspace" && stage.prepend === "first");
+    this.needsAlignment = first > 0 || (first === 0 && normalizer !== undefined);
+  }
+
+  get vocabSize(): number {
+    return this.data.spellings.length;
+  }
+
+  get bosId(): number | undefined {
+    return this.data.bosId;
+  }
+
+  get eosIds(): readonly number[] {
+    return this.data.eosIds;
+  }
+
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    const ids: number[] = [];
+    this.encodeTo({ ids }, text, options);
+    return ids;
+  }
+
+  encodeWithOffsets(text: string, options: EncodeOptions = {}): TokenOffsets {
+    const offsets = { ids: [], starts: [], ends: [] };
+    this.encodeTo(offsets, text, options);
+    return offsets;
+  }
+
+  decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
+    return textOfRaw(this.decodeRaw(ids, options.special ?? false, false));
+  }
+
+  decodeBytes(ids: ArrayLike<number>, options: { special?: boolean } = {}): Uint8Array {
+    return bytesOfRaw(this.decodeRaw(ids, options.special ?? false, false));
+  }
+
+  bytes(id: number, options: { special?: boolean } = {}): Uint8Array {
+    return bytesOfRaw(this.decodeRaw([id], options.special ?? false, true));
+  }
+
+  piece(id: number): string {
+    const piece = this.data.spellings[id];
+    if (piece === undefined) {
+      throw new TokenizerError(
+        `Cannot decode id ${id}: Expected an id of the vocabulary, which has ${this.vocabSize}`,
+      );
+    }
+    return piece;
+  }
+
+  stream(options: { special?: boolean; afterText?: boolean } = {}): TokenStream {
+    const { special = false, afterText = false } = options;
+    const run = this.chain.start(afterText);
+    const text = new RawTextStream();
+    return {
+      push: (id) => text.push(this.pushTo(run, id, special)),
+      flush: () => text.push(run.flush()) + text.flush(),
+    };
+  }
+
+  private decodeRaw(ids: ArrayLike<number>, special: boolean, afterText: boolean): string {
+    const run = this.chain.start(afterText);
+    let raw = "";
+    for (let i = 0; i < ids.length; i++) raw += this.pushTo(run, ids[i] as number, special);
+    return raw + run.flush();
+  }
+
+  private pushTo(run: DecoderRun, id: number, special: boolean): string {
+    this.piece(id);
+    return !special && this.special.has(id) ? "" : run.push(id);
+  }
+
+  private encodeTo(out: TokenSink, text: string, options: EncodeOptions): void {
+    const { template, addBos, addEos } = this.data;
+    const { bos = addBos, eos = addEos, special = false } = options;
+    const source = text.toWellFormed();
+    if (bos) pushAll(out, template.before, this.bosId, "BOS", 0);
+    this.encodeText(out, source, special);
+    if (eos) pushAll(out, template.after, this.eosIds[0], "EOS", source.length);
+  }
+
+  private encodeText(out: TokenSink, text: string, special: boolean): void {
+    const sections = this.plainTokens?.sections(text, special);
+    if (sections === undefined) this.encodeSection(out, new AlignedText(text, 0, text.length), special);
+    else this.encodeSections(out, text, sections, special);
+  }
+
+  private encodeSections(out: TokenSink, text: string, sections: readonly Section[], special: boolean): void {
+    for (const { begin, end, id } of sections) {
+      if (id !== undefined) push(out, id, begin, end);
+      else this.encodeSection(out, new AlignedText(text.slice(begin, end), begin, end), special);
+    }
+  }
+
+  private encodeSection(out: TokenSink, section: AlignedText, special: boolean): void {
+    const { normalizer } = this.data;
+    const aligned = this.needsAlignment || out.starts !== undefined;
+    let text = section;
+    if (normalizer !== undefined) {
+      text = aligned ? normalizer.align(section) : section.withText(normalizer.normalize(section.text));
+    }
+    if (text.text === "") return;
+    if (this.normalizedTokens === undefined) {
+      // What a normalizer takes off at the beginning is no part of the text's source.
+      this.encodeWords(out, this.needsAlignment ? text.slice(0, text.text.length) : text, aligned);
+      return;
+    }
+    const sections = this.normalizedTokens.sections(text.text, special);
+    for (const { begin, end, id } of sections) {
+      if (id !== undefined) push(out, id, text.startAt(begin), text.endAt(end - 1));
+      else this.encodeWords(out, text.slice(begin, end), aligned);
+    }
+  }
+
+  private encodeWords(out: TokenSink, text: AlignedText, aligned: boolean): void {
+    const { byteWords } = this;
+    if (byteWords === undefined) {
+      for (const word of preTokenize(this.data.preTokenizers, text, aligned)) {
+        this.encodeWord(word, out, (source) => (this.words as WordEncoder).encode(source, out));
+      }
+      return;
+    }
+    const { encoder, pretokenizer, stages } = byteWords;
+    if (pretokenizer !== undefined) {
+      this.encodeWord(text, out, (source) => encoder.encode(source, pretokenizer, out));
+      return;
+    }
+    for (const word of preTokenize(stages, text, aligned)) {
+      this.encodeWord(word, out, (source) => encoder.encodeWord(source, out));
+    }
+  }
+
+  /** Encodes a word and makes its offsets those of the source. */
+  private encodeWord(word: AlignedText, out: TokenSink, encode: (source: string) => void): void {
+    const first = out.ids.length;
+    encode(word.text);
+    const { starts, ends } = out;
+    if (starts === undefined || ends === undefined) return;
+    for (let i = first; i < starts.length; i++) {
+      const start = starts[i] as number;
+      const end = ends[i] as number;
+      starts[i] = word.startAt(start);
+      ends[i] = end > start ? word.endAt(end - 1) : word.startAt(start);
+    }
+  }
+}
+
+/** How words of bytes are made and encoded. */
+interface ByteWords {
+  readonly encoder: ByteBpeEncoder;
+  /** Splits without regular expressions, where all stages can. */
+  readonly pretokenizer: Pretokenizer | undefined;
+  /** The stages, of which the last does not spell bytes. */
+  readonly stages: readonly PreTokenizer[];
+}
+
+function byteWordsOf({ model, preTokenizers }: HuggingFaceData): ByteWords | undefined {
+  const last = preTokenizers.at(-1);
+  if (model.type !== "BPE" || last?.kind !== "byteLevel") return undefined;
+  if (preTokenizers.some((stage, i) => stage.kind === "byteLevel" && i < preTokenizers.length - 1))
+    return undefined;
+  const encoder = byteEncoder(model);
+  if (encoder === undefined) return undefined;
+  return {
+    encoder,
+    pretokenizer: last.addPrefixSpace ? undefined : knownPretokenizer(preTokenizers),
+    stages: [...preTokenizers.slice(0, -1), { ...last, spells: false }],
+  };
+}
+
+function finder(
+  tokens: HuggingFaceData["addedTokens"],
+  textOf: (content: string) => string,
+): AddedTokenFinder | undefined {
+  return tokens.length === 0
+    ? undefined
+    : new AddedTokenFinder(
+        tokens,
+        tokens.map(({ content }) => textOf(content)),
+      );
+}
+
+function pushAll(
+  out: TokenSink,
+  ids: readonly number[],
+  fallback: number | undefined,
+  name: string,
+  at: number,
+): void {
+  if (ids.length === 0 && fallback === undefined) {
+    throw new TokenizerError(`Cannot add ${name}: The vocabulary has no ${name} token`);
+  }
+  for (const id of ids.length > 0 ? ids : [fallback as number]) push(out, id, at, at);
+}
+
+function push(out: TokenSink, id: number, start: number, end: number): void {
+  out.ids.push(id);
+  out.starts?.push(start);
+  out.ends?.push(end);
+}

@@ -1,0 +1,100 @@
+import { Charsmap, unitsAt } from "../charsmap.ts";
+import type { Edit } from "./aligned_text.ts";
+import type { JsonValue } from "./json.ts";
+
+/** UTF-8 bytes from which on a grapheme is looked up character by character. */
+const LONG_GRAPHEME = 6;
+
+/** Characters that make graphemes with others, and two of the others that are always graphemes of their own. */
+const COMBINING =
+  "(?:\\r\\n|[^\\p{ASCII}\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\u3000-\\u3029])";
+const OTHER = "[\\p{ASCII}\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\u3000-\\u3029]";
+
+/** Stretches in which a grapheme may be more than one character, with the characters around them. */
+const mayCombine = new RegExp(`${OTHER}?(?:${COMBINING}+${OTHER}?)+`, "gu");
+
+/**
+ * SentencePiece's precompiled rules as Hugging Face applies them, which is not quite as SentencePiece does:
+ * grapheme by grapheme. A grapheme of less than six bytes with a rule for a part at its beginning is replaced
+ * as a whole, by what the shortest such rule says; otherwise each of its characters is looked up alone.
+ *
+ * Source: huggingface/spm_precompiled, src/lib.rs; huggingface/tokenizers, normalizers/precompiled.rs.
+ */
+export class PrecompiledNormalizer {
+  private readonly charsmap: Charsmap;
+  private readonly segmenter = new Intl.Segmenter("und", { granularity: "grapheme" });
+  /** Replacements found before, null where there is none. */
+  private readonly known = new Map<string, string | null>();
+
+  private constructor(charsmap: Charsmap) {
+    this.charsmap = charsmap;
+  }
+
+  /** @param json the charsmap in base64 @throws FormatError where it is not valid */
+  static read(json: JsonValue): PrecompiledNormalizer {
+    return new PrecompiledNormalizer(new Charsmap(json.base64(), json.name));
+  }
+
+  edits(text: string, edit: Edit): void {
+    let at = 0;
+    for (const match of text.matchAll(mayCombine)) {
+      this.characters(text, at, match.index, edit);
+      at = match.index + match[0].length;
+      this.graphemes(text, match.index, at, edit);
+    }
+    this.characters(text, at, text.length, edit);
+  }
+
+  private graphemes(text: string, begin: number, end: number, edit: Edit): void {
+    for (const { segment, index } of this.segmenter.segment(text.slice(begin, end))) {
+      const at = begin + index;
+      const isOne = segment.length === unitsAt(segment, 0);
+      const replacement = isOne || utf8Length(segment) >= LONG_GRAPHEME ? null : this.replacement(segment);
+      if (replacement !== null) edit(at, at + segment.length, replacement);
+      else this.characters(text, at, at + segment.length, edit);
+    }
+  }
+
+  private characters(text: string, begin: number, end: number, edit: Edit): void {
+    for (let i = begin; i < end; ) {
+      const next = i + unitsAt(text, i);
+      const replacement = this.replacement(text.slice(i, next));
+      if (replacement !== null) edit(i, next, replacement);
+      i = next;
+    }
+  }
+
+  private replacement(chunk: string): string | null {
+    const known = this.known.get(chunk);
+    if (known !== undefined) return known;
+    const found = this.lookUp(chunk);
+    if (this.known.size >= MAX_KNOWN) this.known.clear();
+    this.known.set(chunk, found);
+    return found;
+  }
+
+  /** What the shortest rule for a beginning of the chunk says. */
+  private lookUp(chunk: string): string | null {
+    const { charsmap } = this;
+    for (let end = 0; end < chunk.length; ) {
+      end += unitsAt(chunk, end);
+      const from = charsmap.match(chunk.slice(0, end), 0);
+      if (from < 0) continue;
+      const { replacements } = charsmap;
+      return String.fromCharCode(...replacements.subarray(from, replacements.indexOf(0, from)));
+    }
+    return null;
+  }
+}
+
+/** Chunks remembered. */
+const MAX_KNOWN = 1 << 16;
+
+function utf8Length(text: string): number {
+  let n = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0) as number;
+    n += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return n;
+}

@@ -1,0 +1,51 @@
+import { Charsmap } from "../charsmap.ts";
+import { Normalizer } from "../normalizer.ts";
+import { compileCharsmap } from "./charsmap.ts";
+import { normalizationRules } from "./normalization_rules.ts";
+import type { Normalization, SentencePieceSpec } from "./options.ts";
+
+/** UTF-16 units that are made text at once: arguments of a call, which engines limit. */
+const UNITS_A_CALL = 1 << 13;
+
+/** Compiled once: it takes a second. */
+const charsmaps = new Map<Normalization, Uint8Array>();
+
+function charsmapOf(normalization: Normalization): Uint8Array {
+  let charsmap = charsmaps.get(normalization);
+  if (charsmap === undefined) {
+    charsmap = compileCharsmap(normalizationRules(normalization));
+    charsmaps.set(normalization, charsmap);
+  }
+  return charsmap;
+}
+
+/** Normalizes text as the trained model will, by the charsmap that goes into its file. */
+export class TrainingNormalizer {
+  /** The compiled rules; empty where there are none. */
+  readonly charsmap: Uint8Array;
+  private readonly normalizer: Normalizer;
+
+  constructor(spec: SentencePieceSpec) {
+    this.charsmap = charsmapOf(spec.normalization);
+    this.normalizer = new Normalizer({
+      charsmap: this.charsmap.length === 0 ? undefined : new Charsmap(this.charsmap, spec.normalization),
+      addDummyPrefix: spec.addDummyPrefix,
+      removeExtraWhitespaces: spec.removeExtraWhitespaces,
+      escapeWhitespaces: true,
+      whitespaceAsSuffix: false,
+      userDefined: undefined,
+      lengths: [],
+    });
+  }
+
+  /** A well-formed text normalized, its spaces U+2581; empty where nothing is left. */
+  normalize(text: string): string {
+    const n = this.normalizer.normalize(text, false);
+    let normalized = "";
+    for (let i = 0; i < n; i += UNITS_A_CALL) {
+      const units = this.normalizer.units.subarray(i, Math.min(n, i + UNITS_A_CALL));
+      normalized += String.fromCharCode(...units);
+    }
+    return normalized;
+  }
+}

@@ -1,0 +1,27 @@
+import { UsageError } from "../../util/errors.ts";
+import { trainByteBpe } from "./byte_bpe.ts";
+import { checkChoice, MODEL_TYPES, type TrainedTokenizer, type TrainOptions } from "./options.ts";
+import { trainSentencePiece } from "./spm.ts";
+
+/**
+ * Trains a tokenizer from a text: "unigram" and "bpe" make a SentencePiece model, "byte-bpe" a tiktoken rank
+ * file. The text is read once, part by part; memory holds its different words. The same text and settings
+ * give the same bytes in every runtime.
+ *
+ * ```ts
+ * const { bytes } = await trainTokenizer({ modelType: "bpe", vocabSize: 1000, corpus: ["a text\nof lines\n"] });
+ * const tokenizer = await Tokenizer.load(bytes);
+ * ```
+ *
+ * @throws UsageError for a setting outside of its interval; UnsupportedError for an unknown pattern;
+ *   TokenizerError for a corpus that is empty, has too many different words, or does not fit `vocabSize`; the
+ *   signal's reason
+ */
+export async function trainTokenizer(options: TrainOptions): Promise<TrainedTokenizer> {
+  checkChoice("modelType", options.modelType, MODEL_TYPES);
+  const corpus = Object(options.corpus);
+  if (!(Symbol.asyncIterator in corpus || Symbol.iterator in corpus)) {
+    throw new UsageError(`Cannot train: Expected the corpus to be iterable, got ${typeof options.corpus}`);
+  }
+  return options.modelType === "byte-bpe" ? trainByteBpe(options) : trainSentencePiece(options);
+}

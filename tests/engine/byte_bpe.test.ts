@@ -1,0 +1,76 @@
+// Models with a byte-level vocabulary.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Llama } from "../../src/mod.ts";
+import { byteLevelKeys } from "../support/byte_level_vocab.ts";
+import { tinyLlamaGguf } from "../support/gguf_writer.ts";
+import { itShared, sharedBytes } from "../support/shared.ts";
+
+const pieces = ["Ġt", "Ġth", "Ġthe", "<|endoftext|>"];
+const merges = ["Ġ t", "Ġt h", "Ġth e"];
+
+/** A model of 300 tokens, 40 of which the vocabulary has not, or of as many more as `more` says. */
+function model(more = 0): Uint8Array<ArrayBuffer> {
+  const rest = Array.from({ length: more }, (_, i) => `more${i}`);
+  const keys = byteLevelKeys([...pieces, ...rest], merges, [1, 1, 1, 3, ...rest.map(() => 1)]);
+  const metadata = Object.fromEntries(
+    Object.entries(keys).map(([key, value]) => [`tokenizer.ggml.${key}`, value]),
+  );
+  return tinyLlamaGguf({ metadata }).bytes;
+}
+
+describe("Llama.load() of a byte-level vocabulary", () => {
+  it("complete() generates, the same with every number of threads", async () => {
+    const options = { maxTokens: 24, temperature: 0, ignoreEos: true } as const;
+    await using llama = await Llama.load(model(), { threads: 1 });
+    assert.deepEqual(llama.tokenizer.encode("on the 中"), [0x6f, 0x6e, 258, 0x20, 0xe4, 0xb8, 0xad]);
+    const { text, ids, usage } = await llama.complete("on the 中", options);
+    assert.deepEqual([ids.length, usage.promptTokens], [24, 7]);
+    assert.equal(llama.tokenizer.decode(ids), text);
+    await using two = await Llama.load(model(), { threads: 2 });
+    assert.deepEqual((await two.complete("on the 中", options)).ids, ids);
+  });
+
+  it("complete() of an empty prompt begins with BOS, where texts do not", async () => {
+    await using llama = await Llama.load(model(), { threads: 1 });
+    assert.deepEqual(llama.tokenizer.encode(""), []);
+    const options = { maxTokens: 3, temperature: 0, ignoreEos: true } as const;
+    const { ids, usage } = await llama.complete("", options);
+    assert.deepEqual([ids.length, usage.promptTokens], [3, 1]);
+  });
+
+  it("generate() streams whole characters", async () => {
+    await using llama = await Llama.load(model(), { threads: 1 });
+    const ids: number[] = [];
+    let text = "";
+    for await (const piece of llama.generate("on", {
+      maxTokens: 40,
+      temperature: 3,
+      topK: 0,
+      topP: 1,
+      seed: 5,
+      ignoreEos: true,
+    })) {
+      ids.push(piece.id);
+      text += piece.text;
+    }
+    assert.equal(ids.length, 40);
+    assert.equal(llama.tokenizer.decode(ids), text);
+  });
+
+  it("Llama.load() takes a vocabulary smaller than the embedding, and refuses a larger one", async () => {
+    await using padded = await Llama.load(model(), { threads: 1 });
+    assert.equal(padded.tokenizer.vocabSize, 260);
+    await using whole = await Llama.load(model(40), { threads: 1 });
+    assert.equal(whole.tokenizer.vocabSize, 300);
+    await assert.rejects(
+      Llama.load(model(41), { threads: 1 }),
+      /Expected a vocabulary of at most 300 tokens .*, got 301$/,
+    );
+  });
+
+  itShared(["vocabs/gpt-2.gguf"], "Llama.load() takes a tokenizer of its own, if it fits", async () => {
+    const tokenizer = sharedBytes("vocabs/gpt-2.gguf");
+    await assert.rejects(Llama.load(model(), { threads: 1, tokenizer }), /at most 300 tokens .*, got 50257$/);
+  });
+});
