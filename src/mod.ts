@@ -10,25 +10,26 @@
  *
  * @module
  */
-import type { SourceLike } from "./engine/options.ts";
-import { loadTokenizer } from "./engine/tokenizers.ts";
-import type { Tokenizer as TokenizerInterface } from "./tokenizer/tokenizer.ts";
-
 export { Llama, type Perplexity } from "./engine/llama.ts";
 export type {
   Completion,
   FinishReason,
   GenerateOptions,
+  HttpOptions,
   LoadOptions,
   LoadProgress,
   Piece,
   SourceLike,
+  SourceOptions,
   Timings,
   Usage,
 } from "./engine/options.ts";
+export { Session } from "./engine/session.ts";
 export type { KvType, ModelConfig, Precision } from "./model/config.ts";
+export type { TokenLogprob } from "./sample/chain.ts";
 export type { SamplingOptions } from "./sample/registry.ts";
-export type { EncodeOptions, TokenStream } from "./tokenizer/tokenizer.ts";
+export type { EncodeOptions, TokenOffsets, TokenStream } from "./tokenizer/tokenizer.ts";
+export { Tokenizer, type TokenizerLoadOptions } from "./tokenizer.ts";
 export type { ByteSource } from "./util/byte_source.ts";
 export {
   ContextError,
@@ -38,17 +39,9 @@ export {
   FormatError,
   MemoryError,
   SamplingError,
+  SnapshotError,
   SourceError,
   TokenizerError,
   UnsupportedError,
   UsageError,
 } from "./util/errors.ts";
-
-/** Text to ids and back. */
-export type Tokenizer = TokenizerInterface;
-
-/** Loads tokenizers alone, from a tokenizer file or from a model file that carries one. */
-export const Tokenizer = {
-  /** @throws SourceError, FormatError, UnsupportedError, TokenizerError */
-  load: (source: SourceLike): Promise<Tokenizer> => loadTokenizer(source),
-};

@@ -10,7 +10,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { createSampler, type Sampler } from "../sample/chain.ts";
 import type { ResolvedSampling } from "../sample/registry.ts";
 import { EngineError } from "../util/errors.ts";
-import { yieldToEvents } from "../util/yield.ts";
+import { yieldToEvents, yieldToRequests } from "../util/yield.ts";
 import { type Layout, type LayoutOptions, MAX_SEGMENTS, planLayout } from "./layout.ts";
 import { loadWeights } from "./load_weights.ts";
 import type { LoadProgress } from "./options.ts";
@@ -29,6 +29,7 @@ export interface Segment {
 /** What building an engine takes besides the file. */
 export interface EngineOptions extends LayoutOptions {
   readonly kernel?: Variant | undefined;
+  readonly workerUrl?: string | URL | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -66,6 +67,8 @@ export class Engine {
   readonly layout: Layout;
   readonly variant: Variant;
   readonly pool: PagePool;
+  /** Whether steps, and loading, let the runtime handle events. */
+  readonly pauses: boolean;
   readonly #kernel: KernelInstance;
   // Record ranges that end with a barrier: between them the engine may pause.
   readonly #slices: readonly { readonly end: number; readonly bytes: number }[];
@@ -77,8 +80,9 @@ export class Engine {
   #failure: Error | undefined;
   #lastYield = performance.now();
 
-  private constructor(layout: Layout, kernel: KernelInstance, variant: Variant) {
+  private constructor(layout: Layout, kernel: KernelInstance, variant: Variant, pauses: boolean) {
     this.layout = layout;
+    this.pauses = pauses;
     this.variant = variant;
     this.#kernel = kernel;
     this.#words = new Int32Array(kernel.memory.buffer);
@@ -102,9 +106,9 @@ export class Engine {
     const layout = await planLayout(file, { ...options, threads });
     const memory = createMemory(layout.totalBytes, variant.endsWith("-shared"), layout.maxBytes);
     const kernel = await createInstance(compileVariant(variant), memory);
-    const engine = new Engine(layout, kernel, variant);
+    const engine = new Engine(layout, kernel, variant, runtime.pauses);
     // Threads start while the first weights arrive, and help with the rest.
-    const starting = engine.#startThreads(runtime);
+    const starting = engine.#startThreads(runtime, options.workerUrl);
     try {
       await loadWeights(file.source, engine, options.onProgress, options.signal);
       await starting;
@@ -115,6 +119,11 @@ export class Engine {
     }
     engine.#writeTables();
     return engine;
+  }
+
+  /** Whether it was retired. */
+  get failed(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** Threads that compute. */
@@ -130,6 +139,12 @@ export class Engine {
   /** An empty sequence over this engine's KV cache. */
   sequence(): Sequence {
     return new Sequence(this.pool, this.layout.contextLength);
+  }
+
+  /** Gives a sequence's pages back, after the step that may be writing them. */
+  release(sequence: Sequence): void {
+    if (this.#queued === 0) sequence.free();
+    else void this.#exclusive(async () => sequence.free());
   }
 
   /** Most tokens of a step. */
@@ -183,7 +198,7 @@ export class Engine {
   }
 
   /**
-   * Feeds ids to a sequence in as many steps as it takes; logits of the last id only, for `read`.
+   * Feeds ids from `begin` on to a sequence in as many steps as it takes; logits of the last id only, for `read`.
    * @throws ContextError where they do not fit; AbortError.
    */
   async prefill<T>(
@@ -191,11 +206,13 @@ export class Engine {
     ids: ArrayLike<number>,
     read: () => T,
     signal?: AbortSignal,
+    begin = 0,
   ): Promise<T> {
     const batch = this.maxBatch;
-    let begin = 0;
     for (; begin + batch < ids.length; begin += batch) {
       await this.step([{ sequence, ids, begin, end: begin + batch, outputs: "none" }], () => {}, signal);
+      // Where steps do not pause, events are handled between them.
+      if (!this.pauses) await yieldToRequests();
     }
     return this.step([{ sequence, ids, begin, end: ids.length, outputs: "last" }], read, signal);
   }
@@ -208,13 +225,14 @@ export class Engine {
   }
 
   // Until they have started the host's thread computes alone.
-  async #startThreads(runtime: Runtime): Promise<void> {
+  async #startThreads(runtime: Runtime, workerUrl: string | URL | undefined): Promise<void> {
     const [, ...scratches] = this.layout.scratches;
     if (scratches.length === 0) return;
     const { memory } = this.#kernel;
-    const started = WorkerPool.start(runtime, compileVariant(this.variant), memory, scratches, (reason) => {
+    const module = compileVariant(this.variant);
+    const onDeath = (reason: string) =>
       this.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
-    });
+    const started = WorkerPool.start(runtime, module, memory, scratches, onDeath, workerUrl);
     // Loading may fail before anybody waits for this.
     started.catch(() => {});
     this.#workers = await started;
@@ -248,7 +266,7 @@ export class Engine {
     for (const slice of this.#slices) {
       bytes += slice.bytes * cost;
       if (bytes < SLICE_BYTES && slice.end < plan.records) continue;
-      if (performance.now() - this.#lastYield > SLICE_MS) await this.#pause(signal);
+      if (this.pauses && performance.now() - this.#lastYield > SLICE_MS) await this.#pause(signal);
       this.#runRecords(planAddress, begin, slice.end);
       begin = slice.end;
       bytes = 0;

@@ -1,10 +1,21 @@
-import { resolveSampling } from "../sample/registry.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { ContextError, UsageError } from "../util/errors.ts";
+import type { Sequence } from "../model/kv_cache.ts";
+import type { Sampler, TokenLogprob } from "../sample/chain.ts";
+import { type ResolvedSampling, resolveSampling } from "../sample/registry.ts";
+import type { Tokenizer, TokenStream } from "../tokenizer/tokenizer.ts";
+import { UsageError } from "../util/errors.ts";
 import type { Engine } from "./engine.ts";
 import type { Completion, FinishReason, GenerateOptions, Piece } from "./options.ts";
 import { Stopwatch } from "./stats.ts";
 import { StopMatcher } from "./stop.ts";
+
+/** What decides a continuation, checked and complete. */
+export interface GenerationSettings {
+  /** Infinity: to the end of the context. */
+  readonly maxTokens: number;
+  readonly stop: readonly string[];
+  readonly ignoreEos: boolean;
+  readonly sampling: ResolvedSampling;
+}
 
 function maxTokensOf(options: GenerateOptions): number {
   const { maxTokens } = options;
@@ -25,83 +36,161 @@ function stopsOf({ stop = [] }: GenerateOptions): readonly string[] {
   return stops;
 }
 
-function promptIds(tokenizer: Tokenizer, prompt: string, contextLength: number): number[] {
-  if (typeof prompt !== "string") {
-    throw new UsageError(`Cannot generate: Expected the prompt to be a string, got ${typeof prompt}`);
+const none: readonly TokenLogprob[] = [];
+
+/** How many alternatives of each token are asked for; undefined where no log-probabilities are. */
+function alternativesOf({ logprobs = true }: GenerateOptions): number | undefined {
+  if (logprobs === false) return undefined;
+  if (logprobs === true) return 0;
+  if (Number.isSafeInteger(logprobs) && logprobs >= 0) return logprobs;
+  throw new UsageError(
+    `Cannot generate: Expected logprobs to be a boolean or an integer of at least 0, got ${logprobs}`,
+  );
+}
+
+/** Options with their defaults. @throws UsageError naming the option, what it may be and what it is */
+export function resolveGeneration(options: GenerateOptions): GenerationSettings {
+  alternativesOf(options);
+  return {
+    maxTokens: maxTokensOf(options),
+    stop: stopsOf(options),
+    ignoreEos: options.ignoreEos ?? false,
+    sampling: resolveSampling(options),
+  };
+}
+
+/** A continuation between two of its tokens: what goes on with it must know besides the ids and their cache. */
+export class Generation {
+  readonly settings: GenerationSettings;
+  /** How many ids stood before its first. */
+  readonly begin: number;
+  /** Whether text precedes, so that the leading space of the first token is kept. */
+  readonly afterText: boolean;
+  readonly sampler: Sampler;
+  readonly stream: TokenStream;
+  readonly matcher: StopMatcher;
+
+  constructor(
+    engine: Engine,
+    tokenizer: Tokenizer,
+    settings: GenerationSettings,
+    begin: number,
+    afterText: boolean,
+  ) {
+    this.settings = settings;
+    this.begin = begin;
+    this.afterText = afterText;
+    this.sampler = engine.sampler(settings.sampling, tokenizer.vocabSize);
+    this.stream = tokenizer.stream({ afterText });
+    this.matcher = new StopMatcher(settings.stop);
   }
-  const ids = tokenizer.encode(prompt);
-  if (ids.length === 0) {
-    throw new UsageError(
-      "Cannot generate: Expected a prompt, because the vocabulary has no token to begin with",
-    );
+
+  /** Text that became certain with this id. */
+  push(id: number): string {
+    return this.matcher.push(this.stream.push(id));
   }
-  if (ids.length > contextLength) {
-    throw new ContextError(
-      `Cannot generate: Expected a prompt of at most ${contextLength} tokens (the context length), got ${ids.length}`,
-    );
+
+  /** Text that was held back and is certain because nothing follows. */
+  flush(): string {
+    return this.matcher.push(this.stream.flush()) + this.matcher.flush();
   }
-  return ids;
+
+  /** Brings the decoder and the stop strings to where they were after the ids from `begin` on. */
+  replay(ids: readonly number[]): void {
+    for (let i = this.begin; i < ids.length; i++) this.push(ids[i] as number);
+  }
+}
+
+/** Whose ids a generation adds to. */
+export interface Conversation {
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer;
+  readonly loadMs: number;
+  readonly sequence: Sequence;
+  /** All tokens so far. Those from `sequence.length` on are not in the cache yet. */
+  readonly ids: number[];
+  /** The generation that can go on, if there is one. */
+  generation: Generation | undefined;
+  /** Runs work that changes the conversation. @throws where other such work runs, or after its end */
+  exclusive<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /**
- * Streams the continuation of a prompt. Each token is a piece; text that is not certain yet comes with a
- * later one, the rest of it with the last.
- * @throws UsageError, ContextError for the arguments; SamplingError for logits that are no numbers; the
- *   signal's reason when it is aborted
+ * Feeds the ids that are not in the cache yet, the last one always, and hands their logits to `read`.
+ * @throws ContextError, AbortError; the conversation can go on after either
  */
-export async function* generate(
-  engine: Engine,
-  tokenizer: Tokenizer,
-  prompt: string,
-  options: GenerateOptions,
-  loadMs: number,
-): AsyncGenerator<Piece, Completion> {
-  const maxTokens = maxTokensOf(options);
-  const matcher = new StopMatcher(stopsOf(options));
-  const sampling = resolveSampling(options);
-  const { contextLength } = engine.layout;
-  const ids = promptIds(tokenizer, prompt, contextLength);
-  const { signal, ignoreEos = false, logprobs = true } = options;
-  signal?.throwIfAborted();
+export function feed<T>(
+  { engine, sequence, ids }: Conversation,
+  read: () => T,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  // Logits are kept by nobody: where all ids are in the cache, the last is computed again, to the same bits.
+  if (sequence.length === ids.length) sequence.rollback(ids.length - 1);
+  return engine.prefill(sequence, ids, read, signal, sequence.length);
+}
 
-  const stream = tokenizer.stream({ afterText: prompt !== "" });
-  const eos = new Set(ignoreEos ? [] : tokenizer.eosIds);
+/**
+ * Goes on with a conversation's generation until it ends. Each token is a piece; text that is not certain yet
+ * comes with a later one, the rest of it with the last. Whoever stops listening leaves the generation open.
+ * @param promptTokens what the result says of the prompt
+ * @throws SamplingError for logits that are no numbers; UsageError where another generation has begun
+ *   meanwhile; the signal's reason when it is aborted
+ */
+export async function* runGeneration(
+  conversation: Conversation,
+  generation: Generation,
+  promptTokens: number,
+  options: Pick<GenerateOptions, "signal" | "logprobs">,
+): AsyncGenerator<Piece, Completion> {
+  const { engine, tokenizer, sequence, ids, loadMs } = conversation;
+  const { settings, sampler, matcher, begin } = generation;
+  const { signal } = options;
+  const nAlternatives = alternativesOf(options);
+  const eos = new Set(settings.ignoreEos ? [] : tokenizer.eosIds);
+  const first = ids.length;
   const watch = new Stopwatch(loadMs);
-  const promptTokens = ids.length;
   let text = "";
   let reason: FinishReason = "length";
   const finish = (): Completion => ({
     text,
-    ids: ids.slice(promptTokens),
+    ids: ids.slice(first),
     finishReason: reason,
-    usage: { promptTokens, generatedTokens: ids.length - promptTokens },
-    timings: watch.timings(promptTokens, ids.length - promptTokens),
+    usage: { promptTokens, generatedTokens: ids.length - first },
+    timings: watch.timings(promptTokens, ids.length - first),
   });
-  if (maxTokens === 0) return finish();
+  const draw = () => {
+    const id = sampler.sample(ids, ids.length);
+    const logprob = nAlternatives === undefined ? Number.NaN : sampler.logprob(id);
+    return { id, logprob, alternatives: nAlternatives ? sampler.mostLikely(nAlternatives) : none };
+  };
+  const next = () =>
+    conversation.exclusive(async () => {
+      if (conversation.generation !== generation) {
+        throw new UsageError(
+          "Cannot go on with a generation: its session has begun another or was rolled back",
+        );
+      }
+      const drawn = await feed(conversation, draw, signal);
+      ids.push(drawn.id);
+      return drawn;
+    });
+  const ended = () => reason !== "length" || ids.length - begin >= settings.maxTokens;
 
-  const sequence = engine.sequence();
-  try {
-    const sampler = engine.sampler(sampling, tokenizer.vocabSize);
-    const draw = () => {
-      const id = sampler.sample(ids, ids.length);
-      return { id, logprob: logprobs ? sampler.logprob(id) : Number.NaN };
-    };
-    let next = await watch.prefill(() => engine.prefill(sequence, ids, draw, signal));
-    for (;;) {
-      ids.push(next.id);
-      if (eos.has(next.id)) reason = "eos";
-      else if (sequence.length === contextLength) reason = "context";
-      let piece = reason === "eos" ? "" : matcher.push(stream.push(next.id));
-      if (matcher.matched) reason = "stop";
-      const last = reason !== "length" || ids.length - promptTokens === maxTokens;
-      if (last && !matcher.matched) piece += matcher.push(stream.flush()) + matcher.flush();
-      text += piece;
-      yield { id: next.id, text: piece, logprob: next.logprob };
-      if (last) return finish();
-      const segment = { sequence, ids, begin: ids.length - 1, end: ids.length, outputs: "last" } as const;
-      next = await watch.decode(() => engine.step([segment], draw, signal));
-    }
-  } finally {
-    sequence.free();
+  if (ended()) return finish();
+  conversation.generation = generation;
+  for (;;) {
+    const { id, logprob, alternatives } = await (ids.length === first
+      ? watch.prefill(next)
+      : watch.decode(next));
+    if (eos.has(id)) reason = "eos";
+    else if (sequence.length === engine.layout.contextLength) reason = "context";
+    let piece = reason === "eos" ? "" : generation.push(id);
+    if (matcher.matched) reason = "stop";
+    const last = ended();
+    if (last) conversation.generation = undefined;
+    if (last && !matcher.matched) piece += generation.flush();
+    text += piece;
+    yield { id, text: piece, logprob, alternatives };
+    if (last) return finish();
   }
 }

@@ -1,13 +1,16 @@
 import { openModelFile } from "../format/detect.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { embeddedModelUrl, missingModel } from "../package.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { ContextError, EngineError, SamplingError, UsageError } from "../util/errors.ts";
+import type { ByteSource } from "../util/byte_source.ts";
+import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
 import { Engine } from "./engine.ts";
-import { generate } from "./generate.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import type { Completion, GenerateOptions, LoadOptions, Piece, SourceLike } from "./options.ts";
-import { openSource } from "./sources.ts";
+import { progressReport } from "./progress.ts";
+import { completionOf, Session, type SessionModel } from "./session.ts";
+import { companionOptions, type OpenOptions, openSource } from "./sources.ts";
 import { modelTokenizer } from "./tokenizers.ts";
 
 /** What {@link Llama.perplexity} measures. */
@@ -20,9 +23,13 @@ export interface Perplexity {
   readonly tokens: number;
 }
 
-// Found beside the sources, on disk or at the URL they were imported from.
-function embeddedModel(): URL {
-  return new URL("../../models/tales/tales-q8_0.gguf", import.meta.url);
+async function openEmbeddedModel(options: OpenOptions): Promise<ByteSource> {
+  const url = embeddedModelUrl();
+  try {
+    return await openSource(url, detectRuntime(), options);
+  } catch (error) {
+    throw error instanceof SourceError ? missingModel(error.message, error) : error;
+  }
 }
 
 /**
@@ -65,19 +72,29 @@ export class Llama implements AsyncDisposable {
 
   /**
    * Loads a model file: GGUF or llama2.c; without a source the small model that comes with cria. The file
-   * streams into memory once; it is never held as a whole.
+   * streams into memory once; it is never held as a whole. With `sha256` no model of another digest is returned.
    * @throws SourceError, FormatError, UnsupportedError, MemoryError, UsageError; see their documentation
    */
-  static async load(source: SourceLike = embeddedModel(), options: LoadOptions = {}): Promise<Llama> {
+  static async load(source?: SourceLike, options: LoadOptions = {}): Promise<Llama> {
     const begin = performance.now();
     checkLoadOptions(options);
-    const { signal } = options;
+    const { signal, sha256, cache, http, onProgress } = options;
     signal?.throwIfAborted();
-    const opened = await openSource(source, detectRuntime(), signal);
+    const report = onProgress && progressReport(onProgress);
+    const open: OpenOptions = { signal, sha256, cache, http, onBytes: report?.onBytes };
+    const opened = await (source === undefined
+      ? openEmbeddedModel(open)
+      : openSource(source, detectRuntime(), open));
     try {
       const file = await openModelFile(opened);
-      const tokenizer = await modelTokenizer(file, options.tokenizer, signal);
-      const engine = await Engine.create(file, options);
+      const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
+      const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights });
+      try {
+        await opened.finish?.();
+      } catch (error) {
+        engine.retire(new EngineError("Cannot use a model whose loading failed"));
+        throw error;
+      }
       return new Llama(engine, tokenizer, performance.now() - begin);
     } finally {
       await opened.close();
@@ -89,21 +106,47 @@ export class Llama implements AsyncDisposable {
     return this.#engine.kernel.memory.buffer.byteLength;
   }
 
+  /** Whether it can compute no more: it was disposed, a kernel trapped or a thread died. */
+  get failed(): boolean {
+    return this.#loaded?.failed ?? true;
+  }
+
+  /** Bytes that linear memory may grow to. */
+  get maxBytes(): number {
+    return this.#engine.layout.maxBytes;
+  }
+
+  /** Bytes of keys and values of a session that fills its context. */
+  get sessionBytes(): number {
+    const { count, bytes } = this.#engine.layout.pages;
+    return count * bytes;
+  }
+
   /**
    * Streams the continuation of a prompt, token by token. The generator's return value is the whole.
    * @throws UsageError, ContextError, SamplingError, EngineError; the signal's reason when it is aborted
    */
   generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
-    return generate(this.#engine, this.tokenizer, prompt, options, this.loadMs);
+    return this.#oneShot(prompt, options);
   }
 
   /** The whole continuation of a prompt. Errors as {@link generate}. */
   async complete(prompt: string, options: GenerateOptions = {}): Promise<Completion> {
-    const generation = this.generate(prompt, { logprobs: false, ...options });
-    for (;;) {
-      const { done, value } = await generation.next();
-      if (done) return value;
-    }
+    return completionOf(this.generate(prompt, { logprobs: false, ...options }));
+  }
+
+  /** A conversation that keeps its keys and values between generations. Dispose it when it is over. */
+  session(): Session {
+    return new Session(this.#sessionModel);
+  }
+
+  /**
+   * The session that `session.save()` made bytes of. It goes on bit for bit as the saved one would have.
+   * @throws SnapshotError where the bytes are damaged, or of another model or other settings (precision, kv,
+   *   contextLength); MemoryError where the memory budget has no room for it
+   */
+  restore(bytes: Uint8Array): Session {
+    return Session.restore(this.#sessionModel, bytes);
   }
 
   /**
@@ -169,6 +212,20 @@ export class Llama implements AsyncDisposable {
       return sum;
     } finally {
       sequence.free();
+    }
+  }
+
+  get #sessionModel(): SessionModel {
+    return { engine: this.#engine, tokenizer: this.tokenizer, loadMs: this.loadMs };
+  }
+
+  // A session of one generation.
+  async *#oneShot(prompt: string, options: GenerateOptions): AsyncGenerator<Piece, Completion> {
+    const session = this.session();
+    try {
+      return yield* session.generate(prompt, options);
+    } finally {
+      session.dispose();
     }
   }
 

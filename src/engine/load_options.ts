@@ -1,15 +1,8 @@
 import { variants, variantWorks } from "../kernels/variant.ts";
 import { kvTypeCodes } from "../model/plan.ts";
 import { weightFormats } from "../quant/registry.ts";
-import { quoted } from "../util/bytes.ts";
-import { UsageError } from "../util/errors.ts";
 import type { LoadOptions } from "./options.ts";
-
-function refuse(option: string, value: unknown, expected: string): never {
-  const text = typeof value === "string" ? quoted(value) : value === null ? "null" : typeof value;
-  const got = typeof value === "number" ? value : text;
-  throw new UsageError(`Cannot load with ${option} ${got}: Expected ${expected}`);
-}
+import { checkSourceOptions, refuse } from "./source_options.ts";
 
 function checkCount(option: string, value: unknown): void {
   if (value === undefined || (typeof value === "number" && Number.isSafeInteger(value) && value > 0)) return;
@@ -32,6 +25,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkChoice("precision", options.precision, Object.keys(weightFormats));
   checkChoice("kv", options.kv, Object.keys(kvTypeCodes));
   checkChoice("kernel", options.kernel, variants);
+  checkSourceOptions(options);
   const { kernel } = options;
   if (kernel !== undefined && !variantWorks(kernel)) {
     refuse("kernel", kernel, "a build that this runtime accepts");

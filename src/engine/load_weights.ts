@@ -15,6 +15,8 @@ import type { LoadProgress } from "./options.ts";
 export interface PackEngine {
   readonly layout: Layout;
   readonly kernel: KernelInstance;
+  /** Whether loading may let the runtime handle events while it computes; default true. */
+  readonly pauses?: boolean;
   /** Runs the record at `layout.packRecord` on all threads. */
   pack(): void;
 }
@@ -218,7 +220,7 @@ export async function loadWeights(
       const { part, src, at } = await reading;
       reading = next();
       // Bytes in memory are read without waiting: a timer's abort would never arrive.
-      if (performance.now() - paused > SLICE_MS) {
+      if (engine.pauses !== false && performance.now() - paused > SLICE_MS) {
         await yieldToEvents();
         paused = performance.now();
       }

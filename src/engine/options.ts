@@ -1,18 +1,50 @@
+import type { HttpOptions } from "../format/http_source.ts";
 import type { KvType, Precision } from "../model/config.ts";
+import type { TokenLogprob } from "../sample/chain.ts";
 import type { SamplingOptions } from "../sample/registry.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 
-/** Where bytes come from: a path or URL, a `URL`, a `Blob`, bytes, a stream or a source of one's own. */
-export type SourceLike = string | URL | Blob | Uint8Array | ReadableStream<Uint8Array> | ByteSource;
+export type { HttpOptions };
 
-/** How far loading has come, in bytes of weights. */
+/**
+ * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), a `URL`, a `Blob` or
+ * `File`, bytes, a stream, a GET `Request`, a `Response` whose body was not read, or a source of one's own.
+ */
+export type SourceLike =
+  | string
+  | URL
+  | Blob
+  | Uint8Array
+  | ReadableStream<Uint8Array>
+  | Request
+  | Response
+  | ByteSource;
+
+/** How bytes are fetched, checked and kept. */
+export interface SourceOptions {
+  /** SHA-256 that the file must have, in 64 hexadecimal digits. */
+  sha256?: string | undefined;
+  /**
+   * Whether a file from an http(s) URL is kept for the next time: in a directory, in the runtime's own place (true;
+   * where that cannot be used the file is not kept), or not (false). Default: true for `hf:`, false for URLs.
+   */
+  cache?: boolean | string | undefined;
+  /** Headers, retries and time limits of URLs. */
+  http?: HttpOptions | undefined;
+}
+
+/** How far loading has come. */
 export interface LoadProgress {
+  /** Bytes of weights that are in place. */
   readonly loadedBytes: number;
+  /** Bytes of all weights; 0 before the header was read. */
   readonly totalBytes: number;
+  /** Where the file comes over the network: its bytes that came, and all of them where the server said. */
+  readonly download?: { readonly receivedBytes: number; readonly totalBytes: number | undefined };
 }
 
 /** Options of `Llama.load`. */
-export interface LoadOptions {
+export interface LoadOptions extends SourceOptions {
   /** Threads that compute. Default: the cores there are; 1 where memory cannot be shared. */
   threads?: number;
   /** Positions a sequence may have. Default: the model's own, at most 4096. */
@@ -25,10 +57,12 @@ export interface LoadOptions {
   maxBytes?: number;
   /** Tokenizer file, for models that carry none (llama2.c). */
   tokenizer?: SourceLike;
-  /** Called as weights arrive, at least once at the end. */
+  /** Called as bytes and weights arrive, at least once at the end. */
   onProgress?: (progress: LoadProgress) => void;
   /** Gives the loading up. */
   signal?: AbortSignal;
+  /** URL of dist/worker.js, for pages whose Content-Security-Policy allows no `blob:` workers. */
+  workerUrl?: string | URL;
   /** Kernel build, for tests and measurements. Default: the best that the runtime accepts. */
   kernel?: "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
 }
@@ -41,8 +75,11 @@ export interface GenerateOptions extends SamplingOptions {
   stop?: string | readonly string[];
   /** Go on after an end-of-text token. Default false. */
   ignoreEos?: boolean;
-  /** Whether pieces carry log-probabilities. Default true. */
-  logprobs?: boolean;
+  /**
+   * Whether pieces carry log-probabilities; a number asks for as many alternatives of each token too, at most
+   * the vocabulary. Default true.
+   */
+  logprobs?: boolean | number;
   /** Ends the generation with the signal's reason as error. */
   signal?: AbortSignal;
 }
@@ -54,6 +91,8 @@ export interface Piece {
   readonly text: string;
   /** Natural logarithm of the model's probability of this token, before any sampler; NaN if not asked for. */
   readonly logprob: number;
+  /** The tokens most likely here, before any sampler, likeliest first (ties: lowest id); empty if not asked for. */
+  readonly alternatives: readonly TokenLogprob[];
 }
 
 /** Why a generation ended: end-of-text token, stop string, maxTokens, or a full context. */

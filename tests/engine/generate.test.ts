@@ -54,7 +54,35 @@ describe("Llama.generate()", () => {
       without.map(({ id }) => id),
       pieces.map(({ id }) => id),
     );
-    assert.ok(without.every(({ logprob }) => Number.isNaN(logprob)));
+    assert.ok(
+      without.every(({ logprob, alternatives }) => Number.isNaN(logprob) && alternatives.length === 0),
+    );
+  });
+
+  it("gives the alternatives of each token where asked for", async () => {
+    await using llama = await Llama.load(embeddedModel);
+    const options = { temperature: 1.5, seed: 3, maxTokens: 8 };
+    const plain = await collect(llama.generate("One day", options));
+    assert.ok(plain.every(({ alternatives }) => alternatives.length === 0));
+    const pieces = await collect(llama.generate("One day", { ...options, logprobs: 5 }));
+    const ids = llama.tokenizer.encode("One day");
+    for (const [i, { id, logprob, alternatives }] of pieces.entries()) {
+      assert.equal(id, plain[i]?.id);
+      assert.equal(logprob, plain[i]?.logprob);
+      const logits = await llama.logits(ids);
+      const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
+      assert.deepEqual(
+        alternatives.map((alternative) => alternative.id),
+        order.slice(0, 5),
+      );
+      const own = alternatives.find((alternative) => alternative.id === id);
+      if (own) assert.equal(own.logprob, logprob);
+      ids.push(id);
+    }
+    for (const logprobs of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, "5" as unknown as number]) {
+      await assert.rejects(llama.complete("One day", { ...options, logprobs }), UsageError);
+    }
+    assert.equal((await llama.complete("One day", { ...options, logprobs: 0 })).ids.length, 8);
   });
 
   it("repeats itself with a seed and varies with another", async () => {

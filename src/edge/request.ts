@@ -1,0 +1,158 @@
+import type { GenerateOptions } from "../engine/options.ts";
+import { checkParam } from "../sample/options.ts";
+import { type SamplingOptions, samplingParams } from "../sample/registry.ts";
+import { quoted } from "../util/bytes.ts";
+import { CriaError } from "../util/errors.ts";
+import { RequestError } from "./answers.ts";
+
+/** What a client wants: a new generation, or a left one gone on with. */
+export type Wish =
+  | { readonly prompt: string; readonly options: GenerateOptions }
+  | { readonly resume: string };
+
+const MAX_STOPS = 16;
+const MAX_STOP_CHARS = 256;
+
+const sampling = new Map(samplingParams.map((param) => [param.openai, param]));
+const fields = ["prompt", "max_tokens", "stop", "resume", ...sampling.keys()];
+
+function bad(message: string): RequestError {
+  return new RequestError(400, "USAGE", `Cannot generate: ${message}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return quoted(value);
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+}
+
+function stops(value: unknown): string[] {
+  const list = Array.isArray(value) ? value : [value];
+  const isStop = (text: unknown) =>
+    typeof text === "string" && text.length >= 1 && text.length <= MAX_STOP_CHARS;
+  if (list.length > MAX_STOPS || !list.every(isStop)) {
+    throw bad(
+      `Expected stop to be a string of 1 to ${MAX_STOP_CHARS} characters or up to ${MAX_STOPS} of them, got ${show(value)}`,
+    );
+  }
+  return list;
+}
+
+function samplingOptions(body: Readonly<Record<string, unknown>>): SamplingOptions {
+  const options: SamplingOptions = {};
+  for (const [name, param] of sampling) {
+    if (!Object.hasOwn(body, name)) continue;
+    try {
+      options[param.key] = checkParam(param, body[name]);
+    } catch (error) {
+      throw error instanceof CriaError ? new RequestError(400, error.code, error.message) : error;
+    }
+  }
+  return options;
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw bad("Expected a body in JSON");
+  }
+  if (typeof body === "object" && body !== null && !Array.isArray(body))
+    return body as Record<string, unknown>;
+  throw bad(`Expected a JSON object, got ${show(body)}`);
+}
+
+/**
+ * The wish that a body states. Fields are named as in OpenAI's interface; sampling fields and their intervals are
+ * those of the registry.
+ * @param maxTokens most tokens that a request may ask for
+ * @throws RequestError 400 naming the field, what it may be and what it is
+ */
+export function readWish(text: string, maxTokens: number): Wish {
+  const body = parse(text);
+  for (const name of Object.keys(body)) {
+    if (!fields.includes(name)) throw bad(`Unknown field ${quoted(name)}; known are ${fields.join(", ")}`);
+  }
+  const { prompt, max_tokens: asked, stop, resume } = body;
+  if (Object.hasOwn(body, "resume")) {
+    if (typeof resume !== "string") throw bad(`Expected resume to be a string, got ${show(resume)}`);
+    if (Object.keys(body).length > 1)
+      throw bad("Expected nothing beside resume: the generation has its options");
+    return { resume };
+  }
+  if (typeof prompt !== "string") throw bad(`Expected prompt to be a string, got ${show(prompt)}`);
+  if (asked !== undefined && !(Number.isSafeInteger(asked) && (asked as number) >= 1)) {
+    throw bad(`Expected max_tokens to be an integer of at least 1, got ${show(asked)}`);
+  }
+  const options: GenerateOptions = {
+    ...samplingOptions(body),
+    ...(stop !== undefined && { stop: stops(stop) }),
+    logprobs: false,
+  };
+  const most = Math.min((asked as number | undefined) ?? Number.POSITIVE_INFINITY, maxTokens);
+  if (Number.isFinite(most)) options.maxTokens = most;
+  return { prompt, options };
+}
+
+/** Checks that a body is what can be read. @throws RequestError 413, 415 */
+export function checkHeaders(headers: Headers, maxBytes: number): void {
+  const type = headers.get("content-type") ?? "none";
+  const encoding = headers.get("content-encoding") ?? "identity";
+  if (!/^application\/json\s*(;|$)/i.test(type) || encoding !== "identity") {
+    throw new RequestError(
+      415,
+      "UNSUPPORTED_MEDIA_TYPE",
+      `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type)}, ${quoted(encoding)}`,
+    );
+  }
+  if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
+}
+
+function tooLarge(maxBytes: number): RequestError {
+  return new RequestError(
+    413,
+    "TOO_LARGE",
+    `Cannot read the body: Expected at most ${maxBytes} bytes, got more`,
+  );
+}
+
+function timeout(ms: number): { readonly expired: Promise<"late">; clear(): void } {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const expired = new Promise<"late">((resolve) => {
+    timer = setTimeout(() => resolve("late"), ms);
+  });
+  return { expired, clear: () => clearTimeout(timer) };
+}
+
+/**
+ * The text of a body.
+ * @throws RequestError 413 beyond `maxBytes`, 408 where it does not come within `ms`, 400 where it is no UTF-8 or
+ *   breaks off
+ */
+export async function readBody(request: Request, maxBytes: number, ms: number): Promise<string> {
+  if (!request.body) return "";
+  const reader = request.body.getReader();
+  const limit = timeout(ms);
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  let bytes = 0;
+  try {
+    for (;;) {
+      const read = await Promise.race([reader.read(), limit.expired]);
+      if (read === "late") {
+        throw new RequestError(408, "TIMEOUT", `Cannot read the body: Expected it within ${ms} ms`);
+      }
+      if (read.done) return text + decoder.decode();
+      bytes += read.value.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      text += decoder.decode(read.value, { stream: true });
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    if (error instanceof RequestError) throw error;
+    throw bad("Expected a body in UTF-8 that does not break off");
+  } finally {
+    limit.clear();
+  }
+}

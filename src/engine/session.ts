@@ -1,0 +1,234 @@
+import type { Sequence } from "../model/kv_cache.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { ContextError, EngineError, UsageError } from "../util/errors.ts";
+import type { Engine } from "./engine.ts";
+import { type Conversation, feed, Generation, resolveGeneration, runGeneration } from "./generate.ts";
+import type { Completion, GenerateOptions, Piece } from "./options.ts";
+import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
+
+/** What a session has of the model it belongs to. */
+export interface SessionModel {
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer;
+  readonly loadMs: number;
+}
+
+/**
+ * A conversation whose keys and values stay in memory: what is generated goes on from all that was said before,
+ * and only what is new is computed. Made by `llama.session()`, `llama.restore()` and `fork()`.
+ *
+ * ```ts
+ * using session = llama.session();
+ * await session.complete("Once upon a time", { maxTokens: 40 });
+ * const bytes = session.save();
+ * await session.complete(" One day,", { maxTokens: 40 });
+ * ```
+ */
+export class Session implements Disposable {
+  readonly #model: SessionModel;
+  readonly #state: Conversation;
+  #busy = false;
+  #disposed = false;
+
+  /** @internal `llama.session()` makes sessions. */
+  constructor(model: SessionModel, sequence: Sequence = model.engine.sequence(), ids: number[] = []) {
+    this.#model = model;
+    this.#state = {
+      ...model,
+      sequence,
+      ids,
+      generation: undefined,
+      exclusive: (work) => this.#exclusive(work),
+    };
+  }
+
+  /**
+   * The session that {@link save} made bytes of, over a model that must be the same; `llama.restore()` calls it.
+   * @internal
+   * @throws SnapshotError where the bytes are damaged, or of another model or other settings; MemoryError where
+   *   the memory budget has no room for it
+   */
+  static restore(model: SessionModel, bytes: Uint8Array): Session {
+    const { engine, tokenizer } = model;
+    const { sequence, ids, generation } = decodeSnapshot(engine, tokenizer, bytes);
+    const session = new Session(model, sequence, ids);
+    session.#state.generation = generation;
+    return session;
+  }
+
+  /** Tokens so far, prompts and continuations: a copy. */
+  get ids(): number[] {
+    return this.#state.ids.slice();
+  }
+
+  /** How many tokens there are: the position of the next one. */
+  get pos(): number {
+    return this.#state.ids.length;
+  }
+
+  /** Whether a generation was left before its end, so that {@link resume} goes on with it. */
+  get resumable(): boolean {
+    return this.#state.generation !== undefined;
+  }
+
+  /**
+   * Adds a prompt and streams what follows it. The prompt is encoded as a text of its own, with BOS at the
+   * beginning of the session only; an empty one adds nothing there is a token to go on from.
+   * Ended early (`break`), the generation stays open: see {@link resume}.
+   * @throws UsageError, ContextError, SamplingError, EngineError; the signal's reason when it is aborted
+   */
+  async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
+    const { engine, tokenizer } = this.#model;
+    const settings = resolveGeneration(options);
+    this.#check("generate");
+    const added = this.#encode(prompt);
+    options.signal?.throwIfAborted();
+    const { ids } = this.#state;
+    const afterText = prompt !== "" || ids.length > 0;
+    for (const id of added) ids.push(id);
+    this.#state.generation = undefined;
+    const generation = new Generation(engine, tokenizer, settings, ids.length, afterText);
+    return yield* runGeneration(this.#state, generation, added.length, options);
+  }
+
+  /** The whole continuation of a prompt. Errors as {@link generate}. */
+  complete(prompt: string, options: GenerateOptions = {}): Promise<Completion> {
+    return completionOf(this.generate(prompt, { logprobs: false, ...options }));
+  }
+
+  /**
+   * Goes on with the generation that was left before its end, here or before a snapshot, with the options that
+   * it was begun with. What comes is what would have come: the same tokens, and text cut at the same places.
+   * @throws UsageError where there is none; errors as {@link generate}
+   */
+  async *resume(
+    options: Pick<GenerateOptions, "signal" | "logprobs"> = {},
+  ): AsyncGenerator<Piece, Completion> {
+    this.#check("resume");
+    const { generation } = this.#state;
+    if (!generation) {
+      throw new UsageError("Cannot resume: Expected a generation that was left before its end, got none");
+    }
+    return yield* runGeneration(this.#state, generation, 0, options);
+  }
+
+  /**
+   * Adds text without generating, so that forks and later generations find it in the cache.
+   * @throws UsageError, ContextError, EngineError; the signal's reason when it is aborted
+   */
+  async append(text: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#check("append");
+    const added = this.#encode(text);
+    options.signal?.throwIfAborted();
+    this.#state.generation = undefined;
+    for (const id of added) this.#state.ids.push(id);
+    if (added.length === 0) return;
+    await this.#exclusive(() => feed(this.#state, () => {}, options.signal));
+  }
+
+  /** A second session with the same past; both go on apart, and share the memory of what they have in common. */
+  fork(): Session {
+    this.#check("fork");
+    const { engine, tokenizer } = this.#model;
+    const { sequence, ids, generation } = this.#state;
+    const copy = new Session(this.#model, sequence.fork(), ids.slice());
+    if (generation) {
+      const { settings, begin, afterText, sampler } = generation;
+      const again = new Generation(engine, tokenizer, settings, begin, afterText);
+      again.sampler.rng.setState(sampler.rng.getState());
+      again.replay(ids);
+      copy.#state.generation = again;
+    }
+    return copy;
+  }
+
+  /**
+   * Forgets every token from position `pos` on, and the generation that was open.
+   * @throws UsageError for a position beyond the last token
+   */
+  rollback(pos: number): void {
+    this.#check("roll back");
+    const { sequence, ids } = this.#state;
+    if (!Number.isInteger(pos) || pos < 0 || pos > ids.length) {
+      throw new UsageError(`Cannot roll back: Expected a position in [0, ${ids.length}], got ${pos}`);
+    }
+    ids.length = pos;
+    sequence.rollback(Math.min(pos, sequence.length));
+    this.#state.generation = undefined;
+  }
+
+  /**
+   * The session as bytes, without the weights: tokens, their keys and values, and the open generation with its
+   * random numbers, stop strings and unfinished character. `llama.restore(bytes)` goes on bit for bit, in any
+   * runtime, with any number of threads. Whoever has the bytes can read the conversation.
+   * @throws UsageError while a token is computed
+   */
+  save(): Uint8Array<ArrayBuffer> {
+    this.#check("save");
+    const { engine, tokenizer, sequence, ids, generation } = this.#state;
+    return encodeSnapshot(engine, tokenizer, { sequence, ids, generation });
+  }
+
+  /** Gives the memory back to other sessions. A generation that still runs fails. Safe to call twice. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#state.generation = undefined;
+    this.#model.engine.release(this.#state.sequence);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #check(doing: string): void {
+    if (this.#disposed) throw new EngineError(`Cannot ${doing}: the session was disposed`);
+    if (this.#busy) {
+      throw new UsageError(`Cannot ${doing}: Expected a session that is idle, this one computes a token`);
+    }
+  }
+
+  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    this.#check("generate");
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #encode(text: string): number[] {
+    const { tokenizer, engine } = this.#model;
+    const { contextLength } = engine.layout;
+    const taken = this.#state.ids.length;
+    if (typeof text !== "string") {
+      throw new UsageError(`Cannot generate: Expected the prompt to be a string, got ${typeof text}`);
+    }
+    const ids =
+      taken === 0 ? tokenizer.encode(text) : text === "" ? [] : tokenizer.encode(text, { bos: false });
+    // Something must be there to go on from, also where texts do not begin with BOS.
+    if (taken + ids.length === 0 && tokenizer.bosId !== undefined) ids.push(tokenizer.bosId);
+    if (taken + ids.length === 0) {
+      throw new UsageError(
+        "Cannot generate: Expected a prompt, because the vocabulary has no token to begin with",
+      );
+    }
+    if (taken + ids.length > contextLength) {
+      const room = Math.max(0, contextLength - taken);
+      const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
+      throw new ContextError(
+        `Cannot generate: Expected a prompt of at most ${room} tokens (${left}), got ${ids.length}`,
+      );
+    }
+    return ids;
+  }
+}
+
+/** Runs a generation to its end. */
+export async function completionOf(generation: AsyncGenerator<Piece, Completion>): Promise<Completion> {
+  for (;;) {
+    const { done, value } = await generation.next();
+    if (done) return value;
+  }
+}
