@@ -8,10 +8,11 @@ export function browserRuntime(): Runtime {
   const { userAgent = "", hardwareConcurrency = 1 } = globalThis.navigator ?? {};
   // A page must never wait; a worker of it may, where memory can be shared.
   const isPage = "document" in globalThis;
+  const { crossOriginIsolated = false } = globalThis as { crossOriginIsolated?: boolean };
   return {
     name: browserName(userAgent),
     cores: hardwareConcurrency,
-    threads: !isPage && globalThis.crossOriginIsolated === true,
+    threads: !isPage && crossOriginIsolated,
     pauses: true,
     openFile: (path) => refuseFile("a browser", path),
     openCache: (directory) =>
