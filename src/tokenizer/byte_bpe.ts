@@ -1,12 +1,13 @@
 import { decodeUtf8 } from "../util/bytes.ts";
-import { FormatError, TokenizerError } from "../util/errors.ts";
 import { byteSpelling } from "./byte_alphabet.ts";
-import { ByteBpeEncoder, type TokenSink } from "./byte_encoder.ts";
+import { ByteBpeEncoder } from "./byte_encoder.ts";
 import { ByteStream } from "./byte_stream.ts";
 import type { ByteVocabulary } from "./byte_vocabulary.ts";
 import type { Pretokenizer } from "./pretokenize/pretokenizer.ts";
 import { pretokenizerNamed } from "./pretokenize/registry.ts";
+import { checkSpecialIds, present } from "./special_ids.ts";
 import { SymbolMatcher } from "./symbol_matcher.ts";
+import { pushToken, type TokenSink } from "./token_sink.ts";
 import {
   type ByteBpeData,
   type EncodeOptions,
@@ -50,7 +51,7 @@ export class ByteBpeTokenizer implements Tokenizer {
     this.pretokenizer = pretokenizerNamed(data.pretokenizer);
     this.encoder = new ByteBpeEncoder(data);
     this.vocabulary = this.encoder.vocabulary;
-    checkIds(data, this.vocabulary.size);
+    checkSpecialIds(data, this.vocabulary.size);
     this.bosId = data.bosId;
     this.eosIds = [...data.eosIds];
     this.addBos = data.addBos;
@@ -122,9 +123,9 @@ export class ByteBpeTokenizer implements Tokenizer {
 
   private encodeTo(out: TokenSink, text: string, options: EncodeOptions): void {
     const { bos = this.addBos, eos = this.addEos, special = false } = options;
-    if (bos) push(out, present(this.bosId, "BOS"), 0, 0);
+    if (bos) pushToken(out, present(this.bosId, "BOS"), 0, 0);
     this.encodeCut(text, this.cutsOf(special), out);
-    if (eos) push(out, present(this.eosIds[0], "EOS"), text.length, text.length);
+    if (eos) pushToken(out, present(this.eosIds[0], "EOS"), text.length, text.length);
   }
 
   private cutsOf(special: boolean): Cuts | undefined {
@@ -147,7 +148,7 @@ export class ByteBpeTokenizer implements Tokenizer {
       }
       encoder.encodeRange(classified, begin, i, pretokenizer, out);
       begin = i + decodeUtf8(vocabulary.token(id)).length;
-      push(out, id, i, begin);
+      pushToken(out, id, i, begin);
       i = begin;
     }
     encoder.encodeRange(classified, begin, text.length, pretokenizer, out);
@@ -171,32 +172,4 @@ function cutsOf(vocabulary: ByteVocabulary, types: readonly number[]): Cuts | un
   // Most texts have no "<" or "[", with which special tokens begin.
   const mayHave = (text: string) => firsts.size > 16 || [...firsts].some((first) => text.includes(first));
   return { match: (text) => (mayHave(text) ? matcher.match(text.toWellFormed()) : undefined) };
-}
-
-function push(out: TokenSink, id: number, start: number, end: number): void {
-  out.ids.push(id);
-  out.starts?.push(start);
-  out.ends?.push(end);
-}
-
-function present(id: number | undefined, name: string): number {
-  if (id === undefined) throw new TokenizerError(`Cannot add ${name}: The vocabulary has no ${name} token`);
-  return id;
-}
-
-function checkIds({ bosId, eosIds, unkId, addBos, addEos }: ByteBpeData, size: number): void {
-  const check = (name: string, id: number | undefined) => {
-    if (id !== undefined && !(Number.isInteger(id) && id >= 0 && id < size)) {
-      throw invalid(`Expected the ${name} id to be from 0 to ${size - 1}, got ${id}`);
-    }
-  };
-  check("BOS", bosId);
-  check("unknown", unkId);
-  for (const id of eosIds) check("EOS", id);
-  if (addBos && bosId === undefined) throw invalid("Expected a BOS id, as BOS is to be added, got none");
-  if (addEos && eosIds.length === 0) throw invalid("Expected an EOS id, as EOS is to be added, got none");
-}
-
-function invalid(problem: string): FormatError {
-  return new FormatError(`Cannot build tokenizer: ${problem}`);
 }

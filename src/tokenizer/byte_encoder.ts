@@ -4,6 +4,7 @@ import { ByteWordCache, CACHED_UNITS } from "./byte_word_cache.ts";
 import { ConcatenationRanks, MergeRanks } from "./pair_ranks.ts";
 import { ClassifiedText, characterAt } from "./pretokenize/classified_text.ts";
 import { type Pretokenizer, WordEnds } from "./pretokenize/pretokenizer.ts";
+import type { TokenSink } from "./token_sink.ts";
 import type { ByteBpeData } from "./tokenizer.ts";
 
 /** Units of the windows in which long words are taken. */
@@ -15,13 +16,6 @@ const PART = 1;
 const NONE = -1;
 /** Units of a text whose memory is kept for the next. */
 const KEPT_UNITS = 1 << 16;
-
-/** Where ids go. With `starts` and `ends`, UTF-16 offsets in the text go there, see {@link TokenOffsets}. */
-export interface TokenSink {
-  readonly ids: number[];
-  readonly starts?: number[];
-  readonly ends?: number[];
-}
 
 /** What a {@link ByteBpeEncoder} needs of a vocabulary. */
 export type ByteBpeMerges = Pick<ByteBpeData, "bytes" | "offsets" | "types" | "merges" | "wholeWords">;

@@ -1,5 +1,6 @@
-import { FormatError, TokenizerError } from "../util/errors.ts";
+import { TokenizerError } from "../util/errors.ts";
 import { byteSpelling } from "./byte_alphabet.ts";
+import { invalid } from "./special_ids.ts";
 import { type ByteBpeData, TokenType } from "./tokenizer.ts";
 import { MAX_PIECES } from "./vocabulary.ts";
 
@@ -252,8 +253,4 @@ function checkTypes(types: ArrayLike<number>, n: number): Uint8Array {
     checked[id] = type;
   }
   return checked;
-}
-
-function invalid(problem: string): FormatError {
-  return new FormatError(`Cannot build tokenizer: ${problem}`);
 }

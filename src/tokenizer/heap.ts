@@ -1,13 +1,31 @@
-/** A binary heap of numbers, least first, of a fixed capacity. */
+/** A binary heap of numbers, least first, that grows. */
 export class Heap {
   size = 0;
-  private readonly keys: Float64Array;
+  private keys: Float64Array;
+  private readonly capacity: number;
 
+  /** @param capacity what there is room for without growing */
   constructor(capacity: number) {
+    this.capacity = capacity;
     this.keys = new Float64Array(capacity);
   }
 
+  /** Only where `size` is above 0. */
+  get top(): number {
+    return this.keys[0] as number;
+  }
+
+  /** Lets go of what it has grown by, where that is room for more than `n`. The heap must be empty. */
+  release(n: number): void {
+    if (this.keys.length > n) this.keys = new Float64Array(this.capacity);
+  }
+
   push(key: number): void {
+    if (this.size === this.keys.length) {
+      const grown = new Float64Array(2 * this.size);
+      grown.set(this.keys);
+      this.keys = grown;
+    }
     const { keys } = this;
     let i = this.size++;
     while (i > 0) {
@@ -19,7 +37,7 @@ export class Heap {
     keys[i] = key;
   }
 
-  /** Takes the least off. There must be one. */
+  /** Takes the least off. Only where `size` is above 0. */
   pop(): number {
     const { keys } = this;
     const top = keys[0] as number;

@@ -1,8 +1,13 @@
+import { Heap } from "./heap.ts";
+
 /** End of a list. */
 const END = -1;
 
 /** So few positions are kept in the heap alone: it is smaller than the lists, and in the nearest cache. */
 const FEW_POSITIONS = 256;
+
+/** What the heap has room for at first, and is cut down to. */
+const HEAP_CAPACITY = 64;
 
 /** Not in a list. */
 const FREE = -2;
@@ -28,7 +33,7 @@ export class MergeQueue {
   /** The next and the previous position in the list that a position is in; END, or FREE where it is in none. */
   private after = new Int32Array(0);
   private before = new Int32Array(0);
-  private readonly late = new Heap();
+  private readonly late = new Heap(HEAP_CAPACITY);
   private few = true;
 
   /** @param ranks one more than the highest rank; at most 2^21 */
@@ -53,7 +58,7 @@ export class MergeQueue {
       this.after = new Int32Array(0);
       this.before = new Int32Array(0);
     }
-    this.late.release(n);
+    this.late.release(2 * n);
   }
 
   /** Only for a position that is in no list. */
@@ -184,53 +189,4 @@ function clear(bits: Uint32Array, at: number): boolean {
 
 function lowestBit(word: number): number {
   return 31 - Math.clz32(word & -word);
-}
-
-/** A binary heap of numbers, least first, that grows. */
-class Heap {
-  size = 0;
-  private keys = new Float64Array(64);
-
-  /** Only where `size` is above 0. */
-  get top(): number {
-    return this.keys[0] as number;
-  }
-
-  release(n: number): void {
-    if (this.keys.length > 2 * n) this.keys = new Float64Array(64);
-  }
-
-  push(key: number): void {
-    if (this.size === this.keys.length) {
-      const grown = new Float64Array(2 * this.size);
-      grown.set(this.keys);
-      this.keys = grown;
-    }
-    const { keys } = this;
-    let i = this.size++;
-    while (i > 0) {
-      const parent = (i - 1) >> 1;
-      if ((keys[parent] as number) <= key) break;
-      keys[i] = keys[parent] as number;
-      i = parent;
-    }
-    keys[i] = key;
-  }
-
-  /** Only where `size` is above 0. */
-  pop(): number {
-    const { keys } = this;
-    const top = keys[0] as number;
-    const n = --this.size;
-    const last = keys[n] as number;
-    let i = 0;
-    for (let child = 1; child < n; child = 2 * i + 1) {
-      if (child + 1 < n && (keys[child + 1] as number) < (keys[child] as number)) child++;
-      if ((keys[child] as number) >= last) break;
-      keys[i] = keys[child] as number;
-      i = child;
-    }
-    keys[i] = last;
-    return top;
-  }
 }

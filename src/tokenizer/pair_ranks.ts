@@ -1,5 +1,5 @@
-import { FormatError } from "../util/errors.ts";
 import { type ByteVocabulary, tableSize } from "./byte_vocabulary.ts";
+import { invalid } from "./special_ids.ts";
 import { MAX_PIECES } from "./vocabulary.ts";
 
 /** The rank of a pair that does not merge: after all others. */
@@ -118,10 +118,6 @@ function checkMerge(merges: Int32Array, rank: number, vocabulary: ByteVocabulary
   throw invalid(
     `Expected merge ${rank} to be of two tokens of the vocabulary and the token of their bytes, got ${left}, ${right} and ${result}`,
   );
-}
-
-function invalid(problem: string): FormatError {
-  return new FormatError(`Cannot build tokenizer: ${problem}`);
 }
 
 function mix(left: number, right: number): number {

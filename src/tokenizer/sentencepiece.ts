@@ -3,8 +3,10 @@ import { BpeSegmenter } from "./bpe.ts";
 import { Charsmap } from "./charsmap.ts";
 import { Normalizer } from "./normalizer.ts";
 import { lengthsOf, type Segmenter } from "./segmenter.ts";
+import { present } from "./special_ids.ts";
 import { DenormalizingStream, PieceStream } from "./streaming.ts";
 import { SymbolMatcher } from "./symbol_matcher.ts";
+import { pushToken, type TokenSink } from "./token_sink.ts";
 import {
   type EncodeOptions,
   type SentencePieceData,
@@ -16,13 +18,6 @@ import {
 import { UnigramSegmenter } from "./unigram.ts";
 import { escapeSpaces, Vocabulary } from "./vocabulary.ts";
 import { WholePieceSegmenter } from "./whole_pieces.ts";
-
-/** Where ids go, and the offsets of each where they are wanted. */
-interface Sink {
-  readonly ids: number[];
-  readonly starts?: number[];
-  readonly ends?: number[];
-}
 
 /**
  * SentencePiece: BPE with byte fallback, the tokenizer of Llama 1 and 2; the unigram language model, that of
@@ -160,14 +155,14 @@ export class SentencePieceTokenizer implements Tokenizer {
     return matcherOf(this.vocabulary, [TokenType.userDefined], (piece) => piece);
   }
 
-  private encodeInto(text: string, options: EncodeOptions, sink: Sink): void {
+  private encodeInto(text: string, options: EncodeOptions, sink: TokenSink): void {
     const { bos = this.data.addBos, eos = this.data.addEos, special = false } = options;
-    if (bos) push(sink, present(this.bosId, "BOS"), 0, 0);
+    if (bos) pushToken(sink, present(this.bosId, "BOS"), 0, 0);
     this.encodeCut(text.toWellFormed(), special ? this.specialCuts : this.plainCuts, sink);
-    if (eos) push(sink, present(this.eosIds[0], "EOS"), text.length, text.length);
+    if (eos) pushToken(sink, present(this.eosIds[0], "EOS"), text.length, text.length);
   }
 
-  private encodeCut(text: string, cuts: SymbolMatcher | undefined, sink: Sink): void {
+  private encodeCut(text: string, cuts: SymbolMatcher | undefined, sink: TokenSink): void {
     const found = cuts?.match(escapeSpaces(text));
     let begin = 0;
     for (let i = 0; found !== undefined && i < text.length; ) {
@@ -178,14 +173,14 @@ export class SentencePieceTokenizer implements Tokenizer {
       }
       this.encodeText(text.slice(begin, i), begin, sink);
       begin = i + (this.lengths[id] as number);
-      push(sink, id, i, begin);
+      pushToken(sink, id, i, begin);
       i = begin;
     }
     this.encodeText(text.slice(begin), begin, sink);
   }
 
   /** @param offset where in the whole text the text begins */
-  private encodeText(text: string, offset: number, sink: Sink): void {
+  private encodeText(text: string, offset: number, sink: TokenSink): void {
     const { normalizer, segmenter } = this;
     const n = normalizer.normalize(text, sink.starts !== undefined);
     const count = segmenter.segment(normalizer.units, n);
@@ -193,7 +188,7 @@ export class SentencePieceTokenizer implements Tokenizer {
     else this.pushOffsets(segmenter.symbols, count, offset, sink);
   }
 
-  private pushIds(symbols: Int32Array, count: number, sink: Sink): void {
+  private pushIds(symbols: Int32Array, count: number, sink: TokenSink): void {
     const { size } = this.vocabulary;
     const { ids } = sink;
     let inUnknown = false;
@@ -208,7 +203,7 @@ export class SentencePieceTokenizer implements Tokenizer {
     }
   }
 
-  private pushOffsets(symbols: Int32Array, count: number, offset: number, sink: Sink): void {
+  private pushOffsets(symbols: Int32Array, count: number, offset: number, sink: TokenSink): void {
     const { size } = this.vocabulary;
     const { origins } = this.normalizer;
     let inUnknown = false;
@@ -219,7 +214,7 @@ export class SentencePieceTokenizer implements Tokenizer {
       const start = offset + (origins[at] as number);
       at += isId ? (this.lengths[symbol] as number) : symbol - size > 0xffff ? 2 : 1;
       const end = offset + (origins[at] as number);
-      if (isId) push(sink, symbol, start, end);
+      if (isId) pushToken(sink, symbol, start, end);
       inUnknown = !isId && this.pushCharacter(symbol - size, inUnknown, start, end, sink);
     }
   }
@@ -230,20 +225,20 @@ export class SentencePieceTokenizer implements Tokenizer {
     inUnknown: boolean,
     start: number,
     end: number,
-    sink: Sink,
+    sink: TokenSink,
   ): boolean {
     if (this.pushBytes(character, start, end, sink)) return false;
-    if (!inUnknown) push(sink, this.unknown(character), start, end);
+    if (!inUnknown) pushToken(sink, this.unknown(character), start, end);
     else if (sink.ends !== undefined) sink.ends[sink.ends.length - 1] = end;
     return true;
   }
 
   /** Pushes the byte tokens of a character, if all of them exist. */
-  private pushBytes(character: number, start: number, end: number, sink: Sink): boolean {
+  private pushBytes(character: number, start: number, end: number, sink: TokenSink): boolean {
     const { byteIds } = this.vocabulary;
     const n = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
     for (let i = 0; i < n; i++) if (byteIds[utf8Byte(character, n, i)] === -1) return false;
-    for (let i = 0; i < n; i++) push(sink, byteIds[utf8Byte(character, n, i)] as number, start, end);
+    for (let i = 0; i < n; i++) pushToken(sink, byteIds[utf8Byte(character, n, i)] as number, start, end);
     return true;
   }
 
@@ -281,18 +276,6 @@ function matcherOf(
 ): SymbolMatcher | undefined {
   const ids = vocabulary.idsOf(...types);
   return ids.length === 0 ? undefined : new SymbolMatcher(ids.map((id) => [spell(vocabulary.piece(id)), id]));
-}
-
-function push(sink: Sink, id: number, start: number, end: number): void {
-  sink.ids.push(id);
-  if (sink.starts === undefined) return;
-  sink.starts.push(start);
-  sink.ends?.push(end);
-}
-
-function present(id: number | undefined, name: string): number {
-  if (id === undefined) throw new TokenizerError(`Cannot add ${name}: The vocabulary has no ${name} token`);
-  return id;
 }
 
 /** Byte `i` of the `n` bytes of a code point in UTF-8. */

@@ -1,6 +1,7 @@
 import { quoted } from "../util/bytes.ts";
-import { FormatError, TokenizerError } from "../util/errors.ts";
+import { TokenizerError } from "../util/errors.ts";
 import { idsOfTypes } from "./segmenter.ts";
+import { checkSpecialIds, invalid } from "./special_ids.ts";
 import { type SentencePieceData, TokenType } from "./tokenizer.ts";
 
 /** U+2581, which stands for a space inside SentencePiece pieces. */
@@ -42,7 +43,7 @@ export class Vocabulary {
     checkLengths(data);
     checkScores(data.scores);
     checkTypes(data.types);
-    checkIds(data);
+    checkSpecialIds(data, data.pieces.length);
     this.pieces = data.pieces;
     this.scores = data.scores;
     this.types = Uint8Array.from(data.types);
@@ -166,19 +167,6 @@ function checkTypes(types: ArrayLike<number>): void {
   }
 }
 
-function checkIds({ pieces, bosId, eosIds, unkId, addBos, addEos }: SentencePieceData): void {
-  const check = (name: string, id: number | undefined) => {
-    if (id !== undefined && !(Number.isInteger(id) && id >= 0 && id < pieces.length)) {
-      throw invalid(`Expected the ${name} id to be from 0 to ${pieces.length - 1}, got ${id}`);
-    }
-  };
-  check("BOS", bosId);
-  check("unknown", unkId);
-  for (const id of eosIds) check("EOS", id);
-  if (addBos && bosId === undefined) throw invalid("Expected a BOS id, as BOS is to be added, got none");
-  if (addEos && eosIds.length === 0) throw invalid("Expected an EOS id, as EOS is to be added, got none");
-}
-
 function readBytes({ pieces, types }: SentencePieceData): Int16Array {
   const bytes = new Int16Array(pieces.length).fill(-1);
   for (let id = 0; id < pieces.length; id++) {
@@ -204,8 +192,4 @@ function indexBytes(bytesOfIds: Int16Array): Int32Array {
 
 function parseByte(piece: string): number {
   return /^<0x[0-9A-F]{2}>$/.test(piece) ? Number.parseInt(piece.slice(3, 5), 16) : -1;
-}
-
-function invalid(problem: string): FormatError {
-  return new FormatError(`Cannot build tokenizer: ${problem}`);
 }

@@ -1,6 +1,8 @@
 import { TokenizerError } from "../../util/errors.ts";
-import type { ByteBpeEncoder, TokenSink } from "../byte_encoder.ts";
+import type { ByteBpeEncoder } from "../byte_encoder.ts";
 import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
+import { present } from "../special_ids.ts";
+import { pushToken, type TokenSink } from "../token_sink.ts";
 import type { EncodeOptions, Tokenizer, TokenOffsets, TokenStream } from "../tokenizer.ts";
 import { AddedTokenFinder, type Section } from "./added_tokens.ts";
 import { AlignedText } from "./aligned_text.ts";
@@ -138,7 +140,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   private encodeSections(out: TokenSink, text: string, sections: readonly Section[], special: boolean): void {
     for (const { begin, end, id } of sections) {
-      if (id !== undefined) push(out, id, begin, end);
+      if (id !== undefined) pushToken(out, id, begin, end);
       else this.encodeSection(out, new AlignedText(text.slice(begin, end), begin, end), special);
     }
   }
@@ -158,7 +160,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     }
     const sections = this.normalizedTokens.sections(text.text, special);
     for (const { begin, end, id } of sections) {
-      if (id !== undefined) push(out, id, text.startAt(begin), text.endAt(end - 1));
+      if (id !== undefined) pushToken(out, id, text.startAt(begin), text.endAt(end - 1));
       else this.encodeWords(out, text.slice(begin, end), aligned);
     }
   }
@@ -238,14 +240,5 @@ function pushAll(
   name: string,
   at: number,
 ): void {
-  if (ids.length === 0 && fallback === undefined) {
-    throw new TokenizerError(`Cannot add ${name}: The vocabulary has no ${name} token`);
-  }
-  for (const id of ids.length > 0 ? ids : [fallback as number]) push(out, id, at, at);
-}
-
-function push(out: TokenSink, id: number, start: number, end: number): void {
-  out.ids.push(id);
-  out.starts?.push(start);
-  out.ends?.push(end);
+  for (const id of ids.length > 0 ? ids : [present(fallback, name)]) pushToken(out, id, at, at);
 }

@@ -1,8 +1,9 @@
 import { TokenizerError } from "../../util/errors.ts";
 import { BpeSegmenter } from "../bpe.ts";
 import { byteSpelling, writeSpelling } from "../byte_alphabet.ts";
-import { ByteBpeEncoder, type TokenSink } from "../byte_encoder.ts";
+import { ByteBpeEncoder } from "../byte_encoder.ts";
 import type { Segmenter } from "../segmenter.ts";
+import { pushToken, type TokenSink } from "../token_sink.ts";
 import { TokenType } from "../tokenizer.ts";
 import { UnigramSegmenter } from "../unigram.ts";
 import type { BpeModel, Model } from "./model.ts";
@@ -48,7 +49,7 @@ export class WordEncoder {
   encode(word: string, out: TokenSink): void {
     const { model } = this;
     const whole = model.type === "BPE" && model.ignoreMerges ? model.ids.get(word) : undefined;
-    if (whole !== undefined) push(out, whole, 0, word.length);
+    if (whole !== undefined) pushToken(out, whole, 0, word.length);
     else this.split(word, out);
   }
 
@@ -59,7 +60,7 @@ export class WordEncoder {
     for (let i = 0; i < n; ) {
       let end = begin + this.unitsOf(symbols[i] as number);
       if (!this.isUnknown(symbols[i] as number)) {
-        push(out, symbols[i++] as number, begin, end);
+        pushToken(out, symbols[i++] as number, begin, end);
         begin = end;
         continue;
       }
@@ -96,7 +97,7 @@ export class WordEncoder {
     const end = begin + text.length;
     if (model.type === "Unigram") {
       const id = model.ids.get(text);
-      if (id !== undefined) push(out, id, begin, end);
+      if (id !== undefined) pushToken(out, id, begin, end);
       else if (!this.findBytes(text)) this.unknownToken(text, begin, out);
       else this.pushBytes(begin, end, out);
       return;
@@ -127,7 +128,7 @@ export class WordEncoder {
 
   private pushBytes(begin: number, end: number, out: TokenSink): void {
     for (let i = 0; i < this.nBytes; i++) {
-      push(out, this.byteIds?.[this.bytes[i] as number] as number, begin, end);
+      pushToken(out, this.byteIds?.[this.bytes[i] as number] as number, begin, end);
     }
   }
 
@@ -139,18 +140,12 @@ export class WordEncoder {
         `Cannot encode ${JSON.stringify(text.slice(0, 16))}: Expected tokens, byte tokens or an unknown token for it, the vocabulary has none`,
       );
     }
-    push(out, unkId, begin, begin + text.length);
+    pushToken(out, unkId, begin, begin + text.length);
   }
 }
 
 function byteToken(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
-}
-
-function push(out: TokenSink, id: number, start: number, end: number): void {
-  out.ids.push(id);
-  out.starts?.push(start);
-  out.ends?.push(end);
 }
 
 /**
