@@ -10,6 +10,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { createSampler, type Sampler } from "../sample/chain.ts";
 import type { ResolvedSampling } from "../sample/registry.ts";
 import { EngineError } from "../util/errors.ts";
+import { Turn } from "../util/turn.ts";
 import { yieldToEvents, yieldToRequests } from "../util/yield.ts";
 import { type Layout, type LayoutOptions, MAX_SEGMENTS, planLayout } from "./layout.ts";
 import { loadWeights } from "./load_weights.ts";
@@ -34,6 +35,12 @@ export interface EngineOptions extends LayoutOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+// Records up to one with a barrier, where the engine may pause, and the weights that they read.
+interface Slice {
+  readonly end: number;
+  readonly bytes: number;
+}
+
 // Longest that the engine computes without letting the runtime handle events.
 const SLICE_MS = 10;
 // Weights that are read between two chances to pause: some milliseconds of work for one token. More tokens take
@@ -49,6 +56,10 @@ function stopped(status: number): EngineError {
     [control.STATUS_TRAP]: "a kernel trapped in another thread",
   };
   return new EngineError(`Cannot run the step: ${reasons[status] ?? `status ${status}`}`);
+}
+
+function advance(segments: readonly Segment[]): void {
+  for (const { sequence, begin, end } of segments) sequence.advance(end - begin);
 }
 
 // Threads share memory; without them the unshared build serves any runtime.
@@ -69,13 +80,14 @@ export class Engine {
   readonly pool: PagePool;
   /** Whether steps, and loading, let the runtime handle events. */
   readonly pauses: boolean;
+  /** Held by whoever runs a step or reads its logits. */
+  readonly turn = new Turn();
   readonly #kernel: KernelInstance;
-  // Record ranges that end with a barrier: between them the engine may pause.
-  readonly #slices: readonly { readonly end: number; readonly bytes: number }[];
+  readonly #slices: readonly Slice[];
   #words: Int32Array;
   #floats: Float32Array;
-  #tail: Promise<unknown> = Promise.resolve();
-  #queued = 0;
+  // The first slice of the step that has not run.
+  #nextSlice = 0;
   #workers: WorkerPool | undefined;
   #failure: Error | undefined;
   #lastYield = performance.now();
@@ -109,6 +121,8 @@ export class Engine {
     const engine = new Engine(layout, kernel, variant, runtime.pauses);
     // Threads start while the first weights arrive, and help with the rest.
     const starting = engine.#startThreads(runtime, options.workerUrl);
+    // It may fail while weights still come, before anybody waits for it.
+    starting.catch(() => {});
     try {
       await loadWeights(file.source, engine, options.onProgress, options.signal);
       await starting;
@@ -143,8 +157,15 @@ export class Engine {
 
   /** Gives a sequence's pages back, after the step that may be writing them. */
   release(sequence: Sequence): void {
-    if (this.#queued === 0) sequence.free();
-    else void this.#exclusive(async () => sequence.free());
+    if (this.turn.tryTake()) {
+      sequence.free();
+      this.turn.release();
+    } else {
+      void this.turn.take().then(() => {
+        sequence.free();
+        this.turn.release();
+      });
+    }
   }
 
   /** Most tokens of a step. */
@@ -181,20 +202,30 @@ export class Engine {
   }
 
   /**
-   * Runs one step over all segments and then `read`, before any other step can begin. Between slices of a
-   * long step the runtime may handle events, and an abort is noticed.
+   * Runs one step over all segments, for who holds the turn. A step that ends within a time slice is over at
+   * the return, and makes no object; the promise is that of a longer one, which lets the runtime handle events
+   * and notices an abort between its slices.
    * A step that fails or is aborted leaves the sequences at the length they had.
    */
-  step<T>(segments: readonly Segment[], read: () => T, signal?: AbortSignal): Promise<T> {
-    return this.#exclusive(async () => {
-      this.#checkAlive();
-      signal?.throwIfAborted();
-      for (const { sequence, begin, end } of segments) sequence.reserve(end - begin);
-      this.#writeStep(segments);
-      await this.#run(signal);
-      for (const { sequence, begin, end } of segments) sequence.advance(end - begin);
+  run(segments: readonly Segment[], signal?: AbortSignal): Promise<void> | undefined {
+    this.#checkAlive();
+    signal?.throwIfAborted();
+    for (const { sequence, begin, end } of segments) sequence.reserve(end - begin);
+    this.#writeStep(segments);
+    this.#nextSlice = 0;
+    if (!this.#runSlices()) return this.#runOn(segments, signal);
+    advance(segments);
+  }
+
+  /** Runs one step over all segments and then `read`, before any other step can begin. Errors as {@link run}. */
+  async step<T>(segments: readonly Segment[], read: () => T, signal?: AbortSignal): Promise<T> {
+    if (!this.turn.tryTake()) await this.turn.take();
+    try {
+      await this.run(segments, signal);
       return read();
-    });
+    } finally {
+      this.turn.release();
+    }
   }
 
   /**
@@ -232,10 +263,7 @@ export class Engine {
     const module = compileVariant(this.variant);
     const onDeath = (reason: string) =>
       this.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
-    const started = WorkerPool.start(runtime, module, memory, scratches, onDeath, workerUrl);
-    // Loading may fail before anybody waits for this.
-    started.catch(() => {});
-    this.#workers = await started;
+    this.#workers = await WorkerPool.start(runtime, module, memory, scratches, onDeath, workerUrl);
     if (this.#failure) this.#workers.stop();
     else this.#words[control.CONTROL_N_THREADS / 4] = this.threads;
   }
@@ -244,33 +272,30 @@ export class Engine {
     if (this.#failure) throw this.#failure;
   }
 
-  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#queued === 0) {
-      this.#queued++;
-      const done = work();
-      this.#tail = done;
-      return done.finally(() => this.#queued--);
-    }
-    this.#queued++;
-    const turn = this.#tail.then(work, work);
-    this.#tail = turn;
-    return turn.finally(() => this.#queued--);
+  async #runOn(segments: readonly Segment[], signal: AbortSignal | undefined): Promise<void> {
+    do await this.#pause(signal);
+    while (!this.#runSlices());
+    advance(segments);
   }
 
-  async #run(signal: AbortSignal | undefined): Promise<void> {
+  // Runs what is left of the step; false where the runtime must first handle events.
+  #runSlices(): boolean {
     const { planAddress, plan } = this.layout;
     const tokens = this.#words[control.STEP_N_TOKENS / 4] as number;
     const cost = Math.max(1, tokens / TOKENS_OF_A_READ);
-    let begin = 0;
+    let begin = this.#nextSlice === 0 ? 0 : (this.#slices[this.#nextSlice - 1] as Slice).end;
     let bytes = 0;
-    for (const slice of this.#slices) {
+    for (let i = this.#nextSlice; i < this.#slices.length; i++) {
+      const slice = this.#slices[i] as Slice;
       bytes += slice.bytes * cost;
       if (bytes < SLICE_BYTES && slice.end < plan.records) continue;
-      if (this.pauses && performance.now() - this.#lastYield > SLICE_MS) await this.#pause(signal);
+      if (this.pauses && performance.now() - this.#lastYield > SLICE_MS) return false;
       this.#runRecords(planAddress, begin, slice.end);
       begin = slice.end;
+      this.#nextSlice = i + 1;
       bytes = 0;
     }
+    return true;
   }
 
   // Records [begin, end) of a plan, on all threads.
@@ -321,11 +346,11 @@ export class Engine {
     };
   }
 
-  #writePlan(): { end: number; bytes: number }[] {
+  #writePlan(): Slice[] {
     const { plan, planAddress } = this.layout;
     this.#words.set(plan.words, planAddress / 4);
     this.#words[control.CONTROL_N_THREADS / 4] = 1;
-    const slices: { end: number; bytes: number }[] = [];
+    const slices: Slice[] = [];
     let bytes = 0;
     for (let i = 0; i < plan.records; i++) {
       bytes += plan.weightBytes[i] as number;
@@ -363,12 +388,12 @@ export class Engine {
     let token = 0;
     let outputs = 0;
     let tiles = 0;
-    segments.forEach(({ sequence, ids, begin, end, outputs: wanted }, slot) => {
+    let table = step.tables;
+    for (const { sequence, ids, begin, end, outputs: wanted } of segments) {
       const n = end - begin;
       if (token + n > this.maxBatch) {
         throw new EngineError(`Cannot run a step of ${token + n} tokens: Expected at most ${this.maxBatch}`);
       }
-      const table = step.tables + slot * step.tableBytes;
       for (let p = 0; p < sequence.pages.length; p++) words[table / 4 + p] = sequence.pages[p] as number;
       for (let i = 0; i < n; i += control.QUERY_TILE) {
         const tile = (step.tiles + tiles * control.QUERY_TILE_BYTES) / 4;
@@ -389,7 +414,8 @@ export class Engine {
           words[step.outputs / 4 + outputs++] = token;
         }
       }
-    });
+      table += step.tableBytes;
+    }
     words[control.STEP_N_TOKENS / 4] = token;
     words[control.STEP_N_OUTPUTS / 4] = outputs;
     words[control.STEP_N_TILES / 4] = tiles;

@@ -111,8 +111,10 @@ export interface Conversation {
   readonly ids: number[];
   /** The generation that can go on, if there is one. */
   generation: Generation | undefined;
-  /** Runs work that changes the conversation. @throws where other such work runs, or after its end */
-  exclusive<T>(work: () => Promise<T>): Promise<T>;
+  /** Begins work that changes the conversation. @throws where other such work runs, or after its end */
+  enter(): void;
+  /** Ends what {@link enter} began. */
+  leave(): void;
 }
 
 /**
@@ -158,30 +160,50 @@ export async function* runGeneration(
     usage: { promptTokens, generatedTokens: ids.length - first },
     timings: watch.timings(promptTokens, ids.length - first),
   });
+  const ended = () => reason !== "length" || ids.length - begin >= settings.maxTokens;
+  // What a token changes is made once: a model of 70 us a token would notice objects that each of them leaves.
+  const segment = { sequence, ids, begin: 0, end: 0, outputs: "last" as const };
+  const segments = [segment];
+  let id = 0;
+  let logprob = Number.NaN;
+  let alternatives = none;
   const draw = () => {
-    const id = sampler.sample(ids, ids.length);
-    const logprob = nAlternatives === undefined ? Number.NaN : sampler.logprob(id);
-    return { id, logprob, alternatives: nAlternatives ? sampler.mostLikely(nAlternatives) : none };
+    id = sampler.sample(ids, ids.length);
+    if (nAlternatives !== undefined) logprob = sampler.logprob(id);
+    if (nAlternatives) alternatives = sampler.mostLikely(nAlternatives);
   };
-  const next = () =>
-    conversation.exclusive(async () => {
+
+  if (ended()) return finish();
+  conversation.generation = generation;
+  for (;;) {
+    conversation.enter();
+    watch.start();
+    try {
       if (conversation.generation !== generation) {
         throw new UsageError(
           "Cannot go on with a generation: its session has begun another or was rolled back",
         );
       }
-      const drawn = await feed(conversation, draw, signal);
-      ids.push(drawn.id);
-      return drawn;
-    });
-  const ended = () => reason !== "length" || ids.length - begin >= settings.maxTokens;
-
-  if (ended()) return finish();
-  conversation.generation = generation;
-  for (;;) {
-    const { id, logprob, alternatives } = await (ids.length === first
-      ? watch.prefill(next)
-      : watch.decode(next));
+      if (ids.length === first) {
+        await feed(conversation, draw, signal);
+      } else {
+        if (!engine.turn.tryTake()) await engine.turn.take();
+        try {
+          segment.end = ids.length;
+          segment.begin = segment.end - 1;
+          const rest = engine.run(segments, signal);
+          if (rest) await rest;
+          draw();
+        } finally {
+          engine.turn.release();
+        }
+      }
+      ids.push(id);
+    } finally {
+      conversation.leave();
+    }
+    if (ids.length === first + 1) watch.prefilled();
+    else watch.decoded();
     if (eos.has(id)) reason = "eos";
     else if (sequence.length === engine.layout.contextLength) reason = "context";
     let piece = reason === "eos" ? "" : generation.push(id);

@@ -38,7 +38,8 @@ export class Session implements Disposable {
       sequence,
       ids,
       generation: undefined,
-      exclusive: (work) => this.#exclusive(work),
+      enter: () => this.#enter(),
+      leave: () => this.#leave(),
     };
   }
 
@@ -123,7 +124,12 @@ export class Session implements Disposable {
     this.#state.generation = undefined;
     for (const id of added) this.#state.ids.push(id);
     if (added.length === 0) return;
-    await this.#exclusive(() => feed(this.#state, () => {}, options.signal));
+    this.#enter();
+    try {
+      await feed(this.#state, () => {}, options.signal);
+    } finally {
+      this.#leave();
+    }
   }
 
   /** A second session with the same past; both go on apart, and share the memory of what they have in common. */
@@ -188,14 +194,13 @@ export class Session implements Disposable {
     }
   }
 
-  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+  #enter(): void {
     this.#check("generate");
     this.#busy = true;
-    try {
-      return await work();
-    } finally {
-      this.#busy = false;
-    }
+  }
+
+  #leave(): void {
+    this.#busy = false;
   }
 
   #encode(text: string): number[] {

@@ -3,6 +3,7 @@ import type { Timings } from "./options.ts";
 /** Times the parts of a generation; what the caller does between tokens does not count. */
 export class Stopwatch {
   readonly #loadMs: number;
+  #begin = 0;
   #prefillMs = 0;
   #decodeMs = 0;
 
@@ -10,20 +11,19 @@ export class Stopwatch {
     this.#loadMs = loadMs;
   }
 
-  /** Runs the prefill and the drawing of the first token. */
-  async prefill<T>(work: () => Promise<T>): Promise<T> {
-    const begin = performance.now();
-    const result = await work();
-    this.#prefillMs += performance.now() - begin;
-    return result;
+  /** A part begins. */
+  start(): void {
+    this.#begin = performance.now();
   }
 
-  /** Runs the step of one more token. */
-  async decode<T>(work: () => Promise<T>): Promise<T> {
-    const begin = performance.now();
-    const result = await work();
-    this.#decodeMs += performance.now() - begin;
-    return result;
+  /** The prefill, with the drawing of the first token, is over. */
+  prefilled(): void {
+    this.#prefillMs += performance.now() - this.#begin;
+  }
+
+  /** The step of one more token is over. */
+  decoded(): void {
+    this.#decodeMs += performance.now() - this.#begin;
   }
 
   /** The first generated token belongs to the prefill; the rate of decoding is that of the others. */
