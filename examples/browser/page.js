@@ -9,6 +9,8 @@ const endings = {
   length: "Done: as many tokens as were asked for.",
   context: "Done: the model's context is full.",
 };
+/** Milliseconds after which an engine that does not answer to Stop is given up. */
+const PATIENCE_MS = 1000;
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 const view = new TokenView($("tokens"), $("alternatives"));
@@ -17,8 +19,8 @@ let worker;
 let model;
 /** What the worker is at: undefined, "load" or "generate". */
 let doing;
-/** Whether Stop was pressed meanwhile. */
-let stopping = false;
+/** Runs while a generation that is to stop has not answered yet. */
+let patience;
 let tokens = 0;
 let firstTokenAt = 0;
 
@@ -37,7 +39,8 @@ function showError(message) {
 /** Says what happens, and lets the buttons follow. */
 function setDoing(what, status) {
   doing = what;
-  stopping = false;
+  clearTimeout(patience);
+  patience = undefined;
   setText("status", status);
   $("start").disabled = what !== undefined;
   $("stop").disabled = what === undefined;
@@ -114,11 +117,29 @@ function start() {
   else load(source, threads);
 }
 
+// Loading is long pieces of work without a pause, of nothing that is worth keeping: its worker ends at once. A
+// generation ends by itself, with its next token at the latest, and keeps its model.
 function stop() {
-  if (!doing) return;
-  stopping = true;
+  if (!doing || patience !== undefined) return;
   performance.mark("stop-asked");
+  if (doing === "load") {
+    endWorker();
+    stopped("Loading was stopped.");
+    return;
+  }
+  patience = setTimeout(() => {
+    endWorker();
+    stopped(
+      `Stopped after ${plural(tokens, "token")}. The engine did not answer: the model will be loaded again.`,
+    );
+  }, PATIENCE_MS);
+  setText("status", "Stopping.");
   worker.postMessage({ stop: true });
+}
+
+function stopped(status) {
+  performance.measure("stop", "stop-asked");
+  setDoing(undefined, status);
 }
 
 function fail(message) {
@@ -126,26 +147,18 @@ function fail(message) {
   showError(message);
 }
 
-function receive({ progress, loaded, pieces, done, stopped, error, retired }) {
+function receive({ progress, loaded, pieces, done, aborted, error, retired }) {
   if (progress) showProgress(progress);
   if (pieces) addPieces(pieces);
   if (loaded) {
     model.engine = loaded;
-    // It may have come to its end before it was stopped.
-    if (stopping) setDoing(undefined, "Loading was stopped.");
-    else generate();
+    generate();
   }
   if (done) {
     showSpeed(done.timings.decodeTps);
     setDoing(undefined, endings[done.finishReason]);
   }
-  if (stopped) {
-    performance.measure("stop", "stop-asked");
-    setDoing(
-      undefined,
-      doing === "load" ? "Loading was stopped." : `Stopped after ${plural(tokens, "token")}.`,
-    );
-  }
+  if (aborted) stopped(`Stopped after ${plural(tokens, "token")}.`);
   if (retired) model = undefined;
   if (error !== undefined) fail(error);
 }
@@ -155,13 +168,18 @@ function startWorker() {
   started.onmessage = ({ data }) => receive(data);
   started.onerror = (event) => {
     event.preventDefault();
-    started.terminate();
-    worker = undefined;
-    model = undefined;
+    endWorker();
     // A worker whose imports do not load says nothing of why.
     fail(event.message || "Cannot start the engine: dist/cria.js does not load; `bun run dist` makes it");
   };
   return started;
+}
+
+/** Ends the worker, and with it its threads, its memory and what it was at. No message of it comes after this. */
+function endWorker() {
+  worker.terminate();
+  worker = undefined;
+  model = undefined;
 }
 
 async function copy() {

@@ -1,8 +1,8 @@
 // The engine, in a worker: the page stays responsive, and threads may wait here. Messages from the page:
 //   { load: { source, options } }   loads a model: undefined for the embedded one, a File or an address
 //   { generate: { prompt, options } }
-//   { stop: true }                  ends either
-// and to it: { progress } and { pieces } meanwhile, then one of { loaded }, { done }, { stopped } and
+//   { stop: true }                  ends the generation; a page that wants no model any more ends the worker
+// and to it: { progress } and { pieces } meanwhile, then one of { loaded }, { done }, { aborted } and
 // { error, retired }; retired where the model must be loaded again.
 import { Llama } from "../../dist/cria.js";
 
@@ -12,7 +12,8 @@ const ALTERNATIVES = 5;
 const BATCH_MS = 30;
 
 let llama;
-let running;
+/** Ends the generation under way. */
+let controller;
 
 const decoder = new TextDecoder();
 // A token alone may be a part of a character, which has no text of its own.
@@ -25,16 +26,18 @@ function textOf(id) {
 
 const withText = ({ id, logprob }) => ({ id, text: textOf(id), probability: Math.exp(logprob) });
 
-async function load({ source, options }, signal) {
+async function load({ source, options }) {
   llama?.dispose();
   llama = undefined;
   const onProgress = (progress) => postMessage({ progress });
-  llama = await Llama.load(source, { ...options, signal, onProgress });
+  llama = await Llama.load(source, { ...options, onProgress });
   const { threads, kernel, loadMs, contextLength } = llama;
   return { loaded: { threads, kernel, loadMs, contextLength } };
 }
 
-async function generate({ prompt, options }, signal) {
+async function generate({ prompt, options }) {
+  controller = new AbortController();
+  const { signal } = controller;
   const generation = llama.generate(prompt, { ...options, signal, logprobs: ALTERNATIVES });
   let pieces = [];
   let sent = performance.now();
@@ -66,18 +69,16 @@ async function generate({ prompt, options }, signal) {
 }
 
 async function run(work, request) {
-  running = new AbortController();
-  const { signal } = running;
   try {
-    postMessage(await work(request, signal));
+    postMessage(await work(request));
   } catch (error) {
-    if (signal.aborted) postMessage({ stopped: true });
+    if (error === controller?.signal.reason) postMessage({ aborted: true });
     else postMessage({ error: error.message ?? String(error), retired: error.code === "ENGINE" });
   }
 }
 
 addEventListener("message", ({ data }) => {
-  if (data.stop) running?.abort();
+  if (data.stop) controller?.abort();
   if (data.load) run(load, data.load);
   if (data.generate) run(generate, data.generate);
 });
