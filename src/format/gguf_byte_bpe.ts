@@ -4,6 +4,7 @@ import { ggufPretokenizer, ggufPretokenizerNames } from "../tokenizer/pretokeniz
 import { type ByteBpeData, TokenType } from "../tokenizer/tokenizer.ts";
 import { quoted } from "../util/bytes.ts";
 import { UnsupportedError } from "../util/errors.ts";
+import { endTokens } from "./gguf_end_tokens.ts";
 import type { TokenizerKeys } from "./gguf_tokenizer_keys.ts";
 
 /** How llama.cpp splits texts where tokenizer.ggml.pre is missing. */
@@ -11,25 +12,6 @@ const DEFAULT_PRE = "default";
 
 /** BOS and EOS where the file gives none and that token is a special one. */
 const DEFAULT_ID = 11;
-
-/** Tokens that end a turn or a text by their name, whatever their type says. Source: llama.cpp, llama-vocab.cpp. */
-const endTexts: ReadonlySet<string> = new Set([
-  "<|eot_id|>",
-  "<|eom_id|>",
-  "<|im_end|>",
-  "<|end|>",
-  "<|endoftext|>",
-  "<|end_of_text|>",
-  "<|return|>",
-  "<|call|>",
-  "<end_of_turn>",
-  "<end_of_utterance>",
-  "<EOT>",
-  "_<EOT>",
-  "<｜end▁of▁sentence｜>",
-]);
-/** Of a vocabulary that has all of these, "<|end|>" ends a message and not the answer. */
-const harmonyTexts = ["<|return|>", "<|call|>", "<|end|>"] as const;
 
 /**
  * A byte-level vocabulary: tokens in GPT-2's alphabet, merges, and the pre-tokenizer that tokenizer.ggml.pre names,
@@ -50,7 +32,7 @@ export function byteBpeTokenizer(keys: TokenizerKeys): ByteBpeData {
   const merges = keys.array<string>("merges", "string");
   if (merges === undefined) throw keys.error("merges", "Expected an array of strings, got nothing");
   const types = Uint8Array.from(keys.types(pieces, () => TokenType.normal));
-  const named = idsByName(pieces, types);
+  const named = endTokens(pieces, types);
   const tokens = readTokens(pieces, types, keys);
   const id = (key: string, fallback?: number) => keys.id(`${key}_token_id`, types, fallback);
   const bosId = id("bos", DEFAULT_ID);
@@ -68,18 +50,6 @@ export function byteBpeTokenizer(keys: TokenizerKeys): ByteBpeData {
     addBos: keys.bool("add_bos_token", settings.addBos && bosId !== undefined),
     addEos: keys.bool("add_eos_token", false),
   };
-}
-
-/** Ids of the tokens of {@link endTexts}, which become control tokens. */
-function idsByName(pieces: ArrayLike<string>, types: Uint8Array): number[] {
-  const ids = new Map<string, number>();
-  for (let id = 0; id < pieces.length; id++) {
-    const piece = pieces[id] as string;
-    if (endTexts.has(piece) && !ids.has(piece)) ids.set(piece, id);
-  }
-  for (const id of ids.values()) types[id] = TokenType.control;
-  if (harmonyTexts.every((text) => ids.has(text))) ids.delete("<|end|>");
-  return [...ids.values()];
 }
 
 /** Bytes of all tokens. A normal token that is not spelled in the alphabet becomes one that no text turns into. */

@@ -2,6 +2,7 @@ import { type SentencePieceData, type TokenizerData, TokenType } from "../tokeni
 import { quoted } from "../util/bytes.ts";
 import { UnsupportedError } from "../util/errors.ts";
 import { byteBpeTokenizer } from "./gguf_byte_bpe.ts";
+import { endTokens } from "./gguf_end_tokens.ts";
 import { TokenizerKeys } from "./gguf_tokenizer_keys.ts";
 import type { MetaValue } from "./model_file.ts";
 
@@ -44,9 +45,12 @@ function sentencePieceTokenizer(keys: TokenizerKeys): SentencePieceData {
   const pieces = keys.pieces();
   const scores = keys.array<number>("scores", "f32", pieces.length);
   if (scores === undefined) throw keys.error("scores", "Expected an array of f32, got nothing");
-  const types = keys.types(pieces, inferType);
+  const types = Uint8Array.from(keys.types(pieces, inferType));
+  const named = endTokens(pieces, types);
   const id = (key: string, fallback?: number) => keys.id(`${key}_token_id`, types, fallback);
-  const eosIds = [id("eos", defaultIds.eos), id("eot"), id("eom")].filter((eos) => eos !== undefined);
+  const eosIds = [id("eos", defaultIds.eos), id("eot"), id("eom"), ...named].filter(
+    (eos) => eos !== undefined,
+  );
   const bosId = id("bos", defaultIds.bos);
   return {
     kind: "spm-bpe",

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { StageLine } from "../../src/cli/stage_line.ts";
 import { Tokenizer, type TrainOptions, trainTokenizer } from "../../src/tokenizer.ts";
 import { type CliResult, runCli, sendSignal, startCli, testFolder } from "../support/cli.ts";
@@ -265,17 +264,11 @@ describe("cria train-tokenizer", () => {
       const output = folder.path("interrupted.model");
       const { child, result } = startCli(["train-tokenizer", "--input", "-", ...bpe, "--output", output]);
       child.stdin?.on("error", () => {});
-      const write = async () => {
-        for (let i = 0; child.exitCode === null && child.signalCode === null && i < 2000; i++) {
-          child.stdin?.write(`${i} a line ${i * 7919} of many\n`.repeat(20));
-          await delay(5);
-        }
-      };
-      const writing = write();
-      await delay(1500);
+      const lines = Array.from({ length: 1000 }, (_, i) => `${i} a line ${i * 7919} of many\n`).join("");
+      // More than a pipe holds: once all of it is gone the command has begun to read.
+      await new Promise((resolve) => child.stdin?.write(lines.repeat(40), resolve));
       sendSignal(child, signal);
       const ended = await result;
-      await writing;
       assert.equal(ended.status, status, ended.stderr);
       assert.equal(existsSync(output), false);
       assert.deepEqual(parts(), []);

@@ -62,7 +62,7 @@ describe("ggufTokenizer", () => {
     assert.equal(data.kind, "spm-bpe");
     assert.deepEqual(data.pieces, expected.pieces);
     assert.deepEqual(data.scores, expected.scores);
-    assert.deepEqual(data.types, expected.types);
+    assert.deepEqual(data.types, Uint8Array.from(expected.types));
     assert.deepEqual([data.bosId, data.eosIds, data.unkId], [1, [2], 0]);
     assert.deepEqual([data.addBos, data.addEos], [true, false]);
     assert.deepEqual([data.addDummyPrefix, data.removeExtraWhitespaces], [true, false]);
@@ -90,6 +90,15 @@ describe("ggufTokenizer", () => {
       eom_token_id: meta("u8", 8),
     });
     assert.deepEqual([data?.bosId, data?.eosIds, data?.unkId], [7, [8, 9], 299]);
+  });
+
+  it("tokenizer() takes tokens that end a turn for ends by their names", async () => {
+    const data = await tokenizer({
+      ...vocab(["<unk>", "<s>", "</s>", "a", "<|im_start|>", "<|im_end|>", "<end_of_turn>"]),
+      token_type: metaArray("i32", [2, 3, 3, 1, 4, 4, 1]),
+    });
+    assert.deepEqual(data?.eosIds, [2, 5, 6]);
+    assert.deepEqual(Array.from(data?.types ?? []), [2, 3, 3, 1, 4, 3, 3]);
   });
 
   it("tokenizer() uses the default ids where special tokens are there", async () => {

@@ -13,8 +13,8 @@ import { Tokenizer } from "../../src/mod.ts";
 import { createTokenizer } from "../../src/tokenizer/registry.ts";
 import { parseTiktokenFile } from "../../src/tokenizer/tiktoken_file.ts";
 import type { TokenizerData } from "../../src/tokenizer/tokenizer.ts";
-import { Class, classOf } from "../../src/tokenizer/unicode.ts";
 import { itShared, sharedBytes, sharedJson, sharedPath } from "../support/shared.ts";
+import { isClassedAlike } from "../support/unicode.ts";
 import { hardCharacters, rankFile } from "./byte_vocabularies.ts";
 
 const utf8 = new TextEncoder();
@@ -190,12 +190,8 @@ describe("other tokenizers in JavaScript", () => {
   const characters = hardCharacters.filter((character) => !/[\ufeff\u0085ſ]/.test(character));
   const anyCharacter = fc
     .integer({ min: 0, max: 0x10ffff })
-    .filter((character) => {
-      const text = String.fromCodePoint(character);
-      const isOther = classOf(character) === Class.other;
-      return isOther === /[\p{C}]/u.test(text) && ![0x85, 0xfeff, 0x17f, 0x295].includes(character);
-    })
-    .map((character) => String.fromCodePoint(character));
+    .map((character) => String.fromCodePoint(character))
+    .filter((character) => isClassedAlike(character) && !/[\ufeff\u0085ſ]/.test(character));
   const words = fc.constantFrom(
     "the",
     " hello",

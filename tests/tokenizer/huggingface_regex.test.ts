@@ -124,6 +124,16 @@ describe("Regex", () => {
     });
   }
 
+  it("matches() does not depend on the runtime's version of Unicode", () => {
+    // Each of the first two is of its category since Unicode 17, which some runtimes know.
+    for (const [category, later, known] of [
+      ["L", "\u{323b0}", "漢"],
+      ["S", "\ufdc8", "€"],
+    ] as const) {
+      assert.deepEqual(found(`\\p{${category}}`, later + known), [known]);
+    }
+  });
+
   it("matches() finds what the engine's regular expressions find", () => {
     const patterns = [
       "'s|'t| ?\\p{L}+| ?\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",

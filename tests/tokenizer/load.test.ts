@@ -69,6 +69,10 @@ describe("parseTokenizerFile()", () => {
       '\x60\x02\0\0\0\0\0\0{"__metadata__"',
       /looks like a safetensors model, which has no tokenizer/,
     );
+    const model =
+      /looks like a llama2\.c model, whose tokenizer is a file beside it; supported: .* and GGUF$/;
+    unsupported("\x40\0\0\0\xac\0\0\0\x05\0\0\0", model);
+    unsupported("24ka\x02\0\0\0", model);
     unsupported("<!DOCTYPE html>", /looks like a web page/);
     unsupported("version https://git-lfs.github.com/spec/v1", /looks like a Git LFS pointer/);
     unsupported("PK\x03\x04", /looks like nothing that cria knows; supported: a SentencePiece model/);
@@ -76,12 +80,13 @@ describe("parseTokenizerFile()", () => {
   });
 
   itShared(
-    ["vocabs/gpt-2.gguf", "models/tales/model.safetensors"],
+    ["vocabs/gpt-2.gguf", "models/tales/model.safetensors", "models/stories260K/stories260K.bin"],
     "parseTokenizerFile() says what real files of other formats are",
     () => {
       const expected = {
         "vocabs/gpt-2.gguf": /GGUF/,
         "models/tales/model.safetensors": /safetensors/,
+        "models/stories260K/stories260K.bin": /llama2\.c model/,
       };
       for (const [name, message] of Object.entries(expected)) {
         assertRefused(() => parse(sharedBytes(name).slice(0, 4096)), UnsupportedError, message);

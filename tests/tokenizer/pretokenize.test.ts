@@ -16,8 +16,9 @@ import {
   pretokenizerNames,
 } from "../../src/tokenizer/pretokenize/registry.ts";
 import { deepseekWords } from "../../src/tokenizer/pretokenize/stages.ts";
-import { Class, classOf } from "../../src/tokenizer/unicode.ts";
+import { Class } from "../../src/tokenizer/unicode.ts";
 import { UnsupportedError } from "../../src/util/errors.ts";
+import { isClassedAlike } from "../support/unicode.ts";
 import { hardCharacters } from "./byte_vocabularies.ts";
 import { assertRefused } from "./vocabularies.ts";
 
@@ -143,17 +144,11 @@ const references: Record<string, readonly Pass[]> = {
   llama3_tiktoken: [pass(llama3(FOLDED))],
 };
 
-/** Random text of characters that the runtime and the tables class alike; U+0295 is another letter since Unicode 17. */
+/** Random text of characters that the runtime and the tables class alike. */
 const known = fc
   .integer({ min: 0, max: 0x10ffff })
-  .filter((character) => {
-    const isAssigned = !/\p{Cn}/u.test(String.fromCodePoint(character));
-    if (character === 0x295) return false;
-    return character < 0xd800 || character > 0xdfff
-      ? !isAssigned === (classOf(character) === Class.other)
-      : false;
-  })
-  .map((character) => String.fromCodePoint(character));
+  .map((character) => String.fromCodePoint(character))
+  .filter(isClassedAlike);
 const texts = fc
   .array(
     fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...hardCharacters) }, { weight: 1, arbitrary: known }),
@@ -189,11 +184,12 @@ describe("pre-tokenizers", () => {
 
   it("names that llama.cpp takes for one kind split alike", () => {
     const kinds: Record<string, readonly string[]> = {
-      "llama-bpe": ["llama3", "llama-v3", "smaug-bpe", "dbrx", "falcon3", "pixtral"],
-      "gpt-2": ["phi-2", "mpt", "olmo", "jais"],
+      "llama-bpe": ["llama3", "llama-v3", "smaug-bpe", "dbrx", "falcon3", "pixtral", "jina-v5-nano"],
+      "gpt-2": ["phi-2", "mpt", "olmo", "jais", "jina-v2-de", "modern-bert"],
       qwen2: ["deepseek-r1-qwen", "stablelm2", "megrez"],
       starcoder: ["refact", "command-r", "smollm", "codeshell", "exaone"],
       "gpt-4o": ["llama4"],
+      "deepseek-v3": ["hy_v4"],
     };
     const text = hardCharacters.join("") + hardCharacters.toReversed().join(" ");
     for (const [name, others] of Object.entries(kinds)) {
@@ -207,7 +203,7 @@ describe("pre-tokenizers", () => {
       const found = ggufPretokenizer(name);
       return found && [found.wholeWords, found.addBos];
     };
-    for (const name of ["llama-bpe", "llama3", "llama-v3", "tekken"])
+    for (const name of ["llama-bpe", "llama3", "llama-v3", "jina-v5-nano", "tekken"])
       assert.deepEqual(settings(name), [true, true], name);
     for (const name of [
       "default",

@@ -17,6 +17,7 @@ const tabled: Readonly<Record<string, number>> = {
   M: Class.mark,
   N: Class.number,
   P: Class.punctuation,
+  S: Class.symbol,
   White_Space: WHITE_SPACE,
 };
 

@@ -106,16 +106,20 @@ const ggufKinds: readonly (readonly [
   ["default", "default"],
   [
     "llama3",
-    "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2",
+    "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
     { wholeWords: true, addBos: true },
   ],
   ["llama3", "smaug-bpe dbrx glm4 chatglm-bpe"],
-  ["gpt2", "gpt-2 phi-2 mpt olmo jais exaone4 gigachat a.x-4.0 mellum trillion granite-docling"],
+  [
+    "gpt2",
+    "gpt-2 phi-2 mpt olmo jais exaone4 gigachat a.x-4.0 mellum trillion granite-docling jina-es jina-de jina-v2-es " +
+      "jina-v2-de modern-bert",
+  ],
   ["qwen2", "qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez kormo f2llmv2 grok-2 solar-open"],
   ["qwen35", "qwen35"],
   ["deepseekLlm", "deepseek-llm"],
   ["deepseekCoder", "deepseek-coder"],
-  ["deepseekV3", "deepseek-v3 hunyuan-dense joyai-llm"],
+  ["deepseekV3", "deepseek-v3 hunyuan-dense hy_v4 joyai-llm"],
   ["falcon", "falcon"],
   ["starcoder", "starcoder refact command-r smollm codeshell exaone minerva-7b mellum2"],
   ["tekken", "tekken", { wholeWords: true, addBos: true }],
