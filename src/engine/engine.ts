@@ -81,7 +81,7 @@ export class Engine {
   /** Whether steps, and loading, let the runtime handle events. */
   readonly pauses: boolean;
   /** Held by whoever runs a step or reads its logits. */
-  readonly turn = new Turn();
+  readonly turn: Turn = new Turn();
   readonly #kernel: KernelInstance;
   readonly #slices: readonly Slice[];
   #words: Int32Array;
