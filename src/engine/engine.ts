@@ -157,15 +157,13 @@ export class Engine {
 
   /** Gives a sequence's pages back, after the step that may be writing them. */
   release(sequence: Sequence): void {
-    if (this.turn.tryTake()) {
+    const free = () => {
       sequence.free();
       this.turn.release();
-    } else {
-      void this.turn.take().then(() => {
-        sequence.free();
-        this.turn.release();
-      });
-    }
+    };
+    const waiting = this.turn.take();
+    if (waiting) void waiting.then(free);
+    else free();
   }
 
   /** Most tokens of a step. */
@@ -219,7 +217,8 @@ export class Engine {
 
   /** Runs one step over all segments and then `read`, before any other step can begin. Errors as {@link run}. */
   async step<T>(segments: readonly Segment[], read: () => T, signal?: AbortSignal): Promise<T> {
-    if (!this.turn.tryTake()) await this.turn.take();
+    const waiting = this.turn.take();
+    if (waiting) await waiting;
     try {
       await this.run(segments, signal);
       return read();

@@ -187,7 +187,8 @@ export async function* runGeneration(
       if (ids.length === first) {
         await feed(conversation, draw, signal);
       } else {
-        if (!engine.turn.tryTake()) await engine.turn.take();
+        const waiting = engine.turn.take();
+        if (waiting) await waiting;
         try {
           segment.end = ids.length;
           segment.begin = segment.end - 1;

@@ -31,12 +31,11 @@ export function byteBpeTokenizer(keys: TokenizerKeys): ByteBpeData {
   const pieces = keys.pieces();
   const merges = keys.array<string>("merges", "string");
   if (merges === undefined) throw keys.error("merges", "Expected an array of strings, got nothing");
-  const types = Uint8Array.from(keys.types(pieces, () => TokenType.normal));
+  const types = keys.types(pieces, () => TokenType.normal);
   const named = endTokens(pieces, types);
   const tokens = readTokens(pieces, types, keys);
-  const id = (key: string, fallback?: number) => keys.id(`${key}_token_id`, types, fallback);
-  const bosId = id("bos", DEFAULT_ID);
-  const eosIds = [id("eos", DEFAULT_ID), id("eot"), id("eom"), ...named].filter((eos) => eos !== undefined);
+  const bosId = keys.id("bos_token_id", types, DEFAULT_ID);
+  const eosIds = keys.eosIds(types, named, DEFAULT_ID);
   return {
     kind: "byte-bpe",
     ...tokens,
@@ -45,8 +44,8 @@ export function byteBpeTokenizer(keys: TokenizerKeys): ByteBpeData {
     pretokenizer: pre,
     wholeWords: settings.wholeWords,
     bosId,
-    eosIds: [...new Set(eosIds)],
-    unkId: id("unknown"),
+    eosIds,
+    unkId: keys.id("unknown_token_id", types),
     addBos: keys.bool("add_bos_token", settings.addBos && bosId !== undefined),
     addEos: keys.bool("add_eos_token", false),
   };

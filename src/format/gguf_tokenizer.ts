@@ -45,21 +45,18 @@ function sentencePieceTokenizer(keys: TokenizerKeys): SentencePieceData {
   const pieces = keys.pieces();
   const scores = keys.array<number>("scores", "f32", pieces.length);
   if (scores === undefined) throw keys.error("scores", "Expected an array of f32, got nothing");
-  const types = Uint8Array.from(keys.types(pieces, inferType));
+  const types = keys.types(pieces, inferType);
   const named = endTokens(pieces, types);
-  const id = (key: string, fallback?: number) => keys.id(`${key}_token_id`, types, fallback);
-  const eosIds = [id("eos", defaultIds.eos), id("eot"), id("eom"), ...named].filter(
-    (eos) => eos !== undefined,
-  );
-  const bosId = id("bos", defaultIds.bos);
+  const eosIds = keys.eosIds(types, named, defaultIds.eos);
+  const bosId = keys.id("bos_token_id", types, defaultIds.bos);
   return {
     kind: "spm-bpe",
     pieces: Array.from(pieces),
     scores,
     types,
     bosId,
-    eosIds: [...new Set(eosIds)],
-    unkId: id("unknown", defaultIds.unknown),
+    eosIds,
+    unkId: keys.id("unknown_token_id", types, defaultIds.unknown),
     addDummyPrefix: keys.bool("add_space_prefix", true),
     removeExtraWhitespaces: keys.bool("remove_extra_whitespaces", false),
     userDefinedSplitsText: true,

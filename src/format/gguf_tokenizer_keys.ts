@@ -52,15 +52,26 @@ export class TokenizerKeys {
   }
 
   /** {@link TokenType} by id, from the file or, where it has none, from how pieces are spelled. */
-  types(pieces: ArrayLike<string>, inferType: (piece: string) => number): ArrayLike<number> {
+  types(pieces: ArrayLike<string>, inferType: (piece: string) => number): Uint8Array {
     const types = this.array<number>("token_type", "i32", pieces.length);
-    if (types === undefined) return Int32Array.from(pieces, inferType);
+    if (types === undefined) return Uint8Array.from(pieces, inferType);
     for (let id = 0; id < types.length; id++) {
       if (!typeNumbers.includes(types[id] as number)) {
         throw this.error("token_type", `Expected 1 to 6 for token ${id}, got ${types[id]}`);
       }
     }
-    return types;
+    return Uint8Array.from(types);
+  }
+
+  /** Ids that end a turn or a text, each once: those that the keys say, and those of `named`. */
+  eosIds(types: ArrayLike<number>, named: readonly number[], fallback: number): number[] {
+    const ids = [
+      this.id("eos_token_id", types, fallback),
+      this.id("eot_token_id", types),
+      this.id("eom_token_id", types),
+      ...named,
+    ];
+    return [...new Set(ids.filter((id) => id !== undefined))];
   }
 
   /**

@@ -50,7 +50,7 @@ export function parseTokenizerFile(
  * high byte is zero; in a model the fourth byte is a tag or a length, which are not.
  */
 function detect(bytes: Uint8Array): "llama2c" | "sentencepiece" | "tiktoken" | "huggingface" | undefined {
-  if (isSafetensors(bytes) || isLlama2cModel(bytes)) return undefined;
+  if (isSafetensors(bytes) || isLegacyLlama2c(bytes)) return undefined;
   if (isTokenizerJson(bytes)) return "huggingface";
   if (isTiktokenFile(bytes)) return "tiktoken";
   if (bytes[3] === 0) return "llama2c";
@@ -60,7 +60,8 @@ function detect(bytes: Uint8Array): "llama2c" | "sentencepiece" | "tiktoken" | "
 function describe(bytes: Uint8Array): string {
   const head = String.fromCharCode(...bytes.subarray(0, HEAD_BYTES));
   if (isSafetensors(bytes)) return "a safetensors model, which has no tokenizer";
-  if (isLlama2cModel(bytes)) return "a llama2.c model, whose tokenizer is a file beside it";
+  if (head.startsWith("24ka") || isLegacyLlama2c(bytes))
+    return "a llama2.c model, whose tokenizer is a file beside it";
   if (head.startsWith("GGUF")) return "a GGUF model, whose tokenizer is loaded with the model";
   if (/^(\xef\xbb\xbf)?\s*[{[]/.test(head)) return "JSON, but no tokenizer.json";
   if (/^\s*<(!doctype|html|\?xml)/i.test(head)) return "a web page";
@@ -84,15 +85,11 @@ function isSafetensors(bytes: Uint8Array): boolean {
   return bytes[8] === "{".charCodeAt(0) && bytes.subarray(3, 8).every((byte) => byte === 0);
 }
 
-/**
- * The magic number of later versions, or what earlier ones begin with: dim and hidden_dim, as integers. The latter
- * would be the first score of a tokenizer.bin, and a subnormal number.
- */
-function isLlama2cModel(bytes: Uint8Array): boolean {
-  if (bytes.length < 8) return false;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
-  const second = view.getUint32(4, true);
-  return view.getUint32(0, true) === 0x616b3432 || (bytes[3] === 0 && second > 0 && second < 1 << 23);
+/** dim and hidden_dim, as integers: the latter would be the first score of a tokenizer.bin, and a subnormal number. */
+function isLegacyLlama2c(bytes: Uint8Array): boolean {
+  if (bytes.length < 8 || bytes[3] !== 0) return false;
+  const second = new DataView(bytes.buffer, bytes.byteOffset, 8).getUint32(4, true);
+  return second > 0 && second < 1 << 23;
 }
 
 function checkSize(data: TokenizerData, vocabSize: number | undefined, name: string): TokenizerData {

@@ -1,19 +1,12 @@
-/** Lets one piece of work at a time. Who waits is served in order; taking what is free makes nothing. */
+/** Lets one piece of work at a time. Who waits is served in order. */
 export class Turn {
   #taken = false;
   readonly #waiting: (() => void)[] = [];
 
-  /** Takes it where nobody has it; says whether it did. */
-  tryTake(): boolean {
-    if (this.#taken) return false;
+  /** Takes it: at once where nobody has it, which makes no promise, or as soon as all who asked before gave it back. */
+  take(): Promise<void> | undefined {
+    if (this.#taken) return new Promise((resolve) => this.#waiting.push(resolve));
     this.#taken = true;
-    return true;
-  }
-
-  /** Takes it as soon as all who have asked before gave it back. */
-  async take(): Promise<void> {
-    if (this.tryTake()) return;
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** Gives it back, to who has waited longest. */
