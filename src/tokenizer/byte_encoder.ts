@@ -240,7 +240,7 @@ export class ByteBpeEncoder {
 
   private mergeUnits(units: Uint16Array, begin: number, end: number): number {
     const n = this.toBytes(units, begin, end);
-    return this.merger.merge(this.bytes, n, this.merged);
+    return this.merger.merge(this.bytes, 0, n, this.merged, 0);
   }
 
   /** Writes the UTF-8 of units [begin, end) to `bytes` and gives their number. */

@@ -2,22 +2,10 @@
 export class Heap {
   size = 0;
   private keys: Float64Array;
-  private readonly capacity: number;
 
   /** @param capacity what there is room for without growing */
   constructor(capacity: number) {
-    this.capacity = capacity;
     this.keys = new Float64Array(capacity);
-  }
-
-  /** Only where `size` is above 0. */
-  get top(): number {
-    return this.keys[0] as number;
-  }
-
-  /** Lets go of what it has grown by, where that is room for more than `n`. The heap must be empty. */
-  release(n: number): void {
-    if (this.keys.length > n) this.keys = new Float64Array(this.capacity);
   }
 
   push(key: number): void {

@@ -1,29 +1,17 @@
 import { type ByteVocabulary, tableSize } from "./byte_vocabulary.ts";
+import { type MergeRule, NO_RANK, NONE } from "./merger.ts";
+import { mixPair, PairCache } from "./pair_cache.ts";
 import { invalid } from "./special_ids.ts";
 import { MAX_PIECES } from "./vocabulary.ts";
 
-/** The rank of a pair that does not merge: after all others. */
-export const NO_RANK = 0x7fffffff;
-
-/** Slots of the cache, a power of two: 1 MB, which holds the pairs of ordinary text. */
-const CACHE_SLOTS = 1 << 16;
 /** Slots looked at before merges are refused: real ones need a few dozen at most. */
 const MAX_PROBES = 1 << 10;
-const NONE = -1;
 
 /** Most merges of a vocabulary: one a token, and some more for tokens that several pairs make. */
 const MAX_MERGES = 2 * MAX_PIECES - 1;
 
-/** Which pairs of tokens merge, in which order, and into what. */
-export interface PairRanks {
-  /** Lower merges first; {@link NO_RANK} for a pair that does not. */
-  rank(left: number, right: number): number;
-  /** The id that the pair of a rank becomes. */
-  result(rank: number): number;
-}
-
 /** tiktoken's: two tokens merge where their bytes together are a token, and its id is the rank. */
-export class ConcatenationRanks implements PairRanks {
+export class ConcatenationRanks implements MergeRule {
   private readonly vocabulary: ByteVocabulary;
   private readonly cache = new PairCache();
 
@@ -45,7 +33,7 @@ export class ConcatenationRanks implements PairRanks {
 }
 
 /** A list of merges, [left, right, result] each; the place in the list is the rank. */
-export class MergeRanks implements PairRanks {
+export class MergeRanks implements MergeRule {
   private readonly merges: Int32Array;
   /** Open addressing: rank, or -1. */
   private readonly slots: Int32Array;
@@ -81,7 +69,7 @@ export class MergeRanks implements PairRanks {
   private find(left: number, right: number): number {
     const { slots } = this;
     const mask = slots.length - 1;
-    for (let slot = mix(left, right) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = mixPair(left, right) & mask; ; slot = (slot + 1) & mask) {
       const rank = slots[slot] as number;
       if (rank === NONE) return NO_RANK;
       if (this.isPair(rank, left, right)) return rank;
@@ -93,7 +81,7 @@ export class MergeRanks implements PairRanks {
     const mask = slots.length - 1;
     const left = this.merges[3 * rank] as number;
     const right = this.merges[3 * rank + 1] as number;
-    let slot = mix(left, right) & mask;
+    let slot = mixPair(left, right) & mask;
     for (let probes = 0; slots[slot] !== NONE; probes++) {
       if (this.isPair(slots[slot] as number, left, right)) return;
       if (probes > MAX_PROBES) {
@@ -118,30 +106,4 @@ function checkMerge(merges: Int32Array, rank: number, vocabulary: ByteVocabulary
   throw invalid(
     `Expected merge ${rank} to be of two tokens of the vocabulary and the token of their bytes, got ${left}, ${right} and ${result}`,
   );
-}
-
-function mix(left: number, right: number): number {
-  const mixed = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
-  return mixed ^ (mixed >>> 15);
-}
-
-/** Remembers a number for the last pair of each slot: of fixed size, so that no text can make it grow. */
-export class PairCache {
-  /** Left, right, the number and one unused, for each slot. */
-  readonly entries = new Int32Array(4 * CACHE_SLOTS).fill(NONE);
-
-  slot(left: number, right: number): number {
-    return (mix(left, right) & (CACHE_SLOTS - 1)) << 2;
-  }
-
-  holds(slot: number, left: number, right: number): boolean {
-    return this.entries[slot] === left && this.entries[slot + 1] === right;
-  }
-
-  set(slot: number, left: number, right: number, value: number): number {
-    this.entries[slot] = left;
-    this.entries[slot + 1] = right;
-    this.entries[slot + 2] = value;
-    return value;
-  }
 }

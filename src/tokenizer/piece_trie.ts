@@ -21,7 +21,7 @@ const ROOT_PARENT = -1;
 const MAX_PROBES = 256;
 
 /** How much larger than first the table grows before it refuses. */
-const MAX_GROWTH = 8;
+const MAX_GROWTH = 16;
 
 const MIN_SLOTS = 1024;
 
@@ -59,9 +59,9 @@ export class PieceTrie {
       );
     }
     this.nodes = new Int32Array(pieces.begins.length - 1).fill(NONE);
-    // Prefixes are shared: half as many nodes as units is usual, and leaves half of the slots free.
+    // Prefixes are shared: a third as many nodes as units is usual, for which half as many slots are enough.
     let slots = MIN_SLOTS;
-    while (slots < units) slots *= 2;
+    while (2 * slots < units) slots *= 2;
     const most = slots * MAX_GROWTH;
     this.reset(slots);
     while (!this.enterAll(pieces, ids)) {

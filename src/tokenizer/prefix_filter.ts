@@ -20,6 +20,8 @@ export class PrefixFilter {
   /** Lengths and hashes of what {@link walk} found, the shortest first. */
   readonly lengths: Int32Array;
   readonly hashes: Int32Array;
+  /** Bytes that the last {@link walk} looked at. */
+  walked = 0;
 
   /** @param longest bytes of the longest tokens to find */
   constructor(vocabulary: ByteVocabulary, longest: number) {
@@ -39,7 +41,8 @@ export class PrefixFilter {
     const last = Math.min(end, begin + Math.min(limit - 1, this.longest));
     let n = 0;
     let hash = 0;
-    for (let i = begin; i < last; i++) {
+    let i = begin;
+    for (; i < last; i++) {
       hash = extendHash(hash, bytes[i] as number);
       const entry = (hash ^ (hash >>> 13)) & mask;
       const flags = ((bits[entry >>> 4] as number) >>> ((entry & 15) << 1)) & 3;
@@ -49,6 +52,7 @@ export class PrefixFilter {
       }
       if ((flags & GOES_ON) === 0) break;
     }
+    this.walked = i - begin + 1;
     return n;
   }
 

@@ -109,37 +109,40 @@ describe("BpeSegmenter", () => {
     assert.deepEqual(segmenter([["a", 0, TokenType.unused], ["ab"]])("aab"), ["a", "ab"]);
   });
 
-  it("segment() equals the quadratic reference", () => {
-    const letters = fc.constantFrom("a", "b", "c", "▁", "🦙");
-    const text = (maxLength: number) =>
-      fc.array(letters, { minLength: 1, maxLength }).map((all) => all.join(""));
-    const kind = fc.constantFrom<ScoredPiece["kind"][]>(
-      "normal",
-      "normal",
-      "normal",
-      "userDefined",
-      "unused",
-    );
-    const piece = fc.record({ text: text(5), score: fc.integer({ min: -3, max: 3 }), kind });
-    // Single characters are left out of "unused": they have nothing to be split into.
-    const pieces = fc
-      .uniqueArray(piece, { maxLength: 25, selector: (each) => each.text })
-      .map((all) => all.filter((each) => each.kind !== "unused" || [...each.text].length > 1));
-    const types = { ...TokenType };
-    fc.assert(
-      fc.property(
-        pieces,
-        fc.array(text(20), { minLength: 1, maxLength: 4 }),
-        fc.boolean(),
-        (all, texts, plain) => {
-          const used = plain ? all.map((each) => ({ ...each, kind: "normal" as const })) : all;
-          const segment = segmenter(used.map((each) => [each.text, each.score, types[each.kind]]));
+  // Words are merged up to some length, and divided without merging from there on.
+  for (const maxLength of [20, 200]) {
+    it(`segment() equals the quadratic reference, texts of up to ${maxLength} characters`, () => {
+      const kinds = fc.constantFrom<ScoredPiece["kind"][][]>(
+        ["normal"],
+        ["normal", "normal", "normal", "unused"],
+        ["normal", "normal", "normal", "unused", "userDefined"],
+      );
+      const cases = fc
+        .tuple(fc.subarray(["a", "b", "c", "▁", "🦙"], { minLength: 1 }), kinds)
+        .chain(([letters, some]) => {
+          const text = (most: number) =>
+            fc
+              .array(fc.constantFrom(...letters), { minLength: 1, maxLength: most, size: "max" })
+              .map((all) => all.join(""));
+          const piece = fc.record({
+            text: fc.oneof({ weight: 4, arbitrary: text(4) }, text(10)),
+            score: fc.integer({ min: -3, max: 3 }),
+            kind: fc.constantFrom(...some),
+          });
+          const pieces = fc.uniqueArray(piece, { maxLength: 60, size: "max", selector: (each) => each.text });
+          return fc.tuple(pieces, fc.array(text(maxLength), { minLength: 1, maxLength: 4, size: "max" }));
+        });
+      fc.assert(
+        fc.property(cases, ([all, texts]) => {
+          // Single characters are left out of "unused": they have nothing to be split into.
+          const used = all.filter((each) => each.kind !== "unused" || [...each.text].length > 1);
+          const segment = segmenter(used.map((each) => [each.text, each.score, TokenType[each.kind]]));
           for (const each of texts) assert.deepEqual(segment(each), segmentBpe(used, each));
-        },
-      ),
-      { numRuns: 1000 },
-    );
-  });
+        }),
+        { numRuns: 500 },
+      );
+    });
+  }
 
   it("segment() merges a run of one symbol as pair by pair", () => {
     const run = (unit: string, n: number) => unit.repeat(n);

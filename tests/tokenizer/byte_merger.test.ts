@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ByteMerger } from "../../src/tokenizer/byte_merger.ts";
 import { ByteVocabulary, packTokens } from "../../src/tokenizer/byte_vocabulary.ts";
-import { ConcatenationRanks, MergeRanks, type PairRanks } from "../../src/tokenizer/pair_ranks.ts";
+import type { MergeRule } from "../../src/tokenizer/merger.ts";
+import { ConcatenationRanks, MergeRanks } from "../../src/tokenizer/pair_ranks.ts";
 import { FormatError, TokenizerError } from "../../src/util/errors.ts";
 import { assertRefused } from "./vocabularies.ts";
 
@@ -42,12 +43,12 @@ function mergeSlowly(text: string, rank: (left: string, right: string) => number
 function merge(
   tokens: readonly string[],
   vocabulary: ByteVocabulary,
-  ranks: PairRanks,
+  ranks: MergeRule,
   text: string,
 ): string[] {
   const bytes = utf8.encode(text);
   const out = new Int32Array(bytes.length);
-  const count = new ByteMerger(vocabulary, ranks).merge(bytes, bytes.length, out);
+  const count = new ByteMerger(vocabulary, ranks).merge(bytes, 0, bytes.length, out, 0);
   return Array.from(out.subarray(0, count), (id) => tokens[id] as string);
 }
 
