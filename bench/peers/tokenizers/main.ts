@@ -13,8 +13,9 @@ import { type Check, checksOf, type Measured, ratioTable, speedTable } from "./r
 const METHOD =
   "Whole texts, about 1 MB each, encoded in one call: English (botchan.txt and the guides of the packages " +
   "installed), code (the TypeScript compiler), Chinese and Japanese (its messages). Encoders of one vocabulary take " +
-  "turns after a warm-up; medians of five turns, one where a text takes longer than two seconds. Bytes are of " +
-  "UTF-8. The hard texts are of 1 MB: one letter, one emoji, spaces, digits, English without anything but letters.";
+  "turns after a warm-up; a turn is one text, or the same for 300 ms and the median counts, and begins with garbage " +
+  "collected; medians of five turns, one where a text takes longer than two seconds. Bytes are of UTF-8. The hard texts are of 1 MB: one " +
+  "letter, one emoji, spaces, digits, English without anything but letters; they take turns with English.";
 
 const peers = [
   "tiktoken",
@@ -27,7 +28,10 @@ const peers = [
 function measureIn(runtime: "bun" | "deno", folder: string): Measured {
   const script = fileURLToPath(new URL("measure.ts", import.meta.url));
   const out = `${folder}/${runtime}.json`;
-  const args = runtime === "bun" ? [script, out] : ["run", "--allow-all", "--no-check", script, out];
+  const args =
+    runtime === "bun"
+      ? [script, out]
+      : ["run", "--allow-all", "--no-check", "--v8-flags=--expose-gc", script, out];
   console.error(runtime);
   execFileSync(program(runtime), args, { stdio: ["ignore", "inherit", "inherit"] });
   return JSON.parse(readFileSync(out, "utf8"));
