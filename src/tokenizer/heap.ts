@@ -1,19 +1,15 @@
-/** A binary heap of numbers, least first, that grows. */
+/** A binary heap of numbers, least first. */
 export class Heap {
   size = 0;
-  private keys: Float64Array;
+  private readonly keys: Float64Array;
 
-  /** @param capacity what there is room for without growing */
+  /** @param capacity what there is room for */
   constructor(capacity: number) {
     this.keys = new Float64Array(capacity);
   }
 
+  /** Only where `size` is below the capacity. */
   push(key: number): void {
-    if (this.size === this.keys.length) {
-      const grown = new Float64Array(2 * this.size);
-      grown.set(this.keys);
-      this.keys = grown;
-    }
     const { keys } = this;
     let i = this.size++;
     while (i > 0) {

@@ -14,8 +14,9 @@ const METHOD =
   "Whole texts, about 1 MB each, encoded in one call: English (botchan.txt and the guides of the packages " +
   "installed), code (the TypeScript compiler), Chinese and Japanese (its messages). Encoders of one vocabulary take " +
   "turns after a warm-up; a turn is one text, or the same for 300 ms and the median counts, and begins with garbage " +
-  "collected; medians of five turns, one where a text takes longer than two seconds. Bytes are of UTF-8. The hard texts are of 1 MB: one " +
-  "letter, one emoji, spaces, digits, English without anything but letters; they take turns with English.";
+  "collected; medians of five turns, one where a text takes longer than two seconds. Bytes are of UTF-8. The hard " +
+  "texts are of 1 MB: one letter, one emoji, spaces, digits, English without anything but letters; they take turns " +
+  "with English.";
 
 const peers = [
   "tiktoken",
