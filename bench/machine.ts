@@ -2,7 +2,6 @@
 import { execFileSync } from "node:child_process";
 import { cpus, loadavg, platform, totalmem } from "node:os";
 import process from "node:process";
-import { Worker } from "node:worker_threads";
 import { createMemory } from "../src/kernels/instance.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
 import { median, significant } from "./report.ts";
@@ -64,23 +63,37 @@ const SWEEP_BYTES = 512 << 20;
 const CHUNK_BYTES = 1 << 20;
 const SWEEPS = 2;
 
-type Sweep = (x: number, n: number) => number;
+/** Memory that is there to be read, from its beginning to its end, as fast as one thread can. */
+export class Sweep {
+  readonly bytes: number;
+  readonly #sweep: (x: number, n: number) => number;
+
+  /** @param bytes rounded up to whole MiB */
+  constructor(bytes: number) {
+    this.bytes = Math.ceil(bytes / CHUNK_BYTES) * CHUNK_BYTES;
+    const memory = createMemory(this.bytes, false);
+    // A page that was never written is the same page of zeros everywhere, and would be read from the cache.
+    new Uint8Array(memory.buffer).fill(0x5a);
+    const code = Uint8Array.from(atob(wasm), (c) => c.charCodeAt(0));
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } });
+    this.#sweep = instance.exports.sweep as (x: number, n: number) => number;
+  }
+
+  /** Reads all of it once, eight streams at a time. */
+  read(): void {
+    for (let at = 0; at < this.bytes; at += CHUNK_BYTES) this.#sweep(at, CHUNK_BYTES);
+  }
+}
 
 /**
  * The read bandwidth of one thread, sampled again and again during a run: machines are shared, and a ceiling
  * from a quiet minute says nothing about a busy one.
  */
 export class Bandwidth {
-  readonly #sweep: Sweep;
+  readonly #sweep = new Sweep(SWEEP_BYTES);
   readonly #samples: number[] = [];
 
   constructor() {
-    const memory = createMemory(SWEEP_BYTES, false);
-    // A page that was never written is the same page of zeros everywhere, and would be read from the cache.
-    new Uint8Array(memory.buffer).fill(0x5a);
-    const bytes = Uint8Array.from(atob(wasm), (c) => c.charCodeAt(0));
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
-    this.#sweep = instance.exports.sweep as Sweep;
     // The first sweeps are the engine's warm-up.
     this.readBandwidth();
     this.reset();
@@ -91,7 +104,7 @@ export class Bandwidth {
     let best = Number.POSITIVE_INFINITY;
     for (let i = 0; i < SWEEPS; i++) {
       const begin = performance.now();
-      for (let at = 0; at < SWEEP_BYTES; at += CHUNK_BYTES) this.#sweep(at, CHUNK_BYTES);
+      this.#sweep.read();
       best = Math.min(best, performance.now() - begin);
     }
     const gbPerS = SWEEP_BYTES / best / 1e6;
@@ -117,30 +130,5 @@ export class Bandwidth {
       medianGbPerS: significant(median(samples)),
       samples: samples.length,
     };
-  }
-}
-
-const SWEEPS_OF_TWO = 8;
-
-/**
- * GB/s that two threads read together, each as {@link Bandwidth} does, at the same time: how much a second
- * thread can add to work that is bound by memory.
- */
-export async function readBandwidthOfTwo(): Promise<number> {
-  const thread = new Worker(new URL("bandwidth_thread.ts", import.meta.url));
-  const message = <T>() =>
-    new Promise<T>((resolve, reject) => {
-      thread.once("message", resolve);
-      thread.once("error", reject);
-    });
-  try {
-    await message();
-    const own = new Bandwidth();
-    const theirs = message<number[]>();
-    thread.postMessage(SWEEPS_OF_TWO);
-    const ours = Array.from({ length: SWEEPS_OF_TWO }, () => own.readBandwidth());
-    return significant(median(ours) + median(await theirs));
-  } finally {
-    await thread.terminate();
   }
 }

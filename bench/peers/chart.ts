@@ -16,9 +16,11 @@ const STYLE = `
     text { font: 12px system-ui, sans-serif; fill: #24292f; }
     .head { font-weight: 600; }
     .native { fill: #8c959f; } .wllama { fill: #c9a46b; }
+    .memory { fill: #d8dee4; }
     .deno, .bun, .chromium { fill: #2f74c0; }
     @media (prefers-color-scheme: dark) {
       text { fill: #e6edf3; }
+      .memory { fill: #484f58; }
       .deno, .bun, .chromium { fill: #58a6ff; }
     }`;
 

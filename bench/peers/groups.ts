@@ -3,8 +3,10 @@ import { sharedPath } from "../shared.ts";
 import { type SynthShape, type SynthType, synthModel } from "../synth.ts";
 import type { PeerName } from "./peer_process.ts";
 
-/** A measurement of a peer. */
-export type Metric = "decode" | "prefill" | "load" | "memory";
+/** A measurement of a peer in milliseconds. */
+export type Timed = "decode" | "prefill" | "load";
+/** A measurement of a peer; memory is in bytes. */
+export type Metric = Timed | "memory";
 
 /** Columns of the table. */
 export const columns = ["deno", "bun", "chromium"] as const;
@@ -14,8 +16,16 @@ export type Column = (typeof columns)[number];
 export interface Row {
   readonly title: string;
   readonly metric: Metric;
-  /** What cria is compared to: another peer, itself with one thread, a recorded rate, or the bytes it needs. */
-  readonly to: "native" | "wllama" | "one thread" | "file + KV cache" | { readonly tokensPerS: number };
+  /** What is compared instead of cria with all threads. */
+  readonly of?: "memory";
+  /** What it is compared to: another peer, cria with one thread, a recorded rate, or the bytes that cria needs. */
+  readonly to:
+    | "native"
+    | "wllama"
+    | "memory"
+    | "one thread"
+    | "file + KV cache"
+    | { readonly tokensPerS: number };
   /** Whether the ratio is to be at least or at most the target. */
   readonly bound: "≥" | "≤";
   readonly targets: Readonly<Partial<Record<Column, number>>>;
@@ -47,6 +57,8 @@ const PROMPT = 128;
 const ALL: readonly PeerName[] = ["native", "deno", "bun", "chromium", "wllama"];
 const WITHOUT_WLLAMA: readonly PeerName[] = ["native", "deno", "bun", "chromium"];
 const SERVERS: readonly PeerName[] = ["deno", "bun"];
+// A turn of decoding is short, so that the peers of a round run within seconds of one another.
+const TURN = 12;
 
 // TinyLlama-1.1B: keys and values of 22 layers, 4 heads of 64, two bytes each.
 const LARGE_CONTEXT = 2048;
@@ -70,7 +82,7 @@ const large = {
   ...base,
   peers: ALL,
   contextLength: LARGE_CONTEXT,
-  decode: { tokens: 32, position: PROMPT },
+  decode: { tokens: TURN, position: PROMPT },
   prefill: PROMPT,
 } as const;
 
@@ -81,7 +93,8 @@ export const groups: readonly Group[] = [
     name: "q8",
     title: "1.1B shape, Q8_0",
     file: synth("q8_0", "tinyllama-1.1b"),
-    single: SERVERS,
+    peers: [...ALL, "memory"],
+    single: [...SERVERS, "memory"],
     kvBytes: LARGE_KV_BYTES,
     loads: 3,
     rows: [
@@ -93,7 +106,17 @@ export const groups: readonly Group[] = [
       }),
       atLeast("decode, 1.1B Q8_0, ÷ wllama", "decode", "wllama", { chromium: 3.5 }),
       atLeast("prefill 128 tokens, 1.1B Q8_0, ÷ wllama", "prefill", "wllama", { chromium: 8 }),
+      atLeast("decode, 1.1B Q8_0, ÷ two threads that only read the weights", "decode", "memory", {}),
       atLeast("two threads ÷ one, decode 1.1B Q8_0", "decode", "one thread", { deno: 1.8, bun: 1.7 }),
+      {
+        ...atLeast(
+          "two threads that only read ÷ one that decodes: the most of that",
+          "decode",
+          "one thread",
+          {},
+        ),
+        of: "memory",
+      },
       atLeast("two threads ÷ one, prefill 1.1B Q8_0", "prefill", "one thread", { deno: 1.8, bun: 1.7 }),
       atMost("load 1.17 GB Q8_0, warm file cache, ÷ native", "load", "native", { deno: 3, bun: 3 }),
       atMost("peak memory ÷ (file + KV cache), 1.1B Q8_0", "memory", "file + KV cache", {
@@ -125,7 +148,7 @@ export const groups: readonly Group[] = [
     file: synth("q8_0", "stories15m"),
     peers: ALL,
     contextLength: 512,
-    decode: { tokens: 128, position: PROMPT },
+    decode: { tokens: 64, position: PROMPT },
     prefill: PROMPT,
     rows: [
       atLeast("decode, 15M Q8_0, ÷ native", "decode", "native", { deno: 1, bun: 0.8, chromium: 0.9 }),
@@ -163,7 +186,7 @@ export const groups: readonly Group[] = [
     peers: WITHOUT_WLLAMA,
     contextLength: 4096,
     kv: "q8",
-    decode: { tokens: 32, position: 4000 },
+    decode: { tokens: TURN, position: 4000 },
     prefill: 0,
     rows: [
       atLeast("decode at position 4,000 of 4,096, 1.1B Q8_0, q8 KV, ÷ native", "decode", "native", {

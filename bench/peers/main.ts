@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Bandwidth, type Machine, machine, readBandwidthOfTwo } from "../machine.ts";
+import { Bandwidth, type Machine, machine } from "../machine.ts";
 import { significant } from "../report.ts";
 import { synthModel } from "../synth.ts";
 import { chart } from "./chart.ts";
@@ -22,13 +22,14 @@ import {
 } from "./results.ts";
 import { type Effort, type GroupTimes, runGroup } from "./run.ts";
 
-const thorough: Effort = { rounds: 3, wllamaRounds: 1, loads: true, tokens: 1 };
-const quick: Effort = { rounds: 1, wllamaRounds: 1, loads: false, tokens: 0.25 };
+const thorough: Effort = { rounds: 9, prefills: 3, wllamaRounds: 1, loads: true, tokens: 1 };
+const quick: Effort = { rounds: 1, prefills: 1, wllamaRounds: 1, loads: false, tokens: 0.25 };
 
 const METHOD =
   "One run. The peers of a group load the same file into processes of their own, which stay; they take turns, " +
   "one computes at a time, and each round begins with another one. A round of warm-up comes first and is not " +
-  "counted (wllama, whose code is compiled ahead, warms up by decoding only). Values are medians of the rounds. " +
+  "counted (wllama, whose code is compiled ahead, warms up by decoding only). Values are medians of the rounds; " +
+  "a ratio is the median of the rounds' ratios, since the machine's speed drifts between rounds. " +
   "decode: greedy, one token in a step, after a prompt of 128 tokens; a turn's time is the median of its tokens. prefill: 128 tokens into an empty context, " +
   "logits of the last. load: the file lies in the operating system's cache, tokenizer, KV cache and compute " +
   "threads included; each time in a new process, the first one not counted. memory: the most resident bytes of the process (VmHWM), " +
@@ -38,7 +39,8 @@ const METHOD =
   "allowed: what else the machine does then disturbs none. wllama: " +
   "one slot, flash attention left to it, the times that its server takes. " +
   "position 4,000: llama.cpp computes the prompt; cria computes 512 positions and copies their pages to the " +
-  "rest, the same bytes to read. Weights are random except for stories260K. otherCores: cores that work " +
+  "rest, the same bytes to read. only reading: threads that read as many bytes as the weights of a token, and " +
+  "compute nothing. Weights are random except for stories260K. otherCores: cores that work " +
   "in the pauses between turns, when every peer is idle. nll: of held-out text in windows of 256 tokens, with one " +
   "thread.";
 
@@ -52,7 +54,7 @@ function mean(values: readonly number[]): number {
 const USAGE = `Options:
   --rows NAMES   groups of rows, with commas, and no result files: ${groups.map(({ name }) => name).join(", ")}
   --peers NAMES  only these peers, with commas, and no result files: ${peerNames.join(", ")}
-  --rounds N     turns of every peer (default ${thorough.rounds}; wllama at most ${thorough.wllamaRounds} with large models)
+  --rounds N     turns of decoding of every peer (default ${thorough.rounds}; prefill at most ${thorough.prefills}, wllama ${thorough.wllamaRounds} with large models)
   --quick        one turn, fewer tokens, and no result files
   --trial        small models for every group, as a test of the peers; implies --quick`;
 
@@ -120,7 +122,6 @@ function report(
   quality: readonly Quality[],
   where: Machine,
   bandwidth: Bandwidth,
-  twoThreadsGbPerS: number,
   skipped: string[],
   keep: boolean,
 ) {
@@ -131,9 +132,7 @@ function report(
   const others = all.flatMap(({ otherCores }) => otherCores);
   const otherCores = { mean: significant(mean(others), 2), samples: others.length };
   console.log(`\n${cpu}, ${cores} cores, ${os}; load average before the run ${loadAverage}`);
-  console.log(
-    `read bandwidth of one thread ${maxGbPerS} GB/s (median ${medianGbPerS}), of two together ${twoThreadsGbPerS}`,
-  );
+  console.log(`read bandwidth of one thread ${maxGbPerS} GB/s (median ${medianGbPerS})`);
   console.log(
     `cores that others kept busy meanwhile: ${otherCores.mean} (of ${otherCores.samples} pauses)\n`,
   );
@@ -148,7 +147,7 @@ function report(
     machine: where,
     versions: peerVersions,
     inRealTime,
-    bandwidth: { ...bandwidth.summary, twoThreadsGbPerS },
+    bandwidth: bandwidth.summary,
     otherCores,
     medians: values,
     ratios: rows,
@@ -187,9 +186,8 @@ async function main({ groups, peers: wanted, effort, save: keep }: Options): Pro
     all.push(times);
     bandwidth.readBandwidth();
   }
-  const twoThreads = await readBandwidthOfTwo();
   const quality = await measureQuality(peers, skipped);
-  report(all, quality, where, bandwidth, twoThreads, skipped, keep);
+  report(all, quality, where, bandwidth, skipped, keep);
 }
 
 let options: Options | undefined;

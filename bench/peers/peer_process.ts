@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { builtFolder, program } from "./install.ts";
 import { ANSWER_MARK, type Answer, type LoadRequest, type NllRequest, type Peer } from "./protocol.ts";
 
-/** Peers by name. */
-export const peerNames = ["native", "deno", "bun", "chromium", "wllama"] as const;
+/** Peers by name; memory is no engine, but threads that only read. */
+export const peerNames = ["native", "deno", "bun", "chromium", "wllama", "memory"] as const;
 export type PeerName = (typeof peerNames)[number];
 
 const CALL_MS = 300_000;
@@ -20,6 +20,7 @@ const commands: Readonly<Record<PeerName, readonly string[]>> = {
   bun: [program("bun"), criaProcess],
   chromium: ["node", `${builtFolder}chromium.js`, "cria"],
   wllama: ["node", `${builtFolder}chromium.js`, "wllama"],
+  memory: [program("bun"), fileURLToPath(new URL("adapters/memory_process.ts", import.meta.url))],
 };
 
 // llama.cpp through this addon starts its second thread anew for each token, and Linux often starts it on the

@@ -25,8 +25,8 @@ export interface Peer {
   about(): Promise<{ readonly version: string }>;
   /** Loads a model; milliseconds until the first token could be computed. */
   load(request: LoadRequest): Promise<{ readonly ms: number; readonly threads: number }>;
-  /** Milliseconds that `tokens` tokens take in an empty context, with the logits of the last. */
-  prefill(request: { readonly tokens: number }): Promise<{ readonly ms: number }>;
+  /** Milliseconds that `tokens` tokens take in an empty context, with the logits of the last; not of memory. */
+  prefill?(request: { readonly tokens: number }): Promise<{ readonly ms: number }>;
   /** Milliseconds of a token, the median of `tokens` decoded greedily from a position on. */
   decode(request: { readonly tokens: number; readonly position: number }): Promise<{ readonly ms: number }>;
   /** The most resident bytes that the process had so far; undefined where nobody says. */

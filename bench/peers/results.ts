@@ -1,7 +1,7 @@
 // Ratios out of times, against their targets. Pure functions.
 import { Q8_LIMIT } from "../quality.ts";
 import { median, significant } from "../report.ts";
-import { type Column, columns, type Group, type Metric, type Row } from "./groups.ts";
+import { type Column, columns, type Group, type Metric, type Row, type Timed } from "./groups.ts";
 import type { PeerName } from "./peer_process.ts";
 import type { GroupTimes, SeatTimes } from "./run.ts";
 
@@ -64,24 +64,51 @@ function amount(times: SeatTimes | undefined, metric: Metric): number | undefine
   return metric === "decode" || metric === "prefill" ? 1000 / value : value;
 }
 
-function denominator(times: GroupTimes, row: Row, column: Column): number | undefined {
-  const { group, fileBytes } = times;
-  if (typeof row.to === "object") return row.to.tokensPerS;
-  switch (row.to) {
+/**
+ * How many times `below` an amount of `above` is: the median of what the rounds say, each of which has a turn
+ * of both within seconds. Undefined where they share no round. The machine's speed drifts by more between
+ * rounds than engines differ, so that a quotient of two medians would compare different minutes.
+ */
+export function roundByRound(above: SeatTimes, below: SeatTimes, metric: Timed): number | undefined {
+  const [ours, theirs] = [above.times[metric], below.times[metric]];
+  const rounds = ours.slice(0, theirs.length).map((ms, round) => {
+    const ratio = ms / theirs[round]!;
+    return metric === "load" ? ratio : 1 / ratio;
+  });
+  return rounds.length > 0 ? median(rounds) : undefined;
+}
+
+// The seat that a row compares with.
+function other(times: GroupTimes, { to }: Row, column: Column): SeatTimes | undefined {
+  switch (to) {
     case "one thread":
-      return amount(seat(times, column, 1), row.metric);
-    case "file + KV cache":
-      return fileBytes + (group.kvBytes ?? 0);
+      return seat(times, column, 1);
+    case "native":
+    case "wllama":
+    case "memory":
+      return seat(times, to, times.group.threads);
     default:
-      return amount(seat(times, row.to, group.threads), row.metric);
+      return undefined;
   }
 }
 
+function quotientOf(times: GroupTimes, row: Row, column: Column): number | undefined {
+  const own = seat(times, row.of ?? column, times.group.threads);
+  if (!own) return undefined;
+  const { metric, to } = row;
+  if (typeof to === "object" || metric === "memory") {
+    const value = amount(own, metric);
+    const below = typeof to === "object" ? to.tokensPerS : times.fileBytes + (times.group.kvBytes ?? 0);
+    return value === undefined ? undefined : value / below;
+  }
+  const below = other(times, row, column);
+  return below && roundByRound(own, below, metric);
+}
+
 function ratio(times: GroupTimes, row: Row, column: Column): Ratio | undefined {
-  const above = amount(seat(times, column, times.group.threads), row.metric);
-  const below = denominator(times, row, column);
-  if (above === undefined || below === undefined) return undefined;
-  const value = significant(above / below, 3);
+  const quotient = quotientOf(times, row, column);
+  if (quotient === undefined) return undefined;
+  const value = significant(quotient, 3);
   const target = row.targets[column];
   const met = target === undefined ? undefined : row.bound === "≥" ? value >= target : value <= target;
   return { value, target, met };
@@ -172,6 +199,7 @@ export const peerTitles: Readonly<Record<PeerName, string>> = {
   bun: "cria in Bun",
   chromium: "cria in Chromium",
   wllama: "wllama in Chromium",
+  memory: "only reading the weights",
 };
 
 /** The medians as a table in Markdown. */

@@ -1,14 +1,16 @@
 // Runs a group: peers take turns, one computes at a time.
 import { readFileSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
-import type { Group, Metric } from "./groups.ts";
+import type { Group, Timed } from "./groups.ts";
 import { type PeerName, PeerProcess, peerNames } from "./peer_process.ts";
 
 /** How much is measured. */
 export interface Effort {
-  /** Turns of every peer. */
+  /** Turns of decoding of every peer. */
   readonly rounds: number;
-  /** Turns of wllama, which takes ten times as long. */
+  /** Turns of prefill of every peer, in the first rounds. */
+  readonly prefills: number;
+  /** Turns of either of wllama with large models, which takes ten times as long. */
   readonly wllamaRounds: number;
   /** Whether loads are repeated. */
   readonly loads: boolean;
@@ -25,7 +27,7 @@ export interface Seat {
 /** What was measured of a seat: milliseconds, for decode of one token, and bytes for memory. */
 export interface SeatTimes extends Seat {
   readonly version: string;
-  readonly times: Readonly<Record<Exclude<Metric, "memory">, readonly number[]>>;
+  readonly times: Readonly<Record<Timed, readonly number[]>>;
   readonly peakBytes: number | undefined;
   /** Why the peer could not be measured to the end. */
   readonly failure: string | undefined;
@@ -41,8 +43,10 @@ export interface GroupTimes {
 }
 
 // Threads spin for some time after a step; a browser tidies up.
-const SETTLE_MS = 400;
+const SETTLE_MS = 300;
 const WLLAMA_TOKENS = 8;
+// Of the others one load is enough, as it is no result.
+const LOADERS: ReadonlySet<PeerName> = new Set(["native", "deno", "bun"]);
 const LARGE_BYTES = 256 << 20;
 
 // Hundredths of a second that all cores together worked so far; undefined where the system does not say.
@@ -145,8 +149,7 @@ async function loadAll(group: Group, path: string, players: readonly Player[], e
   for (let i = 0; i < loads; i++) {
     for (const player of players) {
       const { peer, threads } = player.seat;
-      // Where one load is no result, one is enough.
-      const repeated = loads > 1 && peer !== "wllama" && peer !== "chromium" && threads === group.threads;
+      const repeated = loads > 1 && LOADERS.has(peer) && threads === group.threads;
       if (i > 0 && !repeated) continue;
       if (i > 0) await player.end();
       await player.play(async (process) => {
@@ -176,7 +179,7 @@ async function takeTurns(group: Group, fileBytes: number, players: readonly Play
         if (round >= 0) player.times.decode.push(decodeMs);
       });
       const warmUp = round < 0 && isWllama && slow;
-      if (prefill > 0 && !warmUp) {
+      if (prefill > 0 && round < effort.prefills && !warmUp && player.seat.peer !== "memory") {
         await player.play(async (process) => {
           const prefillMs = await process.prefill(prefill);
           if (round >= 0) player.times.prefill.push(prefillMs);

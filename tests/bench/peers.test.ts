@@ -30,10 +30,29 @@ describe("rowResults()", () => {
     return { title: "decode", metric: "decode", to, bound: "≥", targets };
   };
 
-  it("divides speeds, each the inverse of its median time", () => {
-    const seats = [seat("native", 2, [10, 12, 90]), seat("deno", 2, [8, 6, 1000])];
-    const [result] = rowResults(timesOf([row("native", { deno: 1.5, bun: 1 })], seats));
-    assert.deepEqual(result?.ratios, { deno: { value: 1.5, target: 1.5, met: true } });
+  it("divides speeds round by round, in which the machine is as fast for both", () => {
+    const seats = [seat("native", 2, [10, 100, 12]), seat("deno", 2, [8, 50, 12])];
+    const [result] = rowResults(timesOf([row("native", { deno: 1.25, bun: 1 })], seats));
+    assert.deepEqual(result?.ratios, { deno: { value: 1.25, target: 1.25, met: true } });
+  });
+
+  it("divides only rounds that both have", () => {
+    const seats = [seat("wllama", 2, [30]), seat("chromium", 2, [10, 90, 90])];
+    const [result] = rowResults(timesOf([row("wllama", { chromium: 3.5 })], seats));
+    assert.deepEqual(result?.ratios.chromium, { value: 3, target: 3.5, met: false });
+  });
+
+  it("divides times of loading, at most the target", () => {
+    const load = (ms: number[]) => ({ times: { decode: [], prefill: [], load: ms } });
+    const seats = [seat("native", 2, [], load([1, 10])), seat("bun", 2, [], load([2, 30]))];
+    const row: Row = { title: "load", metric: "load", to: "native", bound: "≤", targets: { bun: 3 } };
+    assert.deepEqual(rowResults(timesOf([row], seats))[0]?.ratios.bun, { value: 2, target: 3, met: true });
+  });
+
+  it("compares threads that only read with cria's one", () => {
+    const seats = [seat("memory", 2, [5, 6]), seat("deno", 2, [9, 9]), seat("deno", 1, [10, 9])];
+    const [result] = rowResults(timesOf([{ ...row("one thread", {}), of: "memory" }], seats));
+    assert.deepEqual(result?.ratios, { deno: { value: 1.5, target: undefined, met: undefined } });
   });
 
   it("compares with the same peer of one thread", () => {
