@@ -6,6 +6,7 @@ import { embed_row } from "./embed";
 import { glu_f32 } from "./glu";
 import { kv_store_f16, kv_store_f32, kv_store_q8 } from "./kv_store";
 import {
+  ACT_BLOCK_BYTES,
   ACT_F32,
   ACT_Q4W,
   ACT_Q8W,
@@ -141,6 +142,7 @@ import {
 import { matmul_f32 } from "./matmul/f32";
 import { matmul_q4 } from "./matmul/q4";
 import { matmul_q8 } from "./matmul/q8";
+import { STREAMS } from "./matmul/rows";
 import { pack } from "./pack";
 import { quantize_q4w, quantize_q8w } from "./quantize";
 import { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
@@ -152,9 +154,11 @@ import {
   generation,
   lower,
   release,
+  share,
   step_status,
   stop_step,
   take,
+  take_share,
   wait_release,
   wait_step,
 } from "./sync";
@@ -250,11 +254,16 @@ function run_matmul(record: usize): void {
   const strips = int(record, MATMUL_STRIPS);
   const blocks = int(record, MATMUL_BLOCKS);
   const chunk = int(record, MATMUL_CHUNK);
+  const threads = load<i32>(CONTROL_N_THREADS);
+  const counter = record + REC_COUNTER * 4;
   const weight = int(record, MATMUL_WEIGHT);
   for (;;) {
-    const begin = take(record + REC_COUNTER * 4, chunk);
+    // One token reads the weights once, in streams as long as can be. For more, weights stay in the second cache
+    // while groups of tokens pass.
+    const isOne = count === 1;
+    const begin = isOne ? take_share(counter, strips, threads, STREAMS) : take(counter, chunk);
     if (begin >= strips) return;
-    const end = min(begin + chunk, strips);
+    const end = isOne ? begin + share(strips - begin, threads, STREAMS) : min(begin + chunk, strips);
     if (weight === WEIGHT_Q8) matmul_q8(w, x, xs, out, os, add, as, begin, end, blocks, count);
     else if (weight === WEIGHT_F32) matmul_f32(w, x, xs, out, os, add, as, begin, end, blocks, count);
     else matmul_q4(w, x, xs, out, os, add, as, begin, end, blocks, count);
@@ -342,17 +351,25 @@ function run_attention(record: usize, scratch: usize): void {
   }
 }
 
+// Columns that a thread takes at once: whole blocks, so that each part is quantized by itself.
+const GLU_PART: i32 = 32 * BLOCK_COLS;
+
 function run_glu(record: usize, scratch: usize): void {
-  const count = rows(record);
   const n = int(record, GLU_N);
+  const parts = (n + GLU_PART - 1) / GLU_PART;
+  const count = rows(record) * parts;
   const stride = ptr(record, GLU_STRIDE);
   const format = int(record, GLU_FORMAT);
-  for (let t = take(record + REC_COUNTER * 4, 1); t < count; t = take(record + REC_COUNTER * 4, 1)) {
-    const at = <usize>t * stride;
-    const out = ptr(record, GLU_OUT) + <usize>t * ptr(record, GLU_OUT_STRIDE);
+  for (let i = take(record + REC_COUNTER * 4, 1); i < count; i = take(record + REC_COUNTER * 4, 1)) {
+    const t = <usize>(i / parts);
+    const first = (i % parts) * GLU_PART;
+    const width = min(GLU_PART, n - first);
+    const at = t * stride + ((<usize>first) << 2);
+    const begin = format === ACT_F32 ? (<usize>first) << 2 : <usize>(first / BLOCK_COLS) * ACT_BLOCK_BYTES;
+    const out = ptr(record, GLU_OUT) + t * ptr(record, GLU_OUT_STRIDE) + begin;
     const row = format === ACT_F32 ? out : scratch;
-    glu_f32(int(record, GLU_KIND), ptr(record, GLU_GATE) + at, ptr(record, GLU_UP) + at, row, n);
-    finish_row(row, n, format, out);
+    glu_f32(int(record, GLU_KIND), ptr(record, GLU_GATE) + at, ptr(record, GLU_UP) + at, row, width);
+    finish_row(row, width, format, out);
   }
 }
 

@@ -16,7 +16,7 @@ const shapes = [
   [256, 2048],
 ] as const;
 const tokenCounts = [1, 16, 64] as const;
-/** Strips that a plan's record takes at once. */
+/** Strips that a plan's record takes at once for several tokens; for one, a thread that is alone takes all. */
 const CHUNK = 8;
 
 type Quantize = (kernels: KernelExports, x: number, out: number, n: number) => void;
@@ -79,8 +79,9 @@ async function measureShape(
   for (const tokens of tokenCounts) {
     const call = () => {
       const w = weights[next++ % weights.length] as number;
-      for (let strip = 0; strip < strips; strip += CHUNK) {
-        const end = Math.min(strip + CHUNK, strips);
+      const chunk = tokens === 1 ? strips : CHUNK;
+      for (let strip = 0; strip < strips; strip += chunk) {
+        const end = Math.min(strip + chunk, strips);
         kernel(w, x, xStride, out, 4 * rows, 0, 0, strip, end, blocks, tokens);
       }
     };
@@ -99,7 +100,7 @@ export const matmul: Suite = {
   name: "matmul",
   about:
     "Shapes of TinyLlama-1.1B, rows x columns. Matrices follow one another through 288 MiB, so that weights " +
-    "come from memory; bytes are those of the weight tiles. Strips are taken 8 at a time, as a plan does.",
+    "come from memory; bytes are those of the weight tiles. Strips are taken as a plan does: all at once for one token, else 8 at a time.",
   async run(session) {
     for (const format of [weightFormats.q8, weightFormats.q4, weightFormats.f32]) {
       for (const [rows, cols] of shapes) await measureShape(session, format, rows, cols);

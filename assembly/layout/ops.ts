@@ -81,7 +81,7 @@ export const MATMUL_BLOCKS = 10;
 /** f32 rows added to the product; 0: none. Stride 0: the same row (a bias) for every token. */
 export const MATMUL_ADD = 11;
 export const MATMUL_ADD_STRIDE = 12;
-/** Strips that a thread takes at once. */
+/** Strips that a thread takes at once for several tokens; for one see share() in sync.ts. */
 export const MATMUL_CHUNK = 13;
 
 // OP_ANGLES

@@ -1,5 +1,5 @@
 import { BLOCK_COLS, F32_TILE_BYTES } from "../layout/blocks";
-import { store_rows } from "./rows";
+import { STREAMS, store_rows } from "./rows";
 
 /**
  * out[r] = sum_c W[r,c] * x[c] (+ add[r])      rows of strips [begin, end), one token
@@ -10,7 +10,7 @@ import { store_rows } from "./rows";
  * Align: W, x 4 B; out, add 16 B               Reads past the end: none
  * Numerics: f32, columns in ascending order, mul and add apart
  *
- * Eight strips at once are eight read streams and eight independent chains of additions.
+ * Eight read streams, each a part of the strips, are eight independent chains of additions.
  */
 export function matvec_f32(
   w: usize,
@@ -23,16 +23,19 @@ export function matvec_f32(
 ): void {
   const stripBytes = <usize>blocks * F32_TILE_BYTES;
   const stop = x + <usize>blocks * (4 * BLOCK_COLS);
-  let t0 = w + <usize>begin * stripBytes;
+  const length = (end - begin) / STREAMS;
+  const tileStep = <usize>length * stripBytes;
+  const rowStep = (<usize>length) << 4;
   let strip = begin;
-  for (; strip + 8 <= end; strip += 8) {
-    let t1 = t0 + stripBytes;
-    let t2 = t1 + stripBytes;
-    let t3 = t2 + stripBytes;
-    let t4 = t3 + stripBytes;
-    let t5 = t4 + stripBytes;
-    let t6 = t5 + stripBytes;
-    let t7 = t6 + stripBytes;
+  for (; strip < begin + length; strip++) {
+    let t0 = w + <usize>strip * stripBytes;
+    let t1 = t0 + tileStep;
+    let t2 = t1 + tileStep;
+    let t3 = t2 + tileStep;
+    let t4 = t3 + tileStep;
+    let t5 = t4 + tileStep;
+    let t6 = t5 + tileStep;
+    let t7 = t6 + tileStep;
     let f0 = f32x4.splat(0);
     let f1 = f0;
     let f2 = f0;
@@ -88,19 +91,21 @@ export function matvec_f32(
       t6 += 64;
       t7 += 64;
     }
-    t0 = t7;
     const at = (<usize>strip) << 4;
-    const addAt = add ? add + at : 0;
-    store_rows(out + at, addAt, f0);
-    store_rows(out + at + 16, addAt ? addAt + 16 : 0, f1);
-    store_rows(out + at + 32, addAt ? addAt + 32 : 0, f2);
-    store_rows(out + at + 48, addAt ? addAt + 48 : 0, f3);
-    store_rows(out + at + 64, addAt ? addAt + 64 : 0, f4);
-    store_rows(out + at + 80, addAt ? addAt + 80 : 0, f5);
-    store_rows(out + at + 96, addAt ? addAt + 96 : 0, f6);
-    store_rows(out + at + 112, addAt ? addAt + 112 : 0, f7);
+    const addStep = add ? rowStep : 0;
+    const row = out + at;
+    const addRow = add ? add + at : 0;
+    store_rows(row, addRow, f0);
+    store_rows(row + rowStep, addRow + addStep, f1);
+    store_rows(row + 2 * rowStep, addRow + 2 * addStep, f2);
+    store_rows(row + 3 * rowStep, addRow + 3 * addStep, f3);
+    store_rows(row + 4 * rowStep, addRow + 4 * addStep, f4);
+    store_rows(row + 5 * rowStep, addRow + 5 * addStep, f5);
+    store_rows(row + 6 * rowStep, addRow + 6 * addStep, f6);
+    store_rows(row + 7 * rowStep, addRow + 7 * addStep, f7);
   }
-  for (; strip < end; strip++) {
+  for (strip = begin + length * STREAMS; strip < end; strip++) {
+    let t0 = w + <usize>strip * stripBytes;
     let f0 = f32x4.splat(0);
     for (let xp = x; xp < stop; xp += 4) {
       const xs = v128.load32_splat(xp);

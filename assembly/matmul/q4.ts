@@ -2,10 +2,8 @@ import { ACT_BLOCK_BYTES, ACT_SCALE, ACT_SUM, Q4_TILE_BYTES, Q4_TILE_VALUES } fr
 import { CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
 import { activation, dot_hi, dot4_join, dot4_lo } from "../simd/dot";
 import { f16_mask, load_f16x4, two112 } from "../simd/f16";
-import { accumulate, start_rows } from "./rows";
+import { accumulate, STREAMS, start_rows } from "./rows";
 
-// Strips that are walked together: eight read streams draw more from memory than one.
-const STREAMS = 8;
 // Tokens that share a walk over the strips: their activations stay in the first cache.
 const GROUP = 8;
 
@@ -24,7 +22,7 @@ function high(w: v128, nibbles: v128): v128 {
  * Numerics: i32 exact per block, the nibbles' offset of 8 paid by the block's own sum;
  *           f32 across blocks in ascending order, beginning with add, mul and add apart
  *
- * A block's eight activation vectors stay in registers while eight strips pass. The f32 sums live in `out`:
+ * A block's eight activation vectors stay in registers while a strip of each stream passes. The f32 sums live in `out`:
  * a store for each strip keeps compilers from carrying loads across strips, which made JavaScriptCore spill
  * the integer sums and halved its speed, and leaves registers for the activations.
  */
@@ -44,9 +42,17 @@ export function matvec_q4(
   const mask = f16_mask();
   const stripBytes = <usize>blocks * Q4_TILE_BYTES;
   const stop = x + <usize>blocks * ACT_BLOCK_BYTES;
-  for (let strip = begin; strip < end; strip += STREAMS) {
+  const length = (end - begin) / STREAMS;
+  for (let i = 0; i <= length; i++) {
+    // The next strip of each stream; at last those that are left over, each a stream of its own.
+    const isRest = i === length;
+    const strip = begin + (isRest ? length * STREAMS : i);
+    const count = isRest ? end - strip : STREAMS;
+    const gap = <usize>(isRest ? 1 : length);
+    const rowStep = gap << 4;
+    const tileStep = gap * stripBytes;
     const first = out + ((<usize>strip) << 4);
-    const last = out + ((<usize>min(strip + STREAMS, end)) << 4);
+    const last = first + <usize>count * rowStep;
     let column = w + <usize>strip * stripBytes;
     for (let xp = x; xp < stop; xp += ACT_BLOCK_BYTES, column += Q4_TILE_BYTES) {
       const xs = v128.load32_splat(xp, ACT_SCALE);
@@ -60,7 +66,7 @@ export function matvec_q4(
       const x6 = activation(v128.load32_splat(xp, 24));
       const x7 = activation(v128.load32_splat(xp, 28));
       let tile = column;
-      for (let row = first; row < last; row += 16, tile += stripBytes) {
+      for (let row = first; row < last; row += rowStep, tile += tileStep) {
         let hi = i32x4.splat(0);
         let lo = hi;
         let v = v128.load(tile, Q4_TILE_VALUES);

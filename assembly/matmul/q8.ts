@@ -2,10 +2,8 @@ import { ACT_BLOCK_BYTES, ACT_SCALE, Q8_TILE_BYTES, Q8_TILE_SUMS, Q8_TILE_VALUES
 import { CONST_ONES_16 } from "../layout/control";
 import { activation, dot_hi, dot_join, dot_lo, q8_start } from "../simd/dot";
 import { f16_mask, load_f16x4, two112 } from "../simd/f16";
-import { accumulate, start_rows } from "./rows";
+import { accumulate, STREAMS, start_rows } from "./rows";
 
-// Strips that are walked together: eight read streams draw more from memory than one.
-const STREAMS = 8;
 // Tokens that share a walk over the strips: their activations stay in the first cache.
 const GROUP = 8;
 
@@ -18,7 +16,7 @@ const GROUP = 8;
  * Align: W, x 4 B; out, add 16 B               Reads past the end: none
  * Numerics: i32 exact per block; f32 across blocks in ascending order, beginning with add, mul and add apart
  *
- * A block's eight activation vectors stay in registers while eight strips pass. The f32 sums live in `out`:
+ * A block's eight activation vectors stay in registers while a strip of each stream passes. The f32 sums live in `out`:
  * a store for each strip keeps compilers from carrying loads across strips, which made JavaScriptCore spill
  * the integer sums and halved its speed, and leaves registers for the activations.
  */
@@ -37,9 +35,17 @@ export function matvec_q8(
   const mask = f16_mask();
   const stripBytes = <usize>blocks * Q8_TILE_BYTES;
   const stop = x + <usize>blocks * ACT_BLOCK_BYTES;
-  for (let strip = begin; strip < end; strip += STREAMS) {
+  const length = (end - begin) / STREAMS;
+  for (let i = 0; i <= length; i++) {
+    // The next strip of each stream; at last those that are left over, each a stream of its own.
+    const isRest = i === length;
+    const strip = begin + (isRest ? length * STREAMS : i);
+    const count = isRest ? end - strip : STREAMS;
+    const gap = <usize>(isRest ? 1 : length);
+    const rowStep = gap << 4;
+    const tileStep = gap * stripBytes;
     const first = out + ((<usize>strip) << 4);
-    const last = out + ((<usize>min(strip + STREAMS, end)) << 4);
+    const last = first + <usize>count * rowStep;
     let column = w + <usize>strip * stripBytes;
     for (let xp = x; xp < stop; xp += ACT_BLOCK_BYTES, column += Q8_TILE_BYTES) {
       const xs = v128.load32_splat(xp, ACT_SCALE);
@@ -52,7 +58,7 @@ export function matvec_q8(
       const x6 = activation(v128.load32_splat(xp, 24));
       const x7 = activation(v128.load32_splat(xp, 28));
       let tile = column;
-      for (let row = first; row < last; row += 16, tile += stripBytes) {
+      for (let row = first; row < last; row += rowStep, tile += tileStep) {
         let lo = q8_start(tile + Q8_TILE_SUMS);
         let hi = i32x4.splat(0);
         let v = v128.load(tile, Q8_TILE_VALUES);

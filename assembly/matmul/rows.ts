@@ -1,3 +1,11 @@
+/**
+ * Streams that a matrix x vector kernel reads at once: eight draw more from memory than one. They divide the strips
+ * of a call between them, so that each is as long as can be; prefetchers begin anew with each stream.
+ * An even number of strips would often put streams a multiple of 4 KiB apart, where they share a place in the
+ * first cache: see share() in sync.ts.
+ */
+export const STREAMS: i32 = 8;
+
 /** Sums at `out` += integers * (weight scales * activation scale), each f32x4 or i32x4 of four rows. */
 export function accumulate(out: usize, integers: v128, scales: v128, xs: v128): void {
   const product = f32x4.mul(f32x4.convert_i32x4_s(integers), f32x4.mul(scales, xs));

@@ -16,7 +16,7 @@ const STRIPS = SIZE / TILE_ROWS;
 const BLOCKS = SIZE / BLOCK_COLS;
 const tokenCounts = [1, 64];
 const MOST_TOKENS = Math.max(...tokenCounts);
-/** Strips that a plan's record takes at once. */
+/** Strips that a plan's record takes at once for several tokens; for one, a thread that is alone takes all. */
 const CHUNK = 8;
 const POSITION = 16;
 
@@ -55,8 +55,9 @@ function matmulCalls(area: KernelArea, name: "q8" | "q4"): (() => void)[] {
   let next = 0;
   return tokenCounts.map((tokens) => () => {
     const w = address + (next++ % count) * size;
-    for (let strip = 0; strip < STRIPS; strip += CHUNK) {
-      kernel(w, act, stride, out, 4 * SIZE, 0, 0, strip, strip + CHUNK, BLOCKS, tokens);
+    const chunk = tokens === 1 ? STRIPS : CHUNK;
+    for (let strip = 0; strip < STRIPS; strip += chunk) {
+      kernel(w, act, stride, out, 4 * SIZE, 0, 0, strip, strip + chunk, BLOCKS, tokens);
     }
   });
 }

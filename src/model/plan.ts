@@ -53,11 +53,11 @@ function f32Bits(value: number): number {
   return bits.getInt32(0);
 }
 
-// Bytes of weights that a thread takes at once: some microseconds of work, so that a slow core ends soon
+// Bytes of weights that a thread takes at once for several tokens: some microseconds of work, so that a slow core ends soon
 // after a fast one, and enough for the counter to cost nothing.
 const CHUNK_BYTES = 64 * 1024;
 
-// Strips of a chunk: the kernels walk eight at once.
+// Strips of a chunk.
 function chunkStrips(matrix: Matrix): number {
   const stripBytes = matrix.blocks * matrix.format.tileBytes;
   return Math.max(8, Math.floor(CHUNK_BYTES / stripBytes / 8) * 8);

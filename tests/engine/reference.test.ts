@@ -40,6 +40,7 @@ describe("Engine.step() against f64", () => {
     "one layer": { nLayers: 1 },
     "rows of no whole block": { dim: 40, nHeads: 4, hiddenDim: 172, nKvHeads: 2 },
     "heads of 2": { dim: 8, nHeads: 4, hiddenDim: 3, nKvHeads: 2 },
+    "hidden layers in parts": { hiddenDim: 2100 },
     "one head": { dim: 6, nHeads: 1, nKvHeads: 1, hiddenDim: 33 },
     "rope base 500000": { metadata: { "llama.rope.freq_base": meta("f32", 500000) } },
   };
@@ -64,6 +65,15 @@ describe("Engine.step() against f64", () => {
     it(`q8 stays close to a Q8_0 file, kv ${kv}`, async () => {
       const { file, weights } = tinyLlama({ type: "Q8_0" });
       await compare(file.bytes, weights, { precision: "q8", kv }, 2e-3);
+    });
+    it(`q8 and q4 stay close with hidden layers in parts, kv ${kv}`, async () => {
+      for (const [type, precision] of [
+        ["Q8_0", "q8"],
+        ["Q4_0", "q4"],
+      ] as const) {
+        const { file, weights } = tinyLlama({ type, hiddenDim: 2080 });
+        await compare(file.bytes, weights, { precision, kv }, 2e-3);
+      }
     });
     it(`q4 stays close to a Q4_0 file, kv ${kv}`, async () => {
       const { file, weights } = tinyLlama({ type: "Q4_0" });
