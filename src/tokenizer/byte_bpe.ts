@@ -7,7 +7,7 @@ import type { Pretokenizer } from "./pretokenize/pretokenizer.ts";
 import { pretokenizerNamed } from "./pretokenize/registry.ts";
 import { checkSpecialIds, present } from "./special_ids.ts";
 import { SymbolMatcher } from "./symbol_matcher.ts";
-import { pushToken, type TokenSink } from "./token_sink.ts";
+import { TokenSink } from "./token_sink.ts";
 import {
   type ByteBpeData,
   type EncodeOptions,
@@ -63,15 +63,11 @@ export class ByteBpeTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const ids: number[] = [];
-    this.encodeTo({ ids }, text, options);
-    return ids;
+    return this.encoded(text, options, false).toIds();
   }
 
   encodeWithOffsets(text: string, options: EncodeOptions = {}): TokenOffsets {
-    const offsets = { ids: [], starts: [], ends: [] };
-    this.encodeTo(offsets, text, options);
-    return offsets;
+    return this.encoded(text, options, true).toOffsets();
   }
 
   decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
@@ -121,11 +117,13 @@ export class ByteBpeTokenizer implements Tokenizer {
     return special || (type !== TokenType.control && type !== TokenType.unknown);
   }
 
-  private encodeTo(out: TokenSink, text: string, options: EncodeOptions): void {
+  private encoded(text: string, options: EncodeOptions, withOffsets: boolean): TokenSink {
     const { bos = this.addBos, eos = this.addEos, special = false } = options;
-    if (bos) pushToken(out, present(this.bosId, "BOS"), 0, 0);
+    const out = new TokenSink(text.length, withOffsets);
+    if (bos) out.push(present(this.bosId, "BOS"), 0, 0);
     this.encodeCut(text, this.cutsOf(special), out);
-    if (eos) pushToken(out, present(this.eosIds[0], "EOS"), text.length, text.length);
+    if (eos) out.push(present(this.eosIds[0], "EOS"), text.length, text.length);
+    return out;
   }
 
   private cutsOf(special: boolean): Cuts | undefined {
@@ -148,7 +146,7 @@ export class ByteBpeTokenizer implements Tokenizer {
       }
       encoder.encodeRange(classified, begin, i, pretokenizer, out);
       begin = i + decodeUtf8(vocabulary.token(id)).length;
-      pushToken(out, id, i, begin);
+      out.push(id, i, begin);
       i = begin;
     }
     encoder.encodeRange(classified, begin, text.length, pretokenizer, out);

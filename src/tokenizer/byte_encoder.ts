@@ -94,31 +94,28 @@ export class ByteBpeEncoder {
   }
 
   private word(text: ClassifiedText, begin: number, end: number, out: TokenSink): void {
-    if (out.starts !== undefined) {
+    if (out.withOffsets) {
       const count = this.merge(text.units, begin, end);
-      for (let i = 0; i < count; i++) out.ids.push(this.merged[i] as number);
-      pushOffsets(text.units, begin, end, this.merged.subarray(0, count), this.vocabulary, out);
-      return;
+      pushWithOffsets(text.units, begin, end, this.merged.subarray(0, count), this.vocabulary, out);
+    } else if (end - begin > CACHED_UNITS) {
+      this.longWord(text.units, begin, end, out);
+    } else {
+      this.shortWord(text.units, begin, end, out);
     }
-    if (end - begin > CACHED_UNITS) this.longWord(text.units, begin, end, out.ids);
-    else this.shortWord(text.units, begin, end, out.ids);
   }
 
-  private shortWord(units: Uint16Array, begin: number, end: number, ids: number[]): void {
+  private shortWord(units: Uint16Array, begin: number, end: number, out: TokenSink): void {
     this.cache ??= new ByteWordCache();
     const { cache } = this;
     const at = cache.find(units, begin, end, WORD);
     if (at > 0) {
-      const { arena } = cache;
       const first = cache.ids(at);
-      const last = first + cache.count(at);
-      for (let i = first; i < last; i++) ids.push(arena[i] as number);
+      out.append(cache.arena, first, first + cache.count(at));
       return;
     }
     const count = this.merge(units, begin, end);
-    const { merged } = this;
-    for (let i = 0; i < count; i++) ids.push(merged[i] as number);
-    cache.add(units, begin, end, WORD, merged, count);
+    out.append(this.merged, 0, count);
+    cache.add(units, begin, end, WORD, this.merged, count);
   }
 
   /**
@@ -127,33 +124,33 @@ export class ByteBpeEncoder {
    * window begins with the last token kept of the one before, and must find that token again. Where it does not,
    * larger windows are tried, and at last the word as a whole.
    */
-  private longWord(units: Uint16Array, begin: number, end: number, ids: number[]): void {
+  private longWord(units: Uint16Array, begin: number, end: number, out: TokenSink): void {
     const whole = this.findWhole(units, begin, end);
     if (whole >= 0) {
-      ids.push(whole);
+      out.push(whole, begin, end);
       return;
     }
-    const before = ids.length;
-    if (this.byWindows(units, begin, end, ids)) return;
-    ids.length = before;
+    const before = out.length;
+    if (this.byWindows(units, begin, end, out)) return;
+    out.length = before;
     const count = this.mergeUnits(units, begin, end);
-    for (let i = 0; i < count; i++) ids.push(this.merged[i] as number);
+    out.append(this.merged, 0, count);
   }
 
-  private byWindows(units: Uint16Array, begin: number, end: number, ids: number[]): boolean {
+  private byWindows(units: Uint16Array, begin: number, end: number, out: TokenSink): boolean {
     const { found } = this;
     let from = begin;
     let size = WINDOW;
     /** Tokens at the beginning of the window that have been kept already. */
     let known = 0;
     /** The window before: to go back to, if it was a small one. */
-    const before = { from, size: LARGE_WINDOW, known, ids: ids.length };
+    const before = { from, size: LARGE_WINDOW, known, length: out.length };
     for (;;) {
       const to = windowEnd(units, from, end, size);
       this.findWindow(units, from, to);
-      const isSame = known === 0 || found.ids[found.at] === ids[ids.length - 1];
+      const isSame = known === 0 || found.ids[found.at] === out.last;
       if (isSame && to === end) {
-        for (let i = known; i < found.count; i++) ids.push(found.ids[found.at + i] as number);
+        out.append(found.ids, found.at + known, found.at + found.count);
         return true;
       }
       const kept = isSame ? this.keep(units, from, to) : 0;
@@ -161,15 +158,15 @@ export class ByteBpeEncoder {
         before.from = from;
         before.size = size;
         before.known = known;
-        before.ids = ids.length;
-        for (let i = known; i < kept; i++) ids.push(found.ids[found.at + i] as number);
+        before.length = out.length;
+        out.append(found.ids, found.at + known, found.at + kept);
         from = found.next;
         size = WINDOW;
         known = 1;
       } else if (size === WINDOW) {
         size = LARGE_WINDOW;
       } else if (!isSame && before.size === WINDOW) {
-        ids.length = before.ids;
+        out.length = before.length;
         from = before.from;
         known = before.known;
         before.size = LARGE_WINDOW;
@@ -286,8 +283,8 @@ function utf8Length(unit: number): number {
   return (unit & 0xfc00) === 0xd800 ? 4 : 3;
 }
 
-/** Where each of `ids`, which are the bytes of units [begin, end), comes from; whole characters. */
-function pushOffsets(
+/** Appends `ids`, which are the bytes of units [begin, end), and what each stands for: whole characters. */
+function pushWithOffsets(
   units: Uint16Array,
   begin: number,
   end: number,
@@ -305,14 +302,13 @@ function pushOffsets(
       unitByte += n;
       unit += n === 4 ? 2 : 1;
     }
-    out.starts?.push(unit);
     let after = unit;
     for (let at = unitByte; at < last && after < end; ) {
       const n = utf8Length(units[after] as number);
       at += n;
       after += n === 4 ? 2 : 1;
     }
-    out.ends?.push(after);
+    out.push(id, unit, after);
     byte = last;
   }
 }

@@ -6,7 +6,7 @@ import { lengthsOf, type Segmenter } from "./segmenter.ts";
 import { present } from "./special_ids.ts";
 import { DenormalizingStream, PieceStream } from "./streaming.ts";
 import { SymbolMatcher } from "./symbol_matcher.ts";
-import { pushToken, type TokenSink } from "./token_sink.ts";
+import { TokenSink } from "./token_sink.ts";
 import {
   type EncodeOptions,
   type SentencePieceData,
@@ -83,15 +83,11 @@ export class SentencePieceTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const ids: number[] = [];
-    this.encodeInto(text, options, { ids });
-    return ids;
+    return this.encoded(text, options, false).toIds();
   }
 
   encodeWithOffsets(text: string, options: EncodeOptions = {}): TokenOffsets {
-    const sink = { ids: [], starts: [], ends: [] };
-    this.encodeInto(text, options, sink);
-    return sink;
+    return this.encoded(text, options, true).toOffsets();
   }
 
   decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
@@ -155,14 +151,16 @@ export class SentencePieceTokenizer implements Tokenizer {
     return matcherOf(this.vocabulary, [TokenType.userDefined], (piece) => piece);
   }
 
-  private encodeInto(text: string, options: EncodeOptions, sink: TokenSink): void {
+  private encoded(text: string, options: EncodeOptions, withOffsets: boolean): TokenSink {
     const { bos = this.data.addBos, eos = this.data.addEos, special = false } = options;
-    if (bos) pushToken(sink, present(this.bosId, "BOS"), 0, 0);
-    this.encodeCut(text.toWellFormed(), special ? this.specialCuts : this.plainCuts, sink);
-    if (eos) pushToken(sink, present(this.eosIds[0], "EOS"), text.length, text.length);
+    const out = new TokenSink(text.length, withOffsets);
+    if (bos) out.push(present(this.bosId, "BOS"), 0, 0);
+    this.encodeCut(text.toWellFormed(), special ? this.specialCuts : this.plainCuts, out);
+    if (eos) out.push(present(this.eosIds[0], "EOS"), text.length, text.length);
+    return out;
   }
 
-  private encodeCut(text: string, cuts: SymbolMatcher | undefined, sink: TokenSink): void {
+  private encodeCut(text: string, cuts: SymbolMatcher | undefined, out: TokenSink): void {
     const found = cuts?.match(escapeSpaces(text));
     let begin = 0;
     for (let i = 0; found !== undefined && i < text.length; ) {
@@ -171,39 +169,36 @@ export class SentencePieceTokenizer implements Tokenizer {
         i++;
         continue;
       }
-      this.encodeText(text.slice(begin, i), begin, sink);
+      this.encodeText(text.slice(begin, i), begin, out);
       begin = i + (this.lengths[id] as number);
-      pushToken(sink, id, i, begin);
+      out.push(id, i, begin);
       i = begin;
     }
-    this.encodeText(text.slice(begin), begin, sink);
+    this.encodeText(text.slice(begin), begin, out);
   }
 
   /** @param offset where in the whole text the text begins */
-  private encodeText(text: string, offset: number, sink: TokenSink): void {
+  private encodeText(text: string, offset: number, out: TokenSink): void {
     const { normalizer, segmenter } = this;
-    const n = normalizer.normalize(text, sink.starts !== undefined);
+    const n = normalizer.normalize(text, out.withOffsets);
     const count = segmenter.segment(normalizer.units, n);
-    if (sink.starts === undefined) this.pushIds(segmenter.symbols, count, sink);
-    else this.pushOffsets(segmenter.symbols, count, offset, sink);
+    if (!out.withOffsets) this.pushIds(segmenter.symbols, count, out);
+    else this.pushOffsets(segmenter.symbols, count, offset, out);
   }
 
-  private pushIds(symbols: Int32Array, count: number, sink: TokenSink): void {
+  private pushIds(symbols: Int32Array, count: number, out: TokenSink): void {
     const { size } = this.vocabulary;
-    const { ids } = sink;
     let inUnknown = false;
     for (let k = 0; k < count; k++) {
-      const symbol = symbols[k] as number;
-      if (symbol < size) {
-        ids.push(symbol);
-        inUnknown = false;
-      } else {
-        inUnknown = this.pushCharacter(symbol - size, inUnknown, 0, 0, sink);
-      }
+      const first = k;
+      while (k < count && (symbols[k] as number) < size) k++;
+      out.append(symbols, first, k);
+      if (k === count) break;
+      inUnknown = this.pushCharacter((symbols[k] as number) - size, inUnknown && first === k, 0, 0, out);
     }
   }
 
-  private pushOffsets(symbols: Int32Array, count: number, offset: number, sink: TokenSink): void {
+  private pushOffsets(symbols: Int32Array, count: number, offset: number, out: TokenSink): void {
     const { size } = this.vocabulary;
     const { origins } = this.normalizer;
     let inUnknown = false;
@@ -214,8 +209,8 @@ export class SentencePieceTokenizer implements Tokenizer {
       const start = offset + (origins[at] as number);
       at += isId ? (this.lengths[symbol] as number) : symbol - size > 0xffff ? 2 : 1;
       const end = offset + (origins[at] as number);
-      if (isId) pushToken(sink, symbol, start, end);
-      inUnknown = !isId && this.pushCharacter(symbol - size, inUnknown, start, end, sink);
+      if (isId) out.push(symbol, start, end);
+      inUnknown = !isId && this.pushCharacter(symbol - size, inUnknown, start, end, out);
     }
   }
 
@@ -225,20 +220,20 @@ export class SentencePieceTokenizer implements Tokenizer {
     inUnknown: boolean,
     start: number,
     end: number,
-    sink: TokenSink,
+    out: TokenSink,
   ): boolean {
-    if (this.pushBytes(character, start, end, sink)) return false;
-    if (!inUnknown) pushToken(sink, this.unknown(character), start, end);
-    else if (sink.ends !== undefined) sink.ends[sink.ends.length - 1] = end;
+    if (this.pushBytes(character, start, end, out)) return false;
+    if (!inUnknown) out.push(this.unknown(character), start, end);
+    else out.extendLast(end);
     return true;
   }
 
   /** Pushes the byte tokens of a character, if all of them exist. */
-  private pushBytes(character: number, start: number, end: number, sink: TokenSink): boolean {
+  private pushBytes(character: number, start: number, end: number, out: TokenSink): boolean {
     const { byteIds } = this.vocabulary;
     const n = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
     for (let i = 0; i < n; i++) if (byteIds[utf8Byte(character, n, i)] === -1) return false;
-    for (let i = 0; i < n; i++) pushToken(sink, byteIds[utf8Byte(character, n, i)] as number, start, end);
+    for (let i = 0; i < n; i++) out.push(byteIds[utf8Byte(character, n, i)] as number, start, end);
     return true;
   }
 

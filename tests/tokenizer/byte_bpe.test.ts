@@ -5,6 +5,7 @@ import { ByteBpeEncoder } from "../../src/tokenizer/byte_encoder.ts";
 import { packTokens } from "../../src/tokenizer/byte_vocabulary.ts";
 import { pretokenizerNamed, pretokenizerNames } from "../../src/tokenizer/pretokenize/registry.ts";
 import { createTokenizer } from "../../src/tokenizer/registry.ts";
+import { TokenSink } from "../../src/tokenizer/token_sink.ts";
 import { type ByteBpeData, TokenType } from "../../src/tokenizer/tokenizer.ts";
 import { MAX_PIECES } from "../../src/tokenizer/vocabulary.ts";
 import { FormatError, TokenizerError, UnsupportedError } from "../../src/util/errors.ts";
@@ -25,6 +26,12 @@ const special = [
 const S = FIRST + small.length;
 const smallData = (rest: Partial<ByteBpeData> = {}): ByteBpeData =>
   byteData(small, { special, bosId: S, eosIds: [S + 1], unkId: S + 3, ...rest });
+
+function idsOfWord(encoder: ByteBpeEncoder, word: string): number[] {
+  const out = new TokenSink(word.length, false);
+  encoder.encodeWord(word, out);
+  return out.toIds();
+}
 
 describe("ByteBpeTokenizer", () => {
   const tokenizer = createTokenizer(smallData());
@@ -336,10 +343,8 @@ describe("ByteBpeEncoder", () => {
         });
         const expected = mergeSlowly(text, tokens);
         for (let run = 0; run < 2; run++) {
-          const ids: number[] = [];
-          encoder.encodeWord(text, { ids });
           assert.deepEqual(
-            ids.map((id) => tokens[id]),
+            idsOfWord(encoder, text).map((id) => tokens[id]),
             expected,
           );
         }
@@ -354,8 +359,7 @@ describe("ByteBpeEncoder", () => {
     const pairs = Array.from({ length: 89 }, (_, i) => letters.slice(i, i + 2)).reverse();
     const encoder = new ByteBpeEncoder(byteData(pairs, { wholeWords: false }));
     for (let n = 30; n <= 90; n++) {
-      const ids: number[] = [];
-      encoder.encodeWord(letters.slice(0, n), { ids });
+      const ids = idsOfWord(encoder, letters.slice(0, n));
       const texts = ids.map((id) => String.fromCharCode(...encoder.vocabulary.token(id)));
       const expected = letters.slice(0, n % 2) + letters.slice(n % 2, n).replace(/../g, " $&");
       assert.deepEqual(texts, expected.trim().split(" "), `${n} letters`);
@@ -365,11 +369,7 @@ describe("ByteBpeEncoder", () => {
   it("encodeWord() does not take a part of a long word for a word that is a token", () => {
     const whole = "xy".repeat(16);
     const encoder = new ByteBpeEncoder(byteData([whole]));
-    const encode = (text: string) => {
-      const ids: number[] = [];
-      encoder.encodeWord(text, { ids });
-      return ids;
-    };
+    const encode = (text: string) => idsOfWord(encoder, text);
     for (let run = 0; run < 2; run++) {
       assert.deepEqual(encode(whole.repeat(2)), Array.from(utf8.encode(whole.repeat(2))));
       assert.deepEqual(encode(whole), [FIRST]);
@@ -381,11 +381,9 @@ describe("ByteBpeEncoder", () => {
     for (const character of ["a", "é", "中", "😀", "中😀", "\ud800"]) {
       for (const n of [0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 600]) {
         const word = character.repeat(n);
-        const ids: number[] = [];
-        const sink = { ids: [], starts: [], ends: [] };
-        encoder.encodeWord(word, { ids });
-        encoder.encodeWord(word, sink);
-        assert.deepEqual(sink.ids, ids, `${n} times ${character}`);
+        const out = new TokenSink(word.length, true);
+        encoder.encodeWord(word, out);
+        assert.deepEqual(out.toIds(), idsOfWord(encoder, word), `${n} times ${character}`);
       }
     }
   });
@@ -394,13 +392,13 @@ describe("ByteBpeEncoder", () => {
     const encoder = new ByteBpeEncoder(byteData(small));
     const pretokenizer = pretokenizerNamed("gpt-2");
     const text = Array.from({ length: 60_000 }, (_, i) => ` ${(i * 7919).toString(36)}abc中中`).join("");
-    const first: number[] = [];
-    encoder.encode(text, pretokenizer, { ids: first });
-    for (let run = 0; run < 8; run++) {
-      encoder.encode(text.replaceAll("abc", "abc".repeat(run + 1)), pretokenizer, { ids: [] });
-    }
-    const again: number[] = [];
-    encoder.encode(text, pretokenizer, { ids: again });
-    assert.deepEqual(again, first);
+    const encode = (text: string) => {
+      const out = new TokenSink(text.length, false);
+      encoder.encode(text, pretokenizer, out);
+      return out.toIds();
+    };
+    const first = encode(text);
+    for (let run = 0; run < 8; run++) encode(text.replaceAll("abc", "abc".repeat(run + 1)));
+    assert.deepEqual(encode(text), first);
   });
 });

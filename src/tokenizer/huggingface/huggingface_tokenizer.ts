@@ -2,7 +2,7 @@ import { TokenizerError } from "../../util/errors.ts";
 import type { ByteBpeEncoder } from "../byte_encoder.ts";
 import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
 import { present } from "../special_ids.ts";
-import { pushToken, type TokenSink } from "../token_sink.ts";
+import { TokenSink } from "../token_sink.ts";
 import type { EncodeOptions, Tokenizer, TokenOffsets, TokenStream } from "../tokenizer.ts";
 import { AddedTokenFinder, type Section } from "./added_tokens.ts";
 import { AlignedText } from "./aligned_text.ts";
@@ -68,15 +68,11 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const ids: number[] = [];
-    this.encodeTo({ ids }, text, options);
-    return ids;
+    return this.encoded(text, options, false).toIds();
   }
 
   encodeWithOffsets(text: string, options: EncodeOptions = {}): TokenOffsets {
-    const offsets = { ids: [], starts: [], ends: [] };
-    this.encodeTo(offsets, text, options);
-    return offsets;
+    return this.encoded(text, options, true).toOffsets();
   }
 
   decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
@@ -123,13 +119,15 @@ export class HuggingFaceTokenizer implements Tokenizer {
     return !special && this.special.has(id) ? "" : run.push(id);
   }
 
-  private encodeTo(out: TokenSink, text: string, options: EncodeOptions): void {
+  private encoded(text: string, options: EncodeOptions, withOffsets: boolean): TokenSink {
     const { template, addBos, addEos } = this.data;
     const { bos = addBos, eos = addEos, special = false } = options;
     const source = text.toWellFormed();
+    const out = new TokenSink(source.length, withOffsets);
     if (bos) pushAll(out, template.before, this.bosId, "BOS", 0);
     this.encodeText(out, source, special);
     if (eos) pushAll(out, template.after, this.eosIds[0], "EOS", source.length);
+    return out;
   }
 
   private encodeText(out: TokenSink, text: string, special: boolean): void {
@@ -140,14 +138,14 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   private encodeSections(out: TokenSink, text: string, sections: readonly Section[], special: boolean): void {
     for (const { begin, end, id } of sections) {
-      if (id !== undefined) pushToken(out, id, begin, end);
+      if (id !== undefined) out.push(id, begin, end);
       else this.encodeSection(out, new AlignedText(text.slice(begin, end), begin, end), special);
     }
   }
 
   private encodeSection(out: TokenSink, section: AlignedText, special: boolean): void {
     const { normalizer } = this.data;
-    const aligned = this.needsAlignment || out.starts !== undefined;
+    const aligned = this.needsAlignment || out.withOffsets;
     let text = section;
     if (normalizer !== undefined) {
       text = aligned ? normalizer.align(section) : section.withText(normalizer.normalize(section.text));
@@ -160,7 +158,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     }
     const sections = this.normalizedTokens.sections(text.text, special);
     for (const { begin, end, id } of sections) {
-      if (id !== undefined) pushToken(out, id, text.startAt(begin), text.endAt(end - 1));
+      if (id !== undefined) out.push(id, text.startAt(begin), text.endAt(end - 1));
       else this.encodeWords(out, text.slice(begin, end), aligned);
     }
   }
@@ -185,16 +183,12 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   /** Encodes a word and makes its offsets those of the source. */
   private encodeWord(word: AlignedText, out: TokenSink, encode: (source: string) => void): void {
-    const first = out.ids.length;
+    const first = out.length;
     encode(word.text);
-    const { starts, ends } = out;
-    if (starts === undefined || ends === undefined) return;
-    for (let i = first; i < starts.length; i++) {
-      const start = starts[i] as number;
-      const end = ends[i] as number;
-      starts[i] = word.startAt(start);
-      ends[i] = end > start ? word.endAt(end - 1) : word.startAt(start);
-    }
+    out.mapOffsets(first, (start, end) => {
+      const sourceStart = word.startAt(start);
+      return [sourceStart, end > start ? word.endAt(end - 1) : sourceStart];
+    });
   }
 }
 
@@ -240,5 +234,5 @@ function pushAll(
   name: string,
   at: number,
 ): void {
-  for (const id of ids.length > 0 ? ids : [present(fallback, name)]) pushToken(out, id, at, at);
+  for (const id of ids.length > 0 ? ids : [present(fallback, name)]) out.push(id, at, at);
 }

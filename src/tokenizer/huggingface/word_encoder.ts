@@ -3,7 +3,7 @@ import { BpeSegmenter } from "../bpe.ts";
 import { byteSpelling, writeSpelling } from "../byte_alphabet.ts";
 import { ByteBpeEncoder } from "../byte_encoder.ts";
 import type { Segmenter } from "../segmenter.ts";
-import { pushToken, type TokenSink } from "../token_sink.ts";
+import type { TokenSink } from "../token_sink.ts";
 import { TokenType } from "../tokenizer.ts";
 import { UnigramSegmenter } from "../unigram.ts";
 import type { BpeModel, Model } from "./model.ts";
@@ -49,7 +49,7 @@ export class WordEncoder {
   encode(word: string, out: TokenSink): void {
     const { model } = this;
     const whole = model.type === "BPE" && model.ignoreMerges ? model.ids.get(word) : undefined;
-    if (whole !== undefined) pushToken(out, whole, 0, word.length);
+    if (whole !== undefined) out.push(whole, 0, word.length);
     else this.split(word, out);
   }
 
@@ -60,7 +60,7 @@ export class WordEncoder {
     for (let i = 0; i < n; ) {
       let end = begin + this.unitsOf(symbols[i] as number);
       if (!this.isUnknown(symbols[i] as number)) {
-        pushToken(out, symbols[i++] as number, begin, end);
+        out.push(symbols[i++] as number, begin, end);
         begin = end;
         continue;
       }
@@ -97,7 +97,7 @@ export class WordEncoder {
     const end = begin + text.length;
     if (model.type === "Unigram") {
       const id = model.ids.get(text);
-      if (id !== undefined) pushToken(out, id, begin, end);
+      if (id !== undefined) out.push(id, begin, end);
       else if (!this.findBytes(text)) this.unknownToken(text, begin, out);
       else this.pushBytes(begin, end, out);
       return;
@@ -128,7 +128,7 @@ export class WordEncoder {
 
   private pushBytes(begin: number, end: number, out: TokenSink): void {
     for (let i = 0; i < this.nBytes; i++) {
-      pushToken(out, this.byteIds?.[this.bytes[i] as number] as number, begin, end);
+      out.push(this.byteIds?.[this.bytes[i] as number] as number, begin, end);
     }
   }
 
@@ -140,7 +140,7 @@ export class WordEncoder {
         `Cannot encode ${JSON.stringify(text.slice(0, 16))}: Expected tokens, byte tokens or an unknown token for it, the vocabulary has none`,
       );
     }
-    pushToken(out, unkId, begin, begin + text.length);
+    out.push(unkId, begin, begin + text.length);
   }
 }
 
