@@ -3,16 +3,15 @@ import type { FlatPieces } from "./segmenter.ts";
 
 /**
  * Most UTF-16 units of all pieces of a vocabulary together. Gemma's 256,000 pieces have 2 million; the
- * table below takes 16 to 64 bytes a unit.
+ * table below takes 6 to 24 bytes a unit.
  */
 export const MAX_TRIE_UNITS = 1 << 23;
 
 /** No piece, no child. */
 export const NONE = -1;
 
-/** The node of the empty prefix, and what its slot has as a parent: no node. */
+/** The node of the empty prefix. */
 export const ROOT = 0;
-const ROOT_PARENT = -1;
 
 /**
  * Most slots that a look-up passes. Half-empty tables need a few dozen; pieces made to collide would need
@@ -24,26 +23,27 @@ const MAX_PROBES = 256;
 const MAX_GROWTH = 16;
 
 const MIN_SLOTS = 1024;
-
-/**
- * Words of a slot: one more than the parent node, 0 where the slot is free; the unit that leads here from it;
- * one more than the id of the piece that ends here, or 0; units from the root to here.
- */
-const STRIDE = 4;
-const PARENT = 0;
-const UNIT = 1;
-const ID = 2;
-const DEPTH = 3;
+/** A key has 24 bits for a node. Slots from MAX_NODES on are never one, and have the root's key, which is no other's. */
+const MAX_SLOTS = 1 << 24;
+const MAX_NODES = MAX_SLOTS - 2;
+const TAKEN = -1;
+const ID_BITS = 0xffffff;
 
 /**
  * The pieces of a vocabulary by their UTF-16 units: one open-addressing table, in which the entry of
  * (node, unit) is itself the node that the unit leads to. A step is one multiplication and one cache line.
+ *
+ * Small, because what steps cost is cache misses. Of a slot's two numbers the first, the key, has one more than the
+ * parent node in its upper 24 bits, 0 where the slot is free, and below that the lower half of the unit that leads
+ * here from it. The second has the unit's upper half above one more than the id of the piece that ends here, or 0.
  */
 export class PieceTrie {
   /** The node of each piece, NONE for those left out. */
   readonly nodes: Int32Array;
-  /** Slot s at [STRIDE * s]. Slot 0 is the root. */
+  /** Slot s at [2 * s]. Slot 0 is the root. */
   private table = new Int32Array(0);
+  /** Units from the root to each slot. */
+  private depths = new Int32Array(0);
   private mask = 0;
   private used = 0;
 
@@ -62,7 +62,7 @@ export class PieceTrie {
     // Prefixes are shared: a third as many nodes as units is usual, for which half as many slots are enough.
     let slots = MIN_SLOTS;
     while (2 * slots < units) slots *= 2;
-    const most = slots * MAX_GROWTH;
+    const most = Math.min(slots * MAX_GROWTH, MAX_SLOTS);
     this.reset(slots);
     while (!this.enterAll(pieces, ids)) {
       slots *= 2;
@@ -78,32 +78,27 @@ export class PieceTrie {
   /** The node that `unit` leads to from `node`, or NONE. */
   child(node: number, unit: number): number {
     const { table, mask } = this;
+    const wanted = keyOf(node, unit);
     for (let slot = hash(node, unit) & mask; ; slot = (slot + 1) & mask) {
-      const at = slot * STRIDE;
-      const parent = table[at + PARENT] as number;
-      if (parent === node + 1 && table[at + UNIT] === unit) return slot;
-      if (parent === 0) return NONE;
+      const key = table[2 * slot] as number;
+      if (key === wanted && (table[2 * slot + 1] as number) >>> 24 === unit >> 8) return slot;
+      if (key === 0) return NONE;
     }
   }
 
   /** The id of the piece that ends at `node`, or NONE. */
   id(node: number): number {
-    return (this.table[node * STRIDE + ID] as number) - 1;
+    return ((this.table[2 * node + 1] as number) & ID_BITS) - 1;
   }
 
   /** The node that leads to a node, not for the root. */
   parent(node: number): number {
-    return (this.table[node * STRIDE + PARENT] as number) - 1;
+    return ((this.table[2 * node] as number) >>> 8) - 1;
   }
 
   /** The unit that leads to a node from its parent. */
   unit(node: number): number {
-    return this.table[node * STRIDE + UNIT] as number;
-  }
-
-  /** Units from the root to a node. */
-  depth(node: number): number {
-    return this.table[node * STRIDE + DEPTH] as number;
+    return ((this.table[2 * node] as number) & 0xff) | (((this.table[2 * node + 1] as number) >>> 24) << 8);
   }
 
   /** Numbers that nodes are below. */
@@ -113,22 +108,17 @@ export class PieceTrie {
 
   /** All nodes but the root, parents before their children and what is nearer to the root first. */
   byDepth(): Int32Array {
-    const { table } = this;
-    let deepest = 0;
-    for (let at = 0; at < table.length; at += STRIDE)
-      deepest = Math.max(deepest, table[at + DEPTH] as number);
+    const { depths } = this;
+    const deepest = depths.reduce((most, depth) => Math.max(most, depth), 0);
     const ends = new Int32Array(deepest + 2);
-    for (let at = 0; at < table.length; at += STRIDE) {
-      const depth = table[at + DEPTH] as number;
-      ends[depth + 1] = (ends[depth + 1] as number) + 1;
-    }
+    for (const depth of depths) ends[depth + 1] = (ends[depth + 1] as number) + 1;
     // Free slots and the root have depth 0, and are left out.
     ends[1] = 0;
     for (let depth = 1; depth <= deepest; depth++)
       ends[depth + 1] = (ends[depth + 1] as number) + (ends[depth] as number);
     const nodes = new Int32Array(this.used - 1);
     for (let node = 0; node <= this.mask; node++) {
-      const depth = this.depth(node);
+      const depth = depths[node] as number;
       if (depth === 0) continue;
       nodes[ends[depth] as number] = node;
       ends[depth] = (ends[depth] as number) + 1;
@@ -144,8 +134,10 @@ export class PieceTrie {
   }
 
   private reset(slots: number): void {
-    this.table = new Int32Array(slots * STRIDE);
-    this.table[ROOT * STRIDE + PARENT] = ROOT_PARENT;
+    this.table = new Int32Array(2 * slots);
+    this.table[2 * ROOT] = TAKEN;
+    for (let slot = MAX_NODES; slot < slots; slot++) this.table[2 * slot] = TAKEN;
+    this.depths = new Int32Array(slots);
     this.mask = slots - 1;
     this.used = 1;
   }
@@ -162,29 +154,33 @@ export class PieceTrie {
       }
       if (node === ROOT) continue;
       this.nodes[id] = node;
-      if (this.table[node * STRIDE + ID] === 0) this.table[node * STRIDE + ID] = id + 1;
+      if (this.id(node) === NONE) this.table[2 * node + 1] = (this.table[2 * node + 1] as number) | (id + 1);
     }
     return true;
   }
 
   /** The child of `node`, made where there is none; NONE where the table is too full. */
   private enter(node: number, unit: number): number {
-    const { table, mask } = this;
+    const { table, depths, mask } = this;
+    const wanted = keyOf(node, unit);
     const first = hash(node, unit) & mask;
     for (let probe = 0; probe < MAX_PROBES; probe++) {
       const slot = (first + probe) & mask;
-      const at = slot * STRIDE;
-      const parent = table[at + PARENT] as number;
-      if (parent === node + 1 && table[at + UNIT] === unit) return slot;
-      if (parent !== 0) continue;
+      const key = table[2 * slot] as number;
+      if (key === wanted && (table[2 * slot + 1] as number) >>> 24 === unit >> 8) return slot;
+      if (key !== 0) continue;
       if (2 * ++this.used > mask) return NONE;
-      table[at + PARENT] = node + 1;
-      table[at + UNIT] = unit;
-      table[at + DEPTH] = (table[node * STRIDE + DEPTH] as number) + 1;
+      table[2 * slot] = wanted;
+      table[2 * slot + 1] = (unit >> 8) << 24;
+      depths[slot] = (depths[node] as number) + 1;
       return slot;
     }
     return NONE;
   }
+}
+
+function keyOf(node: number, unit: number): number {
+  return ((node + 1) << 8) | (unit & 0xff);
 }
 
 function hash(node: number, unit: number): number {
