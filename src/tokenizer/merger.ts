@@ -96,6 +96,8 @@ export class Merger<Units> {
   private readonly tried = new Int32Array(2 * LONGEST);
   private buffers = new Buffers(0);
   private stepsLeft = 0;
+  /** Units of the token that {@link longestAt} found last. */
+  private foundLength = 0;
   /** The last merge of all. */
   private readonly last = { left: NONE, right: NONE, rank: NONE };
 
@@ -134,7 +136,7 @@ export class Merger<Units> {
       }
       if (id !== NONE) {
         out[to++] = id;
-        i += tokens.length(id);
+        i += this.foundLength;
         limit = LONGEST + 1;
       } else {
         this.dead[i - begin] = 1;
@@ -164,7 +166,9 @@ export class Merger<Units> {
       if (dead[at - begin + (tokens.lengths[i] as number)] === 1) continue;
       const id = tokens.found(i, units, at);
       if (id === NONE) continue;
-      if (before === NONE ? this.known(id) !== Known.unreachable : this.goTogether(before, id)) return id;
+      if (before === NONE ? this.known(id) === Known.unreachable : !this.goTogether(before, id)) continue;
+      this.foundLength = tokens.lengths[i] as number;
+      return id;
     }
     return NONE;
   }
@@ -234,7 +238,7 @@ export class Merger<Units> {
     for (;;) {
       const rank = rule.rank(l, r);
       if (rank < nextLeft && rank <= nextRight && rank !== NO_RANK) return false;
-      this.stepsLeft -= this.tokens.length(r);
+      this.stepsLeft--;
       const rankLeft = this.rankOf(l);
       const rankRight = this.rankOf(r);
       if (rankLeft === NONE && rankRight === NONE) return true;
