@@ -96,7 +96,7 @@ export const groups: readonly Group[] = [
     peers: [...ALL, "memory"],
     single: [...SERVERS, "memory"],
     kvBytes: LARGE_KV_BYTES,
-    loads: 3,
+    loads: 5,
     rows: [
       atLeast("decode, 1.1B Q8_0, ÷ native", "decode", "native", { deno: 0.95, bun: 0.8, chromium: 0.9 }),
       atLeast("prefill 128 tokens, 1.1B Q8_0, ÷ native", "prefill", "native", {
