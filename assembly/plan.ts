@@ -253,17 +253,17 @@ function run_matmul(record: usize): void {
   const as = ptr(record, MATMUL_ADD_STRIDE);
   const strips = int(record, MATMUL_STRIPS);
   const blocks = int(record, MATMUL_BLOCKS);
-  const chunk = int(record, MATMUL_CHUNK);
+  // One token reads the weights once, in streams as long as can be. For more, weights stay in the second cache while
+  // groups of tokens pass.
+  const unit = count === 1 ? STREAMS : 1;
+  const most = count === 1 ? strips : int(record, MATMUL_CHUNK);
   const threads = load<i32>(CONTROL_N_THREADS);
   const counter = record + REC_COUNTER * 4;
   const weight = int(record, MATMUL_WEIGHT);
   for (;;) {
-    // One token reads the weights once, in streams as long as can be. For more, weights stay in the second cache
-    // while groups of tokens pass.
-    const isOne = count === 1;
-    const begin = isOne ? take_share(counter, strips, threads, STREAMS) : take(counter, chunk);
+    const begin = take_share(counter, strips, threads, unit, most);
     if (begin >= strips) return;
-    const end = isOne ? begin + share(strips - begin, threads, STREAMS) : min(begin + chunk, strips);
+    const end = begin + share(strips - begin, threads, unit, most);
     if (weight === WEIGHT_Q8) matmul_q8(w, x, xs, out, os, add, as, begin, end, blocks, count);
     else if (weight === WEIGHT_F32) matmul_f32(w, x, xs, out, os, add, as, begin, end, blocks, count);
     else matmul_q4(w, x, xs, out, os, add, as, begin, end, blocks, count);

@@ -31,27 +31,27 @@ export function take(counter: usize, n: i32): i32 {
 }
 
 /**
- * What a thread takes of `left` units of work: half of its fair part, so that threads end together however fast each
- * of them is, and all where it is alone. An odd multiple of `unit` where there is more than that.
+ * What a thread takes of `left` parts of work: half of its fair share, so that threads end together however fast each
+ * of them is, and all where it is alone, but `most` at most. An odd multiple of `unit` where there is more than that.
  */
-export function share(left: i32, threads: i32, unit: i32): i32 {
+export function share(left: i32, threads: i32, unit: i32, most: i32): i32 {
   if (left <= unit) return left;
   const units = left / (threads > 1 ? 2 * threads * unit : unit);
-  return units < 2 ? unit : ((units - 1) | 1) * unit;
+  return units < 2 ? unit : min(((units - 1) | 1) * unit, most);
 }
 
-/** Takes a share of the units from a counter up to `total`; returns the first, and total or more after the last. */
-export function take_share(counter: usize, total: i32, threads: i32, unit: i32): i32 {
+/** Takes a share of the parts from a counter up to `total`; returns the first, and total or more after the last. */
+export function take_share(counter: usize, total: i32, threads: i32, unit: i32, most: i32): i32 {
   if (ASC_FEATURE_THREADS) {
     let first = atomic.load<i32>(counter);
     while (first < total) {
-      const seen = atomic.cmpxchg<i32>(counter, first, first + share(total - first, threads, unit));
+      const seen = atomic.cmpxchg<i32>(counter, first, first + share(total - first, threads, unit, most));
       if (seen === first) break;
       first = seen;
     }
     return first;
   }
-  return take(counter, share(total - load<i32>(counter), threads, unit));
+  return take(counter, share(total - load<i32>(counter), threads, unit, most));
 }
 
 /** STATUS_OK while the step goes on; the reason to stop otherwise. */

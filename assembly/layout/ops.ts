@@ -81,7 +81,7 @@ export const MATMUL_BLOCKS = 10;
 /** f32 rows added to the product; 0: none. Stride 0: the same row (a bias) for every token. */
 export const MATMUL_ADD = 11;
 export const MATMUL_ADD_STRIDE = 12;
-/** Strips that a thread takes at once for several tokens; for one see share() in sync.ts. */
+/** Strips that a thread takes at once at most, for several tokens; for one there is no limit. */
 export const MATMUL_CHUNK = 13;
 
 // OP_ANGLES

@@ -53,14 +53,12 @@ function f32Bits(value: number): number {
   return bits.getInt32(0);
 }
 
-// Bytes of weights that a thread takes at once for several tokens: some microseconds of work, so that a slow core ends soon
-// after a fast one, and enough for the counter to cost nothing.
+// Bytes of weights that a thread takes at once for several tokens: the second cache holds them while tokens pass.
 const CHUNK_BYTES = 64 * 1024;
 
-// Strips of a chunk.
 function chunkStrips(matrix: Matrix): number {
   const stripBytes = matrix.blocks * matrix.format.tileBytes;
-  return Math.max(8, Math.floor(CHUNK_BYTES / stripBytes / 8) * 8);
+  return Math.max(8, Math.floor(CHUNK_BYTES / stripBytes));
 }
 
 function padded(n: number, to: number): number {

@@ -151,7 +151,7 @@ describe("buildPlan", () => {
       );
       for (const record of products) {
         const chunk = field(record, op.MATMUL_CHUNK);
-        assert.ok(chunk >= 8 && chunk % 8 === 0);
+        assert.ok(chunk >= 8);
         // Attention's output and the feed-forward block are added to the hidden states, nothing else is.
         const adds = field(record, op.MATMUL_OUT) === buffers.x.address;
         assert.equal(field(record, op.MATMUL_ADD), adds ? buffers.x.address : 0);
