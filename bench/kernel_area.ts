@@ -10,6 +10,21 @@ export const FAR_BYTES = 288 << 20;
 // FAR_BYTES, rounded up to a whole layer, and what the rest of a case needs.
 const AREA_BYTES = FAR_BYTES + (96 << 20);
 
+// Strips that a plan's record takes at once at most, for several tokens.
+const CHUNK = 8;
+
+/** Strips [begin, end) of the calls that a plan makes of a matrix, where one thread is alone: see assembly/sync.ts. */
+export function callsOf(strips: number, tokens: number): readonly (readonly [begin: number, end: number])[] {
+  const streams = strips >> 3;
+  const first = tokens > 1 || streams < 2 ? CHUNK : 8 * ((streams - 1) | 1);
+  const rest = Math.max(0, Math.ceil((strips - first) / CHUNK));
+  const begins = Array.from({ length: rest }, (_, i) => first + i * CHUNK);
+  return [
+    [0, Math.min(first, strips)],
+    ...begins.map((begin) => [begin, Math.min(begin + CHUNK, strips)] as const),
+  ];
+}
+
 /** A kernel instance and the addresses of its memory. */
 export class KernelArea {
   readonly kernels: KernelExports;

@@ -42,7 +42,8 @@ export {
 export interface TokenizerLoadOptions extends SourceOptions {
   /**
    * How the texts of a tiktoken rank file are split: a name such as "gpt-2", "cl100k_base" or "qwen2" (an unknown
-   * one is an error that lists all). Default: what the file is known for, else "llama-bpe".
+   * one is an error that lists all). Default: what the file is known for, else "llama-bpe". An error with other files,
+   * which say it themselves.
    */
   pattern?: string | undefined;
   /** Gives the loading up. */

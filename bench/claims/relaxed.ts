@@ -2,7 +2,7 @@ import { BLOCK_COLS, FILE_F32, TILE_ROWS } from "../../assembly/layout/blocks.ts
 import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import { type Variant, variantWorks } from "../../src/kernels/variant.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
-import { FAR_BYTES, KernelArea } from "../kernel_area.ts";
+import { callsOf, FAR_BYTES, KernelArea } from "../kernel_area.ts";
 import { embeddedModel } from "../models.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
@@ -16,8 +16,6 @@ const STRIPS = SIZE / TILE_ROWS;
 const BLOCKS = SIZE / BLOCK_COLS;
 const tokenCounts = [1, 64];
 const MOST_TOKENS = Math.max(...tokenCounts);
-/** Strips that a plan's record takes at once for several tokens; for one, a thread that is alone takes all. */
-const CHUNK = 8;
 const POSITION = 16;
 
 interface Row {
@@ -55,9 +53,8 @@ function matmulCalls(area: KernelArea, name: "q8" | "q4"): (() => void)[] {
   let next = 0;
   return tokenCounts.map((tokens) => () => {
     const w = address + (next++ % count) * size;
-    const chunk = tokens === 1 ? STRIPS : CHUNK;
-    for (let strip = 0; strip < STRIPS; strip += chunk) {
-      kernel(w, act, stride, out, 4 * SIZE, 0, 0, strip, strip + chunk, BLOCKS, tokens);
+    for (const [begin, end] of callsOf(STRIPS, tokens)) {
+      kernel(w, act, stride, out, 4 * SIZE, 0, 0, begin, end, BLOCKS, tokens);
     }
   });
 }

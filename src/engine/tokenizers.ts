@@ -3,7 +3,7 @@ import { GGUF_MAGIC } from "../format/gguf.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { readConfig } from "../model/config.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { parseTokenizerFile } from "../tokenizer/load.ts";
+import { parseTokenizerFile, refusePattern } from "../tokenizer/load.ts";
 import { createTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ByteSource } from "../util/byte_source.ts";
@@ -42,7 +42,8 @@ export interface TokenizerOptions extends OpenOptions {
  * A tokenizer alone, from a tokenizer file (SentencePiece `.model`, tiktoken rank file, `tokenizer.json`,
  * llama2.c `tokenizer.bin`) or from a model file that carries one. `vocabSize` is how many tokens the model has,
  * where that is known.
- * @throws SourceError, FormatError, UnsupportedError, TokenizerError; the signal's reason
+ * @throws SourceError, FormatError, UnsupportedError, TokenizerError; UsageError for a pattern where the file is no
+ *   rank file; the signal's reason
  */
 export async function loadTokenizer(
   source: SourceLike,
@@ -53,6 +54,7 @@ export async function loadTokenizer(
   const opened = await openSource(source, detectRuntime(), options);
   try {
     if (await isGguf(opened)) {
+      refusePattern(options.pattern, opened.name);
       const tokenizer = tokenizerInside(await openModelFile(opened));
       // The header is enough; only a digest needs the whole file.
       if (options.sha256 !== undefined) await opened.finish?.();

@@ -1,5 +1,5 @@
 import { decodeUtf8 } from "../util/bytes.ts";
-import { FormatError, UnsupportedError } from "../util/errors.ts";
+import { FormatError, UnsupportedError, UsageError } from "../util/errors.ts";
 import { parseTokenizerJson } from "./huggingface/data.ts";
 import { parseLlama2cTokenizer } from "./llama2c_bin.ts";
 import { parseSentencePieceModel } from "./spm_model.ts";
@@ -21,6 +21,7 @@ const supported =
  * @param options.pattern how a rank file's texts are split, see {@link parseTiktokenFile}
  * @throws FormatError where the file is empty, cut, contradicts itself or does not fit the model
  * @throws UnsupportedError for another kind of tokenizer, or another file; says what it looks like
+ * @throws UsageError for a pattern where the file is no rank file
  */
 export function parseTokenizerFile(
   bytes: Uint8Array,
@@ -28,7 +29,9 @@ export function parseTokenizerFile(
 ): TokenizerData {
   const { name, vocabSize, pattern } = options;
   if (bytes.length === 0) throw new FormatError(`Cannot read ${name}: The file is empty`);
-  switch (detect(bytes)) {
+  const format = detect(bytes);
+  if (format !== undefined && format !== "tiktoken") refusePattern(pattern, name);
+  switch (format) {
     case "llama2c":
       return parseLlama2cTokenizer(bytes, vocabSize, name);
     case "sentencepiece":
@@ -42,6 +45,14 @@ export function parseTokenizerFile(
         `Cannot read ${name}: The file looks like ${describe(bytes)}; supported: ${supported}`,
       );
   }
+}
+
+/** @throws UsageError where a pattern is given for a file that says itself how texts are split */
+export function refusePattern(pattern: string | undefined, name: string): void {
+  if (pattern === undefined) return;
+  throw new UsageError(
+    `Cannot read ${name} with pattern ${JSON.stringify(pattern)}: Expected a tiktoken rank file; this one says itself how texts are split`,
+  );
 }
 
 /**

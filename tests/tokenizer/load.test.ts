@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parseTokenizerFile } from "../../src/tokenizer/load.ts";
 import type { SentencePieceData } from "../../src/tokenizer/tokenizer.ts";
-import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
+import { FormatError, UnsupportedError, UsageError } from "../../src/util/errors.ts";
 import { itShared, sharedBytes } from "../support/shared.ts";
 import { assertRefused, assertTyped, binFile, modelFile, specialEntries } from "./vocabularies.ts";
 
@@ -26,6 +26,16 @@ function unsupported(text: string, message: RegExp): void {
 }
 
 describe("parseTokenizerFile()", () => {
+  it("parseTokenizerFile() refuses a pattern for files that say themselves how texts are split", () => {
+    for (const bytes of [model, bin]) {
+      assertRefused(
+        () => parseTokenizerFile(bytes, { name: "FILE", pattern: "gpt-2" }),
+        UsageError,
+        /Cannot read FILE with pattern "gpt-2": Expected a tiktoken rank file/,
+      );
+    }
+  });
+
   it("parseTokenizerFile() tells the formats apart by content", () => {
     assert.deepEqual(parsePieces(model).pieces, ["<unk>", "<s>", "</s>", "a"]);
     assert.deepEqual(parsePieces(bin).pieces, ["<unk>", "<s>", "</s>", "a"]);
