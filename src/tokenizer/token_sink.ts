@@ -5,7 +5,7 @@ const KEPT = 1 << 19;
 /** Ids from which on a loop is slower than what arrays bring along. */
 const LONG = 64;
 const NOTHING = new Int32Array(0);
-/** Where the ids of the next text go; undefined while a text is being encoded. */
+/** Where the ids of the next text without offsets go; undefined while a text has it. */
 let spare: Int32Array | undefined;
 
 /**
@@ -25,9 +25,14 @@ export class TokenSink {
   constructor(units: number, withOffsets: boolean) {
     const capacity = 64 + (units >>> 1);
     this.withOffsets = withOffsets;
-    // Two megabytes of fresh memory take as long as a tenth of the encoding that fills them.
-    this.ids = spare !== undefined && spare.length >= capacity ? spare : new Int32Array(capacity);
-    spare = undefined;
+    if (withOffsets || spare === undefined || spare.length < capacity) {
+      this.ids = new Int32Array(capacity);
+    } else {
+      // Two megabytes of fresh memory take as long as a tenth of the encoding that fills them.
+      this.ids = spare;
+      spare = undefined;
+    }
+    // As long as ids, so that one comparison tells whether all have room.
     this.starts = new Int32Array(withOffsets ? capacity : 0);
     this.ends = new Int32Array(withOffsets ? capacity : 0);
   }
@@ -84,7 +89,7 @@ export class TokenSink {
   /** The ids. No more tokens can be added. */
   toIds(): number[] {
     const ids = plain(this.ids, this.length);
-    if (this.ids.length <= KEPT) spare = this.ids;
+    if (!this.withOffsets && this.ids.length <= KEPT) spare = this.ids;
     this.ids = NOTHING;
     return ids;
   }

@@ -24,6 +24,14 @@ describe("TokenSink", () => {
     assert.deepEqual(out.toIds(), [3, 4, 0]);
   });
 
+  it("has room for offsets too where a longer text has left room for ids", () => {
+    new TokenSink(100_000, false).toIds();
+    const out = new TokenSink(0, true);
+    for (let i = 0; i < 1000; i++) out.push(i, i + 1, i + 2);
+    const { starts, ends } = out.toOffsets();
+    assert.deepEqual([starts[999], ends[999], starts.includes(undefined as never)], [1000, 1001, false]);
+  });
+
   it("shares nothing with another", () => {
     new TokenSink(1000, false).toIds();
     const sinks = [new TokenSink(10, false), new TokenSink(10, false)];
