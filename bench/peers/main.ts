@@ -22,7 +22,7 @@ import {
 } from "./results.ts";
 import { type Effort, type GroupTimes, runGroup } from "./run.ts";
 
-const thorough: Effort = { rounds: 9, prefills: 3, wllamaRounds: 1, loads: true, tokens: 1 };
+const thorough: Effort = { rounds: 9, prefills: 5, wllamaRounds: 1, loads: true, tokens: 1 };
 const quick: Effort = { rounds: 1, prefills: 1, wllamaRounds: 1, loads: false, tokens: 0.25 };
 
 const METHOD =
