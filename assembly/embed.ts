@@ -4,6 +4,8 @@ import {
   Q4_TILE_BYTES,
   Q4_TILE_VALUES,
   Q8_TILE_BYTES,
+  Q8_TILE_PAIR,
+  Q8_TILE_SCALE,
   Q8_TILE_VALUES,
   WEIGHT_F32,
   WEIGHT_Q8,
@@ -34,7 +36,7 @@ export function embed_row(w: usize, weight: i32, row: i32, blocks: i32, factor: 
   }
   if (weight === WEIGHT_Q8) {
     for (let tile = w + strip * Q8_TILE_BYTES; out < stop; out += 4 * BLOCK_COLS, tile += Q8_TILE_BYTES) {
-      const d = f32x4.splat(load_f16(tile + (lane << 1)));
+      const d = f32x4.splat(load_f16(tile + lane * Q8_TILE_PAIR + Q8_TILE_SCALE));
       for (let v: usize = 0; v < 8; v++) {
         const q = v128.load32_zero(tile + Q8_TILE_VALUES + (v << 4) + (lane << 2));
         v128.store(out + (v << 4), f32x4.mul(scale4(q, d), f));

@@ -8,6 +8,7 @@ import {
   CONST_OFFSET_16,
   CONST_ONE,
   CONST_ONES_16,
+  CONST_SCALE_SHIFT_13,
   CONST_SHIFT_13,
   CONST_TWO_112,
 } from "./layout/control";
@@ -16,7 +17,7 @@ export { attention_f16, attention_f32, attention_q8, attention_scratch_bytes } f
 export { embed_row } from "./embed";
 export { glu_f32 } from "./glu";
 export { kv_head_bytes, kv_store_f16, kv_store_f32, kv_store_q8 } from "./kv_store";
-export { matmul_f32, matvec_f32 } from "./matmul/f32";
+export { matmul_f32, matvec_f32, tile_f32 } from "./matmul/f32";
 export { matmul_q4, matvec_q4, strip_q4 } from "./matmul/q4";
 export { matmul_q8, matvec_q8, strip_q8 } from "./matmul/q8";
 export { pack, unpack } from "./pack";
@@ -44,8 +45,9 @@ export function init(): void {
   v128.store(CONST_F16_MASK, i32x4.splat(0x8fffffff));
   v128.store(CONST_EXP2_LOWEST, f32x4.splat(-127));
   v128.store(CONST_EXP2_ROUND, f32x4.splat(12582912));
-  v128.store(CONST_OFFSET_16, i16x8.splat(64));
+  v128.store(CONST_OFFSET_16, i32x4.splat(64));
   v128.store(CONST_SHIFT_13, i16x8.splat(8192));
+  v128.store(CONST_SCALE_SHIFT_13, i32x4.splat(8192 << 16));
   v128.store(CONST_ONE, f32x4.splat(1));
   // The polynomial of degree 5 with constant 1 that has the least relative error, 9.2e-8, on |r| <= 1/2.
   v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.6931470036506653));

@@ -12,7 +12,8 @@ import {
   Q4_TILE_BYTES,
   Q4_TILE_VALUES,
   Q8_TILE_BYTES,
-  Q8_TILE_SUMS,
+  Q8_TILE_PAIR,
+  Q8_TILE_SCALE,
   Q8_TILE_VALUES,
   TILE_ROWS,
   WEIGHT_F32,
@@ -91,9 +92,9 @@ function abs_max(row: usize): f32 {
 
 // Row r of a q8 tile from f32: d = max|x| / 127 as f16, q = round(x / d).
 function quantize_q8(row: usize, tile: usize, r: usize): void {
-  const bits = to_f16(abs_max(row) / 127);
-  store<u16>(tile + (r << 1), bits);
-  const d = load_f16(tile + (r << 1));
+  const pair = tile + r * Q8_TILE_PAIR;
+  store<u16>(pair, to_f16(abs_max(row) / 127), Q8_TILE_SCALE);
+  const d = load_f16(pair + Q8_TILE_SCALE);
   const inverse: f32 = d > 0 ? 1 / d : 0;
   let sum = 0;
   for (let c: usize = 0; c < COLS; c++) {
@@ -101,7 +102,7 @@ function quantize_q8(row: usize, tile: usize, r: usize): void {
     store<i8>(tile + Q8_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3), <i8>q);
     sum += q;
   }
-  store<i16>(tile + Q8_TILE_SUMS + (r << 1), <i16>-sum);
+  store<i16>(pair, <i16>-sum);
 }
 
 function q4_byte(tile: usize, r: usize, c: usize): usize {
@@ -137,8 +138,9 @@ function store_transposed(a: v128, b: v128, c: v128, d: v128, out: usize): void 
   v128.store(out, v128.shuffle<i32>(ef, gh, 2, 3, 6, 7), 48);
 }
 
-// Copies the scales of four blocks; returns 0, or 1 + the first row whose scale is NaN or infinite.
-function copy_scales(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): i32 {
+// Copies the scales of four blocks to `out`, `step` bytes apart; returns 0, or 1 + the first row whose scale is NaN or
+// infinite.
+function copy_scales(p0: usize, p1: usize, p2: usize, p3: usize, out: usize, step: usize): i32 {
   const s0 = load<u16>(p0);
   const s1 = load<u16>(p1);
   const s2 = load<u16>(p2);
@@ -147,10 +149,10 @@ function copy_scales(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): i
   if (!f16_finite(s1)) return 2;
   if (!f16_finite(s2)) return 3;
   if (!f16_finite(s3)) return 4;
-  store<u16>(tile, s0);
-  store<u16>(tile, s1, 2);
-  store<u16>(tile, s2, 4);
-  store<u16>(tile, s3, 6);
+  store<u16>(out, s0);
+  store<u16>(out + step, s1);
+  store<u16>(out + 2 * step, s2);
+  store<u16>(out + 3 * step, s3);
   return 0;
 }
 
@@ -172,16 +174,16 @@ function copy_tile_q8(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): 
   const a = i32x4.add(v128.shuffle<i32>(s0, s1, 0, 4, 1, 5), v128.shuffle<i32>(s0, s1, 2, 6, 3, 7));
   const b = i32x4.add(v128.shuffle<i32>(s2, s3, 0, 4, 1, 5), v128.shuffle<i32>(s2, s3, 2, 6, 3, 7));
   const sums = i32x4.add(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7));
-  const negative = i32x4.neg(sums);
-  v128.store64_lane(tile + Q8_TILE_SUMS, i16x8.narrow_i32x4_s(negative, negative), 0);
-  return copy_scales(p0, p1, p2, p3, tile);
+  // The upper halves make room for the scales.
+  v128.store(tile, i32x4.neg(sums));
+  return copy_scales(p0, p1, p2, p3, tile + Q8_TILE_SCALE, Q8_TILE_PAIR);
 }
 
 // A q4 tile from the Q4_0 blocks of four rows, whose nibble order it shares. Returns as copy_scales.
 function copy_tile_q4(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): i32 {
   const values = tile + Q4_TILE_VALUES;
   store_transposed(v128.load(p0, 2), v128.load(p1, 2), v128.load(p2, 2), v128.load(p3, 2), values);
-  return copy_scales(p0, p1, p2, p3, tile);
+  return copy_scales(p0, p1, p2, p3, tile, 2);
 }
 
 // A strip from up to four rows of blocks that tiles take as they are; blocks of zeros stand for missing rows.
@@ -219,8 +221,7 @@ function zero_row(weight: i32, tile: usize, r: usize): void {
   if (weight === WEIGHT_F32) {
     for (let c: usize = 0; c < COLS; c++) store<f32>(tile + (c << 4) + (r << 2), 0);
   } else if (weight === WEIGHT_Q8) {
-    store<u16>(tile + (r << 1), 0);
-    store<i16>(tile + Q8_TILE_SUMS + (r << 1), 0);
+    store<i32>(tile + r * Q8_TILE_PAIR, 0);
     for (let v: usize = 0; v < 8; v++) store<i32>(tile + Q8_TILE_VALUES + (v << 4) + (r << 2), 0);
   } else {
     store<u16>(tile + (r << 1), 0);

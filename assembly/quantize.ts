@@ -1,4 +1,4 @@
-import { ACT_BLOCK_BYTES, ACT_SCALE, ACT_SUM, BLOCK_COLS } from "./layout/blocks";
+import { ACT_BLOCK_BYTES, ACT_SCALE, ACT_SUMS, BLOCK_COLS } from "./layout/blocks";
 import { ACT_OFFSET } from "./simd/dot";
 
 // Below this a block is all zeros: its scale's reciprocal would overflow.
@@ -27,14 +27,15 @@ function round16(ptr: usize, inverse: v128): v128 {
   return i8x16.narrow_i16x8_s(a, b);
 }
 
-function sum16(q: v128): v128 {
-  return i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(q));
+// Sums of the pairs of int8 in a vector: i16, columns 4v and 4v + 1 in even lanes.
+function pair_sums(q: v128): v128 {
+  return i16x8.extadd_pairwise_i8x16_s(q);
 }
 
 /**
  * out[b] = block b of x as int8, scale = max|x| / 63            for q8 weights
  * x    f32 [n]
- * out  n / 32 blocks of ACT_BLOCK_BYTES: 32 int8 (plus ACT_OFFSET in relaxed builds), f32 scale, i32 0
+ * out  n / 32 blocks of ACT_BLOCK_BYTES: 32 int8 (plus ACT_OFFSET in relaxed builds), f32 scale, two i16 0
  * Units: n elements; n % 32 == 0
  * Align: 4 B                    Reads past the end: none
  * Numerics: round to nearest, ties to even; a block whose maximum is under 1e-30 becomes zeros
@@ -48,7 +49,7 @@ export function quantize_q8w(x: usize, out: usize, n: i32): void {
     v128.store(out, i8x16.add(round16(x + 64, inverse), i8x16.splat(<i8>ACT_OFFSET)), 16);
     // NaN and infinity reach the scale, so that they reach the result.
     store<f32>(out, live ? m / 63 : m < SMALLEST ? 0 : m, ACT_SCALE);
-    store<i32>(out, 0, ACT_SUM);
+    store<i32>(out, 0, ACT_SUMS);
     x += 4 * BLOCK_COLS;
     out += ACT_BLOCK_BYTES;
   }
@@ -56,7 +57,8 @@ export function quantize_q8w(x: usize, out: usize, n: i32): void {
 
 /**
  * out[b] = block b of x as int8, scale = max|x| / 127           for q4 weights
- * As quantize_q8w, without offset; the i32 is -8 * sum(int8): the weights' own offset, paid in advance.
+ * As quantize_q8w, without offset; the two i16 are -8 * sum(int8) of columns 4v, 4v + 1 and of 4v + 2, 4v + 3: the
+ * weights' own offset, paid in advance, where q4_start() in simd/dot.ts wants it.
  */
 export function quantize_q4w(x: usize, out: usize, n: i32): void {
   for (let i = 0; i < n; i += BLOCK_COLS) {
@@ -67,10 +69,11 @@ export function quantize_q4w(x: usize, out: usize, n: i32): void {
     const b = round16(x + 64, inverse);
     v128.store(out, a);
     v128.store(out, b, 16);
-    const s = i32x4.add(sum16(a), sum16(b));
-    const t = i32x4.add(s, v128.shuffle<i32>(s, s, 2, 3, 0, 1));
+    const s = i16x8.add(pair_sums(a), pair_sums(b));
+    const t = i16x8.add(s, v128.shuffle<i32>(s, s, 2, 3, 0, 1));
+    const sums = i16x8.add(t, v128.shuffle<i32>(t, t, 1, 0, 3, 2));
     store<f32>(out, live ? m / 127 : m < SMALLEST ? 0 : m, ACT_SCALE);
-    store<i32>(out, -8 * (i32x4.extract_lane(t, 0) + i32x4.extract_lane(t, 1)), ACT_SUM);
+    v128.store32_lane(out, i16x8.mul(sums, i16x8.splat(-8)), 0, ACT_SUMS);
     x += 4 * BLOCK_COLS;
     out += ACT_BLOCK_BYTES;
   }

@@ -10,9 +10,14 @@
 export const TILE_ROWS = 4;
 /** Columns that share one quantization scale, in weights and in activations. */
 export const BLOCK_COLS = 32;
-/** q8 tile: f16 [4] scales; i16 [4] minus the sum of each row's int8; 8 vectors of (4 rows x 4 columns) int8. */
+/**
+ * q8 tile: for each row a pair of i16, minus the sum of its int8, and its scale as f16 (one vector, which one load
+ * brings for both); 8 vectors of (4 rows x 4 columns) int8.
+ */
 export const Q8_TILE_BYTES = 144;
-export const Q8_TILE_SUMS = 8;
+/** Bytes between the pairs of two rows, and where the scale is in a pair. */
+export const Q8_TILE_PAIR = 4;
+export const Q8_TILE_SCALE = 2;
 export const Q8_TILE_VALUES = 16;
 /**
  * q4 tile: f16 [4] scales; 4 vectors of (4 rows x 4 bytes): the low nibbles of vector v are columns
@@ -49,10 +54,10 @@ export const ACT_F32 = 0;
 export const ACT_Q8W = 1;
 /** For q4 weights. */
 export const ACT_Q4W = 2;
-/** int8 activation block: 32 int8, f32 scale at 32, i32 at 36 (see quantize.ts). */
+/** int8 activation block: 32 int8, f32 scale at 32, two i16 at 36 (see quantize.ts). */
 export const ACT_BLOCK_BYTES = 40;
 export const ACT_SCALE = 32;
-export const ACT_SUM = 36;
+export const ACT_SUMS = 36;
 
 // ---- KV pages. A page holds KV_PAGE positions of every layer; inside it, layer-major, then kv head, then
 // the K block and the V block of that head. headDim is padded to a multiple of KV_DIM_ALIGN with zeros.

@@ -58,10 +58,12 @@ export const QUERY_TILE = 8;
 export const CONST_LOW_NIBBLES = 1024;
 /** i16x8 of 1. */
 export const CONST_ONES_16 = 1040;
-/** i16x8 of 64: what relaxed builds add to activations; see simd/dot.ts. */
+/** Pairs of i16 64, 0: takes what relaxed builds add to activations from the sums of a q8 tile; see simd/dot.ts. */
 export const CONST_OFFSET_16 = 1232;
 /** i16x8 of 2^13: shifts f16 to where f32 has its mantissa. */
 export const CONST_SHIFT_13 = 1248;
+/** Pairs of i16 0, 2^13: the same for the scales of a q8 tile. */
+export const CONST_SCALE_SHIFT_13 = 1264;
 /** f32x4 of 2^112: widens f16 shifted left by 13. */
 export const CONST_TWO_112 = 1072;
 /** i32x4 of 0x8fffffff: keeps sign, exponent and mantissa of a shifted f16. */

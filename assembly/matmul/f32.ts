@@ -46,7 +46,8 @@ export function matvec_f32(
     let f7 = f0;
     // Four columns at a time: a block has 32.
     for (let xp = x; xp < stop; xp += 16) {
-      let xs = v128.load32_splat(xp);
+      const x4 = v128.load(xp);
+      let xs = v128.shuffle<i32>(x4, x4, 0, 0, 0, 0);
       f0 = f32x4.add(f0, f32x4.mul(v128.load(t0), xs));
       f1 = f32x4.add(f1, f32x4.mul(v128.load(t1), xs));
       f2 = f32x4.add(f2, f32x4.mul(v128.load(t2), xs));
@@ -55,7 +56,7 @@ export function matvec_f32(
       f5 = f32x4.add(f5, f32x4.mul(v128.load(t5), xs));
       f6 = f32x4.add(f6, f32x4.mul(v128.load(t6), xs));
       f7 = f32x4.add(f7, f32x4.mul(v128.load(t7), xs));
-      xs = v128.load32_splat(xp, 4);
+      xs = v128.shuffle<i32>(x4, x4, 1, 1, 1, 1);
       f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 16), xs));
       f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 16), xs));
       f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 16), xs));
@@ -64,7 +65,7 @@ export function matvec_f32(
       f5 = f32x4.add(f5, f32x4.mul(v128.load(t5, 16), xs));
       f6 = f32x4.add(f6, f32x4.mul(v128.load(t6, 16), xs));
       f7 = f32x4.add(f7, f32x4.mul(v128.load(t7, 16), xs));
-      xs = v128.load32_splat(xp, 8);
+      xs = v128.shuffle<i32>(x4, x4, 2, 2, 2, 2);
       f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 32), xs));
       f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 32), xs));
       f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 32), xs));
@@ -73,7 +74,7 @@ export function matvec_f32(
       f5 = f32x4.add(f5, f32x4.mul(v128.load(t5, 32), xs));
       f6 = f32x4.add(f6, f32x4.mul(v128.load(t6, 32), xs));
       f7 = f32x4.add(f7, f32x4.mul(v128.load(t7, 32), xs));
-      xs = v128.load32_splat(xp, 12);
+      xs = v128.shuffle<i32>(x4, x4, 3, 3, 3, 3);
       f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 48), xs));
       f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 48), xs));
       f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 48), xs));
@@ -118,59 +119,112 @@ export function matvec_f32(
 }
 
 /**
- * As matvec_f32, for four tokens and one strip: each weight vector meets four activations.
- * x, out, add: of the first token; the strides (bytes) lead to the next ones
+ * As matvec_f32, for two tokens and four strips: each weight vector meets two activations, each activation four
+ * weight vectors: eight accumulators. Activations come in whole vectors that are spread by shuffles: see ADR 7.
+ * strip       the first of the strips, stripBytes apart
+ * x, out, add: of the first token; the strides (bytes) lead to the next one
  */
-export function mat4_f32(
+export function tile_f32(
   strip: usize,
+  stripBytes: usize,
   x: usize,
   xStride: usize,
   out: usize,
   outStride: usize,
   add: usize,
   addStride: usize,
-  blocks: i32,
 ): void {
-  const end = strip + <usize>blocks * F32_TILE_BYTES;
-  let x0 = x;
-  let x1 = x0 + xStride;
-  let x2 = x1 + xStride;
-  let x3 = x2 + xStride;
+  const stop = strip + stripBytes;
+  let t0 = strip;
+  let t1 = t0 + stripBytes;
+  let t2 = t1 + stripBytes;
+  let t3 = t2 + stripBytes;
+  let y = x + xStride;
   let f0 = f32x4.splat(0);
   let f1 = f0;
   let f2 = f0;
   let f3 = f0;
+  let g0 = f0;
+  let g1 = f0;
+  let g2 = f0;
+  let g3 = f0;
   // Four columns at a time: a block has 32.
-  for (let w = strip; w < end; w += 64) {
-    let v = v128.load(w);
-    f0 = f32x4.add(f0, f32x4.mul(v, v128.load32_splat(x0)));
-    f1 = f32x4.add(f1, f32x4.mul(v, v128.load32_splat(x1)));
-    f2 = f32x4.add(f2, f32x4.mul(v, v128.load32_splat(x2)));
-    f3 = f32x4.add(f3, f32x4.mul(v, v128.load32_splat(x3)));
-    v = v128.load(w, 16);
-    f0 = f32x4.add(f0, f32x4.mul(v, v128.load32_splat(x0, 4)));
-    f1 = f32x4.add(f1, f32x4.mul(v, v128.load32_splat(x1, 4)));
-    f2 = f32x4.add(f2, f32x4.mul(v, v128.load32_splat(x2, 4)));
-    f3 = f32x4.add(f3, f32x4.mul(v, v128.load32_splat(x3, 4)));
-    v = v128.load(w, 32);
-    f0 = f32x4.add(f0, f32x4.mul(v, v128.load32_splat(x0, 8)));
-    f1 = f32x4.add(f1, f32x4.mul(v, v128.load32_splat(x1, 8)));
-    f2 = f32x4.add(f2, f32x4.mul(v, v128.load32_splat(x2, 8)));
-    f3 = f32x4.add(f3, f32x4.mul(v, v128.load32_splat(x3, 8)));
-    v = v128.load(w, 48);
-    f0 = f32x4.add(f0, f32x4.mul(v, v128.load32_splat(x0, 12)));
-    f1 = f32x4.add(f1, f32x4.mul(v, v128.load32_splat(x1, 12)));
-    f2 = f32x4.add(f2, f32x4.mul(v, v128.load32_splat(x2, 12)));
-    f3 = f32x4.add(f3, f32x4.mul(v, v128.load32_splat(x3, 12)));
-    x0 += 16;
-    x1 += 16;
-    x2 += 16;
-    x3 += 16;
+  while (t0 < stop) {
+    const xs = v128.load(x);
+    const ys = v128.load(y);
+    let a = v128.shuffle<i32>(xs, xs, 0, 0, 0, 0);
+    let b = v128.shuffle<i32>(ys, ys, 0, 0, 0, 0);
+    let v = v128.load(t0);
+    f0 = f32x4.add(f0, f32x4.mul(v, a));
+    g0 = f32x4.add(g0, f32x4.mul(v, b));
+    v = v128.load(t1);
+    f1 = f32x4.add(f1, f32x4.mul(v, a));
+    g1 = f32x4.add(g1, f32x4.mul(v, b));
+    v = v128.load(t2);
+    f2 = f32x4.add(f2, f32x4.mul(v, a));
+    g2 = f32x4.add(g2, f32x4.mul(v, b));
+    v = v128.load(t3);
+    f3 = f32x4.add(f3, f32x4.mul(v, a));
+    g3 = f32x4.add(g3, f32x4.mul(v, b));
+    a = v128.shuffle<i32>(xs, xs, 1, 1, 1, 1);
+    b = v128.shuffle<i32>(ys, ys, 1, 1, 1, 1);
+    v = v128.load(t0, 16);
+    f0 = f32x4.add(f0, f32x4.mul(v, a));
+    g0 = f32x4.add(g0, f32x4.mul(v, b));
+    v = v128.load(t1, 16);
+    f1 = f32x4.add(f1, f32x4.mul(v, a));
+    g1 = f32x4.add(g1, f32x4.mul(v, b));
+    v = v128.load(t2, 16);
+    f2 = f32x4.add(f2, f32x4.mul(v, a));
+    g2 = f32x4.add(g2, f32x4.mul(v, b));
+    v = v128.load(t3, 16);
+    f3 = f32x4.add(f3, f32x4.mul(v, a));
+    g3 = f32x4.add(g3, f32x4.mul(v, b));
+    a = v128.shuffle<i32>(xs, xs, 2, 2, 2, 2);
+    b = v128.shuffle<i32>(ys, ys, 2, 2, 2, 2);
+    v = v128.load(t0, 32);
+    f0 = f32x4.add(f0, f32x4.mul(v, a));
+    g0 = f32x4.add(g0, f32x4.mul(v, b));
+    v = v128.load(t1, 32);
+    f1 = f32x4.add(f1, f32x4.mul(v, a));
+    g1 = f32x4.add(g1, f32x4.mul(v, b));
+    v = v128.load(t2, 32);
+    f2 = f32x4.add(f2, f32x4.mul(v, a));
+    g2 = f32x4.add(g2, f32x4.mul(v, b));
+    v = v128.load(t3, 32);
+    f3 = f32x4.add(f3, f32x4.mul(v, a));
+    g3 = f32x4.add(g3, f32x4.mul(v, b));
+    a = v128.shuffle<i32>(xs, xs, 3, 3, 3, 3);
+    b = v128.shuffle<i32>(ys, ys, 3, 3, 3, 3);
+    v = v128.load(t0, 48);
+    f0 = f32x4.add(f0, f32x4.mul(v, a));
+    g0 = f32x4.add(g0, f32x4.mul(v, b));
+    v = v128.load(t1, 48);
+    f1 = f32x4.add(f1, f32x4.mul(v, a));
+    g1 = f32x4.add(g1, f32x4.mul(v, b));
+    v = v128.load(t2, 48);
+    f2 = f32x4.add(f2, f32x4.mul(v, a));
+    g2 = f32x4.add(g2, f32x4.mul(v, b));
+    v = v128.load(t3, 48);
+    f3 = f32x4.add(f3, f32x4.mul(v, a));
+    g3 = f32x4.add(g3, f32x4.mul(v, b));
+    x += 16;
+    y += 16;
+    t0 += 64;
+    t1 += 64;
+    t2 += 64;
+    t3 += 64;
   }
   store_rows(out, add, f0);
-  store_rows(out + outStride, add ? add + addStride : 0, f1);
-  store_rows(out + 2 * outStride, add ? add + 2 * addStride : 0, f2);
-  store_rows(out + 3 * outStride, add ? add + 3 * addStride : 0, f3);
+  store_rows(out + 16, add ? add + 16 : 0, f1);
+  store_rows(out + 32, add ? add + 32 : 0, f2);
+  store_rows(out + 48, add ? add + 48 : 0, f3);
+  out += outStride;
+  if (add) add += addStride;
+  store_rows(out, add, g0);
+  store_rows(out + 16, add ? add + 16 : 0, g1);
+  store_rows(out + 32, add ? add + 32 : 0, g2);
+  store_rows(out + 48, add ? add + 48 : 0, g3);
 }
 
 /**
@@ -191,31 +245,28 @@ export function matmul_f32(
   blocks: i32,
   tokens: i32,
 ): void {
-  if (tokens === 1) {
-    matvec_f32(w, x, out, add, begin, end, blocks);
-    return;
-  }
   const stripBytes = <usize>blocks * F32_TILE_BYTES;
-  for (let strip = begin; strip < end; strip++) {
-    const at = (<usize>strip) << 4;
-    let t = 0;
-    for (; t + 4 <= tokens; t += 4) {
-      const token = <usize>t;
-      mat4_f32(
-        w + <usize>strip * stripBytes,
-        x + token * xStride,
-        xStride,
-        out + token * outStride + at,
-        outStride,
-        add ? add + token * addStride + at : 0,
-        addStride,
-        blocks,
-      );
+  const pairs = tokens & ~1;
+  let strip = begin;
+  if (pairs) {
+    for (; strip + 4 <= end; strip += 4) {
+      const at = (<usize>strip) << 4;
+      let xp = x;
+      let row = out + at;
+      let addRow = add ? add + at : 0;
+      for (let t = 0; t < pairs; t += 2) {
+        tile_f32(w + <usize>strip * stripBytes, stripBytes, xp, xStride, row, outStride, addRow, addStride);
+        xp += 2 * xStride;
+        row += 2 * outStride;
+        if (add) addRow += 2 * addStride;
+      }
     }
-    for (; t < tokens; t++) {
-      const token = <usize>t;
-      const addRow = add ? add + token * addStride : 0;
-      matvec_f32(w, x + token * xStride, out + token * outStride, addRow, strip, strip + 1, blocks);
-    }
+  }
+  // Strips that are left over, and of the last token of an odd number all.
+  for (let t = 0; t < tokens; t++) {
+    const token = <usize>t;
+    const addRow = add ? add + token * addStride : 0;
+    const first = t < pairs ? strip : begin;
+    if (first < end) matvec_f32(w, x + token * xStride, out + token * outStride, addRow, first, end, blocks);
   }
 }

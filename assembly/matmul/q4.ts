@@ -1,6 +1,6 @@
-import { ACT_BLOCK_BYTES, ACT_SCALE, ACT_SUM, Q4_TILE_BYTES, Q4_TILE_VALUES } from "../layout/blocks";
+import { ACT_BLOCK_BYTES, ACT_SCALE, ACT_SUMS, Q4_TILE_BYTES, Q4_TILE_VALUES } from "../layout/blocks";
 import { CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
-import { activation, dot_hi, dot4_join, dot4_lo } from "../simd/dot";
+import { activation, dot_hi, dot4_join, dot4_lo, q4_start } from "../simd/dot";
 import { f16_mask, load_f16x4, two112 } from "../simd/f16";
 import { accumulate, STREAMS, start_rows } from "./rows";
 
@@ -56,7 +56,7 @@ export function matvec_q4(
     let column = w + <usize>strip * stripBytes;
     for (let xp = x; xp < stop; xp += ACT_BLOCK_BYTES, column += Q4_TILE_BYTES) {
       const xs = v128.load32_splat(xp, ACT_SCALE);
-      const start = v128.load32_splat(xp, ACT_SUM);
+      const start = q4_start(v128.load32_splat(xp, ACT_SUMS));
       const x0 = activation(v128.load32_splat(xp));
       const x1 = activation(v128.load32_splat(xp, 4));
       const x2 = activation(v128.load32_splat(xp, 8));
@@ -67,8 +67,8 @@ export function matvec_q4(
       const x7 = activation(v128.load32_splat(xp, 28));
       let tile = column;
       for (let row = first; row < last; row += rowStep, tile += tileStep) {
-        let hi = i32x4.splat(0);
-        let lo = hi;
+        let hi = start;
+        let lo = start;
         let v = v128.load(tile, Q4_TILE_VALUES);
         let n = v128.and(v, nibbles);
         lo = dot4_lo(lo, n, x0);
@@ -97,7 +97,7 @@ export function matvec_q4(
         n = high(v, nibbles);
         lo = dot4_lo(lo, n, x7);
         hi = dot_hi(hi, n, x7);
-        accumulate(row, dot4_join(lo, hi, start, ones), load_f16x4(tile, scale, mask), xs);
+        accumulate(row, dot4_join(lo, hi, ones), load_f16x4(tile, scale, mask), xs);
       }
     }
   }
@@ -105,7 +105,7 @@ export function matvec_q4(
 
 /**
  * As matvec_q4 for one strip and up to GROUP tokens, whose rows hold what is added: a tile's eight vectors
- * stay in registers while tokens pass.
+ * stay in registers while tokens pass. Activations come in whole vectors that are spread by shuffles: see ADR 7.
  * x, out: of the first token; the strides (bytes) lead to the next ones
  */
 export function strip_q4(
@@ -139,33 +139,35 @@ export function strip_q4(
     const w7 = high(v3, nibbles);
     let xp = x;
     for (let row = out; row < last; row += outStride, xp += xStride) {
-      let hi = i32x4.splat(0);
-      let v = activation(v128.load32_splat(xp));
+      const xa = v128.load(xp);
+      const xb = v128.load(xp, 16);
+      const xs = v128.load64_zero(xp, ACT_SCALE);
+      let hi = q4_start(v128.shuffle<i32>(xs, xs, 1, 1, 1, 1));
+      let v = activation(v128.shuffle<i32>(xa, xa, 0, 0, 0, 0));
       let lo = dot4_lo(hi, w0, v);
       hi = dot_hi(hi, w0, v);
-      v = activation(v128.load32_splat(xp, 4));
+      v = activation(v128.shuffle<i32>(xa, xa, 1, 1, 1, 1));
       lo = dot4_lo(lo, w1, v);
       hi = dot_hi(hi, w1, v);
-      v = activation(v128.load32_splat(xp, 8));
+      v = activation(v128.shuffle<i32>(xa, xa, 2, 2, 2, 2));
       lo = dot4_lo(lo, w2, v);
       hi = dot_hi(hi, w2, v);
-      v = activation(v128.load32_splat(xp, 12));
+      v = activation(v128.shuffle<i32>(xa, xa, 3, 3, 3, 3));
       lo = dot4_lo(lo, w3, v);
       hi = dot_hi(hi, w3, v);
-      v = activation(v128.load32_splat(xp, 16));
+      v = activation(v128.shuffle<i32>(xb, xb, 0, 0, 0, 0));
       lo = dot4_lo(lo, w4, v);
       hi = dot_hi(hi, w4, v);
-      v = activation(v128.load32_splat(xp, 20));
+      v = activation(v128.shuffle<i32>(xb, xb, 1, 1, 1, 1));
       lo = dot4_lo(lo, w5, v);
       hi = dot_hi(hi, w5, v);
-      v = activation(v128.load32_splat(xp, 24));
+      v = activation(v128.shuffle<i32>(xb, xb, 2, 2, 2, 2));
       lo = dot4_lo(lo, w6, v);
       hi = dot_hi(hi, w6, v);
-      v = activation(v128.load32_splat(xp, 28));
+      v = activation(v128.shuffle<i32>(xb, xb, 3, 3, 3, 3));
       lo = dot4_lo(lo, w7, v);
       hi = dot_hi(hi, w7, v);
-      const start = v128.load32_splat(xp, ACT_SUM);
-      accumulate(row, dot4_join(lo, hi, start, ones), scales, v128.load32_splat(xp, ACT_SCALE));
+      accumulate(row, dot4_join(lo, hi, ones), scales, v128.shuffle<i32>(xs, xs, 0, 0, 0, 0));
     }
   }
 }

@@ -1,7 +1,7 @@
-import { ACT_BLOCK_BYTES, ACT_SCALE, Q8_TILE_BYTES, Q8_TILE_SUMS, Q8_TILE_VALUES } from "../layout/blocks";
+import { ACT_BLOCK_BYTES, ACT_SCALE, Q8_TILE_BYTES, Q8_TILE_VALUES } from "../layout/blocks";
 import { CONST_ONES_16 } from "../layout/control";
 import { activation, dot_hi, dot_join, dot_lo, q8_start } from "../simd/dot";
-import { f16_mask, load_f16x4, two112 } from "../simd/f16";
+import { f16_mask, q8_scales, two112 } from "../simd/f16";
 import { accumulate, STREAMS, start_rows } from "./rows";
 
 // Tokens that share a walk over the strips: their activations stay in the first cache.
@@ -59,7 +59,8 @@ export function matvec_q8(
       const x7 = activation(v128.load32_splat(xp, 28));
       let tile = column;
       for (let row = first; row < last; row += rowStep, tile += tileStep) {
-        let lo = q8_start(tile + Q8_TILE_SUMS);
+        const pairs = v128.load(tile);
+        let lo = q8_start(pairs);
         let hi = i32x4.splat(0);
         let v = v128.load(tile, Q8_TILE_VALUES);
         lo = dot_lo(lo, v, x0, ones);
@@ -85,7 +86,7 @@ export function matvec_q8(
         v = v128.load(tile, Q8_TILE_VALUES + 112);
         lo = dot_lo(lo, v, x7, ones);
         hi = dot_hi(hi, v, x7);
-        accumulate(row, dot_join(lo, hi), load_f16x4(tile, scale, mask), xs);
+        accumulate(row, dot_join(lo, hi), q8_scales(pairs, scale, mask), xs);
       }
     }
   }
@@ -93,7 +94,7 @@ export function matvec_q8(
 
 /**
  * As matvec_q8 for one strip and up to GROUP tokens, whose rows hold what is added: a tile's eight vectors
- * stay in registers while tokens pass.
+ * stay in registers while tokens pass. Activations come in whole vectors that are spread by shuffles: see ADR 7.
  * x, out: of the first token; the strides (bytes) lead to the next ones
  */
 export function strip_q8(
@@ -111,8 +112,9 @@ export function strip_q8(
   const end = strip + <usize>blocks * Q8_TILE_BYTES;
   const last = out + <usize>tokens * outStride;
   for (let tile = strip; tile < end; tile += Q8_TILE_BYTES, x += ACT_BLOCK_BYTES) {
-    const start = q8_start(tile + Q8_TILE_SUMS);
-    const scales = load_f16x4(tile, scale, mask);
+    const pairs = v128.load(tile);
+    const start = q8_start(pairs);
+    const scales = q8_scales(pairs, scale, mask);
     const w0 = v128.load(tile, Q8_TILE_VALUES);
     const w1 = v128.load(tile, Q8_TILE_VALUES + 16);
     const w2 = v128.load(tile, Q8_TILE_VALUES + 32);
@@ -123,29 +125,31 @@ export function strip_q8(
     const w7 = v128.load(tile, Q8_TILE_VALUES + 112);
     let xp = x;
     for (let row = out; row < last; row += outStride, xp += xStride) {
+      const xa = v128.load(xp);
+      const xb = v128.load(xp, 16);
       let hi = i32x4.splat(0);
-      let v = activation(v128.load32_splat(xp));
+      let v = activation(v128.shuffle<i32>(xa, xa, 0, 0, 0, 0));
       let lo = dot_lo(start, w0, v, ones);
       hi = dot_hi(hi, w0, v);
-      v = activation(v128.load32_splat(xp, 4));
+      v = activation(v128.shuffle<i32>(xa, xa, 1, 1, 1, 1));
       lo = dot_lo(lo, w1, v, ones);
       hi = dot_hi(hi, w1, v);
-      v = activation(v128.load32_splat(xp, 8));
+      v = activation(v128.shuffle<i32>(xa, xa, 2, 2, 2, 2));
       lo = dot_lo(lo, w2, v, ones);
       hi = dot_hi(hi, w2, v);
-      v = activation(v128.load32_splat(xp, 12));
+      v = activation(v128.shuffle<i32>(xa, xa, 3, 3, 3, 3));
       lo = dot_lo(lo, w3, v, ones);
       hi = dot_hi(hi, w3, v);
-      v = activation(v128.load32_splat(xp, 16));
+      v = activation(v128.shuffle<i32>(xb, xb, 0, 0, 0, 0));
       lo = dot_lo(lo, w4, v, ones);
       hi = dot_hi(hi, w4, v);
-      v = activation(v128.load32_splat(xp, 20));
+      v = activation(v128.shuffle<i32>(xb, xb, 1, 1, 1, 1));
       lo = dot_lo(lo, w5, v, ones);
       hi = dot_hi(hi, w5, v);
-      v = activation(v128.load32_splat(xp, 24));
+      v = activation(v128.shuffle<i32>(xb, xb, 2, 2, 2, 2));
       lo = dot_lo(lo, w6, v, ones);
       hi = dot_hi(hi, w6, v);
-      v = activation(v128.load32_splat(xp, 28));
+      v = activation(v128.shuffle<i32>(xb, xb, 3, 3, 3, 3));
       lo = dot_lo(lo, w7, v, ones);
       hi = dot_hi(hi, w7, v);
       accumulate(row, dot_join(lo, hi), scales, v128.load32_splat(xp, ACT_SCALE));

@@ -15,10 +15,9 @@ import { CONST_OFFSET_16 } from "../layout/control";
 /** What relaxed builds add to stored activations for q8 weights. */
 export const ACT_OFFSET: i32 = ASC_FEATURE_RELAXED_SIMD ? 64 : 0;
 
-/** -ACT_OFFSET * sum(w) of four rows, whose negative sums are i16 at `sums`: where an accumulator starts. */
-export function q8_start(sums: usize): v128 {
-  // A sum and a zero for each row; a dot product is cheaper than a shift, for which engines move the count.
-  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.dot_i16x8_s(v128.load16x4_u(sums), v128.load(CONST_OFFSET_16));
+/** -ACT_OFFSET * sum(w) of four rows, from the pairs of a q8 tile: where an accumulator starts. */
+export function q8_start(pairs: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.dot_i16x8_s(pairs, v128.load(CONST_OFFSET_16));
   return i32x4.splat(0);
 }
 
@@ -48,14 +47,24 @@ export function dot_join(lo: v128, hi: v128): v128 {
   return i32x4.add(v128.shuffle<i32>(lo, hi, 0, 2, 4, 6), v128.shuffle<i32>(lo, hi, 1, 3, 5, 7));
 }
 
-/** acc + x . n for weights n in 0..15: i16 pairs in relaxed builds (8 * 2 * 127 * 15 = 30480 fits a block). */
+/**
+ * Where accumulators of dot4_lo and dot_hi start, from the sums of an activation block in every lane: with what makes
+ * weights n - 8 of n. Partial sums stay within i16, whatever the order: each column adds (n - 8) * x at last and -8 * x
+ * before its turn, at most 16 * 8 * 127 = 16256 for the columns of a lane.
+ */
+export function q4_start(sums: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return sums;
+  return i32x4.extend_low_i16x8_s(sums);
+}
+
+/** acc + x . n for weights n in 0..15: i16 pairs in relaxed builds. */
 export function dot4_lo(acc: v128, n: v128, x: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(x, n));
   return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(n), x));
 }
 
-/** The four rows' sums from what dot4_lo and dot_hi gathered, plus `start`. */
-export function dot4_join(lo: v128, hi: v128, start: v128, ones: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.add(start, i32x4.dot_i16x8_s(lo, ones));
-  return i32x4.add(start, dot_join(lo, hi));
+/** The four rows' sums from what dot4_lo and dot_hi gathered. */
+export function dot4_join(lo: v128, hi: v128, ones: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.dot_i16x8_s(lo, ones);
+  return dot_join(lo, hi);
 }

@@ -1,4 +1,4 @@
-import { CONST_F16_MASK, CONST_SHIFT_13, CONST_TWO_112 } from "../layout/control";
+import { CONST_F16_MASK, CONST_SCALE_SHIFT_13, CONST_SHIFT_13, CONST_TWO_112 } from "../layout/control";
 
 /** f32x4 of 2^112. Load once before a loop. */
 export function two112(): v128 {
@@ -19,6 +19,11 @@ export function f16_mask(): v128 {
  */
 export function load_f16x4(ptr: usize, scale: v128, mask: v128): v128 {
   return f32x4.mul(v128.and(i32x4.dot_i16x8_s(v128.load16x4_u(ptr), v128.load(CONST_SHIFT_13)), mask), scale);
+}
+
+/** The scales of a q8 tile from its pairs, as load_f16x4 widens them. */
+export function q8_scales(pairs: v128, scale: v128, mask: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.dot_i16x8_s(pairs, v128.load(CONST_SCALE_SHIFT_13)), mask), scale);
 }
 
 /** One f16 at `ptr` as f32; exact for finite values. */

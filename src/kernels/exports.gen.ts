@@ -14,6 +14,7 @@ export interface KernelExports {
   kv_store_q8(k: number, v: number, head: number, slot: number, headDim: number): void;
   matmul_f32(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
   matvec_f32(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
+  tile_f32(strip: number, stripBytes: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number): void;
   matmul_q4(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, blocks: number, tokens: number): void;
   matvec_q4(w: number, x: number, out: number, add: number, begin: number, end: number, blocks: number): void;
   strip_q4(strip: number, x: number, xStride: number, out: number, outStride: number, blocks: number, tokens: number): void;

@@ -14,7 +14,8 @@ import {
   Q4_TILE_BYTES,
   Q4_TILE_VALUES,
   Q8_TILE_BYTES,
-  Q8_TILE_SUMS,
+  Q8_TILE_PAIR,
+  Q8_TILE_SCALE,
   Q8_TILE_VALUES,
   TILE_ROWS,
   WEIGHT_F32,
@@ -50,12 +51,14 @@ function tileAt(weight: number, row: number, col: number, cols: number): number 
 
 /** The scale of the block of a q8 or q4 tile that holds row and column. */
 export function tileScale(weight: number, bytes: Uint8Array, row: number, col: number, cols: number): number {
-  return halfValue(viewOf(bytes).getUint16(tileAt(weight, row, col, cols) + 2 * (row % TILE_ROWS), true));
+  const lane = row % TILE_ROWS;
+  const at = weight === WEIGHT_Q8 ? lane * Q8_TILE_PAIR + Q8_TILE_SCALE : 2 * lane;
+  return halfValue(viewOf(bytes).getUint16(tileAt(weight, row, col, cols) + at, true));
 }
 
 /** What a q8 tile stores as minus the sum of the int8 of a row. */
 export function tileSum(bytes: Uint8Array, row: number, col: number, cols: number): number {
-  const at = tileAt(WEIGHT_Q8, row, col, cols) + Q8_TILE_SUMS + 2 * (row % TILE_ROWS);
+  const at = tileAt(WEIGHT_Q8, row, col, cols) + Q8_TILE_PAIR * (row % TILE_ROWS);
   return viewOf(bytes).getInt16(at, true);
 }
 
