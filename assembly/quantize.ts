@@ -27,11 +27,6 @@ function round16(ptr: usize, inverse: v128): v128 {
   return i8x16.narrow_i16x8_s(a, b);
 }
 
-// Sums of the pairs of int8 in a vector: i16, columns 4v and 4v + 1 in even lanes.
-function pair_sums(q: v128): v128 {
-  return i16x8.extadd_pairwise_i8x16_s(q);
-}
-
 /**
  * out[b] = block b of x as int8, scale = max|x| / 63            for q8 weights
  * x    f32 [n]
@@ -69,7 +64,8 @@ export function quantize_q4w(x: usize, out: usize, n: i32): void {
     const b = round16(x + 64, inverse);
     v128.store(out, a);
     v128.store(out, b, 16);
-    const s = i16x8.add(pair_sums(a), pair_sums(b));
+    // Sums of pairs of columns: 4v and 4v + 1 in even lanes.
+    const s = i16x8.add(i16x8.extadd_pairwise_i8x16_s(a), i16x8.extadd_pairwise_i8x16_s(b));
     const t = i16x8.add(s, v128.shuffle<i32>(s, s, 2, 3, 0, 1));
     const sums = i16x8.add(t, v128.shuffle<i32>(t, t, 1, 0, 3, 2));
     store<f32>(out, live ? m / 127 : m < SMALLEST ? 0 : m, ACT_SCALE);

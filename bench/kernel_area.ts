@@ -4,24 +4,28 @@ import { Arena } from "../src/kernels/arena.ts";
 import type { KernelExports } from "../src/kernels/exports.gen.ts";
 import { createInstance, createMemory, type KernelInstance } from "../src/kernels/instance.ts";
 import { compileVariant, type Variant } from "../src/kernels/variant.ts";
+import { chunkStrips } from "../src/model/plan.ts";
+import type { Matrix } from "../src/model/weights.ts";
 
 /** What a case that shall read from memory goes round in: more than any cache holds. */
 export const FAR_BYTES = 288 << 20;
 // FAR_BYTES, rounded up to a whole layer, and what the rest of a case needs.
 const AREA_BYTES = FAR_BYTES + (96 << 20);
 
-// Strips that a plan's record takes at once at most, for several tokens.
-const CHUNK = 8;
-
 /** Strips [begin, end) of the calls that a plan makes of a matrix, where one thread is alone: see assembly/sync.ts. */
-export function callsOf(strips: number, tokens: number): readonly (readonly [begin: number, end: number])[] {
+export function callsOf(
+  matrix: Pick<Matrix, "strips" | "blocks" | "format">,
+  tokens: number,
+): readonly (readonly [begin: number, end: number])[] {
+  const { strips } = matrix;
   const streams = strips >> 3;
-  const first = tokens > 1 || streams < 2 ? CHUNK : 8 * ((streams - 1) | 1);
-  const rest = Math.max(0, Math.ceil((strips - first) / CHUNK));
-  const begins = Array.from({ length: rest }, (_, i) => first + i * CHUNK);
+  const chunk = tokens > 1 ? chunkStrips(matrix) : 8;
+  const first = tokens > 1 || streams < 2 ? chunk : 8 * ((streams - 1) | 1);
+  const rest = Math.max(0, Math.ceil((strips - first) / chunk));
+  const begins = Array.from({ length: rest }, (_, i) => first + i * chunk);
   return [
     [0, Math.min(first, strips)],
-    ...begins.map((begin) => [begin, Math.min(begin + CHUNK, strips)] as const),
+    ...begins.map((begin) => [begin, Math.min(begin + chunk, strips)] as const),
   ];
 }
 

@@ -75,7 +75,7 @@ async function measureShape(
   const kernel = area.kernels[`matmul_${format.name}`];
   let next = 0;
   for (const tokens of tokenCounts) {
-    const calls = callsOf(strips, tokens);
+    const calls = callsOf({ strips, blocks, format }, tokens);
     const call = () => {
       const w = weights[next++ % weights.length] as number;
       for (const [begin, end] of calls) {
@@ -97,7 +97,7 @@ export const matmul: Suite = {
   name: "matmul",
   about:
     "Shapes of TinyLlama-1.1B, rows x columns. Matrices follow one another through 288 MiB, so that weights " +
-    "come from memory; bytes are those of the weight tiles. Strips are taken as a plan does: almost all at once for one token, else 8 at a time.",
+    "come from memory; bytes are those of the weight tiles. Strips are taken as a plan does: almost all at once for one token, else 64 KiB at a time.",
   async run(session) {
     for (const format of [weightFormats.q8, weightFormats.q4, weightFormats.f32]) {
       for (const [rows, cols] of shapes) await measureShape(session, format, rows, cols);

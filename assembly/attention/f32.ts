@@ -1,12 +1,9 @@
 import { KV_PAGE } from "../layout/blocks";
+import { madd } from "../simd/math";
 import { hide, ROW_Q, SCORE_BYTES, SCORE_FACTOR, softmax_block } from "./softmax";
 
 // Bytes of eight dims of V.
 const V_GROUP: usize = KV_PAGE * 32;
-
-function madd(sum: v128, a: v128, b: v128): v128 {
-  return f32x4.add(sum, f32x4.mul(a, b));
-}
 
 function folded(sum: v128, out: usize, weights: usize): v128 {
   return madd(sum, v128.load(out), v128.load(weights, SCORE_FACTOR));

@@ -1,4 +1,5 @@
 import { BLOCK_COLS, F32_TILE_BYTES } from "../layout/blocks";
+import { madd } from "../simd/math";
 import { STREAMS, store_rows } from "./rows";
 
 /**
@@ -48,41 +49,41 @@ export function matvec_f32(
     for (let xp = x; xp < stop; xp += 16) {
       const x4 = v128.load(xp);
       let xs = v128.shuffle<i32>(x4, x4, 0, 0, 0, 0);
-      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0), xs));
-      f1 = f32x4.add(f1, f32x4.mul(v128.load(t1), xs));
-      f2 = f32x4.add(f2, f32x4.mul(v128.load(t2), xs));
-      f3 = f32x4.add(f3, f32x4.mul(v128.load(t3), xs));
-      f4 = f32x4.add(f4, f32x4.mul(v128.load(t4), xs));
-      f5 = f32x4.add(f5, f32x4.mul(v128.load(t5), xs));
-      f6 = f32x4.add(f6, f32x4.mul(v128.load(t6), xs));
-      f7 = f32x4.add(f7, f32x4.mul(v128.load(t7), xs));
+      f0 = madd(f0, v128.load(t0), xs);
+      f1 = madd(f1, v128.load(t1), xs);
+      f2 = madd(f2, v128.load(t2), xs);
+      f3 = madd(f3, v128.load(t3), xs);
+      f4 = madd(f4, v128.load(t4), xs);
+      f5 = madd(f5, v128.load(t5), xs);
+      f6 = madd(f6, v128.load(t6), xs);
+      f7 = madd(f7, v128.load(t7), xs);
       xs = v128.shuffle<i32>(x4, x4, 1, 1, 1, 1);
-      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 16), xs));
-      f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 16), xs));
-      f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 16), xs));
-      f3 = f32x4.add(f3, f32x4.mul(v128.load(t3, 16), xs));
-      f4 = f32x4.add(f4, f32x4.mul(v128.load(t4, 16), xs));
-      f5 = f32x4.add(f5, f32x4.mul(v128.load(t5, 16), xs));
-      f6 = f32x4.add(f6, f32x4.mul(v128.load(t6, 16), xs));
-      f7 = f32x4.add(f7, f32x4.mul(v128.load(t7, 16), xs));
+      f0 = madd(f0, v128.load(t0, 16), xs);
+      f1 = madd(f1, v128.load(t1, 16), xs);
+      f2 = madd(f2, v128.load(t2, 16), xs);
+      f3 = madd(f3, v128.load(t3, 16), xs);
+      f4 = madd(f4, v128.load(t4, 16), xs);
+      f5 = madd(f5, v128.load(t5, 16), xs);
+      f6 = madd(f6, v128.load(t6, 16), xs);
+      f7 = madd(f7, v128.load(t7, 16), xs);
       xs = v128.shuffle<i32>(x4, x4, 2, 2, 2, 2);
-      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 32), xs));
-      f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 32), xs));
-      f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 32), xs));
-      f3 = f32x4.add(f3, f32x4.mul(v128.load(t3, 32), xs));
-      f4 = f32x4.add(f4, f32x4.mul(v128.load(t4, 32), xs));
-      f5 = f32x4.add(f5, f32x4.mul(v128.load(t5, 32), xs));
-      f6 = f32x4.add(f6, f32x4.mul(v128.load(t6, 32), xs));
-      f7 = f32x4.add(f7, f32x4.mul(v128.load(t7, 32), xs));
+      f0 = madd(f0, v128.load(t0, 32), xs);
+      f1 = madd(f1, v128.load(t1, 32), xs);
+      f2 = madd(f2, v128.load(t2, 32), xs);
+      f3 = madd(f3, v128.load(t3, 32), xs);
+      f4 = madd(f4, v128.load(t4, 32), xs);
+      f5 = madd(f5, v128.load(t5, 32), xs);
+      f6 = madd(f6, v128.load(t6, 32), xs);
+      f7 = madd(f7, v128.load(t7, 32), xs);
       xs = v128.shuffle<i32>(x4, x4, 3, 3, 3, 3);
-      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0, 48), xs));
-      f1 = f32x4.add(f1, f32x4.mul(v128.load(t1, 48), xs));
-      f2 = f32x4.add(f2, f32x4.mul(v128.load(t2, 48), xs));
-      f3 = f32x4.add(f3, f32x4.mul(v128.load(t3, 48), xs));
-      f4 = f32x4.add(f4, f32x4.mul(v128.load(t4, 48), xs));
-      f5 = f32x4.add(f5, f32x4.mul(v128.load(t5, 48), xs));
-      f6 = f32x4.add(f6, f32x4.mul(v128.load(t6, 48), xs));
-      f7 = f32x4.add(f7, f32x4.mul(v128.load(t7, 48), xs));
+      f0 = madd(f0, v128.load(t0, 48), xs);
+      f1 = madd(f1, v128.load(t1, 48), xs);
+      f2 = madd(f2, v128.load(t2, 48), xs);
+      f3 = madd(f3, v128.load(t3, 48), xs);
+      f4 = madd(f4, v128.load(t4, 48), xs);
+      f5 = madd(f5, v128.load(t5, 48), xs);
+      f6 = madd(f6, v128.load(t6, 48), xs);
+      f7 = madd(f7, v128.load(t7, 48), xs);
       t0 += 64;
       t1 += 64;
       t2 += 64;
@@ -110,12 +111,20 @@ export function matvec_f32(
     let f0 = f32x4.splat(0);
     for (let xp = x; xp < stop; xp += 4) {
       const xs = v128.load32_splat(xp);
-      f0 = f32x4.add(f0, f32x4.mul(v128.load(t0), xs));
+      f0 = madd(f0, v128.load(t0), xs);
       t0 += 16;
     }
     const at = (<usize>strip) << 4;
     store_rows(out + at, add ? add + at : 0, f0);
   }
+}
+
+// Stores a token's sums of four neighbouring strips, with what is at `add` added unless that is 0.
+function store_strips(out: usize, add: usize, a: v128, b: v128, c: v128, d: v128): void {
+  store_rows(out, add, a);
+  store_rows(out + 16, add ? add + 16 : 0, b);
+  store_rows(out + 32, add ? add + 32 : 0, c);
+  store_rows(out + 48, add ? add + 48 : 0, d);
 }
 
 /**
@@ -155,59 +164,59 @@ export function tile_f32(
     let a = v128.shuffle<i32>(xs, xs, 0, 0, 0, 0);
     let b = v128.shuffle<i32>(ys, ys, 0, 0, 0, 0);
     let v = v128.load(t0);
-    f0 = f32x4.add(f0, f32x4.mul(v, a));
-    g0 = f32x4.add(g0, f32x4.mul(v, b));
+    f0 = madd(f0, v, a);
+    g0 = madd(g0, v, b);
     v = v128.load(t1);
-    f1 = f32x4.add(f1, f32x4.mul(v, a));
-    g1 = f32x4.add(g1, f32x4.mul(v, b));
+    f1 = madd(f1, v, a);
+    g1 = madd(g1, v, b);
     v = v128.load(t2);
-    f2 = f32x4.add(f2, f32x4.mul(v, a));
-    g2 = f32x4.add(g2, f32x4.mul(v, b));
+    f2 = madd(f2, v, a);
+    g2 = madd(g2, v, b);
     v = v128.load(t3);
-    f3 = f32x4.add(f3, f32x4.mul(v, a));
-    g3 = f32x4.add(g3, f32x4.mul(v, b));
+    f3 = madd(f3, v, a);
+    g3 = madd(g3, v, b);
     a = v128.shuffle<i32>(xs, xs, 1, 1, 1, 1);
     b = v128.shuffle<i32>(ys, ys, 1, 1, 1, 1);
     v = v128.load(t0, 16);
-    f0 = f32x4.add(f0, f32x4.mul(v, a));
-    g0 = f32x4.add(g0, f32x4.mul(v, b));
+    f0 = madd(f0, v, a);
+    g0 = madd(g0, v, b);
     v = v128.load(t1, 16);
-    f1 = f32x4.add(f1, f32x4.mul(v, a));
-    g1 = f32x4.add(g1, f32x4.mul(v, b));
+    f1 = madd(f1, v, a);
+    g1 = madd(g1, v, b);
     v = v128.load(t2, 16);
-    f2 = f32x4.add(f2, f32x4.mul(v, a));
-    g2 = f32x4.add(g2, f32x4.mul(v, b));
+    f2 = madd(f2, v, a);
+    g2 = madd(g2, v, b);
     v = v128.load(t3, 16);
-    f3 = f32x4.add(f3, f32x4.mul(v, a));
-    g3 = f32x4.add(g3, f32x4.mul(v, b));
+    f3 = madd(f3, v, a);
+    g3 = madd(g3, v, b);
     a = v128.shuffle<i32>(xs, xs, 2, 2, 2, 2);
     b = v128.shuffle<i32>(ys, ys, 2, 2, 2, 2);
     v = v128.load(t0, 32);
-    f0 = f32x4.add(f0, f32x4.mul(v, a));
-    g0 = f32x4.add(g0, f32x4.mul(v, b));
+    f0 = madd(f0, v, a);
+    g0 = madd(g0, v, b);
     v = v128.load(t1, 32);
-    f1 = f32x4.add(f1, f32x4.mul(v, a));
-    g1 = f32x4.add(g1, f32x4.mul(v, b));
+    f1 = madd(f1, v, a);
+    g1 = madd(g1, v, b);
     v = v128.load(t2, 32);
-    f2 = f32x4.add(f2, f32x4.mul(v, a));
-    g2 = f32x4.add(g2, f32x4.mul(v, b));
+    f2 = madd(f2, v, a);
+    g2 = madd(g2, v, b);
     v = v128.load(t3, 32);
-    f3 = f32x4.add(f3, f32x4.mul(v, a));
-    g3 = f32x4.add(g3, f32x4.mul(v, b));
+    f3 = madd(f3, v, a);
+    g3 = madd(g3, v, b);
     a = v128.shuffle<i32>(xs, xs, 3, 3, 3, 3);
     b = v128.shuffle<i32>(ys, ys, 3, 3, 3, 3);
     v = v128.load(t0, 48);
-    f0 = f32x4.add(f0, f32x4.mul(v, a));
-    g0 = f32x4.add(g0, f32x4.mul(v, b));
+    f0 = madd(f0, v, a);
+    g0 = madd(g0, v, b);
     v = v128.load(t1, 48);
-    f1 = f32x4.add(f1, f32x4.mul(v, a));
-    g1 = f32x4.add(g1, f32x4.mul(v, b));
+    f1 = madd(f1, v, a);
+    g1 = madd(g1, v, b);
     v = v128.load(t2, 48);
-    f2 = f32x4.add(f2, f32x4.mul(v, a));
-    g2 = f32x4.add(g2, f32x4.mul(v, b));
+    f2 = madd(f2, v, a);
+    g2 = madd(g2, v, b);
     v = v128.load(t3, 48);
-    f3 = f32x4.add(f3, f32x4.mul(v, a));
-    g3 = f32x4.add(g3, f32x4.mul(v, b));
+    f3 = madd(f3, v, a);
+    g3 = madd(g3, v, b);
     x += 16;
     y += 16;
     t0 += 64;
@@ -215,16 +224,8 @@ export function tile_f32(
     t2 += 64;
     t3 += 64;
   }
-  store_rows(out, add, f0);
-  store_rows(out + 16, add ? add + 16 : 0, f1);
-  store_rows(out + 32, add ? add + 32 : 0, f2);
-  store_rows(out + 48, add ? add + 48 : 0, f3);
-  out += outStride;
-  if (add) add += addStride;
-  store_rows(out, add, g0);
-  store_rows(out + 16, add ? add + 16 : 0, g1);
-  store_rows(out + 32, add ? add + 32 : 0, g2);
-  store_rows(out + 48, add ? add + 48 : 0, g3);
+  store_strips(out, add, f0, f1, f2, f3);
+  store_strips(out + outStride, add ? add + addStride : 0, g0, g1, g2, g3);
 }
 
 /**

@@ -11,19 +11,25 @@ export function f16_mask(): v128 {
 }
 
 /**
- * Four f16 at `ptr`, widened to f32x4; exact for both signs and for subnormals (infinities and NaN become
- * finite: the host refuses those at load).
- * The sign-extended half, shifted left by 13 (by a product with 2^13 and 0: JavaScriptCore moves the count of
- * every shift into a register), has sign, exponent and mantissa where f32 wants them, with an
+ * Four f16, sign-extended and shifted left by 13 (by a product of i16 pairs with 2^13 and what is to fall away: JavaScriptCore
+ * moves the count of every shift into a register), have sign, exponent and mantissa where f32 wants them, with an
  * exponent 112 too small; the multiplication by 2^112 mends it and normalises subnormals.
  */
+function widen(pairs: v128, shift: v128, scale: v128, mask: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.dot_i16x8_s(pairs, shift), mask), scale);
+}
+
+/**
+ * Four f16 at `ptr`, widened to f32x4; exact for both signs and for subnormals (infinities and NaN become
+ * finite: the host refuses those at load).
+ */
 export function load_f16x4(ptr: usize, scale: v128, mask: v128): v128 {
-  return f32x4.mul(v128.and(i32x4.dot_i16x8_s(v128.load16x4_u(ptr), v128.load(CONST_SHIFT_13)), mask), scale);
+  return widen(v128.load16x4_u(ptr), v128.load(CONST_SHIFT_13), scale, mask);
 }
 
 /** The scales of a q8 tile from its pairs, as load_f16x4 widens them. */
 export function q8_scales(pairs: v128, scale: v128, mask: v128): v128 {
-  return f32x4.mul(v128.and(i32x4.dot_i16x8_s(pairs, v128.load(CONST_SCALE_SHIFT_13)), mask), scale);
+  return widen(pairs, v128.load(CONST_SCALE_SHIFT_13), scale, mask);
 }
 
 /** One f16 at `ptr` as f32; exact for finite values. */

@@ -11,6 +11,11 @@ const PIO2_B: f64 = 6.077100506303966e-11;
 const PIO2_C: f64 = 2.0222662487959506e-21;
 const TWO_OVER_PI: f64 = 0.6366197723675814;
 
+/** sum + a * b, each rounded: what a fused instruction gives would depend on the machine. */
+export function madd(sum: v128, a: v128, b: v128): v128 {
+  return f32x4.add(sum, f32x4.mul(a, b));
+}
+
 /**
  * e^x, error under 2 ulp; 0 under -708, infinity over 709.
  * x = k ln 2 + r with |r| <= ln 2 / 2; the series of e^r to r^13 leaves 4e-18.

@@ -1,6 +1,7 @@
 import { ACT_Q8W, BLOCK_COLS, FILE_F32, TILE_ROWS } from "../../assembly/layout/blocks.ts";
 import { CONTROL_N_THREADS, PACK_SCRATCH_BYTES, STEP_N_TOKENS } from "../../assembly/layout/control.ts";
 import * as op from "../../assembly/layout/ops.ts";
+import { chunkStrips } from "../../src/model/plan.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { FAR_BYTES, type KernelArea } from "../kernel_area.ts";
 import { barChart } from "./chart.ts";
@@ -9,8 +10,6 @@ import { against1, bytes, duration, list, number, ratio, times } from "./words.t
 
 const DIM = 1536;
 const { q8 } = weightFormats;
-/** Strips that a record takes at once. */
-const CHUNK = 8;
 const tokenCounts = [1, 64];
 const MOST_TOKENS = Math.max(...tokenCounts);
 
@@ -82,7 +81,7 @@ function program(area: KernelArea, block: Block): Program {
       [op.MATMUL_BLOCKS]: cols / BLOCK_COLS,
       [op.MATMUL_ADD]: residual ? out : 0,
       [op.MATMUL_ADD_STRIDE]: residual ? 4 * rows : 0,
-      [op.MATMUL_CHUNK]: CHUNK,
+      [op.MATMUL_CHUNK]: chunkStrips({ blocks: cols / BLOCK_COLS, format: q8 }),
     });
   for (let layer = 0; layer < layers; layer++) {
     let w = weights + layer * blockBytes(block);

@@ -51,11 +51,14 @@ function matmulCalls(area: KernelArea, name: "q8" | "q4"): (() => void)[] {
   const out = area.alloc(4 * MOST_TOKENS * SIZE);
   const kernel = kernels[`matmul_${name}`];
   let next = 0;
-  return tokenCounts.map((tokens) => () => {
-    const w = address + (next++ % count) * size;
-    for (const [begin, end] of callsOf(STRIPS, tokens)) {
-      kernel(w, act, stride, out, 4 * SIZE, 0, 0, begin, end, BLOCKS, tokens);
-    }
+  return tokenCounts.map((tokens) => {
+    const calls = callsOf({ strips: STRIPS, blocks: BLOCKS, format }, tokens);
+    return () => {
+      const w = address + (next++ % count) * size;
+      for (const [begin, end] of calls) {
+        kernel(w, act, stride, out, 4 * SIZE, 0, 0, begin, end, BLOCKS, tokens);
+      }
+    };
   });
 }
 

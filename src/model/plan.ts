@@ -56,7 +56,8 @@ function f32Bits(value: number): number {
 // Bytes of weights that a thread takes at once for several tokens: the second cache holds them while tokens pass.
 const CHUNK_BYTES = 64 * 1024;
 
-function chunkStrips(matrix: Matrix): number {
+/** Strips of a matrix that a thread takes at once at most, for several tokens. */
+export function chunkStrips(matrix: Pick<Matrix, "blocks" | "format">): number {
   const stripBytes = matrix.blocks * matrix.format.tileBytes;
   return Math.max(8, Math.floor(CHUNK_BYTES / stripBytes));
 }

@@ -149,9 +149,11 @@ describe("buildPlan", () => {
           Math.ceil(cols / 32),
         ]),
       );
-      for (const record of products) {
+      for (const [i, record] of products.entries()) {
+        const { blocks, format } = matrices[i] as (typeof matrices)[number];
         const chunk = field(record, op.MATMUL_CHUNK);
         assert.ok(chunk >= 8);
+        assert.ok(chunk === 8 || chunk * blocks * format.tileBytes <= 64 * 1024);
         // Attention's output and the feed-forward block are added to the hidden states, nothing else is.
         const adds = field(record, op.MATMUL_OUT) === buffers.x.address;
         assert.equal(field(record, op.MATMUL_ADD), adds ? buffers.x.address : 0);
