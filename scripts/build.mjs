@@ -13,7 +13,7 @@ import { buildDist } from "./dist.mjs";
 import { moduleText } from "./module_text.mjs";
 import { makePatch } from "./patch.mjs";
 
-const LIMIT_BYTES = 64 * 1024;
+const LIMIT_BYTES = 96 * 1024;
 const PATCHED_VARIANTS = ["relaxed", "simd-shared", "relaxed-shared"];
 const root = fileURLToPath(new URL("..", import.meta.url));
 const check = process.argv.includes("--check");

@@ -1,4 +1,5 @@
 import { UsageError } from "../util/errors.ts";
+import { didYouMean } from "../util/nearest.ts";
 
 /** Wrong arguments on the command line. */
 export class ArgumentError extends UsageError {}
@@ -149,16 +150,6 @@ export function describeFlags(flags: Flags): string {
   return rows.map(([usage, help]) => `  ${usage.padEnd(width)}  ${help}\n`).join("");
 }
 
-/** ": did you mean X?" for a word that is nearly one of `known`, else "". */
-export function didYouMean(word: string, known: readonly string[]): string {
-  const scored = known.map((candidate) => ({ candidate, distance: editDistance(word, candidate) }));
-  const best = scored.reduce((a, b) => (b.distance < a.distance ? b : a), {
-    candidate: "",
-    distance: Number.POSITIVE_INFINITY,
-  });
-  return best.distance <= Math.max(1, Math.floor(word.length / 4)) ? `: did you mean ${best.candidate}?` : "";
-}
-
 /** An argument as messages quote it: on one line, and not endless. */
 export function show(text: string): string {
   if (text === "") return "nothing";
@@ -195,19 +186,4 @@ function describe({ integer, min, max, exclusiveMin }: Interval): string {
   if (bounded) return `${kind} in ${exclusiveMin ? "(" : "["}${min}, ${max}]`;
   if (min === Number.NEGATIVE_INFINITY) return kind;
   return `${kind} ${exclusiveMin ? ">" : "≥"} ${min}`;
-}
-
-/** Levenshtein's distance; infinite between words of very different length. */
-function editDistance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 3) return Number.POSITIVE_INFINITY;
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -1,7 +1,8 @@
 // The command line: `bun src/cli/main.ts generate ...`, `deno run -A src/cli/main.ts generate ...`.
 import process from "node:process";
 import { UsageError } from "../util/errors.ts";
-import { ArgumentError, didYouMean, oneLine, show } from "./args.ts";
+import { didYouMean } from "../util/nearest.ts";
+import { ArgumentError, oneLine, show } from "./args.ts";
 import type { Command } from "./command.ts";
 import { generateCommand } from "./generate.ts";
 import { Interrupted } from "./interrupt.ts";

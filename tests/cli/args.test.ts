@@ -5,7 +5,6 @@ import {
   bytesFlag,
   choiceFlag,
   describeFlags,
-  didYouMean,
   listFlag,
   numberFlag,
   oneLine,
@@ -218,18 +217,6 @@ describe("describeFlags()", () => {
         "  -h, --help       print this\n",
       ].join(""),
     );
-  });
-});
-
-describe("didYouMean()", () => {
-  it("suggests near words only", () => {
-    const known = ["--top-k", "--top-p", "--temperature"];
-    assert.equal(didYouMean("--top_k", known), ": did you mean --top-k?");
-    assert.equal(didYouMean("--temperatur", known), ": did you mean --temperature?");
-    assert.equal(didYouMean("--tmpratuer", known), "");
-    assert.equal(didYouMean("", known), "");
-    assert.equal(didYouMean("--top-k", []), "");
-    assert.equal(didYouMean("x".repeat(1_000_000), known), "");
   });
 });
 

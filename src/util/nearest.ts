@@ -1,0 +1,45 @@
+// Finds the known name that a mistyped one most likely meant.
+
+/** ": did you mean X?" when `word` is nearly one of `known`, else "". Case, "-" and "_" do not count. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const best = nearestName(word, known);
+  return best === undefined ? "" : `: did you mean ${best}?`;
+}
+
+/** The name among `known` that differs from `word` by the fewest edits; undefined when none is near. */
+export function nearestName(word: string, known: readonly string[]): string | undefined {
+  const plain = plainName(word);
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(plain.length / 4)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(plain, plainName(candidate));
+    if (distance < least) {
+      best = candidate;
+      least = distance;
+    }
+  }
+  return best;
+}
+
+/** A name without case and word marks: "max_tokens", "--max-tokens" and "maxTokens" are one. */
+function plainName(name: string): string {
+  return name.slice(0, MAX_NAME).replace(/[-_]/g, "").toLowerCase();
+}
+
+// No option has a name as long as this; a hostile one costs no more time than it.
+const MAX_NAME = 64;
+
+/** Levenshtein's distance; infinite between words of very different length. */
+function editDistance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 3) return Number.POSITIVE_INFINITY;
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
