@@ -1,5 +1,7 @@
+// Packs file rows into weight tiles.
 import {
   BLOCK_COLS,
+  F32_GROUP_STRIPS,
   F32_TILE_BYTES,
   FILE_BF16,
   FILE_F16,
@@ -9,18 +11,21 @@ import {
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
+  GROUP_STRIPS,
   Q4_TILE_BYTES,
   Q4_TILE_VALUES,
   Q8_TILE_BYTES,
-  Q8_TILE_PAIR,
-  Q8_TILE_SCALE,
   Q8_TILE_VALUES,
+  SCALE_SHIFT,
   TILE_ROWS,
   WEIGHT_F32,
   WEIGHT_Q4,
   WEIGHT_Q8,
 } from "./layout/blocks";
+import { CONTROL_PACKED, PACKED_LARGE_SCALE, PACKED_LOWEST } from "./layout/control";
+import { group_bytes_before, group_size } from "./matmul/rows";
 import { load_f16, to_f16 } from "./simd/f16";
+import { set_bits } from "./sync";
 
 const COLS: usize = BLOCK_COLS;
 
@@ -90,19 +95,35 @@ function abs_max(row: usize): f32 {
   return m;
 }
 
+// A scale's f16 bits at `from` as a tile has them: times 2^SCALE_SHIFT. One that is too large is noted, and what is stored
+// is of no use: the host then packs the matrix anew, with shift 0.
+function store_scale(from: u16, ptr: usize, shift: i32): void {
+  if (!shift) {
+    store<u16>(ptr, from);
+    return;
+  }
+  const exponent = (from >> 10) & 31;
+  if (exponent > <u16>(30 - SCALE_SHIFT)) set_bits(CONTROL_PACKED, PACKED_LARGE_SCALE);
+  if (exponent) {
+    store<u16>(ptr, from + <u16>(SCALE_SHIFT << 10));
+    return;
+  }
+  store<u16>(ptr, from);
+  store<u16>(ptr, to_f16(load_f16(ptr) * <f32>(1 << SCALE_SHIFT)));
+}
+
 // Row r of a q8 tile from f32: d = max|x| / 127 as f16, q = round(x / d).
-function quantize_q8(row: usize, tile: usize, r: usize): void {
-  const pair = tile + r * Q8_TILE_PAIR;
-  store<u16>(pair, to_f16(abs_max(row) / 127), Q8_TILE_SCALE);
-  const d = load_f16(pair + Q8_TILE_SCALE);
+function quantize_q8(row: usize, tile: usize, r: usize, shift: i32): void {
+  const scale = to_f16(abs_max(row) / 127);
+  const ptr = tile + (r << 1);
+  store<u16>(ptr, scale);
+  const d = load_f16(ptr);
   const inverse: f32 = d > 0 ? 1 / d : 0;
-  let sum = 0;
   for (let c: usize = 0; c < COLS; c++) {
     const q = <i32>max<f32>(-127, min<f32>(127, nearest(load<f32>(row + (c << 2)) * inverse)));
-    store<i8>(tile + Q8_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3), <i8>q);
-    sum += q;
+    store<u8>(tile + Q8_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3), <u8>(q + 128));
   }
-  store<i16>(pair, <i16>-sum);
+  store_scale(scale, ptr, shift);
 }
 
 function q4_byte(tile: usize, r: usize, c: usize): usize {
@@ -110,20 +131,23 @@ function q4_byte(tile: usize, r: usize, c: usize): usize {
 }
 
 // Row r of a q4 tile from f32: the value of largest magnitude becomes exactly -8, as Q4_0 has it.
-function quantize_q4(row: usize, tile: usize, r: usize): void {
+function quantize_q4(row: usize, tile: usize, r: usize, shift: i32): void {
   let m: f32 = 0;
   for (let c: usize = 0; c < COLS; c++) {
     const v = load<f32>(row + (c << 2));
     if (abs(v) > abs(m)) m = v;
   }
-  store<u16>(tile + (r << 1), to_f16(m / -8));
-  const d = load_f16(tile + (r << 1));
+  const scale = to_f16(m / -8);
+  const ptr = tile + (r << 1);
+  store<u16>(ptr, scale);
+  const d = load_f16(ptr);
   const inverse: f32 = d !== 0 ? 1 / d : 0;
   for (let c: usize = 0; c < 16; c++) {
     const low = <i32>max<f32>(0, min<f32>(15, floor(load<f32>(row + (c << 2)) * inverse + 8.5)));
     const high = <i32>max<f32>(0, min<f32>(15, floor(load<f32>(row + ((c + 16) << 2)) * inverse + 8.5)));
     store<u8>(q4_byte(tile, r, c), <u8>(low | (high << 4)));
   }
+  store_scale(scale, ptr, shift);
 }
 
 // Four rows of 16 bytes become four vectors of 4 bytes of each row.
@@ -138,9 +162,8 @@ function store_transposed(a: v128, b: v128, c: v128, d: v128, out: usize): void 
   v128.store(out, v128.shuffle<i32>(ef, gh, 2, 3, 6, 7), 48);
 }
 
-// Copies the scales of four blocks to `out`, `step` bytes apart; returns 0, or 1 + the first row whose scale is NaN or
-// infinite.
-function copy_scales(p0: usize, p1: usize, p2: usize, p3: usize, out: usize, step: usize): i32 {
+// Copies the scales of four blocks to `out`; returns 0, or 1 + the first row whose scale is NaN or infinite.
+function copy_scales(p0: usize, p1: usize, p2: usize, p3: usize, out: usize, shift: i32): i32 {
   const s0 = load<u16>(p0);
   const s1 = load<u16>(p1);
   const s2 = load<u16>(p2);
@@ -149,41 +172,38 @@ function copy_scales(p0: usize, p1: usize, p2: usize, p3: usize, out: usize, ste
   if (!f16_finite(s1)) return 2;
   if (!f16_finite(s2)) return 3;
   if (!f16_finite(s3)) return 4;
-  store<u16>(out, s0);
-  store<u16>(out + step, s1);
-  store<u16>(out + 2 * step, s2);
-  store<u16>(out + 3 * step, s3);
+  store_scale(s0, out, shift);
+  store_scale(s1, out + 2, shift);
+  store_scale(s2, out + 4, shift);
+  store_scale(s3, out + 6, shift);
   return 0;
 }
 
-// Sums of pairs of 32 int8, as i16.
-function pair_sums(row: usize): v128 {
-  const low = i16x8.extadd_pairwise_i8x16_s(v128.load(row));
-  return i32x4.extadd_pairwise_i16x8_s(i16x8.add(low, i16x8.extadd_pairwise_i8x16_s(v128.load(row, 16))));
+// 16 values of four rows to a q8 tile: bytes w + 128.
+function copy_values_q8(p0: usize, p1: usize, p2: usize, p3: usize, out: usize): void {
+  const flip = i8x16.splat(-128);
+  const a = v128.xor(v128.load(p0), flip);
+  const b = v128.xor(v128.load(p1), flip);
+  const c = v128.xor(v128.load(p2), flip);
+  const d = v128.xor(v128.load(p3), flip);
+  if (!i8x16.all_true(i8x16.min_u(i8x16.min_u(a, b), i8x16.min_u(c, d)))) {
+    set_bits(CONTROL_PACKED, PACKED_LOWEST);
+  }
+  store_transposed(a, b, c, d, out);
 }
 
 // A q8 tile from the Q8_0 blocks of four rows: nothing is rounded. Returns as copy_scales.
-function copy_tile_q8(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): i32 {
-  const values = tile + Q8_TILE_VALUES;
-  store_transposed(v128.load(p0, 2), v128.load(p1, 2), v128.load(p2, 2), v128.load(p3, 2), values);
-  store_transposed(v128.load(p0, 18), v128.load(p1, 18), v128.load(p2, 18), v128.load(p3, 18), values + 64);
-  const s0 = pair_sums(p0 + 2);
-  const s1 = pair_sums(p1 + 2);
-  const s2 = pair_sums(p2 + 2);
-  const s3 = pair_sums(p3 + 2);
-  const a = i32x4.add(v128.shuffle<i32>(s0, s1, 0, 4, 1, 5), v128.shuffle<i32>(s0, s1, 2, 6, 3, 7));
-  const b = i32x4.add(v128.shuffle<i32>(s2, s3, 0, 4, 1, 5), v128.shuffle<i32>(s2, s3, 2, 6, 3, 7));
-  const sums = i32x4.add(v128.shuffle<i32>(a, b, 0, 1, 4, 5), v128.shuffle<i32>(a, b, 2, 3, 6, 7));
-  // The upper halves make room for the scales.
-  v128.store(tile, i32x4.neg(sums));
-  return copy_scales(p0, p1, p2, p3, tile + Q8_TILE_SCALE, Q8_TILE_PAIR);
+function copy_tile_q8(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize, shift: i32): i32 {
+  copy_values_q8(p0 + 2, p1 + 2, p2 + 2, p3 + 2, tile + Q8_TILE_VALUES);
+  copy_values_q8(p0 + 18, p1 + 18, p2 + 18, p3 + 18, tile + Q8_TILE_VALUES + 64);
+  return copy_scales(p0, p1, p2, p3, tile, shift);
 }
 
 // A q4 tile from the Q4_0 blocks of four rows, whose nibble order it shares. Returns as copy_scales.
-function copy_tile_q4(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize): i32 {
+function copy_tile_q4(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize, shift: i32): i32 {
   const values = tile + Q4_TILE_VALUES;
   store_transposed(v128.load(p0, 2), v128.load(p1, 2), v128.load(p2, 2), v128.load(p3, 2), values);
-  return copy_scales(p0, p1, p2, p3, tile, 2);
+  return copy_scales(p0, p1, p2, p3, tile, shift);
 }
 
 // A strip from up to four rows of blocks that tiles take as they are; blocks of zeros stand for missing rows.
@@ -195,36 +215,34 @@ function copy_strip(
   rows: i32,
   blocks: i32,
   out: usize,
+  outStep: usize,
+  shift: i32,
   zeros: usize,
 ): i32 {
   memory.fill(zeros, q8 ? 0 : 0x88, FILE_Q8_0_BYTES);
   store<u16>(zeros, 0);
   const step: usize = q8 ? FILE_Q8_0_BYTES : FILE_Q4_0_BYTES;
-  const tileBytes: usize = q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
   let p1 = rows > 1 ? src + rowBytes : zeros;
   let p2 = rows > 2 ? src + 2 * rowBytes : zeros;
   let p3 = rows > 3 ? src + 3 * rowBytes : zeros;
   for (let b = 0; b < blocks; b++) {
-    const bad = q8 ? copy_tile_q8(src, p1, p2, p3, out) : copy_tile_q4(src, p1, p2, p3, out);
+    const bad = q8 ? copy_tile_q8(src, p1, p2, p3, out, shift) : copy_tile_q4(src, p1, p2, p3, out, shift);
     if (bad) return bad;
     src += step;
     if (rows > 1) p1 += step;
     if (rows > 2) p2 += step;
     if (rows > 3) p3 += step;
-    out += tileBytes;
+    out += outStep;
   }
   return 0;
 }
 
-// A row of zeros: what pads the last strip.
+// Row r of a tile of q8 or q4 zeros: what pads the last strips.
 function zero_row(weight: i32, tile: usize, r: usize): void {
-  if (weight === WEIGHT_F32) {
-    for (let c: usize = 0; c < COLS; c++) store<f32>(tile + (c << 4) + (r << 2), 0);
-  } else if (weight === WEIGHT_Q8) {
-    store<i32>(tile + r * Q8_TILE_PAIR, 0);
-    for (let v: usize = 0; v < 8; v++) store<i32>(tile + Q8_TILE_VALUES + (v << 4) + (r << 2), 0);
+  store<u16>(tile + (r << 1), 0);
+  if (weight === WEIGHT_Q8) {
+    for (let v: usize = 0; v < 8; v++) store<u32>(tile + Q8_TILE_VALUES + (v << 4) + (r << 2), 0x80808080);
   } else {
-    store<u16>(tile + (r << 1), 0);
     for (let c: usize = 0; c < 16; c++) store<u8>(q4_byte(tile, r, c), 0x88);
   }
 }
@@ -237,12 +255,14 @@ function tile_bytes(weight: i32): usize {
  * Packs file rows into weight tiles.
  * src     FILE_* rows [rows, cols], one after the other, rowBytes apart
  * scales  FILE_Q8_G only: f32, one for each `group` values; value 0 of src is value `phase` of its group
- * out     WEIGHT_* strips [ceil(rows / 4)], missing rows and columns zero
+ * out     the matrix: WEIGHT_* tiles of `strips` strips. Those from `firstStrip` (even) on are written, missing columns
+ *         zero, and behind rows that are no multiple of PADDED_ROWS, the last ones, zeros up to it
+ * shift   what scales are multiplied by, as a power of two: SCALE_SHIFT or 0
  * scratch PACK_SCRATCH_BYTES, 16 B aligned
  * Returns 0; or 1 + the row that holds a NaN, an infinity or a value too large to quantize
  * Units: bytes; rows, cols, group, phase elements; block types need cols % 32 == 0
  * Align: src 1 B, out 8 B       Reads past the end: none
- * Numerics: Q8_0 to q8 and Q4_0 to q4 keep every bit of the file
+ * Numerics: Q8_0 to q8 and Q4_0 to q4 keep every bit of the file; sets PACKED_* of CONTROL_PACKED
  */
 export function pack(
   file: i32,
@@ -255,46 +275,120 @@ export function pack(
   rows: i32,
   cols: i32,
   out: usize,
+  firstStrip: i32,
+  strips: i32,
+  shift: i32,
   scratch: usize,
 ): i32 {
   const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
+  const isF32 = weight === WEIGHT_F32;
   const tileBytes = tile_bytes(weight);
-  const padded = (rows + TILE_ROWS - 1) & -TILE_ROWS;
+  const most = isF32 ? F32_GROUP_STRIPS : GROUP_STRIPS;
   const q8 = file === FILE_Q8_0 && weight === WEIGHT_Q8;
-  if (q8 || (file === FILE_Q4_0 && weight === WEIGHT_Q4)) {
-    for (let row = 0; row < rows; row += TILE_ROWS) {
-      const strip = out + <usize>(row >> 2) * <usize>blocks * tileBytes;
-      const bad = copy_strip(q8, src + <usize>row * rowBytes, rowBytes, rows - row, blocks, strip, scratch);
+  const copies = q8 || (file === FILE_Q4_0 && weight === WEIGHT_Q4);
+  // Only the last rows of a matrix end at an odd strip: the one behind it is padding.
+  const here = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  const end = here + (here & 1);
+  for (let s = 0; s < end; s++) {
+    const strip = firstStrip + s;
+    const step = <usize>group_size(strip, strips, most) * (isF32 ? 64 : tileBytes);
+    const first = <usize>(strip % most) * (isF32 ? 64 : tileBytes);
+    const tile = out + group_bytes_before(strip, blocks, most, tileBytes) + first;
+    const row = s * TILE_ROWS;
+    if (copies && row < rows) {
+      const from = src + <usize>row * rowBytes;
+      const bad = copy_strip(q8, from, rowBytes, rows - row, blocks, tile, step, shift, scratch);
       if (bad) return row + bad;
+      continue;
+    }
+    for (let r = 0; r < TILE_ROWS; r++) {
+      const at = row + r;
+      const rowSrc = src + <usize>at * rowBytes;
+      for (let b = 0; b < blocks; b++) {
+        const cell = tile + <usize>b * step * (isF32 ? 8 : 1);
+        const bad =
+          at < rows
+            ? pack_row(
+                file,
+                weight,
+                rowSrc,
+                scales,
+                group,
+                phase + at * cols,
+                b,
+                cols,
+                cell,
+                step,
+                r,
+                shift,
+                scratch,
+              )
+            : pad_row(weight, cell, step, r);
+        if (bad) return 1 + at;
+      }
+    }
+  }
+  return 0;
+}
+
+/**
+ * Takes 2^SCALE_SHIFT off the scales of a matrix's first `count` strips again: exactly what pack() was given, subnormals
+ * included.
+ */
+export function unshift_scales(w: usize, weight: i32, count: i32, strips: i32, blocks: i32): void {
+  const tileBytes = tile_bytes(weight);
+  const back: f32 = 1 / <f32>(1 << SCALE_SHIFT);
+  for (let strip = 0; strip < count; strip++) {
+    const step = <usize>group_size(strip, strips, GROUP_STRIPS) * tileBytes;
+    let tile = w + group_bytes_before(strip, blocks, GROUP_STRIPS, tileBytes);
+    tile += <usize>(strip % GROUP_STRIPS) * tileBytes;
+    for (let b = 0; b < blocks; b++, tile += step) {
+      for (let r: usize = 0; r < 8; r += 2) store<u16>(tile + r, to_f16(load_f16(tile + r) * back));
+    }
+  }
+}
+
+function pad_row(weight: i32, tile: usize, step: usize, r: i32): i32 {
+  if (weight === WEIGHT_F32) {
+    for (let c: usize = 0; c < COLS; c++) {
+      store<f32>(tile + (c >> 2) * step + ((c & 3) << 4) + ((<usize>r) << 2), 0);
+    }
+  } else {
+    zero_row(weight, tile, <usize>r);
+  }
+  return 0;
+}
+
+// Block b of a row as row r of a tile. Returns 0, or 1 where a value cannot be packed.
+function pack_row(
+  file: i32,
+  weight: i32,
+  rowSrc: usize,
+  scales: usize,
+  group: i32,
+  skipped: i32,
+  b: i32,
+  cols: i32,
+  tile: usize,
+  step: usize,
+  r: i32,
+  shift: i32,
+  scratch: usize,
+): i32 {
+  const first = b * BLOCK_COLS;
+  const live = min(BLOCK_COLS, cols - first);
+  // unpack() counts groups from src: the row's own are counted from the beginning of the first group.
+  const skip = file === FILE_Q8_G ? skipped : 0;
+  if (unpack(file, rowSrc - <usize>skip, scales, group, skip + first, live, scratch)) return 1;
+  for (let c = live; c < BLOCK_COLS; c++) store<f32>(scratch + ((<usize>c) << 2), 0);
+  if (weight === WEIGHT_F32) {
+    for (let c: usize = 0; c < COLS; c++) {
+      store<f32>(tile + (c >> 2) * step + ((c & 3) << 4) + ((<usize>r) << 2), load<f32>(scratch + (c << 2)));
     }
     return 0;
   }
-  for (let row = 0; row < padded; row++) {
-    const r = <usize>row & 3;
-    let tile = out + <usize>(row >> 2) * <usize>blocks * tileBytes;
-    for (let b = 0; b < blocks; b++, tile += tileBytes) {
-      if (row >= rows) {
-        zero_row(weight, tile, r);
-        continue;
-      }
-      const first = b * BLOCK_COLS;
-      const rowSrc = src + <usize>row * rowBytes;
-      const live = min(BLOCK_COLS, cols - first);
-      // unpack() counts groups from src: the row's own are counted from the beginning of the first group.
-      const skip = file === FILE_Q8_G ? phase + row * cols : 0;
-      const bad = unpack(file, rowSrc - <usize>skip, scales, group, skip + first, live, scratch);
-      for (let c = live; c < BLOCK_COLS; c++) store<f32>(scratch + ((<usize>c) << 2), 0);
-      if (bad) return 1 + row;
-      if (weight === WEIGHT_F32) {
-        for (let c: usize = 0; c < COLS; c++) {
-          store<f32>(tile + (c << 4) + (r << 2), load<f32>(scratch + (c << 2)));
-        }
-        continue;
-      }
-      if (abs_max(scratch) > LARGEST) return 1 + row;
-      if (weight === WEIGHT_Q8) quantize_q8(scratch, tile, r);
-      else quantize_q4(scratch, tile, r);
-    }
-  }
+  if (abs_max(scratch) > LARGEST) return 1;
+  if (weight === WEIGHT_Q8) quantize_q8(scratch, tile, <usize>r, shift);
+  else quantize_q4(scratch, tile, <usize>r, shift);
   return 0;
 }

@@ -8,10 +8,14 @@ import { kv_store_f16, kv_store_f32, kv_store_q8 } from "./kv_store";
 import {
   ACT_BLOCK_BYTES,
   ACT_F32,
-  ACT_Q4W,
-  ACT_Q8W,
+  ACT_TOKENS,
+  ACTS_BLOCK_BYTES,
   BLOCK_COLS,
+  DOT_MOVED,
+  DOT_WIDE,
+  F32_GROUP_STRIPS,
   FILE_Q8_G,
+  GROUP_STRIPS,
   KV_F16,
   KV_F32,
   KV_PAGE,
@@ -22,10 +26,12 @@ import {
 import {
   CONTROL_BAD_ROW,
   CONTROL_BEGIN,
+  CONTROL_DOT,
   CONTROL_END,
   CONTROL_N_THREADS,
   CONTROL_PLAN,
   CONTROL_SHUTDOWN,
+  CONTROL_STREAMS,
   QUERY_FIRST_POSITION,
   QUERY_FIRST_TOKEN,
   QUERY_N_TOKENS,
@@ -59,9 +65,11 @@ import {
   ATT_Q_STRIDE,
   ATT_SCALE,
   EMBED_COLS,
+  EMBED_FACTOR,
   EMBED_OUT,
   EMBED_OUT_STRIDE,
   EMBED_SCALE,
+  EMBED_STRIPS,
   EMBED_TABLE,
   EMBED_WEIGHT,
   GLU_FORMAT,
@@ -76,6 +84,8 @@ import {
   MATMUL_ADD_STRIDE,
   MATMUL_BLOCKS,
   MATMUL_CHUNK,
+  MATMUL_FACTOR,
+  MATMUL_LOWEST,
   MATMUL_OUT,
   MATMUL_OUT_STRIDE,
   MATMUL_STRIPS,
@@ -106,14 +116,16 @@ import {
   PACK_CHUNK,
   PACK_COLS,
   PACK_FILE,
+  PACK_FIRST_STRIP,
   PACK_GROUP,
   PACK_OUT,
-  PACK_OUT_STRIDE,
   PACK_PHASE,
   PACK_ROW_BYTES,
   PACK_ROWS,
   PACK_SCALES,
+  PACK_SHIFT,
   PACK_SRC,
+  PACK_STRIPS,
   PACK_WEIGHT,
   PAIRING_ADJACENT,
   REC_BARRIER,
@@ -142,9 +154,9 @@ import {
 import { matmul_f32 } from "./matmul/f32";
 import { matmul_q4 } from "./matmul/q4";
 import { matmul_q8 } from "./matmul/q8";
-import { STREAMS } from "./matmul/rows";
+import { group_count } from "./matmul/rows";
 import { pack } from "./pack";
-import { quantize_q4w, quantize_q8w } from "./quantize";
+import { quantize_q8, quantize_q8x4 } from "./quantize";
 import { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
 import { rope_adjacent_f32, rope_angles, rope_halves_f32 } from "./rope";
 import {
@@ -185,13 +197,23 @@ function rows(record: usize): i32 {
   return load<i32>(int(record, REC_ROWS) === ROWS_OUTPUTS ? STEP_N_OUTPUTS : STEP_N_TOKENS);
 }
 
-// Turns a row of n f32 values into an activation: what is behind n, up to a whole block, becomes zero, and
-// int8 formats are quantized from `row` to `out`. For ACT_F32 row and out are the same.
-function finish_row(row: usize, n: i32, format: i32, out: usize): void {
+// Where token t's int8 activations begin, of `count` tokens: several share blocks, ACT_TOKENS at a time.
+function act_row(base: usize, stride: usize, t: i32, count: i32): usize {
+  return base + <usize>(count === 1 ? t : t & -ACT_TOKENS) * stride;
+}
+
+// int8 activations of n values (whole blocks) of token t from column `first` on; `out` is the token's act_row().
+function quantize_row(row: usize, out: usize, first: i32, n: i32, t: i32, count: i32): void {
+  const block = <usize>(first / BLOCK_COLS);
+  if (count === 1) quantize_q8(row, out + block * ACT_BLOCK_BYTES, n);
+  else quantize_q8x4(row, out + block * ACTS_BLOCK_BYTES, t & (ACT_TOKENS - 1), n);
+}
+
+// What is behind n values of a row, up to a whole block, becomes zero. Returns the length with it.
+function pad_row(row: usize, n: i32): i32 {
   const padded = (n + BLOCK_COLS - 1) & -BLOCK_COLS;
   for (let i = n; i < padded; i++) store<f32>(row + ((<usize>i) << 2), 0);
-  if (format === ACT_Q8W) quantize_q8w(row, out, padded);
-  else if (format === ACT_Q4W) quantize_q4w(row, out, padded);
+  return padded;
 }
 
 function run_embed(record: usize): void {
@@ -204,7 +226,9 @@ function run_embed(record: usize): void {
       ptr(record, EMBED_TABLE),
       int(record, EMBED_WEIGHT),
       id,
+      int(record, EMBED_STRIPS),
       blocks,
+      float(record, EMBED_FACTOR),
       float(record, EMBED_SCALE),
       out,
     );
@@ -221,11 +245,13 @@ function run_norm(record: usize, scratch: usize): void {
   for (let i = take(record + REC_COUNTER * 4, 1); i < count; i = take(record + REC_COUNTER * 4, 1)) {
     const t = gather ? element(STEP_OUTPUTS, i) : i;
     const x = ptr(record, NORM_X) + <usize>t * ptr(record, NORM_X_STRIDE);
-    const out = ptr(record, NORM_OUT) + <usize>i * ptr(record, NORM_OUT_STRIDE);
-    const row = format === ACT_F32 ? out : scratch;
+    const stride = ptr(record, NORM_OUT_STRIDE);
+    const base = ptr(record, NORM_OUT);
+    const row = format === ACT_F32 ? base + <usize>i * stride : scratch;
     if (int(record, NORM_KIND) === NORM_RMS) rmsnorm_f32(x, weight, row, n, eps);
     else layernorm_f32(x, weight, ptr(record, NORM_BIAS), row, n, eps);
-    finish_row(row, n, format, out);
+    const padded = pad_row(row, n);
+    if (format !== ACT_F32) quantize_row(row, act_row(base, stride, i, count), 0, padded, i, count);
   }
 }
 
@@ -235,13 +261,12 @@ function run_quantize(record: usize): void {
   const n = (int(record, NORM_N) + BLOCK_COLS - 1) & -BLOCK_COLS;
   for (let i = take(record + REC_COUNTER * 4, 1); i < count; i = take(record + REC_COUNTER * 4, 1)) {
     const x = ptr(record, NORM_X) + <usize>i * ptr(record, NORM_X_STRIDE);
-    const out = ptr(record, NORM_OUT) + <usize>i * ptr(record, NORM_OUT_STRIDE);
-    if (int(record, NORM_FORMAT) === ACT_Q8W) quantize_q8w(x, out, n);
-    else quantize_q4w(x, out, n);
+    const out = act_row(ptr(record, NORM_OUT), ptr(record, NORM_OUT_STRIDE), i, count);
+    quantize_row(x, out, 0, n, i, count);
   }
 }
 
-function run_matmul(record: usize): void {
+function run_matmul(record: usize, scratch: usize): void {
   const count = rows(record);
   if (!count) return;
   const w = ptr(record, MATMUL_W);
@@ -253,20 +278,30 @@ function run_matmul(record: usize): void {
   const as = ptr(record, MATMUL_ADD_STRIDE);
   const strips = int(record, MATMUL_STRIPS);
   const blocks = int(record, MATMUL_BLOCKS);
+  const weight = int(record, MATMUL_WEIGHT);
+  const factor = float(record, MATMUL_FACTOR);
+  const groups = group_count(strips, weight === WEIGHT_F32 ? F32_GROUP_STRIPS : GROUP_STRIPS);
+  // Each stream has two groups at least: with fewer, more streams are only more places that prefetchers begin at.
+  const streams = max(1, min(load<i32>(CONTROL_STREAMS), groups >> 1));
+  let dot = load<i32>(CONTROL_DOT);
+  if (dot === DOT_MOVED && int(record, MATMUL_LOWEST) && weight === WEIGHT_Q8) dot = DOT_WIDE;
   // One token reads the weights once, in streams as long as can be. For more, weights stay in the second cache while
-  // groups of tokens pass.
-  const unit = count === 1 ? STREAMS : 1;
-  const most = count === 1 ? strips : int(record, MATMUL_CHUNK);
+  // tokens pass.
+  const unit = count === 1 ? streams : 1;
+  const most = count === 1 ? groups : int(record, MATMUL_CHUNK);
   const threads = load<i32>(CONTROL_N_THREADS);
   const counter = record + REC_COUNTER * 4;
-  const weight = int(record, MATMUL_WEIGHT);
   for (;;) {
-    const begin = take_share(counter, strips, threads, unit, most);
-    if (begin >= strips) return;
-    const end = begin + share(strips - begin, threads, unit, most);
-    if (weight === WEIGHT_Q8) matmul_q8(w, x, xs, out, os, add, as, begin, end, blocks, count);
-    else if (weight === WEIGHT_F32) matmul_f32(w, x, xs, out, os, add, as, begin, end, blocks, count);
-    else matmul_q4(w, x, xs, out, os, add, as, begin, end, blocks, count);
+    const begin = take_share(counter, groups, threads, unit, most);
+    if (begin >= groups) return;
+    const end = begin + share(groups - begin, threads, unit, most);
+    if (weight === WEIGHT_Q8) {
+      matmul_q8(w, x, xs, out, os, add, as, begin, end, strips, blocks, count, dot, streams, factor, scratch);
+    } else if (weight === WEIGHT_F32) {
+      matmul_f32(w, x, xs, out, os, add, as, begin, end, strips, blocks, count);
+    } else {
+      matmul_q4(w, x, xs, out, os, add, as, begin, end, strips, blocks, count, dot, streams, factor, scratch);
+    }
   }
 }
 
@@ -357,19 +392,23 @@ const GLU_PART: i32 = 32 * BLOCK_COLS;
 function run_glu(record: usize, scratch: usize): void {
   const n = int(record, GLU_N);
   const parts = (n + GLU_PART - 1) / GLU_PART;
-  const count = rows(record) * parts;
+  const tokens = rows(record);
+  const count = tokens * parts;
   const stride = ptr(record, GLU_STRIDE);
   const format = int(record, GLU_FORMAT);
   for (let i = take(record + REC_COUNTER * 4, 1); i < count; i = take(record + REC_COUNTER * 4, 1)) {
-    const t = <usize>(i / parts);
+    const t = i / parts;
     const first = (i % parts) * GLU_PART;
     const width = min(GLU_PART, n - first);
-    const at = t * stride + ((<usize>first) << 2);
-    const begin = format === ACT_F32 ? (<usize>first) << 2 : <usize>(first / BLOCK_COLS) * ACT_BLOCK_BYTES;
-    const out = ptr(record, GLU_OUT) + t * ptr(record, GLU_OUT_STRIDE) + begin;
-    const row = format === ACT_F32 ? out : scratch;
+    const at = <usize>t * stride + ((<usize>first) << 2);
+    const outStride = ptr(record, GLU_OUT_STRIDE);
+    const base = ptr(record, GLU_OUT);
+    const row = format === ACT_F32 ? base + <usize>t * outStride + ((<usize>first) << 2) : scratch;
     glu_f32(int(record, GLU_KIND), ptr(record, GLU_GATE) + at, ptr(record, GLU_UP) + at, row, width);
-    finish_row(row, width, format, out);
+    const padded = pad_row(row, width);
+    if (format !== ACT_F32) {
+      quantize_row(row, act_row(base, outStride, t, tokens), first, padded, t, tokens);
+    }
   }
 }
 
@@ -397,7 +436,10 @@ function run_pack(record: usize, scratch: usize): void {
       group ? skipped % group : 0,
       n,
       cols,
-      ptr(record, PACK_OUT) + <usize>(first / TILE_ROWS) * ptr(record, PACK_OUT_STRIDE),
+      ptr(record, PACK_OUT),
+      int(record, PACK_FIRST_STRIP) + first / TILE_ROWS,
+      int(record, PACK_STRIPS),
+      int(record, PACK_SHIFT),
       scratch,
     );
     if (bad) lower(CONTROL_BAD_ROW, first + bad);
@@ -431,7 +473,7 @@ export function run(plan: usize, begin: i32, end: i32, scratch: usize): i32 {
         run_quantize(record);
         break;
       case OP_MATMUL:
-        run_matmul(record);
+        run_matmul(record, scratch);
         break;
       case OP_ANGLES:
         run_angles(record);

@@ -1,5 +1,13 @@
-import { ACT_BLOCK_BYTES, ACT_SCALE, ACT_SUMS, BLOCK_COLS } from "./layout/blocks";
-import { ACT_OFFSET } from "./simd/dot";
+// f32 activations to int8 blocks.
+import {
+  ACT_BLOCK_BYTES,
+  ACT_SCALE,
+  ACT_SUMS,
+  ACTS_BLOCK_BYTES,
+  ACTS_SCALES,
+  ACTS_SUMS,
+  BLOCK_COLS,
+} from "./layout/blocks";
 
 // Below this a block is all zeros: its scale's reciprocal would overflow.
 const SMALLEST: f32 = 1e-30;
@@ -27,50 +35,64 @@ function round16(ptr: usize, inverse: v128): v128 {
   return i8x16.narrow_i16x8_s(a, b);
 }
 
+/** What 127 stands for in a block of maximum m; 0 for a block of zeros. NaN and infinity reach it, and so the result. */
+function block_scale(m: f32): f32 {
+  return m >= SMALLEST ? m / 127 : m < SMALLEST ? 0 : m;
+}
+
+// -8 * the sums of columns 4v, 4v + 1 and of 4v + 2, 4v + 3 of 32 int8, as two i16 in lane 0.
+function block_sums(a: v128, b: v128): v128 {
+  const s = i16x8.add(i16x8.extadd_pairwise_i8x16_s(a), i16x8.extadd_pairwise_i8x16_s(b));
+  const t = i16x8.add(s, v128.shuffle<i32>(s, s, 2, 3, 0, 1));
+  return i16x8.mul(i16x8.add(t, v128.shuffle<i32>(t, t, 1, 0, 3, 2)), i16x8.splat(-8));
+}
+
 /**
- * out[b] = block b of x as int8, scale = max|x| / 63            for q8 weights
+ * out[b] = block b of x as int8, scale = max|x| / 127
  * x    f32 [n]
- * out  n / 32 blocks of ACT_BLOCK_BYTES: 32 int8 (plus ACT_OFFSET in relaxed builds), f32 scale, two i16 0
+ * out  n / 32 blocks of ACT_BLOCK_BYTES: 32 int8, f32 scale, two i16: -8 * sum(int8) of columns 4v, 4v + 1 and of
+ *      4v + 2, 4v + 3, which is what stored weights are above their values, paid in advance: see simd/dot.ts
  * Units: n elements; n % 32 == 0
  * Align: 4 B                    Reads past the end: none
  * Numerics: round to nearest, ties to even; a block whose maximum is under 1e-30 becomes zeros
  */
-export function quantize_q8w(x: usize, out: usize, n: i32): void {
+export function quantize_q8(x: usize, out: usize, n: i32): void {
   for (let i = 0; i < n; i += BLOCK_COLS) {
     const m = abs_max(x);
-    const live = m >= SMALLEST;
-    const inverse = f32x4.splat(live ? <f32>63 / m : 0);
-    v128.store(out, i8x16.add(round16(x, inverse), i8x16.splat(<i8>ACT_OFFSET)));
-    v128.store(out, i8x16.add(round16(x + 64, inverse), i8x16.splat(<i8>ACT_OFFSET)), 16);
-    // NaN and infinity reach the scale, so that they reach the result.
-    store<f32>(out, live ? m / 63 : m < SMALLEST ? 0 : m, ACT_SCALE);
-    store<i32>(out, 0, ACT_SUMS);
+    const inverse = f32x4.splat(m >= SMALLEST ? <f32>127 / m : 0);
+    const a = round16(x, inverse);
+    const b = round16(x + 64, inverse);
+    v128.store(out, a);
+    v128.store(out, b, 16);
+    store<f32>(out, block_scale(m), ACT_SCALE);
+    v128.store32_lane(out, block_sums(a, b), 0, ACT_SUMS);
     x += 4 * BLOCK_COLS;
     out += ACT_BLOCK_BYTES;
   }
 }
 
 /**
- * out[b] = block b of x as int8, scale = max|x| / 127           for q4 weights
- * As quantize_q8w, without offset; the two i16 are -8 * sum(int8) of columns 4v, 4v + 1 and of 4v + 2, 4v + 3: the
- * weights' own offset, paid in advance, where q4_start() in simd/dot.ts wants it.
+ * As quantize_q8, for token `lane` of the four that share blocks.
+ * out  n / 32 blocks of ACTS_BLOCK_BYTES; only what is this token's is written
  */
-export function quantize_q4w(x: usize, out: usize, n: i32): void {
+export function quantize_q8x4(x: usize, out: usize, lane: i32, n: i32): void {
+  out += (<usize>lane) << 2;
   for (let i = 0; i < n; i += BLOCK_COLS) {
     const m = abs_max(x);
-    const live = m >= SMALLEST;
-    const inverse = f32x4.splat(live ? <f32>127 / m : 0);
+    const inverse = f32x4.splat(m >= SMALLEST ? <f32>127 / m : 0);
     const a = round16(x, inverse);
     const b = round16(x + 64, inverse);
-    v128.store(out, a);
-    v128.store(out, b, 16);
-    // Sums of pairs of columns: 4v and 4v + 1 in even lanes.
-    const s = i16x8.add(i16x8.extadd_pairwise_i8x16_s(a), i16x8.extadd_pairwise_i8x16_s(b));
-    const t = i16x8.add(s, v128.shuffle<i32>(s, s, 2, 3, 0, 1));
-    const sums = i16x8.add(t, v128.shuffle<i32>(t, t, 1, 0, 3, 2));
-    store<f32>(out, live ? m / 127 : m < SMALLEST ? 0 : m, ACT_SCALE);
-    v128.store32_lane(out, i16x8.mul(sums, i16x8.splat(-8)), 0, ACT_SUMS);
+    v128.store32_lane(out, a, 0);
+    v128.store32_lane(out, a, 1, 16);
+    v128.store32_lane(out, a, 2, 32);
+    v128.store32_lane(out, a, 3, 48);
+    v128.store32_lane(out, b, 0, 64);
+    v128.store32_lane(out, b, 1, 80);
+    v128.store32_lane(out, b, 2, 96);
+    v128.store32_lane(out, b, 3, 112);
+    store<f32>(out, block_scale(m), ACTS_SCALES);
+    v128.store32_lane(out, block_sums(a, b), 0, ACTS_SUMS);
     x += 4 * BLOCK_COLS;
-    out += ACT_BLOCK_BYTES;
+    out += ACTS_BLOCK_BYTES;
   }
 }

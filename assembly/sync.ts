@@ -89,6 +89,15 @@ export function lower(ptr: usize, value: i32): void {
   }
 }
 
+/** Sets bits of the word at `ptr`. */
+export function set_bits(ptr: usize, bits: i32): void {
+  if (ASC_FEATURE_THREADS) {
+    if ((atomic.load<i32>(ptr) & bits) !== bits) atomic.or<i32>(ptr, bits);
+  } else {
+    store<i32>(ptr, load<i32>(ptr) | bits);
+  }
+}
+
 /** Wakes parked threads for a step that the control words describe. */
 export function begin_step(): void {
   if (ASC_FEATURE_THREADS) {

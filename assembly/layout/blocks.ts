@@ -1,31 +1,44 @@
 // Bytes and elements of every block that both sides address. Imports nothing; untyped on purpose.
 
-// ---- Weights. A matrix [rows, cols] is stored as strips of TILE_ROWS rows; a strip is the sequence of its
-// column blocks (tiles). Rows are zero-padded to TILE_ROWS, columns to BLOCK_COLS. The four rows of a strip
-// share each vector ("rows in lanes"), so that one broadcast activation meets four rows at once and no
-// horizontal sum remains. Strips are short on purpose: a kernel walks several at once, and several read
-// streams draw more from memory than one.
+// ---- Weights. A matrix [rows, cols] is strips of TILE_ROWS rows; the 32 columns of a block in a strip are a tile.
+// Rows are zero-padded to an even number of strips, columns to BLOCK_COLS. The four rows of a strip share each vector
+// ("rows in lanes"), so that one broadcast activation meets four rows at once and no horizontal sum remains.
+// Strips lie in groups of GROUP_STRIPS, the last one smaller: the tile of strip s of a group of n strips and of block b
+// is tile b * n + s of the group. So one token reads a group from front to end and still feeds eight independent sums.
 
 /** Rows of one weight tile, one in each 32-bit lane. */
 export const TILE_ROWS = 4;
 /** Columns that share one quantization scale, in weights and in activations. */
 export const BLOCK_COLS = 32;
+/** Strips of a group of q8 and q4 tiles. */
+export const GROUP_STRIPS = 8;
+/** Strips of a group of f32, which lie side by side every four columns: [columns / 4][strips][4 columns][4 rows]. */
+export const F32_GROUP_STRIPS = 4;
+/** Rows are padded to a multiple of this: an even number of strips. */
+export const PADDED_ROWS = 8;
 /**
- * q8 tile: for each row a pair of i16, minus the sum of its int8, and its scale as f16 (one vector, which one load
- * brings for both); 8 vectors of (4 rows x 4 columns) int8.
+ * Scales in tiles are f16, times 2^SCALE_SHIFT unless that is too large for one of the matrix: without subnormals among
+ * them, which processors multiply slowly. Kernels take the power off again (MATMUL_FACTOR).
  */
-export const Q8_TILE_BYTES = 144;
-/** Bytes between the pairs of two rows, and where the scale is in a pair. */
-export const Q8_TILE_PAIR = 4;
-export const Q8_TILE_SCALE = 2;
-export const Q8_TILE_VALUES = 16;
+export const SCALE_SHIFT = 10;
+/** q8 tile: f16 [4] scales; 8 vectors of (4 rows x 4 columns) of one byte, int8 + 128. */
+export const Q8_TILE_BYTES = 136;
+export const Q8_TILE_VALUES = 8;
 /**
  * q4 tile: f16 [4] scales; 4 vectors of (4 rows x 4 bytes): the low nibbles of vector v are columns
  * 4v..4v+3, the high nibbles columns 16+4v..16+4v+3. A nibble n stands for n - 8.
  */
 export const Q4_TILE_BYTES = 72;
 export const Q4_TILE_VALUES = 8;
-/** f32 tile: [32 columns][4 rows]. */
+/**
+ * What q8 and q4 are unpacked to for several tokens, where an engine wants 16 bits: f16 [4] scales, 8 bytes unused; 16
+ * vectors of (4 rows x 2 columns) i16.
+ */
+export const WIDE_TILE_BYTES = 272;
+export const WIDE_TILE_VALUES = 16;
+/** Blocks that are unpacked at once. */
+export const UNPACKED_BLOCKS = 64;
+/** Bytes of 32 columns of a strip. */
 export const F32_TILE_BYTES = 512;
 
 /** Weight types, as records name them. */
@@ -48,16 +61,31 @@ export const FILE_Q8_G = 5;
 
 // ---- Activations. A row is padded with zeros to BLOCK_COLS.
 
-/** Activation formats: f32; 32 int8 + scale + sum as ACT_BLOCK_BYTES say. */
+/** Activation formats: f32; 32 int8 + scale + sums as ACT_BLOCK_BYTES say, for every other weight type. */
 export const ACT_F32 = 0;
-/** For q8 weights. */
-export const ACT_Q8W = 1;
-/** For q4 weights. */
-export const ACT_Q4W = 2;
-/** int8 activation block: 32 int8, f32 scale at 32, two i16 at 36 (see quantize.ts). */
+export const ACT_Q8 = 1;
+/** int8 activation block of one token: 32 int8, f32 scale at 32, two i16 at 36 (see quantize.ts). */
 export const ACT_BLOCK_BYTES = 40;
 export const ACT_SCALE = 32;
 export const ACT_SUMS = 36;
+/**
+ * In a step of several tokens, ACT_TOKENS of them share blocks, which take the room of their rows:
+ * [8 steps][4 tokens][4 columns] int8, f32 [4 tokens] scales at 128, two i16 [4 tokens] at 144.
+ */
+export const ACT_TOKENS = 4;
+export const ACTS_BLOCK_BYTES = 160;
+export const ACTS_SCALES = 128;
+export const ACTS_SUMS = 144;
+
+// ---- Forms of the dot product of bytes, as the engine's relaxed instruction allows (simd/dot.ts).
+/** Weights and activations widened to 16 bits: any engine. */
+export const DOT_WIDE = 0;
+/** The weight's sign is moved to the activation: any engine with relaxed SIMD. */
+export const DOT_MOVED = 1;
+/** One operand is unsigned, nothing saturates (x86 with VNNI). */
+export const DOT_UNSIGNED = 2;
+/** Both operands are signed (ARM). */
+export const DOT_SIGNED = 3;
 
 // ---- KV pages. A page holds KV_PAGE positions of every layer; inside it, layer-major, then kv head, then
 // the K block and the V block of that head. headDim is padded to a multiple of KV_DIM_ALIGN with zeros.

@@ -23,6 +23,16 @@ export const CONTROL_BEGIN = 524;
 export const CONTROL_END = 528;
 /** 1 + the lowest row that OP_PACK could not pack; 0: none. */
 export const CONTROL_BAD_ROW = 576;
+/** PACKED_* of what OP_PACK met, or-ed. */
+export const CONTROL_PACKED = 580;
+/** A weight of -128. */
+export const PACKED_LOWEST = 1;
+/** A scale that is too large to be stored times 2^SCALE_SHIFT. */
+export const PACKED_LARGE_SCALE = 2;
+/** DOT_* that kernels use. */
+export const CONTROL_DOT = 640;
+/** Groups that a kernel of one token walks at once. */
+export const CONTROL_STREAMS = 644;
 
 // ---- The step: what the host writes before each run. i32 words.
 /** Tokens in this step. */
@@ -58,14 +68,18 @@ export const QUERY_TILE = 8;
 export const CONST_LOW_NIBBLES = 1024;
 /** i16x8 of 1. */
 export const CONST_ONES_16 = 1040;
-/** Pairs of i16 64, 0: takes what relaxed builds add to activations from the sums of a q8 tile; see simd/dot.ts. */
-export const CONST_OFFSET_16 = 1232;
+/** i16x8 of 16: makes -128 * sum of the -8 * sum in an activation block. */
+export const CONST_SIXTEEN_16 = 1232;
 /** i16x8 of 2^13: shifts f16 to where f32 has its mantissa. */
 export const CONST_SHIFT_13 = 1248;
-/** Pairs of i16 0, 2^13: the same for the scales of a q8 tile. */
-export const CONST_SCALE_SHIFT_13 = 1264;
+/** i8x16 of -128: turns bytes of a q8 tile into int8. */
+export const CONST_FLIP = 1264;
+/** i8x16 of 8: what nibbles are above their weights. */
+export const CONST_EIGHT = 1280;
 /** f32x4 of 2^112: widens f16 shifted left by 13. */
 export const CONST_TWO_112 = 1072;
+/** 32 bytes that dot_form() works in. */
+export const CONST_PROBE = 1312;
 /** i32x4 of 0x8fffffff: keeps sign, exponent and mantissa of a shifted f16. */
 export const CONST_F16_MASK = 1088;
 /** f32x4 of -127: 2^x of anything smaller is zero. */

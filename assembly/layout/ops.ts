@@ -49,6 +49,9 @@ export const EMBED_OUT = 6;
 export const EMBED_OUT_STRIDE = 7;
 /** Bits of the f32 factor every row is multiplied by. */
 export const EMBED_SCALE = 8;
+/** Strips of the table, and bits of f32: what scales in its tiles are multiplied by. */
+export const EMBED_STRIPS = 9;
+export const EMBED_FACTOR = 10;
 
 // OP_NORM and OP_QUANTIZE
 export const NORM_X = 3;
@@ -74,15 +77,19 @@ export const MATMUL_X = 5;
 export const MATMUL_X_STRIDE = 6;
 export const MATMUL_OUT = 7;
 export const MATMUL_OUT_STRIDE = 8;
-/** Strips of TILE_ROWS rows. */
+/** Strips of TILE_ROWS rows, an even number. */
 export const MATMUL_STRIPS = 9;
 /** Blocks of BLOCK_COLS columns. */
 export const MATMUL_BLOCKS = 10;
 /** f32 rows added to the product; 0: none. Stride 0: the same row (a bias) for every token. */
 export const MATMUL_ADD = 11;
 export const MATMUL_ADD_STRIDE = 12;
-/** Strips that a thread takes at once at most, for several tokens; for one there is no limit. */
+/** Groups of strips that a thread takes at once at most, for several tokens; for one there is no limit. */
 export const MATMUL_CHUNK = 13;
+/** Bits of f32: what scales in tiles are multiplied by, besides that they are read as f16 shifted by 13 bits. */
+export const MATMUL_FACTOR = 14;
+/** Non-zero: a weight is -128, which DOT_MOVED cannot compute with. */
+export const MATMUL_LOWEST = 15;
 
 // OP_ANGLES
 export const ANGLES_FREQS = 3;
@@ -157,6 +164,10 @@ export const PACK_GROUP = 8;
 export const PACK_PHASE = 9;
 export const PACK_ROWS = 10;
 export const PACK_COLS = 11;
+/** The whole matrix, the strip of it that the first row begins, and its strips. */
 export const PACK_OUT = 12;
-export const PACK_OUT_STRIDE = 13;
-export const PACK_CHUNK = 14;
+export const PACK_FIRST_STRIP = 13;
+export const PACK_STRIPS = 14;
+export const PACK_CHUNK = 15;
+/** What scales are multiplied by, as a power of two. */
+export const PACK_SHIFT = 16;

@@ -1,10 +1,5 @@
-/**
- * Streams that a matrix x vector kernel reads at once: eight draw more from memory than one. They divide the strips
- * of a call between them, so that each is as long as can be; prefetchers begin anew with each stream.
- * An even number of strips would often put streams a multiple of 4 KiB apart, where they share a place in the
- * first cache: see share() in sync.ts.
- */
-export const STREAMS: i32 = 8;
+// What matrix kernels of every weight type share: where groups lie, and the rows that products are added to.
+import { ACT_TOKENS } from "../layout/blocks";
 
 /** Sums at `out` += integers * (weight scales * activation scale), each f32x4 or i32x4 of four rows. */
 export function accumulate(out: usize, integers: v128, scales: v128, xs: v128): void {
@@ -12,9 +7,25 @@ export function accumulate(out: usize, integers: v128, scales: v128, xs: v128): 
   v128.store(out, f32x4.add(v128.load(out), product));
 }
 
+/** Groups of `most` strips that a matrix of `strips` has, the last one counted. */
+export function group_count(strips: i32, most: i32): i32 {
+  return (strips + most - 1) / most;
+}
+
+/** Strips of the group that a strip of a matrix of `strips` lies in; `most` are those of all groups but the last. */
+export function group_size(strip: i32, strips: i32, most: i32): i32 {
+  return min(most, strips - (strip - (strip % most)));
+}
+
+/** Bytes of the groups before the one that a strip lies in. */
+export function group_bytes_before(strip: i32, blocks: i32, most: i32, tileBytes: usize): usize {
+  return <usize>(strip - (strip % most)) * <usize>blocks * tileBytes;
+}
+
 /**
  * What products are added to: rows of strips [begin, end) of each token become those of `add`, or zero where
- * that is 0. Nothing is to be done where add is out.
+ * that is 0. Nothing is to be done where add is out. Kernels of several tokens compute ACT_TOKENS at a time: rows of
+ * tokens that do not exist, up to that number, become zero.
  */
 export function start_rows(
   out: usize,
@@ -25,14 +36,18 @@ export function start_rows(
   end: i32,
   tokens: i32,
 ): void {
-  if (add === out) return;
   const first = (<usize>begin) << 4;
   const bytes = ((<usize>end) << 4) - first;
-  for (let t: usize = 0; t < <usize>tokens; t++) {
-    const row = out + t * outStride + first;
-    if (add) memory.copy(row, add + t * addStride + first, bytes);
-    else memory.fill(row, 0, bytes);
+  if (add !== out) {
+    for (let t: usize = 0; t < <usize>tokens; t++) {
+      const row = out + t * outStride + first;
+      if (add) memory.copy(row, add + t * addStride + first, bytes);
+      else memory.fill(row, 0, bytes);
+    }
   }
+  if (tokens < 2) return;
+  const all = <usize>((tokens + ACT_TOKENS - 1) & -ACT_TOKENS);
+  for (let t = <usize>tokens; t < all; t++) memory.fill(out + t * outStride + first, 0, bytes);
 }
 
 /** Stores four rows' sums, with what is at `add` added unless that is 0. */

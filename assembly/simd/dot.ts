@@ -1,70 +1,122 @@
 // int8 dot products, four rows in lanes: the only file that knows whether relaxed SIMD is there. Every form
 // gives the same integers.
 //
-// A weight vector holds 4 rows x 4 columns of int8; an activation vector the same 4 columns for every row.
+// A weight vector holds 4 rows x 4 columns, an activation vector the same 4 columns of int8 for every row. Weights of q8
+// are stored as w + 128, an unsigned byte; weights of q4 are nibbles, n - 8.
 //
-// relaxed  i16x8.relaxed_dot_i8x16_i7x16_s multiplies and adds pairs in one instruction. Its result is fixed
-//          by the specification only if the second operand lies in 0..127, so activations for q8 weights
-//          (-63..63) are stored plus ACT_OFFSET, and what that adds is taken off again through the tile's
-//          sums. Pairs stay within i16: 2 * 128 * 127 = 32512. Weights of q4 are 0..15 and are the second
-//          operand themselves.
-// plain    weights are widened to i16 and meet i16 activations in i32x4.dot_i16x8_s; rows 0, 1 and rows 2, 3
-//          end in two accumulators, joined once per block.
-import { CONST_OFFSET_16 } from "../layout/control";
+// i8x16.relaxed_dot_i8x16_i7x16 multiplies and adds in one instruction. Its result is fixed by the specification only
+// when the second operand lies in 0..127; what an engine does with the whole byte is asked once (dot_form). A form is a
+// type argument, so that each kernel has code of its own for it:
+//   u8   DOT_UNSIGNED: the second operand is an unsigned byte: w + 128 itself, and -128 * sum(x) at the start
+//   i32  DOT_SIGNED: it is a signed byte: w
+//   i8   DOT_MOVED: its magnitude |w|, the sign being moved to the activation: pairs stay inside i16, 2 * 127 * 127
+//   i16  DOT_WIDE: no relaxed instruction: both widened to i16, rows 0, 1 and rows 2, 3 in two accumulators, joined at the end
+import { DOT_MOVED, DOT_SIGNED, DOT_UNSIGNED, DOT_WIDE } from "../layout/blocks";
+import { CONST_PROBE } from "../layout/control";
 
-/** What relaxed builds add to stored activations for q8 weights. */
-export const ACT_OFFSET: i32 = ASC_FEATURE_RELAXED_SIMD ? 64 : 0;
+/** The best DOT_* of the engine that runs this module. */
+export function dot_form(): i32 {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    // 127 * 255 four times, 127 * -1 four times, or pairs that saturate at 32767: then only 0..127 can be used. The
+    // operands come from memory, so that no compiler computes the product by rules of its own.
+    v128.store(CONST_PROBE, i8x16.splat(127));
+    v128.store(CONST_PROBE, i8x16.splat(-1), 16);
+    const product = i32x4.relaxed_dot_i8x16_i7x16_add_s(
+      v128.load(CONST_PROBE),
+      v128.load(CONST_PROBE, 16),
+      i32x4.splat(0),
+    );
+    const sum = i32x4.extract_lane(product, 0);
+    if (sum === 129540) return DOT_UNSIGNED;
+    return sum === -508 ? DOT_SIGNED : DOT_MOVED;
+  }
+  return DOT_WIDE;
+}
 
-/** -ACT_OFFSET * sum(w) of four rows, from the pairs of a q8 tile: where an accumulator starts. */
-export function q8_start(pairs: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.dot_i16x8_s(pairs, v128.load(CONST_OFFSET_16));
+/** acc + w . x for what the engine takes as the second operand of four products. */
+export function dot_add(x: v128, w: v128, acc: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, acc);
+  return unreachable();
+}
+
+/** Sums of pairs of w . x, i16, for w in 0..127. */
+export function dot_pairs(x: v128, w: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.relaxed_dot_i8x16_i7x16_s(x, w);
+  return unreachable();
+}
+
+/** Where sums of q8 weights start, from the two i16 of an activation block in every lane, -8 * sum(x). */
+export function q8_start<T>(sums: v128, sixteen: v128): v128 {
+  if (sizeof<T>() === 1 && !isSigned<T>()) return i32x4.dot_i16x8_s(sums, sixteen);
   return i32x4.splat(0);
 }
 
 /** Four activations, splatted to every row, as the dot products below want them. */
-export function activation(x: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return x;
-  return i16x8.extend_low_i8x16_s(x);
+export function activation<T>(x: v128): v128 {
+  if (sizeof<T>() === 2) return i16x8.extend_low_i8x16_s(x);
+  return x;
 }
 
-/** acc + w . x; in plain builds rows 0 and 1 only. `ones` is i16x8 of 1. */
-export function dot_lo(acc: v128, w: v128, x: v128, ones: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(w, x), ones));
+/** acc + w . x for a vector u of a q8 tile; DOT_WIDE: rows 0 and 1 only. `flip` is i8x16 of -128, `ones` i16x8 of 1. */
+export function dot8_lo<T>(acc: v128, u: v128, x: v128, flip: v128, ones: v128): v128 {
+  if (sizeof<T>() === 2) {
+    return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(v128.xor(u, flip)), x));
   }
-  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(w), x));
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (sizeof<T>() === 4) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, v128.xor(u, flip), acc);
+    if (!isSigned<T>()) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, u, acc);
+    const w = v128.xor(u, flip);
+    const negative = i8x16.lt_s(w, i8x16.splat(0));
+    const moved = i8x16.sub(v128.xor(x, negative), negative);
+    const pairs = i16x8.relaxed_dot_i8x16_i7x16_s(moved, i8x16.abs(w));
+    return i32x4.add(acc, i32x4.dot_i16x8_s(pairs, ones));
+  }
+  return unreachable();
 }
 
-/** Plain builds: acc + w . x of rows 2 and 3. */
-export function dot_hi(acc: v128, w: v128, x: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return acc;
-  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(w), x));
+/** DOT_WIDE: acc + w . x of rows 2 and 3. */
+export function dot8_hi<T>(acc: v128, u: v128, x: v128, flip: v128): v128 {
+  if (sizeof<T>() !== 2) return acc;
+  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(v128.xor(u, flip)), x));
 }
 
-/** The four rows' sums from what dot_lo and dot_hi gathered. */
-export function dot_join(lo: v128, hi: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return lo;
-  return i32x4.add(v128.shuffle<i32>(lo, hi, 0, 2, 4, 6), v128.shuffle<i32>(lo, hi, 1, 3, 5, 7));
+/** The four rows' sums from what dot8_lo and dot8_hi gathered. */
+export function dot8_join<T>(lo: v128, hi: v128): v128 {
+  return sizeof<T>() === 2 ? join_rows(lo, hi) : lo;
 }
 
 /**
- * Where accumulators of dot4_lo and dot_hi start, from the sums of an activation block in every lane: with what makes
- * weights n - 8 of n. Partial sums stay within i16, whatever the order: each column adds (n - 8) * x at last and -8 * x
- * before its turn, at most 16 * 8 * 127 = 16256 for the columns of a lane.
+ * Where accumulators of nibbles start: with what makes weights n - 8 of n. DOT_UNSIGNED takes the instruction that adds to
+ * i32, DOT_MOVED i16 pairs, whose partial sums stay inside i16: each column adds (n - 8) * x at last and -8 * x before its
+ * turn, at most 16 * 8 * 127 = 16256 for the columns of a lane.
  */
-export function q4_start(sums: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return sums;
-  return i32x4.extend_low_i16x8_s(sums);
+export function q4_start<T>(sums: v128, ones: v128): v128 {
+  if (sizeof<T>() === 2) return i32x4.extend_low_i16x8_s(sums);
+  return isSigned<T>() ? sums : i32x4.dot_i16x8_s(sums, ones);
 }
 
-/** acc + x . n for weights n in 0..15: i16 pairs in relaxed builds. */
-export function dot4_lo(acc: v128, n: v128, x: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(x, n));
-  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(n), x));
+/** acc + x . n for weights n in 0..15. */
+export function dot4_lo<T>(acc: v128, n: v128, x: v128): v128 {
+  if (sizeof<T>() === 2) return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(n), x));
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (isSigned<T>()) return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(x, n));
+    return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, n, acc);
+  }
+  return unreachable();
 }
 
-/** The four rows' sums from what dot4_lo and dot_hi gathered. */
-export function dot4_join(lo: v128, hi: v128, ones: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.dot_i16x8_s(lo, ones);
-  return dot_join(lo, hi);
+/** DOT_WIDE: acc + x . n of rows 2 and 3. */
+export function dot4_hi<T>(acc: v128, n: v128, x: v128): v128 {
+  if (sizeof<T>() !== 2) return acc;
+  return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(n), x));
+}
+
+/** The four rows' sums from what dot4_lo and dot4_hi gathered. */
+export function dot4_join<T>(lo: v128, hi: v128, ones: v128): v128 {
+  if (sizeof<T>() === 2) return join_rows(lo, hi);
+  return isSigned<T>() ? i32x4.dot_i16x8_s(lo, ones) : lo;
+}
+
+function join_rows(lo: v128, hi: v128): v128 {
+  return i32x4.add(v128.shuffle<i32>(lo, hi, 0, 2, 4, 6), v128.shuffle<i32>(lo, hi, 1, 3, 5, 7));
 }

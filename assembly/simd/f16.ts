@@ -1,4 +1,5 @@
-import { CONST_F16_MASK, CONST_SCALE_SHIFT_13, CONST_SHIFT_13, CONST_TWO_112 } from "../layout/control";
+// Half precision: widening of scales for kernels, and conversion of single values.
+import { CONST_F16_MASK, CONST_SHIFT_13, CONST_TWO_112 } from "../layout/control";
 
 /** f32x4 of 2^112. Load once before a loop. */
 export function two112(): v128 {
@@ -11,12 +12,13 @@ export function f16_mask(): v128 {
 }
 
 /**
- * Four f16, sign-extended and shifted left by 13 (by a product of i16 pairs with 2^13 and what is to fall away: JavaScriptCore
- * moves the count of every shift into a register), have sign, exponent and mantissa where f32 wants them, with an
- * exponent 112 too small; the multiplication by 2^112 mends it and normalises subnormals.
+ * Four f16 at `ptr` times 2^-112, as f32x4; exact for both signs where no f16 is subnormal, and then a number that is not
+ * subnormal either. What multiplies it takes the power off again.
+ * Sign-extended and shifted left by 13 (by a product of i16 pairs with 2^13: JavaScriptCore moves the count of every shift
+ * into a register), a half has sign, exponent and mantissa where f32 wants them, with an exponent 112 too small.
  */
-function widen(pairs: v128, shift: v128, scale: v128, mask: v128): v128 {
-  return f32x4.mul(v128.and(i32x4.dot_i16x8_s(pairs, shift), mask), scale);
+export function load_scales(ptr: usize, mask: v128): v128 {
+  return v128.and(i32x4.dot_i16x8_s(v128.load16x4_u(ptr), v128.load(CONST_SHIFT_13)), mask);
 }
 
 /**
@@ -24,12 +26,7 @@ function widen(pairs: v128, shift: v128, scale: v128, mask: v128): v128 {
  * finite: the host refuses those at load).
  */
 export function load_f16x4(ptr: usize, scale: v128, mask: v128): v128 {
-  return widen(v128.load16x4_u(ptr), v128.load(CONST_SHIFT_13), scale, mask);
-}
-
-/** The scales of a q8 tile from its pairs, as load_f16x4 widens them. */
-export function q8_scales(pairs: v128, scale: v128, mask: v128): v128 {
-  return widen(pairs, v128.load(CONST_SCALE_SHIFT_13), scale, mask);
+  return f32x4.mul(load_scales(ptr, mask), scale);
 }
 
 /** One f16 at `ptr` as f32; exact for finite values. */

@@ -48,6 +48,9 @@ const SLICE_MS = 10;
 const SLICE_BYTES = 64 << 20;
 const TOKENS_OF_A_READ = 4;
 
+// Groups of strips that a kernel of one token reads at once.
+const DEFAULT_STREAMS = 2;
+
 function stopped(status: number): EngineError {
   const reasons: Record<number, string> = {
     [control.STATUS_CANCELLED]: "it was cancelled",
@@ -348,6 +351,8 @@ export class Engine {
   #writePlan(): Slice[] {
     const { plan, planAddress } = this.layout;
     this.#words.set(plan.words, planAddress / 4);
+    this.#words[control.CONTROL_DOT / 4] = this.#kernel.exports.dot_form();
+    this.#words[control.CONTROL_STREAMS / 4] = DEFAULT_STREAMS;
     this.#words[control.CONTROL_N_THREADS / 4] = 1;
     const slices: Slice[] = [];
     let bytes = 0;

@@ -1,4 +1,10 @@
-import { KV_PAGE, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import {
+  GROUP_STRIPS,
+  KV_PAGE,
+  PADDED_ROWS,
+  UNPACKED_BLOCKS,
+  WIDE_TILE_BYTES,
+} from "../../assembly/layout/blocks.ts";
 import {
   CONTROL_BYTES,
   PACK_SCRATCH_BYTES,
@@ -112,7 +118,15 @@ function contextOf(config: ModelConfig, asked: number | undefined): number {
   return asked;
 }
 
-// Bytes of file data that four rows of the widest matrix take.
+// Bytes that a group of the widest matrix is unpacked to, for several tokens.
+function unpackedBytes(weights: ModelWeights): number {
+  const blocks = weights.all.map((weight) =>
+    weight.kind === "matrix" && weight.format.scaled ? Math.min(weight.blocks, UNPACKED_BLOCKS) : 0,
+  );
+  return Math.max(...blocks) * GROUP_STRIPS * WIDE_TILE_BYTES;
+}
+
+// Bytes of file data that PADDED_ROWS rows of the widest matrix take.
 function stagingBytes(weights: ModelWeights): number {
   let most = STAGING_BYTES;
   for (const weight of weights.all) {
@@ -120,7 +134,7 @@ function stagingBytes(weights: ModelWeights): number {
     const type = fileTypes.get(weight.info.type);
     // Scales of llama2.c groups, at worst one f32 for each value, ride along.
     const perValue = type ? type.blockBytes / type.blockCols + (weight.info.scales ? 4 : 0) : 0;
-    most = Math.max(most, Math.ceil(TILE_ROWS * weight.cols * perValue) + 64);
+    most = Math.max(most, Math.ceil(PADDED_ROWS * weight.cols * perValue) + 64);
   }
   return most;
 }
@@ -162,7 +176,7 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
     tableBytes,
   };
   const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
-  const scratchBytes = Math.max(rowBytes, sizes.scratch, PACK_SCRATCH_BYTES);
+  const scratchBytes = Math.max(rowBytes, sizes.scratch, PACK_SCRATCH_BYTES, unpackedBytes(weights));
   const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratchBytes));
   const packRecord = arena.alloc(RECORD_BYTES);
   const sampler = arena.alloc(samplerBytes(config.vocabSize));

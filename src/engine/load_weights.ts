@@ -1,8 +1,14 @@
-import { TILE_ROWS } from "../../assembly/layout/blocks.ts";
-import { CONTROL_BAD_ROW } from "../../assembly/layout/control.ts";
+import { PADDED_ROWS, SCALE_SHIFT, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import {
+  CONTROL_BAD_ROW,
+  CONTROL_PACKED,
+  PACKED_LARGE_SCALE,
+  PACKED_LOWEST,
+} from "../../assembly/layout/control.ts";
 import * as op from "../../assembly/layout/ops.ts";
 import type { KernelInstance } from "../kernels/instance.ts";
 import { MAX_CONTEXT } from "../model/config.ts";
+import { scaleFactor } from "../model/plan.ts";
 import type { Matrix, Vector } from "../model/weights.ts";
 import { type FileType, fileTypes } from "../quant/registry.ts";
 import type { ByteSource } from "../util/byte_source.ts";
@@ -43,6 +49,9 @@ const CHUNK_STRIPS = 8;
 
 class WeightLoader {
   readonly #engine: PackEngine;
+  // Matrices whose scales are not stored times 2^SCALE_SHIFT, and those that have a weight of -128.
+  readonly #shifts = new Map<Matrix, number>();
+  readonly #lowest = new Set<Matrix>();
 
   constructor(engine: PackEngine) {
     this.#engine = engine;
@@ -51,6 +60,25 @@ class WeightLoader {
   /** All parts of all weights, in the order of the file. */
   *all(): Generator<Part> {
     for (const weight of this.#engine.layout.weights.all) yield* this.#parts(weight);
+  }
+
+  /** Tells the plan's records what was met in the matrices that they read. */
+  finish(): void {
+    const { layout, kernel } = this.#engine;
+    const words = new Int32Array(kernel.memory.buffer, layout.planAddress, layout.plan.words.length);
+    const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
+    const byAddress = (matrices: Iterable<Matrix>) => new Set([...matrices].map(({ address }) => address));
+    const unshifted = byAddress(this.#shifts.keys());
+    const lowest = byAddress(this.#lowest);
+    for (let record = 0; record < words.length; record += op.RECORD_WORDS) {
+      const isMatmul = words[record + op.REC_OP] === op.OP_MATMUL;
+      if (!isMatmul && words[record + op.REC_OP] !== op.OP_EMBED) continue;
+      const address = (words[record + (isMatmul ? op.MATMUL_W : op.EMBED_TABLE)] as number) >>> 0;
+      if (unshifted.has(address)) {
+        floats[record + (isMatmul ? op.MATMUL_FACTOR : op.EMBED_FACTOR)] = scaleFactor(0);
+      }
+      if (isMatmul && lowest.has(address)) words[record + op.MATMUL_LOWEST] = 1;
+    }
   }
 
   #parts(weight: Matrix | Vector): Generator<Part> {
@@ -62,7 +90,7 @@ class WeightLoader {
 
   *#matrix(weight: Matrix, type: FileType): Generator<Part> {
     const rowBytes = (weight.cols / type.blockCols) * type.blockBytes;
-    const most = Math.floor(this.#engine.layout.staging.bytes / rowBytes / TILE_ROWS) * TILE_ROWS;
+    const most = Math.floor(this.#engine.layout.staging.bytes / rowBytes / PADDED_ROWS) * PADDED_ROWS;
     for (let row = 0; row < weight.rows; row += most) {
       const rows = Math.min(most, weight.rows - row);
       yield {
@@ -78,8 +106,8 @@ class WeightLoader {
     const group = scales.groupSize;
     const perRow = cols + 4 * (Math.ceil(cols / group) + 2);
     const most = Math.max(
-      TILE_ROWS,
-      Math.floor(this.#engine.layout.staging.bytes / perRow / TILE_ROWS) * TILE_ROWS,
+      PADDED_ROWS,
+      Math.floor(this.#engine.layout.staging.bytes / perRow / PADDED_ROWS) * PADDED_ROWS,
     );
     for (let row = 0; row < weight.rows; row += most) {
       const rows = Math.min(most, weight.rows - row);
@@ -129,8 +157,9 @@ class WeightLoader {
     grouped: Record<number, number>,
   ): void {
     const { kernel, layout } = this.#engine;
-    const { format, blocks, cols, info } = weight;
-    const stripBytes = blocks * format.tileBytes;
+    const { format, blocks, cols, info, strips } = weight;
+    const firstStrip = firstRow / TILE_ROWS;
+    const shift = this.#shifts.get(weight) ?? SCALE_SHIFT;
     const fields: Record<number, number> = {
       [op.REC_OP]: op.OP_PACK,
       [op.REC_FLAGS]: op.REC_BARRIER,
@@ -140,16 +169,28 @@ class WeightLoader {
       [op.PACK_ROW_BYTES]: (cols / type.blockCols) * type.blockBytes,
       [op.PACK_ROWS]: rows,
       [op.PACK_COLS]: cols,
-      [op.PACK_OUT]: weight.address + (firstRow / TILE_ROWS) * stripBytes,
-      [op.PACK_OUT_STRIDE]: stripBytes,
+      [op.PACK_OUT]: weight.address,
+      [op.PACK_FIRST_STRIP]: firstStrip,
+      [op.PACK_STRIPS]: strips,
       [op.PACK_CHUNK]: CHUNK_STRIPS,
+      [op.PACK_SHIFT]: shift,
       ...grouped,
     };
     const record = new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).fill(0);
     for (const [word, value] of Object.entries(fields)) record[Number(word)] = value;
     const badRow = new Int32Array(kernel.memory.buffer, CONTROL_BAD_ROW, 1).fill(0);
+    const packed = new Int32Array(kernel.memory.buffer, CONTROL_PACKED, 1).fill(0);
     this.#engine.pack();
     const bad = badRow[0] as number;
+    const met = packed[0] as number;
+    if (met & PACKED_LOWEST) this.#lowest.add(weight);
+    if (bad === 0 && met & PACKED_LARGE_SCALE) {
+      // Too large to be stored times 2^SCALE_SHIFT: the whole matrix goes without.
+      this.#shifts.set(weight, 0);
+      kernel.exports.unshift_scales(weight.address, format.code, firstStrip, strips, blocks);
+      this.#pack(weight, type, src, firstRow, rows, grouped);
+      return;
+    }
     if (bad === 0) return;
     const worse =
       format.name === "f32" ? "NaN or infinity" : `NaN, infinity or one too large for ${format.name}`;
@@ -234,5 +275,6 @@ export async function loadWeights(
     await reading?.catch(() => {});
   }
   signal?.throwIfAborted();
+  loader.finish();
   if (ropeFactors) checkRopeFactors(ropeFactors, layout.contextLength, kernel.memory.buffer);
 }

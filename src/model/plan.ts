@@ -1,4 +1,13 @@
-import { ACT_F32, BLOCK_COLS, KV_F16, KV_F32, KV_Q8, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import {
+  ACT_F32,
+  ACT_TOKENS,
+  BLOCK_COLS,
+  KV_F16,
+  KV_F32,
+  KV_Q8,
+  PADDED_ROWS,
+  SCALE_SHIFT,
+} from "../../assembly/layout/blocks.ts";
 import * as op from "../../assembly/layout/ops.ts";
 import type { Arena } from "../kernels/arena.ts";
 import { weightFormats } from "../quant/registry.ts";
@@ -56,10 +65,18 @@ function f32Bits(value: number): number {
 // Bytes of weights that a thread takes at once for several tokens: the second cache holds them while tokens pass.
 const CHUNK_BYTES = 64 * 1024;
 
-/** Strips of a matrix that a thread takes at once at most, for several tokens. */
-export function chunkStrips(matrix: Pick<Matrix, "blocks" | "format">): number {
-  const stripBytes = matrix.blocks * matrix.format.tileBytes;
-  return Math.max(8, Math.floor(CHUNK_BYTES / stripBytes));
+/** Groups of strips of a matrix that a thread takes at once at most, for several tokens. */
+export function chunkGroups(matrix: Pick<Matrix, "blocks" | "format">): number {
+  const { tileBytes, groupStrips } = matrix.format;
+  return Math.max(1, Math.floor(CHUNK_BYTES / (matrix.blocks * tileBytes * groupStrips)));
+}
+
+/**
+ * What scales in tiles are multiplied by: they are stored times 2^shift, and read as f16 bits shifted to where f32 has
+ * its mantissa, which is 2^-112 of their value.
+ */
+export function scaleFactor(shift: number): number {
+  return 2 ** (112 - shift);
 }
 
 function padded(n: number, to: number): number {
@@ -69,23 +86,24 @@ function padded(n: number, to: number): number {
 /** Gives every buffer its address, for steps of at most `batch` tokens and `outputs` rows of logits. */
 export function placeBuffers(config: ModelConfig, arena: Arena, batch: number, outputs: number): Buffers {
   const { dim, hiddenDim, headDim, nHeads, nKvHeads, vocabSize } = config;
+  // Kernels of several tokens compute ACT_TOKENS at a time.
   const rows = (n: number, count: number, pad: number): Rows => {
     const stride = 4 * padded(n, pad);
-    return { address: arena.alloc(stride * count), stride };
+    return { address: arena.alloc(stride * (count > 1 ? padded(count, ACT_TOKENS) : 1)), stride };
   };
   const actBlocks = padded(Math.max(dim, hiddenDim, nHeads * headDim), BLOCK_COLS) / BLOCK_COLS;
   const actStride =
     actBlocks * Math.max(...Object.values(weightFormats).map((format) => format.activationBlockBytes));
   return {
     x: rows(dim, batch, BLOCK_COLS),
-    act: { address: arena.alloc(actStride * batch), stride: actStride },
-    q: rows(nHeads * headDim, batch, TILE_ROWS),
-    k: rows(nKvHeads * headDim, batch, TILE_ROWS),
-    v: rows(nKvHeads * headDim, batch, TILE_ROWS),
+    act: { address: arena.alloc(actStride * padded(batch, ACT_TOKENS)), stride: actStride },
+    q: rows(nHeads * headDim, batch, PADDED_ROWS),
+    k: rows(nKvHeads * headDim, batch, PADDED_ROWS),
+    v: rows(nKvHeads * headDim, batch, PADDED_ROWS),
     attention: rows(nHeads * headDim, batch, BLOCK_COLS),
-    gate: rows(hiddenDim, batch, TILE_ROWS),
-    up: rows(hiddenDim, batch, TILE_ROWS),
-    logits: rows(vocabSize, outputs, TILE_ROWS),
+    gate: rows(hiddenDim, batch, PADDED_ROWS),
+    up: rows(hiddenDim, batch, PADDED_ROWS),
+    logits: rows(vocabSize, outputs, PADDED_ROWS),
     freqs: arena.alloc(2 * headDim),
     angles: arena.alloc(4 * headDim * batch),
     heads: arena.alloc(4 * nHeads),
@@ -146,7 +164,8 @@ export function buildPlan(
         [op.MATMUL_BLOCKS]: w.blocks,
         [op.MATMUL_ADD]: residual ? out.address : 0,
         [op.MATMUL_ADD_STRIDE]: residual ? out.stride : 0,
-        [op.MATMUL_CHUNK]: chunkStrips(w),
+        [op.MATMUL_CHUNK]: chunkGroups(w),
+        [op.MATMUL_FACTOR]: f32Bits(scaleFactor(SCALE_SHIFT)),
       },
       w.strips * w.blocks * w.format.tileBytes,
     );
@@ -162,6 +181,8 @@ export function buildPlan(
     [op.EMBED_OUT]: x.address,
     [op.EMBED_OUT_STRIDE]: x.stride,
     [op.EMBED_SCALE]: f32Bits(1),
+    [op.EMBED_STRIPS]: weights.embedding.strips,
+    [op.EMBED_FACTOR]: f32Bits(scaleFactor(SCALE_SHIFT)),
   });
   emit(op.OP_ANGLES, true, {
     [op.ANGLES_FREQS]: buffers.freqs,

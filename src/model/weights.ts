@@ -1,4 +1,4 @@
-import { BLOCK_COLS, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import { BLOCK_COLS, PADDED_ROWS, TILE_ROWS } from "../../assembly/layout/blocks.ts";
 import { assertTensorType } from "../format/gguf_types.ts";
 import type { ModelFile, TensorInfo } from "../format/model_file.ts";
 import type { Arena } from "../kernels/arena.ts";
@@ -8,7 +8,7 @@ import { quoted } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
 import type { ModelConfig, Precision } from "./config.ts";
 
-/** A weight matrix in linear memory: [strips * TILE_ROWS, blocks * BLOCK_COLS], zero-padded. */
+/** A weight matrix in linear memory: [strips * TILE_ROWS, blocks * BLOCK_COLS], zero-padded; strips are even. */
 export interface Matrix {
   readonly kind: "matrix";
   readonly info: TensorInfo;
@@ -100,7 +100,7 @@ export function placeWeights(
 
   function matrix(name: string, rows: number, cols: number, format: WeightFormat): Matrix {
     const info = find(name, [rows, cols]);
-    const strips = Math.ceil(rows / TILE_ROWS);
+    const strips = Math.ceil(rows / PADDED_ROWS) * (PADDED_ROWS / TILE_ROWS);
     const blocks = Math.ceil(cols / BLOCK_COLS);
     const address = arena.alloc(strips * blocks * format.tileBytes);
     const placed: Matrix = { kind: "matrix", info, format, address, rows, cols, strips, blocks };

@@ -1,4 +1,10 @@
-import { ACT_BLOCK_BYTES, ACT_Q8W, Q8_TILE_BYTES, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import {
+  ACT_BLOCK_BYTES,
+  ACT_Q8,
+  GROUP_STRIPS,
+  Q8_TILE_BYTES,
+  WEIGHT_Q8,
+} from "../../assembly/layout/blocks.ts";
 import type { WeightFormat } from "./weight_format.ts";
 
 /** int8 weights with an f16 scale for each row of a block. */
@@ -6,6 +12,8 @@ export const q8: WeightFormat = {
   name: "q8",
   code: WEIGHT_Q8,
   tileBytes: Q8_TILE_BYTES,
-  activation: ACT_Q8W,
+  groupStrips: GROUP_STRIPS,
+  activation: ACT_Q8,
   activationBlockBytes: ACT_BLOCK_BYTES,
+  scaled: true,
 };
