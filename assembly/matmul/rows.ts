@@ -36,6 +36,7 @@ export function start_rows(
   end: i32,
   tokens: i32,
 ): void {
+  if (begin >= end) return;
   const first = (<usize>begin) << 4;
   const bytes = ((<usize>end) << 4) - first;
   if (add !== out) {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { FILE_F32, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import { FILE_F32, SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
 import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
-import { decodeTiles, packedBytes, padded } from "../reference/quantize.ts";
+import { scaleFactor } from "../../src/model/plan.ts";
+import { decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
@@ -16,7 +17,7 @@ const types = [
 describe("embed_row()", () => {
   for (const { name, weight } of types) {
     it(`gives exactly the decoded row of ${name} tiles, times the factor`, () => {
-      const rows = 13;
+      const rows = 45;
       for (const cols of [32, 64, 96, 172]) {
         const values = randomF32(rows * cols, cols);
         const packed = (bench: KernelBench) => {
@@ -34,6 +35,9 @@ describe("embed_row()", () => {
               rows,
               cols,
               out,
+              0,
+              stripsOf(rows),
+              SCALE_SHIFT,
               bench.alloc(PACK_SCRATCH_BYTES),
             ),
             0,
@@ -50,7 +54,16 @@ describe("embed_row()", () => {
             const w = packed(bench);
             const out = bench.alloc(4 * rows * width);
             for (let row = 0; row < rows; row++) {
-              bench.kernels.embed_row(w, weight, row, width / 32, factor, out + 4 * row * width);
+              bench.kernels.embed_row(
+                w,
+                weight,
+                row,
+                stripsOf(rows),
+                width / 32,
+                scaleFactor(SCALE_SHIFT),
+                factor,
+                out + 4 * row * width,
+              );
             }
             return bench.f32(out, rows * width);
           });
@@ -67,7 +80,7 @@ describe("embed_row()", () => {
     it(`writes nothing for no blocks of ${name}`, () => {
       const bytes = onEveryVariant(benches, (bench) => {
         const out = bench.alloc(16);
-        bench.kernels.embed_row(bench.alloc(16), weight, 5, 0, 1, out);
+        bench.kernels.embed_row(bench.alloc(16), weight, 5, 2, 0, 1, 1, out);
         return bench.u8(out, 16);
       });
       assert.ok(bytes.every((b) => b === 0xff));

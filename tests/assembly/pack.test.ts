@@ -9,12 +9,18 @@ import {
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
-  TILE_ROWS,
+  PADDED_ROWS,
+  SCALE_SHIFT,
   WEIGHT_F32,
   WEIGHT_Q4,
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
-import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
+import {
+  CONTROL_PACKED,
+  PACK_SCRATCH_BYTES,
+  PACKED_LARGE_SCALE,
+  PACKED_LOWEST,
+} from "../../assembly/layout/control.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import {
   decodeTiles,
@@ -22,9 +28,9 @@ import {
   groupedValue,
   packedBytes,
   padded,
+  stripsOf,
   tileInteger,
   tileScale,
-  tileSum,
 } from "../reference/quantize.ts";
 import { type KernelBench, randomF32, uniform } from "../support/kernels.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
@@ -147,7 +153,7 @@ const kinds = [
 type Packing = { readonly status: number; readonly out: number };
 
 /** Packs; the file's bytes have no alignment. */
-function pack(bench: KernelBench, t: FileTensor, weight: number): Packing {
+function pack(bench: KernelBench, t: FileTensor, weight: number, shift: number = SCALE_SHIFT): Packing {
   const out = bench.alloc(packedBytes(weight, t.rows, t.cols));
   const src = bench.put(Uint8Array.from([0xff, ...t.bytes])) + 1;
   const scales = t.scales.length ? bench.put(t.scales) : 0;
@@ -162,18 +168,31 @@ function pack(bench: KernelBench, t: FileTensor, weight: number): Packing {
     t.rows,
     t.cols,
     out,
+    0,
+    stripsOf(t.rows),
+    shift,
     bench.alloc(PACK_SCRATCH_BYTES),
   );
   return { status, out };
 }
 
 /** The packed bytes, the same in every variant. */
-function packedBy(t: FileTensor, weight: number): Uint8Array {
+function packedBy(t: FileTensor, weight: number, shift: number = SCALE_SHIFT): Uint8Array {
   return onEveryVariant(benches, (bench) => {
-    const { status, out } = pack(bench, t, weight);
+    const { status, out } = pack(bench, t, weight, shift);
     assert.equal(status, 0);
     return bench.u8(out, packedBytes(weight, t.rows, t.cols));
   });
+}
+
+/** PACKED_* of what packing met, the same in every variant. */
+function metBy(t: FileTensor, weight: number): number {
+  const [met] = onEveryVariant(benches, (bench) => {
+    bench.i32(CONTROL_PACKED, 1)[0] = 0;
+    pack(bench, t, weight);
+    return Uint8Array.of(bench.i32(CONTROL_PACKED, 1)[0] as number);
+  });
+  return met as number;
 }
 
 /** The status, the same in every variant. */
@@ -189,7 +208,7 @@ function statusOf(t: FileTensor, weight: number): number {
 /** The file's values with rows and columns padded by zeros. */
 function paddedValues(t: FileTensor): Float64Array {
   const width = padded(t.cols, 32);
-  const out = new Float64Array(padded(t.rows, TILE_ROWS) * width);
+  const out = new Float64Array(padded(t.rows, PADDED_ROWS) * width);
   for (let r = 0; r < t.rows; r++) out.set(t.values.subarray(r * t.cols, (r + 1) * t.cols), r * width);
   return out;
 }
@@ -198,23 +217,28 @@ function paddedValues(t: FileTensor): Float64Array {
 const reach = { [WEIGHT_Q8]: [-127, 127], [WEIGHT_Q4]: [-8, 7] } as Record<number, [number, number]>;
 
 /** Scales as the type defines them, and each value as near as its scale allows. */
-function assertQuantized(t: FileTensor, weight: number, bytes: Uint8Array): void {
+function assertQuantized(
+  t: FileTensor,
+  weight: number,
+  bytes: Uint8Array,
+  shift: number = SCALE_SHIFT,
+): void {
   const expected = paddedValues(t);
-  const actual = decodeTiles(weight, bytes, t.rows, t.cols);
+  const actual = decodeTiles(weight, bytes, t.rows, t.cols, shift);
   const width = padded(t.cols, 32);
   const [low, high] = reach[weight] as [number, number];
   for (let at = 0; at < expected.length; at += 32) {
     const [row, col] = [Math.floor(at / width), at % width];
     const block = expected.subarray(at, at + 32).map(Math.fround);
     const peak = block.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-    const d = tileScale(weight, bytes, row, col, t.cols);
+    const d = tileScale(weight, bytes, row, col, t.rows, t.cols, shift);
     const scale = halfValue(nearestHalf(Math.fround(peak / (weight === WEIGHT_Q8 ? 127 : 8))));
     assert.equal(Math.abs(d), scale, `scale of row ${row}, column ${col}`);
     // Q4_0's rule: the first value of largest magnitude is -8, whatever its sign.
     const peakAt = block.findIndex((v) => Math.abs(v) === peak);
     if (weight === WEIGHT_Q4 && d !== 0) {
       assert.equal(
-        tileInteger(weight, bytes, row, col + peakAt, t.cols),
+        tileInteger(weight, bytes, row, col + peakAt, t.rows, t.cols),
         -8,
         `row ${row}, column ${col + peakAt}`,
       );
@@ -227,17 +251,6 @@ function assertQuantized(t: FileTensor, weight: number, bytes: Uint8Array): void
   }
 }
 
-/** Each stored sum is minus that of its row's int8. */
-function assertSums(t: FileTensor, bytes: Uint8Array): void {
-  for (let row = 0; row < padded(t.rows, TILE_ROWS); row++) {
-    for (let col = 0; col < t.cols; col += 32) {
-      let sum = 0;
-      for (let c = col; c < col + 32; c++) sum += tileInteger(WEIGHT_Q8, bytes, row, c, t.cols);
-      assert.equal(tileSum(bytes, row, col, t.cols), 0 - sum, `sum of row ${row}, column ${col}`);
-    }
-  }
-}
-
 const keepsBits = (t: FileTensor, weight: number) =>
   (t.file === FILE_Q8_0 && weight === WEIGHT_Q8) || (t.file === FILE_Q4_0 && weight === WEIGHT_Q4);
 
@@ -245,7 +258,7 @@ describe("pack()", () => {
   for (const kind of kinds) {
     for (const { name, weight } of weights) {
       it(`packs ${kind.name} to ${name}`, () => {
-        for (const rows of [1, 2, 3, 4, 5, 9, 13]) {
+        for (const rows of [1, 2, 3, 4, 5, 9, 13, 40]) {
           for (const cols of kind.anyCols ? [1, 31, 32, 33, 64, 100, 172] : [32, 64, 160]) {
             const t = kind.make(rows, cols);
             const bytes = packedBy(t, weight);
@@ -253,7 +266,6 @@ describe("pack()", () => {
             if (weight === WEIGHT_F32) assert.deepEqual(decoded, paddedValues(t).map(Math.fround));
             else if (keepsBits(t, weight)) assert.deepEqual(decoded, paddedValues(t));
             else assertQuantized(t, weight, bytes);
-            if (weight === WEIGHT_Q8) assertSums(t, bytes);
           }
         }
       });
@@ -283,12 +295,83 @@ describe("pack()", () => {
     }
   });
 
-  it("keeps int8 -128 and its sum", () => {
-    const bytes = randomBlocks(1, FILE_Q8_0_BYTES, 1).fill(0x80, 2);
-    const t = tensor(FILE_Q8_0, bytes, FILE_Q8_0_BYTES, 1, 32);
-    const packed = packedBy(t, WEIGHT_Q8);
-    assert.equal(tileInteger(WEIGHT_Q8, packed, 0, 31, 32), -128);
-    assert.equal(tileSum(packed, 0, 0, 32), 4096);
+  it("keeps int8 -128 and says that there is one", () => {
+    for (const at of [0, 15, 16, 31]) {
+      for (const lowest of [-128, -127]) {
+        const bytes = randomBlocks(3, FILE_Q8_0_BYTES, 1).fill(1, 2);
+        bytes.fill(1);
+        const view = new DataView(bytes.buffer);
+        for (let r = 0; r < 3; r++) view.setUint16(r * FILE_Q8_0_BYTES, nearestHalf(1), true);
+        view.setInt8(2 * FILE_Q8_0_BYTES + 2 + at, lowest);
+        const t = tensor(FILE_Q8_0, bytes, FILE_Q8_0_BYTES, 3, 32);
+        assert.equal(tileInteger(WEIGHT_Q8, packedBy(t, WEIGHT_Q8), 2, at, 3, 32), lowest);
+        assert.equal(metBy(t, WEIGHT_Q8), lowest === -128 ? PACKED_LOWEST : 0, `${lowest} at ${at}`);
+      }
+    }
+  });
+
+  it("says where a scale cannot be stored times 2^SCALE_SHIFT, and stores each as it is without", () => {
+    for (const [file, blockBytes, weight] of [
+      [FILE_Q8_0, FILE_Q8_0_BYTES, WEIGHT_Q8],
+      [FILE_Q4_0, FILE_Q4_0_BYTES, WEIGHT_Q4],
+    ] as const) {
+      // 65504 / 2^10 is 63.97: 63.94 fits.
+      for (const [scale, fits] of [
+        [63.9, true],
+        [-63.9, true],
+        [64, false],
+        [-64, false],
+        [65504, false],
+      ] as const) {
+        const bytes = randomBlocks(1, blockBytes, 2).fill(3, 2);
+        new DataView(bytes.buffer).setUint16(0, nearestHalf(scale), true);
+        const t = tensor(file, bytes, blockBytes, 1, 32);
+        assert.equal(metBy(t, weight), fits ? 0 : PACKED_LARGE_SCALE, `${scale}`);
+        assert.deepEqual(decodeTiles(weight, packedBy(t, weight, 0), 1, 32, 0), paddedValues(t));
+        if (fits) assert.deepEqual(decodeTiles(weight, packedBy(t, weight), 1, 32), paddedValues(t));
+      }
+    }
+  });
+
+  it("packs a matrix in parts to the same bytes as at once", () => {
+    for (const kind of kinds) {
+      const t = kind.make(83, 64);
+      for (const { weight } of weights) {
+        const whole = packedBy(t, weight);
+        const parts = onEveryVariant(benches, (bench) => {
+          const out = bench.alloc(whole.length);
+          const src = bench.put(t.bytes);
+          const scales = t.scales.length ? bench.put(t.scales) : 0;
+          const scratch = bench.alloc(PACK_SCRATCH_BYTES);
+          for (const [first, end] of [
+            [64, 83],
+            [0, 8],
+            [8, 64],
+          ] as const) {
+            const skipped = t.group ? t.phase + first * t.cols : 0;
+            const status = bench.kernels.pack(
+              t.file,
+              weight,
+              src + first * t.rowBytes,
+              t.rowBytes,
+              t.group ? scales + 4 * Math.floor(skipped / t.group) : 0,
+              t.group,
+              t.group ? skipped % t.group : 0,
+              end - first,
+              t.cols,
+              out,
+              first / 4,
+              stripsOf(83),
+              SCALE_SHIFT,
+              scratch,
+            );
+            assert.equal(status, 0);
+          }
+          return bench.u8(out, whole.length);
+        });
+        assert.deepEqual(parts, whole);
+      }
+    }
   });
 
   it("makes zeros of zeros", () => {
@@ -358,7 +441,34 @@ describe("pack()", () => {
     );
     f32[2 * 32 + 7] = -490000;
     const held = tensor(FILE_F32, asBytes(f32), 128, 3, 32);
-    for (const weight of [WEIGHT_Q8, WEIGHT_Q4]) assertQuantized(held, weight, packedBy(held, weight));
+    for (const weight of [WEIGHT_Q8, WEIGHT_Q4]) assertQuantized(held, weight, packedBy(held, weight, 0), 0);
+  });
+});
+
+describe("unshift_scales()", () => {
+  it("gives what packing without a shift gives, of the first strips", () => {
+    for (const weight of [WEIGHT_Q8, WEIGHT_Q4]) {
+      const [file, blockBytes] =
+        weight === WEIGHT_Q8 ? [FILE_Q8_0, FILE_Q8_0_BYTES] : [FILE_Q4_0, FILE_Q4_0_BYTES];
+      const t = tensor(file, randomBlocks(80, blockBytes, 6), 2 * blockBytes, 40, 64);
+      const shifted = packedBy(t, weight);
+      const plain = packedBy(t, weight, 0);
+      for (const count of [0, 3, 8, 9, 10]) {
+        const bytes = onEveryVariant(benches, (bench) => {
+          const { out } = pack(bench, t, weight);
+          bench.kernels.unshift_scales(out, weight, count, 10, 2);
+          return bench.u8(out, shifted.length);
+        });
+        const decoded = decodeTiles(weight, bytes, 40, 64, 0);
+        const [before, after] = [
+          decodeTiles(weight, plain, 40, 64, 0),
+          decodeTiles(weight, shifted, 40, 64, 0),
+        ];
+        decoded.forEach((v, i) => {
+          assert.equal(v, (i < count * 4 * 64 ? before : after)[i]);
+        });
+      }
+    }
   });
 });
 

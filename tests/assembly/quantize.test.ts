@@ -1,15 +1,24 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ACT_BLOCK_BYTES, ACT_SUMS, FILE_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import {
+  ACT_BLOCK_BYTES,
+  ACT_SUMS,
+  ACTS_BLOCK_BYTES,
+  FILE_F32,
+  SCALE_SHIFT,
+  WEIGHT_Q4,
+  WEIGHT_Q8,
+} from "../../assembly/layout/blocks.ts";
 import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
-import type { Variant } from "../../src/kernels/variant.ts";
+import { scaleFactor } from "../../src/model/plan.ts";
 import {
   activationIntegers,
   activationScale,
-  decodeActivations,
+  blocksOfLane,
   decodeTiles,
   packedBytes,
   roundEven,
+  stripsOf,
 } from "../reference/quantize.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";
 import { itShared, sharedJson } from "../support/shared.ts";
@@ -17,35 +26,35 @@ import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } fr
 
 const benches = await variantBenches(1 << 20);
 
-// Relaxed builds keep activations for q8 weights in 1..127 (assembly/simd/dot.ts).
+/** quantize_q8, and quantize_q8x4 as each of its four tokens. */
 const formats = [
-  {
-    kernel: "quantize_q8w",
-    matvec: "matvec_q8",
-    weight: WEIGHT_Q8,
-    largest: 63,
-    offsetOf: (variant: Variant) => (variant.startsWith("relaxed") ? 64 : 0),
-    sumFactor: 0,
-  },
-  {
-    kernel: "quantize_q4w",
-    matvec: "matvec_q4",
-    weight: WEIGHT_Q4,
-    largest: 127,
-    offsetOf: () => 0,
-    sumFactor: -8,
-  },
+  { name: "quantize_q8", lane: undefined },
+  ...[0, 1, 2, 3].map((lane) => ({ name: `quantize_q8x4, token ${lane}`, lane })),
 ] as const;
 
 type Format = (typeof formats)[number];
 
+const LARGEST = 127;
+
 /** The blocks of x; kernel and f32 row have the least alignment allowed. */
-function quantize(bench: KernelBench, format: Format, x: Float32Array): Uint8Array {
-  const bytes = (x.length / 32) * ACT_BLOCK_BYTES;
-  const out = bench.alloc(bytes + 4) + 4;
+function quantize(bench: KernelBench, { lane }: Format, x: Float32Array): Uint8Array {
   const row = bench.put(Float32Array.from([Number.NaN, ...x])) + 4;
-  bench.kernels[format.kernel](row, out, x.length);
-  return bench.u8(out, bytes);
+  const blocks = x.length / 32;
+  if (lane === undefined) {
+    const out = bench.alloc(blocks * ACT_BLOCK_BYTES + 4) + 4;
+    bench.kernels.quantize_q8(row, out, x.length);
+    return bench.u8(out, blocks * ACT_BLOCK_BYTES);
+  }
+  const out = bench.alloc(blocks * ACTS_BLOCK_BYTES + 4) + 4;
+  bench.kernels.quantize_q8x4(row, out, lane, x.length);
+  const shared = bench.u8(out, blocks * ACTS_BLOCK_BYTES);
+  for (const other of [0, 1, 2, 3].filter((l) => l !== lane)) {
+    assert.ok(
+      blocksOfLane(shared, other).every((b) => b === 0xff),
+      `token ${other} was written`,
+    );
+  }
+  return blocksOfLane(shared, lane);
 }
 
 interface Blocks {
@@ -55,16 +64,16 @@ interface Blocks {
   readonly sums: number[];
 }
 
-/** The blocks of x, the same in every variant but for the offset. */
+/** The blocks of x, the same in every variant. */
 function blocksOf(format: Format, x: Float32Array): Blocks {
   const nBlocks = x.length / 32;
-  const flat = onEveryVariant(benches, (bench, variant) => {
+  const flat = onEveryVariant(benches, (bench) => {
     const bytes = quantize(bench, format, x);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const blocks = Array.from({ length: nBlocks }, (_, b) => b);
     return new Uint8Array(
       Float64Array.from([
-        ...activationIntegers(bytes, x.length, format.offsetOf(variant)),
+        ...activationIntegers(bytes, x.length),
         ...blocks.map((b) => activationScale(bytes, b)),
         ...blocks.flatMap((b) => [0, 2].map((i) => view.getInt16(b * ACT_BLOCK_BYTES + ACT_SUMS + i, true))),
       ]).buffer,
@@ -83,22 +92,22 @@ function largestOf(x: Float32Array): number {
 }
 
 for (const format of formats) {
-  describe(`${format.kernel}()`, () => {
+  describe(`${format.name}()`, () => {
     it("gives the nearest integers, the scale and the sums of each block", () => {
       for (const nBlocks of [1, 2, 3, 5, 11]) {
         const x = randomF32(32 * nBlocks, nBlocks);
         const { integers, scales, sums } = blocksOf(format, x);
         for (let b = 0; b < nBlocks; b++) {
           const block = x.subarray(32 * b, 32 * b + 32);
-          const scale = largestOf(block) / format.largest;
+          const scale = largestOf(block) / LARGEST;
           assert.equal(scales[b], Math.fround(scale));
           const expected = new Int16Array(2);
           block.forEach((v, i) => {
             const q = integers[32 * b + i] as number;
-            assert.ok(Math.abs(q) <= format.largest);
+            assert.ok(Math.abs(q) <= LARGEST);
             assert.ok(Math.abs(v / scale - q) <= 0.50001, `${v} / ${scale} became ${q}`);
             const lane = (i >> 1) & 1;
-            expected[lane] = (expected[lane] as number) + format.sumFactor * q;
+            expected[lane] = (expected[lane] as number) + -8 * q;
           });
           assert.deepEqual(sums.slice(2 * b, 2 * b + 2), [...expected]);
         }
@@ -111,15 +120,15 @@ for (const format of formats) {
           const x = randomF32(32, at);
           x[at] = peak;
           const { integers, scales } = blocksOf(format, x);
-          assert.equal(scales[0], Math.fround(2 / format.largest));
-          assert.equal(integers[at], peak > 0 ? format.largest : -format.largest);
+          assert.equal(scales[0], Math.fround(2 / LARGEST));
+          assert.equal(integers[at], peak > 0 ? LARGEST : -LARGEST);
         }
       }
     });
 
     it("rounds ties to even", () => {
       const x = Float32Array.from({ length: 32 }, (_, i) => i - 15.5);
-      x[31] = format.largest;
+      x[31] = LARGEST;
       const { integers, scales } = blocksOf(format, x);
       assert.deepEqual(scales, [1]);
       assert.deepEqual([...integers], Array.from(x, roundEven));
@@ -140,7 +149,7 @@ for (const format of formats) {
       const expected = blocks.integers.subarray(96, 128);
       assert.deepEqual(blocks.integers.subarray(64, 96), expected);
       assert.deepEqual(blocks.integers.subarray(128, 160), expected);
-      assert.equal(blocks.scales[4], Math.fround(largestOf(x.subarray(128, 160)) / format.largest));
+      assert.equal(blocks.scales[4], Math.fround(largestOf(x.subarray(128, 160)) / LARGEST));
     });
 
     it("carries NaN and infinity in the scale of their block alone", () => {
@@ -164,7 +173,8 @@ for (const format of formats) {
     it("writes nothing for n = 0", () => {
       const bytes = onEveryVariant(benches, (bench) => {
         const out = bench.alloc(16);
-        bench.kernels[format.kernel](bench.alloc(16), out, 0);
+        bench.kernels.quantize_q8(bench.alloc(16), out, 0);
+        bench.kernels.quantize_q8x4(bench.alloc(16), out, 1, 0);
         return bench.u8(out, 16);
       });
       assertSameBytes(bytes, new Uint8Array(16).fill(0xff), "out");
@@ -204,30 +214,38 @@ describe("error of quantization by ggml's test-quantize-fns", () => {
       1,
       w.length,
       out,
+      0,
+      stripsOf(1),
+      SCALE_SHIFT,
       bench.alloc(PACK_SCRATCH_BYTES),
     );
     assert.equal(status, 0);
     return out;
   };
 
-  for (const format of formats) {
-    const name = format.weight === WEIGHT_Q8 ? "q8" : "q4";
+  for (const { name, weight, matvec } of [
+    { name: "q8", weight: WEIGHT_Q8, matvec: "matvec_q8" },
+    { name: "q4", weight: WEIGHT_Q4, matvec: "matvec_q4" },
+  ] as const) {
+    const format = formats[0];
     itShared(["conformance/ggml_thresholds.json"], `is under its limits for ${name}`, () => {
       const limits = sharedJson<Thresholds>("conformance/ggml_thresholds.json").quantize_fns;
       const n = limits.n;
       const w = cosines(n, 0);
       const x = cosines(n, 1);
       const tiles = onEveryVariant(benches, (bench) =>
-        bench.u8(packed(bench, format.weight, w), packedBytes(format.weight, 1, n)),
+        bench.u8(packed(bench, weight, w), packedBytes(weight, 1, n)),
       );
-      const weightError = rmse(decodeTiles(format.weight, tiles, 1, n).subarray(0, n), w);
+      const weightError = rmse(decodeTiles(weight, tiles, 1, n).subarray(0, n), w);
       const { integers, scales } = blocksOf(format, x);
       const decoded = Float64Array.from(integers, (q, i) => q * (scales[Math.floor(i / 32)] as number));
       const activationError = rmse(decoded, x);
       const [dot] = f32OnEveryVariant(benches, (bench) => {
-        const out = bench.alloc(16);
+        const out = bench.alloc(32);
         const acts = quantize(bench, format, x).byteOffset;
-        bench.kernels[format.matvec](packed(bench, format.weight, w), acts, out, 0, 0, 1, n / 32);
+        const tiles = packed(bench, weight, w);
+        const dot = bench.kernels.dot_form();
+        bench.kernels[matvec](tiles, acts, out, 0, 0, 1, 2, n / 32, dot, 1, scaleFactor(SCALE_SHIFT));
         return bench.f32(out, 1);
       });
       let exact = 0;
@@ -237,7 +255,7 @@ describe("error of quantization by ggml's test-quantize-fns", () => {
       const dotError = Math.abs((dot as number) - exact) / n;
       console.log(
         `${name}: weights ${weightError.toExponential(2)}, ` +
-          `${format.largest}-step activations ${activationError.toExponential(2)} ` +
+          `${LARGEST}-step activations ${activationError.toExponential(2)} ` +
           `(limit ${limits.total_error.default}); dot product ${dotError.toExponential(2)} ` +
           `(limit ${limits.dot_product_error.default})`,
       );
@@ -246,19 +264,4 @@ describe("error of quantization by ggml's test-quantize-fns", () => {
       assert.ok(dotError < limits.dot_product_error.default);
     });
   }
-});
-
-describe("decodeActivations()", () => {
-  it("takes the build's offset off again", () => {
-    const x = randomF32(64, 9);
-    for (const format of formats) {
-      for (const { bench, variant } of benches) {
-        bench.reset();
-        const decoded = decodeActivations(quantize(bench, format, x), 64, format.offsetOf(variant));
-        decoded.forEach((v, i) => {
-          assert.ok(Math.abs(v - (x[i] as number)) <= 0.51 / format.largest);
-        });
-      }
-    }
-  });
 });

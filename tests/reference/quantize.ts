@@ -3,7 +3,12 @@
 import {
   ACT_BLOCK_BYTES,
   ACT_SCALE,
+  ACT_SUMS,
+  ACTS_BLOCK_BYTES,
+  ACTS_SCALES,
+  ACTS_SUMS,
   BLOCK_COLS,
+  F32_GROUP_STRIPS,
   F32_TILE_BYTES,
   FILE_BF16,
   FILE_F16,
@@ -11,12 +16,13 @@ import {
   FILE_Q4_0_BYTES,
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
+  GROUP_STRIPS,
+  PADDED_ROWS,
   Q4_TILE_BYTES,
   Q4_TILE_VALUES,
   Q8_TILE_BYTES,
-  Q8_TILE_PAIR,
-  Q8_TILE_SCALE,
   Q8_TILE_VALUES,
+  SCALE_SHIFT,
   TILE_ROWS,
   WEIGHT_F32,
   WEIGHT_Q8,
@@ -39,27 +45,48 @@ export function tileBytes(weight: number): number {
 
 /** Bytes of a packed matrix [rows, cols]. */
 export function packedBytes(weight: number, rows: number, cols: number): number {
-  return Math.ceil(rows / TILE_ROWS) * Math.ceil(cols / BLOCK_COLS) * tileBytes(weight);
+  return stripsOf(rows) * Math.ceil(cols / BLOCK_COLS) * tileBytes(weight);
 }
 
-/** Offset of the tile that holds row and column. */
-function tileAt(weight: number, row: number, col: number, cols: number): number {
+/** Strips of a matrix: an even number. */
+export function stripsOf(rows: number): number {
+  return padded(rows, PADDED_ROWS) / TILE_ROWS;
+}
+
+/** Strips of the group that holds a row, and which of them holds it. */
+function placeInGroup(row: number, rows: number, most: number): { first: number; size: number; at: number } {
   const strip = Math.floor(row / TILE_ROWS);
+  const at = strip % most;
+  const first = strip - at;
+  return { first, size: Math.min(most, stripsOf(rows) - first), at };
+}
+
+/** Offset of the q8 or q4 tile that holds row and column of a matrix [rows, cols]. */
+function tileAt(weight: number, row: number, col: number, rows: number, cols: number): number {
+  const { first, size, at } = placeInGroup(row, rows, GROUP_STRIPS);
   const block = Math.floor(col / BLOCK_COLS);
-  return (strip * Math.ceil(cols / BLOCK_COLS) + block) * tileBytes(weight);
+  return (first * Math.ceil(cols / BLOCK_COLS) + block * size + at) * tileBytes(weight);
 }
 
-/** The scale of the block of a q8 or q4 tile that holds row and column. */
-export function tileScale(weight: number, bytes: Uint8Array, row: number, col: number, cols: number): number {
-  const lane = row % TILE_ROWS;
-  const at = weight === WEIGHT_Q8 ? lane * Q8_TILE_PAIR + Q8_TILE_SCALE : 2 * lane;
-  return halfValue(viewOf(bytes).getUint16(tileAt(weight, row, col, cols) + at, true));
+/** Offset of a weight of an f32 matrix [rows, cols]: groups are [columns / 4][strips][4 columns][4 rows]. */
+function f32At(row: number, col: number, rows: number, cols: number): number {
+  const { first, size, at } = placeInGroup(row, rows, F32_GROUP_STRIPS);
+  const group = first * Math.ceil(cols / BLOCK_COLS) * F32_TILE_BYTES;
+  return group + 64 * (Math.floor(col / 4) * size + at) + 16 * (col % 4) + 4 * (row % TILE_ROWS);
 }
 
-/** What a q8 tile stores as minus the sum of the int8 of a row. */
-export function tileSum(bytes: Uint8Array, row: number, col: number, cols: number): number {
-  const at = tileAt(WEIGHT_Q8, row, col, cols) + Q8_TILE_PAIR * (row % TILE_ROWS);
-  return viewOf(bytes).getInt16(at, true);
+/** The scale of the block of a q8 or q4 tile that holds row and column, stored times 2^shift. */
+export function tileScale(
+  weight: number,
+  bytes: Uint8Array,
+  row: number,
+  col: number,
+  rows: number,
+  cols: number,
+  shift: number = SCALE_SHIFT,
+): number {
+  const at = tileAt(weight, row, col, rows, cols) + 2 * (row % TILE_ROWS);
+  return halfValue(viewOf(bytes).getUint16(at, true)) / 2 ** shift;
 }
 
 /** The integer a q8 or q4 tile stores for one weight. */
@@ -68,22 +95,29 @@ export function tileInteger(
   bytes: Uint8Array,
   row: number,
   col: number,
+  rows: number,
   cols: number,
 ): number {
-  const tile = tileAt(weight, row, col, cols);
+  const tile = tileAt(weight, row, col, rows, cols);
   const lane = row % TILE_ROWS;
   const c = col % BLOCK_COLS;
   if (weight === WEIGHT_Q8) {
-    return viewOf(bytes).getInt8(tile + Q8_TILE_VALUES + 16 * Math.floor(c / 4) + 4 * lane + (c % 4));
+    return (bytes[tile + Q8_TILE_VALUES + 16 * Math.floor(c / 4) + 4 * lane + (c % 4)] as number) - 128;
   }
   const v = Math.floor((c % 16) / 4);
   const byte = bytes[tile + Q4_TILE_VALUES + 16 * v + 4 * lane + (c % 4)] as number;
   return (c < 16 ? byte % 16 : Math.floor(byte / 16)) - 8;
 }
 
-/** The weights [padded rows, padded cols] that tiles stand for. */
-export function decodeTiles(weight: number, bytes: Uint8Array, rows: number, cols: number): Float64Array {
-  const height = padded(rows, TILE_ROWS);
+/** The weights [padded rows, padded cols] that tiles stand for, whose scales are stored times 2^shift. */
+export function decodeTiles(
+  weight: number,
+  bytes: Uint8Array,
+  rows: number,
+  cols: number,
+  shift: number = SCALE_SHIFT,
+): Float64Array {
+  const height = padded(rows, PADDED_ROWS);
   const width = padded(cols, BLOCK_COLS);
   const view = viewOf(bytes);
   const out = new Float64Array(height * width);
@@ -91,11 +125,8 @@ export function decodeTiles(weight: number, bytes: Uint8Array, rows: number, col
     for (let c = 0; c < width; c++) {
       out[r * width + c] =
         weight === WEIGHT_F32
-          ? view.getFloat32(
-              tileAt(weight, r, c, cols) + 4 * ((c % BLOCK_COLS) * TILE_ROWS + (r % TILE_ROWS)),
-              true,
-            )
-          : tileScale(weight, bytes, r, c, cols) * tileInteger(weight, bytes, r, c, cols);
+          ? view.getFloat32(f32At(r, c, rows, cols), true)
+          : tileScale(weight, bytes, r, c, rows, cols, shift) * tileInteger(weight, bytes, r, c, rows, cols);
     }
   }
   return out;
@@ -128,11 +159,11 @@ export function groupedValue(
   return (scales[Math.floor((phase + i) / group)] as number) * viewOf(bytes).getInt8(i);
 }
 
-/** The int8 of activation blocks; `offset` is what the kernel's build adds to each. */
-export function activationIntegers(bytes: Uint8Array, n: number, offset: number): Int32Array {
+/** The int8 of activation blocks of one token. */
+export function activationIntegers(bytes: Uint8Array, n: number): Int32Array {
   const view = viewOf(bytes);
   const at = (i: number) => Math.floor(i / BLOCK_COLS) * ACT_BLOCK_BYTES + (i % BLOCK_COLS);
-  return Int32Array.from({ length: n }, (_, i) => view.getInt8(at(i)) - offset);
+  return Int32Array.from({ length: n }, (_, i) => view.getInt8(at(i)));
 }
 
 /** The scale of activation block b. */
@@ -141,9 +172,24 @@ export function activationScale(bytes: Uint8Array, b: number): number {
 }
 
 /** The values that activation blocks stand for. */
-export function decodeActivations(bytes: Uint8Array, n: number, offset: number): Float64Array {
-  const integers = activationIntegers(bytes, n, offset);
+export function decodeActivations(bytes: Uint8Array, n: number): Float64Array {
+  const integers = activationIntegers(bytes, n);
   return Float64Array.from(integers, (q, i) => q * activationScale(bytes, Math.floor(i / BLOCK_COLS)));
+}
+
+/** Blocks that four tokens share, as the blocks of token `lane` alone. */
+export function blocksOfLane(bytes: Uint8Array, lane: number): Uint8Array {
+  const blocks = bytes.length / ACTS_BLOCK_BYTES;
+  const out = new Uint8Array(blocks * ACT_BLOCK_BYTES);
+  for (let b = 0; b < blocks; b++) {
+    const from = b * ACTS_BLOCK_BYTES + 4 * lane;
+    for (let step = 0; step < 8; step++) {
+      out.set(bytes.subarray(from + 16 * step, from + 16 * step + 4), b * ACT_BLOCK_BYTES + 4 * step);
+    }
+    out.set(bytes.subarray(from + ACTS_SCALES, from + ACTS_SCALES + 4), b * ACT_BLOCK_BYTES + ACT_SCALE);
+    out.set(bytes.subarray(from + ACTS_SUMS, from + ACTS_SUMS + 4), b * ACT_BLOCK_BYTES + ACT_SUMS);
+  }
+  return out;
 }
 
 /** The nearest integer, ties to the even one. */
