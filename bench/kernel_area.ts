@@ -1,32 +1,131 @@
 // Kernels on a memory larger than any cache, and data to fill it with.
-import { CONTROL_BYTES } from "../assembly/layout/control.ts";
+import {
+  ACT_BLOCK_BYTES,
+  ACT_TOKENS,
+  BLOCK_COLS,
+  FILE_F32,
+  GROUP_STRIPS,
+  PADDED_ROWS,
+  SCALE_SHIFT,
+  TILE_ROWS,
+  UNPACKED_BLOCKS,
+  WIDE_TILE_BYTES,
+} from "../assembly/layout/blocks.ts";
+import { CONTROL_BYTES, PACK_SCRATCH_BYTES } from "../assembly/layout/control.ts";
 import { Arena } from "../src/kernels/arena.ts";
 import type { KernelExports } from "../src/kernels/exports.gen.ts";
 import { createInstance, createMemory, type KernelInstance } from "../src/kernels/instance.ts";
 import { compileVariant, type Variant } from "../src/kernels/variant.ts";
-import { chunkStrips } from "../src/model/plan.ts";
+import { chunkGroups, scaleFactor } from "../src/model/plan.ts";
 import type { Matrix } from "../src/model/weights.ts";
+import type { WeightFormat } from "../src/quant/weight_format.ts";
 
 /** What a case that shall read from memory goes round in: more than any cache holds. */
 export const FAR_BYTES = 288 << 20;
 // FAR_BYTES, rounded up to a whole layer, and what the rest of a case needs.
 const AREA_BYTES = FAR_BYTES + (96 << 20);
 
-/** Strips [begin, end) of the calls that a plan makes of a matrix, where one thread is alone: see assembly/sync.ts. */
+/** What the benchmarks' kernels of one token read at once, in groups; engines choose it when they load. */
+export const STREAMS = 2;
+
+/** Groups [begin, end) of the calls that a plan makes of a matrix, where one thread is alone: see assembly/sync.ts. */
 export function callsOf(
   matrix: Pick<Matrix, "strips" | "blocks" | "format">,
   tokens: number,
 ): readonly (readonly [begin: number, end: number])[] {
-  const { strips } = matrix;
-  const streams = strips >> 3;
-  const chunk = tokens > 1 ? chunkStrips(matrix) : 8;
-  const first = tokens > 1 || streams < 2 ? chunk : 8 * ((streams - 1) | 1);
-  const rest = Math.max(0, Math.ceil((strips - first) / chunk));
+  const groups = Math.ceil(matrix.strips / matrix.format.groupStrips);
+  const units = Math.floor(groups / STREAMS);
+  const chunk = tokens > 1 ? chunkGroups(matrix) : STREAMS;
+  const first = tokens > 1 || units < 2 ? chunk : STREAMS * ((units - 1) | 1);
+  const rest = Math.max(0, Math.ceil((groups - first) / chunk));
   const begins = Array.from({ length: rest }, (_, i) => first + i * chunk);
   return [
-    [0, Math.min(first, strips)],
-    ...begins.map((begin) => [begin, Math.min(begin + chunk, strips)] as const),
+    [0, Math.min(first, groups)],
+    ...begins.map((begin) => [begin, Math.min(begin + chunk, groups)] as const),
   ];
+}
+
+/** Groups of a matrix times rows of activations, in the calls that a plan makes. */
+export interface Product {
+  readonly format: WeightFormat;
+  readonly strips: number;
+  readonly blocks: number;
+  /** Rows of activations, `stride` bytes apart. */
+  readonly x: number;
+  readonly stride: number;
+  readonly out: number;
+  readonly outStride: number;
+  readonly tokens: number;
+}
+
+/** A function that multiplies the matrix at an address, by the form that the engine is best at. */
+export function multiplier(area: KernelArea, product: Product): (w: number) => void {
+  const { format, strips, blocks, x, stride, out, outStride, tokens } = product;
+  const { kernels } = area;
+  const calls = callsOf(product, tokens);
+  if (format.name === "f32") {
+    return (w) => {
+      for (const [begin, end] of calls) {
+        kernels.matmul_f32(w, x, stride, out, outStride, 0, 0, begin, end, strips, blocks, tokens);
+      }
+    };
+  }
+  const dot = kernels.dot_form();
+  const factor = scaleFactor(SCALE_SHIFT);
+  const scratch = area.alloc(UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES);
+  const kernel = kernels[`matmul_${format.name}`];
+  return (w) => {
+    for (const [begin, end] of calls) {
+      kernel(
+        w,
+        x,
+        stride,
+        out,
+        outStride,
+        0,
+        0,
+        begin,
+        end,
+        strips,
+        blocks,
+        tokens,
+        dot,
+        STREAMS,
+        factor,
+        scratch,
+      );
+    }
+  };
+}
+
+/** The address of `count` matrices one after another, all rows copies of the same eight. */
+export function copies(
+  area: KernelArea,
+  format: WeightFormat,
+  strips: number,
+  cols: number,
+  count: number,
+): number {
+  const blocks = cols / BLOCK_COLS;
+  const size = strips * blocks * format.tileBytes;
+  const address = area.alloc(count * size);
+  const rows = TILE_ROWS * format.groupStrips;
+  const values = area.random(rows * cols, -0.05, 0.05);
+  area.pack(format, values, rows, cols, address);
+  area.spread(address, format.groupStrips * blocks * format.tileBytes, count * size);
+  return address;
+}
+
+/** `tokens` rows of int8 activations of the f32 rows at `x`, as a step of so many tokens has them. */
+export function activate(area: KernelArea, x: number, cols: number, tokens: number): number {
+  const stride = (cols / BLOCK_COLS) * ACT_BLOCK_BYTES;
+  const out = area.alloc(Math.ceil(tokens / ACT_TOKENS) * ACT_TOKENS * stride);
+  for (let t = 0; t < tokens; t++) {
+    const row = x + 4 * t * cols;
+    if (tokens === 1) area.kernels.quantize_q8(row, out, cols);
+    else area.kernels.quantize_q8x4(row, out + (t - (t % ACT_TOKENS)) * stride, t % ACT_TOKENS, cols);
+  }
+  return out;
 }
 
 /** A kernel instance and the addresses of its memory. */
@@ -68,6 +167,29 @@ export class KernelArea {
       values[i] = low + (this.#seed / 2 ** 32) * (high - low);
     }
     return address;
+  }
+
+  /** Packs f32 rows as a whole matrix. */
+  pack(format: WeightFormat, src: number, rows: number, cols: number, out: number): void {
+    const strips = (PADDED_ROWS / TILE_ROWS) * Math.ceil(rows / PADDED_ROWS);
+    const scratch = this.alloc(PACK_SCRATCH_BYTES);
+    const { code } = format;
+    this.kernels.pack(
+      FILE_F32,
+      code,
+      src,
+      4 * cols,
+      0,
+      0,
+      0,
+      rows,
+      cols,
+      out,
+      0,
+      strips,
+      SCALE_SHIFT,
+      scratch,
+    );
   }
 
   /** The address of integers. */

@@ -1,9 +1,22 @@
-import { ACT_Q8W, BLOCK_COLS, FILE_F32, TILE_ROWS } from "../../assembly/layout/blocks.ts";
-import { CONTROL_N_THREADS, PACK_SCRATCH_BYTES, STEP_N_TOKENS } from "../../assembly/layout/control.ts";
+import {
+  ACT_Q8,
+  BLOCK_COLS,
+  GROUP_STRIPS,
+  SCALE_SHIFT,
+  TILE_ROWS,
+  UNPACKED_BLOCKS,
+  WIDE_TILE_BYTES,
+} from "../../assembly/layout/blocks.ts";
+import {
+  CONTROL_DOT,
+  CONTROL_N_THREADS,
+  CONTROL_STREAMS,
+  STEP_N_TOKENS,
+} from "../../assembly/layout/control.ts";
 import * as op from "../../assembly/layout/ops.ts";
-import { chunkStrips } from "../../src/model/plan.ts";
+import { chunkGroups, scaleFactor } from "../../src/model/plan.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
-import { FAR_BYTES, type KernelArea } from "../kernel_area.ts";
+import { FAR_BYTES, type KernelArea, STREAMS } from "../kernel_area.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
 import { against1, bytes, duration, list, number, ratio, times } from "./words.ts";
@@ -42,15 +55,12 @@ interface Program {
   readonly scratch: number;
 }
 
-// Copies of one random tile, as many layers as memory is to be read from.
+// Copies of the tiles of one group, as many layers as memory is to be read from.
 function writeWeights(area: KernelArea, size: number): number {
   const address = area.alloc(size);
-  const tile = area.random(TILE_ROWS * BLOCK_COLS, -0.05, 0.05);
-  const scratch = area.alloc(PACK_SCRATCH_BYTES);
-  const { kernels } = area;
-  const rowBytes = 4 * BLOCK_COLS;
-  kernels.pack(FILE_F32, q8.code, tile, rowBytes, 0, 0, 0, TILE_ROWS, BLOCK_COLS, address, scratch);
-  area.spread(address, q8.tileBytes, size);
+  const rows = GROUP_STRIPS * TILE_ROWS;
+  area.pack(q8, area.random(rows * BLOCK_COLS, -0.05, 0.05), rows, BLOCK_COLS, address);
+  area.spread(address, GROUP_STRIPS * q8.tileBytes, size);
   return address;
 }
 
@@ -77,11 +87,12 @@ function program(area: KernelArea, block: Block): Program {
       [op.MATMUL_X_STRIDE]: actStride,
       [op.MATMUL_OUT]: out,
       [op.MATMUL_OUT_STRIDE]: 4 * rows,
+      [op.MATMUL_FACTOR]: f32Bits(scaleFactor(SCALE_SHIFT)),
       [op.MATMUL_STRIPS]: rows / TILE_ROWS,
       [op.MATMUL_BLOCKS]: cols / BLOCK_COLS,
       [op.MATMUL_ADD]: residual ? out : 0,
       [op.MATMUL_ADD_STRIDE]: residual ? 4 * rows : 0,
-      [op.MATMUL_CHUNK]: chunkStrips({ blocks: cols / BLOCK_COLS, format: q8 }),
+      [op.MATMUL_CHUNK]: chunkGroups({ blocks: cols / BLOCK_COLS, format: q8 }),
     });
   for (let layer = 0; layer < layers; layer++) {
     let w = weights + layer * blockBytes(block);
@@ -91,7 +102,7 @@ function program(area: KernelArea, block: Block): Program {
       [op.NORM_OUT]: act,
       [op.NORM_OUT_STRIDE]: actStride,
       [op.NORM_N]: DIM,
-      [op.NORM_FORMAT]: ACT_Q8W,
+      [op.NORM_FORMAT]: ACT_Q8,
       [op.NORM_WEIGHT]: norm,
       [op.NORM_EPS]: f32Bits(1e-5),
       [op.NORM_KIND]: op.NORM_RMS,
@@ -109,7 +120,7 @@ function program(area: KernelArea, block: Block): Program {
       [op.GLU_OUT]: act,
       [op.GLU_OUT_STRIDE]: actStride,
       [op.GLU_N]: hiddenDim,
-      [op.GLU_FORMAT]: ACT_Q8W,
+      [op.GLU_FORMAT]: ACT_Q8,
       [op.GLU_KIND]: gated ? op.GLU_SWIGLU : op.GLU_RELU,
     });
     matmul(w, DIM, hiddenDim, x, true, true);
@@ -118,7 +129,7 @@ function program(area: KernelArea, block: Block): Program {
   for (const [i, fields] of records.entries()) {
     for (const [word, value] of Object.entries(fields)) words[i * op.RECORD_WORDS + Number(word)] = value;
   }
-  const scratch = area.alloc(4 * widest);
+  const scratch = area.alloc(Math.max(4 * widest, UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES));
   return { plan: area.words(words), recordsPerLayer: records.length / layers, layers, scratch };
 }
 
@@ -140,6 +151,8 @@ async function measure(bench: Bench): Promise<Data> {
   const { kernels, memory } = area;
   const words = new Int32Array(memory.buffer);
   words[CONTROL_N_THREADS / 4] = 1;
+  words[CONTROL_DOT / 4] = area.kernels.dot_form();
+  words[CONTROL_STREAMS / 4] = STREAMS;
   const calls = blocks.map((block) => {
     const { plan, recordsPerLayer, layers, scratch } = program(area, block);
     let layer = 0;

@@ -1,8 +1,7 @@
-import { BLOCK_COLS, FILE_F32, TILE_ROWS } from "../../assembly/layout/blocks.ts";
-import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
+import { BLOCK_COLS, TILE_ROWS } from "../../assembly/layout/blocks.ts";
 import { type Variant, variantWorks } from "../../src/kernels/variant.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
-import { callsOf, FAR_BYTES, KernelArea } from "../kernel_area.ts";
+import { activate, copies, FAR_BYTES, KernelArea, multiplier } from "../kernel_area.ts";
 import { embeddedModel } from "../models.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
@@ -33,32 +32,25 @@ interface Data {
 
 // A call for each token count: one matrix after another, through more than any cache holds.
 function matmulCalls(area: KernelArea, name: "q8" | "q4"): (() => void)[] {
-  const { kernels } = area;
   const format = weightFormats[name];
   const size = STRIPS * BLOCKS * format.tileBytes;
   const count = Math.floor(FAR_BYTES / size);
-  const address = area.alloc(count * size);
-  const rows = area.random(TILE_ROWS * SIZE, -0.05, 0.05);
-  const scratch = area.alloc(PACK_SCRATCH_BYTES);
-  kernels.pack(FILE_F32, format.code, rows, 4 * SIZE, 0, 0, 0, TILE_ROWS, SIZE, address, scratch);
-  area.spread(address, BLOCKS * format.tileBytes, count * size);
+  const address = copies(area, format, STRIPS, SIZE, count);
   const x = area.random(MOST_TOKENS * SIZE);
-  const stride = BLOCKS * format.activationBlockBytes;
-  const act = area.alloc(MOST_TOKENS * stride);
-  for (let t = 0; t < MOST_TOKENS; t++) {
-    kernels[`quantize_${name}w`](x + 4 * t * SIZE, act + t * stride, SIZE);
-  }
   const out = area.alloc(4 * MOST_TOKENS * SIZE);
-  const kernel = kernels[`matmul_${name}`];
   let next = 0;
   return tokenCounts.map((tokens) => {
-    const calls = callsOf({ strips: STRIPS, blocks: BLOCKS, format }, tokens);
-    return () => {
-      const w = address + (next++ % count) * size;
-      for (const [begin, end] of calls) {
-        kernel(w, act, stride, out, 4 * SIZE, 0, 0, begin, end, BLOCKS, tokens);
-      }
-    };
+    const multiply = multiplier(area, {
+      format,
+      strips: STRIPS,
+      blocks: BLOCKS,
+      x: activate(area, x, SIZE, tokens),
+      stride: BLOCKS * format.activationBlockBytes,
+      out,
+      outStride: 4 * SIZE,
+      tokens,
+    });
+    return () => multiply(address + (next++ % count) * size);
   });
 }
 

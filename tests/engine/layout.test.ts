@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { KV_PAGE, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+import { KV_PAGE, PADDED_ROWS } from "../../assembly/layout/blocks.ts";
 import {
   CONTROL_BYTES,
   PACK_SCRATCH_BYTES,
@@ -176,21 +176,21 @@ describe("planLayout", () => {
     }
   });
 
-  it("planLayout() stages four rows of the widest matrix, whatever its type", async () => {
+  it("planLayout() stages PADDED_ROWS rows of the widest matrix, whatever its type", async () => {
     assert.equal((await layoutOf(tiny())).staging.bytes, 1 << 20);
     for (const type of ["F32", "BF16", "Q8_0"]) {
       for (const hiddenDim of [32, 1 << 18, 1 << 20]) {
         const file = shapeHeader({ dim: 32, nHeads: 2, nKvHeads: 1, hiddenDim }, type);
         const { staging, weights } = await planLayout(file, {});
         const rowBytes = (weights.layers[0]?.down.info.byteLength ?? 0) / 32;
-        const most = Math.max(1 << 20, TILE_ROWS * rowBytes);
+        const most = Math.max(1 << 20, PADDED_ROWS * rowBytes);
         assert.ok(staging.bytes >= most && staging.bytes <= most + 64, `${staging.bytes} for ${most}`);
       }
     }
     // Each value of llama2.c's int8 may have a scale of its own.
     const config = { dim: 4, hidden_dim: 1 << 18, n_layers: 1, n_heads: 2, n_kv_heads: 1, vocab_size: 3 };
     const { staging } = await layoutOf(llama2cFile({ version: 2, groupSize: 1, config }).bytes);
-    assert.ok(staging.bytes >= TILE_ROWS * config.hidden_dim * 5);
+    assert.ok(staging.bytes >= PADDED_ROWS * config.hidden_dim * 5);
   });
 
   it("planLayout() accepts a budget of just what it takes, and refuses a byte less with the numbers", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ACT_F32, ACT_Q4W, ACT_Q8W, KV_F16 } from "../../assembly/layout/blocks.ts";
+import { ACT_F32, ACT_Q8, KV_F16 } from "../../assembly/layout/blocks.ts";
 import * as op from "../../assembly/layout/ops.ts";
 import { Arena } from "../../src/kernels/arena.ts";
 import { archSpec } from "../../src/model/arch/registry.ts";
@@ -145,15 +145,17 @@ describe("buildPlan", () => {
         matrices.map(({ address, format, rows, cols }) => [
           address,
           format.code,
-          Math.ceil(rows / 4),
+          2 * Math.ceil(rows / 8),
           Math.ceil(cols / 32),
         ]),
       );
       for (const [i, record] of products.entries()) {
         const { blocks, format } = matrices[i] as (typeof matrices)[number];
         const chunk = field(record, op.MATMUL_CHUNK);
-        assert.ok(chunk >= 8);
-        assert.ok(chunk === 8 || chunk * blocks * format.tileBytes <= 64 * 1024);
+        assert.ok(chunk >= 1);
+        assert.ok(chunk === 1 || chunk * format.groupStrips * blocks * format.tileBytes <= 64 * 1024);
+        assert.equal(f32Of(field(record, op.MATMUL_FACTOR)), 2 ** 102);
+        assert.equal(field(record, op.MATMUL_LOWEST), 0);
         // Attention's output and the feed-forward block are added to the hidden states, nothing else is.
         const adds = field(record, op.MATMUL_OUT) === buffers.x.address;
         assert.equal(field(record, op.MATMUL_ADD), adds ? buffers.x.address : 0);
@@ -169,7 +171,7 @@ describe("buildPlan", () => {
   });
 
   it("buildPlan() gives every norm its weight, the epsilon and the format of the product after it", () => {
-    const formats = { f32: ACT_F32, q8: ACT_Q8W, q4: ACT_Q4W };
+    const formats = { f32: ACT_F32, q8: ACT_Q8, q4: ACT_Q8 };
     for (const precision of ["f32", "q8", "q4"] as const) {
       const { records, weights, config } = compile({ nLayers: 2 }, precision);
       const norms = records.filter((record) => code(record) === op.OP_NORM);
@@ -220,11 +222,11 @@ describe("buildPlan", () => {
       // The widest row, as f32 of whole blocks.
       act: 4 * 64,
       q: 4 * 40,
-      k: 4 * 12,
-      v: 4 * 12,
+      k: 4 * 16,
+      v: 4 * 16,
       attention: 4 * 64,
-      gate: 4 * 36,
-      up: 4 * 36,
+      gate: 4 * 40,
+      up: 4 * 40,
       logits: 4 * 304,
     });
   });

@@ -80,7 +80,7 @@ describe("placeWeights", () => {
         } else {
           const [rows, cols] = weight.info.shape as [number, number];
           assert.deepEqual([weight.rows, weight.cols], [rows, cols]);
-          assert.deepEqual([weight.strips, weight.blocks], [Math.ceil(rows / 4), Math.ceil(cols / 32)]);
+          assert.deepEqual([weight.strips, weight.blocks], [2 * Math.ceil(rows / 8), Math.ceil(cols / 32)]);
           assert.equal(weight.format, weightFormats[precision]);
           end = weight.address + weight.strips * weight.blocks * weight.format.tileBytes;
         }

@@ -1,0 +1,88 @@
+// How many groups of strips a kernel of one token reads at once: measured once, when a model was loaded.
+import type { KernelExports } from "./exports.gen.ts";
+
+/** Numbers of streams that are tried. */
+export const streamChoices = [1, 2, 4, 8] as const;
+
+/** A matrix of q8 or q4 tiles to try numbers of streams on. */
+export interface StreamedMatrix {
+  readonly address: number;
+  readonly format: { readonly name: string; readonly tileBytes: number };
+  readonly strips: number;
+  readonly blocks: number;
+}
+
+/** Memory that a sweep may use: activations of the widest matrix, and rows of the tallest. */
+export interface SweepArea {
+  readonly x: number;
+  readonly out: number;
+}
+
+// What a sweep reads: enough that its time is that of memory, little enough that all take some milliseconds.
+const SWEEP_BYTES = 9 << 20;
+const ROUNDS = 2;
+// Calls before the first sweep, on weights that caches hold, so that the runtime has compiled the kernel.
+const WARM_UP_MS = 1;
+// More streams must be worth it: on short calls they cost a little.
+const GAIN = 0.98;
+
+/**
+ * The fastest number of streams on this machine. It needs as many bytes of weights as its sweeps read, each part once:
+ * a model that has fewer is in caches sooner or later, where all numbers are equal, and gets 1.
+ * @param now milliseconds, for tests
+ */
+export function measureStreams(
+  kernels: KernelExports,
+  matrices: readonly StreamedMatrix[],
+  { x, out }: SweepArea,
+  dot: number,
+  now: () => number = () => performance.now(),
+): number {
+  const sweeps = partition(matrices, streamChoices.length * ROUNDS);
+  if (sweeps === undefined) return 1;
+  const call = (matrix: StreamedMatrix, end: number, streams: number) => {
+    const { address, format, strips, blocks } = matrix;
+    const kernel = format.name === "q8" ? kernels.matvec_q8 : kernels.matvec_q4;
+    kernel(address, x, out, 0, 0, end, strips, blocks, dot, streams, 1);
+  };
+  const [[first] = []] = sweeps;
+  if (first === undefined) return 1;
+  for (const begin = now(); now() - begin < WARM_UP_MS; ) call(first, 8, 2);
+  const best = streamChoices.map(() => Number.POSITIVE_INFINITY);
+  sweeps.forEach((sweep, i) => {
+    const choice = i % streamChoices.length;
+    const begin = now();
+    let bytes = 0;
+    for (const matrix of sweep) {
+      call(matrix, Math.ceil(matrix.strips / 8), streamChoices[choice] as number);
+      bytes += bytesOf(matrix);
+    }
+    best[choice] = Math.min(best[choice] as number, (now() - begin) / bytes);
+  });
+  let chosen = 0;
+  for (let i = 1; i < best.length; i++) {
+    if ((best[i] as number) < GAIN * (best[chosen] as number)) chosen = i;
+  }
+  return streamChoices[chosen] as number;
+}
+
+function bytesOf({ strips, blocks, format }: StreamedMatrix): number {
+  return strips * blocks * format.tileBytes;
+}
+
+/** `count` lists of matrices with SWEEP_BYTES each; undefined where there are not as many. */
+function partition(matrices: readonly StreamedMatrix[], count: number): StreamedMatrix[][] | undefined {
+  const lists: StreamedMatrix[][] = [];
+  let list: StreamedMatrix[] = [];
+  let bytes = 0;
+  for (const matrix of matrices) {
+    list.push(matrix);
+    bytes += bytesOf(matrix);
+    if (bytes < SWEEP_BYTES) continue;
+    lists.push(list);
+    if (lists.length === count) return lists;
+    list = [];
+    bytes = 0;
+  }
+  return undefined;
+}

@@ -1,0 +1,50 @@
+// The choice of streams, on kernels that only count and a clock that they move.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { KernelExports } from "../../src/kernels/exports.gen.ts";
+import { measureStreams, type StreamedMatrix } from "../../src/kernels/streams.ts";
+
+const matrix = (i: number): StreamedMatrix => ({
+  address: i,
+  format: { name: i % 2 ? "q8" : "q4", tileBytes: 72 },
+  strips: 1024,
+  blocks: 64,
+});
+
+/** What is chosen where a sweep of S streams takes `costs[S]` for each matrix, and the matrices that were read. */
+function choose(costs: Record<number, number>, matrices = Array.from({ length: 40 }, (_, i) => matrix(i))) {
+  let time = 0;
+  const read: number[] = [];
+  // matvec_q8(w, x, out, add, begin, end, strips, blocks, dot, streams, factor)
+  const kernel = (...args: number[]) => {
+    const [address, end, streams] = [args[0], args[5], args[9]] as [number, number, number];
+    read.push(address);
+    time += end < 128 ? 0.3 : (costs[streams] as number);
+  };
+  const kernels = { matvec_q8: kernel, matvec_q4: kernel } as unknown as KernelExports;
+  return { streams: measureStreams(kernels, matrices, { x: 0, out: 0 }, 2, () => time), read };
+}
+
+describe("measureStreams()", () => {
+  it("takes the number whose sweeps take the least time", () => {
+    assert.equal(choose({ 1: 4, 2: 3, 4: 2, 8: 5 }).streams, 4);
+    assert.equal(choose({ 1: 4, 2: 3, 4: 9, 8: 9 }).streams, 2);
+    assert.equal(choose({ 1: 4, 2: 3, 4: 2, 8: 1 }).streams, 8);
+  });
+
+  it("takes more streams only for a gain, and one where nothing tells them apart", () => {
+    assert.equal(choose({ 1: 100, 2: 99, 4: 99, 8: 99 }).streams, 1);
+    assert.equal(choose({ 1: 100, 2: 90, 4: 89, 8: 89 }).streams, 2);
+    assert.equal(choose({ 1: 0, 2: 0, 4: 0, 8: 0 }).streams, 1);
+  });
+
+  it("reads every matrix once, and none of a model that is too small", () => {
+    const { read } = choose({ 1: 1, 2: 1, 4: 1, 8: 1 });
+    const sweeps = read.slice(read.lastIndexOf(0));
+    assert.equal(new Set(sweeps).size, sweeps.length);
+    const small = choose({ 1: 4, 2: 1, 4: 1, 8: 1 }, [matrix(0), matrix(1)]);
+    assert.equal(small.streams, 1);
+    assert.deepEqual(small.read, []);
+    assert.equal(choose({ 1: 4, 2: 1, 4: 1, 8: 1 }, []).streams, 1);
+  });
+});
