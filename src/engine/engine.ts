@@ -2,6 +2,7 @@ import * as control from "../../assembly/layout/control.ts";
 import { REC_BARRIER, REC_FLAGS, RECORD_WORDS } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { createInstance, createMemory, type KernelInstance, WASM_PAGE } from "../kernels/instance.ts";
+import { measureStreams } from "../kernels/streams.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
@@ -47,9 +48,6 @@ const SLICE_MS = 10;
 // longer over the same bytes, once arithmetic is what bounds them.
 const SLICE_BYTES = 64 << 20;
 const TOKENS_OF_A_READ = 4;
-
-// Groups of strips that a kernel of one token reads at once.
-const DEFAULT_STREAMS = 2;
 
 function stopped(status: number): EngineError {
   const reasons: Record<number, string> = {
@@ -135,6 +133,7 @@ export class Engine {
       throw error;
     }
     engine.#writeTables();
+    engine.#chooseStreams();
     return engine;
   }
 
@@ -352,7 +351,7 @@ export class Engine {
     const { plan, planAddress } = this.layout;
     this.#words.set(plan.words, planAddress / 4);
     this.#words[control.CONTROL_DOT / 4] = this.#kernel.exports.dot_form();
-    this.#words[control.CONTROL_STREAMS / 4] = DEFAULT_STREAMS;
+    this.#words[control.CONTROL_STREAMS / 4] = 1;
     this.#words[control.CONTROL_N_THREADS / 4] = 1;
     const slices: Slice[] = [];
     let bytes = 0;
@@ -363,6 +362,15 @@ export class Engine {
       bytes = 0;
     }
     return slices;
+  }
+
+  // Gate and up matrices are the largest of most models, and their products fit into the buffer of gate's.
+  #chooseStreams(): void {
+    const { buffers, weights } = this.layout;
+    const matrices = weights.layers.flatMap(({ gate, up }) => [gate, up]).filter((m) => m.format.scaled);
+    const area = { x: buffers.act.address, out: buffers.gate.address };
+    const { exports } = this.#kernel;
+    this.#words[control.CONTROL_STREAMS / 4] = measureStreams(exports, matrices, area, exports.dot_form());
   }
 
   #writeTables(): void {

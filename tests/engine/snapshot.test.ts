@@ -449,6 +449,7 @@ describe("NUMERICS_VERSION", () => {
     const hash = createHash("sha256").update(golden).digest("hex");
     const known: Record<number, string> = {
       1: "7889cdbc2d5309c26b3a4f9b3e56c6f16a7b40a745fbcd961a6176b952abc3c6",
+      2: "a0299206a7cb4210c71148948cada644d975e2c2452cfd44ed0ae8b00179a646",
     };
     assert.equal(
       known[NUMERICS_VERSION],
