@@ -37,7 +37,7 @@ function walk_q4<T>(
   const rowBytes = (<usize>strips) << 4;
   const rowGap = (gap / (step * <usize>blocks)) * rowBytes;
   const stop = x + <usize>blocks * ACT_BLOCK_BYTES;
-  const last = out + <usize>streams * rowGap;
+  const ends = <usize>streams * rowGap;
   for (let xp = x; xp < stop; xp += ACT_BLOCK_BYTES, column += step) {
     const xs = f32x4.mul(v128.load32_splat(xp, ACT_SCALE), power);
     const start = q4_start<T>(v128.load32_splat(xp, ACT_SUMS), ones);
@@ -50,10 +50,11 @@ function walk_q4<T>(
     const x6 = activation<T>(v128.load32_splat(xp, 24));
     const x7 = activation<T>(v128.load32_splat(xp, 28));
     let from = column;
-    for (let top = out; top < last; top += rowGap, from += gap) {
-      const end = top + rowBytes;
+    const sides = out + rowBytes;
+    for (let top = out; top < sides; top += 16, from += Q4_TILE_BYTES) {
+      const end = top + ends;
       let tile = from;
-      for (let row = top; row < end; row += 16, tile += Q4_TILE_BYTES) {
+      for (let row = top; row < end; row += rowGap, tile += gap) {
         let lo = start;
         let hi = start;
         let v = v128.load(tile, Q4_TILE_VALUES);

@@ -21,7 +21,8 @@ import { tile_signed, tile_unsigned, tile_wide, unpack_q8_wide } from "./tiles";
 
 /**
  * Groups of `strips` strips, `streams` of them at once, `gap` bytes apart, times one token. A block's eight activation
- * vectors stay in registers while the tiles of all groups pass. The f32 sums live in `out`: a store for each strip keeps
+ * vectors stay in registers while the tiles of all groups pass, a tile of each group in turn: so each stream's lines are
+ * asked for soon. The f32 sums live in `out`: a store for each strip keeps
  * compilers from carrying loads across strips, which makes JavaScriptCore spill, and leaves registers for the activations.
  */
 function walk_q8<T>(
@@ -42,7 +43,7 @@ function walk_q8<T>(
   const rowBytes = (<usize>strips) << 4;
   const rowGap = (gap / (step * <usize>blocks)) * rowBytes;
   const stop = x + <usize>blocks * ACT_BLOCK_BYTES;
-  const last = out + <usize>streams * rowGap;
+  const ends = <usize>streams * rowGap;
   for (let xp = x; xp < stop; xp += ACT_BLOCK_BYTES, column += step) {
     const xs = f32x4.mul(v128.load32_splat(xp, ACT_SCALE), power);
     const start = q8_start<T>(v128.load32_splat(xp, ACT_SUMS), v128.load(CONST_SIXTEEN_16));
@@ -55,10 +56,11 @@ function walk_q8<T>(
     const x6 = activation<T>(v128.load32_splat(xp, 24));
     const x7 = activation<T>(v128.load32_splat(xp, 28));
     let from = column;
-    for (let top = out; top < last; top += rowGap, from += gap) {
-      const end = top + rowBytes;
+    const sides = out + rowBytes;
+    for (let top = out; top < sides; top += 16, from += Q8_TILE_BYTES) {
+      const end = top + ends;
       let tile = from;
-      for (let row = top; row < end; row += 16, tile += Q8_TILE_BYTES) {
+      for (let row = top; row < end; row += rowGap, tile += gap) {
         let lo = start;
         let hi = i32x4.splat(0);
         let u = v128.load(tile, Q8_TILE_VALUES);
