@@ -32,9 +32,9 @@ function allVariants(): Map<number, number[]> {
   for (const packed of [LOWER_CASE, CASE_FOLDING]) {
     for (const [character] of readMapping(packed)) {
       const folded = foldCaseOf(character);
-      const same = found.get(folded);
-      if (same === undefined) found.set(folded, [folded, character]);
-      else if (!same.includes(character)) same.push(character);
+      const same = found.get(folded) ?? [folded];
+      if (!same.includes(character)) same.push(character);
+      found.set(folded, same);
     }
   }
   return found;

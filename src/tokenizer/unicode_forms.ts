@@ -55,7 +55,7 @@ export function unicodeForms(): UnicodeForms {
 }
 
 /** Whether a mark, or what decomposes, was so in Unicode 9.0 already. */
-export function isOldMark(character: number): boolean {
+export function isOld(character: number): boolean {
   since10 ??= new PackedSet(SINCE_10);
   return !since10.has(character);
 }
@@ -66,7 +66,7 @@ export function isOldMark(character: number): boolean {
  * newer characters.
  */
 export function oldUnicodeForms(): UnicodeForms {
-  old ??= new UnicodeForms(isOldMark);
+  old ??= new UnicodeForms(isOld);
   return old;
 }
 

@@ -1,5 +1,5 @@
 import { lowerCaseOf } from "../unicode_case.ts";
-import { isOldMark, oldUnicodeForms, type UnicodeForm } from "../unicode_forms.ts";
+import { isOld, oldUnicodeForms, type UnicodeForm } from "../unicode_forms.ts";
 import type { AlignedText, Edit } from "./aligned_text.ts";
 import { isMark, isSpace } from "./char_set.ts";
 import type { JsonValue } from "./json.ts";
@@ -25,8 +25,7 @@ const known: Components<Normalizer> = {
   NFKD: () => unicode("NFKD"),
   Lowercase: () => byCharacter(lowercase),
   Strip: (json) => strip(json.get("strip_left").boolean(true), json.get("strip_right").boolean(true)),
-  StripAccents: () =>
-    byCharacter((character) => (isMark(character) && isOldMark(character) ? "" : undefined)),
+  StripAccents: () => byCharacter((character) => (isAccent(character) ? "" : undefined)),
   Replace: (json) => replace(readPattern(json.get("pattern")), json.get("content").string()),
   Prepend: (json) => prepend(json.get("prepend").string()),
   Precompiled: (json) => {
@@ -91,6 +90,11 @@ function unicode(form: UnicodeForm): Normalizer {
     (text, edit) => forms.edits(text, form, edit),
     (text) => forms.normalize(text, form),
   );
+}
+
+/** Marks of Unicode 9.0, as in {@link oldUnicodeForms}; two of them became letters since. */
+function isAccent(character: number): boolean {
+  return (isMark(character) && isOld(character)) || character === 0x1cf2 || character === 0x1cf3;
 }
 
 /** Character by character: a sigma at the end of a word is no exception. */
