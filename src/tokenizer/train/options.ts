@@ -9,7 +9,10 @@ export type ModelType = (typeof MODEL_TYPES)[number];
 export const NORMALIZATIONS = ["identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"] as const;
 export type Normalization = (typeof NORMALIZATIONS)[number];
 
-/** A text in parts of any size, as UTF-8 or as strings. Invalid UTF-8 and lone surrogates count as U+FFFD. */
+/**
+ * A text in parts of any size, as UTF-8 or as strings. Each byte of invalid UTF-8 becomes U+FFFD after
+ * normalization, as in SentencePiece; lone surrogates in strings count as U+FFFD.
+ */
 export type Corpus = Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>;
 
 /** How far training is. */
