@@ -10,7 +10,7 @@
  *
  * @module
  */
-export { Llama, type Perplexity } from "./engine/llama.ts";
+export { Llama, type Perplexity, type PerplexityOptions } from "./engine/llama.ts";
 export type {
   Completion,
   FinishReason,
@@ -19,6 +19,7 @@ export type {
   LoadOptions,
   LoadProgress,
   Piece,
+  Prompt,
   SourceLike,
   SourceOptions,
   Timings,

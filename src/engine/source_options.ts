@@ -1,6 +1,12 @@
 import { quoted } from "../util/bytes.ts";
 import { UsageError } from "../util/errors.ts";
-import type { SourceOptions } from "./options.ts";
+import { checkOptions, type OptionNames } from "../util/options.ts";
+import type { HttpOptions, SourceOptions } from "./options.ts";
+
+/** The options that every source takes. */
+export const sourceNames: OptionNames<SourceOptions> = { sha256: true, cache: true, http: true };
+
+const httpNames: OptionNames<HttpOptions> = { headers: true, retries: true, retryMs: true, idleMs: true };
 
 /** @throws UsageError naming an option of loading, what it may be and what it is */
 export function refuse(option: string, value: unknown, expected: string): never {
@@ -30,6 +36,7 @@ export function checkSourceOptions({ sha256, cache, http }: SourceOptions): void
   }
   if (http === undefined) return;
   if (typeof http !== "object" || http === null) refuse("http", http, "an object");
+  checkOptions("load with http", http, httpNames);
   const { headers, retries, retryMs, idleMs } = http;
   if (headers !== undefined && (typeof headers !== "object" || headers === null)) {
     refuse("http.headers", headers, "an object of names and values");
