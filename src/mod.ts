@@ -29,7 +29,13 @@ export { Session } from "./engine/session.ts";
 export type { KvType, ModelConfig, Precision } from "./model/config.ts";
 export type { TokenLogprob } from "./sample/chain.ts";
 export type { SamplingOptions } from "./sample/registry.ts";
-export type { EncodeOptions, TokenOffsets, TokenStream } from "./tokenizer/tokenizer.ts";
+export type {
+  DecodeOptions,
+  EncodeOptions,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
+} from "./tokenizer/tokenizer.ts";
 export { Tokenizer, type TokenizerLoadOptions } from "./tokenizer.ts";
 export type { ByteSource } from "./util/byte_source.ts";
 export {

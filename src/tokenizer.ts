@@ -11,13 +11,19 @@
  * @module
  */
 import type { SourceLike, SourceOptions } from "./engine/options.ts";
-import { loadTokenizer } from "./engine/tokenizers.ts";
 import { sourceNames } from "./engine/source_options.ts";
+import { loadTokenizer } from "./engine/tokenizers.ts";
 import type { Tokenizer as TokenizerInterface } from "./tokenizer/tokenizer.ts";
 import { checkOptions, checkSignal, type OptionNames, wrongOption } from "./util/options.ts";
 
 export type { HttpOptions, SourceLike, SourceOptions } from "./engine/options.ts";
-export type { EncodeOptions, TokenOffsets, TokenStream } from "./tokenizer/tokenizer.ts";
+export type {
+  DecodeOptions,
+  EncodeOptions,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
+} from "./tokenizer/tokenizer.ts";
 export type {
   ByteBpeOptions,
   Corpus,

@@ -6,13 +6,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
 import { inspectDeno, inspectNode, oneLine } from "../util/inspect.ts";
-import {
-  checkBoolean,
-  checkOptions,
-  describeValue,
-  type OptionNames,
-  wrongOption,
-} from "../util/options.ts";
+import { checkBoolean, checkOptions, describeValue, type OptionNames, wrongOption } from "../util/options.ts";
 import { Engine } from "./engine.ts";
 import { wholeOptions } from "./generate.ts";
 import { checkLoadOptions } from "./load_options.ts";

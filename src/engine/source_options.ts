@@ -38,10 +38,16 @@ export function checkSourceOptions({ sha256, cache, http }: SourceOptions): void
   if (typeof http !== "object" || http === null) refuse("http", http, "an object");
   checkOptions("load with http", http, httpNames);
   const { headers, retries, retryMs, idleMs } = http;
-  if (headers !== undefined && (typeof headers !== "object" || headers === null)) {
-    refuse("http.headers", headers, "an object of names and values");
+  if (headers !== undefined && !isRecordOfTexts(headers)) {
+    refuse("http.headers", headers, "an object of names and texts; of Headers, Object.fromEntries(headers)");
   }
   checkLimit("http.retries", retries, 0);
   checkLimit("http.retryMs", retryMs, 0);
   checkLimit("http.idleMs", idleMs, 1);
+}
+
+// Headers and Maps have no names of their own: their entries would be passed over.
+function isRecordOfTexts(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Symbol.iterator in value) return false;
+  return Object.values(value).every((text) => typeof text === "string");
 }

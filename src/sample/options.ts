@@ -70,5 +70,7 @@ export function checkParam(param: SamplingParam, value: unknown): number {
     (!param.integer || Number.isInteger(value));
   if (valid) return value;
   const what = param.integer ? `integer ${param.key}` : param.key;
-  throw new UsageError(`Cannot sample: Expected ${what} in ${paramInterval(param)}, got ${describeValue(value)}`);
+  throw new UsageError(
+    `Cannot sample: Expected ${what} in ${paramInterval(param)}, got ${describeValue(value)}`,
+  );
 }
