@@ -5,7 +5,7 @@ import { detectRuntime } from "../runtime/detect.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
-import { inspectDeno, inspectNode, oneLine } from "../util/inspect.ts";
+import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import { checkBoolean, checkOptions, describeValue, type OptionNames, wrongOption } from "../util/options.ts";
 import { Engine } from "./engine.ts";
 import { wholeOptions } from "./generate.ts";
@@ -302,12 +302,7 @@ export class Llama implements AsyncDisposable {
   }
 
   /** @internal What consoles print. */
-  [inspectNode](): string {
-    return this.toString();
-  }
-
-  /** @internal */
-  [inspectDeno](): string {
+  [inspectSymbol](): string {
     return this.toString();
   }
 

@@ -1,7 +1,7 @@
 import type { Sequence } from "../model/kv_cache.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { ContextError, EngineError, UsageError } from "../util/errors.ts";
-import { inspectDeno, inspectNode, oneLine } from "../util/inspect.ts";
+import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import { checkBoolean, checkOptions, checkSignal, describeValue, type OptionNames } from "../util/options.ts";
 import type { Engine } from "./engine.ts";
 import {
@@ -225,12 +225,7 @@ export class Session implements Disposable {
   }
 
   /** @internal What consoles print. */
-  [inspectNode](): string {
-    return this.toString();
-  }
-
-  /** @internal */
-  [inspectDeno](): string {
+  [inspectSymbol](): string {
     return this.toString();
   }
 

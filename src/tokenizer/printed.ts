@@ -1,5 +1,5 @@
 // How tokenizers print: on one line, without their vocabularies.
-import { inspectDeno, inspectNode, oneLine } from "../util/inspect.ts";
+import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import type { TokenizerData } from "./tokenizer.ts";
 
 /** What all tokenizers say of themselves in consoles, texts and JSON. */
@@ -17,11 +17,7 @@ export abstract class PrintedTokenizer {
     return oneLine("Tokenizer", this.toJSON());
   }
 
-  [inspectNode](): string {
-    return this.toString();
-  }
-
-  [inspectDeno](): string {
+  [inspectSymbol](): string {
     return this.toString();
   }
 
