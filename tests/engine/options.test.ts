@@ -1,6 +1,8 @@
 // What the library does with options that nobody knows, of the wrong type, undefined or null.
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
+import { numberFlag } from "../../src/cli/args.ts";
+import { readWish } from "../../src/edge/request.ts";
 import { type CriaError, type GenerateOptions, Llama, Tokenizer, UsageError } from "../../src/mod.ts";
 import { samplingParams } from "../../src/sample/registry.ts";
 import { trainTokenizer } from "../../src/tokenizer/train/train.ts";
@@ -161,6 +163,17 @@ describe("options", () => {
     for (const window of [0, -1, 1.5, "8", null, Number.NaN]) {
       assert.match(await refusal(() => llama.perplexity("in the", { window: window as number })), /window/);
     }
+  });
+
+  it("topP 0 keeps the likeliest token, here and on the command line and at the edge", async () => {
+    const greedy = await llama.complete("in the", { temperature: 0, maxTokens: 20 });
+    const options = { temperature: 3, topK: 0, topP: 0, maxTokens: 20 };
+    assert.deepEqual((await llama.complete("in the", options)).ids, greedy.ids);
+    const wish = readWish('{"prompt":"in the","temperature":3,"top_k":0,"top_p":0,"max_tokens":20}', 99);
+    assert.deepEqual(wish, { prompt: "in the", options: { ...options, logprobs: false } });
+    const topP = samplingParams.find(({ key }) => key === "topP");
+    assert.ok(topP);
+    assert.equal(numberFlag(topP.flag, topP.valueName, topP.help, topP).read("0", undefined), 0);
   });
 
   it("of http are looked at too", async () => {

@@ -99,7 +99,7 @@ describe("Charsmap", () => {
 
   it("new Charsmap() refuses charsmaps of 0 to 7 bytes", () => {
     for (let n = 0; n < 8; n++) refused(new Uint8Array(n), new RegExp(`Expected 8 to \\d+ bytes, got ${n}`));
-    refused(Uint8Array.of(1, 0, 0, 0, 0), /Expected a trie of 4 to 1 bytes in fours, got 1/);
+    refused(Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0), /Expected a trie of 4 to 4 bytes in fours, got 1/);
   });
 
   it("new Charsmap() refuses one that is larger than any", () => {
