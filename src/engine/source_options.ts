@@ -39,7 +39,7 @@ export function checkSourceOptions({ sha256, cache, http }: SourceOptions): void
   checkOptions("load with http", http, httpNames);
   const { headers, retries, retryMs, idleMs } = http;
   if (headers !== undefined && !isRecordOfTexts(headers)) {
-    refuse("http.headers", headers, "an object of names and texts; of Headers, Object.fromEntries(headers)");
+    refuse("http.headers", headers, "an object of names and values");
   }
   checkLimit("http.retries", retries, 0);
   checkLimit("http.retryMs", retryMs, 0);

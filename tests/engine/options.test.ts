@@ -192,7 +192,7 @@ describe("options", () => {
       null,
     ]) {
       const message = await load({ headers });
-      assert.match(message, /^Cannot load with http\.headers .*: Expected an object of names and texts/);
+      assert.match(message, /^Cannot load with http\.headers .*: Expected an object of names and values/);
       assert.doesNotMatch(message, /printed/);
     }
     assert.match(
