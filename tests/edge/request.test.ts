@@ -95,15 +95,22 @@ describe("readWish()", () => {
       options: { special: true, logprobs: false },
     });
     const nulls = Object.fromEntries(samplingParams.map(({ openai }) => [openai, null]));
-    assert.deepEqual(wish({ prompt: "x", max_tokens: null, stop: null, resume: null, special: null, ...nulls }), {
-      prompt: "x",
-      options: { logprobs: false },
-    });
+    assert.deepEqual(
+      wish({ prompt: "x", max_tokens: null, stop: null, resume: null, special: null, ...nulls }),
+      {
+        prompt: "x",
+        options: { logprobs: false },
+      },
+    );
     assert.deepEqual(wish({ resume: "abc", prompt: null, stop: null }), { resume: "abc" });
     for (const special of [1, "true", {}]) {
       refused(() => wish({ prompt: "x", special }), 400, /special to be true or false/);
     }
-    refused(() => wish({ prompt: [{ role: "user", content: "hi" }] }), 400, /Chat messages are not supported yet/);
+    refused(
+      () => wish({ prompt: [{ role: "user", content: "hi" }] }),
+      400,
+      /Chat messages are not supported yet/,
+    );
     refused(() => wish({ prompt: ["x"] }), 400, /a string or an array of token ids, got an array/);
     for (const prompt of [[1.5], [null], [[1]], [{}], [1e300]]) {
       refused(() => wish({ prompt }), 400, /a string or an array of token ids/);

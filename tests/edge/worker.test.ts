@@ -114,7 +114,12 @@ describe("createWorker()", () => {
     }
     const text = { method: "POST", body: '{"prompt":"x"}', headers: { "content-type": "text/plain" } };
     await refused(await send("/generate", text), 415, "UNSUPPORTED_MEDIA_TYPE", /application\/json/);
-    await refused(await send("/generate", post({})), 400, "USAGE", /prompt to be a string or an array of token ids, got undefined/);
+    await refused(
+      await send("/generate", post({})),
+      400,
+      "USAGE",
+      /prompt to be a string or an array of token ids, got undefined/,
+    );
     await refused(await send("/generate", post({ prompt: "x", n: 2 })), 400, "USAGE", /Unknown field "n"/);
     await refused(await send("/generate", post({ prompt: "x", top_p: -1 })), 400, "USAGE", /topP/);
     await refused(
@@ -387,7 +392,10 @@ describe("createWorker()", () => {
 
   it("refuses unknown options, with the nearest name", () => {
     for (const [options, message] of [
-      [{ model, max_tokens: 3 }, /^Cannot create a worker: Unknown option "max_tokens"; did you mean maxTokens\?$/],
+      [
+        { model, max_tokens: 3 },
+        /^Cannot create a worker: Unknown option "max_tokens"; did you mean maxTokens\?$/,
+      ],
       [{ model, maxBytes: 3 }, /Unknown option "maxBytes"; /],
       [{ model, threads: 2 }, /Unknown option "threads"; known options: model, /],
       [{ model, slice: { maxMilis: 5 } }, /with slice: Unknown option "maxMilis"; did you mean maxMillis\?$/],
