@@ -1,8 +1,23 @@
 import { variants, variantWorks } from "../kernels/variant.ts";
 import { kvTypeCodes } from "../model/plan.ts";
 import { weightFormats } from "../quant/registry.ts";
+import { checkFunction, checkOptions, checkSignal, type OptionNames } from "../util/options.ts";
 import type { LoadOptions } from "./options.ts";
-import { checkSourceOptions, refuse } from "./source_options.ts";
+import { checkSourceOptions, refuse, sourceNames } from "./source_options.ts";
+
+const loadNames: OptionNames<LoadOptions> = {
+  ...sourceNames,
+  threads: true,
+  contextLength: true,
+  precision: true,
+  kv: true,
+  maxBytes: true,
+  tokenizer: true,
+  onProgress: true,
+  signal: true,
+  workerUrl: true,
+  kernel: true,
+};
 
 function checkCount(option: string, value: unknown): void {
   if (value === undefined || (typeof value === "number" && Number.isSafeInteger(value) && value > 0)) return;
@@ -16,9 +31,12 @@ function checkChoice(option: string, value: unknown, choices: readonly string[])
 
 /**
  * Checks the options of `Llama.load` that need no model to be checked.
- * @throws UsageError naming the option, what it may be and what it is
+ * @throws UsageError for an unknown option, and for a value, naming the option, what it may be and what it is
  */
 export function checkLoadOptions(options: LoadOptions): void {
+  checkOptions("load", options, loadNames);
+  checkFunction("load", "onProgress", options.onProgress);
+  checkSignal("load", options.signal);
   checkCount("threads", options.threads);
   checkCount("contextLength", options.contextLength);
   checkCount("maxBytes", options.maxBytes);
@@ -26,7 +44,11 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkChoice("kv", options.kv, Object.keys(kvTypeCodes));
   checkChoice("kernel", options.kernel, variants);
   checkSourceOptions(options);
-  const { kernel } = options;
+  const { kernel, workerUrl, tokenizer } = options;
+  if (workerUrl !== undefined && typeof workerUrl !== "string" && !(workerUrl instanceof URL)) {
+    refuse("workerUrl", workerUrl, "a URL");
+  }
+  if (tokenizer === null) refuse("tokenizer", tokenizer, "a tokenizer file");
   if (kernel !== undefined && !variantWorks(kernel)) {
     refuse("kernel", kernel, "a build that this runtime accepts");
   }

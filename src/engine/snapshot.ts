@@ -122,6 +122,7 @@ function checkFrame(bytes: Uint8Array): { readonly idsAt: number } {
   }
   const length = view.getUint32(DESCRIPTION_BYTES_AT, true);
   const most = Math.min(MAX_DESCRIPTION_BYTES, bytes.length - BODY_AT);
+  if (most === 0) throw refuse("Expected a description, the bytes end before it");
   if (length > most) throw refuse(`Expected a description of at most ${most} bytes, got ${length}`);
   return { idsAt: BODY_AT + length };
 }
@@ -179,6 +180,7 @@ function readIds(bytes: Uint8Array, at: number, n: number, vocabSize: number): n
 
 function readGeneration(engine: Engine, tokenizer: Tokenizer, value: unknown, ids: number[]): Generation {
   const { begin, afterText, maxTokens, stop, ignoreEos, sampling, rng } = object(value, "the generation");
+  if (ids.length === 0) throw refuse("Expected tokens that the generation goes on from, got none");
   const fields = { maxTokens, stop, ignoreEos: boolean(ignoreEos, "ignoreEos") };
   const settings = resolveGeneration({ ...object(sampling, "sampling"), ...fields } as object);
   const generation = new Generation(

@@ -235,7 +235,7 @@ describe("Llama.generate()", () => {
     await refuse({ temperature: Number.NaN }, /temperature/);
     await refuse({ repeatPenalty: 0 }, /repeatPenalty/);
     await refuse({ stop: 7 }, /stop/);
-    await refuse({}, /prompt to be a string, got number/, 5);
+    await refuse({}, /a prompt that is a string, an array of ids, .*, got 5$/, 5);
   });
 });
 

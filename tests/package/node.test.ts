@@ -90,4 +90,25 @@ console.log(error instanceof SourceError, error.name, error.code);`;
     writeFileSync(join(folder, "error.mjs"), text);
     assert.equal(await output("node", ["error.mjs"], { cwd: folder }), "true SourceError SOURCE\n");
   });
+
+  it("prints models, sessions, tokenizers and pieces on one line, by their own names", async () => {
+    const text = `import { Llama } from "cria";
+const llama = await Llama.load(undefined, { threads: 1 });
+console.log(llama);
+console.log(llama.session());
+console.log(llama.tokenizer);
+let text = "";
+for await (const piece of llama.generate("Once", { temperature: 0, maxTokens: 5 })) text += piece;
+console.log(text === (await llama.complete("Once", { temperature: 0, maxTokens: 5 })).text);
+llama.dispose();`;
+    writeFileSync(join(folder, "print.mjs"), text);
+    for (const node of ["node", current]) {
+      const lines = (await output(node, ["print.mjs"], { cwd: folder })).trimEnd().split("\n");
+      assert.equal(lines.length, 4, lines.join("\n"));
+      assert.match(lines[0] as string, /^Llama \{ architecture: "llama", dim: \d+, .*, threads: 1 \}$/);
+      assert.match(lines[1] as string, /^Session \{ pos: 0, contextLength: \d+ \}$/);
+      assert.match(lines[2] as string, /^Tokenizer \{ kind: "spm-bpe", vocabSize: \d+ \}$/);
+      assert.equal(lines[3], "true");
+    }
+  });
 });

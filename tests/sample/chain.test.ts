@@ -183,6 +183,9 @@ describe("samplers", () => {
     const logits = [0, 5, 1, -Infinity];
     assert.deepEqual(after(["top_k"], logits, { topK: 1 }).ids, [1]);
     assert.deepEqual(after(["top_p"], logits, { topP: 1e-300 }).ids, [1]);
+    assert.deepEqual(after(["top_p"], logits, { topP: 0 }).ids, [1]);
+    assert.deepEqual(after(["top_k", "top_p", "min_p"], logits, { topK: 3, topP: 0, minP: 0 }).ids, [1]);
+    assert.deepEqual(after(["top_p"], [2, 2, 2, -Infinity], { topP: 0 }).ids, [0]);
     assert.deepEqual(after(["min_p"], logits, { minP: 1 }).ids, [1]);
     assert.deepEqual(after(["top_k", "top_p", "min_p"], logits, { topK: 1, topP: 1e-9, minP: 1 }).ids, [1]);
   });

@@ -1,5 +1,6 @@
 import { quoted } from "../../util/bytes.ts";
 import { UsageError } from "../../util/errors.ts";
+import { describeValue } from "../../util/options.ts";
 
 /** What can be trained: two kinds of SentencePiece models, and byte-level BPE as a tiktoken rank file. */
 export const MODEL_TYPES = ["unigram", "bpe", "byte-bpe"] as const;
@@ -184,7 +185,7 @@ export function checkNumber(
   const right = integer ? Number.isSafeInteger(value) : typeof value === "number";
   if (right && value >= min && value <= max) return value;
   throw new UsageError(
-    `Cannot train: Expected ${name} to be ${integer ? "an integer" : "a number"} from ${min} to ${max}, got ${value}`,
+    `Cannot train: Expected ${name} to be ${integer ? "an integer" : "a number"} from ${min} to ${max}, got ${describeValue(value)}`,
   );
 }
 
