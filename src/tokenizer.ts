@@ -56,6 +56,6 @@ export type Tokenizer = TokenizerInterface;
 /** Loads tokenizers alone, from a tokenizer file or from a model file that carries one. */
 export const Tokenizer = {
   /** @throws SourceError, FormatError, UnsupportedError, TokenizerError, UsageError; the signal's reason */
-  load: (source: SourceLike, options: TokenizerLoadOptions = {}): Promise<Tokenizer> =>
-    loadTokenizer(source, undefined, options),
+  load: async (source: SourceLike, options: TokenizerLoadOptions = {}): Promise<Tokenizer> =>
+    (await loadTokenizer(source, undefined, options)).tokenizer,
 };
