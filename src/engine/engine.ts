@@ -125,6 +125,7 @@ export class Engine {
     starting.catch(() => {});
     try {
       await loadWeights(file.source, engine, options.onProgress, options.signal);
+      await file.checkEnd?.();
       await starting;
     } catch (error) {
       await starting.catch(() => {});
