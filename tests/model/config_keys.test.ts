@@ -1,10 +1,11 @@
 // Keys below the architecture's name: understood, harmless, or refused by name.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Llama, UnsupportedError } from "../../src/mod.ts";
 import { type ModelConfig, readConfig } from "../../src/model/config.ts";
-import { UnsupportedError } from "../../src/util/errors.ts";
-import { type GgufValue, meta, metaArray } from "../support/gguf_writer.ts";
-import { modelHeader } from "../support/model_file.ts";
+import { type GgufValue, meta, metaArray, tinyLlamaGguf } from "../support/gguf_writer.ts";
+import { llamaKeys, modelHeader } from "../support/model_file.ts";
 
 function config(keys: Record<string, GgufValue> = {}): ModelConfig {
   return readConfig(modelHeader({ tensors: { "token_embd.weight": [[300, 64]] }, metadata: keys }));
@@ -115,6 +116,50 @@ describe("keys below the architecture's name", () => {
       config(Object.fromEntries(harmless.map(([key, value]) => [`llama.${key}`, value]))),
       config(),
     );
+  });
+
+  it("readConfig() refuses any other name", () => {
+    const known = new Set([
+      ...Object.keys(cases),
+      ...harmless.map(([key]) => key),
+      ...Object.keys(llamaKeys),
+    ]);
+    const letters = fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz._0");
+    const names = fc.array(letters, { minLength: 1, maxLength: 30 }).map((all) => all.join(""));
+    fc.assert(
+      fc.property(names, (name) => {
+        fc.pre(!known.has(name) && !known.has(`llama.${name}`));
+        assert.throws(() => config({ [`llama.${name}`]: u32(0) }), UnsupportedError);
+      }),
+    );
+  });
+
+  it("Llama.load() computes the same with every key that changes nothing, and with numbers for each layer", async () => {
+    const neutral = Object.entries(cases).flatMap(
+      ([
+        key,
+        {
+          neutral: [first],
+        },
+      ]) => (first === undefined ? [] : [[`llama.${key}`, first] as const]),
+    );
+    const perLayer: Record<string, GgufValue> = {
+      "llama.attention.head_count": metaArray("u32", [4, 4]),
+      "llama.attention.head_count_kv": metaArray("i32", [2, 2]),
+      "llama.feed_forward_length": metaArray("u32", [96, 96]),
+      "llama.rope.scaling.factor": f32(0),
+      // The tiny model has heads of 16.
+      "llama.attention.scale": f32(0.25),
+    };
+    const metadata = {
+      ...Object.fromEntries(harmless.map(([key, value]) => [`llama.${key}`, value])),
+      ...Object.fromEntries(neutral),
+      ...perLayer,
+    };
+    await using plain = await Llama.load(tinyLlamaGguf().bytes, { threads: 1 });
+    await using llama = await Llama.load(tinyLlamaGguf({ metadata }).bytes, { threads: 1 });
+    assert.deepEqual(llama.config, plain.config);
+    assert.deepEqual(await llama.logits([1, 270, 280]), await plain.logits([1, 270, 280]));
   });
 
   it("readConfig() leaves keys of other names alone", () => {
