@@ -46,11 +46,11 @@ const exceptions: readonly (readonly [texts: readonly string[], not: string])[] 
 
 /** Ids of the tokens that end a turn or a text by their name; they become control tokens. */
 export function endTokens(pieces: ArrayLike<string>, types: Uint8Array, keys: TokenizerKeys): number[] {
-  const fillTexts = fillTokens.flatMap(([, texts]) => texts);
+  const fillTexts = new Set(fillTokens.flatMap(([, texts]) => texts));
   const found = new Map<string, number>();
   for (let id = 0; id < pieces.length; id++) {
     const piece = pieces[id] as string;
-    if ((endTexts.has(piece) || fillTexts.includes(piece)) && !found.has(piece)) found.set(piece, id);
+    if ((endTexts.has(piece) || fillTexts.has(piece)) && !found.has(piece)) found.set(piece, id);
   }
   const ends = new Set<number>();
   for (const [text, id] of found) if (endTexts.has(text)) ends.add(id);
