@@ -73,6 +73,6 @@ export const Tokenizer = {
     if (pattern !== undefined && typeof pattern !== "string") {
       throw wrongOption("load the tokenizer", "pattern", "a name", pattern);
     }
-    return loadTokenizer(source, undefined, options);
+    return (await loadTokenizer(source, undefined, options)).tokenizer;
   },
 };

@@ -105,6 +105,7 @@ export const generateCommand: Command = {
     const signal = interruptSignal();
     const llama = await load(values, signal);
     try {
+      for (const warning of llama.warnings) await writeErr(`warning: ${warning}\n`);
       const completion = await print(llama, prompt, generateOptions(values, signal));
       if (values.stats) await writeErr(`${statsLine(llama, completion)}\n`);
       return 0;

@@ -125,6 +125,7 @@ export class Engine {
     starting.catch(() => {});
     try {
       await loadWeights(file.source, engine, options.onProgress, options.signal);
+      await file.checkEnd?.();
       await starting;
     } catch (error) {
       await starting.catch(() => {});
@@ -176,7 +177,7 @@ export class Engine {
     return this.#kernel;
   }
 
-  /** A sampler over the first `vocabSize` logits of a step that asks for one row. */
+  /** A sampler that chooses among the first `vocabSize` logits of a step that asks for one row. */
   sampler(options: ResolvedSampling, vocabSize: number): Sampler {
     const { exports, memory } = this.#kernel;
     return createSampler(options, exports, {
@@ -184,6 +185,7 @@ export class Engine {
       logitsPtr: this.logitsAddress(0),
       scratchPtr: this.layout.sampler,
       vocabSize,
+      rows: this.layout.config.vocabSize,
     });
   }
 

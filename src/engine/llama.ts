@@ -15,7 +15,7 @@ import { progressReport } from "./progress.ts";
 import { encodePrompt } from "./prompt.ts";
 import { completionOf, Session, type SessionModel } from "./session.ts";
 import { companionOptions, type OpenOptions, openSource } from "./sources.ts";
-import { modelTokenizer } from "./tokenizers.ts";
+import { type LoadedTokenizer, modelTokenizer } from "./tokenizers.ts";
 
 /** What {@link Llama.perplexity} measures. */
 export interface Perplexity {
@@ -67,11 +67,14 @@ export class Llama implements AsyncDisposable {
   readonly kernel: string;
   /** Threads that compute. */
   readonly threads: number;
+  /** What the file says wrongly and was passed over, a sentence each: special ids outside the vocabulary. */
+  readonly warnings: readonly string[];
   #loaded: Engine | undefined;
 
-  private constructor(engine: Engine, tokenizer: Tokenizer, loadMs: number) {
+  private constructor(engine: Engine, { tokenizer, warnings }: LoadedTokenizer, loadMs: number) {
     this.#loaded = engine;
     this.tokenizer = tokenizer;
+    this.warnings = warnings;
     this.loadMs = loadMs;
     this.config = engine.layout.config;
     this.contextLength = engine.layout.contextLength;

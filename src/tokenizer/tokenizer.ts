@@ -14,6 +14,8 @@ export interface VocabularyData {
   /** Whether `encode` prepends BOS / appends EOS when the caller does not say. */
   readonly addBos: boolean;
   readonly addEos: boolean;
+  /** What the file says wrongly and was passed over, a sentence each. */
+  readonly warnings?: readonly string[];
 }
 
 /** A SentencePiece vocabulary. */

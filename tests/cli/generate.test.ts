@@ -10,6 +10,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { detectRuntime } from "../../src/runtime/detect.ts";
 import { type CliProcess, runCli, sendSignal, startCli, testFolder, wordyModel } from "../support/cli.ts";
+import { meta, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { itUnless } from "../support/skip.ts";
 
 const folder = testFolder();
@@ -25,6 +26,25 @@ describe("cria generate", () => {
     assert.ok(stdout.startsWith(`${prompt},`) || stdout.startsWith(`${prompt} `), stdout);
     assert.ok(!stdout.endsWith("\n"), "a pipe gets the text and nothing else");
     assert.ok(stdout.length > prompt.length + 20, stdout);
+  });
+
+  it("warns on standard error of what a file says wrongly, and goes on", async () => {
+    const metadata = { "tokenizer.ggml.bos_token_id": meta("u32", 2 ** 32 - 1) };
+    const path = folder.write("warned.gguf", tinyLlamaGguf({ metadata }).bytes);
+    const { status, stdout, stderr } = await runCli([
+      "generate",
+      "the",
+      "--model",
+      path,
+      "--max-tokens",
+      "2",
+    ]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^the/);
+    assert.match(
+      stderr,
+      /^warning: .*bos_token_id" of .*warned\.gguf: Expected an id .*, got 4294967295; it is passed over\n$/,
+    );
   });
 
   it("generates nothing but the prompt with --max-tokens 0", async () => {

@@ -489,6 +489,57 @@ describe("Sampler.logprob", () => {
   });
 });
 
+describe("Sampler of a model with more rows than tokens", () => {
+  const padded = (logits: ArrayLike<number>, vocabSize: number, options: SamplingOptions = OFF): Sampler => {
+    const { vocabSize: rows, ...rest } = place(logits);
+    return createSampler(resolveSampling(options), simd.kernels, { ...rest, vocabSize, rows });
+  };
+
+  it("logprob() and mostLikely() count every row, and give tokens only", () => {
+    for (const [tokens, rows] of [
+      [290, 300],
+      [1, 2],
+      [255, 260],
+      [3, 1000],
+    ] as const) {
+      const logits = modelLogits(rows, 5);
+      const sampler = padded(logits, tokens);
+      const total = logSumExp(logits);
+      const found = sampler.mostLikely(rows);
+      assert.equal(found.length, tokens);
+      for (const { id, logprob } of found) {
+        assert.ok(id < tokens);
+        assert.ok(Math.abs(logprob - ((logits[id] as number) - total)) < 1e-6);
+        assert.equal(logprob, sampler.logprob(id));
+      }
+      const theirs = Array.from(logits.slice(tokens), (logit) => Math.exp(logit - total));
+      const sum = [...found.map(({ logprob }) => Math.exp(logprob)), ...theirs].reduce((a, b) => a + b, 0);
+      assert.ok(Math.abs(sum - 1) < 1e-5, `${sum}`);
+      assert.throws(() => sampler.logprob(tokens), { name: "UsageError" });
+    }
+  });
+
+  it("sample() draws as if the rows without a token were not there", () => {
+    const logits = modelLogits(300, 6);
+    logits.fill(50, 290);
+    for (const options of [OFF, { ...OFF, temperature: 0 }, { ...OFF, topK: 40, topP: 0.9, minP: 0.05 }]) {
+      const plain = draws(samplerOver(logits.slice(0, 290), options), 50);
+      assert.deepEqual(draws(padded(logits, 290, options), 50), plain);
+    }
+    assert.deepEqual(
+      draws(padded(logits, 290, { ...OFF, repeatPenalty: 3 }), 5, [295]),
+      draws(padded(logits, 290), 5),
+    );
+  });
+
+  it("logprob() says which row is no number, also one without a token", () => {
+    const sampler = padded([1, 2, NaN], 2);
+    assert.throws(() => sampler.logprob(0), { name: "SamplingError", message: /NaN for token 2$/ });
+    assert.throws(() => sampler.mostLikely(1), { name: "SamplingError" });
+    assert.equal(padded([1, 2, Infinity], 2).logprob(1), -Infinity);
+  });
+});
+
 describe("Sampler.mostLikely", () => {
   it("mostLikely() gives the model's own order, whatever the samplers are, and changes no draw", () => {
     const logits = modelLogits(1000, 4);
