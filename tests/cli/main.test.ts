@@ -58,10 +58,11 @@ describe("cria generate", () => {
     const { status, stdout, stderr } = await runCli(["generate", "--help"]);
     assert.equal(status, 0);
     assert.equal(stderr, "");
-    const listed = [...stdout.matchAll(/^ {2}(?:-h, )?(--[a-z0-9-]+)/gm)].map(([, flag]) => flag).sort();
+    const listed = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z0-9-]+)/gm)].map(([, flag]) => flag).sort();
     const expected = [
       ...["--model", "--tokenizer", "--max-tokens", "--stop", "--ignore-eos", "--threads", "--context"],
       ...["--precision", "--kv", "--memory", "--sha256", "--no-cache", "--stats", "--help"],
+      ...["--prompt", "--file", "--special", "--stats-file"],
       ...samplingParams.map(({ flag }) => flag),
     ];
     assert.deepEqual(listed, expected.sort());
