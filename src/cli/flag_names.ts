@@ -20,7 +20,7 @@ export function nameFlags(message: string, flags: Flags, args: readonly string[]
     // "the tokenizer option (--tokenizer FILE)" says it twice.
     `the (?:${plain}) option \\((?<named>--[^()]*)\\)`,
     // A name of two words is an option wherever it is.
-    camel.length > 0 ? `(?<![\\w.$/\\\\-])(?<camel>${camel.join("|")})(?![\\w./\\\\-])` : "",
+    camel.length > 0 ? `(?<![\\w.$/\\\\-])(?<camel>${camel.join("|")})(?![\\w/\\\\-]|\\.\\w)` : "",
     // A name that is a word too is an option only where messages put options.
     `(?<=Cannot (?:load|generate|train|sample) with |Expected (?:integer )?)(?<word>${plain})(?= (?:\\S+: Expected|to be |in [[(]|of at (?:most|least) ))`,
     `(?<=\\boption )(?<option>${plain})\\b`,

@@ -27,8 +27,11 @@ export interface CliProcess {
 /** What no test waits for. */
 const LIMIT_MS = 60_000;
 
+// The packages that are installed, and not those of Deno's own cache, which may need the network.
+const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
+
 function runtimeArgs(denoFlags: readonly string[]): readonly string[] {
-  return "deno" in process.versions ? ["run", ...denoFlags] : [];
+  return "deno" in process.versions ? ["run", "--config", config, ...denoFlags] : [];
 }
 
 export interface CliOptions {
