@@ -47,7 +47,7 @@ export class InputFiles {
       let last = LINE_END;
       const [parts, name] =
         source === "-"
-          ? [stdinParts("the text to learn from", "name a file to learn from"), "standard input"]
+          ? [stdinParts("the texts", "files are named with --input"), "standard input"]
           : [fileParts(source), source.name];
       for await (const part of withoutMark(parts, name, (bytes) => (this.readBytes += bytes))) {
         last = part.at(-1) ?? last;

@@ -200,7 +200,10 @@ describe("StatusLine", () => {
       };
     });
     const line = new StatusLine(stream, { title: "loading" }, { redraws: true });
+    // The line's own timer keeps no process alive.
+    const alive = setInterval(() => {}, 1000);
     await drawn;
+    clearInterval(alive);
     line.clear();
     assert.deepEqual(written, ["\rloading\x1b[K", "\r\x1b[K"]);
   });

@@ -31,7 +31,7 @@ const LIMIT_MS = 60_000;
 const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 function runtimeArgs(denoFlags: readonly string[]): readonly string[] {
-  return "deno" in process.versions ? ["run", "--config", config, ...denoFlags] : [];
+  return "deno" in process.versions ? ["run", "--quiet", "--config", config, ...denoFlags] : [];
 }
 
 export interface CliOptions {
@@ -131,6 +131,18 @@ export function wordyModel(folder: ReturnType<typeof testFolder>): string[] {
   return [
     ...["--model", folder.write("wordy.bin", model)],
     ...["--tokenizer", folder.write("wordy_tokenizer.bin", tokenizerBin({ pieces, scores }))],
-    ...["--ignore-eos", "--temperature", "2", "--top-k", "0", "--top-p", "1", "--seed", "7"],
+    ...[
+      "--ignore-eos",
+      "--temperature",
+      "2",
+      "--top-k",
+      "0",
+      "--top-p",
+      "1",
+      "--seed",
+      "7",
+      "--threads",
+      "1",
+    ],
   ];
 }
