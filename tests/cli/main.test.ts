@@ -227,7 +227,7 @@ describe("cria generate", () => {
 
   itUnless(!isDeno && "needs Deno", "names the permission that Deno lacks", async () => {
     const denoFlags = ["--no-prompt", "--deny-read"];
-    const { result } = startCli(["generate", "--model", "model.gguf"], { denoFlags });
+    const { result } = startCli(["generate", "Once", "--model", "model.gguf"], { denoFlags });
     assert.deepEqual(await result, {
       status: 1,
       stdout: "",
