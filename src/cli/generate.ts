@@ -138,7 +138,6 @@ export const generateCommand: Command = {
     const signal = interruptSignal();
     const llama = await load(values, signal);
     try {
-      for (const warning of llama.warnings) await writeErr(`warning: ${warning}\n`);
       const completion = await print(llama, prompt, generateOptions(values, signal));
       const line = `${statsLine(llama, completion)}\n`;
       if (values.stats) await writeErr(line);
@@ -182,7 +181,7 @@ async function load(values: Values, signal: AbortSignal): Promise<Llama> {
     });
     line?.clear();
     if (!isStatsAlone(values))
-      for (const text of warnings(llama)) await writeErr(`warning: ${oneLine(text)}\n`);
+      for (const text of llama.warnings) await writeErr(`warning: ${oneLine(text)}\n`);
     return llama;
   } catch (error) {
     throw await withNameHint(await withNameHint(error, model), tokenizer);
@@ -200,11 +199,6 @@ function isLogged(values: Values): boolean {
 /** Whether standard error is to hold the JSON of --stats and nothing else. */
 function isStatsAlone({ stats = false }: Values): boolean {
   return stats && !process.stderr.isTTY;
-}
-
-/** What the library found odd in the files; nothing stops because of it. */
-function warnings(llama: Llama & { readonly warnings?: readonly string[] }): readonly string[] {
-  return llama.warnings ?? [];
 }
 
 /** The token of private and gated models; it is sent to the hub only. */
@@ -258,7 +252,7 @@ function statsLine(llama: Llama, { usage, timings }: Completion): string {
     generatedTokens: usage.generatedTokens,
     decodeTps: round(timings.decodeTps),
     peakRssMb: peak === undefined ? null : round(peak / 2 ** 20),
-    ...(warnings(llama).length > 0 && { warnings: warnings(llama) }),
+    ...(llama.warnings.length > 0 && { warnings: llama.warnings }),
   });
 }
 
