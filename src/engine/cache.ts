@@ -1,3 +1,4 @@
+// Downloads that are kept for the next time.
 import { HttpFile, UnreachableError, type UrlOptions, urlName } from "../format/http_source.ts";
 import { checkRange, wrongDigest } from "../format/source.ts";
 import type { CacheWriter, FileCache } from "../runtime/runtime.ts";
@@ -26,13 +27,13 @@ export function cacheName(url: string, version: string, size: number): string {
  * that has it is used unasked.
  *
  * Files whose size is not known, or whose server names no version and for which no SHA-256 is given, are not kept:
- * nothing would tell when they have changed.
+ * nothing would tell when they have changed. Nor is a file kept if nothing can be written and nobody `named` the cache.
  * @throws as urlSource; SourceError where bytes cannot be kept (a full disk)
  */
 export async function openCached(
   request: string | URL | Request,
   cache: FileCache,
-  options: UrlOptions,
+  { named = true, ...options }: UrlOptions & { readonly named?: boolean },
 ): Promise<ByteSource> {
   const url = request instanceof Request ? request.url : String(request);
   const { sha256, signal } = options;
@@ -50,25 +51,33 @@ export async function openCached(
     throw error;
   }
   try {
-    return await keep(file, cache, url, options);
+    return await keep(file, cache, url, { named, ...options });
   } catch (error) {
     await file.cancel();
     throw error;
   }
 }
 
-async function keep(file: HttpFile, cache: FileCache, url: string, options: UrlOptions): Promise<ByteSource> {
-  const { sha256, signal } = options;
+async function keep(
+  file: HttpFile,
+  cache: FileCache,
+  url: string,
+  options: UrlOptions & { readonly named: boolean },
+): Promise<ByteSource> {
+  const { sha256, signal, named } = options;
   const { size, version = sha256 } = file;
   if (size === undefined || version === undefined) return file.source();
   const name = cacheName(url, version, size);
   // With a SHA-256 what was kept has been looked at.
-  const kept = sha256 === undefined ? await cache.open(name, size) : undefined;
+  const kept = sha256 === undefined ? await openKept(cache, name, size) : undefined;
   if (kept) {
     await file.cancel();
     return renamed(kept, file.name);
   }
-  const writer = await cache.write(name, size, file.resumable);
+  const writer = await cache.write(name, size, file.resumable).catch((error) => {
+    if (named) throw error;
+  });
+  if (!writer) return file.source();
   return new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, signal });
 }
 
@@ -78,8 +87,8 @@ async function findKept(
   url: string,
   { sha256, signal }: UrlOptions,
 ): Promise<ByteSource | undefined> {
-  for (const name of await cache.find(cachePrefix(url))) {
-    const kept = await cache.open(name);
+  for (const name of await cache.find(cachePrefix(url)).catch(() => [])) {
+    const kept = await openKept(cache, name);
     if (kept?.size === undefined) continue;
     if (sha256 === undefined) return renamed(kept, urlName(url));
     try {
@@ -91,6 +100,11 @@ async function findKept(
     }
   }
   return undefined;
+}
+
+/** A kept file; undefined where it is not there or cannot be read: it comes again then. */
+function openKept(cache: FileCache, name: string, size?: number): Promise<ByteSource | undefined> {
+  return cache.open(name, size).catch(() => undefined);
 }
 
 /** A kept file under the name of what it is a copy of. */

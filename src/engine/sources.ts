@@ -85,7 +85,10 @@ export async function openSource(
   if (source instanceof ReadableStream) {
     return streamSource(source, undefined, undefined, signal, sha256?.toLowerCase());
   }
-  if (source instanceof Response) return responseSource(source, { signal, sha256: sha256?.toLowerCase() });
+  if (source instanceof Response) {
+    const { hidesHeaders } = runtime;
+    return responseSource(source, { signal, hidesHeaders, sha256: sha256?.toLowerCase() });
+  }
   if (source instanceof Request) return openUrl(source, runtime, false, options);
   if (typeof source === "object" && source !== null && isByteSource(source)) {
     checkSize(source);
@@ -102,11 +105,13 @@ async function openUrl(
   cachedByDefault: boolean,
   { signal, sha256, cache = cachedByDefault, http, onBytes }: OpenOptions,
 ): Promise<ByteSource> {
-  const options: UrlOptions = { signal, http, onBytes, sha256: sha256?.toLowerCase() };
+  const { hidesHeaders } = runtime;
+  const options: UrlOptions = { signal, http, onBytes, hidesHeaders, sha256: sha256?.toLowerCase() };
   const address = request instanceof Request ? request.url : request.href;
   if (cache === false || !/^https?:/.test(address)) return urlSource(request, options);
   const files = await runtime.openCache(cache === true ? undefined : cache);
-  return files ? openCached(request, files, options) : urlSource(request, options);
+  if (!files) return urlSource(request, options);
+  return openCached(request, files, { ...options, named: typeof cache === "string" });
 }
 
 /** `source`, once its SHA-256 is the one of the options. Closes it where it is not. */

@@ -13,6 +13,11 @@ export interface Runtime {
    * a step that waits for one would never end, and every other request waits for the step.
    */
   readonly pauses: boolean;
+  /**
+   * Whether responses may be without headers that the server sent: in browsers, those of other origins and those that
+   * a service worker has made. What is not there then proves nothing.
+   */
+  readonly hidesHeaders?: boolean;
   /** Opens a local file. @throws SourceError where there is none, it is a directory or files do not exist. */
   openFile(path: string): Promise<ByteSource>;
   /**

@@ -138,6 +138,42 @@ describe("Llama.load() with a cache", () => {
     );
   });
 
+  it("gets over a part that is left where ranges fail in any way, and keeps nothing but the whole file", async () => {
+    type Reply = ReturnType<typeof fileReply>;
+    const failures: [string, () => Reply | "drop"][] = [
+      ["the whole file", () => ({ headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: bytes })],
+      ...[400, 403, 404, 416, 500, 503].map(
+        (status) => [`${status}`, () => ({ status })] as [string, () => Reply],
+      ),
+      ["a range without a place", () => ({ status: 206, headers: { etag: '"v1"' }, body: bytes })],
+      ["no answer", () => "drop"],
+    ];
+    const whole = { headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: bytes };
+    for (const [title, fail] of failures) {
+      for (const sha256 of [undefined, digest(bytes)]) {
+        const folder = newFolder();
+        let broken = true;
+        await hostile(
+          (request) => {
+            if (broken) return request.n === 0 ? { ...whole, stall: 150_000 } : "drop";
+            return request.first === undefined || request.first === 0 ? whole : fail();
+          },
+          async (url) => {
+            const http = { retries: 2, retryMs: 0, idleMs: 100 };
+            const options = { cache: folder, sha256, http };
+            await assert.rejects(logitsOf(url, options), SourceError, title);
+            assert.match(kept(folder).join(), /^[^,]*m\.gguf\.part$/, title);
+            broken = false;
+            assert.deepEqual(await logitsOf(url, options), expected, title);
+            const name = cacheName(url, '"v1"', bytes.length);
+            assert.deepEqual(kept(folder), [name], title);
+            assert.deepEqual(new Uint8Array(readFileSync(join(folder, name))), new Uint8Array(bytes));
+          },
+        );
+      }
+    }
+  });
+
   it("keeps no byte more than the file has, whatever follows", async () => {
     const folder = newFolder();
     const range = `bytes 0-${bytes.length - 1}/${bytes.length}`;
@@ -372,6 +408,26 @@ describe("openSource() with other caches", () => {
       (request) => fileReply(bytes, request),
       (url) => readWhole(url, undefined),
     ));
+
+  it("openSource() goes without a cache that fails, unless it was named", async () => {
+    const no = async () => {
+      throw new DOMException("not now", "InvalidStateError");
+    };
+    const refusing = { find: no, open: no, write: no, remove: no } as FileCache;
+    await hostile(
+      (request) => fileReply(bytes, request),
+      async (url) => {
+        await readWhole(url, refusing);
+        const named = openSource(url, runtimeWith(refusing), { cache: newFolder() });
+        await assert.rejects(named, /not now/);
+      },
+    );
+    await refused(
+      openSource("http://127.0.0.1:9/m.gguf", runtimeWith(refusing), { cache: true, http: { retryMs: 0 } }),
+      /^Cannot read http:\/\/127/,
+      SourceError,
+    );
+  });
 
   it("openSource() passes on that a cache is full", async () => {
     const fake = new FakeCacheStorage();
