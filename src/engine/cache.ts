@@ -4,7 +4,7 @@ import { checkRange, wrongDigest } from "../format/source.ts";
 import type { CacheWriter, FileCache } from "../runtime/runtime.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
-import { Sha256, sha256Hex } from "../util/sha256.ts";
+import { Sha256, type Sha256Stream, sha256Hex } from "../util/sha256.ts";
 import { checkDigest, hashBytes } from "./digest.ts";
 
 const FILE_NAME_CHARS = 80;
@@ -64,7 +64,7 @@ async function keep(
   url: string,
   options: UrlOptions & { readonly named: boolean },
 ): Promise<ByteSource> {
-  const { sha256, signal, named } = options;
+  const { sha256, signal, named, newHash = ownHash } = options;
   const { size, version = sha256 } = file;
   if (size === undefined || version === undefined) return file.source();
   const name = cacheName(url, version, size);
@@ -78,21 +78,21 @@ async function keep(
     if (named) throw error;
   });
   if (!writer) return file.source();
-  return new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, signal });
+  return new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, newHash, signal });
 }
 
 /** The newest version that was kept; with a SHA-256 the one that has it. */
 async function findKept(
   cache: FileCache,
   url: string,
-  { sha256, signal }: UrlOptions,
+  { sha256, signal, newHash = ownHash }: UrlOptions,
 ): Promise<ByteSource | undefined> {
   for (const name of await cache.find(cachePrefix(url)).catch(() => [])) {
     const kept = await openKept(cache, name);
     if (kept?.size === undefined) continue;
     if (sha256 === undefined) return renamed(kept, urlName(url));
     try {
-      await checkDigest(kept, kept.size, sha256, signal);
+      await checkDigest(kept, kept.size, sha256, newHash(), signal);
       return renamed(kept, urlName(url));
     } catch (error) {
       await kept.close();
@@ -123,8 +123,11 @@ interface DownloadParts {
   readonly writer: CacheWriter;
   readonly prefix: string;
   readonly sha256: string | undefined;
+  readonly newHash: () => Sha256Stream;
   readonly signal: AbortSignal | undefined;
 }
+
+const ownHash = () => new Sha256();
 
 /**
  * A file that is kept as it comes. Reads wait until the bytes are there and are answered out of the cache, in any
@@ -135,7 +138,7 @@ class CachedDownload implements ByteSource {
   readonly name: string;
   readonly size: number;
   private readonly parts: DownloadParts;
-  private hash: Sha256 | undefined;
+  private hash: Sha256Stream | undefined;
   private begun = false;
   private closed = false;
   private lastRead: Promise<void> = Promise.resolve();
@@ -199,9 +202,9 @@ class CachedDownload implements ByteSource {
 
   /** Takes up what is left of an earlier attempt. */
   private async begin(): Promise<void> {
-    const { file, writer, sha256, signal } = this.parts;
+    const { file, writer, sha256, newHash, signal } = this.parts;
     if (sha256 !== undefined) {
-      this.hash = new Sha256();
+      this.hash = newHash();
       await hashBytes(this.hash, (offset, target) => writer.read(offset, target), writer.length, signal);
     }
     file.goTo(writer.length);

@@ -1,5 +1,5 @@
 import { responseSource, type UrlOptions, urlSource } from "../format/http_source.ts";
-import { blobSource, bytesSource, streamSource } from "../format/source.ts";
+import { blobSource, bytesSource, type FeedOptions, feedSource, streamFeed } from "../format/source.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { quoted } from "../util/bytes.ts";
@@ -70,29 +70,30 @@ export async function openSource(
   }
   if (source === "") throw new UsageError(`Cannot open a source: Expected ${kinds}, got an empty string`);
   const { signal, sha256 } = options;
+  const feed: FeedOptions = { signal, sha256: sha256?.toLowerCase(), newHash: runtime.sha256 };
   if (typeof source === "string") {
     if (isHubName(source)) return openUrl(hubUrl(source), runtime, true, options);
     if (/^(https?|file|data|blob):/i.test(source)) return openSource(parseUrl(source), runtime, options);
-    return checked(await runtime.openFile(source), options);
+    return checked(await runtime.openFile(source), runtime, options);
   }
   if (source instanceof URL) {
     if (isHubName(source.href)) return openUrl(hubUrl(source.href), runtime, true, options);
-    if (source.protocol === "file:") return checked(await runtime.openFile(filePath(source)), options);
+    if (source.protocol === "file:")
+      return checked(await runtime.openFile(filePath(source)), runtime, options);
     return openUrl(source, runtime, false, options);
   }
-  if (source instanceof Uint8Array) return checked(bytesSource(source), options);
-  if (source instanceof Blob) return checked(blobSource(source), options);
+  if (source instanceof Uint8Array) return checked(bytesSource(source), runtime, options);
+  if (source instanceof Blob) return checked(blobSource(source), runtime, options);
   if (source instanceof ReadableStream) {
-    return streamSource(source, undefined, undefined, signal, sha256?.toLowerCase());
+    return feedSource(streamFeed(source, "stream"), "stream", feed);
   }
   if (source instanceof Response) {
-    const { hidesHeaders } = runtime;
-    return responseSource(source, { signal, hidesHeaders, sha256: sha256?.toLowerCase() });
+    return responseSource(source, { ...feed, hidesHeaders: runtime.hidesHeaders });
   }
   if (source instanceof Request) return openUrl(source, runtime, false, options);
   if (typeof source === "object" && source !== null && isByteSource(source)) {
     checkSize(source);
-    return checked(source, options);
+    return checked(source, runtime, options);
   }
   throw new UsageError(
     `Cannot open a source: Expected ${kinds}, got ${source === null ? "null" : typeof source}`,
@@ -106,7 +107,11 @@ async function openUrl(
   { signal, sha256, cache = cachedByDefault, http, onBytes }: OpenOptions,
 ): Promise<ByteSource> {
   const { hidesHeaders } = runtime;
-  const options: UrlOptions = { signal, http, onBytes, hidesHeaders, sha256: sha256?.toLowerCase() };
+  const options: UrlOptions = {
+    ...{ signal, http, onBytes, hidesHeaders },
+    sha256: sha256?.toLowerCase(),
+    newHash: runtime.sha256,
+  };
   const address = request instanceof Request ? request.url : request.href;
   if (cache === false || !/^https?:/.test(address)) return urlSource(request, options);
   const files = await runtime.openCache(cache === true ? undefined : cache);
@@ -115,13 +120,17 @@ async function openUrl(
 }
 
 /** `source`, once its SHA-256 is the one of the options. Closes it where it is not. */
-async function checked(source: ByteSource, { sha256, signal }: OpenOptions): Promise<ByteSource> {
+async function checked(
+  source: ByteSource,
+  runtime: Runtime,
+  { sha256, signal }: OpenOptions,
+): Promise<ByteSource> {
   if (sha256 === undefined) return source;
   try {
     if (source.size === undefined) {
       throw new UsageError(`Cannot check the SHA-256 of ${source.name}: Expected a source of known size`);
     }
-    await checkDigest(source, source.size, sha256.toLowerCase(), signal);
+    await checkDigest(source, source.size, sha256.toLowerCase(), runtime.sha256(), signal);
     return source;
   } catch (error) {
     await source.close();

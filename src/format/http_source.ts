@@ -1,6 +1,7 @@
 // Files behind URLs: asked for in ranges if the server gives them, taken up again if a connection is lost.
 import type { ByteSource } from "../util/byte_source.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
+import type { Sha256Stream } from "../util/sha256.ts";
 import {
   type Answer,
   isTransient,
@@ -10,7 +11,7 @@ import {
   statusProblem,
   versionName,
 } from "./http_answer.ts";
-import { type ByteFeed, feedSource, streamSource } from "./source.ts";
+import { type ByteFeed, feedSource, streamFeed } from "./source.ts";
 
 /** How URLs are read. */
 export interface HttpOptions {
@@ -30,6 +31,8 @@ export interface UrlOptions {
   readonly http?: HttpOptions | undefined;
   /** SHA-256 that the file must have, in 64 hexadecimal digits. */
   readonly sha256?: string | undefined;
+  /** Begins a SHA-256; cria's own if absent. */
+  readonly newHash?: (() => Sha256Stream) | undefined;
   /** Whether responses of the runtime may be without headers that the server sent; see `Runtime.hidesHeaders`. */
   readonly hidesHeaders?: boolean | undefined;
   /** Called as bytes come. */
@@ -186,13 +189,13 @@ export class HttpFile {
   /** The file as a source. Closing that ends the connection. */
   source(): ByteSource {
     const { size, name } = this;
-    const { sha256, signal } = this.options;
+    const { sha256, newHash, signal } = this.options;
     const feed: ByteFeed = {
       next: () => this.next(),
       cancel: () => this.cancel(),
       ...(this.seekable && { seek: (offset: number) => this.goTo(offset) }),
     };
-    return feedSource(feed, name, { size, signal, sha256 });
+    return feedSource(feed, name, { size, signal, sha256, newHash });
   }
 
   /** Where the next bytes come from. Only before the first byte was read, or if the file is resumable. */
@@ -498,7 +501,7 @@ export class HttpFile {
  */
 export async function responseSource(
   response: Response,
-  options: Pick<UrlOptions, "signal" | "sha256" | "hidesHeaders"> = {},
+  options: Pick<UrlOptions, "signal" | "sha256" | "newHash" | "hidesHeaders"> = {},
 ): Promise<ByteSource> {
   const name = response.url === "" ? "response" : urlName(response.url);
   const { status, body } = response;
@@ -514,7 +517,7 @@ export async function responseSource(
       `Cannot read ${name}: Expected a response whose body was not read, got one that was`,
     );
   }
-  return streamSource(body, name, answer.size, options.signal, options.sha256);
+  return feedSource(streamFeed(body, name), name, { ...options, size: answer.size });
 }
 
 function parseUrl(address: string, name: string): URL {

@@ -1,7 +1,7 @@
 import type { ByteSource } from "../util/byte_source.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { type CriaError, SourceError } from "../util/errors.ts";
-import { Sha256 } from "../util/sha256.ts";
+import { Sha256, type Sha256Stream } from "../util/sha256.ts";
 
 /**
  * How far back a forward-only source can be read again. Telling formats apart reads the first bytes twice,
@@ -105,10 +105,9 @@ class BlobWindows {
  * A stream, read once from front to back: offsets of reads must ascend, except that the last
  * {@link LOOK_BACK_BYTES} can be read again. Bytes between reads are skipped.
  *
- * Where `size` is not given it is undefined until a read has come to the end of the stream. Where it is
- * given, a stream that ends before it has failed (SourceError); what comes after it is never read.
- * An abort of `signal` cancels the stream and ends every read with its reason. With `sha256`, `finish` reads to
- * the end and compares.
+ * A size that is not given is undefined until a read has come to the end of the stream. If it is given, a stream that
+ * ends before it has failed (SourceError); what comes after it is never read. An abort of `signal` cancels the stream
+ * and ends every read with its reason.
  * @throws SourceError where something else reads the stream already
  */
 export function streamSource(
@@ -116,9 +115,8 @@ export function streamSource(
   name = "stream",
   size?: number,
   signal?: AbortSignal,
-  sha256?: string,
 ): ByteSource {
-  return feedSource(streamFeed(stream, name), name, { size, signal, sha256 });
+  return feedSource(streamFeed(stream, name), name, { size, signal });
 }
 
 /** Bytes that come one after the other, from a stream or a connection. */
@@ -139,6 +137,8 @@ export interface FeedOptions {
   readonly signal?: AbortSignal | undefined;
   /** SHA-256 that all bytes must have, which `finish` checks; the feed is then read from front to back. */
   readonly sha256?: string | undefined;
+  /** Begins a SHA-256; cria's own if absent. */
+  readonly newHash?: (() => Sha256Stream) | undefined;
 }
 
 /**
@@ -149,7 +149,8 @@ export function feedSource(feed: ByteFeed, name: string, options: FeedOptions = 
   return new FeedSource(feed, name, options);
 }
 
-function streamFeed(stream: ReadableStream<Uint8Array>, name: string): ByteFeed {
+/** The chunks of a stream. @throws SourceError if something else reads it already */
+export function streamFeed(stream: ReadableStream<Uint8Array>, name: string): ByteFeed {
   if (stream.locked) {
     throw new SourceError(`Cannot read ${name}: Expected a stream that nothing else reads, got a locked one`);
   }
@@ -183,7 +184,7 @@ class FeedSource implements ByteSource {
   private readonly expectedSize: number | undefined;
   private readonly signal: AbortSignal | undefined;
   private readonly sha256: string | undefined;
-  private readonly hash: Sha256 | undefined;
+  private readonly hash: Sha256Stream | undefined;
   private readonly past = new History();
   /** Bytes that arrived and were not read. */
   private pending: Uint8Array = new Uint8Array(0);
@@ -194,14 +195,18 @@ class FeedSource implements ByteSource {
   // Also ends a read that waits for a stream that stalls.
   private readonly onAbort = () => void this.close();
 
-  constructor(feed: ByteFeed, name: string, { size, signal, sha256 }: FeedOptions) {
+  constructor(
+    feed: ByteFeed,
+    name: string,
+    { size, signal, sha256, newHash = () => new Sha256() }: FeedOptions,
+  ) {
     this.feed = feed;
     this.name = name;
     this.size = size;
     this.expectedSize = size;
     this.signal = signal;
     this.sha256 = sha256;
-    this.hash = sha256 === undefined ? undefined : new Sha256();
+    this.hash = sha256 === undefined ? undefined : newHash();
     signal?.addEventListener("abort", this.onAbort);
   }
 

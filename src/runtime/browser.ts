@@ -1,3 +1,4 @@
+import { Sha256 } from "../util/sha256.ts";
 import { refuseDirectory, refuseFile } from "./no_files.ts";
 import type { Runtime } from "./runtime.ts";
 import { webCache } from "./web_cache.ts";
@@ -15,6 +16,8 @@ export function browserRuntime(): Runtime {
     threads: !isPage && crossOriginIsolated,
     pauses: true,
     hidesHeaders: true,
+    // Web Crypto's takes the whole at once.
+    sha256: () => new Sha256(),
     openFile: (path) => refuseFile("a browser", path),
     openCache: (directory) =>
       directory === undefined ? webCache(cacheStorage()) : refuseDirectory("a browser", directory),

@@ -23,7 +23,7 @@ import { refused } from "../format/refused.ts";
 import { FakeCacheStorage } from "../support/fake_cache.ts";
 import { tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
 import { llama2cFile, tokenizerBin } from "../support/llama2c_writer.ts";
-import { fileReply, hostile } from "../support/server.ts";
+import { fileReply, hostile, type RawReply } from "../support/server.ts";
 
 const root = mkdtempSync(join(tmpdir(), "cria-cache-"));
 after(() => rmSync(root, { recursive: true }));
@@ -138,40 +138,47 @@ describe("Llama.load() with a cache", () => {
     );
   });
 
-  it("gets over a part that is left where ranges fail in any way, and keeps nothing but the whole file", async () => {
-    type Reply = ReturnType<typeof fileReply>;
-    const failures: [string, () => Reply | "drop"][] = [
-      ["the whole file", () => ({ headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: bytes })],
-      ...[400, 403, 404, 416, 500, 503].map(
-        (status) => [`${status}`, () => ({ status })] as [string, () => Reply],
-      ),
-      ["a range without a place", () => ({ status: 206, headers: { etag: '"v1"' }, body: bytes })],
-      ["no answer", () => "drop"],
-    ];
-    const whole = { headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: bytes };
-    for (const [title, fail] of failures) {
+  const whole = { headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: bytes };
+  const failures: [string, () => RawReply | "drop"][] = [
+    ["the whole file", () => whole],
+    ...[400, 403, 404, 416, 500, 503].map(
+      (status) => [`${status}`, () => ({ status })] as [string, () => RawReply],
+    ),
+    ["a range without a place", () => ({ status: 206, headers: { etag: '"v1"' }, body: bytes })],
+    ["no answer", () => "drop"],
+  ];
+  for (const [title, fail] of failures) {
+    it(`gets over a part that is left, where a request for the rest gives ${title}`, async () => {
       for (const sha256 of [undefined, digest(bytes)]) {
         const folder = newFolder();
-        let broken = true;
         await hostile(
-          (request) => {
-            if (broken) return request.n === 0 ? { ...whole, stall: 150_000 } : "drop";
-            return request.first === undefined || request.first === 0 ? whole : fail();
-          },
+          ({ first = 0 }) => (first === 0 ? whole : fail()),
           async (url) => {
-            const http = { retries: 2, retryMs: 0, idleMs: 100 };
-            const options = { cache: folder, sha256, http };
-            await assert.rejects(logitsOf(url, options), SourceError, title);
-            assert.match(kept(folder).join(), /^[^,]*m\.gguf\.part$/, title);
-            broken = false;
-            assert.deepEqual(await logitsOf(url, options), expected, title);
             const name = cacheName(url, '"v1"', bytes.length);
-            assert.deepEqual(kept(folder), [name], title);
+            await directoryCache(folder);
+            writeFileSync(join(folder, `${name}.part`), bytes.subarray(0, 100_000));
+            const options = { cache: folder, sha256, http: { retries: 2, retryMs: 0 } };
+            assert.deepEqual(await logitsOf(url, options), expected);
+            assert.deepEqual(kept(folder), [name]);
             assert.deepEqual(new Uint8Array(readFileSync(join(folder, name))), new Uint8Array(bytes));
           },
         );
       }
-    }
+    });
+  }
+
+  it("loads from a server that offers ranges and gives none, and breaks the first connection", async () => {
+    const folder = newFolder();
+    await hostile(
+      (request) => (request.n === 0 ? { ...whole, stall: 150_000 } : request.n === 1 ? "drop" : whole),
+      async (url) => {
+        const http = { retries: 1, retryMs: 0, idleMs: 100 };
+        await assert.rejects(logitsOf(url, { cache: folder, http }), SourceError);
+        assert.match(kept(folder).join(), /^[^,]*m\.gguf\.part$/);
+        assert.deepEqual(await logitsOf(url, { cache: folder }), expected);
+        assert.deepEqual(kept(folder), [cacheName(url, '"v1"', bytes.length)]);
+      },
+    );
   });
 
   it("keeps no byte more than the file has, whatever follows", async () => {
