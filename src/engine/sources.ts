@@ -1,5 +1,15 @@
+// Opens whatever a caller may pass as a file.
 import { responseSource, type UrlOptions, urlSource } from "../format/http_source.ts";
-import { blobSource, bytesSource, type FeedOptions, feedSource, streamFeed } from "../format/source.ts";
+import {
+  blobSource,
+  bytesOf,
+  bytesSource,
+  type FeedOptions,
+  feedSource,
+  iterableFeed,
+  iterableName,
+  streamFeed,
+} from "../format/source.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { quoted } from "../util/bytes.ts";
@@ -9,7 +19,8 @@ import { checkDigest } from "./digest.ts";
 import { hubUrl, isHubName } from "./hub.ts";
 import type { SourceLike, SourceOptions } from "./options.ts";
 
-const kinds = "a path, URL, Blob, Uint8Array, ReadableStream, Request, Response or ByteSource";
+const kinds =
+  "a path, URL, Blob, ArrayBuffer, Uint8Array, ReadableStream, AsyncIterable, Request, Response or ByteSource";
 
 /** Options of {@link openSource}. */
 export interface OpenOptions extends SourceOptions {
@@ -22,6 +33,14 @@ export interface OpenOptions extends SourceOptions {
 
 function isByteSource(value: object): value is ByteSource {
   return "read" in value && typeof value.read === "function" && "close" in value && "name" in value;
+}
+
+function isReadableStream(value: SourceLike): value is ReadableStream<Uint8Array> {
+  return typeof value === "object" && value !== null && "getReader" in value && "locked" in value;
+}
+
+function isAsyncIterable(value: object): value is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in value && typeof value[Symbol.asyncIterator] === "function";
 }
 
 // Every bound on reading a file rests on its size.
@@ -82,18 +101,24 @@ export async function openSource(
       return checked(await runtime.openFile(filePath(source)), runtime, options);
     return openUrl(source, runtime, false, options);
   }
-  if (source instanceof Uint8Array) return checked(bytesSource(source), runtime, options);
+  const bytes = bytesOf(source);
+  if (bytes) return checked(bytesSource(bytes), runtime, options);
   if (source instanceof Blob) return checked(blobSource(source), runtime, options);
-  if (source instanceof ReadableStream) {
-    return feedSource(streamFeed(source, "stream"), "stream", feed);
-  }
+  if (isReadableStream(source)) return feedSource(streamFeed(source, "stream"), "stream", feed);
   if (source instanceof Response) {
     return responseSource(source, { ...feed, hidesHeaders: runtime.hidesHeaders });
   }
   if (source instanceof Request) return openUrl(source, runtime, false, options);
-  if (typeof source === "object" && source !== null && isByteSource(source)) {
-    checkSize(source);
-    return checked(source, runtime, options);
+  if (typeof source === "object" && source !== null) {
+    // Streams of Node have methods `read` and `close` too.
+    if (!("pipe" in source) && isByteSource(source)) {
+      checkSize(source);
+      return checked(source, runtime, options);
+    }
+    if (isAsyncIterable(source)) {
+      const name = iterableName(source);
+      return feedSource(iterableFeed(source, name), name, feed);
+    }
   }
   throw new UsageError(
     `Cannot open a source: Expected ${kinds}, got ${source === null ? "null" : typeof source}`,
@@ -148,6 +173,9 @@ export function companionOptions(source: SourceLike | undefined, options: OpenOp
 }
 
 function originOf(source: SourceLike | undefined): string | undefined {
+  // Not of anything else: the text of bytes is several times as long as they are.
+  if (typeof source !== "string" && !(source instanceof URL) && !(source instanceof Request))
+    return undefined;
   const address = source instanceof Request ? source.url : String(source);
   try {
     const url = isHubName(address) ? hubUrl(address) : new URL(address);

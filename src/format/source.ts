@@ -1,3 +1,4 @@
+// Sources over what is not a network: bytes, Blobs and streams.
 import type { ByteSource } from "../util/byte_source.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { type CriaError, SourceError } from "../util/errors.ts";
@@ -27,6 +28,35 @@ export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
     },
     async close() {},
   };
+}
+
+/**
+ * The bytes of an ArrayBuffer, a SharedArrayBuffer or a view of one, not copied; undefined for anything else. Those
+ * of another realm (an iframe, a test runner's context) are none by `instanceof`.
+ * @throws SourceError for a buffer that was transferred to somebody else
+ */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  if (!ArrayBuffer.isView(value) && !isBuffer(value)) return undefined;
+  try {
+    return ArrayBuffer.isView(value)
+      ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+      : new Uint8Array(value);
+  } catch (cause) {
+    throw new SourceError("Cannot read bytes: Expected an ArrayBuffer, got one that was transferred", {
+      cause,
+    });
+  }
+}
+
+function isBuffer(value: unknown): value is ArrayBufferLike {
+  return [ArrayBuffer, globalThis.SharedArrayBuffer].some((type) => {
+    const length = type && Object.getOwnPropertyDescriptor(type.prototype, "byteLength")?.get;
+    try {
+      return length?.call(value) !== undefined;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** A Blob or File; `name` defaults to the file's. */
@@ -154,16 +184,88 @@ export function streamFeed(stream: ReadableStream<Uint8Array>, name: string): By
   if (stream.locked) {
     throw new SourceError(`Cannot read ${name}: Expected a stream that nothing else reads, got a locked one`);
   }
+  if (wasRead(stream)) throw alreadyRead(name);
   const reader = stream.getReader();
   return {
     async next() {
       const { done, value } = await guard(name, () => reader.read());
-      if (done) return undefined;
-      if (value instanceof Uint8Array) return value;
-      throw new SourceError(`Cannot read ${name}: Expected a stream of Uint8Array, got ${typeof value}`);
+      return done ? undefined : chunkBytes(value, name);
     },
     cancel: () => reader.cancel().catch(() => {}),
   };
+}
+
+/** A stream of Node, as far as it is of interest. */
+interface NodeStream {
+  readonly path?: unknown;
+  readonly readableDidRead?: boolean;
+  readonly destroyed?: boolean;
+  readonly errored?: unknown;
+  destroy?(): unknown;
+}
+
+/** What a stream of Node or another asynchronous series of bytes is called. */
+export function iterableName(iterable: AsyncIterable<unknown>): string {
+  const { path } = iterable as NodeStream;
+  return typeof path === "string" && path !== "" ? path : "stream";
+}
+
+/**
+ * The chunks of a stream of Node, or of anything else that gives them asynchronously.
+ * @throws SourceError if it is a stream that was read or closed
+ */
+export function iterableFeed(iterable: AsyncIterable<unknown>, name: string): ByteFeed {
+  const { readableDidRead, destroyed, errored } = iterable as NodeStream;
+  if (readableDidRead) throw alreadyRead(name);
+  if (errored instanceof Error) {
+    throw new SourceError(`Cannot read ${name}: ${errored.message}`, { cause: errored });
+  }
+  if (destroyed) throw alreadyRead(name);
+  const iterator = iterable[Symbol.asyncIterator]();
+  // Ends a `next` that waits.
+  let release = () => {};
+  return {
+    async next() {
+      const result = await guard(
+        name,
+        () =>
+          new Promise<IteratorResult<unknown> | undefined>((resolve, reject) => {
+            release = () => resolve(undefined);
+            Promise.resolve(iterator.next()).then(resolve, reject);
+          }),
+      );
+      return !result || result.done ? undefined : chunkBytes(result.value, name);
+    },
+    async cancel() {
+      release();
+      // Not waited for: a generator ends only when what it waits for itself has come.
+      guard(name, async () => {
+        (iterable as NodeStream).destroy?.();
+        await iterator.return?.();
+      }).catch(() => {});
+    },
+  };
+}
+
+function chunkBytes(chunk: unknown, name: string): Uint8Array {
+  const bytes = bytesOf(chunk);
+  if (bytes) return bytes;
+  const hint = typeof chunk === "string" ? "; read it without an encoding" : "";
+  throw new SourceError(`Cannot read ${name}: Expected a stream of Uint8Array, got ${typeof chunk}${hint}`);
+}
+
+// Only a Response tells, which refuses such a stream.
+function wasRead(stream: ReadableStream<Uint8Array>): boolean {
+  try {
+    new Response(stream);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function alreadyRead(name: string): SourceError {
+  return new SourceError(`Cannot read ${name}: Expected a stream that was not read, got one that was`);
 }
 
 /** The error of bytes whose SHA-256 is another. */
