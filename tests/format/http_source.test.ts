@@ -586,7 +586,12 @@ describe("urlSource() of a server without ranges", () => {
   it("urlSource() begins anew and skips what it has, where the version says that it is the same", async () => {
     const size = data.length.toString(16);
     const inChunks = {
-      headers: { ...whole.headers, "content-length": undefined, "transfer-encoding": "chunked" },
+      headers: {
+        ...whole.headers,
+        connection: "keep-alive",
+        "content-length": undefined,
+        "transfer-encoding": "chunked",
+      },
       body: Buffer.concat([Buffer.from(`${size}\r\n`), data, Buffer.from("\r\n0\r\n\r\n")]),
     };
     for (const reply of [whole, inChunks]) {
