@@ -95,7 +95,7 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
 
 /** What is wrong with a status that is no success, and what may be done. */
 export function statusProblem({ status, statusText, type }: Response, url?: URL): string {
-  if (type.startsWith("opaque")) {
+  if (String(type).startsWith("opaque")) {
     return `Expected an answer that this page may read, got an ${type} one; ask with mode "cors"`;
   }
   const problem = `Expected status 200, got ${status} ${statusText}`.trimEnd();
