@@ -137,9 +137,10 @@ function contentLength(response: Response, { hidesHeaders = false }: AnswerConte
   const length = headers.get("content-length") ?? "";
   if (isEncoded(headers) || !/^[0-9]{1,15}$/.test(length)) return undefined;
   // The length is that of the compressed bytes, and a page sees it without seeing that they are compressed: in an
-  // answer of another origin, and in one that a service worker or the page itself has made of such an answer.
-  const partial = type === "cors" || (hidesHeaders && type !== "basic");
-  return partial && !showsEncoding(headers) ? undefined : Number(length);
+  // answer of another origin, and in one that a service worker or the page itself has made of such an answer. Those
+  // have no Date, which every server sends and no page of another origin sees.
+  const copied = hidesHeaders && !/^(blob|data):/i.test(response.url) && !headers.has("date");
+  return (type === "cors" || copied) && !showsEncoding(headers) ? undefined : Number(length);
 }
 
 /** Whether an answer of another origin would show its content-encoding, if it had one. */

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { retryAfterMs } from "../../src/format/http_answer.ts";
+import { readAnswer, retryAfterMs } from "../../src/format/http_answer.ts";
 import { responseSource, type UrlOptions, urlSource } from "../../src/format/http_source.ts";
 import type { ByteSource } from "../../src/util/byte_source.ts";
 import { SourceError, UsageError } from "../../src/util/errors.ts";
@@ -998,5 +998,46 @@ describe("retryAfterMs", () => {
     assert.equal(of("Tue, 01 Dec 2020 00:00:30 GMT"), 0);
     assert.equal(of("soon"), undefined);
     assert.equal(of("99999999999999999999"), undefined);
+  });
+});
+
+describe("readAnswer", () => {
+  /** An answer as a runtime shows it. */
+  const shown = (type: ResponseType, headers: Record<string, string>, url = "https://example.com/m") => {
+    const response = new Response(new Uint8Array(1), { headers: { "content-length": "1", ...headers } });
+    return Object.defineProperties(response, { type: { value: type }, url: { value: url } });
+  };
+  const sizeOf = (response: Response, hidesHeaders?: boolean) => {
+    const answer = readAnswer(response, { hidesHeaders });
+    return typeof answer === "string" ? answer : answer.size;
+  };
+  const date = { date: "Tue, 01 Dec 2026 00:00:00 GMT" };
+
+  it("readAnswer() believes no length of another origin unless its encoding would show", () => {
+    assert.equal(sizeOf(shown("cors", {})), undefined);
+    assert.equal(sizeOf(shown("cors", date)), undefined);
+    assert.equal(sizeOf(shown("cors", { "content-encoding": "identity" })), 1);
+    for (const exposed of ["*", "ETag, Content-Encoding", "content-encoding,access-control-expose-headers"]) {
+      assert.equal(sizeOf(shown("cors", { "access-control-expose-headers": exposed })), 1, exposed);
+    }
+    assert.equal(sizeOf(shown("cors", { "access-control-expose-headers": "ETag" })), undefined);
+  });
+
+  it("readAnswer() believes no length in a browser that somebody may have copied, and any elsewhere", () => {
+    for (const type of ["basic", "default"] as const) {
+      assert.equal(sizeOf(shown(type, {})), 1);
+      assert.equal(sizeOf(shown(type, {}), true), undefined);
+      assert.equal(sizeOf(shown(type, date), true), 1);
+    }
+    assert.equal(sizeOf(shown("basic", {}, "blob:https://example.com/1"), true), 1);
+  });
+
+  it("readAnswer() believes no length of compressed bytes", () => {
+    for (const coding of ["gzip", "BR", "identity, zstd", "x-unknown"]) {
+      assert.equal(sizeOf(shown("basic", { ...date, "content-encoding": coding })), undefined, coding);
+    }
+    for (const coding of ["", "Identity", "identity, identity"]) {
+      assert.equal(sizeOf(shown("basic", { "content-encoding": coding })), 1, coding);
+    }
   });
 });

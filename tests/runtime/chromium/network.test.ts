@@ -141,7 +141,7 @@ describe("Chromium and servers", () => {
       await serving(
         (response, request) => answer({ compresses: "wholes" }, response, request),
         async (url) => {
-          for (const as of ["url", "response"] as const) {
+          for (const as of ["url", "response", "copy"] as const) {
             const copied = `${new URL(page.url()).origin}/other?at=${encodeURIComponent(url)}`;
             assert.deepEqual(await ask(page, { url: copied, as }), { logits }, as);
           }
