@@ -43,6 +43,8 @@ export interface UrlOptions {
 const NAME_CHARS = 200;
 /** Fewer bytes than this on one connection are no progress. */
 const PROGRESS_BYTES = 64 << 10;
+/** More bytes that came already than this are a beginning from anew. */
+const MAX_AGAIN_BYTES = 1 << 20;
 /** Attempts to reach a server that has not answered yet: an address that is wrong should not take long. */
 const FIRST_RETRIES = 2;
 /** Longest wait between two attempts, also where the server asks for more. */
@@ -374,7 +376,9 @@ export class HttpFile {
       const offers = headers.get("accept-ranges")?.trim().toLowerCase() === "bytes" && !answer.encoded;
       this.ranged &&= !this.refused && (status === 206 || offers);
     }
-    if (answer.first < this.position && !this.moved) this.countRepeat();
+    const again = this.position - answer.first;
+    // A server may begin at a block of its own.
+    if (!this.moved && again > 0 && (answer.first === 0 || again > MAX_AGAIN_BYTES)) this.countRepeat();
     this.moved = false;
     this.begin = this.position;
     this.bodyBegin = answer.first;
@@ -440,8 +444,10 @@ export class HttpFile {
     if (typeof answer === "string") return fail(answer);
     if (answer.encoded && this.asksRange) fail("Expected the file as it is, got it compressed");
     if (known) this.compare(answer, known);
-    if (answer.first > position)
-      fail(`Expected bytes from ${position} on, got bytes from ${answer.first} on`);
+    const { first, end = Number.POSITIVE_INFINITY } = answer;
+    if (first > position) fail(`Expected bytes from ${position} on, got bytes from ${first} on`);
+    if (end <= position && answer.size !== 0)
+      fail(`Expected bytes from ${position} on, got bytes before ${end}`);
     if (body === null && answer.size !== 0) fail("The answer has no body");
     return answer;
   }

@@ -408,6 +408,38 @@ describe("urlSource() of a server whose ranges fail", () => {
     }
   });
 
+  it("urlSource() asks for the whole where a range ends before the bytes that were asked for", () => {
+    let lose = () => {};
+    const read = new Promise<void>((resolve) => {
+      lose = resolve;
+    });
+    return hostile(
+      (request) => {
+        if (request.n === 0) return { ...fileReply(data, request), cut: half, when: read };
+        if (request.first === undefined) return fileReply(data, request);
+        const headers = { etag: '"v1"', "content-range": "bytes 0-9/300000" };
+        return { status: 206, headers, body: data.subarray(0, 10) };
+      },
+      async (url, requests) => {
+        const source = await urlSource(url, { http: quick });
+        await take(source, 0, 1000);
+        lose();
+        same(await take(source, 0, data.length), data);
+        assert.equal(requests.length, 3);
+        await source.close();
+      },
+    );
+  });
+
+  it("urlSource() takes ranges that always begin before, however often the connection is lost", () =>
+    hostile(
+      (request) => ({
+        ...fileReply(data, { ...request, first: Math.max(0, (request.first ?? 0) - 10) }),
+        ...(request.n < 3 && { cut: 80_000, when: new Promise((resolve) => setTimeout(resolve, 50)) }),
+      }),
+      async (url) => same(await fetchAll(url, { http: { retries: 1 } }), data),
+    ));
+
   it("urlSource() reads on anywhere after its ranges are refused", () => {
     const large = pattern(6 << 20);
     return hostile(
