@@ -1,9 +1,10 @@
+// Downloads that are kept for the next time.
 import { HttpFile, UnreachableError, type UrlOptions, urlName } from "../format/http_source.ts";
 import { checkRange, wrongDigest } from "../format/source.ts";
 import type { CacheWriter, FileCache } from "../runtime/runtime.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
-import { Sha256, sha256Hex } from "../util/sha256.ts";
+import { Sha256, type Sha256Stream, sha256Hex } from "../util/sha256.ts";
 import { checkDigest, hashBytes } from "./digest.ts";
 
 const FILE_NAME_CHARS = 80;
@@ -26,13 +27,13 @@ export function cacheName(url: string, version: string, size: number): string {
  * that has it is used unasked.
  *
  * Files whose size is not known, or whose server names no version and for which no SHA-256 is given, are not kept:
- * nothing would tell when they have changed.
+ * nothing would tell when they have changed. Nor is a file kept if nothing can be written and nobody `named` the cache.
  * @throws as urlSource; SourceError where bytes cannot be kept (a full disk)
  */
 export async function openCached(
   request: string | URL | Request,
   cache: FileCache,
-  options: UrlOptions,
+  { named = true, ...options }: UrlOptions & { readonly named?: boolean },
 ): Promise<ByteSource> {
   const url = request instanceof Request ? request.url : String(request);
   const { sha256, signal } = options;
@@ -50,40 +51,48 @@ export async function openCached(
     throw error;
   }
   try {
-    return await keep(file, cache, url, options);
+    return await keep(file, cache, url, { named, ...options });
   } catch (error) {
     await file.cancel();
     throw error;
   }
 }
 
-async function keep(file: HttpFile, cache: FileCache, url: string, options: UrlOptions): Promise<ByteSource> {
-  const { sha256, signal } = options;
+async function keep(
+  file: HttpFile,
+  cache: FileCache,
+  url: string,
+  options: UrlOptions & { readonly named: boolean },
+): Promise<ByteSource> {
+  const { sha256, signal, named, newHash = ownHash } = options;
   const { size, version = sha256 } = file;
   if (size === undefined || version === undefined) return file.source();
   const name = cacheName(url, version, size);
   // With a SHA-256 what was kept has been looked at.
-  const kept = sha256 === undefined ? await cache.open(name, size) : undefined;
+  const kept = sha256 === undefined ? await openKept(cache, name, size) : undefined;
   if (kept) {
     await file.cancel();
     return renamed(kept, file.name);
   }
-  const writer = await cache.write(name, size, file.resumable);
-  return new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, signal });
+  const writer = await cache.write(name, size, file.resumable).catch((error) => {
+    if (named) throw error;
+  });
+  if (!writer) return file.source();
+  return new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, newHash, signal });
 }
 
 /** The newest version that was kept; with a SHA-256 the one that has it. */
 async function findKept(
   cache: FileCache,
   url: string,
-  { sha256, signal }: UrlOptions,
+  { sha256, signal, newHash = ownHash }: UrlOptions,
 ): Promise<ByteSource | undefined> {
-  for (const name of await cache.find(cachePrefix(url))) {
-    const kept = await cache.open(name);
+  for (const name of await cache.find(cachePrefix(url)).catch(() => [])) {
+    const kept = await openKept(cache, name);
     if (kept?.size === undefined) continue;
     if (sha256 === undefined) return renamed(kept, urlName(url));
     try {
-      await checkDigest(kept, kept.size, sha256, signal);
+      await checkDigest(kept, kept.size, sha256, newHash(), signal);
       return renamed(kept, urlName(url));
     } catch (error) {
       await kept.close();
@@ -91,6 +100,11 @@ async function findKept(
     }
   }
   return undefined;
+}
+
+/** A kept file; undefined where it is not there or cannot be read: it comes again then. */
+function openKept(cache: FileCache, name: string, size?: number): Promise<ByteSource | undefined> {
+  return cache.open(name, size).catch(() => undefined);
 }
 
 /** A kept file under the name of what it is a copy of. */
@@ -109,8 +123,11 @@ interface DownloadParts {
   readonly writer: CacheWriter;
   readonly prefix: string;
   readonly sha256: string | undefined;
+  readonly newHash: () => Sha256Stream;
   readonly signal: AbortSignal | undefined;
 }
+
+const ownHash = () => new Sha256();
 
 /**
  * A file that is kept as it comes. Reads wait until the bytes are there and are answered out of the cache, in any
@@ -121,7 +138,7 @@ class CachedDownload implements ByteSource {
   readonly name: string;
   readonly size: number;
   private readonly parts: DownloadParts;
-  private hash: Sha256 | undefined;
+  private hash: Sha256Stream | undefined;
   private begun = false;
   private closed = false;
   private lastRead: Promise<void> = Promise.resolve();
@@ -185,9 +202,9 @@ class CachedDownload implements ByteSource {
 
   /** Takes up what is left of an earlier attempt. */
   private async begin(): Promise<void> {
-    const { file, writer, sha256, signal } = this.parts;
+    const { file, writer, sha256, newHash, signal } = this.parts;
     if (sha256 !== undefined) {
-      this.hash = new Sha256();
+      this.hash = newHash();
       await hashBytes(this.hash, (offset, target) => writer.read(offset, target), writer.length, signal);
     }
     file.goTo(writer.length);

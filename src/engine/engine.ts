@@ -14,7 +14,7 @@ import { Turn } from "../util/turn.ts";
 import { yieldToEvents, yieldToRequests } from "../util/yield.ts";
 import { type Layout, type LayoutOptions, MAX_SEGMENTS, planLayout } from "./layout.ts";
 import { loadWeights } from "./load_weights.ts";
-import type { LoadProgress } from "./options.ts";
+import type { WeightProgress } from "./options.ts";
 import { WorkerPool } from "./pool.ts";
 
 /** One sequence's part of a step: ids[begin..end) continue it. */
@@ -31,7 +31,7 @@ export interface Segment {
 export interface EngineOptions extends LayoutOptions {
   readonly kernel?: Variant | undefined;
   readonly workerUrl?: string | URL | undefined;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly onProgress?: ((progress: WeightProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -108,6 +108,7 @@ export class Llama implements AsyncDisposable {
       const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights });
       try {
         await opened.finish?.();
+        report?.onEnd();
       } catch (error) {
         engine.retire(new EngineError("Cannot use a model whose loading failed"));
         throw error;

@@ -9,7 +9,7 @@ import type { ByteSource } from "../util/byte_source.ts";
 import { FormatError } from "../util/errors.ts";
 import { yieldToEvents } from "../util/yield.ts";
 import type { Layout } from "./layout.ts";
-import type { LoadProgress } from "./options.ts";
+import type { WeightProgress } from "./options.ts";
 
 /** What loading needs of an engine. */
 export interface PackEngine {
@@ -182,7 +182,7 @@ function checkRopeFactors(
 export async function loadWeights(
   source: ByteSource,
   engine: PackEngine,
-  onProgress?: (progress: LoadProgress) => void,
+  onProgress?: (progress: WeightProgress) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   const { layout, kernel } = engine;

@@ -8,14 +8,18 @@ export type { HttpOptions };
 
 /**
  * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), a `URL`, a `Blob` or
- * `File`, bytes, a stream, a GET `Request`, a `Response` whose body was not read, or a source of one's own.
+ * `File`, bytes (an `ArrayBuffer`, a `SharedArrayBuffer` or any view of one), a stream (a `ReadableStream`, a stream
+ * of Node or anything else that gives bytes asynchronously), a GET `Request`, a `Response` whose body was not read, or
+ * a source of one's own.
  */
 export type SourceLike =
   | string
   | URL
   | Blob
-  | Uint8Array
+  | ArrayBufferLike
+  | ArrayBufferView
   | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
   | Request
   | Response
   | ByteSource;
@@ -33,15 +37,27 @@ export interface SourceOptions {
   http?: HttpOptions | undefined;
 }
 
-/** How far loading has come. */
+/** How far loading has come. No number of it is ever NaN or infinite. */
 export interface LoadProgress {
   /** Bytes of weights that are in place. */
   readonly loadedBytes: number;
   /** Bytes of all weights; 0 before the header was read. */
   readonly totalBytes: number;
-  /** Where the file comes over the network: its bytes that came, and all of them where the server said. */
+  /** If the file comes over the network: its bytes that came, and all of them if the server said. */
   readonly download?: { readonly receivedBytes: number; readonly totalBytes: number | undefined };
+  /**
+   * What part is done, 0 to 1, and never less than in an earlier report: of the download if its size is known, else
+   * of the weights. Undefined while neither size is known.
+   */
+  readonly fraction?: number | undefined;
+  /** Bytes per second, over the last seconds. Undefined until enough was measured. */
+  readonly bytesPerSecond?: number | undefined;
+  /** Milliseconds that are left at this rate; 0 at the end. Undefined while the rate or the size is not known. */
+  readonly remainingMs?: number | undefined;
 }
+
+/** How many of the weights are in memory. */
+export type WeightProgress = Pick<LoadProgress, "loadedBytes" | "totalBytes">;
 
 /** Options of `Llama.load`. */
 export interface LoadOptions extends SourceOptions {

@@ -1,3 +1,4 @@
+import { Sha256 } from "../util/sha256.ts";
 import { refuseDirectory, refuseFile } from "./no_files.ts";
 import type { Runtime } from "./runtime.ts";
 import { webCache } from "./web_cache.ts";
@@ -14,12 +15,24 @@ export function browserRuntime(): Runtime {
     cores: hardwareConcurrency,
     threads: !isPage && crossOriginIsolated,
     pauses: true,
+    hidesHeaders: true,
+    // Web Crypto's takes the whole at once.
+    sha256: () => new Sha256(),
     openFile: (path) => refuseFile("a browser", path),
     openCache: (directory) =>
-      directory === undefined ? webCache(globalThis.caches) : refuseDirectory("a browser", directory),
+      directory === undefined ? webCache(cacheStorage()) : refuseDirectory("a browser", directory),
     peakRssBytes: () => undefined,
     startWorker: startWebWorker,
   };
+}
+
+// In a sandboxed frame the mere look at it throws.
+function cacheStorage(): CacheStorage | undefined {
+  try {
+    return globalThis.caches;
+  } catch {
+    return undefined;
+  }
 }
 
 // Edge also claims to be Chrome, and both to be Safari.

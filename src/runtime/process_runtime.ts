@@ -2,6 +2,7 @@
 import { cacheDirectory } from "./cache_directory.ts";
 import { directoryCache } from "./directory_cache.ts";
 import { openLocalFile } from "./local_file.ts";
+import { processSha256 } from "./process_hash.ts";
 import { startProcessWorker } from "./process_worker.ts";
 import type { FileCache, Runtime } from "./runtime.ts";
 
@@ -21,6 +22,7 @@ export function processRuntime(name: string, permissions = allowed): Runtime {
     cores: navigator?.hardwareConcurrency ?? processCores(),
     threads: true,
     pauses: true,
+    sha256: processSha256,
     openFile: openLocalFile,
     openCache: (directory) =>
       directory === undefined ? openOwnCache(permissions) : directoryCache(directory),

@@ -1,4 +1,6 @@
+// What the engine needs of the place it runs in.
 import type { ByteSource } from "../util/byte_source.ts";
+import type { Sha256Stream } from "../util/sha256.ts";
 
 /** What the engine needs from the place it runs in. One file of this folder for each runtime. */
 export interface Runtime {
@@ -13,6 +15,13 @@ export interface Runtime {
    * a step that waits for one would never end, and every other request waits for the step.
    */
   readonly pauses: boolean;
+  /**
+   * Whether responses may be without headers that the server sent: in browsers, those of other origins and those that
+   * a service worker has made. What is not there then proves nothing.
+   */
+  readonly hidesHeaders?: boolean;
+  /** Begins a SHA-256, the runtime's own if it has one that takes bytes in pieces. */
+  sha256(): Sha256Stream;
   /** Opens a local file. @throws SourceError where there is none, it is a directory or files do not exist. */
   openFile(path: string): Promise<ByteSource>;
   /**

@@ -23,7 +23,7 @@ import { refused } from "../format/refused.ts";
 import { FakeCacheStorage } from "../support/fake_cache.ts";
 import { tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
 import { llama2cFile, tokenizerBin } from "../support/llama2c_writer.ts";
-import { fileReply, hostile } from "../support/server.ts";
+import { fileReply, hostile, type RawReply } from "../support/server.ts";
 
 const root = mkdtempSync(join(tmpdir(), "cria-cache-"));
 after(() => rmSync(root, { recursive: true }));
@@ -134,6 +134,49 @@ describe("Llama.load() with a cache", () => {
         writeFileSync(join(folder, `${name}.part`), bytes.subarray(0, 1000));
         assert.deepEqual(await logitsOf(url, { cache: folder }), expected);
         assert.deepEqual(kept(folder), [name]);
+      },
+    );
+  });
+
+  const whole = { headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: bytes };
+  const failures: [string, () => RawReply | "drop"][] = [
+    ["the whole file", () => whole],
+    ...[400, 403, 404, 416, 500, 503].map(
+      (status) => [`${status}`, () => ({ status })] as [string, () => RawReply],
+    ),
+    ["a range without a place", () => ({ status: 206, headers: { etag: '"v1"' }, body: bytes })],
+    ["no answer", () => "drop"],
+  ];
+  for (const [title, fail] of failures) {
+    it(`gets over a part that is left, where a request for the rest gives ${title}`, async () => {
+      for (const sha256 of [undefined, digest(bytes)]) {
+        const folder = newFolder();
+        await hostile(
+          ({ first = 0 }) => (first === 0 ? whole : fail()),
+          async (url) => {
+            const name = cacheName(url, '"v1"', bytes.length);
+            await directoryCache(folder);
+            writeFileSync(join(folder, `${name}.part`), bytes.subarray(0, 100_000));
+            const options = { cache: folder, sha256, http: { retries: 2, retryMs: 0 } };
+            assert.deepEqual(await logitsOf(url, options), expected);
+            assert.deepEqual(kept(folder), [name]);
+            assert.deepEqual(new Uint8Array(readFileSync(join(folder, name))), new Uint8Array(bytes));
+          },
+        );
+      }
+    });
+  }
+
+  it("loads from a server that offers ranges and gives none, and breaks the first connection", async () => {
+    const folder = newFolder();
+    await hostile(
+      (request) => (request.n === 0 ? { ...whole, stall: 150_000 } : request.n === 1 ? "drop" : whole),
+      async (url) => {
+        const http = { retries: 1, retryMs: 0, idleMs: 100 };
+        await assert.rejects(logitsOf(url, { cache: folder, http }), SourceError);
+        assert.match(kept(folder).join(), /^[^,]*m\.gguf\.part$/);
+        assert.deepEqual(await logitsOf(url, { cache: folder }), expected);
+        assert.deepEqual(kept(folder), [cacheName(url, '"v1"', bytes.length)]);
       },
     );
   });
@@ -372,6 +415,26 @@ describe("openSource() with other caches", () => {
       (request) => fileReply(bytes, request),
       (url) => readWhole(url, undefined),
     ));
+
+  it("openSource() goes without a cache that fails, unless it was named", async () => {
+    const no = async () => {
+      throw new DOMException("not now", "InvalidStateError");
+    };
+    const refusing = { find: no, open: no, write: no, remove: no } as FileCache;
+    await hostile(
+      (request) => fileReply(bytes, request),
+      async (url) => {
+        await readWhole(url, refusing);
+        const named = openSource(url, runtimeWith(refusing), { cache: newFolder() });
+        await assert.rejects(named, /not now/);
+      },
+    );
+    await refused(
+      openSource("http://127.0.0.1:9/m.gguf", runtimeWith(refusing), { cache: true, http: { retryMs: 0 } }),
+      /^Cannot read http:\/\/127/,
+      SourceError,
+    );
+  });
 
   it("openSource() passes on that a cache is full", async () => {
     const fake = new FakeCacheStorage();
