@@ -111,6 +111,8 @@ export interface Conversation {
   readonly ids: number[];
   /** The generation that can go on, if there is one. */
   generation: Generation | undefined;
+  /** Called with the last token of a generation, before it is handed over. */
+  ended: (() => void) | undefined;
   /** Begins work that changes the conversation. @throws where other such work runs, or after its end */
   enter(): void;
   /** Ends what {@link enter} began. */
@@ -213,6 +215,7 @@ export async function* runGeneration(
     if (last) conversation.generation = undefined;
     if (last && !matcher.matched) piece += generation.flush();
     text += piece;
+    if (last) conversation.ended?.();
     yield { id, text: piece, logprob, alternatives };
     if (last) return finish();
   }

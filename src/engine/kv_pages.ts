@@ -50,7 +50,7 @@ function exportPartly(engine: Engine, page: number, used: number, out: Uint8Arra
  */
 export function importPages(engine: Engine, bytes: Uint8Array, positions: number): Sequence {
   const { bytes: pageBytes } = engine.layout.pages;
-  const sequence = engine.sequence();
+  const sequence = engine.sequence("restored session");
   try {
     sequence.reserve(positions);
   } catch (error) {

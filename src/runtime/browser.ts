@@ -1,3 +1,4 @@
+import { collectGarbage } from "./garbage.ts";
 import { refuseDirectory, refuseFile } from "./no_files.ts";
 import type { Runtime } from "./runtime.ts";
 import { webCache } from "./web_cache.ts";
@@ -14,9 +15,11 @@ export function browserRuntime(): Runtime {
     cores: hardwareConcurrency,
     threads: !isPage && crossOriginIsolated,
     pauses: true,
+    memoryHint: "close other pages, or load a smaller model or contextLength",
     openFile: (path) => refuseFile("a browser", path),
     openCache: (directory) =>
       directory === undefined ? webCache(globalThis.caches) : refuseDirectory("a browser", directory),
+    collectGarbage,
     peakRssBytes: () => undefined,
     startWorker: startWebWorker,
   };

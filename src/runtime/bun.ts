@@ -3,5 +3,8 @@ import type { Runtime } from "./runtime.ts";
 
 /** The runtime of a Bun process. */
 export function bunRuntime(): Runtime {
-  return processRuntime(`bun ${globalThis.process.versions.bun}`);
+  return {
+    ...processRuntime(`bun ${globalThis.process.versions.bun}`),
+    collectGarbage: () => Bun.gc(true),
+  };
 }

@@ -1,6 +1,7 @@
 // What Bun, Deno and Node have in common: `process` and files.
 import { cacheDirectory } from "./cache_directory.ts";
 import { directoryCache } from "./directory_cache.ts";
+import { collectGarbage } from "./garbage.ts";
 import { openLocalFile } from "./local_file.ts";
 import { startProcessWorker } from "./process_worker.ts";
 import type { FileCache, Runtime } from "./runtime.ts";
@@ -21,9 +22,12 @@ export function processRuntime(name: string, permissions = allowed): Runtime {
     cores: navigator?.hardwareConcurrency ?? processCores(),
     threads: true,
     pauses: true,
+    memoryHint:
+      "raise the limit on the process's addresses (ulimit -v), or load a smaller model or contextLength",
     openFile: openLocalFile,
     openCache: (directory) =>
       directory === undefined ? openOwnCache(permissions) : directoryCache(directory),
+    collectGarbage,
     startWorker: startProcessWorker,
     peakRssBytes() {
       // Kilobytes in all three; Deno before 2.9 does not say.

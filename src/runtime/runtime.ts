@@ -13,6 +13,8 @@ export interface Runtime {
    * a step that waits for one would never end, and every other request waits for the step.
    */
   readonly pauses: boolean;
+  /** What can be done where memory is refused, as a part of a sentence: "raise the limit on ..." */
+  readonly memoryHint: string;
   /** Opens a local file. @throws SourceError where there is none, it is a directory or files do not exist. */
   openFile(path: string): Promise<ByteSource>;
   /**
@@ -21,6 +23,11 @@ export interface Runtime {
    * @throws SourceError where `directory` cannot be used
    */
   openCache(directory?: string): Promise<FileCache | undefined>;
+  /**
+   * Asks for a garbage collection; what it found to be garbage is reported after events were handled. A runtime may
+   * take its time, so that it has to be asked several times.
+   */
+  collectGarbage(): void;
   /** Largest resident memory of the process so far, in bytes; undefined where the runtime does not say. */
   peakRssBytes(): number | undefined;
   /**

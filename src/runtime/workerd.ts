@@ -1,4 +1,5 @@
 import { EngineError } from "../util/errors.ts";
+import { collectGarbage } from "./garbage.ts";
 import { refuseDirectory, refuseFile } from "./no_files.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -9,9 +10,11 @@ export function workerdRuntime(): Runtime {
     cores: 1,
     threads: false,
     pauses: false,
+    memoryHint: "load a smaller model or contextLength",
     openFile: (path) => refuseFile("workerd", path),
     openCache: async (directory) =>
       directory === undefined ? undefined : refuseDirectory("workerd", directory),
+    collectGarbage,
     peakRssBytes: () => undefined,
     startWorker() {
       throw new EngineError("Cannot start a thread: workerd has none");

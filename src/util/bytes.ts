@@ -22,6 +22,11 @@ export function alignUp(offset: number, alignment: number): number {
   return Math.ceil(offset / alignment) * alignment;
 }
 
+/** Bytes as people read them: "64.0 MiB". */
+export function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
+
 /** The error of a read past the end of a file. */
 export function endOfFile(name: string, offset: number, n: number, size: number): FormatError {
   return new FormatError(

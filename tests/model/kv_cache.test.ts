@@ -17,6 +17,7 @@ function pool(pages: number, more = 0, copy: PageMemory["copy"] = () => {}): Pag
       next += bytes;
       return next - bytes;
     },
+    limit: () => "the test gives no more",
   };
   return new PagePool(memory, 10, 1000, pages);
 }
@@ -66,6 +67,7 @@ describe("Sequence", () => {
     const memory = {
       copy: (from: number, to: number) => void copies.push([from, to]),
       grow: () => undefined,
+      limit: () => "the test gives no more",
     };
     const p = new PagePool(memory, 10, 0, 8);
     const a = new Sequence(p, CONTEXT);
