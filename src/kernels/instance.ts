@@ -1,4 +1,4 @@
-import { instantiate } from "@assemblyscript/loader";
+import { instantiateSync } from "@assemblyscript/loader";
 import { mebibytes } from "../util/bytes.ts";
 import { EngineError, MemoryError } from "../util/errors.ts";
 import type { KernelExports } from "./exports.gen.ts";
@@ -69,12 +69,18 @@ export async function createInstance(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
 ): Promise<KernelInstance> {
-  const { exports } = await instantiate<Record<string, unknown>>(module, { env: { memory } }).catch(
-    (cause) => {
-      throw new EngineError(`Cannot start the kernels: the runtime refuses (${cause})`, { cause });
-    },
-  );
-  const kernels = exports as unknown as KernelExports;
+  const kernels = instantiateKernels(module, memory);
   kernels.init();
   return { exports: kernels, memory };
+}
+
+// At once: the loader's other way mentions Response, at which Node loads its network with a WebAssembly module of its
+// own, and ends the process where there is no memory for that.
+function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+  try {
+    const { exports } = instantiateSync<Record<string, unknown>>(module, { env: { memory } });
+    return exports as unknown as KernelExports;
+  } catch (cause) {
+    throw new EngineError(`Cannot start the kernels: the runtime refuses (${cause})`, { cause });
+  }
 }
