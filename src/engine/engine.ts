@@ -105,6 +105,22 @@ async function allocate(file: ModelFile, runtime: Runtime, options: EngineOption
   }
 }
 
+// A model that nobody refers to any more, and nobody disposed, ends its threads once it is collected: they would hold
+// its memory as long as the process lives.
+const abandoned = {
+  registry: undefined as FinalizationRegistry<WorkerPool> | undefined,
+  register(engine: Engine, pool: WorkerPool): void {
+    this.registry ??= new FinalizationRegistry((pool) => pool.stop());
+    this.registry.register(engine, pool);
+  },
+};
+
+// What a thread's death does to an engine, which the thread must not keep from being collected.
+function retiring(engine: Engine): (reason: string) => void {
+  const weak = new WeakRef(engine);
+  return (reason) => weak.deref()?.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
+}
+
 // Threads share memory; without them the unshared build serves any runtime.
 function chooseKernel(
   runtime: Runtime,
@@ -318,9 +334,9 @@ export class Engine {
     if (scratches.length === 0) return;
     const { memory } = this.#kernel;
     const module = compileVariant(this.variant);
-    const onDeath = (reason: string) =>
-      this.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
+    const onDeath = retiring(this);
     this.#workers = await WorkerPool.start(runtime, module, memory, scratches, onDeath, workerUrl);
+    abandoned.register(this, this.#workers);
     if (this.#failure) this.#workers.stop();
     else this.#words[control.CONTROL_N_THREADS / 4] = this.threads;
   }
