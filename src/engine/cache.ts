@@ -5,6 +5,7 @@ import type { ByteSource } from "../util/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
 import { Sha256, sha256Hex } from "../util/sha256.ts";
 import { checkDigest, hashBytes } from "./digest.ts";
+import { ofStorage, withoutStorage } from "./storage_failure.ts";
 
 const FILE_NAME_CHARS = 80;
 
@@ -20,6 +21,12 @@ export function cacheName(url: string, version: string, size: number): string {
   return `${cachePrefix(url)}${sha256Hex(`${size} ${version}`).slice(0, 16)}-${plain.slice(-FILE_NAME_CHARS)}`;
 }
 
+/** How a file is kept. */
+export interface CacheOptions extends UrlOptions {
+  /** Whether somebody named the cache: its failures are errors then, and otherwise the file is fetched without it. */
+  readonly required?: boolean | undefined;
+}
+
 /**
  * A URL's file out of the cache, where the server says that it is still the same; else the download of it, which is
  * kept as it comes. Where the server cannot be reached, what was kept last stands in. With a SHA-256, a kept file
@@ -32,13 +39,14 @@ export function cacheName(url: string, version: string, size: number): string {
 export async function openCached(
   request: string | URL | Request,
   cache: FileCache,
-  options: UrlOptions,
+  options: CacheOptions,
 ): Promise<ByteSource> {
+  const plain = options.required === false ? (size?: number) => openPlain(request, size, options) : undefined;
   const url = request instanceof Request ? request.url : String(request);
   const { sha256, signal } = options;
   if (sha256 !== undefined) {
     const kept = await findKept(cache, url, options);
-    if (kept) return kept;
+    if (kept) return withoutStorage(kept, plain && (() => plain(kept.size)));
   }
   let file: HttpFile;
   try {
@@ -46,40 +54,74 @@ export async function openCached(
   } catch (error) {
     signal?.throwIfAborted();
     const kept = error instanceof UnreachableError ? await findKept(cache, url, options) : undefined;
-    if (kept) return kept;
+    if (kept) return withoutStorage(kept, undefined);
     throw error;
   }
   try {
-    return await keep(file, cache, url, options);
+    return await keep(file, cache, url, options, plain);
   } catch (error) {
     await file.cancel();
     throw error;
   }
 }
 
-async function keep(file: HttpFile, cache: FileCache, url: string, options: UrlOptions): Promise<ByteSource> {
+/** The file without a cache, after that has failed. @throws SourceError where it is not the same any more */
+async function openPlain(
+  request: string | URL | Request,
+  size: number | undefined,
+  options: UrlOptions,
+): Promise<ByteSource> {
+  const file = await HttpFile.open(request, options);
+  if (file.size === undefined || size === undefined || file.size === size) return file.source();
+  await file.cancel();
+  throw new SourceError(
+    `Cannot read ${file.name}: The file changed while it was read: Expected ${size} bytes, got ${file.size}; load it again`,
+  );
+}
+
+async function keep(
+  file: HttpFile,
+  cache: FileCache,
+  url: string,
+  options: CacheOptions,
+  plain: ((size: number) => Promise<ByteSource>) | undefined,
+): Promise<ByteSource> {
   const { sha256, signal } = options;
   const { size, version = sha256 } = file;
   if (size === undefined || version === undefined) return file.source();
   const name = cacheName(url, version, size);
-  // With a SHA-256 what was kept has been looked at.
-  const kept = sha256 === undefined ? await cache.open(name, size) : undefined;
-  if (kept) {
-    await file.cancel();
-    return renamed(kept, file.name);
+  let writer: CacheWriter;
+  try {
+    // With a SHA-256 what was kept has been looked at.
+    const kept = sha256 === undefined ? await cache.open(name, size) : undefined;
+    if (kept) {
+      await file.cancel();
+      return withoutStorage(renamed(kept, file.name), plain && (() => plain(size)));
+    }
+    writer = await cache.write(name, size, file.resumable);
+  } catch (error) {
+    if (options.required !== false) throw error;
+    return file.source();
   }
-  const writer = await cache.write(name, size, file.resumable);
-  return new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, signal });
+  const download = new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, signal });
+  return withoutStorage(download, plain && (() => plain(size)));
 }
 
 /** The newest version that was kept; with a SHA-256 the one that has it. */
 async function findKept(
   cache: FileCache,
   url: string,
-  { sha256, signal }: UrlOptions,
+  { sha256, signal, required }: CacheOptions,
 ): Promise<ByteSource | undefined> {
-  for (const name of await cache.find(cachePrefix(url))) {
-    const kept = await cache.open(name);
+  const names = await cache.find(cachePrefix(url)).catch((error) => {
+    if (required === false) return [];
+    throw error;
+  });
+  for (const name of names) {
+    const kept = await cache.open(name).catch((error) => {
+      if (required === false) return undefined;
+      throw error;
+    });
     if (kept?.size === undefined) continue;
     if (sha256 === undefined) return renamed(kept, urlName(url));
     try {
@@ -98,7 +140,7 @@ function renamed(source: ByteSource, name: string): ByteSource {
   return {
     name,
     size: source.size,
-    read: (offset, target) => source.read(offset, target),
+    read: (offset, target) => ofStorage(source.read(offset, target)),
     close: () => source.close(),
   };
 }
@@ -136,7 +178,7 @@ class CachedDownload implements ByteSource {
     return this.inTurn(async () => {
       checkRange(this.name, offset, target.length, this.size);
       await this.advance(offset + target.length);
-      await this.parts.writer.read(offset, target);
+      await ofStorage(this.parts.writer.read(offset, target));
     });
   }
 
@@ -178,7 +220,7 @@ class CachedDownload implements ByteSource {
       const bytes = await file.next();
       this.checkOpen();
       if (!bytes) throw new SourceError(`Cannot read ${this.name}: Expected ${this.size} bytes, got fewer`);
-      await writer.append(bytes);
+      await ofStorage(writer.append(bytes));
       this.hash?.update(bytes);
     }
   }
@@ -188,7 +230,12 @@ class CachedDownload implements ByteSource {
     const { file, writer, sha256, signal } = this.parts;
     if (sha256 !== undefined) {
       this.hash = new Sha256();
-      await hashBytes(this.hash, (offset, target) => writer.read(offset, target), writer.length, signal);
+      await hashBytes(
+        this.hash,
+        (offset, target) => ofStorage(writer.read(offset, target)),
+        writer.length,
+        signal,
+      );
     }
     file.goTo(writer.length);
     this.begun = true;

@@ -54,8 +54,6 @@ const SLICE_MS = 10;
 // longer over the same bytes, once arithmetic is what bounds them.
 const SLICE_BYTES = 64 << 20;
 const TOKENS_OF_A_READ = 4;
-// How often a collection is asked for before the pool is called full.
-const COLLECTIONS = 8;
 
 function stopped(status: number): EngineError {
   const reasons: Record<number, string> = {
@@ -349,14 +347,13 @@ export class Engine {
     full: MemoryError,
   ): Promise<void> {
     let refusal: MemoryError | undefined = full;
-    for (let i = 0; refusal && this.pauses && i < COLLECTIONS; i++) {
-      // What was collected before may only wait for its turn.
-      if (i > 0) detectRuntime().collectGarbage();
-      await yieldToRequests();
+    const isDone = () => {
       this.#checkAlive();
       signal?.throwIfAborted();
       refusal = reserve(segments);
-    }
+      return refusal === undefined;
+    };
+    if (this.pauses) await detectRuntime().collectGarbage(isDone);
     if (refusal) throw refusal;
     await this.#runReserved(segments, signal);
   }
@@ -439,10 +436,12 @@ export class Engine {
         return address;
       },
       limit: () => {
-        const bytes = refused ? memory.buffer.byteLength : this.maxBytes;
-        const size = `${bytes} bytes (${mebibytes(bytes)})`;
-        if (refused || bytes < this.layout.maxBytes) return `the runtime gives no more than ${size}`;
-        return `the memory budget of ${size} is spent`;
+        const given = refused ? memory.buffer.byteLength : this.maxBytes;
+        const { maxBytes } = this.layout;
+        const size = (bytes: number) => `${bytes} bytes (${mebibytes(bytes)})`;
+        return refused || given <= maxBytes - WASM_PAGE
+          ? `the runtime gives no more memory than ${size(given)}`
+          : `the memory budget of ${size(maxBytes)} is spent`;
       },
     };
   }

@@ -1,6 +1,7 @@
 // Keys and values of a sequence as bytes.
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import type { Sequence } from "../model/kv_cache.ts";
+import { detectRuntime } from "../runtime/detect.ts";
 import type { Engine } from "./engine.ts";
 
 /** Bytes that `positions` positions take: whole pages. */
@@ -55,6 +56,9 @@ export function importPages(engine: Engine, bytes: Uint8Array, positions: number
     sequence.reserve(positions);
   } catch (error) {
     sequence.free();
+    // Nothing can be waited for here, but whoever tries again later may have more luck.
+    const { used } = engine.pool;
+    if (engine.pauses) void detectRuntime().collectGarbage(() => engine.pool.used < used);
     throw error;
   }
   const memory = new Uint8Array(engine.kernel.memory.buffer);

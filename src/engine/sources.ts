@@ -106,7 +106,9 @@ async function openUrl(
   const address = request instanceof Request ? request.url : request.href;
   if (cache === false || !/^https?:/.test(address)) return urlSource(request, options);
   const files = await runtime.openCache(cache === true ? undefined : cache);
-  return files ? openCached(request, files, options) : urlSource(request, options);
+  return files
+    ? openCached(request, files, { ...options, required: cache !== true })
+    : urlSource(request, options);
 }
 
 /** `source`, once its SHA-256 is the one of the options. Closes it where it is not. */

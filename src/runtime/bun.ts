@@ -1,3 +1,4 @@
+import { collectGarbage } from "./garbage.ts";
 import { processRuntime } from "./process_runtime.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -5,6 +6,6 @@ import type { Runtime } from "./runtime.ts";
 export function bunRuntime(): Runtime {
   return {
     ...processRuntime(`bun ${globalThis.process.versions.bun}`),
-    collectGarbage: () => Bun.gc(true),
+    collectGarbage: (isDone) => collectGarbage(isDone, () => Bun.gc(true)),
   };
 }

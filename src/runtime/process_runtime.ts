@@ -20,7 +20,8 @@ export function processRuntime(name: string, permissions = allowed): Runtime {
   return {
     name,
     cores: navigator?.hardwareConcurrency ?? processCores(),
-    threads: true,
+    // Node before 20.16 does not give the module of threads.
+    threads: typeof process.getBuiltinModule === "function",
     pauses: true,
     memoryHint:
       "raise the limit on the process's addresses (ulimit -v), or load a smaller model or contextLength",
@@ -31,8 +32,12 @@ export function processRuntime(name: string, permissions = allowed): Runtime {
     startWorker: startProcessWorker,
     peakRssBytes() {
       // Kilobytes in all three; Deno before 2.9 does not say.
-      const kilobytes = process.resourceUsage?.().maxRSS;
-      return kilobytes === undefined ? undefined : kilobytes * 1024;
+      try {
+        const kilobytes = process.resourceUsage?.().maxRSS;
+        return kilobytes === undefined ? undefined : kilobytes * 1024;
+      } catch {
+        return undefined;
+      }
     },
   };
 }
@@ -44,9 +49,14 @@ function processCores(): number {
 
 /** The cache in the user's home; undefined where it cannot be used. */
 async function openOwnCache({ readEnvironment, useDirectory }: Permissions): Promise<FileCache | undefined> {
-  const { env, platform } = globalThis.process;
-  const variable = (name: string) => (readEnvironment(name) ? env[name] : undefined);
-  const directory = cacheDirectory({ platform, variable });
-  if (directory === undefined || !useDirectory(directory)) return undefined;
-  return directoryCache(directory).catch(() => undefined);
+  try {
+    const { env, platform } = globalThis.process;
+    const variable = (name: string) => (readEnvironment(name) ? env[name] : undefined);
+    const directory = cacheDirectory({ platform, variable });
+    if (directory === undefined || !useDirectory(directory)) return undefined;
+    return await directoryCache(directory);
+  } catch {
+    // The file is fetched without it.
+    return undefined;
+  }
 }

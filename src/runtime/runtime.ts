@@ -23,11 +23,8 @@ export interface Runtime {
    * @throws SourceError where `directory` cannot be used
    */
   openCache(directory?: string): Promise<FileCache | undefined>;
-  /**
-   * Asks for a garbage collection; what it found to be garbage is reported after events were handled. A runtime may
-   * take its time, so that it has to be asked several times.
-   */
-  collectGarbage(): void;
+  /** Asks for garbage collections, and lets what they found be reported, until `isDone` or until it seems to be in vain. */
+  collectGarbage(isDone: () => boolean): Promise<void>;
   /** Largest resident memory of the process so far, in bytes; undefined where the runtime does not say. */
   peakRssBytes(): number | undefined;
   /**

@@ -355,7 +355,7 @@ describe("openSource() with other caches", () => {
 
   it("openSource() keeps files in a browser's cache", async () => {
     const fake = new FakeCacheStorage();
-    const cache = await webCache(fake.storage);
+    const cache = await webCache(() => fake.storage);
     await hostile(
       (request) => fileReply(bytes, request),
       async (url) => {
@@ -376,7 +376,7 @@ describe("openSource() with other caches", () => {
   it("openSource() passes on that a cache is full", async () => {
     const fake = new FakeCacheStorage();
     fake.quota = 1000;
-    const cache = await webCache(fake.storage);
+    const cache = await webCache(() => fake.storage);
     // One piece is not full before the end: nothing is lost but the keeping.
     await hostile(
       (request) => fileReply(bytes, request),
