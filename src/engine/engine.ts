@@ -426,6 +426,9 @@ export class Engine {
         const address = Math.ceil(next / 64) * 64;
         const missing = Math.ceil((address + bytes - memory.buffer.byteLength) / WASM_PAGE);
         if (address + bytes > this.maxBytes) return undefined;
+        // Memory grows by whole pages, and a budget may end within one.
+        if (missing > 0 && memory.buffer.byteLength / WASM_PAGE + missing > this.maxBytes / WASM_PAGE)
+          return undefined;
         try {
           if (missing > 0) memory.grow(missing);
         } catch {

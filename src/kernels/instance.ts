@@ -37,7 +37,7 @@ export function reserveMemory(bytes: number, shared: boolean, maxBytes = bytes):
   for (let maximum = most; ; ) {
     try {
       const memory = new WebAssembly.Memory({ initial, maximum, shared });
-      return { memory, maxBytes: Math.min(Math.max(bytes, maxBytes), maximum * WASM_PAGE) };
+      return { memory, maxBytes: maximum === most ? Math.max(bytes, maxBytes) : maximum * WASM_PAGE };
     } catch (cause) {
       if (maximum === initial) throw refusal(initial, most, shared, cause);
       const growth = Math.floor((maximum - initial) / 2);

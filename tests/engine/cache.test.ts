@@ -17,7 +17,7 @@ import {
 } from "../../src/mod.ts";
 import { directoryCache } from "../../src/runtime/directory_cache.ts";
 import type { FileCache, Runtime } from "../../src/runtime/runtime.ts";
-import { webCache } from "../../src/runtime/web_cache.ts";
+import { PIECE_BYTES, webCache } from "../../src/runtime/web_cache.ts";
 import { workerdRuntime } from "../../src/runtime/workerd.ts";
 import { refused } from "../format/refused.ts";
 import { FakeCacheStorage } from "../support/fake_cache.ts";
@@ -373,7 +373,7 @@ describe("openSource() with other caches", () => {
       (url) => readWhole(url, undefined),
     ));
 
-  it("openSource() passes on that a cache is full", async () => {
+  it("openSource() goes on without a cache that is full at the end", async () => {
     const fake = new FakeCacheStorage();
     fake.quota = 1000;
     const cache = await webCache(() => fake.storage);
@@ -384,6 +384,90 @@ describe("openSource() with other caches", () => {
     );
     assert.equal(fake.entries.size, 0);
   });
+
+  it("openSource() fetches a file without the cache that nobody named, wherever that fails", async () => {
+    const large = new Uint8Array(2 * PIECE_BYTES + 1000).map((_, i) => (i >> 8) ^ i);
+    const failing = (method: "match" | "put" | "keys", from: number) => {
+      const fake = new FakeCacheStorage();
+      let calls = 0;
+      const open = async (name: string) => {
+        const cache = (await fake.open(name)) as unknown as Record<string, (...args: unknown[]) => unknown>;
+        const call = cache[method] as (...args: unknown[]) => unknown;
+        cache[method] = async (...args) => {
+          if (calls++ >= from) throw new DOMException("The operation is insecure.", "SecurityError");
+          return call(...args);
+        };
+        return cache;
+      };
+      return webCache(() => ({ open }) as unknown as CacheStorage);
+    };
+    const full = new FakeCacheStorage();
+    full.quota = PIECE_BYTES + 10;
+    const caches = [
+      await webCache(() => full.storage),
+      ...(await Promise.all(
+        (["match", "put", "keys"] as const).flatMap((method) =>
+          [0, 1, 2].map((from) => failing(method, from)),
+        ),
+      )),
+    ];
+    for (const cache of caches) {
+      for (const ranges of [true, false]) {
+        for (const sha256 of [undefined, digest(large)]) {
+          await hostile(
+            (request) => (ranges ? fileReply(large, request) : { headers: { etag: '"v1"' }, body: large }),
+            async (url) => {
+              const source = await openSource(url, runtimeWith(cache), { cache: true, sha256 });
+              const all = new Uint8Array(large.length);
+              for (let at = 0; at < all.length; at += 3_000_000) {
+                await source.read(at, all.subarray(at, at + 3_000_000));
+              }
+              await source.finish?.();
+              await source.close();
+              assert.ok(Buffer.from(all).equals(Buffer.from(large)));
+            },
+          );
+        }
+      }
+    }
+  });
+
+  it("openSource() says what is wrong with a cache that somebody named", () =>
+    hostile(
+      (request) => fileReply(bytes, request),
+      async (url) => {
+        const cache = await directoryCache(newFolder());
+        const writer = await cache.write("a", 10, false);
+        const broken = new Proxy(writer, {
+          get: (target, name) =>
+            name === "append"
+              ? () => Promise.reject(new SourceError("Cannot write a: the disk is full"))
+              : Reflect.get(target, name, target),
+        });
+        const open = (named: boolean) =>
+          openSource(
+            url,
+            runtimeWith({
+              ...cache,
+              find: async () => [],
+              open: async () => undefined,
+              write: async () => broken,
+              remove: async () => {},
+            }),
+            {
+              cache: named ? "folder" : true,
+            },
+          );
+        const named = await open(true);
+        await refused(named.read(0, new Uint8Array(10)), /^Cannot write a: the disk is full$/, SourceError);
+        await named.close();
+        const own = await open(false);
+        const target = new Uint8Array(10);
+        await own.read(0, target);
+        assert.deepEqual(target, new Uint8Array(bytes.slice(0, 10)));
+        await own.close();
+      },
+    ));
 
   it("openSource() reads in any order while a file is kept", () =>
     hostile(
