@@ -2,6 +2,7 @@
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import type { Sequence } from "../model/kv_cache.ts";
 import { detectRuntime } from "../runtime/detect.ts";
+import { newBytes } from "../util/bytes.ts";
 import type { Engine } from "./engine.ts";
 
 /** Bytes that `positions` positions take: whole pages. */
@@ -15,7 +16,7 @@ export function pagesBytes(engine: Engine, positions: number): number {
  */
 export function exportPages(engine: Engine, sequence: Sequence): Uint8Array<ArrayBuffer> {
   const { bytes: pageBytes } = engine.layout.pages;
-  const out = new Uint8Array(pagesBytes(engine, sequence.length));
+  const out = newBytes(pagesBytes(engine, sequence.length), "the keys and values of a snapshot");
   const memory = new Uint8Array(engine.kernel.memory.buffer);
   const full = Math.floor(sequence.length / KV_PAGE);
   for (let p = 0; p < full; p++) {
