@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { describe } from "node:test";
 import { bundleForBrowser, inPage, itChromium } from "../../support/chromium.ts";
 import { tinyLlamaGguf } from "../../support/gguf_writer.ts";
+import { engineOf } from "../../support/models.ts";
 import { fileReply, hostile } from "../../support/server.ts";
 
 const { bytes } = tinyLlamaGguf();
@@ -20,6 +21,16 @@ window.run = async (source, options) => {
     return ids.length + " tokens";
   } catch (error) {
     return [error instanceof CriaError, error.name, error.message].join(" ");
+  }
+};
+window.drop = async (maxBytes, n) => {
+  try {
+    const bytes = Uint8Array.from(atob(${JSON.stringify(model)}), (char) => char.charCodeAt(0));
+    const llama = await Llama.load(bytes, { maxBytes });
+    for (let i = 0; i < n; i++) await llama.generate("in the", { maxTokens: 3, ignoreEos: true }).next();
+    return "ok";
+  } catch (error) {
+    return String(error);
   }
 };`;
   const bundle = (await bundleForBrowser("src/mod.ts")).replace(/<\/script/g, "<\\/script");
@@ -47,6 +58,16 @@ describe("Chromium", () => {
       );
       await page.goto(`${origin}/wasm.html`);
       assert.equal(await page.evaluate(inBrowser, {}), "5 tokens");
+    });
+  });
+
+  itChromium("goes on after any number of generations that a page does not end", async () => {
+    const { layout } = await engineOf(bytes);
+    const files = { "/index.html": await page("default-src * 'unsafe-inline' 'unsafe-eval'") };
+    await inPage({ isolated: false, files }, async ({ page, origin }) => {
+      await page.goto(`${origin}/index.html`);
+      const maxBytes = layout.totalBytes + 8 * layout.pages.bytes + 65536;
+      assert.equal(await page.evaluate(`drop(${maxBytes}, 60)`), "ok");
     });
   });
 
