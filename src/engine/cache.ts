@@ -21,32 +21,29 @@ export function cacheName(url: string, version: string, size: number): string {
   return `${cachePrefix(url)}${sha256Hex(`${size} ${version}`).slice(0, 16)}-${plain.slice(-FILE_NAME_CHARS)}`;
 }
 
-/** How a file is kept. */
-export interface CacheOptions extends UrlOptions {
-  /** Whether somebody named the cache: its failures are errors then, and otherwise the file is fetched without it. */
-  readonly required?: boolean | undefined;
-}
-
 /**
  * A URL's file out of the cache, where the server says that it is still the same; else the download of it, which is
  * kept as it comes. Where the server cannot be reached, what was kept last stands in. With a SHA-256, a kept file
  * that has it is used unasked.
  *
  * Files whose size is not known, or whose server names no version and for which no SHA-256 is given, are not kept:
- * nothing would tell when they have changed.
+ * nothing would tell when they have changed. Nor is a file kept if nothing can be written and nobody `named` the cache:
+ * if that fails in the middle of a download, the file is fetched without it.
  * @throws as urlSource; SourceError where bytes cannot be kept (a full disk)
  */
 export async function openCached(
   request: string | URL | Request,
   cache: FileCache,
-  options: CacheOptions,
+  { named = true, ...options }: UrlOptions & { readonly named?: boolean },
 ): Promise<ByteSource> {
-  const plain = options.required === false ? (size?: number) => openPlain(request, size, options) : undefined;
+  const plain: PlainWay | undefined = named
+    ? undefined
+    : (size, version) => openPlain(request, options, size, version);
   const url = request instanceof Request ? request.url : String(request);
   const { sha256, signal } = options;
   if (sha256 !== undefined) {
     const kept = await findKept(cache, url, options);
-    if (kept) return withoutStorage(kept, plain && (() => plain(kept.size)));
+    if (kept) return withoutStorage(kept, plain && (() => plain(kept.size, undefined)));
   }
   let file: HttpFile;
   try {
@@ -65,17 +62,26 @@ export async function openCached(
   }
 }
 
-/** The file without a cache, after that has failed. @throws SourceError where it is not the same any more */
+/** Opens the file of this size and version, as far as they are known, without the cache. */
+type PlainWay = (size: number | undefined, version: string | undefined) => Promise<ByteSource>;
+
+// A file without a SHA-256 is of the version that was begun with, or an error.
 async function openPlain(
   request: string | URL | Request,
-  size: number | undefined,
   options: UrlOptions,
+  size: number | undefined,
+  version: string | undefined,
 ): Promise<ByteSource> {
   const file = await HttpFile.open(request, options);
-  if (file.size === undefined || size === undefined || file.size === size) return file.source();
+  const differs = (now: unknown, before: unknown) =>
+    now !== undefined && before !== undefined && now !== before;
+  if (!differs(file.size, size) && !differs(file.version, version)) return file.source();
   await file.cancel();
+  const text = (size: number | undefined, version: string | undefined) =>
+    `${size ?? "unknown"} bytes of version ${version ?? "unknown"}`;
   throw new SourceError(
-    `Cannot read ${file.name}: The file changed while it was read: Expected ${size} bytes, got ${file.size}; load it again`,
+    `Cannot read ${file.name}: The file changed while it was read: Expected ${text(size, version)}, ` +
+      `got ${text(file.size, file.version)}; load it again`,
   );
 }
 
@@ -83,56 +89,52 @@ async function keep(
   file: HttpFile,
   cache: FileCache,
   url: string,
-  options: CacheOptions,
-  plain: ((size: number) => Promise<ByteSource>) | undefined,
+  options: UrlOptions,
+  plain: PlainWay | undefined,
 ): Promise<ByteSource> {
   const { sha256, signal } = options;
   const { size, version = sha256 } = file;
   if (size === undefined || version === undefined) return file.source();
   const name = cacheName(url, version, size);
-  let writer: CacheWriter;
-  try {
-    // With a SHA-256 what was kept has been looked at.
-    const kept = sha256 === undefined ? await cache.open(name, size) : undefined;
-    if (kept) {
-      await file.cancel();
-      return withoutStorage(renamed(kept, file.name), plain && (() => plain(size)));
-    }
-    writer = await cache.write(name, size, file.resumable);
-  } catch (error) {
-    if (options.required !== false) throw error;
-    return file.source();
+  const again = plain && (() => plain(size, file.version));
+  // With a SHA-256 what was kept has been looked at.
+  const kept = sha256 === undefined ? await openKept(cache, name, size) : undefined;
+  if (kept) {
+    await file.cancel();
+    return withoutStorage(renamed(kept, file.name), again);
   }
+  const writer = await cache.write(name, size, file.resumable).catch((error) => {
+    if (!plain) throw error;
+  });
+  if (!writer) return file.source();
   const download = new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, signal });
-  return withoutStorage(download, plain && (() => plain(size)));
+  return withoutStorage(download, again);
 }
 
 /** The newest version that was kept; with a SHA-256 the one that has it. */
 async function findKept(
   cache: FileCache,
   url: string,
-  { sha256, signal, required }: CacheOptions,
+  { sha256, signal }: UrlOptions,
 ): Promise<ByteSource | undefined> {
-  const names = await cache.find(cachePrefix(url)).catch((error) => {
-    if (required === false) return [];
-    throw error;
-  });
-  for (const name of names) {
-    const kept = await cache.open(name).catch((error) => {
-      if (required === false) return undefined;
-      throw error;
-    });
+  for (const name of await cache.find(cachePrefix(url)).catch(() => [])) {
+    const kept = await openKept(cache, name);
     if (kept?.size === undefined) continue;
     if (sha256 === undefined) return renamed(kept, urlName(url));
     try {
       await checkDigest(kept, kept.size, sha256, signal);
       return renamed(kept, urlName(url));
-    } catch (error) {
+    } catch {
       await kept.close();
-      if (!(error instanceof SourceError)) throw error;
+      signal?.throwIfAborted();
     }
   }
   return undefined;
+}
+
+/** A kept file; undefined where it is not there or cannot be read: it comes again then. */
+function openKept(cache: FileCache, name: string, size?: number): Promise<ByteSource | undefined> {
+  return cache.open(name, size).catch(() => undefined);
 }
 
 /** A kept file under the name of what it is a copy of. */

@@ -106,9 +106,8 @@ async function openUrl(
   const address = request instanceof Request ? request.url : request.href;
   if (cache === false || !/^https?:/.test(address)) return urlSource(request, options);
   const files = await runtime.openCache(cache === true ? undefined : cache);
-  return files
-    ? openCached(request, files, { ...options, required: cache !== true })
-    : urlSource(request, options);
+  if (!files) return urlSource(request, options);
+  return openCached(request, files, { ...options, named: typeof cache === "string" });
 }
 
 /** `source`, once its SHA-256 is the one of the options. Closes it where it is not. */

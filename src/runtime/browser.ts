@@ -19,11 +19,20 @@ export function browserRuntime(): Runtime {
     memoryHint: "close other pages, or load a smaller model or contextLength",
     openFile: (path) => refuseFile("a browser", path),
     openCache: (directory) =>
-      directory === undefined ? webCache(() => globalThis.caches) : refuseDirectory("a browser", directory),
+      directory === undefined ? webCache(cacheStorage()) : refuseDirectory("a browser", directory),
     collectGarbage,
     peakRssBytes: () => undefined,
     startWorker: startWebWorker,
   };
+}
+
+// In a sandboxed frame the mere look at it throws.
+function cacheStorage(): CacheStorage | undefined {
+  try {
+    return globalThis.caches;
+  } catch {
+    return undefined;
+  }
 }
 
 // Edge also claims to be Chrome, and both to be Safari.

@@ -4,8 +4,7 @@ import type { Runtime } from "./runtime.ts";
 
 /** The runtime of a Bun process. */
 export function bunRuntime(): Runtime {
-  return {
-    ...processRuntime(`bun ${globalThis.process.versions.bun}`),
-    collectGarbage: (isDone) => collectGarbage(isDone, () => Bun.gc(true)),
-  };
+  return Object.assign(processRuntime(`bun ${globalThis.process.versions.bun}`), {
+    collectGarbage: (isDone: () => boolean) => collectGarbage(isDone, () => Bun.gc(true)),
+  });
 }

@@ -13,13 +13,10 @@ const CACHE_NAME = "cria-models";
 /** Keys must be URLs; nothing is ever fetched from this one. */
 const ROOT = "https://cria.invalid/models/";
 
-/**
- * The cache of this origin; undefined where it has none (insecure pages, private windows, sandboxed frames).
- * @param storage gives the browser's caches, or throws where the mere mention of them is refused
- */
-export async function webCache(storage: () => CacheStorage | undefined): Promise<FileCache | undefined> {
+/** The cache of this origin; undefined where it has none (insecure pages, private windows). */
+export async function webCache(storage: CacheStorage | undefined): Promise<FileCache | undefined> {
   try {
-    const cache = await storage()?.open(CACHE_NAME);
+    const cache = await storage?.open(CACHE_NAME);
     return cache && new WebCache(cache);
   } catch {
     return undefined;

@@ -355,7 +355,7 @@ describe("openSource() with other caches", () => {
 
   it("openSource() keeps files in a browser's cache", async () => {
     const fake = new FakeCacheStorage();
-    const cache = await webCache(() => fake.storage);
+    const cache = await webCache(fake.storage);
     await hostile(
       (request) => fileReply(bytes, request),
       async (url) => {
@@ -376,7 +376,7 @@ describe("openSource() with other caches", () => {
   it("openSource() goes on without a cache that is full at the end", async () => {
     const fake = new FakeCacheStorage();
     fake.quota = 1000;
-    const cache = await webCache(() => fake.storage);
+    const cache = await webCache(fake.storage);
     // One piece is not full before the end: nothing is lost but the keeping.
     await hostile(
       (request) => fileReply(bytes, request),
@@ -386,9 +386,8 @@ describe("openSource() with other caches", () => {
   });
 
   it("openSource() fetches a file without the cache that nobody named, wherever that fails", async () => {
-    const large = new Uint8Array(2 * PIECE_BYTES + 1000).map((_, i) => (i >> 8) ^ i);
-    const failing = (method: "match" | "put" | "keys", from: number) => {
-      const fake = new FakeCacheStorage();
+    const large = new Uint8Array(PIECE_BYTES + 1000).map((_, i) => (i >> 8) ^ i);
+    const failing = (method: "match" | "put" | "keys", from: number, fake = new FakeCacheStorage()) => {
       let calls = 0;
       const open = async (name: string) => {
         const cache = (await fake.open(name)) as unknown as Record<string, (...args: unknown[]) => unknown>;
@@ -399,37 +398,77 @@ describe("openSource() with other caches", () => {
         };
         return cache;
       };
-      return webCache(() => ({ open }) as unknown as CacheStorage);
+      return { open } as unknown as CacheStorage;
     };
     const full = new FakeCacheStorage();
-    full.quota = PIECE_BYTES + 10;
+    full.quota = 1000;
     const caches = [
-      await webCache(() => full.storage),
+      await webCache(full.storage),
       ...(await Promise.all(
         (["match", "put", "keys"] as const).flatMap((method) =>
-          [0, 1, 2].map((from) => failing(method, from)),
+          [0, 1, 2].map((from) => webCache(failing(method, from))),
         ),
       )),
     ];
+    // Caches that hold the file already, and lose it while it is read.
+    for (const from of [1, 2, 3, 4]) {
+      const fake = new FakeCacheStorage();
+      await hostile(
+        (request) => fileReply(large, request),
+        async (url) => {
+          const first = await openSource(url, runtimeWith(await webCache(fake.storage)), { cache: true });
+          await first.finish?.();
+          await first.close();
+          for (const sha256 of [undefined, digest(large)]) {
+            const cache = await webCache(failing("match", from, fake));
+            const source = await openSource(url, runtimeWith(cache), { cache: true, sha256 });
+            const all = new Uint8Array(large.length);
+            await source.read(0, all);
+            await source.finish?.();
+            await source.close();
+            assert.ok(Buffer.from(all).equals(Buffer.from(large)));
+          }
+        },
+      );
+    }
     for (const cache of caches) {
       for (const ranges of [true, false]) {
-        for (const sha256 of [undefined, digest(large)]) {
-          await hostile(
-            (request) => (ranges ? fileReply(large, request) : { headers: { etag: '"v1"' }, body: large }),
-            async (url) => {
-              const source = await openSource(url, runtimeWith(cache), { cache: true, sha256 });
-              const all = new Uint8Array(large.length);
-              for (let at = 0; at < all.length; at += 3_000_000) {
-                await source.read(at, all.subarray(at, at + 3_000_000));
-              }
-              await source.finish?.();
-              await source.close();
-              assert.ok(Buffer.from(all).equals(Buffer.from(large)));
-            },
-          );
-        }
+        // Not each with both: hashing takes its time.
+        const sha256 = ranges ? undefined : digest(large);
+        await hostile(
+          (request) => (ranges ? fileReply(large, request) : { headers: { etag: '"v1"' }, body: large }),
+          async (url) => {
+            const source = await openSource(url, runtimeWith(cache), { cache: true, sha256 });
+            const all = new Uint8Array(large.length);
+            for (let at = 0; at < all.length; at += 3_000_000) {
+              await source.read(at, all.subarray(at, at + 3_000_000));
+            }
+            await source.finish?.();
+            await source.close();
+            assert.ok(Buffer.from(all).equals(Buffer.from(large)));
+          },
+        );
       }
     }
+  });
+
+  it("openSource() mixes no two versions where a cache fails between them", async () => {
+    const large = new Uint8Array(PIECE_BYTES + 1000);
+    const fake = new FakeCacheStorage();
+    fake.quota = 10;
+    const cache = await webCache(fake.storage);
+    await hostile(
+      (request) => fileReply(large, request, request.n === 0 ? '"v1"' : '"v2"'),
+      async (url) => {
+        const source = await openSource(url, runtimeWith(cache), { cache: true });
+        await refused(
+          source.read(0, new Uint8Array(large.length)),
+          /The file changed while it was read: Expected 8389608 bytes of version .*v1.*, got 8389608 bytes of version .*v2.*; load it again$/,
+          SourceError,
+        );
+        await source.close();
+      },
+    );
   });
 
   it("openSource() says what is wrong with a cache that somebody named", () =>

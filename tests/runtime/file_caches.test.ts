@@ -42,7 +42,7 @@ async function take(source: Pick<ByteSource, "read">, offset: number, n: number)
 }
 
 async function webFileCache(fake = new FakeCacheStorage()): Promise<FileCache> {
-  const cache = await webCache(() => fake.storage);
+  const cache = await webCache(fake.storage);
   assert.ok(cache);
   return cache;
 }
@@ -326,9 +326,9 @@ describe("directoryCache() itself", () => {
 
 describe("webCache() itself", () => {
   it("webCache() is none where the runtime has none or refuses it", async () => {
-    assert.equal(await webCache(() => undefined), undefined);
+    assert.equal(await webCache(undefined), undefined);
     const refusing = { open: () => Promise.reject(new DOMException("private", "SecurityError")) };
-    assert.equal(await webCache(() => refusing as unknown as CacheStorage), undefined);
+    assert.equal(await webCache(refusing as unknown as CacheStorage), undefined);
   });
 
   it("webCache() puts each piece once, and goes on after the last whole one", async () => {
