@@ -6,6 +6,7 @@ import type { ByteSource } from "../util/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
 import { Sha256, type Sha256Stream, sha256Hex } from "../util/sha256.ts";
 import { checkDigest, hashBytes } from "./digest.ts";
+import { ofStorage, withoutStorage } from "./storage_failure.ts";
 
 const FILE_NAME_CHARS = 80;
 
@@ -27,7 +28,8 @@ export function cacheName(url: string, version: string, size: number): string {
  * that has it is used unasked.
  *
  * Files whose size is not known, or whose server names no version and for which no SHA-256 is given, are not kept:
- * nothing would tell when they have changed. Nor is a file kept if nothing can be written and nobody `named` the cache.
+ * nothing would tell when they have changed. Nor is a file kept if nothing can be written and nobody `named` the cache:
+ * if that fails in the middle of a download, the file is fetched without it.
  * @throws as urlSource; SourceError where bytes cannot be kept (a full disk)
  */
 export async function openCached(
@@ -35,11 +37,14 @@ export async function openCached(
   cache: FileCache,
   { named = true, ...options }: UrlOptions & { readonly named?: boolean },
 ): Promise<ByteSource> {
+  const plain: PlainWay | undefined = named
+    ? undefined
+    : (size, version) => openPlain(request, options, size, version);
   const url = request instanceof Request ? request.url : String(request);
   const { sha256, signal } = options;
   if (sha256 !== undefined) {
     const kept = await findKept(cache, url, options);
-    if (kept) return kept;
+    if (kept) return withoutStorage(kept, plain && (() => plain(kept.size, undefined)));
   }
   let file: HttpFile;
   try {
@@ -47,38 +52,65 @@ export async function openCached(
   } catch (error) {
     signal?.throwIfAborted();
     const kept = error instanceof UnreachableError ? await findKept(cache, url, options) : undefined;
-    if (kept) return kept;
+    if (kept) return withoutStorage(kept, undefined);
     throw error;
   }
   try {
-    return await keep(file, cache, url, { named, ...options });
+    return await keep(file, cache, url, options, plain);
   } catch (error) {
     await file.cancel();
     throw error;
   }
 }
 
+/** Opens the file of this size and version, as far as they are known, without the cache. */
+type PlainWay = (size: number | undefined, version: string | undefined) => Promise<ByteSource>;
+
+// A file without a SHA-256 is of the version that was begun with, or an error.
+async function openPlain(
+  request: string | URL | Request,
+  options: UrlOptions,
+  size: number | undefined,
+  version: string | undefined,
+): Promise<ByteSource> {
+  const file = await HttpFile.open(request, options);
+  const differs = (now: unknown, before: unknown) =>
+    now !== undefined && before !== undefined && now !== before;
+  if (!differs(file.size, size) && !differs(file.version, version)) return file.source();
+  await file.cancel();
+  const text = (size: number | undefined, version: string | undefined) =>
+    `${size ?? "unknown"} bytes of version ${version ?? "unknown"}`;
+  throw new SourceError(
+    `Cannot read ${file.name}: The file changed while it was read: Expected ${text(size, version)}, ` +
+      `got ${text(file.size, file.version)}; load it again`,
+  );
+}
+
 async function keep(
   file: HttpFile,
   cache: FileCache,
   url: string,
-  options: UrlOptions & { readonly named: boolean },
+  options: UrlOptions,
+  plain: PlainWay | undefined,
 ): Promise<ByteSource> {
-  const { sha256, signal, named, newHash = ownHash } = options;
+  const { sha256, signal, newHash = ownHash } = options;
   const { size, version = sha256 } = file;
   if (size === undefined || version === undefined) return file.source();
   const name = cacheName(url, version, size);
+  const again = plain && (() => plain(size, file.version));
   // With a SHA-256 what was kept has been looked at.
   const kept = sha256 === undefined ? await openKept(cache, name, size) : undefined;
   if (kept) {
     await file.cancel();
-    return renamed(kept, file.name);
+    return withoutStorage(renamed(kept, file.name), again);
   }
   const writer = await cache.write(name, size, file.resumable).catch((error) => {
-    if (named) throw error;
+    if (!plain) throw error;
   });
   if (!writer) return file.source();
-  return new CachedDownload({ file, size, writer, prefix: cachePrefix(url), sha256, newHash, signal });
+  const prefix = cachePrefix(url);
+  const download = new CachedDownload({ file, size, writer, prefix, sha256, newHash, signal });
+  return withoutStorage(download, again);
 }
 
 /** The newest version that was kept; with a SHA-256 the one that has it. */
@@ -94,9 +126,9 @@ async function findKept(
     try {
       await checkDigest(kept, kept.size, sha256, newHash(), signal);
       return renamed(kept, urlName(url));
-    } catch (error) {
+    } catch {
       await kept.close();
-      if (!(error instanceof SourceError)) throw error;
+      signal?.throwIfAborted();
     }
   }
   return undefined;
@@ -112,7 +144,7 @@ function renamed(source: ByteSource, name: string): ByteSource {
   return {
     name,
     size: source.size,
-    read: (offset, target) => source.read(offset, target),
+    read: (offset, target) => ofStorage(source.read(offset, target)),
     close: () => source.close(),
   };
 }
@@ -153,7 +185,7 @@ class CachedDownload implements ByteSource {
     return this.inTurn(async () => {
       checkRange(this.name, offset, target.length, this.size);
       await this.advance(offset + target.length);
-      await this.parts.writer.read(offset, target);
+      await ofStorage(this.parts.writer.read(offset, target));
     });
   }
 
@@ -195,7 +227,7 @@ class CachedDownload implements ByteSource {
       const bytes = await file.next();
       this.checkOpen();
       if (!bytes) throw new SourceError(`Cannot read ${this.name}: Expected ${this.size} bytes, got fewer`);
-      await writer.append(bytes);
+      await ofStorage(writer.append(bytes));
       this.hash?.update(bytes);
     }
   }
@@ -205,7 +237,12 @@ class CachedDownload implements ByteSource {
     const { file, writer, sha256, newHash, signal } = this.parts;
     if (sha256 !== undefined) {
       this.hash = newHash();
-      await hashBytes(this.hash, (offset, target) => writer.read(offset, target), writer.length, signal);
+      await hashBytes(
+        this.hash,
+        (offset, target) => ofStorage(writer.read(offset, target)),
+        writer.length,
+        signal,
+      );
     }
     file.goTo(writer.length);
     this.begun = true;

@@ -1,15 +1,22 @@
 import * as control from "../../assembly/layout/control.ts";
 import { REC_BARRIER, REC_FLAGS, RECORD_WORDS } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
-import { createInstance, createMemory, type KernelInstance, WASM_PAGE } from "../kernels/instance.ts";
+import {
+  createInstance,
+  type KernelInstance,
+  type ReservedMemory,
+  reserveMemory,
+  WASM_PAGE,
+} from "../kernels/instance.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
-import { type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
+import { type HolderKind, type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { createSampler, type Sampler } from "../sample/chain.ts";
 import type { ResolvedSampling } from "../sample/registry.ts";
-import { EngineError } from "../util/errors.ts";
+import { mebibytes } from "../util/bytes.ts";
+import { EngineError, MemoryError } from "../util/errors.ts";
 import { Turn } from "../util/turn.ts";
 import { yieldToEvents, yieldToRequests } from "../util/yield.ts";
 import { type Layout, type LayoutOptions, MAX_SEGMENTS, planLayout } from "./layout.ts";
@@ -58,8 +65,58 @@ function stopped(status: number): EngineError {
   return new EngineError(`Cannot run the step: ${reasons[status] ?? `status ${status}`}`);
 }
 
+// Takes the pages that a step writes, for all of its sequences or for none; why there is none.
+function reserve(segments: readonly Segment[]): MemoryError | undefined {
+  try {
+    for (const { sequence, begin, end } of segments) sequence.reserve(end - begin);
+  } catch (error) {
+    for (const { sequence } of segments) sequence.rollback(sequence.length);
+    if (error instanceof MemoryError) return error;
+    throw error;
+  }
+}
+
 function advance(segments: readonly Segment[]): void {
   for (const { sequence, begin, end } of segments) sequence.advance(end - begin);
+}
+
+// Memory that a runtime gave, for a layout and a build that it accepts.
+interface Allocation {
+  readonly layout: Layout;
+  readonly variant: Variant;
+  readonly reserved: ReservedMemory;
+}
+
+// Shared memory that a runtime refuses is not worth an error where nobody asked for threads.
+async function allocate(file: ModelFile, runtime: Runtime, options: EngineOptions): Promise<Allocation> {
+  const { variant, threads } = chooseKernel(runtime, options);
+  const layout = await planLayout(file, { ...options, threads });
+  const shared = variant.endsWith("-shared");
+  try {
+    return { layout, variant, reserved: reserveMemory(layout.totalBytes, shared, layout.maxBytes) };
+  } catch (error) {
+    if (!(error instanceof MemoryError)) throw error;
+    const asked = options.kernel !== undefined || (options.threads ?? 1) > 1;
+    if (shared && !asked) return allocate(file, runtime, { ...options, threads: 1 });
+    const alone = shared ? "load with threads: 1, which needs no shared memory; " : "";
+    throw new MemoryError(`${error.message}; ${alone}${runtime.memoryHint}`, { cause: error.cause });
+  }
+}
+
+// A model that nobody refers to any more, and nobody disposed, ends its threads once it is collected: they would hold
+// its memory as long as the process lives.
+const abandoned = {
+  registry: undefined as FinalizationRegistry<WorkerPool> | undefined,
+  register(engine: Engine, pool: WorkerPool): void {
+    this.registry ??= new FinalizationRegistry((pool) => pool.stop());
+    this.registry.register(engine, pool);
+  },
+};
+
+// What a thread's death does to an engine, which the thread must not keep from being collected.
+function retiring(engine: Engine): (reason: string) => void {
+  const weak = new WeakRef(engine);
+  return (reason) => weak.deref()?.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
 }
 
 // Threads share memory; without them the unshared build serves any runtime.
@@ -70,7 +127,9 @@ function chooseKernel(
   const { kernel } = options;
   const shared = kernel === undefined ? variantWorks("simd-shared") : kernel.endsWith("-shared");
   const threads = shared && runtime.threads ? (options.threads ?? runtime.cores) : 1;
-  return { variant: kernel ?? pickVariant(threads > 1), threads };
+  const variant = kernel ?? pickVariant(threads > 1);
+  // A runtime may validate shared builds and not compile them.
+  return { variant, threads: variant.endsWith("-shared") ? threads : 1 };
 }
 
 /** A model in linear memory, ready to run steps. One step at a time; callers queue. */
@@ -78,6 +137,8 @@ export class Engine {
   readonly layout: Layout;
   readonly variant: Variant;
   readonly pool: PagePool;
+  /** Bytes that memory can grow to: the layout's, or less where the runtime gave less. */
+  readonly maxBytes: number;
   /** Whether steps, and loading, let the runtime handle events. */
   readonly pauses: boolean;
   /** Held by whoever runs a step or reads its logits. */
@@ -92,8 +153,15 @@ export class Engine {
   #failure: Error | undefined;
   #lastYield = performance.now();
 
-  private constructor(layout: Layout, kernel: KernelInstance, variant: Variant, pauses: boolean) {
+  private constructor(
+    layout: Layout,
+    kernel: KernelInstance,
+    variant: Variant,
+    pauses: boolean,
+    maxBytes: number,
+  ) {
     this.layout = layout;
+    this.maxBytes = maxBytes;
     this.pauses = pauses;
     this.variant = variant;
     this.#kernel = kernel;
@@ -114,11 +182,9 @@ export class Engine {
    */
   static async create(file: ModelFile, options: EngineOptions): Promise<Engine> {
     const runtime = detectRuntime();
-    const { variant, threads } = chooseKernel(runtime, options);
-    const layout = await planLayout(file, { ...options, threads });
-    const memory = createMemory(layout.totalBytes, variant.endsWith("-shared"), layout.maxBytes);
-    const kernel = await createInstance(compileVariant(variant), memory);
-    const engine = new Engine(layout, kernel, variant, runtime.pauses);
+    const { layout, variant, reserved } = await allocate(file, runtime, options);
+    const kernel = await createInstance(compileVariant(variant), reserved.memory);
+    const engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes);
     // Threads start while the first weights arrive, and help with the rest.
     const starting = engine.#startThreads(runtime, options.workerUrl);
     // It may fail while weights still come, before anybody waits for it.
@@ -151,9 +217,9 @@ export class Engine {
     this.#runRecords(this.layout.packRecord, 0, 1);
   }
 
-  /** An empty sequence over this engine's KV cache. */
-  sequence(): Sequence {
-    return new Sequence(this.pool, this.layout.contextLength);
+  /** An empty sequence over this engine's KV cache. Where nobody frees it, its pages come back once it is collected. */
+  sequence(kind?: HolderKind): Sequence {
+    return new Sequence(this.pool, this.layout.contextLength, kind);
   }
 
   /** Gives a sequence's pages back, after the step that may be writing them. */
@@ -206,11 +272,17 @@ export class Engine {
    * the return, and makes no object; the promise is that of a longer one, which lets the runtime handle events
    * and notices an abort between its slices.
    * A step that fails or is aborted leaves the sequences at the length they had.
+   * @throws MemoryError where there is no page, not even after a garbage collection
    */
   run(segments: readonly Segment[], signal?: AbortSignal): Promise<void> | undefined {
     this.#checkAlive();
     signal?.throwIfAborted();
-    for (const { sequence, begin, end } of segments) sequence.reserve(end - begin);
+    const full = reserve(segments);
+    if (full) return this.#runAfterCollection(segments, signal, full);
+    return this.#runReserved(segments, signal);
+  }
+
+  #runReserved(segments: readonly Segment[], signal: AbortSignal | undefined): Promise<void> | undefined {
     this.#writeStep(segments);
     this.#nextSlice = 0;
     if (!this.#runSlices()) return this.#runOn(segments, signal);
@@ -262,11 +334,30 @@ export class Engine {
     if (scratches.length === 0) return;
     const { memory } = this.#kernel;
     const module = compileVariant(this.variant);
-    const onDeath = (reason: string) =>
-      this.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
+    const onDeath = retiring(this);
     this.#workers = await WorkerPool.start(runtime, module, memory, scratches, onDeath, workerUrl);
+    abandoned.register(this, this.#workers);
     if (this.#failure) this.#workers.stop();
     else this.#words[control.CONTROL_N_THREADS / 4] = this.threads;
+  }
+
+  // Sequences that were dropped give their pages back once they are collected, and a program that never lets events
+  // be handled would wait for that in vain.
+  async #runAfterCollection(
+    segments: readonly Segment[],
+    signal: AbortSignal | undefined,
+    full: MemoryError,
+  ): Promise<void> {
+    let refusal: MemoryError | undefined = full;
+    const isDone = () => {
+      this.#checkAlive();
+      signal?.throwIfAborted();
+      refusal = reserve(segments);
+      return refusal === undefined;
+    };
+    if (this.pauses) await detectRuntime().collectGarbage(isDone);
+    if (refusal) throw refusal;
+    await this.#runReserved(segments, signal);
   }
 
   #checkAlive(): void {
@@ -330,19 +421,32 @@ export class Engine {
   #pageMemory(): PageMemory {
     const { memory } = this.#kernel;
     let next = this.layout.totalBytes;
+    let refused = false;
     return {
       copy: (from, to, bytes) => new Uint8Array(memory.buffer).copyWithin(to, from, from + bytes),
       grow: (bytes) => {
         const address = Math.ceil(next / 64) * 64;
         const missing = Math.ceil((address + bytes - memory.buffer.byteLength) / WASM_PAGE);
-        if (address + bytes > this.layout.maxBytes) return undefined;
+        if (address + bytes > this.maxBytes) return undefined;
+        // Memory grows by whole pages, and a budget may end within one.
+        if (missing > 0 && memory.buffer.byteLength / WASM_PAGE + missing > this.maxBytes / WASM_PAGE)
+          return undefined;
         try {
           if (missing > 0) memory.grow(missing);
         } catch {
+          refused = true;
           return undefined;
         }
         next = address + bytes;
         return address;
+      },
+      limit: () => {
+        const given = refused ? memory.buffer.byteLength : this.maxBytes;
+        const { maxBytes } = this.layout;
+        const size = (bytes: number) => `${bytes} bytes (${mebibytes(bytes)})`;
+        return refused || given <= maxBytes - WASM_PAGE
+          ? `the runtime gives no more memory than ${size(given)}`
+          : `the memory budget of ${size(maxBytes)} is spent`;
       },
     };
   }

@@ -171,6 +171,8 @@ export interface Conversation {
   readonly ids: number[];
   /** The generation that can go on, if there is one. */
   generation: Generation | undefined;
+  /** Called with the last token of a generation, before it is handed over. */
+  ended: (() => void) | undefined;
   /** Begins work that changes the conversation. @throws where other such work runs, or after its end */
   enter(): void;
   /** Ends what {@link enter} began. */
@@ -292,6 +294,7 @@ export async function* runGeneration(
       conversation.generation = undefined;
       result = finish();
       if (matcher.matched) forget(conversation, generation.seenEnd(ids));
+      conversation.ended?.();
     }
     yield new GeneratedPiece(id, piece, logprob, alternatives);
     if (result) return result;

@@ -129,9 +129,9 @@ export class Llama implements AsyncDisposable {
     return this.#loaded?.failed ?? true;
   }
 
-  /** Bytes that linear memory may grow to. */
+  /** Bytes that linear memory may grow to; less than was asked for where the runtime gives less. */
   get maxBytes(): number {
-    return this.#engine.layout.maxBytes;
+    return this.#engine.maxBytes;
   }
 
   /** Bytes of keys and values of a session that fills its context. */
@@ -176,7 +176,7 @@ export class Llama implements AsyncDisposable {
    */
   async logits(ids: ArrayLike<number>): Promise<Float32Array> {
     this.#checkIds(ids);
-    const sequence = this.#engine.sequence();
+    const sequence = this.#engine.sequence("computation");
     try {
       return await this.#engine.prefill(sequence, ids, () => this.#engine.logits(0).slice());
     } finally {
@@ -225,7 +225,7 @@ export class Llama implements AsyncDisposable {
   async #windowNll(ids: readonly number[], begin: number, end: number): Promise<number> {
     const engine = this.#engine;
     const { maxOutputs, config } = engine.layout;
-    const sequence = engine.sequence();
+    const sequence = engine.sequence("computation");
     let sum = 0;
     try {
       for (let at = begin; at < end; at += maxOutputs) {
@@ -252,9 +252,9 @@ export class Llama implements AsyncDisposable {
     return { engine: this.#engine, tokenizer: this.tokenizer, loadMs: this.loadMs };
   }
 
-  // A session of one generation.
+  // A session of one generation, whose memory is given back with the last token.
   async *#oneShot(prompt: Prompt, options: GenerateOptions): AsyncGenerator<Piece, Completion> {
-    const session = this.session();
+    const session = Session.once(this.#sessionModel);
     try {
       return yield* session.generate(prompt, options);
     } finally {

@@ -69,7 +69,11 @@ export interface LoadOptions extends SourceOptions {
   precision?: Precision;
   /** Keys and values in memory. Default: f32 where precision is f32, f16 otherwise. */
   kv?: KvType;
-  /** Most bytes of linear memory; a model that needs more is refused before anything is allocated. */
+  /**
+   * Most bytes of linear memory; a model that needs more is refused before anything is allocated. Default: the model
+   * and 64 sessions with a full context, 256 MiB of sessions at least; where the runtime does not reserve that much,
+   * what it gives.
+   */
   maxBytes?: number;
   /** Tokenizer file, for models that carry none (llama2.c). */
   tokenizer?: SourceLike;

@@ -55,9 +55,21 @@ export class Session implements Disposable {
       sequence,
       ids,
       generation: undefined,
+      ended: undefined,
       enter: () => this.#enter(),
       leave: () => this.#leave(),
     };
+  }
+
+  /**
+   * A session that disposes itself when its first generation has drawn its last token, before that token is handed
+   * over: whoever stops listening there leaves nothing behind.
+   * @internal
+   */
+  static once(model: SessionModel): Session {
+    const session = new Session(model, model.engine.sequence("generation"));
+    session.#state.ended = () => session.dispose();
+    return session;
   }
 
   /**

@@ -11,7 +11,7 @@
 import type { Sequence } from "../model/kv_cache.ts";
 import type { RngState } from "../sample/rng.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { decodeUtf8, quoted } from "../util/bytes.ts";
+import { decodeUtf8, newBytes, quoted } from "../util/bytes.ts";
 import { CriaError, SnapshotError } from "../util/errors.ts";
 import { SHA256_BYTES, Sha256 } from "../util/sha256.ts";
 import type { Engine } from "./engine.ts";
@@ -95,7 +95,7 @@ export function encodeSnapshot(
   }
   const pages = exportPages(engine, sequence);
   const idsAt = BODY_AT + description.length;
-  const bytes = new Uint8Array(idsAt + 4 * ids.length + pages.length);
+  const bytes = newBytes(idsAt + 4 * ids.length + pages.length, "a snapshot");
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
   view.setUint32(VERSION_AT, SNAPSHOT_VERSION, true);

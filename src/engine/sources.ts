@@ -173,10 +173,12 @@ export function companionOptions(source: SourceLike | undefined, options: OpenOp
 }
 
 function originOf(source: SourceLike | undefined): string | undefined {
+  // Node loads its whole network at the first mention of Request, and with it a WebAssembly module, which fails where
+  // there is no WebAssembly and costs 10 GiB of addresses where there is: only what has a URL is compared with it.
+  const isRequest = typeof source === "object" && "url" in source && source instanceof Request;
   // Not of anything else: the text of bytes is several times as long as they are.
-  if (typeof source !== "string" && !(source instanceof URL) && !(source instanceof Request))
-    return undefined;
-  const address = source instanceof Request ? source.url : String(source);
+  if (typeof source !== "string" && !(source instanceof URL) && !isRequest) return undefined;
+  const address = isRequest ? source.url : String(source);
   try {
     const url = isHubName(address) ? hubUrl(address) : new URL(address);
     return /^https?:$/.test(url.protocol) ? url.origin : undefined;

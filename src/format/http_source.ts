@@ -1,6 +1,7 @@
 // Files behind URLs: asked for in ranges if the server gives them, taken up again if a connection is lost.
 import type { ByteSource } from "../util/byte_source.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
+import { randomWords } from "../util/random.ts";
 import type { Sha256Stream } from "../util/sha256.ts";
 import {
   type Answer,
@@ -551,8 +552,8 @@ function requestHeaders(
 
 // Fair against many clients that lost the same server at once; the bits of a model do not depend on it.
 function jitter(): number {
-  const [random = 0] = crypto.getRandomValues(new Uint8Array(1));
-  return 0.75 + random / 512;
+  const [random = 0] = randomWords(1);
+  return 0.75 + random / 2 ** 33;
 }
 
 /** Whether an error of fetch or of a body is a network's, and another attempt may help. */

@@ -12,8 +12,12 @@ const permissions: Permissions = {
 };
 
 function isGranted(permission: { name: string; variable?: string; path?: string }): boolean {
-  const { Deno } = globalThis as unknown as { Deno: { permissions: DenoPermissions } };
-  return Deno.permissions.querySync(permission).state === "granted";
+  const { Deno } = globalThis as unknown as { Deno: { permissions?: DenoPermissions } };
+  try {
+    return Deno.permissions?.querySync(permission).state === "granted";
+  } catch {
+    return false;
+  }
 }
 
 /**

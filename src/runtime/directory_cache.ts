@@ -1,6 +1,7 @@
 // Downloads of Bun, Deno and Node: whole files under their names, and unfinished ones that end with ".part".
 import type { ByteSource } from "../util/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
+import { randomWords } from "../util/random.ts";
 import { fileSystem, openLocalFile, reasonOfFile } from "./local_file.ts";
 import type { CacheWriter, FileCache } from "./runtime.ts";
 
@@ -213,7 +214,7 @@ class PartWriter implements CacheWriter {
 }
 
 function randomName(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(36)).join("");
+  return Array.from(randomWords(2), (word) => word.toString(36)).join("");
 }
 
 function succeeds(work: Promise<unknown>): Promise<boolean> {

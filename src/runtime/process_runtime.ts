@@ -1,6 +1,7 @@
 // What Bun, Deno and Node have in common: `process` and files.
 import { cacheDirectory } from "./cache_directory.ts";
 import { directoryCache } from "./directory_cache.ts";
+import { collectGarbage } from "./garbage.ts";
 import { openLocalFile } from "./local_file.ts";
 import { processSha256 } from "./process_hash.ts";
 import { startProcessWorker } from "./process_worker.ts";
@@ -20,17 +21,25 @@ export function processRuntime(name: string, permissions = allowed): Runtime {
   return {
     name,
     cores: navigator?.hardwareConcurrency ?? processCores(),
-    threads: true,
+    // Node before 20.16 does not give the module of threads.
+    threads: typeof process.getBuiltinModule === "function",
     pauses: true,
     sha256: processSha256,
+    memoryHint:
+      "raise the limit on the process's addresses (ulimit -v), or load a smaller model or contextLength",
     openFile: openLocalFile,
     openCache: (directory) =>
       directory === undefined ? openOwnCache(permissions) : directoryCache(directory),
+    collectGarbage,
     startWorker: startProcessWorker,
     peakRssBytes() {
       // Kilobytes in all three; Deno before 2.9 does not say.
-      const kilobytes = process.resourceUsage?.().maxRSS;
-      return kilobytes === undefined ? undefined : kilobytes * 1024;
+      try {
+        const kilobytes = process.resourceUsage?.().maxRSS;
+        return kilobytes === undefined ? undefined : kilobytes * 1024;
+      } catch {
+        return undefined;
+      }
     },
   };
 }
@@ -42,9 +51,14 @@ function processCores(): number {
 
 /** The cache in the user's home; undefined where it cannot be used. */
 async function openOwnCache({ readEnvironment, useDirectory }: Permissions): Promise<FileCache | undefined> {
-  const { env, platform } = globalThis.process;
-  const variable = (name: string) => (readEnvironment(name) ? env[name] : undefined);
-  const directory = cacheDirectory({ platform, variable });
-  if (directory === undefined || !useDirectory(directory)) return undefined;
-  return directoryCache(directory).catch(() => undefined);
+  try {
+    const { env, platform } = globalThis.process;
+    const variable = (name: string) => (readEnvironment(name) ? env[name] : undefined);
+    const directory = cacheDirectory({ platform, variable });
+    if (directory === undefined || !useDirectory(directory)) return undefined;
+    return await directoryCache(directory);
+  } catch {
+    // The file is fetched without it.
+    return undefined;
+  }
 }

@@ -22,6 +22,8 @@ export interface Runtime {
   readonly hidesHeaders?: boolean;
   /** Begins a SHA-256, the runtime's own if it has one that takes bytes in pieces. */
   sha256(): Sha256Stream;
+  /** What can be done where memory is refused, as a part of a sentence: "raise the limit on ..." */
+  readonly memoryHint: string;
   /** Opens a local file. @throws SourceError where there is none, it is a directory or files do not exist. */
   openFile(path: string): Promise<ByteSource>;
   /**
@@ -30,6 +32,8 @@ export interface Runtime {
    * @throws SourceError where `directory` cannot be used
    */
   openCache(directory?: string): Promise<FileCache | undefined>;
+  /** Asks for garbage collections, and lets what they found be reported, until `isDone` or until it seems to be in vain. */
+  collectGarbage(isDone: () => boolean): Promise<void>;
   /** Largest resident memory of the process so far, in bytes; undefined where the runtime does not say. */
   peakRssBytes(): number | undefined;
   /**
