@@ -4,6 +4,7 @@
 //   workerd.js     for runtimes that compile no WebAssembly: imports simd.wasm and relaxed.wasm beside it
 //   worker.js      a compute thread as a file, for pages that allow no `blob:` workers
 //   cli.js         the command line
+//   gguf_*.d.ts    what an import of a model is, where a bundler makes a value of it
 // Each but the last has its declarations beside it, in one file too, which Deno finds by the first line. Each has a
 // source map: an error that nobody catches must be readable, so lines are short and names are kept.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -146,6 +147,23 @@ function bundleCommandLine(folder) {
   });
 }
 
+// An import of a .gguf file has the type that the bundler gives it, and a project chooses one.
+const moduleTypes = {
+  data: ["The bytes of a model, as wrangler's and workerd's data modules have them.", "ArrayBuffer"],
+  file: ["The path or address of a model, as Bun's and esbuild's file loaders have it.", "string"],
+};
+
+function moduleDeclaration(kind) {
+  const [says, type] = moduleTypes[kind];
+  return `// A project names it once: /// <reference types="cria/gguf/${kind}" />
+declare module "*.gguf" {
+  /** ${says} */
+  const model: ${type};
+  export default model;
+}
+`;
+}
+
 /** Makes all of dist/ anew, in `folder`; esbuild's metafile of each bundle, by its name. */
 export async function buildDist(folder) {
   rmSync(folder, { recursive: true, force: true });
@@ -159,6 +177,9 @@ export async function buildDist(folder) {
   library.forEach((entry, i) => {
     writeFileSync(join(folder, `${outputName(entry)}.d.ts`), declarations[i]);
   });
+  for (const kind of Object.keys(moduleTypes)) {
+    writeFileSync(join(folder, `gguf_${kind}.d.ts`), moduleDeclaration(kind));
+  }
   return metafiles;
 }
 
