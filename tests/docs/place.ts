@@ -66,7 +66,7 @@ export class Place {
 
   /** A text of a sample with the ports that its servers have here. */
   withPorts(text: string): string {
-    return text.replace(/\b\d{4}\b/g, (port) => String(this.#ports.get(Number(port)) ?? port));
+    return text.replace(/(?<=:|--port |")\d{4}\b/g, (port) => String(this.#ports.get(Number(port)) ?? port));
   }
 
   port(named: number): number {
