@@ -60,6 +60,11 @@ describe("samples", () => {
     }
     assert.equal(notRun.length, NOT_RUN);
     for (const sample of all) assert.ok(runnerOf(sample), `${sample.place}: nothing runs it`);
+    const [toml, unknown] = samplesIn("p.md", "```toml\n```\n<!-- sample: later -->\n```ts\n```\n") as [
+      Sample,
+      Sample,
+    ];
+    assert.deepEqual([runnerOf(toml), runnerOf(unknown)], [undefined, undefined]);
   });
 
   itUnless(twice, "have right types", async () => {
