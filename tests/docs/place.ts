@@ -16,7 +16,7 @@ import { delimiter, join } from "node:path";
 import { trainTokenizer } from "../../src/tokenizer.ts";
 import { tinyVocab } from "../support/gguf_writer.ts";
 import { llama2cFile, tokenizerBin } from "../support/llama2c_writer.ts";
-import { modelPath, output, root, temporaryFolder, tool } from "../support/package.ts";
+import { modelPath, output, packageFolder, root, temporaryFolder, tool } from "../support/package.ts";
 
 /** Ports that samples name; each stands for one that is free on this machine. */
 const PORTS = [3000, 8000, 8080, 8787] as const;
@@ -55,6 +55,14 @@ export class Place {
       const file = join(this.clone, path);
       writeFileSync(file, this.withPorts(readFileSync(file, "utf8")));
     }
+    // Built once for each state of the sources, as for the other tests of the package: dist.mjs takes a while.
+    const dist = join(await packageFolder(), "dist");
+    writeFileSync(
+      join(this.clone, "scripts/dist.mjs"),
+      `import { cpSync } from "node:fs";
+cpSync(${JSON.stringify(dist)}, new URL("../dist", import.meta.url), { recursive: true });
+`,
+    );
     const bin = join(this.folder, "bin");
     mkdirSync(bin);
     writeFileSync(join(bin, "cria"), `#!/bin/sh\nexec bun ${join(this.clone, "src/cli/main.ts")} "$@"\n`);
