@@ -57,7 +57,7 @@ function parse(text: string): Readonly<Record<string, unknown>> {
   try {
     body = JSON.parse(text);
   } catch {
-    throw bad("Expected a body in JSON");
+    throw bad('Expected a body in JSON, {"prompt": "Once upon a time"} for instance');
   }
   if (typeof body === "object" && body !== null && !Array.isArray(body)) return withoutNulls(body);
   throw bad(`Expected a JSON object, got ${show(body)}`);
@@ -126,15 +126,25 @@ export function readWish(text: string, maxTokens: number): Wish {
   return { prompt: checked, options };
 }
 
-/** Checks that a body is what can be read. @throws RequestError 413, 415 */
+// What clients say of a JSON body that they were told nothing about: `curl -d` a form, fetch() text, others nothing.
+const unnamed = /^(application\/x-www-form-urlencoded|text\/plain)\s*(;|$)/i;
+
+/**
+ * Checks that a body is what can be read. JSON that is not called so is taken as well, except from a page: browsers let
+ * any page send such a request to any server, without asking the server first.
+ * @throws RequestError 413, 415
+ */
 export function checkHeaders(headers: Headers, maxBytes: number): void {
-  const type = headers.get("content-type") ?? "none";
+  const type = headers.get("content-type");
   const encoding = headers.get("content-encoding") ?? "identity";
-  if (!/^application\/json\s*(;|$)/i.test(type) || encoding !== "identity") {
+  const isFromPage = headers.has("origin") || headers.has("sec-fetch-site");
+  const isNamed = /^application\/json\s*(;|$)/i.test(type ?? "");
+  const isTaken = isNamed || (!isFromPage && (!type || unnamed.test(type)));
+  if (!isTaken || encoding !== "identity") {
     throw new RequestError(
       415,
       "UNSUPPORTED_MEDIA_TYPE",
-      `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type)}, ${quoted(encoding)}`,
+      `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type ?? "none")}, ${quoted(encoding)}`,
     );
   }
   if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);

@@ -112,8 +112,19 @@ describe("createWorker()", () => {
       assert.equal(answer.headers.get("access-control-allow-origin"), null);
       await refused(answer, 405, "METHOD_NOT_ALLOWED", /POST/);
     }
-    const text = { method: "POST", body: '{"prompt":"x"}', headers: { "content-type": "text/plain" } };
-    await refused(await send("/generate", text), 415, "UNSUPPORTED_MEDIA_TYPE", /application\/json/);
+    for (const headers of [
+      { "content-type": "text/html" },
+      { "content-type": "text/plain", origin: "http://elsewhere" },
+    ] as Record<string, string>[]) {
+      const sent = { method: "POST", body: '{"prompt":"x"}', headers };
+      await refused(await send("/generate", sent), 415, "UNSUPPORTED_MEDIA_TYPE", /application\/json/);
+    }
+    const form = {
+      method: "POST",
+      body: "prompt=x",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+    };
+    await refused(await send("/generate", form), 400, "USAGE", /a body in JSON, {"prompt"/);
     await refused(
       await send("/generate", post({})),
       400,

@@ -1,6 +1,6 @@
 // The installed package in Node: the one of this machine (20 has no relaxed SIMD) and a current one.
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import {
@@ -109,6 +109,70 @@ llama.dispose();`;
       assert.match(lines[1] as string, /^Session \{ pos: 0, contextLength: \d+ \}$/);
       assert.match(lines[2] as string, /^Tokenizer \{ kind: "spm-bpe", vocabSize: \d+ \}$/);
       assert.equal(lines[3], "true");
+    }
+  });
+
+  describe("an error that nobody catches", () => {
+    const uncaught = async (name: string, text: string, ...flags: string[]) => {
+      writeFileSync(join(folder, name), text);
+      const { status, stderr } = await runProcess("node", [...flags, name], { cwd: folder });
+      assert.equal(status, 1, stderr);
+      return stderr;
+    };
+    const programs = {
+      "missing.mjs": [
+        `await Llama.load("missing.gguf");`,
+        /^SourceError: Cannot open missing\.gguf: no such file$/m,
+      ],
+      "option.mjs": [`await Llama.load(undefined, { threads: -1 });`, /^UsageError: .*threads/m],
+      "prompt.mjs": [`await (await Llama.load()).complete("x ".repeat(2000));`, /^ContextError: .*at most/m],
+    } as const;
+
+    it("prints its message and names, not the bundle", async () => {
+      for (const [name, [body, message]] of Object.entries(programs)) {
+        const stderr = await uncaught(name, `import { Llama } from "cria";\n${body}\n`);
+        assert.match(stderr, message);
+        assert.match(stderr, /at (async )?(Function|Llama)\.(load|complete|generate)|at Llama\./, stderr);
+        assert.ok(stderr.length < 3000, `${stderr.length} characters`);
+        const names = [...stderr.matchAll(/^ +at (?:async )?(?:new )?([\w.#]+) \(file:.*cria\.js/gm)];
+        assert.ok(names.length > 0, stderr);
+        for (const [, called = ""] of names) assert.ok(called.length > 3, `the name ${called} in ${stderr}`);
+      }
+    });
+
+    it("names lines of the sources with --enable-source-maps", async () => {
+      const text = `import { Llama } from "cria";\nawait Llama.load("missing.gguf");\n`;
+      const stderr = await uncaught("mapped.mjs", text, "--enable-source-maps");
+      const places = [...stderr.matchAll(/\((?:file:\/\/)?(\/\S+\/src\/\S+\.ts):(\d+):\d+\)/g)];
+      assert.ok(places.length >= 3, stderr);
+      const at = places.map(
+        ([, path = "", line]) => readFileSync(path, "utf8").split("\n")[Number(line) - 1],
+      );
+      // The innermost place makes the error; an outer one is in load().
+      assert.match(at[0] ?? "", /new SourceError\(/);
+      assert.ok(
+        places.some(([, path = ""]) => path.endsWith("/engine/llama.ts")),
+        stderr,
+      );
+    });
+  });
+
+  it("calls classes as it exports them", async () => {
+    const text = `const names = [];
+for (const module of ["cria", "cria/tokenizer"]) {
+  for (const [name, value] of Object.entries(await import(module))) {
+    if (typeof value === "function") names.push([name, value.name]);
+  }
+}
+console.log(JSON.stringify(names));`;
+    writeFileSync(join(folder, "names.mjs"), text);
+    const names: string[][] = JSON.parse(await output("node", ["names.mjs"], { cwd: folder }));
+    for (const [exported, own] of names) assert.equal(own, exported);
+    for (const name of ["Llama", "Session", "SourceError", "trainTokenizer"]) {
+      assert.ok(
+        names.some(([exported]) => exported === name),
+        name,
+      );
     }
   });
 });

@@ -9,7 +9,7 @@ import { trainSentencePiece } from "./spm.ts";
  * give the same bytes in every runtime.
  *
  * ```ts
- * const { bytes } = await trainTokenizer({ modelType: "bpe", vocabSize: 1000, corpus: ["a text\nof lines\n"] });
+ * const { bytes } = await trainTokenizer({ modelType: "bpe", vocabSize: 20, corpus: ["a text\nof lines\n"] });
  * const tokenizer = await Tokenizer.load(bytes);
  * ```
  *
