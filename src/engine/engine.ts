@@ -1,7 +1,15 @@
 import * as control from "../../assembly/layout/control.ts";
-import { REC_BARRIER, REC_FLAGS, RECORD_WORDS } from "../../assembly/layout/ops.ts";
+import { REC_BARRIER, REC_FLAGS, REC_ROWS, RECORD_WORDS, ROWS_OUTPUTS } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { createInstance, createMemory, type KernelInstance, WASM_PAGE } from "../kernels/instance.ts";
+import {
+  MAX_THREADS,
+  mostFixedThreads,
+  type StepKind,
+  stepKind,
+  ThreadTuner,
+  type TuneOptions,
+} from "../kernels/tune.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
@@ -30,15 +38,18 @@ export interface Segment {
 /** What building an engine takes besides the file. */
 export interface EngineOptions extends LayoutOptions {
   readonly kernel?: Variant | undefined;
+  readonly tune?: TuneOptions | undefined;
   readonly workerUrl?: string | URL | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-// Records up to one with a barrier, where the engine may pause, and the weights that they read.
+// Records up to one with a barrier, where the engine may pause, and the weights that they read: for each token, and
+// for each row of logits.
 interface Slice {
   readonly end: number;
   readonly bytes: number;
+  readonly outputBytes: number;
 }
 
 // Longest that the engine computes without letting the runtime handle events.
@@ -62,15 +73,20 @@ function advance(segments: readonly Segment[]): void {
   for (const { sequence, begin, end } of segments) sequence.advance(end - begin);
 }
 
-// Threads share memory; without them the unshared build serves any runtime.
+// Weights that are read for so many rows, times what the rows cost.
+function workOf(bytes: number, rows: number): number {
+  return rows === 0 ? 0 : bytes * Math.max(1, rows / TOKENS_OF_A_READ);
+}
+
+// Threads share memory; without them the unshared build serves any runtime. More threads than cores never gain.
 function chooseKernel(
   runtime: Runtime,
-  options: EngineOptions,
+  { kernel, threads = Number.POSITIVE_INFINITY, tune }: EngineOptions,
 ): { readonly variant: Variant; readonly threads: number } {
-  const { kernel } = options;
   const shared = kernel === undefined ? variantWorks("simd-shared") : kernel.endsWith("-shared");
-  const threads = shared && runtime.threads ? (options.threads ?? runtime.cores) : 1;
-  return { variant: kernel ?? pickVariant(threads > 1), threads };
+  const most = Math.max(1, Math.min(threads, runtime.cores), mostFixedThreads(tune));
+  const limit = shared && runtime.threads ? Math.min(most, MAX_THREADS) : 1;
+  return { variant: kernel ?? pickVariant(limit > 1), threads: limit };
 }
 
 /** A model in linear memory, ready to run steps. One step at a time; callers queue. */
@@ -84,6 +100,7 @@ export class Engine {
   readonly turn: Turn = new Turn();
   readonly #kernel: KernelInstance;
   readonly #slices: readonly Slice[];
+  readonly #tuner: ThreadTuner;
   #words: Int32Array;
   #floats: Float32Array;
   // The first slice of the step that has not run.
@@ -92,8 +109,15 @@ export class Engine {
   #failure: Error | undefined;
   #lastYield = performance.now();
 
-  private constructor(layout: Layout, kernel: KernelInstance, variant: Variant, pauses: boolean) {
+  private constructor(
+    layout: Layout,
+    kernel: KernelInstance,
+    variant: Variant,
+    pauses: boolean,
+    tuner: ThreadTuner,
+  ) {
     this.layout = layout;
+    this.#tuner = tuner;
     this.pauses = pauses;
     this.variant = variant;
     this.#kernel = kernel;
@@ -110,7 +134,7 @@ export class Engine {
 
   /**
    * Decides the layout, allocates it, and streams the weights in.
-   * @throws what planLayout and loadWeights throw.
+   * @throws what planLayout and loadWeights throw; EngineError where threads were asked for and cannot be started.
    */
   static async create(file: ModelFile, options: EngineOptions): Promise<Engine> {
     const runtime = detectRuntime();
@@ -118,16 +142,16 @@ export class Engine {
     const layout = await planLayout(file, { ...options, threads });
     const memory = createMemory(layout.totalBytes, variant.endsWith("-shared"), layout.maxBytes);
     const kernel = await createInstance(compileVariant(variant), memory);
-    const engine = new Engine(layout, kernel, variant, runtime.pauses);
-    // Threads start while the first weights arrive, and help with the rest.
-    const starting = engine.#startThreads(runtime, options.workerUrl);
-    // It may fail while weights still come, before anybody waits for it.
-    starting.catch(() => {});
+    const engine = new Engine(layout, kernel, variant, runtime.pauses, new ThreadTuner(options.tune));
     try {
+      // Threads start while weights arrive, and help as soon as they are there. Those that nobody asked for are not
+      // waited for, and may fail to come.
+      engine.#startThreads(runtime, options.workerUrl);
       await loadWeights(file.source, engine, options.onProgress, options.signal);
-      await starting;
+      const asked = options.threads !== undefined || mostFixedThreads(options.tune) > 0;
+      if (asked) await engine.#workers?.allReady(layout.scratches.length - 1);
+      engine.#checkAlive();
     } catch (error) {
-      await starting.catch(() => {});
       engine.retire(new EngineError("Cannot use a model whose loading failed"));
       throw error;
     }
@@ -140,14 +164,19 @@ export class Engine {
     return this.#failure !== undefined;
   }
 
-  /** Threads that compute. */
+  /** Threads that compute, or will when they have started. How many take part is decided for each run. */
   get threads(): number {
-    return this.layout.scratches.length;
+    return 1 + (this.#workers?.size ?? 0);
   }
 
-  /** Runs the layout's pack record on all threads. */
-  pack(): void {
-    this.#runRecords(this.layout.packRecord, 0, 1);
+  /** Threads that took part in the last run of each kind of step. */
+  get threadsOfSteps(): Readonly<Record<StepKind, number>> {
+    return this.#tuner.chosen;
+  }
+
+  /** Runs the layout's pack record, of so many bytes in memory, on the threads there are. */
+  pack(bytes: number): void {
+    this.#runRecords("load", this.layout.packRecord, 0, 1, bytes, 1);
   }
 
   /** An empty sequence over this engine's KV cache. */
@@ -254,17 +283,14 @@ export class Engine {
     this.#workers = undefined;
   }
 
-  // Until they have started the host's thread computes alone.
-  async #startThreads(runtime: Runtime, workerUrl: string | URL | undefined): Promise<void> {
+  #startThreads(runtime: Runtime, workerUrl: string | URL | undefined): void {
     const [, ...scratches] = this.layout.scratches;
     if (scratches.length === 0) return;
     const { memory } = this.#kernel;
     const module = compileVariant(this.variant);
     const onDeath = (reason: string) =>
       this.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
-    this.#workers = await WorkerPool.start(runtime, module, memory, scratches, onDeath, workerUrl);
-    if (this.#failure) this.#workers.stop();
-    else this.#words[control.CONTROL_N_THREADS / 4] = this.threads;
+    this.#workers = new WorkerPool(runtime, module, memory, scratches, onDeath, workerUrl);
   }
 
   #checkAlive(): void {
@@ -281,24 +307,38 @@ export class Engine {
   #runSlices(): boolean {
     const { planAddress, plan } = this.layout;
     const tokens = this.#words[control.STEP_N_TOKENS / 4] as number;
-    const cost = Math.max(1, tokens / TOKENS_OF_A_READ);
+    const outputs = this.#words[control.STEP_N_OUTPUTS / 4] as number;
+    const kind = stepKind(tokens);
     let begin = this.#nextSlice === 0 ? 0 : (this.#slices[this.#nextSlice - 1] as Slice).end;
-    let bytes = 0;
+    let work = 0;
+    let segments = 0;
     for (let i = this.#nextSlice; i < this.#slices.length; i++) {
       const slice = this.#slices[i] as Slice;
-      bytes += slice.bytes * cost;
-      if (bytes < SLICE_BYTES && slice.end < plan.records) continue;
+      work += workOf(slice.bytes, tokens) + workOf(slice.outputBytes, outputs);
+      segments++;
+      if (work < SLICE_BYTES && slice.end < plan.records) continue;
       if (this.pauses && performance.now() - this.#lastYield > SLICE_MS) return false;
-      this.#runRecords(planAddress, begin, slice.end);
+      this.#runRecords(kind, planAddress, begin, slice.end, work, segments);
       begin = slice.end;
       this.#nextSlice = i + 1;
-      bytes = 0;
+      work = 0;
+      segments = 0;
     }
     return true;
   }
 
-  // Records [begin, end) of a plan, on all threads.
-  #runRecords(plan: number, begin: number, end: number): void {
+  // Records [begin, end) of a plan, on as many threads as pay.
+  #runRecords(
+    kind: StepKind,
+    plan: number,
+    begin: number,
+    end: number,
+    work: number,
+    segments: number,
+  ): void {
+    const ready = this.#workers?.ready ?? 0;
+    if (ready > 0) this.#takePart(this.#tuner.threads(kind, work, segments, 1 + ready));
+    const before = ready > 0 ? performance.now() : 0;
     let status: number;
     try {
       status = this.#kernel.exports.run_step(plan, begin, end, this.layout.scratches[0] as number);
@@ -306,9 +346,20 @@ export class Engine {
       this.retire(new EngineError("Cannot go on: a kernel trapped and the engine was retired", { cause }));
       throw this.#failure;
     }
-    if (status === control.STATUS_OK) return;
-    this.retire(stopped(status));
-    throw this.#failure;
+    if (status !== control.STATUS_OK) {
+      this.retire(stopped(status));
+      throw this.#failure;
+    }
+    if (ready > 0) this.#tuner.ran(performance.now() - before);
+  }
+
+  // Threads that have no part sleep until they have one.
+  #takePart(threads: number): void {
+    const at = control.CONTROL_N_THREADS / 4;
+    const before = this.#words[at] as number;
+    if (before === threads) return;
+    Atomics.store(this.#words, at, threads);
+    if (before < threads) Atomics.notify(this.#words, at);
   }
 
   async #pause(signal: AbortSignal | undefined): Promise<void> {
@@ -351,11 +402,15 @@ export class Engine {
     this.#words[control.CONTROL_N_THREADS / 4] = 1;
     const slices: Slice[] = [];
     let bytes = 0;
+    let outputBytes = 0;
     for (let i = 0; i < plan.records; i++) {
-      bytes += plan.weightBytes[i] as number;
-      if (!((plan.words[i * RECORD_WORDS + REC_FLAGS] as number) & REC_BARRIER)) continue;
-      slices.push({ end: i + 1, bytes });
+      const record = i * RECORD_WORDS;
+      if (plan.words[record + REC_ROWS] === ROWS_OUTPUTS) outputBytes += plan.weightBytes[i] as number;
+      else bytes += plan.weightBytes[i] as number;
+      if (!((plan.words[record + REC_FLAGS] as number) & REC_BARRIER)) continue;
+      slices.push({ end: i + 1, bytes, outputBytes });
       bytes = 0;
+      outputBytes = 0;
     }
     return slices;
   }

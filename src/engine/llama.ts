@@ -51,8 +51,6 @@ export class Llama implements AsyncDisposable {
   readonly contextLength: number;
   /** Kernel build in use: "relaxed", or "simd" where the runtime has no relaxed SIMD. */
   readonly kernel: string;
-  /** Threads that compute. */
-  readonly threads: number;
   #loaded: Engine | undefined;
 
   private constructor(engine: Engine, tokenizer: Tokenizer, loadMs: number) {
@@ -62,7 +60,6 @@ export class Llama implements AsyncDisposable {
     this.config = engine.layout.config;
     this.contextLength = engine.layout.contextLength;
     this.kernel = engine.variant;
-    this.threads = engine.threads;
   }
 
   get #engine(): Engine {
@@ -99,6 +96,11 @@ export class Llama implements AsyncDisposable {
     } finally {
       await opened.close();
     }
+  }
+
+  /** Threads that may compute: at most the cores there are, without those that could not be started. */
+  get threads(): number {
+    return this.#loaded?.threads ?? 0;
   }
 
   /** Bytes of linear memory: weights, KV cache and everything else. */

@@ -1,0 +1,248 @@
+// What is chosen by measurement while a model runs: how many threads take part in which kind of step. Choices change
+// times, never bits.
+
+/** Kinds of work that are measured apart: packing weights; steps of one token, of some, of many. */
+export const stepKinds = ["load", "one", "few", "many"] as const;
+/** One of {@link stepKinds}. */
+export type StepKind = (typeof stepKinds)[number];
+
+/** Fixes what is otherwise measured: for tests and benchmarks. */
+export interface TuneOptions {
+  /** Threads that take part: in everything, or by kind of step. They may be more than the cores there are. */
+  readonly threads?: number | Readonly<Partial<Record<StepKind, number>>> | undefined;
+}
+
+/** Most threads of a model: words for so many are reserved (layout/control.ts). */
+export const MAX_THREADS = 256;
+
+// Up to here a step of several tokens still waits for memory more than for arithmetic.
+const FEW_TOKENS = 8;
+// Bytes of weights, as work counts them, that make the meeting at the end of a segment worth it: some 10 us of work.
+const SEGMENT_BYTES = 256 << 10;
+
+/** The kind of a step of so many tokens. */
+export function stepKind(tokens: number): StepKind {
+  if (tokens <= 1) return "one";
+  return tokens <= FEW_TOKENS ? "few" : "many";
+}
+
+/** The number that options fix for a kind; undefined where it is to be measured. */
+export function fixedThreads(options: TuneOptions | undefined, kind: StepKind): number | undefined {
+  const threads = options?.threads;
+  return typeof threads === "object" ? threads[kind] : threads;
+}
+
+/** Threads that a model needs for what options fix; 0 where they fix nothing. */
+export function mostFixedThreads(options: TuneOptions | undefined): number {
+  return Math.max(...stepKinds.map((kind) => fixedThreads(options, kind) ?? 0));
+}
+
+/** Decides for each run of records how many threads take part, and learns from how long it took. */
+export class ThreadTuner {
+  readonly #options: TuneOptions | undefined;
+  readonly #duels: Readonly<Record<StepKind, Duels>>;
+  readonly #last: Record<StepKind, number> = { load: 1, one: 1, few: 1, many: 1 };
+  // What the run under way is measured for.
+  #measured: Duels | undefined;
+  #work = 0;
+
+  constructor(options?: TuneOptions) {
+    this.#options = options;
+    this.#duels = { load: new Duels(), one: new Duels(), few: new Duels(), many: new Duels() };
+  }
+
+  /** Threads that took part in the last run of each kind. */
+  get chosen(): Readonly<Record<StepKind, number>> {
+    return { ...this.#last };
+  }
+
+  /**
+   * How many threads of `available` take part in a run. ran() is to follow.
+   * @param work bytes of weights, times what their tokens cost
+   * @param segments how often the threads meet in it
+   */
+  threads(kind: StepKind, work: number, segments: number, available: number): number {
+    const threads = this.#choose(kind, work, segments, available);
+    this.#last[kind] = threads;
+    return threads;
+  }
+
+  /** The run that was decided last took `ms`. */
+  ran(ms: number): void {
+    this.#measured?.ran(this.#work, ms);
+  }
+
+  #choose(kind: StepKind, work: number, segments: number, available: number): number {
+    this.#measured = undefined;
+    const fixed = fixedThreads(this.#options, kind);
+    if (fixed !== undefined) return Math.min(fixed, available);
+    // Too small to gain: packing meets once in a run, and costs more than reading.
+    if (available <= 1 || (kind !== "load" && work < segments * SEGMENT_BYTES)) return 1;
+    const duels = this.#duels[kind];
+    duels.limit(available);
+    this.#measured = duels;
+    this.#work = work;
+    return duels.threads;
+  }
+}
+
+// Runs of one number of threads are measured together up to this time: long enough that being descheduled for some
+// milliseconds is a part of it, not the whole.
+const BLOCK_MS = 12;
+// Compilers of the runtime are still at work.
+const WARM_UP_MS = 15;
+// What comparing may cost, as a part of all time.
+const BUDGET = 0.02;
+// Time between two comparisons: where the last one left a doubt, at least, and at most.
+const DOUBT_MS = 60;
+const LEAST_PAUSE_MS = 250;
+const MOST_PAUSE_MS = 4000;
+// So many times slower than after the last comparison, twice in a row: the machine has changed.
+const CHANGED = 1.5;
+// One round decides where one number is so many times faster, and none counts for more than MOST_RATIO.
+const CLEAR_RATIO = 2;
+const MOST_RATIO = 8;
+// What the last comparison weighs against those before.
+const NEW_WEIGHT = 0.6;
+
+/**
+ * Finds the best number of threads for one kind of work, and follows a machine that gets busy or quiet. The number in
+ * use is compared now and then with its neighbour (half or twice as many): a block of runs with the neighbour's, then
+ * a block with its own, up to two rounds. Times are paired in this way because they drift with context and load.
+ */
+export class Duels {
+  #arms: readonly number[] = [1];
+  // ln(time with arms[i + 1] / time with arms[i]), averaged; NaN before the first comparison.
+  #scores: number[] = [];
+  #current = 0;
+  // The arm that is compared; undefined between comparisons.
+  #rival: number | undefined;
+  #upwards = false;
+  #runsRival = false;
+  #skip = false;
+  #warmUpMs = 0;
+  #blockMs = 0;
+  #blockWork = 0;
+  // Milliseconds a unit of work: the last block of the current arm and of the rival, and the current one's after the
+  // last comparison.
+  #ownRate = 0;
+  #rivalRate = 0;
+  #reference = Number.POSITIVE_INFINITY;
+  #slowBlocks = 0;
+  #ratios: number[] = [];
+  #excessMs = 0;
+  #sinceMs = 0;
+  #pauseMs = 0;
+
+  /** How many threads the next run has. */
+  get threads(): number {
+    return this.#arms[this.#runsRival ? (this.#rival as number) : this.#current] as number;
+  }
+
+  /** There are so many threads: 1, 2, 4 ... of them are tried, and all. Begins anew if there were others. */
+  limit(available: number): void {
+    if (this.#arms.at(-1) === available) return;
+    const arms: number[] = [];
+    for (let n = 1; n < available; n *= 2) arms.push(n);
+    arms.push(available);
+    this.#arms = arms;
+    this.#scores = new Array(arms.length - 1).fill(Number.NaN);
+    this.#current = arms.length - 1;
+    this.#rival = undefined;
+    this.#runsRival = false;
+    this.#reference = Number.POSITIVE_INFINITY;
+    this.#pauseMs = 0;
+    this.#begin();
+  }
+
+  /** A run of `threads` threads took `ms` for `work`. */
+  ran(work: number, ms: number): void {
+    if (!(work > 0 && ms >= 0 && ms < Number.POSITIVE_INFINITY)) return;
+    this.#sinceMs += ms;
+    if (this.#warmUpMs < WARM_UP_MS) {
+      this.#warmUpMs += ms;
+      return;
+    }
+    // Threads that slept come too late for the first run.
+    const skip = this.#skip && ms < BLOCK_MS;
+    this.#skip = false;
+    if (skip) return;
+    this.#blockMs += ms;
+    this.#blockWork += work;
+    if (this.#blockMs < BLOCK_MS) return;
+    const rate = this.#blockMs / this.#blockWork;
+    if (this.#rival === undefined) this.#ranAlone(rate);
+    else if (this.#runsRival) this.#ranRival(rate);
+    else this.#ranOwn(rate, this.#rival);
+    this.#blockMs = 0;
+    this.#blockWork = 0;
+  }
+
+  // Between comparisons.
+  #ranAlone(rate: number): void {
+    this.#ownRate = rate;
+    this.#slowBlocks = rate > CHANGED * this.#reference ? this.#slowBlocks + 1 : 0;
+    const changed = this.#slowBlocks >= 2 && this.#sinceMs >= DOUBT_MS;
+    if (this.#arms.length < 2 || (this.#sinceMs < this.#pauseMs && !changed)) return;
+    this.#rival = this.#neighbour();
+    this.#ratios = [];
+    this.#excessMs = 0;
+    this.#switch(true);
+  }
+
+  #ranRival(rate: number): void {
+    this.#rivalRate = rate;
+    this.#excessMs += Math.max(0, this.#blockMs - this.#ownRate * this.#blockWork);
+    this.#switch(false);
+  }
+
+  #ranOwn(rate: number, rival: number): void {
+    const own = Math.sqrt(this.#ownRate * rate);
+    this.#ownRate = rate;
+    const most = Math.log(MOST_RATIO);
+    const ratio = Math.max(-most, Math.min(most, Math.log(this.#rivalRate / own)));
+    this.#ratios.push(ratio);
+    if (this.#ratios.length < 2 && Math.abs(ratio) < Math.log(CLEAR_RATIO)) this.#switch(true);
+    else this.#decide(rival, this.#ratios.reduce((sum, value) => sum + value, 0) / this.#ratios.length);
+  }
+
+  // `ratio` is ln(time with the rival / time with the current one).
+  #decide(rival: number, ratio: number): void {
+    const upwards = rival > this.#current;
+    const pair = Math.min(rival, this.#current);
+    const before = this.#scores[pair] as number;
+    const measured = upwards ? ratio : -ratio;
+    const score = Number.isNaN(before) ? measured : before + NEW_WEIGHT * (measured - before);
+    this.#scores[pair] = score;
+    const rivalWins = upwards ? score < 0 : score > 0;
+    const doubt = rivalWins || ratio < 0 || Number.isNaN(before);
+    if (rivalWins) this.#current = rival;
+    this.#reference = rivalWins ? this.#rivalRate : this.#ownRate;
+    this.#pauseMs = Math.min(
+      MOST_PAUSE_MS,
+      Math.max(doubt ? DOUBT_MS : LEAST_PAUSE_MS, this.#excessMs / BUDGET),
+    );
+    this.#rival = undefined;
+    this.#runsRival = false;
+    this.#begin();
+  }
+
+  #neighbour(): number {
+    this.#upwards = !this.#upwards;
+    const up = this.#current + 1 < this.#arms.length && (this.#upwards || this.#current === 0);
+    return this.#current + (up ? 1 : -1);
+  }
+
+  #switch(toRival: boolean): void {
+    this.#runsRival = toRival;
+    this.#skip = true;
+  }
+
+  #begin(): void {
+    this.#skip = true;
+    this.#slowBlocks = 0;
+    this.#sinceMs = 0;
+    this.#blockMs = 0;
+    this.#blockWork = 0;
+  }
+}
