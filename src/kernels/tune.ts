@@ -88,9 +88,9 @@ export class ThreadTuner {
 
 // Runs of one number of threads are measured together up to this time: long enough that being descheduled for some
 // milliseconds is a part of it, not the whole.
-const BLOCK_MS = 12;
+const BLOCK_MS = 16;
 // Compilers of the runtime are still at work.
-const WARM_UP_MS = 15;
+const WARM_UP_MS = 20;
 // What comparing may cost, as a part of all time.
 const BUDGET = 0.02;
 // Time between two comparisons: where the last one left a doubt, at least, and at most.
@@ -102,21 +102,46 @@ const CHANGED = 1.5;
 // One round decides where one number is so many times faster, and none counts for more than MOST_RATIO.
 const CLEAR_RATIO = 2;
 const MOST_RATIO = 8;
-// What the last comparison weighs against those before.
-const NEW_WEIGHT = 0.6;
+// What the last of many comparisons weighs.
+const NEW_WEIGHT = 0.3;
+
+// What comparisons of arms i and i + 1 said: ln(time with the second / time with the first).
+class Pair {
+  /** Their mean, the last ones weighing more. */
+  score = 0;
+  #count = 0;
+  #contradiction: number | undefined;
+
+  /** Adds a ratio; true if another comparison is due soon. */
+  add(ratio: number): boolean {
+    const contradicts = this.#count > 0 && ratio * this.score < 0;
+    if (contradicts && this.#contradiction !== undefined) {
+      // Twice in a row is no accident: the machine has changed.
+      this.score = (ratio + this.#contradiction) / 2;
+      this.#count = 2;
+      this.#contradiction = undefined;
+      return true;
+    }
+    this.#contradiction = contradicts ? ratio : undefined;
+    this.#count++;
+    this.score += Math.max(NEW_WEIGHT, 1 / this.#count) * (ratio - this.score);
+    return contradicts || this.#count < 3;
+  }
+}
 
 /**
- * Finds the best number of threads for one kind of work, and follows a machine that gets busy or quiet. The number in
+ * Finds the best number of threads for one kind of work, and follows a machine that gets busy or quiet. It begins with
+ * one thread, which is never much worse than the best on a busy machine, and compares it with all. Later the number in
  * use is compared now and then with its neighbour (half or twice as many): a block of runs with the neighbour's, then
  * a block with its own, up to two rounds. Times are paired in this way because they drift with context and load.
  */
 export class Duels {
   #arms: readonly number[] = [1];
-  // ln(time with arms[i + 1] / time with arms[i]), averaged; NaN before the first comparison.
-  #scores: number[] = [];
+  #pairs: Pair[] = [];
   #current = 0;
   // The arm that is compared; undefined between comparisons.
   #rival: number | undefined;
+  #first = true;
   #upwards = false;
   #runsRival = false;
   #skip = false;
@@ -146,8 +171,10 @@ export class Duels {
     for (let n = 1; n < available; n *= 2) arms.push(n);
     arms.push(available);
     this.#arms = arms;
-    this.#scores = new Array(arms.length - 1).fill(Number.NaN);
-    this.#current = arms.length - 1;
+    // One for each two neighbours, and one for the first comparison, of one thread with all.
+    this.#pairs = Array.from(arms, () => new Pair());
+    this.#current = 0;
+    this.#first = true;
     this.#rival = undefined;
     this.#runsRival = false;
     this.#reference = Number.POSITIVE_INFINITY;
@@ -184,7 +211,8 @@ export class Duels {
     this.#slowBlocks = rate > CHANGED * this.#reference ? this.#slowBlocks + 1 : 0;
     const changed = this.#slowBlocks >= 2 && this.#sinceMs >= DOUBT_MS;
     if (this.#arms.length < 2 || (this.#sinceMs < this.#pauseMs && !changed)) return;
-    this.#rival = this.#neighbour();
+    this.#rival = this.#first ? this.#arms.length - 1 : this.#neighbour();
+    this.#first = false;
     this.#ratios = [];
     this.#excessMs = 0;
     this.#switch(true);
@@ -209,13 +237,10 @@ export class Duels {
   // `ratio` is ln(time with the rival / time with the current one).
   #decide(rival: number, ratio: number): void {
     const upwards = rival > this.#current;
-    const pair = Math.min(rival, this.#current);
-    const before = this.#scores[pair] as number;
-    const measured = upwards ? ratio : -ratio;
-    const score = Number.isNaN(before) ? measured : before + NEW_WEIGHT * (measured - before);
-    this.#scores[pair] = score;
-    const rivalWins = upwards ? score < 0 : score > 0;
-    const doubt = rivalWins || ratio < 0 || Number.isNaN(before);
+    const between = Math.abs(rival - this.#current) > 1;
+    const pair = this.#pairs[between ? this.#arms.length - 1 : Math.min(rival, this.#current)] as Pair;
+    const doubt = pair.add(upwards ? ratio : -ratio);
+    const rivalWins = upwards ? pair.score < 0 : pair.score > 0;
     if (rivalWins) this.#current = rival;
     this.#reference = rivalWins ? this.#rivalRate : this.#ownRate;
     this.#pauseMs = Math.min(
