@@ -30,7 +30,7 @@ const write = (name: string, text: string) => writeFileSync(join(project, name),
 /** A program that prints its bits with two threads and the model its argument names. */
 const program = `import { Llama } from "cria";
 ${bitsFunction}
-bits(Llama, process.argv[2], { threads: 2 }).then(
+bits(Llama, process.argv[2], { tune: { threads: 2 } }).then(
   (result) => console.log(JSON.stringify(result)),
   (error) => {
     console.error(error.code + ": " + error.message);
@@ -191,7 +191,7 @@ worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: messa
 import model from "cria/models/tales/tales-q8_0.gguf?url";
 import workerUrl from "cria/worker?url&no-inline";
 ${bitsFunction}
-bits(Llama, new URL(model, location.href), { threads: 2, ${options} }).then(
+bits(Llama, new URL(model, location.href), { tune: { threads: 2 }, ${options} }).then(
   (result) => postMessage(JSON.stringify(result)),
   (error) => postMessage(error.stack),
 );

@@ -25,7 +25,7 @@ describe("the package in Node", () => {
       join(folder, "bits.mjs"),
       `import { Llama } from "cria";
 ${bitsFunction}
-console.log(JSON.stringify(await bits(Llama, undefined, { threads: Number(process.argv[2]) })));`,
+console.log(JSON.stringify(await bits(Llama, undefined, { tune: { threads: Number(process.argv[2]) } })));`,
     );
   });
 
