@@ -119,7 +119,7 @@ describe("threads", () => {
   it("that die in the middle of steps end the model, whenever the runtime ends them", async () => {
     await watchThreads(async (threads) => {
       const llama = await Llama.load(embeddedModel, { tune: { threads: 2 } });
-      const generation = llama.generate("Once upon a time", { ignoreEos: true });
+      const generation = llama.generate("Once upon a time", { maxTokens: 100, ignoreEos: true });
       await generation.next();
       void threads[0]?.terminate();
       const rest = async () => {
@@ -127,7 +127,7 @@ describe("threads", () => {
         // Bun ends no thread that computes: this one goes on helping, and ends when it sleeps.
         for (;;) {
           await llama.complete("in the", { maxTokens: 2, ignoreEos: true });
-          await new Promise((resolve) => setTimeout(resolve, 100));
+          await new Promise((resolve) => setTimeout(resolve, 1000));
         }
       };
       await assert.rejects(soon(rest()), EngineError);
@@ -208,7 +208,7 @@ describe("threads", () => {
 
   it("join a step that has begun, and one that comes late is not waited for", async () => {
     const { bytes } = tinyLlamaGguf({ type: "Q8_0", vocabSize: 1000, seed: 4 });
-    const ids = someIds(200, 1000);
+    const ids = someIds(120, 1000);
     const one = await engineOf(bytes, { threads: 1 });
     const expected = await allLogits(one, ids, [64]);
     // Without `threads` nobody waits for it: every moment of joining is met in one try or another.
