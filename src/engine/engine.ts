@@ -337,7 +337,8 @@ export class Engine {
     segments: number,
   ): void {
     const ready = this.#workers?.ready ?? 0;
-    if (ready > 0) this.#takePart(this.#tuner.threads(kind, work, segments, 1 + ready));
+    const threads = ready > 0 ? this.#tuner.threads(kind, work, segments, 1 + ready) : 1;
+    this.#takePart(threads);
     const before = ready > 0 ? performance.now() : 0;
     let status: number;
     try {
@@ -350,7 +351,9 @@ export class Engine {
       this.retire(stopped(status));
       throw this.#failure;
     }
-    if (ready > 0) this.#tuner.ran(performance.now() - before);
+    if (ready === 0) return;
+    const stalled = (this.#words[control.CONTROL_N_THREADS / 4] as number) < threads;
+    this.#tuner.ran(performance.now() - before, stalled);
   }
 
   // Threads that have no part sleep until they have one.

@@ -67,9 +67,9 @@ export class ThreadTuner {
     return threads;
   }
 
-  /** The run that was decided last took `ms`. */
-  ran(ms: number): void {
-    this.#measured?.ran(this.#work, ms);
+  /** The run that was decided last took `ms`; `stalled` says that it gave threads up because they were waited for. */
+  ran(ms: number, stalled = false): void {
+    this.#measured?.ran(this.#work, ms, stalled);
   }
 
   #choose(kind: StepKind, work: number, segments: number, available: number): number {
@@ -131,9 +131,9 @@ class Pair {
 
 /**
  * Finds the best number of threads for one kind of work, and follows a machine that gets busy or quiet. It begins with
- * one thread, which is never much worse than the best on a busy machine, and compares it with all. Later the number in
- * use is compared now and then with its neighbour (half or twice as many): a block of runs with the neighbour's, then
- * a block with its own, up to two rounds. Times are paired in this way because they drift with context and load.
+ * all, or with one as soon as a thread has to be waited for, and compares the two. Later the number in use is compared
+ * now and then with its neighbour (half or twice as many): a block of runs with the neighbour's, then a block with its
+ * own, up to two rounds. Times are paired in this way because they drift with context and load.
  */
 export class Duels {
   #arms: readonly number[] = [1];
@@ -173,7 +173,7 @@ export class Duels {
     this.#arms = arms;
     // One for each two neighbours, and one for the first comparison, of one thread with all.
     this.#pairs = Array.from(arms, () => new Pair());
-    this.#current = 0;
+    this.#current = arms.length - 1;
     this.#first = true;
     this.#rival = undefined;
     this.#runsRival = false;
@@ -182,9 +182,13 @@ export class Duels {
     this.#begin();
   }
 
-  /** A run of `threads` threads took `ms` for `work`. */
-  ran(work: number, ms: number): void {
+  /** A run took `ms` for `work`, and gave up threads that stalled or not. */
+  ran(work: number, ms: number, stalled = false): void {
     if (!(work > 0 && ms >= 0 && ms < Number.POSITIVE_INFINITY)) return;
+    if (stalled && this.#first && this.#current > 0) {
+      this.#current = 0;
+      this.#begin();
+    }
     this.#sinceMs += ms;
     if (this.#warmUpMs < WARM_UP_MS) {
       this.#warmUpMs += ms;
@@ -211,7 +215,8 @@ export class Duels {
     this.#slowBlocks = rate > CHANGED * this.#reference ? this.#slowBlocks + 1 : 0;
     const changed = this.#slowBlocks >= 2 && this.#sinceMs >= DOUBT_MS;
     if (this.#arms.length < 2 || (this.#sinceMs < this.#pauseMs && !changed)) return;
-    this.#rival = this.#first ? this.#arms.length - 1 : this.#neighbour();
+    const end = this.#current === 0 ? this.#arms.length - 1 : 0;
+    this.#rival = this.#first ? end : this.#neighbour();
     this.#first = false;
     this.#ratios = [];
     this.#excessMs = 0;

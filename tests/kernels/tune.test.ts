@@ -41,10 +41,19 @@ const quiet: Machine = (threads) => 4 / threads ** 0.85;
 const busy: Machine = (threads) => (threads === 1 ? 5 : 60);
 
 describe("Duels", () => {
-  it("begins with one thread", () => {
+  it("begins with all threads, and with one once they stall", () => {
     assert.equal(new Duels().threads, 1);
     assert.equal(duelsOf(1).threads, 1);
-    assert.equal(duelsOf(8).threads, 1);
+    const duels = duelsOf(8);
+    assert.equal(duels.threads, 8);
+    duels.ran(1, 3);
+    assert.equal(duels.threads, 8);
+    duels.ran(1, 3, true);
+    assert.equal(duels.threads, 1);
+    // All are tried soon, and win where they are faster.
+    assert.ok(simulate(duels, quiet, 5000).share(8) > 0.75);
+    duels.ran(1, 3, true);
+    assert.equal(duels.threads, 8);
   });
 
   it("takes all threads of a quiet machine", () => {
@@ -118,7 +127,7 @@ describe("Duels", () => {
     for (const work of [0, -1, Number.NaN]) duels.ran(work, 1);
     // A clock that stands still: nothing is learned, nothing breaks.
     for (let i = 0; i < 1000; i++) duels.ran(1, 0);
-    assert.equal(duels.threads, 1);
+    assert.equal(duels.threads, 2);
     assert.ok(simulate(duels, quiet, 5000).share(2) > 0.75);
     duels.ran(1, 3_600_000);
     assert.ok(simulate(duels, quiet, 5000).share(2) > 0.75);
@@ -128,7 +137,7 @@ describe("Duels", () => {
     const duels = duelsOf(2);
     assert.ok(simulate(duels, quiet, 5000).share(2) > 0.75);
     duels.limit(4);
-    assert.equal(duels.threads, 1);
+    assert.equal(duels.threads, 4);
     assert.ok(simulate(duels, quiet, 10_000).share(4) > 0.75);
     duels.limit(4);
     assert.ok(simulate(duels, quiet, 1000).share(1) < 0.3);
