@@ -50,6 +50,15 @@ interface Slice {
   readonly end: number;
   readonly bytes: number;
   readonly outputBytes: number;
+  readonly endsLayer: boolean;
+}
+
+// Work that is measured as one: a step, or some layers of a long one, so that what is compared is of the same kind.
+interface Lap {
+  readonly threads: number;
+  work: number;
+  ms: number;
+  stalled: boolean;
 }
 
 // Longest that the engine computes without letting the runtime handle events.
@@ -58,6 +67,8 @@ const SLICE_MS = 10;
 // longer over the same bytes, once arithmetic is what bounds them.
 const SLICE_BYTES = 64 << 20;
 const TOKENS_OF_A_READ = 4;
+// A step of more work than this is measured by layers.
+const LONG_STEP_BYTES = 512 << 20;
 
 function stopped(status: number): EngineError {
   const reasons: Record<number, string> = {
@@ -100,11 +111,13 @@ export class Engine {
   readonly turn: Turn = new Turn();
   readonly #kernel: KernelInstance;
   readonly #slices: readonly Slice[];
+  readonly #whole: Pick<Slice, "bytes" | "outputBytes">;
   readonly #tuner: ThreadTuner;
   #words: Int32Array;
   #floats: Float32Array;
   // The first slice of the step that has not run.
   #nextSlice = 0;
+  #lap: Lap | undefined;
   #workers: WorkerPool | undefined;
   #failure: Error | undefined;
   #lastYield = performance.now();
@@ -130,6 +143,8 @@ export class Engine {
       layout.pages.count,
     );
     this.#slices = this.#writePlan();
+    const sum = (part: "bytes" | "outputBytes") => this.#slices.reduce((all, slice) => all + slice[part], 0);
+    this.#whole = { bytes: sum("bytes"), outputBytes: sum("outputBytes") };
   }
 
   /**
@@ -176,7 +191,9 @@ export class Engine {
 
   /** Runs the layout's pack record, of so many bytes in memory, on the threads there are. */
   pack(bytes: number): void {
-    this.#runRecords("load", this.layout.packRecord, 0, 1, bytes, 1);
+    const lap = this.#beginLap("load", bytes, 1);
+    this.#runRecords(this.layout.packRecord, 0, 1, bytes, lap);
+    this.#endLap("load", lap);
   }
 
   /** An empty sequence over this engine's KV cache. */
@@ -240,6 +257,7 @@ export class Engine {
     for (const { sequence, begin, end } of segments) sequence.reserve(end - begin);
     this.#writeStep(segments);
     this.#nextSlice = 0;
+    this.#lap = undefined;
     if (!this.#runSlices()) return this.#runOn(segments, signal);
     advance(segments);
   }
@@ -309,37 +327,45 @@ export class Engine {
     const tokens = this.#words[control.STEP_N_TOKENS / 4] as number;
     const outputs = this.#words[control.STEP_N_OUTPUTS / 4] as number;
     const kind = stepKind(tokens);
+    const workOfSlice = ({ bytes, outputBytes }: Pick<Slice, "bytes" | "outputBytes">) =>
+      workOf(bytes, tokens) + workOf(outputBytes, outputs);
+    const whole = workOfSlice(this.#whole);
+    const isLong = whole > LONG_STEP_BYTES;
     let begin = this.#nextSlice === 0 ? 0 : (this.#slices[this.#nextSlice - 1] as Slice).end;
     let work = 0;
-    let segments = 0;
     for (let i = this.#nextSlice; i < this.#slices.length; i++) {
       const slice = this.#slices[i] as Slice;
-      work += workOf(slice.bytes, tokens) + workOf(slice.outputBytes, outputs);
-      segments++;
-      if (work < SLICE_BYTES && slice.end < plan.records) continue;
+      work += workOfSlice(slice);
+      const isLast = slice.end === plan.records;
+      const endsLap = isLong && slice.endsLayer && (this.#lap?.work ?? 0) + work >= SLICE_BYTES;
+      if (work < SLICE_BYTES && !isLast && !endsLap) continue;
       if (this.pauses && performance.now() - this.#lastYield > SLICE_MS) return false;
-      this.#runRecords(kind, planAddress, begin, slice.end, work, segments);
+      this.#lap ??= this.#beginLap(kind, whole, this.#slices.length);
+      this.#runRecords(planAddress, begin, slice.end, work, this.#lap);
       begin = slice.end;
       this.#nextSlice = i + 1;
       work = 0;
-      segments = 0;
+      // The rest of a long step, behind its layers, is of another kind.
+      if (endsLap || (isLast && !isLong)) this.#endLap(kind, this.#lap);
+      if (endsLap) this.#lap = undefined;
     }
     return true;
   }
 
-  // Records [begin, end) of a plan, on as many threads as pay.
-  #runRecords(
-    kind: StepKind,
-    plan: number,
-    begin: number,
-    end: number,
-    work: number,
-    segments: number,
-  ): void {
+  #beginLap(kind: StepKind, work: number, segments: number): Lap {
     const ready = this.#workers?.ready ?? 0;
     const threads = ready > 0 ? this.#tuner.threads(kind, work, segments, 1 + ready) : 1;
-    this.#takePart(threads);
-    const before = ready > 0 ? performance.now() : 0;
+    return { threads, work: 0, ms: 0, stalled: false };
+  }
+
+  #endLap(kind: StepKind, { threads, work, ms, stalled }: Lap): void {
+    if (this.#workers) this.#tuner.ran(kind, threads, work, ms, stalled);
+  }
+
+  // Records [begin, end) of a plan, on the threads of the lap.
+  #runRecords(plan: number, begin: number, end: number, work: number, lap: Lap): void {
+    this.#takePart(lap.threads);
+    const before = performance.now();
     let status: number;
     try {
       status = this.#kernel.exports.run_step(plan, begin, end, this.layout.scratches[0] as number);
@@ -351,9 +377,9 @@ export class Engine {
       this.retire(stopped(status));
       throw this.#failure;
     }
-    if (ready === 0) return;
-    const stalled = (this.#words[control.CONTROL_N_THREADS / 4] as number) < threads;
-    this.#tuner.ran(performance.now() - before, stalled);
+    lap.work += work;
+    lap.ms += performance.now() - before;
+    lap.stalled ||= (this.#words[control.CONTROL_N_THREADS / 4] as number) < lap.threads;
   }
 
   // Threads that have no part sleep until they have one.
@@ -411,7 +437,7 @@ export class Engine {
       if (plan.words[record + REC_ROWS] === ROWS_OUTPUTS) outputBytes += plan.weightBytes[i] as number;
       else bytes += plan.weightBytes[i] as number;
       if (!((plan.words[record + REC_FLAGS] as number) & REC_BARRIER)) continue;
-      slices.push({ end: i + 1, bytes, outputBytes });
+      slices.push({ end: i + 1, bytes, outputBytes, endsLayer: plan.layerEnds.includes(i + 1) });
       bytes = 0;
       outputBytes = 0;
     }

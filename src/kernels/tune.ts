@@ -17,8 +17,10 @@ export const MAX_THREADS = 256;
 
 // Up to here a step of several tokens still waits for memory more than for arithmetic.
 const FEW_TOKENS = 8;
-// Bytes of weights, as work counts them, that make the meeting at the end of a segment worth it: some 10 us of work.
-const SEGMENT_BYTES = 256 << 10;
+// Work of a segment, in bytes of weights: with less no second thread gains, up to some 4 us; with this and more it
+// does on a quiet machine, from some 10 us on.
+const MAY_GAIN_BYTES = 96 << 10;
+const GAINS_BYTES = 256 << 10;
 
 /** The kind of a step of so many tokens. */
 export function stepKind(tokens: number): StepKind {
@@ -37,14 +39,11 @@ export function mostFixedThreads(options: TuneOptions | undefined): number {
   return Math.max(...stepKinds.map((kind) => fixedThreads(options, kind) ?? 0));
 }
 
-/** Decides for each run of records how many threads take part, and learns from how long it took. */
+/** Decides how many threads take part in a step or some layers of it, and learns from how long that took. */
 export class ThreadTuner {
   readonly #options: TuneOptions | undefined;
   readonly #duels: Readonly<Record<StepKind, Duels>>;
   readonly #last: Record<StepKind, number> = { load: 1, one: 1, few: 1, many: 1 };
-  // What the run under way is measured for.
-  #measured: Duels | undefined;
-  #work = 0;
 
   constructor(options?: TuneOptions) {
     this.#options = options;
@@ -57,31 +56,31 @@ export class ThreadTuner {
   }
 
   /**
-   * How many threads of `available` take part in a run. ran() is to follow.
-   * @param work bytes of weights, times what their tokens cost
+   * How many threads of `available` take part.
+   * @param work bytes of weights of the whole step, times what their tokens cost
    * @param segments how often the threads meet in it
    */
   threads(kind: StepKind, work: number, segments: number, available: number): number {
-    const threads = this.#choose(kind, work, segments, available);
+    const threads = this.#choose(kind, work / segments, available);
     this.#last[kind] = threads;
     return threads;
   }
 
-  /** The run that was decided last took `ms`; `stalled` says that it gave threads up because they were waited for. */
-  ran(ms: number, stalled = false): void {
-    this.#measured?.ran(this.#work, ms, stalled);
+  /** So many threads took `ms` for `work`; `stalled` says that some were given up because they were waited for. */
+  ran(kind: StepKind, threads: number, work: number, ms: number, stalled = false): void {
+    const duels = this.#duels[kind];
+    // Steps too small for the choice say nothing about it.
+    if (duels.threads === threads) duels.ran(work, ms, stalled);
   }
 
-  #choose(kind: StepKind, work: number, segments: number, available: number): number {
-    this.#measured = undefined;
+  #choose(kind: StepKind, work: number, available: number): number {
     const fixed = fixedThreads(this.#options, kind);
     if (fixed !== undefined) return Math.min(fixed, available);
-    // Too small to gain: packing meets once in a run, and costs more than reading.
-    if (available <= 1 || (kind !== "load" && work < segments * SEGMENT_BYTES)) return 1;
+    // Packing meets once in a run, and costs more than reading.
+    const gains = kind === "load" ? GAINS_BYTES : work;
+    if (available <= 1 || gains < MAY_GAIN_BYTES) return 1;
     const duels = this.#duels[kind];
-    duels.limit(available);
-    this.#measured = duels;
-    this.#work = work;
+    duels.limit(available, gains >= GAINS_BYTES);
     return duels.threads;
   }
 }
@@ -131,7 +130,7 @@ class Pair {
 
 /**
  * Finds the best number of threads for one kind of work, and follows a machine that gets busy or quiet. It begins with
- * all, or with one as soon as a thread has to be waited for, and compares the two. Later the number in use is compared
+ * all, or with one as soon as a thread has to be waited for, and compares these two. Later the number in use is compared
  * now and then with its neighbour (half or twice as many): a block of runs with the neighbour's, then a block with its
  * own, up to two rounds. Times are paired in this way because they drift with context and load.
  */
@@ -164,8 +163,11 @@ export class Duels {
     return this.#arms[this.#runsRival ? (this.#rival as number) : this.#current] as number;
   }
 
-  /** There are so many threads: 1, 2, 4 ... of them are tried, and all. Begins anew if there were others. */
-  limit(available: number): void {
+  /**
+   * There are so many threads: 1, 2, 4 ... of them are tried, and all. Begins anew if there were others.
+   * @param hopeful whether to begin with all
+   */
+  limit(available: number, hopeful = true): void {
     if (this.#arms.at(-1) === available) return;
     const arms: number[] = [];
     for (let n = 1; n < available; n *= 2) arms.push(n);
@@ -173,7 +175,7 @@ export class Duels {
     this.#arms = arms;
     // One for each two neighbours, and one for the first comparison, of one thread with all.
     this.#pairs = Array.from(arms, () => new Pair());
-    this.#current = arms.length - 1;
+    this.#current = hopeful ? arms.length - 1 : 0;
     this.#first = true;
     this.#rival = undefined;
     this.#runsRival = false;

@@ -150,26 +150,35 @@ describe("ThreadTuner", () => {
   it("threads() is 1 for steps too small to gain, and where there is one thread", () => {
     const tuner = new ThreadTuner();
     for (let i = 0; i < 10_000; i++) {
-      assert.equal(tuner.threads("one", 8 << 20, 45, 2), 1);
-      tuner.ran(3);
+      assert.equal(tuner.threads("one", 2 << 20, 45, 2), 1);
+      tuner.ran("one", 1, 2 << 20, 3);
       assert.equal(tuner.threads("many", large, 45, 1), 1);
-      tuner.ran(3);
+      tuner.ran("many", 1, large, 3);
     }
   });
 
-  it("threads() learns each kind of step by itself", () => {
+  it("threads() begins with one in small steps, and with all in large ones", () => {
+    assert.equal(new ThreadTuner().threads("one", 8 << 20, 45, 2), 1);
+    assert.equal(new ThreadTuner().threads("one", large, 45, 2), 2);
+    assert.equal(new ThreadTuner().threads("load", 1000, 1, 2), 2);
+  });
+
+  it("threads() learns each kind of step by itself, and nothing from steps too small for it", () => {
     const tuner = new ThreadTuner();
+    const step = (kind: "one" | "many", work: number, machine: Machine) => {
+      const threads = tuner.threads(kind, work, 45, 2);
+      tuner.ran(kind, threads, work, (machine(threads, 0) * work) / large);
+      return threads;
+    };
     for (let i = 0; i < 3000; i++) {
-      tuner.ran(quiet(tuner.threads("many", large, 45, 2), 0));
-      tuner.ran(busy(tuner.threads("one", large, 45, 2), 0));
+      step("many", large, quiet);
+      step("one", large, busy);
+      step("many", 1 << 20, (threads) => busy(threads, 0) * 100);
     }
     let [many, one] = [0, 0];
     for (let i = 0; i < 100; i++) {
-      const threads = tuner.threads("many", large, 45, 2);
-      many += threads;
-      tuner.ran(quiet(threads, 0));
-      one += tuner.threads("one", large, 45, 2);
-      tuner.ran(5);
+      many += step("many", large, quiet);
+      one += step("one", large, busy);
     }
     assert.ok(many > 180 && one < 120, `${many}, ${one}`);
   });
@@ -179,7 +188,7 @@ describe("ThreadTuner", () => {
     assert.equal(tuner.threads("one", 1, 45, 4), 3);
     assert.equal(tuner.threads("one", 1, 45, 2), 2);
     assert.equal(tuner.threads("many", large, 45, 4), 4);
-    tuner.ran(1000);
+    tuner.ran("many", 4, large, 1000, true);
     assert.equal(tuner.threads("many", large, 45, 4), 4);
     assert.equal(tuner.threads("few", 1, 45, 4), 1);
     assert.deepEqual(tuner.chosen, { load: 1, one: 2, few: 1, many: 4 });
