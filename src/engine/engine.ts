@@ -2,14 +2,7 @@ import * as control from "../../assembly/layout/control.ts";
 import { REC_BARRIER, REC_FLAGS, REC_ROWS, RECORD_WORDS, ROWS_OUTPUTS } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { createInstance, createMemory, type KernelInstance, WASM_PAGE } from "../kernels/instance.ts";
-import {
-  MAX_THREADS,
-  mostFixedThreads,
-  type StepKind,
-  stepKind,
-  ThreadTuner,
-  type TuneOptions,
-} from "../kernels/tune.ts";
+import { neededThreads, type StepKind, stepKind, ThreadTuner, type TuneOptions } from "../kernels/tune.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
@@ -95,8 +88,8 @@ function chooseKernel(
   { kernel, threads = Number.POSITIVE_INFINITY, tune }: EngineOptions,
 ): { readonly variant: Variant; readonly threads: number } {
   const shared = kernel === undefined ? variantWorks("simd-shared") : kernel.endsWith("-shared");
-  const most = Math.max(1, Math.min(threads, runtime.cores), mostFixedThreads(tune));
-  const limit = shared && runtime.threads ? Math.min(most, MAX_THREADS) : 1;
+  const most = neededThreads(tune, Math.max(1, Math.min(threads, runtime.cores)));
+  const limit = shared && runtime.threads ? most : 1;
   return { variant: kernel ?? pickVariant(limit > 1), threads: limit };
 }
 
@@ -163,7 +156,7 @@ export class Engine {
       // waited for, and may fail to come.
       engine.#startThreads(runtime, options.workerUrl);
       await loadWeights(file.source, engine, options.onProgress, options.signal);
-      const asked = options.threads !== undefined || mostFixedThreads(options.tune) > 0;
+      const asked = options.threads !== undefined || options.tune?.threads !== undefined;
       if (asked) await engine.#workers?.allReady(layout.scratches.length - 1);
       engine.#checkAlive();
     } catch (error) {

@@ -34,9 +34,9 @@ export function fixedThreads(options: TuneOptions | undefined, kind: StepKind): 
   return typeof threads === "object" ? threads[kind] : threads;
 }
 
-/** Threads that a model needs for what options fix; 0 where they fix nothing. */
-export function mostFixedThreads(options: TuneOptions | undefined): number {
-  return Math.max(...stepKinds.map((kind) => fixedThreads(options, kind) ?? 0));
+/** Threads that a model needs, which has `usual` ones for what options do not fix. */
+export function neededThreads(options: TuneOptions | undefined, usual: number): number {
+  return Math.min(MAX_THREADS, Math.max(...stepKinds.map((kind) => fixedThreads(options, kind) ?? usual)));
 }
 
 /** Decides how many threads take part in a step or some layers of it, and learns from how long that took. */

@@ -1,7 +1,7 @@
 // What is chosen by measurement, fed with times that are made up.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Duels, fixedThreads, mostFixedThreads, stepKind, ThreadTuner } from "../../src/kernels/tune.ts";
+import { Duels, fixedThreads, neededThreads, stepKind, ThreadTuner } from "../../src/kernels/tune.ts";
 
 /** Milliseconds that a unit of work takes with `threads` threads at time `now`. */
 type Machine = (threads: number, now: number) => number;
@@ -202,9 +202,12 @@ describe("tuning options", () => {
     assert.equal(fixedThreads({}, "one"), undefined);
     assert.equal(fixedThreads({ threads: 3 }, "load"), 3);
     assert.equal(fixedThreads({ threads: { one: 3 } }, "load"), undefined);
-    assert.equal(mostFixedThreads(undefined), 0);
-    assert.equal(mostFixedThreads({ threads: 3 }), 3);
-    assert.equal(mostFixedThreads({ threads: { one: 3, many: 5 } }), 5);
+    assert.equal(neededThreads(undefined, 2), 2);
+    assert.equal(neededThreads({ threads: 1 }, 2), 1);
+    assert.equal(neededThreads({ threads: 3 }, 2), 3);
+    assert.equal(neededThreads({ threads: { one: 1, many: 1 } }, 2), 2);
+    assert.equal(neededThreads({ threads: { one: 3, many: 5 } }, 2), 5);
+    assert.equal(neededThreads(undefined, 100_000), 256);
   });
 
   it("stepKind() tells steps apart by their tokens", () => {
