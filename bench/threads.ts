@@ -142,9 +142,9 @@ async function inPage(condition: Condition, task: Task): Promise<Rates> {
     isolated: true,
     files: {
       "/index.html": "<!doctype html><title>threads</title><link rel=icon href=data:,>",
-      "/cria.mjs": readFileSync(`${folder}/cria.mjs`, "utf8"),
+      "/cria.js": readFileSync(`${folder}/cria.mjs`, "utf8"),
       "/model.gguf": new Uint8Array(readFileSync(task.model)),
-      "/worker.js": `import { Llama } from "./cria.mjs";
+      "/worker.js": `import { Llama } from "./cria.js";
 onmessage = async ({ data }) => postMessage(await (${turns})(Llama, data));`,
     },
   });

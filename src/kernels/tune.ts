@@ -88,8 +88,13 @@ export class ThreadTuner {
 // Runs of one number of threads are measured together up to this time: long enough that being descheduled for some
 // milliseconds is a part of it, not the whole.
 const BLOCK_MS = 16;
+// The same for the first comparisons, which are to be over soon.
+const FIRST_BLOCK_MS = 6;
+const FIRST_COMPARISONS = 3;
+// Runs that stall before the first comparison, after which one thread is the safe choice.
+const FIRST_STALLS = 2;
 // Compilers of the runtime are still at work.
-const WARM_UP_MS = 20;
+const WARM_UP_MS = 12;
 // What comparing may cost, as a part of all time.
 const BUDGET = 0.02;
 // Time between two comparisons: where the last one left a doubt, at least, and at most.
@@ -98,32 +103,31 @@ const LEAST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 4000;
 // So many times slower than after the last comparison, twice in a row: the machine has changed.
 const CHANGED = 1.5;
-// One round decides where one number is so many times faster, and none counts for more than MOST_RATIO.
-const CLEAR_RATIO = 2;
-const MOST_RATIO = 8;
+// One round decides if one number is twice as fast: this difference of the times, as a part of their sum.
+const CLEAR = 1 / 3;
 // What the last of many comparisons weighs.
 const NEW_WEIGHT = 0.3;
 
-// What comparisons of arms i and i + 1 said: ln(time with the second / time with the first).
+// What comparisons of arms i and i + 1 said: by how much the second takes longer, as a part of the sum of both times.
 class Pair {
   /** Their mean, the last ones weighing more. */
   score = 0;
   #count = 0;
   #contradiction: number | undefined;
 
-  /** Adds a ratio; true if another comparison is due soon. */
-  add(ratio: number): boolean {
-    const contradicts = this.#count > 0 && ratio * this.score < 0;
+  /** Adds a difference; true if another comparison is due soon. */
+  add(difference: number): boolean {
+    const contradicts = this.#count > 0 && difference * this.score < 0;
     if (contradicts && this.#contradiction !== undefined) {
       // Twice in a row is no accident: the machine has changed.
-      this.score = (ratio + this.#contradiction) / 2;
+      this.score = (difference + this.#contradiction) / 2;
       this.#count = 2;
       this.#contradiction = undefined;
       return true;
     }
-    this.#contradiction = contradicts ? ratio : undefined;
+    this.#contradiction = contradicts ? difference : undefined;
     this.#count++;
-    this.score += Math.max(NEW_WEIGHT, 1 / this.#count) * (ratio - this.score);
+    this.score += Math.max(NEW_WEIGHT, 1 / this.#count) * (difference - this.score);
     return contradicts || this.#count < 3;
   }
 }
@@ -141,6 +145,8 @@ export class Duels {
   // The arm that is compared; undefined between comparisons.
   #rival: number | undefined;
   #first = true;
+  #stalls = 0;
+  #comparisons = 0;
   #upwards = false;
   #runsRival = false;
   #skip = false;
@@ -153,7 +159,7 @@ export class Duels {
   #rivalRate = 0;
   #reference = Number.POSITIVE_INFINITY;
   #slowBlocks = 0;
-  #ratios: number[] = [];
+  #differences: number[] = [];
   #excessMs = 0;
   #sinceMs = 0;
   #pauseMs = 0;
@@ -177,6 +183,8 @@ export class Duels {
     this.#pairs = Array.from(arms, () => new Pair());
     this.#current = hopeful ? arms.length - 1 : 0;
     this.#first = true;
+    this.#stalls = 0;
+    this.#comparisons = 0;
     this.#rival = undefined;
     this.#runsRival = false;
     this.#reference = Number.POSITIVE_INFINITY;
@@ -187,7 +195,7 @@ export class Duels {
   /** A run took `ms` for `work`, and gave up threads that stalled or not. */
   ran(work: number, ms: number, stalled = false): void {
     if (!(work > 0 && ms >= 0 && ms < Number.POSITIVE_INFINITY)) return;
-    if (stalled && this.#first && this.#current > 0) {
+    if (stalled && this.#first && this.#current > 0 && ++this.#stalls === FIRST_STALLS) {
       this.#current = 0;
       this.#begin();
     }
@@ -197,12 +205,13 @@ export class Duels {
       return;
     }
     // Threads that slept come too late for the first run.
-    const skip = this.#skip && ms < BLOCK_MS;
+    const enough = this.#comparisons < FIRST_COMPARISONS ? FIRST_BLOCK_MS : BLOCK_MS;
+    const skip = this.#skip && ms < enough;
     this.#skip = false;
     if (skip) return;
     this.#blockMs += ms;
     this.#blockWork += work;
-    if (this.#blockMs < BLOCK_MS) return;
+    if (this.#blockMs < enough) return;
     const rate = this.#blockMs / this.#blockWork;
     if (this.#rival === undefined) this.#ranAlone(rate);
     else if (this.#runsRival) this.#ranRival(rate);
@@ -220,7 +229,7 @@ export class Duels {
     const end = this.#current === 0 ? this.#arms.length - 1 : 0;
     this.#rival = this.#first ? end : this.#neighbour();
     this.#first = false;
-    this.#ratios = [];
+    this.#differences = [];
     this.#excessMs = 0;
     this.#switch(true);
   }
@@ -234,19 +243,19 @@ export class Duels {
   #ranOwn(rate: number, rival: number): void {
     const own = Math.sqrt(this.#ownRate * rate);
     this.#ownRate = rate;
-    const most = Math.log(MOST_RATIO);
-    const ratio = Math.max(-most, Math.min(most, Math.log(this.#rivalRate / own)));
-    this.#ratios.push(ratio);
-    if (this.#ratios.length < 2 && Math.abs(ratio) < Math.log(CLEAR_RATIO)) this.#switch(true);
-    else this.#decide(rival, this.#ratios.reduce((sum, value) => sum + value, 0) / this.#ratios.length);
+    const difference = (this.#rivalRate - own) / (this.#rivalRate + own);
+    this.#differences.push(difference);
+    const rounds = this.#differences.length;
+    if (rounds < 2 && Math.abs(difference) < CLEAR) this.#switch(true);
+    else this.#decide(rival, this.#differences.reduce((sum, value) => sum + value, 0) / rounds);
   }
 
-  // `ratio` is ln(time with the rival / time with the current one).
-  #decide(rival: number, ratio: number): void {
+  // `difference` is by how much the rival takes longer.
+  #decide(rival: number, difference: number): void {
     const upwards = rival > this.#current;
     const between = Math.abs(rival - this.#current) > 1;
     const pair = this.#pairs[between ? this.#arms.length - 1 : Math.min(rival, this.#current)] as Pair;
-    const doubt = pair.add(upwards ? ratio : -ratio);
+    const doubt = pair.add(upwards ? difference : -difference);
     const rivalWins = upwards ? pair.score < 0 : pair.score > 0;
     if (rivalWins) this.#current = rival;
     this.#reference = rivalWins ? this.#rivalRate : this.#ownRate;
@@ -256,6 +265,7 @@ export class Duels {
     );
     this.#rival = undefined;
     this.#runsRival = false;
+    this.#comparisons++;
     this.#begin();
   }
 

@@ -23,7 +23,8 @@ function simulate(duels: Duels, machine: Machine, ms: number, work = 1, begin = 
   while (now < begin + ms) {
     const { threads } = duels;
     const time = work * machine(threads, now);
-    duels.ran(work, time);
+    // Threads that take so much longer have been waited for.
+    duels.ran(work, time, time > 5 * work * machine(1, now));
     now += time;
     done += work;
     units.set(threads, (units.get(threads) ?? 0) + work);
@@ -49,11 +50,26 @@ describe("Duels", () => {
     duels.ran(1, 3);
     assert.equal(duels.threads, 8);
     duels.ran(1, 3, true);
+    assert.equal(duels.threads, 8);
+    duels.ran(1, 3, true);
     assert.equal(duels.threads, 1);
     // All are tried soon, and win where they are faster.
     assert.ok(simulate(duels, quiet, 5000).share(8) > 0.75);
     duels.ran(1, 3, true);
     assert.equal(duels.threads, 8);
+  });
+
+  it("takes no long time to find the better number", () => {
+    for (const [machine, best] of [
+      [quiet, 2],
+      [busy, 1],
+    ] as const) {
+      for (const work of [0.1, 1, 3]) {
+        const duels = duelsOf(2);
+        simulate(duels, machine, 150, work);
+        assert.ok(simulate(duels, machine, 100, work).share(best) > 0.6, `${best}, ${work}`);
+      }
+    }
   });
 
   it("takes all threads of a quiet machine", () => {
