@@ -66,7 +66,7 @@ describe("Duels", () => {
     ] as const) {
       for (const work of [0.1, 1, 3]) {
         const duels = duelsOf(2);
-        simulate(duels, machine, 150, work);
+        simulate(duels, machine, 600, work);
         assert.ok(simulate(duels, machine, 100, work).share(best) > 0.6, `${best}, ${work}`);
       }
     }
