@@ -44,7 +44,7 @@ import {
 const LEAVE_SPINS: i32 = 100000;
 // A helper spins some 20 ms until the next segment: waking one from a futex takes 2 ms in Bun, and the host needs far
 // less than 20 ms between two tokens. One that has no part in the step sleeps at once.
-const ENTER_SPINS: i32 = 10000000;
+const ENTER_SPINS: i32 = 5000000;
 // Whoever has not left by then was descheduled.
 const STALL_NS: i64 = 1_000_000;
 // A thread that does not leave within thirty waits is dead. Several short waits, because a process that was stopped

@@ -70,8 +70,8 @@ async function turns(Llama: typeof import("../src/mod.ts").Llama, { model, token
   for (let round = -1; round < rounds; round++) {
     for (let i = 0; i < names.length; i++) {
       const name = names[(i + round + names.length) % names.length] as "one" | "two" | "usual";
-      // The other's threads go to sleep.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // The threads of the model before go to sleep.
+      await new Promise((resolve) => setTimeout(resolve, 200));
       const { timings } = await llamas[name].complete(prompt, {
         maxTokens: tokens,
         ignoreEos: true,

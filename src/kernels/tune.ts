@@ -198,6 +198,7 @@ export class Duels {
     if (stalled && this.#first && this.#current > 0 && ++this.#stalls === FIRST_STALLS) {
       this.#current = 0;
       this.#begin();
+      return;
     }
     this.#sinceMs += ms;
     if (this.#warmUpMs < WARM_UP_MS) {
