@@ -39,7 +39,7 @@ interface Shares {
   readonly ofBest: number;
 }
 
-const ROUNDS = 9;
+const ROUNDS = 7;
 const conditions = ["quiet", "two busy loops", "one core"] as const;
 type Condition = (typeof conditions)[number];
 const runtimes = ["bun", "deno", "node", "chromium"] as const;
