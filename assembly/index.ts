@@ -21,7 +21,7 @@ export { matmul_f32, matvec_f32, tile_f32 } from "./matmul/f32";
 export { matmul_q4, matvec_q4, strip_q4 } from "./matmul/q4";
 export { matmul_q8, matvec_q8, strip_q8 } from "./matmul/q8";
 export { pack, unpack } from "./pack";
-export { run, run_step, work } from "./plan";
+export { run_step, work } from "./plan";
 export { quantize_q4w, quantize_q8w } from "./quantize";
 export { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
 export { rope_adjacent_f32, rope_angles, rope_freqs, rope_halves_f32 } from "./rope";

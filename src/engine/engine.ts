@@ -1,5 +1,5 @@
 import * as control from "../../assembly/layout/control.ts";
-import { REC_BARRIER, REC_FLAGS, RECORD_WORDS } from "../../assembly/layout/ops.ts";
+import { REC_BARRIER, REC_FLAGS, REC_ROWS, RECORD_WORDS, ROWS_OUTPUTS } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import {
   createInstance,
@@ -8,6 +8,7 @@ import {
   reserveMemory,
   WASM_PAGE,
 } from "../kernels/instance.ts";
+import { neededThreads, type StepKind, stepKind, ThreadTuner, type TuneOptions } from "../kernels/tune.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type HolderKind, type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
@@ -37,15 +38,27 @@ export interface Segment {
 /** What building an engine takes besides the file. */
 export interface EngineOptions extends LayoutOptions {
   readonly kernel?: Variant | undefined;
+  readonly tune?: TuneOptions | undefined;
   readonly workerUrl?: string | URL | undefined;
   readonly onProgress?: ((progress: WeightProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-// Records up to one with a barrier, where the engine may pause, and the weights that they read.
+// Records up to one with a barrier, where the engine may pause, and the weights that they read: for each token, and
+// for each row of logits.
 interface Slice {
   readonly end: number;
   readonly bytes: number;
+  readonly outputBytes: number;
+  readonly endsLayer: boolean;
+}
+
+// Work that is measured as one: a step, or some layers of a long one, so that what is compared is of the same kind.
+interface Lap {
+  readonly threads: number;
+  work: number;
+  ms: number;
+  stalled: boolean;
 }
 
 // Longest that the engine computes without letting the runtime handle events.
@@ -54,6 +67,8 @@ const SLICE_MS = 10;
 // longer over the same bytes, once arithmetic is what bounds them.
 const SLICE_BYTES = 64 << 20;
 const TOKENS_OF_A_READ = 4;
+// A step of more work than this is measured by layers.
+const LONG_STEP_BYTES = 512 << 20;
 
 function stopped(status: number): EngineError {
   const reasons: Record<number, string> = {
@@ -96,7 +111,8 @@ async function allocate(file: ModelFile, runtime: Runtime, options: EngineOption
     return { layout, variant, reserved: reserveMemory(layout.totalBytes, shared, layout.maxBytes) };
   } catch (error) {
     if (!(error instanceof MemoryError)) throw error;
-    const asked = options.kernel !== undefined || (options.threads ?? 1) > 1;
+    const asked =
+      options.kernel !== undefined || (options.threads ?? 1) > 1 || options.tune?.threads !== undefined;
     if (shared && !asked) return allocate(file, runtime, { ...options, threads: 1 });
     const alone = shared ? "load with threads: 1, which needs no shared memory; " : "";
     throw new MemoryError(`${error.message}; ${alone}${runtime.memoryHint}`, { cause: error.cause });
@@ -119,17 +135,22 @@ function retiring(engine: Engine): (reason: string) => void {
   return (reason) => weak.deref()?.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
 }
 
-// Threads share memory; without them the unshared build serves any runtime.
+// Weights that are read for so many rows, times what the rows cost.
+function workOf(bytes: number, rows: number): number {
+  return rows === 0 ? 0 : bytes * Math.max(1, rows / TOKENS_OF_A_READ);
+}
+
+// Threads share memory; without them the unshared build serves any runtime. More threads than cores never gain.
 function chooseKernel(
   runtime: Runtime,
-  options: EngineOptions,
+  { kernel, threads = Number.POSITIVE_INFINITY, tune }: EngineOptions,
 ): { readonly variant: Variant; readonly threads: number } {
-  const { kernel } = options;
   const shared = kernel === undefined ? variantWorks("simd-shared") : kernel.endsWith("-shared");
-  const threads = shared && runtime.threads ? (options.threads ?? runtime.cores) : 1;
-  const variant = kernel ?? pickVariant(threads > 1);
+  const most = neededThreads(tune, Math.max(1, Math.min(threads, runtime.cores)));
+  const limit = shared && runtime.threads ? most : 1;
+  const variant = kernel ?? pickVariant(limit > 1);
   // A runtime may validate shared builds and not compile them.
-  return { variant, threads: variant.endsWith("-shared") ? threads : 1 };
+  return { variant, threads: variant.endsWith("-shared") ? limit : 1 };
 }
 
 /** A model in linear memory, ready to run steps. One step at a time; callers queue. */
@@ -145,10 +166,13 @@ export class Engine {
   readonly turn: Turn = new Turn();
   readonly #kernel: KernelInstance;
   readonly #slices: readonly Slice[];
+  readonly #whole: Pick<Slice, "bytes" | "outputBytes">;
+  readonly #tuner: ThreadTuner;
   #words: Int32Array;
   #floats: Float32Array;
   // The first slice of the step that has not run.
   #nextSlice = 0;
+  #lap: Lap | undefined;
   #workers: WorkerPool | undefined;
   #failure: Error | undefined;
   #lastYield = performance.now();
@@ -159,9 +183,11 @@ export class Engine {
     variant: Variant,
     pauses: boolean,
     maxBytes: number,
+    tuner: ThreadTuner,
   ) {
     this.layout = layout;
     this.maxBytes = maxBytes;
+    this.#tuner = tuner;
     this.pauses = pauses;
     this.variant = variant;
     this.#kernel = kernel;
@@ -174,27 +200,30 @@ export class Engine {
       layout.pages.count,
     );
     this.#slices = this.#writePlan();
+    const sum = (part: "bytes" | "outputBytes") => this.#slices.reduce((all, slice) => all + slice[part], 0);
+    this.#whole = { bytes: sum("bytes"), outputBytes: sum("outputBytes") };
   }
 
   /**
    * Decides the layout, allocates it, and streams the weights in.
-   * @throws what planLayout and loadWeights throw.
+   * @throws what planLayout and loadWeights throw; EngineError where threads were asked for and cannot be started.
    */
   static async create(file: ModelFile, options: EngineOptions): Promise<Engine> {
     const runtime = detectRuntime();
     const { layout, variant, reserved } = await allocate(file, runtime, options);
     const kernel = await createInstance(compileVariant(variant), reserved.memory);
-    const engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes);
-    // Threads start while the first weights arrive, and help with the rest.
-    const starting = engine.#startThreads(runtime, options.workerUrl);
-    // It may fail while weights still come, before anybody waits for it.
-    starting.catch(() => {});
+    const tuner = new ThreadTuner(options.tune);
+    const engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
     try {
+      // Threads start while weights arrive, and help as soon as they are there. Those that nobody asked for are not
+      // waited for, and may fail to come.
+      engine.#startThreads(runtime, options.workerUrl);
       await loadWeights(file.source, engine, options.onProgress, options.signal);
       await file.checkEnd?.();
-      await starting;
+      const asked = options.threads !== undefined || options.tune?.threads !== undefined;
+      if (asked) await engine.#workers?.allReady(layout.scratches.length - 1);
+      engine.#checkAlive();
     } catch (error) {
-      await starting.catch(() => {});
       engine.retire(new EngineError("Cannot use a model whose loading failed"));
       throw error;
     }
@@ -207,14 +236,21 @@ export class Engine {
     return this.#failure !== undefined;
   }
 
-  /** Threads that compute. */
+  /** Threads that compute, or will when they have started. How many take part is decided for each run. */
   get threads(): number {
-    return this.layout.scratches.length;
+    return 1 + (this.#workers?.size ?? 0);
   }
 
-  /** Runs the layout's pack record on all threads. */
-  pack(): void {
-    this.#runRecords(this.layout.packRecord, 0, 1);
+  /** Threads that took part in the last run of each kind of step. */
+  get threadsOfSteps(): Readonly<Record<StepKind, number>> {
+    return this.#tuner.chosen;
+  }
+
+  /** Runs the layout's pack record, of so many bytes in memory, on the threads there are. */
+  pack(bytes: number): void {
+    const lap = this.#beginLap("load", bytes, 1);
+    this.#runRecords(this.layout.packRecord, 0, 1, bytes, lap);
+    this.#endLap("load", lap);
   }
 
   /** An empty sequence over this engine's KV cache. Where nobody frees it, its pages come back once it is collected. */
@@ -285,6 +321,7 @@ export class Engine {
   #runReserved(segments: readonly Segment[], signal: AbortSignal | undefined): Promise<void> | undefined {
     this.#writeStep(segments);
     this.#nextSlice = 0;
+    this.#lap = undefined;
     if (!this.#runSlices()) return this.#runOn(segments, signal);
     advance(segments);
   }
@@ -328,17 +365,13 @@ export class Engine {
     this.#workers = undefined;
   }
 
-  // Until they have started the host's thread computes alone.
-  async #startThreads(runtime: Runtime, workerUrl: string | URL | undefined): Promise<void> {
+  #startThreads(runtime: Runtime, workerUrl: string | URL | undefined): void {
     const [, ...scratches] = this.layout.scratches;
     if (scratches.length === 0) return;
     const { memory } = this.#kernel;
     const module = compileVariant(this.variant);
-    const onDeath = retiring(this);
-    this.#workers = await WorkerPool.start(runtime, module, memory, scratches, onDeath, workerUrl);
+    this.#workers = new WorkerPool(runtime, module, memory, scratches, retiring(this), workerUrl);
     abandoned.register(this, this.#workers);
-    if (this.#failure) this.#workers.stop();
-    else this.#words[control.CONTROL_N_THREADS / 4] = this.threads;
   }
 
   // Sequences that were dropped give their pages back once they are collected, and a program that never lets events
@@ -374,24 +407,47 @@ export class Engine {
   #runSlices(): boolean {
     const { planAddress, plan } = this.layout;
     const tokens = this.#words[control.STEP_N_TOKENS / 4] as number;
-    const cost = Math.max(1, tokens / TOKENS_OF_A_READ);
+    const outputs = this.#words[control.STEP_N_OUTPUTS / 4] as number;
+    const kind = stepKind(tokens);
+    const workOfSlice = ({ bytes, outputBytes }: Pick<Slice, "bytes" | "outputBytes">) =>
+      workOf(bytes, tokens) + workOf(outputBytes, outputs);
+    const whole = workOfSlice(this.#whole);
+    const isLong = whole > LONG_STEP_BYTES;
     let begin = this.#nextSlice === 0 ? 0 : (this.#slices[this.#nextSlice - 1] as Slice).end;
-    let bytes = 0;
+    let work = 0;
     for (let i = this.#nextSlice; i < this.#slices.length; i++) {
       const slice = this.#slices[i] as Slice;
-      bytes += slice.bytes * cost;
-      if (bytes < SLICE_BYTES && slice.end < plan.records) continue;
+      work += workOfSlice(slice);
+      const isLast = slice.end === plan.records;
+      const endsLap = isLong && slice.endsLayer && (this.#lap?.work ?? 0) + work >= SLICE_BYTES;
+      if (work < SLICE_BYTES && !isLast && !endsLap) continue;
       if (this.pauses && performance.now() - this.#lastYield > SLICE_MS) return false;
-      this.#runRecords(planAddress, begin, slice.end);
+      this.#lap ??= this.#beginLap(kind, whole, this.#slices.length);
+      this.#runRecords(planAddress, begin, slice.end, work, this.#lap);
       begin = slice.end;
       this.#nextSlice = i + 1;
-      bytes = 0;
+      work = 0;
+      // The rest of a long step, behind its layers, is of another kind.
+      if (endsLap || (isLast && !isLong)) this.#endLap(kind, this.#lap);
+      if (endsLap) this.#lap = undefined;
     }
     return true;
   }
 
-  // Records [begin, end) of a plan, on all threads.
-  #runRecords(plan: number, begin: number, end: number): void {
+  #beginLap(kind: StepKind, work: number, segments: number): Lap {
+    const ready = this.#workers?.ready ?? 0;
+    const threads = ready > 0 ? this.#tuner.threads(kind, work, segments, 1 + ready) : 1;
+    return { threads, work: 0, ms: 0, stalled: false };
+  }
+
+  #endLap(kind: StepKind, { threads, work, ms, stalled }: Lap): void {
+    if (this.#workers) this.#tuner.ran(kind, threads, work, ms, stalled);
+  }
+
+  // Records [begin, end) of a plan, on the threads of the lap.
+  #runRecords(plan: number, begin: number, end: number, work: number, lap: Lap): void {
+    this.#takePart(lap.threads);
+    const before = performance.now();
     let status: number;
     try {
       status = this.#kernel.exports.run_step(plan, begin, end, this.layout.scratches[0] as number);
@@ -399,9 +455,22 @@ export class Engine {
       this.retire(new EngineError("Cannot go on: a kernel trapped and the engine was retired", { cause }));
       throw this.#failure;
     }
-    if (status === control.STATUS_OK) return;
-    this.retire(stopped(status));
-    throw this.#failure;
+    if (status !== control.STATUS_OK) {
+      this.retire(stopped(status));
+      throw this.#failure;
+    }
+    lap.work += work;
+    lap.ms += performance.now() - before;
+    lap.stalled ||= (this.#words[control.CONTROL_N_THREADS / 4] as number) < lap.threads;
+  }
+
+  // Threads that have no part sleep until they have one.
+  #takePart(threads: number): void {
+    const at = control.CONTROL_N_THREADS / 4;
+    const before = this.#words[at] as number;
+    if (before === threads) return;
+    Atomics.store(this.#words, at, threads);
+    if (before < threads) Atomics.notify(this.#words, at);
   }
 
   async #pause(signal: AbortSignal | undefined): Promise<void> {
@@ -457,11 +526,15 @@ export class Engine {
     this.#words[control.CONTROL_N_THREADS / 4] = 1;
     const slices: Slice[] = [];
     let bytes = 0;
+    let outputBytes = 0;
     for (let i = 0; i < plan.records; i++) {
-      bytes += plan.weightBytes[i] as number;
-      if (!((plan.words[i * RECORD_WORDS + REC_FLAGS] as number) & REC_BARRIER)) continue;
-      slices.push({ end: i + 1, bytes });
+      const record = i * RECORD_WORDS;
+      if (plan.words[record + REC_ROWS] === ROWS_OUTPUTS) outputBytes += plan.weightBytes[i] as number;
+      else bytes += plan.weightBytes[i] as number;
+      if (!((plan.words[record + REC_FLAGS] as number) & REC_BARRIER)) continue;
+      slices.push({ end: i + 1, bytes, outputBytes, endsLayer: plan.layerEnds.includes(i + 1) });
       bytes = 0;
+      outputBytes = 0;
     }
     return slices;
   }

@@ -65,8 +65,6 @@ export class Llama implements AsyncDisposable {
   readonly contextLength: number;
   /** Kernel build in use: "relaxed", or "simd" where the runtime has no relaxed SIMD. */
   readonly kernel: string;
-  /** Threads that compute. */
-  readonly threads: number;
   /** What the file says wrongly and was passed over, a sentence each: special ids outside the vocabulary. */
   readonly warnings: readonly string[];
   #loaded: Engine | undefined;
@@ -79,7 +77,6 @@ export class Llama implements AsyncDisposable {
     this.config = engine.layout.config;
     this.contextLength = engine.layout.contextLength;
     this.kernel = engine.variant;
-    this.threads = engine.threads;
   }
 
   get #engine(): Engine {
@@ -117,6 +114,11 @@ export class Llama implements AsyncDisposable {
     } finally {
       await opened.close();
     }
+  }
+
+  /** Threads that may compute: at most the cores there are, without those that could not be started. */
+  get threads(): number {
+    return this.#loaded?.threads ?? 0;
   }
 
   /** Bytes of linear memory: weights, KV cache and everything else. */

@@ -1,7 +1,14 @@
+import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune.ts";
 import { variants, variantWorks } from "../kernels/variant.ts";
 import { kvTypeCodes } from "../model/plan.ts";
 import { weightFormats } from "../quant/registry.ts";
-import { checkFunction, checkOptions, checkSignal, type OptionNames } from "../util/options.ts";
+import {
+  checkFunction,
+  checkOptionNames,
+  checkOptions,
+  checkSignal,
+  type OptionNames,
+} from "../util/options.ts";
 import type { LoadOptions } from "./options.ts";
 import { checkSourceOptions, refuse, sourceNames } from "./source_options.ts";
 
@@ -17,6 +24,7 @@ const loadNames: OptionNames<LoadOptions> = {
   signal: true,
   workerUrl: true,
   kernel: true,
+  tune: true,
 };
 
 function checkCount(option: string, value: unknown): void {
@@ -27,6 +35,22 @@ function checkCount(option: string, value: unknown): void {
 function checkChoice(option: string, value: unknown, choices: readonly string[]): void {
   if (value === undefined || (typeof value === "string" && choices.includes(value))) return;
   refuse(option, value, `one of ${choices.join(", ")}`);
+}
+
+function checkTune(tune: LoadOptions["tune"]): void {
+  if (tune === undefined) return;
+  if (tune === null || typeof tune !== "object") refuse("tune", tune, "an object");
+  checkOptionNames("load", tune, ["threads"]);
+  const { threads } = tune;
+  if (threads === undefined) return;
+  const byKind = typeof threads === "object" && threads !== null;
+  if (byKind) checkOptionNames("load", threads, stepKinds);
+  const counts = byKind ? threads : { all: threads };
+  for (const [kind, n] of Object.entries(counts) as [StepKind | "all", unknown][]) {
+    const name = kind === "all" ? "tune.threads" : `tune.threads.${kind}`;
+    checkCount(name, n);
+    if (n !== undefined && (n as number) > MAX_THREADS) refuse(name, n, `at most ${MAX_THREADS}`);
+  }
 }
 
 /**
@@ -43,6 +67,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkChoice("precision", options.precision, Object.keys(weightFormats));
   checkChoice("kv", options.kv, Object.keys(kvTypeCodes));
   checkChoice("kernel", options.kernel, variants);
+  checkTune(options.tune);
   checkSourceOptions(options);
   const { kernel, workerUrl, tokenizer } = options;
   if (workerUrl !== undefined && typeof workerUrl !== "string" && !(workerUrl instanceof URL)) {

@@ -17,8 +17,8 @@ export interface PackEngine {
   readonly kernel: KernelInstance;
   /** Whether loading may let the runtime handle events while it computes; default true. */
   readonly pauses?: boolean;
-  /** Runs the record at `layout.packRecord` on all threads. */
-  pack(): void;
+  /** Runs the record at `layout.packRecord`, of so many bytes in memory, on all threads. */
+  pack(bytes: number): void;
 }
 
 /** File bytes that a part is made of. */
@@ -148,7 +148,7 @@ class WeightLoader {
     const record = new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).fill(0);
     for (const [word, value] of Object.entries(fields)) record[Number(word)] = value;
     const badRow = new Int32Array(kernel.memory.buffer, CONTROL_BAD_ROW, 1).fill(0);
-    this.#engine.pack();
+    this.#engine.pack((rows / TILE_ROWS) * stripBytes);
     const bad = badRow[0] as number;
     if (bad === 0) return;
     const worse =

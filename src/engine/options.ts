@@ -1,10 +1,11 @@
 import type { HttpOptions } from "../format/http_source.ts";
+import type { TuneOptions } from "../kernels/tune.ts";
 import type { KvType, Precision } from "../model/config.ts";
 import type { TokenLogprob } from "../sample/chain.ts";
 import type { SamplingOptions } from "../sample/registry.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 
-export type { HttpOptions };
+export type { HttpOptions, TuneOptions };
 
 /**
  * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), a `URL`, a `Blob` or
@@ -61,7 +62,11 @@ export type WeightProgress = Pick<LoadProgress, "loadedBytes" | "totalBytes">;
 
 /** Options of `Llama.load`. */
 export interface LoadOptions extends SourceOptions {
-  /** Threads that compute. Default: the cores there are; 1 where memory cannot be shared. */
+  /**
+   * Most threads that compute; how many take part is decided for each kind of step by what is fastest. More than the
+   * cores there are (affinity and quotas included) are never started. Default: those cores, or as many threads as the
+   * runtime allows; 1 where memory cannot be shared.
+   */
   threads?: number;
   /** Positions a sequence may have. Default: the model's own, at most 4096. */
   contextLength?: number;
@@ -85,6 +90,8 @@ export interface LoadOptions extends SourceOptions {
   workerUrl?: string | URL;
   /** Kernel build, for tests and measurements. Default: the best that the runtime accepts. */
   kernel?: "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
+  /** Fixes what is otherwise chosen by measurement, for tests and measurements. */
+  tune?: TuneOptions;
 }
 
 /**

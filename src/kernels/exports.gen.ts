@@ -23,7 +23,6 @@ export interface KernelExports {
   strip_q8(strip: number, x: number, xStride: number, out: number, outStride: number, blocks: number, tokens: number): void;
   pack(file: number, weight: number, src: number, rowBytes: number, scales: number, group: number, phase: number, rows: number, cols: number, out: number, scratch: number): number;
   unpack(file: number, src: number, scales: number, group: number, first: number, n: number, out: number): number;
-  run(plan: number, begin: number, end: number, scratch: number): number;
   run_step(plan: number, begin: number, end: number, scratch: number): number;
   work(scratch: number): void;
   quantize_q4w(x: number, out: number, n: number): void;

@@ -8,6 +8,7 @@ interface DenoPermissions {
 // What was not granted at the start must not become a question on the terminal.
 const permissions: Permissions = {
   readEnvironment: (variable) => isGranted({ name: "env", variable }),
+  readFile: (path) => isGranted({ name: "read", path }),
   useDirectory: (path) => isGranted({ name: "read", path }) && isGranted({ name: "write", path }),
 };
 

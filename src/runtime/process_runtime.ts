@@ -1,5 +1,6 @@
 // What Bun, Deno and Node have in common: `process` and files.
 import { cacheDirectory } from "./cache_directory.ts";
+import { usableCores } from "./cores.ts";
 import { directoryCache } from "./directory_cache.ts";
 import { collectGarbage } from "./garbage.ts";
 import { openLocalFile } from "./local_file.ts";
@@ -11,16 +12,23 @@ import type { FileCache, Runtime } from "./runtime.ts";
 export interface Permissions {
   readEnvironment(variable: string): boolean;
   useDirectory(path: string): boolean;
+  readFile(path: string): boolean;
 }
 
-const allowed: Permissions = { readEnvironment: () => true, useDirectory: () => true };
+const allowed: Permissions = {
+  readEnvironment: () => true,
+  useDirectory: () => true,
+  readFile: () => true,
+};
 
 /** A runtime with files and `process`, under its own name. */
 export function processRuntime(name: string, permissions = allowed): Runtime {
-  const { process, navigator } = globalThis;
+  const { process } = globalThis;
   return {
     name,
-    cores: navigator?.hardwareConcurrency ?? processCores(),
+    get cores() {
+      return processCores(permissions);
+    },
     // Node before 20.16 does not give the module of threads.
     threads: typeof process.getBuiltinModule === "function",
     pauses: true,
@@ -44,9 +52,20 @@ export function processRuntime(name: string, permissions = allowed): Runtime {
   };
 }
 
-/** Node 20 has no `navigator`. */
-function processCores(): number {
-  return globalThis.process.getBuiltinModule?.("node:os").availableParallelism() ?? 1;
+// Runtimes differ in what they count: affinity (Bun, Deno, Node), quotas (Deno, later versions of Node).
+function processCores({ readFile }: Permissions): number {
+  const { process, navigator } = globalThis;
+  const read = (path: string) => {
+    try {
+      return readFile(path)
+        ? process.getBuiltinModule("node:fs").readFileSync(path, { encoding: "utf8" })
+        : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  const parallelism = process.getBuiltinModule?.("node:os").availableParallelism?.();
+  return usableCores([navigator?.hardwareConcurrency, parallelism], read);
 }
 
 /** The cache in the user's home; undefined where it cannot be used. */

@@ -6,7 +6,7 @@ import type { Sha256Stream } from "../util/sha256.ts";
 export interface Runtime {
   /** Name and version, as statistics and results print them: "bun 1.4.5". */
   readonly name: string;
-  /** Logical cores; 1 where the runtime does not say. */
+  /** Logical cores that may be used, by affinity and quotas too where they can be read; 1 where nothing says. */
   readonly cores: number;
   /** Whether threads can share memory, and this one may wait for others. */
   readonly threads: boolean;
@@ -41,6 +41,7 @@ export interface Runtime {
    * @param main a function that uses nothing of the module around it: its source text is what travels
    * @param data what a structured clone can carry: compiled modules and shared memories among it
    * @param url a file that does the same as the text of `main`, for pages that start no worker from text
+   * @throws whatever the runtime refuses a worker with; the message says what allows it, where that is known
    */
   startWorker<Data>(main: WorkerMain<Data>, data: Data, url?: string | URL): WorkerHandle;
 }

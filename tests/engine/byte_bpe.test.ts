@@ -27,7 +27,7 @@ describe("Llama.load() of a byte-level vocabulary", () => {
     const { text, ids, usage } = await llama.complete("on the 中", options);
     assert.deepEqual([ids.length, usage.promptTokens], [24, 7]);
     assert.equal(llama.tokenizer.decode(ids), text);
-    await using two = await Llama.load(model(), { threads: 2 });
+    await using two = await Llama.load(model(), { tune: { threads: 2 } });
     assert.deepEqual((await two.complete("on the 中", options)).ids, ids);
   });
 

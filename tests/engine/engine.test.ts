@@ -48,7 +48,7 @@ describe("Engine above 2 GiB", () => {
     { precision: "f32", kv: "f32" },
     { precision: "q4", kv: "q8" },
     ...workingVariants().map((kernel) => ({ precision: "q8", kv: "f16", kernel }) as const),
-    { precision: "q8", kv: "f16", threads: 2 },
+    { precision: "q8", kv: "f16", tune: { threads: 2 } },
   ] as const;
   for (const [where, base] of bases) {
     itWithMemory(4 * gib - 65536, `step() gives the same bits ${where}`, async () => {

@@ -144,8 +144,8 @@ describe("Llama.restore()", () => {
         const { bytes, pieces, expected } = await begun(llama, 9, prompt, options);
         const rest = expected.slice(pieces.length);
         for (const kernel of workingVariants()) {
-          const threads = kernel.endsWith("shared") ? 2 : 1;
-          using session = (await load(embeddedModel, { precision, kv, kernel, threads })).restore(bytes);
+          const tune = { threads: kernel.endsWith("shared") ? 2 : 1 };
+          using session = (await load(embeddedModel, { precision, kv, kernel, tune })).restore(bytes);
           assert.deepEqual(await take(session.resume()), rest, kernel);
         }
         if (precision === "f32") continue;

@@ -28,7 +28,7 @@ const write = (name: string, text: string) => writeFileSync(join(project, name),
 /** A program that prints its bits with two threads and the model its argument names. */
 const program = `import { Llama } from "cria";
 ${bitsFunction}
-bits(Llama, process.argv[2], { threads: 2 }).then(
+bits(Llama, process.argv[2], { tune: { threads: 2 } }).then(
   (result) => console.log(JSON.stringify(result)),
   (error) => {
     console.error(error.code + ": " + error.message);
@@ -114,14 +114,16 @@ const isolated = {
 describe("a vite project", () => {
   const dist = join(project, "dist");
 
-  /** A page with the engine in a worker; `options` are more of `Llama.load`. */
+  /** A page with the engine in a worker, and options of `Llama.load`. */
   async function build(options: string): Promise<void> {
     mkdirSync(join(project, "src"), { recursive: true });
     write("vite.config.mjs", `export default { worker: { format: "es" } };`);
     write("index.html", `<!doctype html><script type="module" src="/src/main.js"></script>`);
     write(
       "src/main.js",
-      `const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+      `// For policies that ask for Trusted Types.
+globalThis.trustedTypes?.createPolicy("default", { createScriptURL: (url) => url });
+const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 worker.onmessage = ({ data }) => fetch("/result", { method: "POST", body: data });
 worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: message });
 `,
@@ -132,7 +134,7 @@ worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: messa
 import model from "cria/models/tales/tales-q8_0.gguf?url";
 import workerUrl from "cria/worker?url&no-inline";
 ${bitsFunction}
-bits(Llama, new URL(model, location.href), { threads: 2, ${options} }).then(
+bits(Llama, new URL(model, location.href), { ${options} }).then(
   (result) => postMessage(JSON.stringify(result)),
   (error) => postMessage(error.stack),
 );
@@ -142,22 +144,44 @@ bits(Llama, new URL(model, location.href), { threads: 2, ${options} }).then(
     await output("node", [vite, "build"], { cwd: project });
   }
 
+  const two = "tune: { threads: 2 }";
+  const scripts = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
+  const noBlob = `${scripts}; worker-src 'self'`;
+
   itChromium("builds, and generates the same bits in Chromium", async () => {
-    await build("");
+    await build(two);
     await assertBits(await pageResult(dist, {}), 1);
     await assertBits(await pageResult(dist, isolated), 2);
   });
 
   itChromium("has threads under a policy without blob: workers, by workerUrl", async () => {
-    await build("workerUrl");
-    const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
-    await assertBits(await pageResult(dist, { ...isolated, "Content-Security-Policy": policy }), 2);
+    await build(`${two}, workerUrl`);
+    await assertBits(await pageResult(dist, { ...isolated, "Content-Security-Policy": noBlob }), 2);
   });
 
-  itChromium("says what to do where that policy forbids the workers", async () => {
-    await build("");
-    const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
-    const result = await pageResult(dist, { ...isolated, "Content-Security-Policy": policy });
-    assert.match(result, /^EngineError: .*Content-Security-Policy.*workerUrl/);
+  itChromium("has threads under a policy that asks for Trusted Types and allows cria's", async () => {
+    await build(two);
+    for (const names of ["", "; trusted-types default cria"]) {
+      const policy = `${scripts}; worker-src 'self' blob:; require-trusted-types-for 'script'${names}`;
+      await assertBits(await pageResult(dist, { ...isolated, "Content-Security-Policy": policy }), 2);
+    }
   });
+
+  const refusing = {
+    "no blob: workers": noBlob,
+    "no Trusted Types of cria": `${scripts}; worker-src 'self' blob:; require-trusted-types-for 'script'; trusted-types default`,
+  };
+  for (const [what, policy] of Object.entries(refusing)) {
+    const headers = { ...isolated, "Content-Security-Policy": policy };
+
+    itChromium(`says what to do where a policy forbids threads that were asked for: ${what}`, async () => {
+      await build(two);
+      assert.match(await pageResult(dist, headers), /^EngineError: .*Content-Security-Policy.*workerUrl/);
+    });
+
+    itChromium(`does with one thread where nobody asked for more: ${what}`, async () => {
+      await build("");
+      await assertBits(await pageResult(dist, headers), 1);
+    });
+  }
 });

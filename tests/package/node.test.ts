@@ -25,7 +25,7 @@ describe("the package in Node", () => {
       join(folder, "bits.mjs"),
       `import { Llama } from "cria";
 ${bitsFunction}
-console.log(JSON.stringify(await bits(Llama, undefined, { threads: Number(process.argv[2]) })));`,
+console.log(JSON.stringify(await bits(Llama, undefined, { tune: { threads: Number(process.argv[2]) } })));`,
     );
   });
 
@@ -43,6 +43,33 @@ console.log(JSON.stringify(await bits(Llama, undefined, { threads: Number(proces
         await assertBits(await output(node, ["bits.mjs", String(threads)], { cwd: folder }), threads);
       }
     });
+  }
+
+  it("gives up threads that the permission model refuses, and says what allows those asked for", async () => {
+    writeFileSync(
+      join(folder, "permission.mjs"),
+      `import { Llama } from "cria";
+const llama = await Llama.load();
+const { ids } = await llama.complete("Once", { maxTokens: 3, temperature: 0 });
+const report = { threads: llama.threads, tokens: ids.length };
+const asked = await Llama.load(undefined, { tune: { threads: 2 } }).catch((error) => error);
+console.log(JSON.stringify({ ...report, name: asked.name, code: asked.code, message: asked.message }));`,
+    );
+    for (const [node, flag] of [
+      ["node", await permissionFlag("node")],
+      [current, "--permission"],
+    ] as const) {
+      const args = [flag, "--allow-fs-read=*", "permission.mjs"];
+      const { message, ...rest } = JSON.parse(await output(node, args, { cwd: folder }));
+      assert.deepEqual(rest, { threads: 1, tokens: 3, name: "EngineError", code: "ENGINE" });
+      assert.match(message, /^Cannot start a compute thread: .*--allow-worker.*threads: 1/);
+    }
+  });
+
+  // Its name lost a word in Node 22.13 and 23.5.
+  async function permissionFlag(node: string): Promise<string> {
+    const { status } = await runProcess(node, ["--permission", "-e", "0"]);
+    return status === 0 ? "--permission" : "--experimental-permission";
   }
 
   it("uses the kernels that each Node accepts", async () => {
