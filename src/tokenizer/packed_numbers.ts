@@ -1,55 +1,26 @@
-// Numbers as the generated tables of Unicode hold them.
+// Sets and runs of code points, as the generated tables of Unicode hold them.
+import { joined, type TableReader } from "./table_reader.ts";
 
-/** The last digits of numbers, and all before them; both of 5 bits. */
-const LAST = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-const MORE = "abcdefghijklmnopqrstuvwxyz6789-_";
+/** A run of code points: [begin, end) and what they have in common. */
+export type Run<T> = [begin: number, end: number, value: T];
 
-/** Values of digits by their codes, and 32 more for the last digit of a number. */
-const values = new Uint8Array(128);
-for (let value = 0; value < 32; value++) {
-  values[LAST.charCodeAt(value)] = 32 + value;
-  values[MORE.charCodeAt(value)] = value;
-}
-
-/** Numbers that are not negative, one after the other, each ended by a digit of its own alphabet. */
-export function readNumbers(packed: string): number[] {
-  const numbers: number[] = [];
-  let number = 0;
-  for (let i = 0; i < packed.length; i++) {
-    const value = values[packed.charCodeAt(i)] as number;
-    number = number * 32 + (value & 31);
-    if (value < 32) continue;
-    numbers.push(number);
-    number = 0;
-  }
-  return numbers;
-}
-
-/** A difference of either sign. */
-export function signed(number: number): number {
-  return number % 2 === 0 ? number / 2 : -(number + 1) / 2;
-}
-
-/** Numbers of which each is packed as its difference to the one before. */
-export function readDifferences(packed: string): number[] {
-  let sum = 0;
-  return readNumbers(packed).map((difference) => {
-    sum += signed(difference);
-    return sum;
-  });
-}
-
-/** A set of code points, packed as lengths of what is outside, inside, outside, ... of it. */
+/** A set of code points: lengths of what is outside, inside, outside, ... of it, and 0 for the rest. */
 export class PackedSet {
   /** Code points where inside and outside change. */
   private readonly ends: Uint32Array;
 
-  constructor(packed: string) {
-    let sum = 0;
-    this.ends = Uint32Array.from(readNumbers(packed), (length) => {
-      sum += length;
-      return sum;
-    });
+  constructor(reader: TableReader) {
+    const ends: number[] = [];
+    let last = 0;
+    let end = 0;
+    for (;;) {
+      const length = reader.next(ends.length % 2, last);
+      if (length === 0) break;
+      end += length;
+      last = length;
+      ends.push(end);
+    }
+    this.ends = Uint32Array.from(ends);
   }
 
   has(character: number): boolean {
@@ -64,6 +35,119 @@ export class PackedSet {
     }
     return found;
   }
+}
+
+/** Letters of the categories in their table, the commonest first. */
+export const CATEGORY_LETTERS = "ULMXOCPSNKBHFGDZETIJVYRAWQ";
+
+/** Those of assigned characters. */
+export const ASSIGNED = CATEGORY_LETTERS.replace("X", "");
+
+/** What letters are numbered from in tables, in every case. */
+export const LETTERS = 0x60;
+
+/** ASCII text, ended by 0. */
+export function readText(reader: TableReader): string {
+  let text = "";
+  let [a, b, c] = [0, 0, 0];
+  for (;;) {
+    [a, b, c] = [reader.next(0, a, joined(a, b), joined(a, b, c)), a, b];
+    if (a === 0) return text;
+    text += String.fromCharCode(a ^ LETTERS);
+  }
+}
+
+/** General categories of all code points, in order. */
+export function* readCategories(reader: TableReader): Generator<Run<string>> {
+  /** The last three runs, the last one first. */
+  let runs: [number, number][] = [
+    [0, 0],
+    [0, 0],
+    [0, 0],
+  ];
+  const lengths: number[] = [];
+  for (let begin = 0; begin < 0x110000; ) {
+    const [[a, m], [b, n], [c, o]] = runs as [[number, number], [number, number], [number, number]];
+    const number = reader.next(
+      0,
+      a,
+      joined(a, b),
+      joined(a, m),
+      joined(a, b, c),
+      joined(a, m, b, n),
+      joined(a, m, b, n, c, o),
+    );
+    const length =
+      1 +
+      reader.next(
+        1,
+        number,
+        joined(number, a),
+        joined(number, lengths[number] ?? 0),
+        joined(number, m, a),
+        joined(number, a, b, m, n),
+        joined(number, begin & 15),
+        joined(number, begin & 63, a),
+      );
+    yield [begin, begin + length, CATEGORY_LETTERS[number] as string];
+    lengths[number] = length;
+    runs = [[number, Math.min(length, 64)], ...runs.slice(0, 2)] as [number, number][];
+    begin += length;
+  }
+}
+
+/**
+ * Runs of a value within runs of the categories: the value, and the length or 0 for all of the category's run.
+ * What is of no such category has none.
+ *
+ * @param valueOf what a number of the table means
+ */
+export function* readWithin(
+  reader: TableReader,
+  categories: readonly Run<string>[],
+  letters: string,
+  valueOf = (number: number) => number,
+): Generator<Run<number>> {
+  let [value, previous, size, other] = [0, 0, 0, 0];
+  /** The last value of each category. */
+  const values: number[] = [];
+  for (const [first, end, letter] of categories) {
+    const category = CATEGORY_LETTERS.indexOf(letter);
+    const isMeant = letters.includes(letter);
+    for (let begin = first; isMeant && begin < end; ) {
+      const isInner = begin > first ? 1 : 0;
+      const own = values[category] ?? 0;
+      const number = reader.next(
+        0,
+        joined(category, value, isInner),
+        joined(category, own, other, isInner),
+        joined(value, previous, isInner),
+        joined(category, value, previous, other, isInner),
+        joined(value, category, begin >> 8, isInner),
+        joined(category, size, own),
+        joined(other, begin & 15, isInner),
+      );
+      [previous, value] = [value, valueOf(number)];
+      size = reader.next(
+        1,
+        joined(value, isInner),
+        joined(category, value, previous, isInner),
+        joined(category, value, size),
+        joined(value, end - begin),
+        joined(value, category, end - begin, previous),
+      );
+      const length = size === 0 ? end - begin : size;
+      yield [begin, begin + length, value];
+      values[category] = value;
+      begin += length;
+    }
+    other = category;
+  }
+}
+
+/** A difference of either sign. */
+export function signed(number: number): number {
+  return number % 2 === 0 ? number / 2 : -(number + 1) / 2;
 }
 
 /** How many of ascending numbers are at most `value`. */
