@@ -225,16 +225,16 @@ function propertySets(): { lines: string; runs: string } {
 /** Numbers for readWithin(): what `numberOf` gives for the value of each run, and its length. */
 function within(
   isMeant: string,
-  valueOf: (c: number) => number,
+  valueAt: (c: number) => number,
   visit: (value: number, begin: number, end: number) => { number: number; after: number[] },
 ): number[] {
   const numbers: number[] = [];
   for (const [first, last, letter] of categoryRuns) {
     if (!isMeant.includes(letter)) continue;
     for (let begin = first; begin < last; ) {
-      const value = valueOf(begin);
+      const value = valueAt(begin);
       let end = begin + 1;
-      while (end < last && valueOf(end) === value) end++;
+      while (end < last && valueAt(end) === value) end++;
       const { number, after } = visit(value, begin, end);
       numbers.push(number, end === last ? 0 : end - begin, ...after);
       begin = end;

@@ -100,13 +100,13 @@ export function* readCategories(reader: TableReader): Generator<Run<string>> {
  * Runs of a value within runs of the categories: the value, and the length or 0 for all of the category's run.
  * What is of no such category has none.
  *
- * @param valueOf what a number of the table means
+ * @param meaning what a number of the table means
  */
 export function* readWithin(
   reader: TableReader,
   categories: readonly Run<string>[],
   letters: string,
-  valueOf = (number: number) => number,
+  meaning = (number: number) => number,
 ): Generator<Run<number>> {
   let [value, previous, size, other] = [0, 0, 0, 0];
   /** The last value of each category. */
@@ -127,7 +127,7 @@ export function* readWithin(
         joined(category, size, own),
         joined(other, begin & 15, isInner),
       );
-      [previous, value] = [value, valueOf(number)];
+      [previous, value] = [value, meaning(number)];
       size = reader.next(
         1,
         joined(value, isInner),
