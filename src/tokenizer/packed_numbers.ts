@@ -67,27 +67,23 @@ export function* readCategories(reader: TableReader): Generator<Run<string>> {
   ];
   const lengths: number[] = [];
   for (let begin = 0; begin < 0x110000; ) {
-    const [[a, m], [b, n], [c, o]] = runs as [[number, number], [number, number], [number, number]];
+    const [[a, m], [b, n], [c]] = runs as [[number, number], [number, number], [number, number]];
     const number = reader.next(
       0,
-      a,
       joined(a, b),
       joined(a, m),
       joined(a, b, c),
       joined(a, m, b, n),
-      joined(a, m, b, n, c, o),
     );
     const length =
       1 +
       reader.next(
         1,
-        number,
         joined(number, a),
         joined(number, lengths[number] ?? 0),
         joined(number, m, a),
         joined(number, a, b, m, n),
         joined(number, begin & 15),
-        joined(number, begin & 63, a),
       );
     yield [begin, begin + length, CATEGORY_LETTERS[number] as string];
     lengths[number] = length;
@@ -121,7 +117,6 @@ export function* readWithin(
         0,
         joined(category, value, isInner),
         joined(category, own, other, isInner),
-        joined(value, previous, isInner),
         joined(category, value, previous, other, isInner),
         joined(value, category, begin >> 8, isInner),
         joined(category, size, own),
@@ -130,7 +125,6 @@ export function* readWithin(
       [previous, value] = [value, meaning(number)];
       size = reader.next(
         1,
-        joined(value, isInner),
         joined(category, value, previous, isInner),
         joined(category, value, size),
         joined(value, end - begin),

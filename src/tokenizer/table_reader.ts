@@ -10,12 +10,18 @@ const LEAST_CHANCE = 1 << 4;
 /** How many bits a context learns from with the same weight each; then it begins to forget. */
 const MEMORY = 20;
 
-const LEARNING_RATE = 0.015;
-const FIRST_WEIGHT = 0.3;
+/** Weights are out of this. */
+const WEIGHT_BITS = 16;
+const FIRST_WEIGHT = 0.3 * 2 ** WEIGHT_BITS;
+/** What an error and a logit multiply to is divided by 2 to this. */
+const LEARNING_BITS = 14;
+const MOST_CONTEXTS = 8;
+const COLUMNS = 24;
 
-/** Chances are told apart, and logits are at most, by so much. */
-const CHANCE_STEPS = 1 << 12;
-const FARTHEST = 11;
+/** Logits are whole numbers of such a part, below {@link FARTHEST} in absolute value; so are chances told apart. */
+const LOGIT = 256;
+const FARTHEST = 2048;
+const CHANCE_STEPS = 4096;
 
 /** A digit of the text: a printable character, but for the quotation mark and the backslash. */
 export const DIGIT_BITS = 6;
@@ -37,51 +43,59 @@ export class TableReader {
   private readonly chances = new Uint16Array(SLOTS).fill(ONE / 2);
   private readonly seen = new Uint8Array(SLOTS);
   /** Weights of contexts, by the column and the place of a bit in its number. */
-  private readonly weights: (Float64Array | undefined)[] = [];
-  private readonly logits = allLogits();
-  /** Where the contexts of a bit are, at most eight. */
-  private readonly slots = new Uint32Array(8);
+  private readonly weights = new Int32Array(COLUMNS * 64 * MOST_CONTEXTS).fill(FIRST_WEIGHT);
+  /** Where the contexts of a number begin; the slots and logits that they have for a bit. */
+  private readonly bases = new Int32Array(MOST_CONTEXTS);
+  private readonly slots = new Int32Array(MOST_CONTEXTS);
+  private readonly inputs = new Int32Array(MOST_CONTEXTS);
+  private count = 0;
 
-  constructor(private readonly source: BitSource) {}
+  constructor(private readonly source: BitSource) {
+    setTables();
+  }
 
   /** The next number. Of one more than it, the bits after the first are counted in ones and a zero, and follow. */
   next(column: number, ...contexts: readonly number[]): number {
-    const bases = [0, ...contexts].map((context, i) => joined(64 * column + i, context));
+    this.bases[0] = joined(64 * column, 0);
+    for (let i = 0; i < contexts.length; i++) {
+      this.bases[i + 1] = joined(64 * column + i + 1, contexts[i] as number);
+    }
+    this.count = contexts.length + 1;
+    const place = 64 * column;
     let length = 0;
-    while (this.bit(bases, 64 * column + length, length) === 1) length++;
+    while (this.bit(place + length, length) === 1) length++;
     let number = 1;
     for (let i = 0; i < length; i++) {
-      number = 2 * number + this.bit(bases, 64 * column + 32 + length, (number << 11) + 64 * (length + 1));
+      number = 2 * number + this.bit(place + 32 + length, (number << 11) + 64 * (length + 1));
     }
     return number - 1;
   }
 
   /** A bit at a place, after the bits that `path` stands for. */
-  private bit(bases: readonly number[], place: number, path: number): number {
-    const { chances, seen, logits } = this;
-    let weights = this.weights[place];
-    if (weights === undefined) {
-      weights = new Float64Array(bases.length).fill(FIRST_WEIGHT);
-      this.weights[place] = weights;
-    }
-    const { slots } = this;
-    const count = bases.length;
+  private bit(place: number, path: number): number {
+    const { chances, seen, weights, bases, slots, inputs, count } = this;
+    const first = place * MOST_CONTEXTS;
     let sum = 0;
     for (let i = 0; i < count; i++) {
-      const slot = slotOf((bases[i] as number) + path);
+      const product = Math.imul((bases[i] as number) + path, 0x2c1b3c6d);
+      const slot = (product ^ (product >>> 15)) & (SLOTS - 1);
+      const logit = logits[(chances[slot] as number) >>> 4] as number;
       slots[i] = slot;
-      sum += (weights[i] as number) * (logits[(chances[slot] as number) >>> 4] as number);
+      inputs[i] = logit;
+      sum += ((weights[first + i] as number) * logit) >> WEIGHT_BITS;
     }
-    const mixed = Math.floor(ONE * logistic(Math.max(-FARTHEST, Math.min(sum, FARTHEST))));
-    const expected = Math.max(LEAST_CHANCE, Math.min(mixed, ONE - LEAST_CHANCE));
+    if (sum >= FARTHEST) sum = FARTHEST - 1;
+    else if (sum <= -FARTHEST) sum = 1 - FARTHEST;
+    const expected = logistics[sum + FARTHEST] as number;
     const bit = this.source(expected);
-    const error = (LEARNING_RATE * (bit * ONE - expected)) / ONE;
+    const error = bit * ONE - expected;
+    const aim = bit * (ONE - 1);
     for (let i = 0; i < count; i++) {
       const slot = slots[i] as number;
       const chance = chances[slot] as number;
       const times = seen[slot] as number;
-      weights[i] = (weights[i] as number) + error * (logits[chance >>> 4] as number);
-      chances[slot] = chance + (bit * (ONE - 1) - chance) / (times + 1.8);
+      weights[first + i] = (weights[first + i] as number) + ((error * (inputs[i] as number)) >> LEARNING_BITS);
+      chances[slot] = chance + (((aim - chance) * (rates[times] as number)) >> RATE_BITS);
       if (times < MEMORY) seen[slot] = times + 1;
     }
     return bit;
@@ -129,28 +143,23 @@ export function joined(...numbers: readonly number[]): number {
   return hash;
 }
 
-function slotOf(hash: number): number {
-  const product = Math.imul(hash, 0x2c1b3c6d);
-  return (product ^ (product >>> 15)) & (SLOTS - 1);
-}
+/** Chances by their logits, logits by chances, and how fast contexts learn by how often they did. */
+const logistics = /* @__PURE__ */ new Uint16Array(2 * FARTHEST);
+const logits = /* @__PURE__ */ new Int16Array(CHANCE_STEPS);
+const rates = /* @__PURE__ */ new Uint16Array(MEMORY + 1);
+const RATE_BITS = 15;
 
-/** 1 / (1 + e^-x), with a power of e that is exact everywhere. */
-function logistic(x: number): number {
-  let power = 1 - x / 1024;
-  for (let i = 0; i < 10; i++) power *= power;
-  return 1 / (1 + power);
-}
-
-let knownLogits: Float64Array | undefined;
-
-/** Of which numbers chances are the {@link logistic}. */
-function allLogits(): Float64Array {
-  if (knownLogits !== undefined) return knownLogits;
-  knownLogits = new Float64Array(CHANCE_STEPS);
-  let x = -FARTHEST;
-  for (let i = 0; i < CHANCE_STEPS; i++) {
-    while (x < FARTHEST && logistic(x) * CHANCE_STEPS < i) x += 1 / 256;
-    knownLogits[i] = x;
+function setTables(): void {
+  if (rates[0] !== 0) return;
+  for (let times = 0; times <= MEMORY; times++) rates[times] = 2 ** RATE_BITS / (times + 1.8);
+  let step = 0;
+  for (let logit = 1 - FARTHEST; logit < FARTHEST; logit++) {
+    // 1 / (1 + e^-x), with a power of e that is exact everywhere.
+    let power = 1 - logit / LOGIT / 1024;
+    for (let i = 0; i < 10; i++) power *= power;
+    const chance = ONE / (1 + power);
+    logistics[logit + FARTHEST] = Math.max(LEAST_CHANCE, Math.min(chance, ONE - LEAST_CHANCE));
+    while (step <= chance / 16) logits[step++] = logit;
   }
-  return knownLogits;
+  logits.fill(FARTHEST - 1, step);
 }
