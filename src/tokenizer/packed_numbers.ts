@@ -51,7 +51,10 @@ export function readText(reader: TableReader): string {
   let text = "";
   let [a, b, c] = [0, 0, 0];
   for (;;) {
-    [a, b, c] = [reader.next(0, a, joined(a, b), joined(a, b, c)), a, b];
+    const next = reader.next(0, a, joined(a, b), joined(joined(a, b), c));
+    c = b;
+    b = a;
+    a = next;
     if (a === 0) return text;
     text += String.fromCharCode(a ^ LETTERS);
   }
@@ -59,35 +62,33 @@ export function readText(reader: TableReader): string {
 
 /** General categories of all code points, in order. */
 export function* readCategories(reader: TableReader): Generator<Run<string>> {
-  /** The last three runs, the last one first. */
-  let runs: [number, number][] = [
-    [0, 0],
-    [0, 0],
-    [0, 0],
-  ];
-  const lengths: number[] = [];
+  /** Numbers of the last categories, the last one first, and of them with the lengths of their runs. */
+  let last = 0;
+  let pair = 0;
+  let run = 0;
+  let runs = 0;
+  let triple = 0;
+  const lengths = new Uint32Array(CATEGORY_LETTERS.length);
   for (let begin = 0; begin < 0x110000; ) {
-    const [[a, m], [b, n], [c]] = runs as [[number, number], [number, number], [number, number]];
-    const number = reader.next(
-      0,
-      joined(a, b),
-      joined(a, m),
-      joined(a, b, c),
-      joined(a, m, b, n),
-    );
+    const number = reader.next(0, pair, run, triple, runs);
     const length =
       1 +
       reader.next(
         1,
-        joined(number, a),
-        joined(number, lengths[number] ?? 0),
-        joined(number, m, a),
-        joined(number, a, b, m, n),
+        joined(number, last),
+        joined(number, lengths[number] as number),
+        joined(number, run),
+        joined(number, runs),
         joined(number, begin & 15),
       );
     yield [begin, begin + length, CATEGORY_LETTERS[number] as string];
     lengths[number] = length;
-    runs = [[number, Math.min(length, 64)], ...runs.slice(0, 2)] as [number, number][];
+    triple = joined(number, pair);
+    pair = joined(number, last);
+    last = number;
+    const before = run;
+    run = joined(number, Math.min(length, 64));
+    runs = joined(run, before);
     begin += length;
   }
 }
@@ -104,32 +105,34 @@ export function* readWithin(
   letters: string,
   meaning = (number: number) => number,
 ): Generator<Run<number>> {
-  let [value, previous, size, other] = [0, 0, 0, 0];
+  let value = 0;
+  let previous = 0;
+  let size = 0;
+  let other = 0;
   /** The last value of each category. */
-  const values: number[] = [];
-  for (const [first, end, letter] of categories) {
-    const category = CATEGORY_LETTERS.indexOf(letter);
-    const isMeant = letters.includes(letter);
-    for (let begin = first; isMeant && begin < end; ) {
-      const isInner = begin > first ? 1 : 0;
-      const own = values[category] ?? 0;
+  const values = new Uint32Array(CATEGORY_LETTERS.length);
+  for (const run of categories) {
+    const end = run[1];
+    const category = CATEGORY_LETTERS.indexOf(run[2]);
+    const isMeant = letters.includes(run[2]);
+    for (let begin = run[0]; isMeant && begin < end; ) {
+      const own = joined(category, values[category] as number);
+      const inner = joined(category, begin > run[0] ? 1 : 0);
+      const current = joined(inner, value);
       const number = reader.next(
         0,
-        joined(category, value, isInner),
-        joined(category, own, other, isInner),
-        joined(category, value, previous, other, isInner),
-        joined(value, category, begin >> 8, isInner),
-        joined(category, size, own),
-        joined(other, begin & 15, isInner),
+        current,
+        joined(joined(inner, own), other),
+        joined(joined(current, previous), other),
+        joined(current, begin >> 8),
+        joined(own, size),
+        joined(joined(other, begin & 15), inner),
       );
-      [previous, value] = [value, meaning(number)];
-      size = reader.next(
-        1,
-        joined(category, value, previous, isInner),
-        joined(category, value, size),
-        joined(value, end - begin),
-        joined(value, category, end - begin, previous),
-      );
+      previous = value;
+      value = meaning(number);
+      const pair = joined(joined(inner, value), previous);
+      const last = joined(category, value);
+      size = reader.next(1, pair, joined(last, size), joined(value, end - begin), joined(pair, end - begin));
       const length = size === 0 ? end - begin : size;
       yield [begin, begin + length, value];
       values[category] = value;

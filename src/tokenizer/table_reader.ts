@@ -50,15 +50,19 @@ export class TableReader {
   private readonly inputs = new Int32Array(MOST_CONTEXTS);
   private count = 0;
 
-  constructor(private readonly source: BitSource) {
+  private readonly source: BitSource;
+
+  constructor(source: BitSource) {
+    this.source = source;
     setTables();
   }
 
   /** The next number. Of one more than it, the bits after the first are counted in ones and a zero, and follow. */
   next(column: number, ...contexts: readonly number[]): number {
-    this.bases[0] = joined(64 * column, 0);
+    const { bases } = this;
+    bases[0] = joined(64 * column, 0);
     for (let i = 0; i < contexts.length; i++) {
-      this.bases[i + 1] = joined(64 * column + i + 1, contexts[i] as number);
+      bases[i + 1] = joined(64 * column + i + 1, contexts[i] as number);
     }
     this.count = contexts.length + 1;
     const place = 64 * column;
@@ -94,7 +98,8 @@ export class TableReader {
       const slot = slots[i] as number;
       const chance = chances[slot] as number;
       const times = seen[slot] as number;
-      weights[first + i] = (weights[first + i] as number) + ((error * (inputs[i] as number)) >> LEARNING_BITS);
+      weights[first + i] =
+        (weights[first + i] as number) + ((error * (inputs[i] as number)) >> LEARNING_BITS);
       chances[slot] = chance + (((aim - chance) * (rates[times] as number)) >> RATE_BITS);
       if (times < MEMORY) seen[slot] = times + 1;
     }
@@ -133,14 +138,10 @@ export function shifted(end: number): number {
   return (end << DIGIT_BITS) & ((1 << INTERVAL_BITS) - 1);
 }
 
-/** One number for some: a context of several. */
-export function joined(...numbers: readonly number[]): number {
-  let hash = 0;
-  for (const number of numbers) {
-    hash = Math.imul(hash ^ Math.imul(number + 0x7f4a7c15, 0x85ebca6b), 0xc2b2ae35);
-    hash ^= hash >>> 13;
-  }
-  return hash;
+/** One number for two: a context of both. */
+export function joined(a: number, b: number): number {
+  const hash = Math.imul(a ^ Math.imul(b + 0x7f4a7c15, 0x85ebca6b), 0xc2b2ae35);
+  return hash ^ (hash >>> 13);
 }
 
 /** Chances by their logits, logits by chances, and how fast contexts learn by how often they did. */

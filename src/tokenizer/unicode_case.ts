@@ -55,12 +55,15 @@ export function otherCases(
 
 /** Runs of gap, twice the number of characters (and 1 more for every other one), difference. Two zeros end it. */
 export function* readMapping(reader: TableReader): Generator<[from: number, to: number]> {
-  let [gap, size, difference, next] = [0, 0, 0, 0];
+  let gap = 0;
+  let size = 0;
+  let difference = 0;
+  let next = 0;
   for (;;) {
     gap = reader.next(0, gap, size, joined(gap, size), difference);
     size = reader.next(1, gap, size, joined(gap, difference), difference);
     if (size === 0) return;
-    difference = reader.next(2, size, difference, joined(gap, size), joined(gap, size, difference));
+    difference = reader.next(2, size, difference, joined(gap, size), joined(joined(gap, size), difference));
     next += gap;
     for (let n = size >> 1; n > 0; n--) {
       yield [next, next + signed(difference)];

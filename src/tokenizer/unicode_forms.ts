@@ -343,7 +343,7 @@ export function* readEntries(
             PARTS + 4 * group + Math.min(i, 3),
             state.difference,
             joined(state.difference, state.before),
-            joined(character - state.character, kind, state.difference),
+            joined(joined(character - state.character, kind), state.difference),
             joined(left, state.value),
             joined(kind, left - (previous[i - 1] ?? 0)),
           );

@@ -155,7 +155,10 @@ export function readDifferences(
   mixed: string,
 ): readonly number[] {
   const ends: number[] = [];
-  const lengths = [0, 0, 0];
+  /** The last lengths, the last one first. */
+  let a = 0;
+  let b = 0;
+  let c = 0;
   let isInside = 1;
   let left = 0;
   for (const [begin, end, letter] of categories) {
@@ -163,11 +166,10 @@ export function readDifferences(
     for (let at = begin; at < end; ) {
       if (left === 0) {
         isInside = 1 - isInside;
-        const [a, b, c] = lengths.map((length) => Math.min(length, 500)) as [number, number, number];
-        const contexts = [joined(a), joined(b), joined(a, b), joined(a, b, c), joined(property)];
-        left = reader.next(isInside, ...contexts);
-        lengths.unshift(left);
-        lengths.length = 3;
+        left = reader.next(isInside, a, b, joined(a, b), joined(joined(a, b), c), joined(property, 0));
+        c = b;
+        b = a;
+        a = Math.min(left, 500);
         if (left === 0) return ends;
       }
       const length = Math.min(left, end - at);
