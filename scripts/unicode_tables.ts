@@ -3,11 +3,9 @@
 import { writeFileSync } from "node:fs";
 import {
   ASSIGNED,
-  CATEGORY_LETTERS,
   LETTERS,
   PackedSet,
   type Run,
-  readCategories,
   readText,
   readWithin,
 } from "../src/tokenizer/packed_numbers.ts";
@@ -195,12 +193,11 @@ for (const [c, letter] of letters.entries()) {
   else categoryRuns.push([c, c + 1, letter]);
 }
 
+/** Runs of one category: its letter, and the length in base 36 unless it is 1. Loads of most models read it. */
 function packedCategories(): string {
-  const numbers = categoryRuns.flatMap(([begin, end, letter]) => [
-    CATEGORY_LETTERS.indexOf(letter),
-    end - begin - 1,
-  ]);
-  return packed(numbers, (reader) => [...readCategories(reader)]);
+  return categoryRuns
+    .map(([begin, end, letter]) => letter + (end - begin === 1 ? "" : (end - begin).toString(36)))
+    .join("");
 }
 
 /** Names, letters of categories, and those of which some differ; and where they do. */
@@ -495,7 +492,7 @@ writeFileSync(
 export const UNICODE_VERSION = "${VERSION}";
 
 /**
- * General categories of all code points, by letters.
+ * General categories of all code points, in order: a letter, and unless it is 1 the length in base 36.
  * ${Object.entries(categories)
    .map(([letter, name]) => `${letter} ${name}`)
    .join(", ")

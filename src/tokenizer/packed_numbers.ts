@@ -60,36 +60,13 @@ export function readText(reader: TableReader): string {
   }
 }
 
-/** General categories of all code points, in order. */
-export function* readCategories(reader: TableReader): Generator<Run<string>> {
-  /** Numbers of the last categories, the last one first, and of them with the lengths of their runs. */
-  let last = 0;
-  let pair = 0;
-  let run = 0;
-  let runs = 0;
-  let triple = 0;
-  const lengths = new Uint32Array(CATEGORY_LETTERS.length);
-  for (let begin = 0; begin < 0x110000; ) {
-    const number = reader.next(0, pair, run, triple, runs);
-    const length =
-      1 +
-      reader.next(
-        1,
-        joined(number, last),
-        joined(number, lengths[number] as number),
-        joined(number, run),
-        joined(number, runs),
-        joined(number, begin & 15),
-      );
-    yield [begin, begin + length, CATEGORY_LETTERS[number] as string];
-    lengths[number] = length;
-    triple = joined(number, pair);
-    pair = joined(number, last);
-    last = number;
-    const before = run;
-    run = joined(number, Math.min(length, 64));
-    runs = joined(run, before);
-    begin += length;
+/** General categories of all code points, in order: a letter each and, unless it is 1, the length in base 36. */
+export function* readCategories(packed: string): Generator<Run<string>> {
+  let begin = 0;
+  for (const [, letter, length] of packed.matchAll(/([A-Z])([0-9a-z]*)/g)) {
+    const end = begin + (length === "" ? 1 : Number.parseInt(length as string, 36));
+    yield [begin, end, letter as string];
+    begin = end;
   }
 }
 

@@ -1,5 +1,4 @@
 import { type Run, readCategories } from "./packed_numbers.ts";
-import { openTable } from "./table_reader.ts";
 import { CATEGORIES } from "./unicode.gen.ts";
 
 /**
@@ -86,7 +85,7 @@ let runs: readonly Run<string>[] | undefined;
 
 /** General categories in runs: [begin, end) and the letter of the table. */
 export function categoryRuns(): readonly Run<string>[] {
-  runs ??= [...readCategories(openTable(CATEGORIES))];
+  runs ??= [...readCategories(CATEGORIES)];
   return runs;
 }
 
