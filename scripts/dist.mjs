@@ -86,8 +86,8 @@ async function minify({ text, map }) {
     sourcemap: "external",
     sourcefile: "bundle.js",
   });
-  // It may have become the last part of a statement before it.
-  const found = /,?\s*eval\(""\)(?=;)/.exec(minified.code);
+  // It may have become the last part of a statement before it, and lines may be broken within it.
+  const found = /,?\s*eval\(\s*""\s*\)(?=;)/.exec(minified.code);
   if (!found) throw new Error(`Cannot minify: ${KEEP} is gone`);
   let script = { text: minified.code.replaceAll(PRIVATE, "#"), map: JSON.parse(minified.map) };
   script = applyEdits(script, [{ at: found.index, length: found[0].length, text: "" }]);
