@@ -1,6 +1,5 @@
-// Runs a plan: the loop over records, with a barrier where a record asks for one. Every thread runs the same
-// records and takes its share of each from the record's counter; what a share computes does not depend on
-// who computes it.
+// Runs a plan: the loop over records, segment by segment where threads meet. Every thread runs the records of a segment
+// and takes its share of each from the record's counter; what a share computes does not depend on who computes it.
 import { attention_f16, attention_f32, attention_q8 } from "./attention";
 import { embed_row } from "./embed";
 import { glu_f32 } from "./glu";
@@ -25,12 +24,10 @@ import {
 } from "./layout/blocks";
 import {
   CONTROL_BAD_ROW,
-  CONTROL_BEGIN,
   CONTROL_DOT,
-  CONTROL_END,
+  CONTROL_FIRST,
+  CONTROL_LAST,
   CONTROL_N_THREADS,
-  CONTROL_PLAN,
-  CONTROL_SHUTDOWN,
   CONTROL_STREAMS,
   QUERY_FIRST_POSITION,
   QUERY_FIRST_TOKEN,
@@ -160,19 +157,21 @@ import { quantize_q8, quantize_q8x4 } from "./quantize";
 import { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
 import { rope_adjacent_f32, rope_angles, rope_halves_f32 } from "./rope";
 import {
-  arrive,
-  begin_step,
-  enter,
-  generation,
+  CLOSED,
+  CLOSED_STALLED,
+  close_segment,
+  enter_pool,
+  enter_segment,
+  leave_segment,
   lower,
-  release,
+  open_segment,
+  segments,
   share,
   step_status,
   stop_step,
   take,
   take_share,
-  wait_release,
-  wait_step,
+  wait_segment,
 } from "./sync";
 
 // Fields of a record: integers, addresses, floats.
@@ -446,19 +445,9 @@ function run_pack(record: usize, scratch: usize): void {
   }
 }
 
-/**
- * Runs records [begin, end) of a plan over the step that the control words describe (layout/control.ts).
- * Every one of CONTROL_N_THREADS threads calls it with the same range and a scratch of its own.
- * plan     records of layout/ops.ts, counters (REC_COUNTER) zero; they are zero again after each barrier
- * scratch  16 B aligned; as large as the widest row and attention_scratch_bytes() ask for
- * The last record of a range must have a barrier.
- * Returns STATUS_OK, or why the step stopped; its results are then worthless
- */
-export function run(plan: usize, begin: i32, end: i32, scratch: usize): i32 {
-  const threads = load<i32>(CONTROL_N_THREADS);
-  let record = plan + <usize>begin * RECORD_BYTES;
-  const stop = plan + <usize>end * RECORD_BYTES;
-  let first = record;
+// Takes part in the records [record, stop) of one segment, until no work is left to take. Returns STATUS_OK, or why the
+// step stopped.
+function run_segment(record: usize, stop: usize, scratch: usize): i32 {
   for (; record < stop; record += RECORD_BYTES) {
     const status = step_status();
     if (status !== STATUS_OK) return status;
@@ -494,40 +483,68 @@ export function run(plan: usize, begin: i32, end: i32, scratch: usize): i32 {
         stop_step(STATUS_BAD_RECORD);
         return STATUS_BAD_RECORD;
     }
-    if (int(record, REC_FLAGS) & REC_BARRIER) {
-      const seen = generation();
-      if (arrive(threads)) {
-        // Nobody takes work from these counters any more, and nobody does yet from the next ones.
-        for (; first <= record; first += RECORD_BYTES) store<i32>(first + REC_COUNTER * 4, 0);
-        release();
-      } else {
-        wait_release(seen);
-        first = record + RECORD_BYTES;
-      }
-    }
   }
-  return step_status();
+  return STATUS_OK;
 }
 
-/** As run(), on this thread and on all that are parked in work(). Called by the host's thread. */
+// Sleeps of the host's thread in one run after which its helpers are held to cost more than they do.
+const MOST_SLEEPS: i32 = 4;
+
+/**
+ * Runs records [begin, end) of a plan over the step that the control words describe (layout/control.ts), with the
+ * help of the threads in work() that have a part in it. Called by the host's thread.
+ * plan     records of layout/ops.ts, counters (REC_COUNTER) zero; they are zero again afterwards
+ * scratch  16 B aligned; as large as the widest row and attention_scratch_bytes() ask for
+ * CONTROL_N_THREADS  how many threads take part. It comes back lower if waiting for one of them was not worth it.
+ * The last record of a range must have a barrier.
+ * Returns STATUS_OK, or why the step stopped; its results are then worthless
+ */
 export function run_step(plan: usize, begin: i32, end: i32, scratch: usize): i32 {
-  store<u32>(CONTROL_PLAN, <u32>plan);
-  store<i32>(CONTROL_BEGIN, begin);
-  store<i32>(CONTROL_END, end);
-  // Threads that are still starting have no part in it.
-  if (load<i32>(CONTROL_N_THREADS) > 1) begin_step();
-  return run(plan, begin, end, scratch);
+  let threads = load<i32>(CONTROL_N_THREADS);
+  let sleeps = 0;
+  let first = plan + <usize>begin * RECORD_BYTES;
+  const stop = plan + <usize>end * RECORD_BYTES;
+  while (first < stop) {
+    let last = first;
+    while (!(int(last, REC_FLAGS) & REC_BARRIER)) last += RECORD_BYTES;
+    const next = last + RECORD_BYTES;
+    let status: i32;
+    if (threads > 1) {
+      open_segment(first, next);
+      status = run_segment(first, next, scratch);
+      const closed = close_segment();
+      // A chunk of attention grows with the context, and is worth waiting for.
+      if (closed !== CLOSED && int(last, REC_OP) !== OP_ATTENTION) {
+        sleeps++;
+        if (closed === CLOSED_STALLED || sleeps === MOST_SLEEPS) {
+          sleeps = 0;
+          threads >>= 1;
+          store<i32>(CONTROL_N_THREADS, threads);
+        }
+      }
+    } else {
+      status = run_segment(first, next, scratch);
+    }
+    if (status === STATUS_OK) status = step_status();
+    if (status !== STATUS_OK) return status;
+    // Nobody takes work from these counters any more.
+    for (; first < next; first += RECORD_BYTES) store<i32>(first + REC_COUNTER * 4, 0);
+  }
+  return STATUS_OK;
 }
 
 /**
- * Takes part in every step, parked in between, until CONTROL_SHUTDOWN is set and a step begins.
- * scratch  this thread's own, as for run()
+ * Helps with every segment in which this thread has a part, and sleeps in between, until CONTROL_SHUTDOWN is set.
+ * scratch  this thread's own, as for run_step()
  */
 export function work(scratch: usize): void {
-  let seen = enter();
-  for (;;) {
-    seen = wait_step(seen);
-    if (load<i32>(CONTROL_SHUTDOWN)) return;
-    run(<usize>load<u32>(CONTROL_PLAN), load<i32>(CONTROL_BEGIN), load<i32>(CONTROL_END), scratch);
+  const index = enter_pool();
+  let seen = segments();
+  while (wait_segment(seen, index)) {
+    // Before entering, so that a segment that begins after this is never missed.
+    seen = segments();
+    if (!enter_segment()) continue;
+    run_segment(<usize>load<u32>(CONTROL_FIRST), <usize>load<u32>(CONTROL_LAST), scratch);
+    leave_segment();
   }
 }

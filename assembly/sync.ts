@@ -1,26 +1,58 @@
-// Steps, barrier and chunk counters: the only file that knows whether there are threads. Without them the
-// same executor runs alone.
+// Segments, chunk counters and sleep: the only file that knows whether there are threads. Without them the same
+// executor runs alone.
+//
+// A segment is the records up to one with a barrier. The host's thread goes through all segments by itself; other
+// threads help with those that they find open:
+//
+//   host    describe; INSIDE = open; SEGMENT++; work; INSIDE -= open; wait until INSIDE is 0; reset counters; next
+//   helper  wait until SEGMENT is another; if INSIDE is open, INSIDE++ (one compare-exchange); work; INSIDE--
+//
+// A thread that does not run when a segment begins is thus not waited for: it enters later, or not at all, and the host
+// does the work. Only who is inside is waited for.
+//
+// Why this is right whenever threads stop and go on:
+// - A helper touches records, counters and buffers only while it is counted in INSIDE. The host takes the open bit away
+//   and sees 0 before it writes counters, the number of threads or the next description: then nobody is inside, and
+//   nobody can come in, since entering is one compare-exchange that finds the bit set.
+// - What a helper knows of the segment it reads after it has entered. Whatever it saw before only made it try: if by
+//   then another segment is open, it has entered that one. A value of SEGMENT or INSIDE that has come round again does
+//   no harm for the same reason.
+// - All of these are atomic (sequentially consistent): what the host wrote before it opened a segment is seen by who
+//   enters, and what helpers wrote inside is seen by the host when it has read 0.
+// - A sleeper announces itself, then sleeps only if the word it watches is unchanged; who changes the word looks for
+//   sleepers afterwards. One of the two sees the other, so that no wake-up is lost.
 import {
-  CONTROL_BARRIER_ARRIVED,
-  CONTROL_BARRIER_GENERATION,
   CONTROL_CANCEL,
+  CONTROL_FIRST,
+  CONTROL_HOST_SLEEPS,
+  CONTROL_INSIDE,
+  CONTROL_LAST,
+  CONTROL_N_THREADS,
   CONTROL_READY,
+  CONTROL_SEGMENT,
+  CONTROL_SHUTDOWN,
+  CONTROL_SLEEPERS,
   CONTROL_STATUS,
-  CONTROL_STEP,
+  SEGMENT_OPEN,
   STATUS_CANCELLED,
   STATUS_OK,
   STATUS_TIMEOUT,
 } from "./layout/control";
 
-// Spinning at a barrier lasts some 20 us: longer than threads differ there, unless one was descheduled.
-const BARRIER_SPINS: i32 = 20000;
-// A parked thread spins some 20 ms: waking it from a futex takes 2 ms in Bun, and the host needs far less
-// than 20 ms between two tokens.
-const PARK_SPINS: i32 = 10000000;
-// A thread that does not arrive within eight waits is dead. Several short waits, because a process that was
-// stopped and goes on sees one of them pass at once.
+// A turn of a spinning loop takes some 2 ns in V8 and 18 ns in JavaScriptCore, where sleeping is dearer too: waking a
+// thread takes 40 us in Deno, 2 ms in Bun.
+// At the end of a segment the host's thread spins longer than the last chunks differ, unless a thread was descheduled
+// with one: 40 us or 360 us.
+const LEAVE_SPINS: i32 = 20000;
+// A helper spins for 2 ms or 18 ms until the next segment: the host needs less between two tokens. One that has no part
+// in the step sleeps at once.
+const ENTER_SPINS: i32 = 1000000;
+// Whoever has not left by then was descheduled.
+const STALL_NS: i64 = 1_000_000;
+// A thread that does not leave within thirty waits is dead. Several short waits, because a process that was stopped
+// and goes on sees one of them pass at once.
 const WAIT_NS: i64 = 100_000_000;
-const WAITS: i32 = 8;
+const WAITS: i32 = 30;
 
 /** Takes the next `n` units of work from a counter; returns the first. */
 export function take(counter: usize, n: i32): i32 {
@@ -68,7 +100,7 @@ export function step_status(): i32 {
 export function stop_step(status: i32): void {
   if (ASC_FEATURE_THREADS) {
     atomic.cmpxchg<i32>(CONTROL_STATUS, STATUS_OK, status);
-    atomic.notify(CONTROL_BARRIER_GENERATION, -1);
+    atomic.notify(CONTROL_INSIDE, -1);
   } else {
     store<i32>(CONTROL_STATUS, status);
   }
@@ -98,68 +130,111 @@ export function set_bits(ptr: usize, bits: i32): void {
   }
 }
 
-/** Wakes parked threads for a step that the control words describe. */
-export function begin_step(): void {
+/** Begins the segment of records [first, last) for all threads that take part. The host's thread. */
+export function open_segment(first: usize, last: usize): void {
   if (ASC_FEATURE_THREADS) {
-    atomic.add<i32>(CONTROL_STEP, 1);
-    atomic.notify(CONTROL_STEP, -1);
+    store<u32>(CONTROL_FIRST, <u32>first);
+    store<u32>(CONTROL_LAST, <u32>last);
+    atomic.store<i32>(CONTROL_INSIDE, SEGMENT_OPEN);
+    atomic.add<i32>(CONTROL_SEGMENT, 1);
+    if (atomic.load<i32>(CONTROL_SLEEPERS)) atomic.notify(CONTROL_SEGMENT, -1);
   }
 }
 
-/** Counts this thread as ready; returns the step it has seen. */
-export function enter(): i32 {
+/** What closing a segment took: nothing to speak of, sleep, or longer than any chunk may take. */
+export const CLOSED: i32 = 0;
+export const CLOSED_ASLEEP: i32 = 1;
+export const CLOSED_STALLED: i32 = 2;
+
+/**
+ * Ends the segment: nobody enters any more, and who is inside is waited for. Ends the step where that takes too long.
+ * The host's thread, when no work is left to take.
+ */
+export function close_segment(): i32 {
   if (ASC_FEATURE_THREADS) {
-    const seen = atomic.load<i32>(CONTROL_STEP);
-    atomic.add<i32>(CONTROL_READY, 1);
-    return seen;
+    if (atomic.sub<i32>(CONTROL_INSIDE, SEGMENT_OPEN) === SEGMENT_OPEN) return CLOSED;
+    for (let i = 0; i < LEAVE_SPINS; i++) {
+      if (!atomic.load<i32>(CONTROL_INSIDE)) return CLOSED;
+    }
+    return sleep_until_left();
   }
+  return CLOSED;
+}
+
+function sleep_until_left(): i32 {
+  let result = CLOSED_ASLEEP;
+  atomic.store<i32>(CONTROL_HOST_SLEEPS, 1);
+  let waits = -1;
+  for (;;) {
+    const inside = atomic.load<i32>(CONTROL_INSIDE);
+    if (!inside || step_status() !== STATUS_OK) break;
+    if (
+      atomic.wait<i32>(CONTROL_INSIDE, inside, waits < 0 ? STALL_NS : WAIT_NS) === AtomicWaitResult.TIMED_OUT
+    ) {
+      result = CLOSED_STALLED;
+      if (++waits === WAITS) stop_step(STATUS_TIMEOUT);
+    }
+  }
+  atomic.store<i32>(CONTROL_HOST_SLEEPS, 0);
+  return result;
+}
+
+/** Counts this thread as ready; returns its number, from 1 on. */
+export function enter_pool(): i32 {
+  if (ASC_FEATURE_THREADS) return atomic.add<i32>(CONTROL_READY, 1) + 1;
+  return 1;
+}
+
+/** Enters the segment that is open; false if none is. */
+export function enter_segment(): bool {
+  if (ASC_FEATURE_THREADS) {
+    let inside = atomic.load<i32>(CONTROL_INSIDE);
+    while (inside & SEGMENT_OPEN) {
+      const seen = atomic.cmpxchg<i32>(CONTROL_INSIDE, inside, inside + 1);
+      if (seen === inside) return true;
+      inside = seen;
+    }
+  }
+  return false;
+}
+
+/** Leaves the segment; the last one out wakes the host's thread. */
+export function leave_segment(): void {
+  if (ASC_FEATURE_THREADS) {
+    if (atomic.sub<i32>(CONTROL_INSIDE, 1) === 1 && atomic.load<i32>(CONTROL_HOST_SLEEPS)) {
+      atomic.notify(CONTROL_INSIDE, -1);
+    }
+  }
+}
+
+/** Segments begun so far. */
+export function segments(): i32 {
+  if (ASC_FEATURE_THREADS) return atomic.load<i32>(CONTROL_SEGMENT);
   return 0;
 }
 
-/** Parks until another step than `seen` begins; returns it. */
-export function wait_step(seen: i32): i32 {
+/**
+ * Waits until another segment than `seen` begins in which thread `index` takes part. False: the thread is to end.
+ */
+export function wait_segment(seen: i32, index: i32): bool {
   if (ASC_FEATURE_THREADS) {
-    for (let i = 0; i < PARK_SPINS; i++) {
-      const step = atomic.load<i32>(CONTROL_STEP);
-      if (step !== seen) return step;
-    }
-    while (atomic.load<i32>(CONTROL_STEP) === seen) atomic.wait<i32>(CONTROL_STEP, seen, -1);
-    return atomic.load<i32>(CONTROL_STEP);
-  }
-  return seen;
-}
-
-/** The barrier's generation; to be read before arrive(). */
-export function generation(): i32 {
-  if (ASC_FEATURE_THREADS) return atomic.load<i32>(CONTROL_BARRIER_GENERATION);
-  return 0;
-}
-
-/** Whether this thread is the last of `threads` to arrive: it then calls release(), all others wait. */
-export function arrive(threads: i32): bool {
-  if (ASC_FEATURE_THREADS) return atomic.add<i32>(CONTROL_BARRIER_ARRIVED, 1) + 1 === threads;
-  return true;
-}
-
-/** Lets the waiting threads go. */
-export function release(): void {
-  if (ASC_FEATURE_THREADS) {
-    atomic.store<i32>(CONTROL_BARRIER_ARRIVED, 0);
-    atomic.add<i32>(CONTROL_BARRIER_GENERATION, 1);
-    atomic.notify(CONTROL_BARRIER_GENERATION, -1);
-  }
-}
-
-/** Waits until the barrier leaves generation `seen`; ends the step where that takes too long. */
-export function wait_release(seen: i32): void {
-  if (ASC_FEATURE_THREADS) {
-    for (let i = 0; i < BARRIER_SPINS; i++) {
-      if (atomic.load<i32>(CONTROL_BARRIER_GENERATION) !== seen) return;
-    }
-    let waits = 0;
-    while (atomic.load<i32>(CONTROL_BARRIER_GENERATION) === seen && step_status() === STATUS_OK) {
-      const result = atomic.wait<i32>(CONTROL_BARRIER_GENERATION, seen, WAIT_NS);
-      if (result === AtomicWaitResult.TIMED_OUT && ++waits === WAITS) stop_step(STATUS_TIMEOUT);
+    for (;;) {
+      // Whoever sets SHUTDOWN changes the number of threads and the segment afterwards.
+      const threads = atomic.load<i32>(CONTROL_N_THREADS);
+      if (atomic.load<i32>(CONTROL_SHUTDOWN)) return false;
+      if (index >= threads) {
+        atomic.wait<i32>(CONTROL_N_THREADS, threads, -1);
+        continue;
+      }
+      for (let i = 0; i < ENTER_SPINS && atomic.load<i32>(CONTROL_N_THREADS) === threads; i++) {
+        if (atomic.load<i32>(CONTROL_SEGMENT) !== seen) return !atomic.load<i32>(CONTROL_SHUTDOWN);
+      }
+      if (atomic.load<i32>(CONTROL_N_THREADS) !== threads) continue;
+      atomic.add<i32>(CONTROL_SLEEPERS, 1);
+      atomic.wait<i32>(CONTROL_SEGMENT, seen, -1);
+      atomic.sub<i32>(CONTROL_SLEEPERS, 1);
+      if (atomic.load<i32>(CONTROL_SEGMENT) !== seen) return !atomic.load<i32>(CONTROL_SHUTDOWN);
     }
   }
+  return false;
 }

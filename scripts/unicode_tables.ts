@@ -1,59 +1,525 @@
-// Writes src/tokenizer/unicode.gen.ts from the tables of the runtime's own regular expressions, which must be
-// those of Unicode 16 (Deno 2.9's are):  deno run -A scripts/unicode_tables.ts
+// Writes src/tokenizer/unicode.gen.ts from the runtime's own tables: its regular expressions, normalization and
+// case mapping, all of which must be of Unicode 16 (those of Deno 2.9 are):  deno run -A scripts/unicode_tables.ts
 import { writeFileSync } from "node:fs";
+import {
+  ASSIGNED,
+  LETTERS,
+  PackedSet,
+  type Run,
+  readText,
+  readWithin,
+} from "../src/tokenizer/packed_numbers.ts";
+import {
+  DIGIT_BITS,
+  firstDigit,
+  INTERVAL_BITS,
+  ONE,
+  shifted,
+  TableReader,
+} from "../src/tokenizer/table_reader.ts";
+import { otherCases, readMapping } from "../src/tokenizer/unicode_case.ts";
+import {
+  blocks,
+  CANONICAL_ONE,
+  COMPATIBLE_ONE,
+  isIdeograph,
+  MARKS,
+  PAIR,
+  readEntries,
+} from "../src/tokenizer/unicode_forms.ts";
+import { readDifferences, readScripts } from "../src/tokenizer/unicode_properties.ts";
 
 const VERSION = "16.0";
 /** A letter that came with that version, and one that came with the next. */
 const ADDED = "\u{1C89}";
 const ADDED_LATER = "\u{11DB0}";
 
-/** Letter of each class in the table, and what it stands for; the first that fits counts. */
-const classes: readonly (readonly [letter: string, members: RegExp])[] = [
-  ["W", /\p{White_Space}/u],
-  ["U", /\p{Lu}/u],
-  ["L", /\p{Ll}/u],
-  ["T", /\p{Lt}/u],
-  ["O", /[\p{Lm}\p{Lo}]/u],
-  ["M", /\p{M}/u],
-  ["N", /\p{N}/u],
-  ["P", /\p{P}/u],
-  ["S", /\p{S}/u],
-  ["X", /[\s\S]/u],
-];
+/**
+ * Letter of each general category in the table; the single characters of Zl and Zp, surrogates and private use
+ * are told apart by unicode.ts.
+ */
+const categories: Readonly<Record<string, string>> = {
+  ...{ U: "Lu", L: "Ll", T: "Lt", K: "Lm", O: "Lo", M: "Mn", C: "Mc", E: "Me", N: "Nd", R: "Nl", B: "No" },
+  ...{ A: "Pc", D: "Pd", F: "Ps", G: "Pe", I: "Pi", J: "Pf", P: "Po", H: "Sm", V: "Sc", Y: "Sk", S: "So" },
+  ...{ W: "Z", Q: "Cc", Z: "Cf", X: "C" },
+};
 
-function classOf(character: number): string {
-  const text = String.fromCodePoint(character);
-  return classes.find(([, members]) => members.test(text))?.[0] as string;
+/**
+ * Binary properties and the categories of which each is nearly the union; the table holds what differs. Those that
+ * patterns of tokenizers may name.
+ */
+const properties: Readonly<Record<string, string>> = {
+  ...{ Alphabetic: "ULTKOR", Lowercase: "L", Uppercase: "U", Cased: "ULT", Case_Ignorable: "MEZKY" },
+  ...{ ID_Start: "ULTKOR", ID_Continue: "ULTKORMCNA", XID_Start: "ULTKOR", XID_Continue: "ULTKORMCNA" },
+  ...{ Math: "H", Dash: "D", Grapheme_Extend: "ME", Ideographic: "" },
+  ...{
+    Unified_Ideograph: "",
+    Default_Ignorable_Code_Point: "",
+    Quotation_Mark: "IJ",
+    Variation_Selector: "",
+  },
+  ...{ Emoji: "", Emoji_Presentation: "", Emoji_Modifier_Base: "", Emoji_Component: "" },
+  ...{ Extended_Pictographic: "" },
+};
+
+/**
+ * Code points whose category, decomposition or combining class is newer than Unicode 9.0, among those that
+ * decompose or are marks. Source: DerivedAge.txt, UnicodeData.txt.
+ */
+const SINCE_10 =
+  "7fd 897-89f 8ca-8d3 9fe afa-aff b55 c04 c3c cf3 d00 d3b-d3c d81 eba ece 1715 180f 1abf-1ace 1cf7 " +
+  "1df6-1dfa 32ff a7f2-a7f4 a82c a8ff ab69 105c9 105e4 10781-10785 10787-107b0 107b2-107ba 10d24-10d27 " +
+  "10d69-10d6d 10eab-10eac 10efc-10eff 10f46-10f50 10f82-10f85 11070 111c9 11073-11074 110c2 11145-11146 " +
+  "111ce-111cf 11241 1133b 11383 11385 1138e 11391 113b8-113c0 113c2 113c5 113c7-113ca 113cc-113d0 " +
+  "113d2 113e1-113e2 1145e 1182c-1183a 11930-11935 11937-11938 1193b-1193e 11940 11942-11943 " +
+  "119d1-119d7 119da-119e0 119e4 11a01-11a0a 11a33-11a39 11a3b-11a3e 11a47 11a51-11a5b 11a8a-11a99 " +
+  "11d31-11d36 11d3a 11d3c-11d3d 11d3f-11d45 11d47 11d8a-11d8e 11d90-11d91 11d93-11d97 11ef3-11ef6 " +
+  "11f00-11f01 11f03 11f34-11f3a 11f3e-11f42 11f5a 13440 13447-13455 1611e-1612f 16d68-16d6a 16f4f " +
+  "16f7f-16f87 16fe4 16ff0-16ff1 1ccd6-1ccf9 1cf00-1cf2d 1cf30-1cf46 1e030-1e06d 1e08f 1e130-1e136 " +
+  "1e2ae 1e2ec-1e2ef 1e4ec-1e4ef 1e5ee-1e5ef 1f16c 1fbf0-1fbf9";
+
+/** Code points that were assigned after Unicode 14.0 and before 17.0. Source: DerivedAge.txt. */
+const SINCE_15 =
+  "897 cf3 ece 1b4e-1b4f 1b7f 1c89-1c8a 2427-2429 2ffc-2fff 31e4-31e5 31ef a7cb-a7cd a7da-a7dc " +
+  "105c0-105f3 10d40-10d65 10d69-10d85 10d8e-10d8f 10ec2-10ec4 10efc-10eff 1123f-11241 11380-11389 " +
+  "1138b 1138e 11390-113b5 113b7-113c0 113c2 113c5 113c7-113ca 113cc-113d5 113d7-113d8 113e1-113e2 " +
+  "116d0-116e3 11b00-11b09 11bc0-11be1 11bf0-11bf9 11f00-11f10 11f12-11f3a 11f3e-11f5a 1342f " +
+  "13439-13455 13460-143fa 16100-16139 16d40-16d79 18cff 1b132 1b155 1cc00-1ccf9 1cd00-1ceb3 " +
+  "1d2c0-1d2d3 1df25-1df2a 1e030-1e06d 1e08f 1e4d0-1e4f9 1e5d0-1e5fa 1e5ff 1f6dc 1f774-1f776 " +
+  "1f77b-1f77f 1f7d9 1f8b2-1f8bb 1f8c0-1f8c1 1fa75-1fa77 1fa87-1fa89 1fa8f 1faad-1faaf 1fabb-1fabf " +
+  "1fac6 1face-1facf 1fada-1fadc 1fadf 1fae8-1fae9 1faf7-1faf8 1fbcb-1fbef 2b739 2ebf0-2ee5d " +
+  "31350-323af";
+
+/** Lower case that came with Unicode 17.0: first and last capital, and how far the small letters are away. */
+const LOWER_CASE_OF_17 = [
+  [0xa7ce, 0xa7ce, 1],
+  [0xa7d2, 0xa7d2, 1],
+  [0xa7d4, 0xa7d4, 1],
+  [0x16ea0, 0x16eb8, 27],
+] as const;
+
+/** Hangul syllables, which decompose by arithmetic. */
+const HANGUL = [0xac00, 0xd7a3] as const;
+
+const scalars = Array.from({ length: 0x110000 }, (_, c) => c).filter((c) => c < 0xd800 || c > 0xdfff);
+const text = (...characters: number[]) => String.fromCodePoint(...characters);
+const codePoints = (string: string) => Array.from(string, (character) => character.codePointAt(0) as number);
+
+/** The text from which `read` gets these numbers; it must ask for all of them, and no more. */
+function packed(numbers: readonly number[], read: (reader: TableReader) => unknown): string {
+  const bits = numbers.flatMap((number) => {
+    const digits = [...(number + 1).toString(2)].map(Number);
+    return [...digits.slice(1).map(() => 1), 0, ...digits.slice(1)];
+  });
+  let text = "";
+  let at = 0;
+  let [low, high] = [0, 2 ** INTERVAL_BITS - 1];
+  const put = (digit: number) => {
+    text += String.fromCharCode(digit + (digit > 56 ? 36 : 35));
+  };
+  read(
+    new TableReader((chance) => {
+      const bit = bits[at++];
+      if (bit === undefined) throw new Error("Expected fewer numbers to be read");
+      const middle = low + Math.floor(((high - low) * chance) / ONE);
+      if (bit === 1) high = middle;
+      else low = middle + 1;
+      for (; firstDigit(low) === firstDigit(high); low = shifted(low)) {
+        put(firstDigit(low));
+        high = shifted(high) + 2 ** DIGIT_BITS - 1;
+      }
+      return bit;
+    }),
+  );
+  if (at !== bits.length) throw new Error("Expected all numbers to be read");
+  put(firstDigit(high));
+  return text;
 }
 
-/** Runs of one class: its letter, and the length in base 36 unless it is 1. */
-function runs(): string {
-  let text = "";
-  for (let begin = 0; begin < 0x110000; ) {
-    const letter = classOf(begin);
-    let end = begin + 1;
-    while (end < 0x110000 && classOf(end) === letter) end++;
-    text += letter + (end - begin === 1 ? "" : (end - begin).toString(36));
+/** Each as its difference to the one before. */
+function differences(numbers: readonly number[]): number[] {
+  return numbers.map((number, i) => {
+    const difference = number - (numbers[i - 1] ?? 0);
+    return difference < 0 ? -2 * difference - 1 : 2 * difference;
+  });
+}
+
+/** Members among code points as lengths: outside, inside, outside, ...; and 0 for the rest. */
+function lengths(members: readonly boolean[]): number[] {
+  const found: number[] = [];
+  const last = members.lastIndexOf(true);
+  for (let begin = 0, inside = false; begin <= last; inside = !inside) {
+    let end = begin;
+    while (end <= last && members[end] === inside) end++;
+    if (end === begin) throw new Error("Expected the first code point to be outside");
+    found.push(end - begin);
     begin = end;
   }
-  return text;
+  return last === members.length - 1 ? found : [...found, 0];
+}
+
+function packedSet(set: ReadonlySet<number>): string {
+  return packed(
+    lengths(Array.from({ length: 0x110000 }, (_, c) => set.has(c))),
+    (reader) => new PackedSet(reader),
+  );
+}
+
+function setOf(ranges: string): Set<number> {
+  const set = new Set<number>();
+  for (const range of ranges.split(" ")) {
+    const [first = "", last = first] = range.split("-");
+    for (let c = Number.parseInt(first, 16); c <= Number.parseInt(last, 16); c++) set.add(c);
+  }
+  return set;
+}
+
+const since10 = setOf(SINCE_10);
+const since15 = setOf(SINCE_15);
+
+const matchers = Object.entries(categories).map(
+  ([letter, name]) => [letter, new RegExp(`\\p{${name}}`, "u")] as const,
+);
+
+const letters = Array.from({ length: 0x110000 }, (_, c) => {
+  const character = text(c);
+  return matchers.find(([, pattern]) => pattern.test(character))?.[0] as string;
+});
+
+const categoryRuns: Run<string>[] = [];
+for (const [c, letter] of letters.entries()) {
+  const last = categoryRuns.at(-1);
+  if (last?.[2] === letter) last[1]++;
+  else categoryRuns.push([c, c + 1, letter]);
+}
+
+/** Runs of one category: its letter, and the length in base 36 unless it is 1. Loads of most models read it. */
+function packedCategories(): string {
+  return categoryRuns
+    .map(([begin, end, letter]) => letter + (end - begin === 1 ? "" : (end - begin).toString(36)))
+    .join("");
+}
+
+/** Names, letters of categories, and those of which some differ; and where they do. */
+function propertySets(): { lines: string; runs: string } {
+  const lines: string[] = [];
+  const numbers: number[] = [];
+  for (const [name, base] of Object.entries(properties)) {
+    const pattern = new RegExp(`\\p{${name}}`, "u");
+    const differs = letters.map((letter, c) => pattern.test(text(c)) !== base.includes(letter));
+    const mixed = new Set(letters.filter((_, c) => differs[c]));
+    lines.push(`${name} ${base || "-"} ${[...mixed].join("")}`);
+    numbers.push(...lengths(differs.filter((_, c) => mixed.has(letters[c] as string))));
+  }
+  const runs = packed(numbers, (reader) => {
+    lines.forEach((line, i) => {
+      readDifferences(reader, categoryRuns, i, line.split(" ")[2] as string);
+    });
+  });
+  return { lines: lines.join("\n"), runs };
+}
+
+/** Numbers for readWithin(): what `numberOf` gives for the value of each run, and its length. */
+function within(
+  isMeant: string,
+  valueAt: (c: number) => number,
+  visit: (value: number, begin: number, end: number) => { number: number; after: number[] },
+): number[] {
+  const numbers: number[] = [];
+  for (const [first, last, letter] of categoryRuns) {
+    if (!isMeant.includes(letter)) continue;
+    for (let begin = first; begin < last; ) {
+      const value = valueAt(begin);
+      let end = begin + 1;
+      while (end < last && valueAt(end) === value) end++;
+      const { number, after } = visit(value, begin, end);
+      numbers.push(number, end === last ? 0 : end - begin, ...after);
+      begin = end;
+    }
+  }
+  return numbers;
+}
+
+/** Names of scripts in the order of their first characters, and runs. */
+function scripts(): { names: string; runs: string } {
+  const named = SCRIPTS.split(" ").map(
+    (name) => [name, new RegExp(`\\p{Script=${name.slice(0, 4)}}`, "u")] as const,
+  );
+  const names = ["Zzzz:Unknown"];
+  let last = named[0] as (typeof named)[number];
+  const scriptOf = (c: number) => {
+    const character = text(c);
+    const found = last[1].test(character) ? last : named.find(([, pattern]) => pattern.test(character));
+    if (found === undefined) throw new Error(`Expected a script of U+${c.toString(16)}`);
+    last = found;
+    if (!names.includes(found[0])) names.push(found[0]);
+    return names.indexOf(found[0]);
+  };
+  const known = letters.map((letter, c) => (letter === "X" ? 0 : scriptOf(c)));
+  if (known.some((script, c) => script === 0 && !/\p{Script=Zzzz}/u.test(text(c))))
+    throw new Error("Expected characters without a category to have no script");
+  const recent: number[] = [];
+  const numbers = within(
+    ASSIGNED,
+    (c) => known[c] as number,
+    (script) => {
+      const at = recent.indexOf(script);
+      if (at >= 0) recent.splice(at, 1);
+      recent.unshift(script);
+      return { number: at + 1, after: [] };
+    },
+  );
+  const text_ = names.map((pair) => {
+    const [short, long] = pair.split(":") as [string, string];
+    return long.startsWith(short) ? long : `${long}:${short}`;
+  });
+  return {
+    names: packed(
+      Array.from(`${text_.join(" ")}\u0060`, (letter) => letter.charCodeAt(0) ^ LETTERS),
+      readText,
+    ),
+    runs: packed(numbers, (reader) => [...readScripts(reader, categoryRuns)]),
+  };
+}
+
+/** Short and long names of all scripts. */
+const SCRIPTS =
+  "Adlm:Adlam Aghb:Caucasian_Albanian Ahom:Ahom Arab:Arabic Armi:Imperial_Aramaic Armn:Armenian " +
+  "Avst:Avestan Bali:Balinese Bamu:Bamum Bass:Bassa_Vah Batk:Batak Beng:Bengali Bhks:Bhaiksuki " +
+  "Bopo:Bopomofo Brah:Brahmi Brai:Braille Bugi:Buginese Buhd:Buhid Cakm:Chakma Cans:Canadian_Aboriginal " +
+  "Cari:Carian Cham:Cham Cher:Cherokee Chrs:Chorasmian Copt:Coptic Cpmn:Cypro_Minoan Cprt:Cypriot " +
+  "Cyrl:Cyrillic Deva:Devanagari Diak:Dives_Akuru Dogr:Dogra Dsrt:Deseret Dupl:Duployan " +
+  "Egyp:Egyptian_Hieroglyphs Elba:Elbasan Elym:Elymaic Ethi:Ethiopic Gara:Garay Geor:Georgian " +
+  "Glag:Glagolitic Gong:Gunjala_Gondi Gonm:Masaram_Gondi Goth:Gothic Gran:Grantha Grek:Greek " +
+  "Gujr:Gujarati Gukh:Gurung_Khema Guru:Gurmukhi Hang:Hangul Hani:Han Hano:Hanunoo Hatr:Hatran " +
+  "Hebr:Hebrew Hira:Hiragana Hluw:Anatolian_Hieroglyphs Hmng:Pahawh_Hmong Hmnp:Nyiakeng_Puachue_Hmong " +
+  "Hung:Old_Hungarian Ital:Old_Italic Java:Javanese Kali:Kayah_Li Kana:Katakana Kawi:Kawi " +
+  "Khar:Kharoshthi Khmr:Khmer Khoj:Khojki Kits:Khitan_Small_Script Knda:Kannada Krai:Kirat_Rai " +
+  "Kthi:Kaithi Lana:Tai_Tham Laoo:Lao Latn:Latin Lepc:Lepcha Limb:Limbu Lina:Linear_A Linb:Linear_B " +
+  "Lisu:Lisu Lyci:Lycian Lydi:Lydian Mahj:Mahajani Maka:Makasar Mand:Mandaic Mani:Manichaean " +
+  "Marc:Marchen Medf:Medefaidrin Mend:Mende_Kikakui Merc:Meroitic_Cursive Mero:Meroitic_Hieroglyphs " +
+  "Mlym:Malayalam Modi:Modi Mong:Mongolian Mroo:Mro Mtei:Meetei_Mayek Mult:Multani Mymr:Myanmar " +
+  "Nagm:Nag_Mundari Nand:Nandinagari Narb:Old_North_Arabian Nbat:Nabataean Newa:Newa Nkoo:Nko " +
+  "Nshu:Nushu Ogam:Ogham Olck:Ol_Chiki Onao:Ol_Onal Orkh:Old_Turkic Orya:Oriya Osge:Osage Osma:Osmanya " +
+  "Ougr:Old_Uyghur Palm:Palmyrene Pauc:Pau_Cin_Hau Perm:Old_Permic Phag:Phags_Pa " +
+  "Phli:Inscriptional_Pahlavi Phlp:Psalter_Pahlavi Phnx:Phoenician Plrd:Miao " +
+  "Prti:Inscriptional_Parthian Rjng:Rejang Rohg:Hanifi_Rohingya Runr:Runic Samr:Samaritan " +
+  "Sarb:Old_South_Arabian Saur:Saurashtra Sgnw:SignWriting Shaw:Shavian Shrd:Sharada Sidd:Siddham " +
+  "Sind:Khudawadi Sinh:Sinhala Sogd:Sogdian Sogo:Old_Sogdian Sora:Sora_Sompeng Soyo:Soyombo " +
+  "Sund:Sundanese Sunu:Sunuwar Sylo:Syloti_Nagri Syrc:Syriac Tagb:Tagbanwa Takr:Takri Tale:Tai_Le " +
+  "Talu:New_Tai_Lue Taml:Tamil Tang:Tangut Tavt:Tai_Viet Telu:Telugu Tfng:Tifinagh Tglg:Tagalog " +
+  "Thaa:Thaana Thai:Thai Tibt:Tibetan Tirh:Tirhuta Tnsa:Tangsa Todr:Todhri Toto:Toto Tutg:Tulu_Tigalari " +
+  "Ugar:Ugaritic Vaii:Vai Vith:Vithkuqi Wara:Warang_Citi Wcho:Wancho Xpeo:Old_Persian Xsux:Cuneiform " +
+  "Yezi:Yezidi Yiii:Yi Zanb:Zanabazar_Square Zinh:Inherited Zyyy:Common";
+
+/** Kind and parts of each decomposition of Unicode 14.0. */
+function decompositions(): Map<number, [kind: number, parts: number[]]> {
+  const found = new Map<number, [number, number[]]>();
+  for (const c of scalars) {
+    const character = text(c);
+    if (since15.has(c) || (c >= HANGUL[0] && c <= HANGUL[1]) || character.normalize("NFKD") === character)
+      continue;
+    const canonical = character.normalize("NFD");
+    if (canonical !== character && canonical.normalize("NFC") === character) {
+      const parts = codePoints(canonical);
+      const [first, ...others] = codePoints(text(...parts.slice(0, -1)).normalize("NFC"));
+      if (others.length > 0) throw new Error(`Expected U+${c.toString(16)} to be of two`);
+      found.set(c, [PAIR, [first as number, parts.at(-1) as number]]);
+    } else if (canonical !== character) {
+      const parts = shortest(canonical, "NFC", "NFD");
+      found.set(c, [CANONICAL_ONE + parts.length - 1, parts]);
+    } else {
+      const parts = shortest(character.normalize("NFKD"), "NFKC", "NFKD");
+      found.set(c, [COMPATIBLE_ONE + parts.length - 1, parts]);
+    }
+  }
+  return found;
+}
+
+function packedDecompositions(): string {
+  const all = decompositions();
+  const others = otherCases(lowerCase());
+  const ideographs: number[] = [...blocks];
+  const last: number[][] = [[], [], [], []];
+  const partsOf = (character: number): number[] => {
+    const [kind, parts] = all.get(character) as [number, number[]];
+    const numbers: number[] = [];
+    const other = others.get(character) ?? character;
+    if (other < character && all.get(other)?.[0] === kind) {
+      const same = all.get(other)?.[1].map((part) => others.get(part) ?? part);
+      if (same?.join() === parts.join()) return [1];
+      numbers.push(0);
+    }
+    if (kind === CANONICAL_ONE && isIdeograph(character)) {
+      const ideograph = parts[0] as number;
+      const block = blocks.findLastIndex((first) => first <= ideograph);
+      numbers.push(block, ...differences([ideographs[block] as number, ideograph]).slice(1));
+      ideographs[block] = ideograph;
+      return numbers;
+    }
+    const group = kind === PAIR ? 0 : kind < COMPATIBLE_ONE ? 1 : kind === COMPATIBLE_ONE ? 2 : 3;
+    const before = last[group] as number[];
+    parts.forEach((part, i) => {
+      numbers.push(differences([before[i] ?? 0, part])[1] as number);
+      before[i] = part;
+    });
+    return numbers;
+  };
+  const numbers = within(
+    ASSIGNED,
+    (c) => all.get(c)?.[0] ?? 0,
+    (kind, begin, end) => ({
+      number: kind,
+      after: kind === 0 ? [] : Array.from({ length: end - begin }, (_, i) => partsOf(begin + i)).flat(),
+    }),
+  );
+  const read = (reader: TableReader) => [...readEntries(reader, categoryRuns, others)];
+  return packed(numbers, read);
+}
+
+/** What decomposes to the same, of fewer characters if there is such. */
+function shortest(decomposed: string, compose: "NFC" | "NFKC", decompose: "NFD" | "NFKD"): number[] {
+  const composed = decomposed.normalize(compose);
+  const isShorter = codePoints(composed).length < codePoints(decomposed).length;
+  return codePoints(isShorter && composed.normalize(decompose) === decomposed ? composed : decomposed);
+}
+
+/**
+ * Combining classes of Unicode 14.0, numbered in their order, as runs: gap, length, number. Runtimes do not tell
+ * classes, but the order that they put two marks in.
+ */
+function combiningClasses(): string {
+  const swaps = (a: number, b: number) => text(a, b).normalize("NFD") !== text(a, b);
+  // The marks of the first and the last class in use, 1 and 240.
+  const marks = scalars.filter((c) => {
+    const alone = text(c).normalize("NFD") === text(c);
+    return alone && !since15.has(c) && (swaps(0x345, c) || swaps(c, 0x334));
+  });
+  const compare = (a: number, b: number) => (swaps(a, b) ? 1 : swaps(b, a) ? -1 : 0);
+  const sorted = [...marks].sort((a, b) => compare(a, b) || a - b);
+  const classes = new Map<number, number>();
+  let number = 0;
+  for (const [i, mark] of sorted.entries()) {
+    if (i === 0 || compare(sorted[i - 1] as number, mark) !== 0) number++;
+    classes.set(mark, number);
+  }
+  const numbers = within(
+    MARKS,
+    (c) => classes.get(c) ?? 0,
+    (value) => ({ number: value, after: [] }),
+  );
+  if (marks.some((mark) => !MARKS.includes(letters[mark] as string))) throw new Error("Expected marks");
+  return packed(numbers, (reader) => [...readWithin(reader, categoryRuns, MARKS)]);
+}
+
+/** A mapping as runs: gap, how many, step between them, and how far away what they are mapped to is. */
+function mapping(pairs: readonly (readonly [from: number, to: number])[]): string {
+  const runs: number[] = [];
+  let next = 0;
+  for (let i = 0; i < pairs.length; ) {
+    const [from, to] = pairs[i] as readonly [number, number];
+    const step = Math.min(3, ((pairs[i + 1] ?? [from + 3])[0] as number) - from);
+    let end = i + 1;
+    const continues = ([c, d]: readonly [number, number]) =>
+      c === from + (end - i) * step && d - c === to - from;
+    while (step < 3 && end < pairs.length && continues(pairs[end] as readonly [number, number])) end++;
+    const count = end - i;
+    runs.push(from - next, 2 * count + (count > 1 ? step - 1 : 0), differences([0, to - from])[1] as number);
+    next = from + (count - 1) * step + 1;
+    i = end;
+  }
+  return packed([...runs, 0, 0], (reader) => [...readMapping(reader)]);
+}
+
+/** Lower case of single characters by single ones; U+0130, which becomes two, is left out. */
+function lowerCase(): [number, number][] {
+  const pairs: [number, number][] = [];
+  for (const c of scalars) {
+    const lower = codePoints(text(c).toLowerCase());
+    if (lower.length === 1 && lower[0] !== c) pairs.push([c, lower[0] as number]);
+  }
+  for (const [first, last, distance] of LOWER_CASE_OF_17) {
+    for (let c = first; c <= last; c++) pairs.push([c, c + distance]);
+  }
+  return pairs.sort(([a], [b]) => a - b);
+}
+
+/** Where simple case folding is another than lower case. */
+function foldings(): [number, number][] {
+  const lower = new Map(lowerCase());
+  return scalars
+    .map((c): [number, number] => [c, foldOf(c)])
+    .filter(
+      ([c, folded]) => folded !== (lower.get(c) ?? c) && !LOWER_CASE_OF_17.some(([a, b]) => c >= a && c <= b),
+    );
+}
+
+/** Simple case folding (CaseFolding.txt, statuses C and S), by what regular expressions take for the same. */
+function foldOf(c: number): number {
+  const character = text(c);
+  const single = (from: string, to: string) => (codePoints(to).length === 1 ? to : from);
+  // Cherokee folds to the capitals, which Unicode had first; the dotless i is no i, whatever its capital is.
+  if (c === 0x131) return c;
+  const upper = single(character, character.toUpperCase());
+  const folded = /\p{Script=Cherokee}/u.test(character) ? upper : single(upper, upper.toLowerCase());
+  if (folded !== character && !new RegExp(`^${folded}$`, "iu").test(character)) {
+    throw new Error(`Expected U+${c.toString(16)} to fold`);
+  }
+  return codePoints(folded)[0] as number;
+}
+
+/** A long text as a constant, in lines. */
+function constant(name: string, value: string): string {
+  return `export const ${name} =\n  ${JSON.stringify(value)};\n`;
 }
 
 if (!/\p{L}/u.test(ADDED) || /\p{L}/u.test(ADDED_LATER)) {
   throw new Error(`Expected a runtime whose regular expressions are of Unicode ${VERSION}`);
 }
+if ("\u{105C9}".normalize("NFD").length !== 3 || "\ua7f1".normalize("NFKD") !== "\ua7f1") {
+  throw new Error(`Expected a runtime whose normalization is of Unicode ${VERSION}`);
+}
+if ("\ua7dc".toLowerCase() !== "\u019b" || "\ua7ce".toLowerCase() !== "\ua7ce") {
+  throw new Error(`Expected a runtime whose lower case is of Unicode ${VERSION}`);
+}
+const { names, runs } = scripts();
+const { lines, runs: propertyRuns } = propertySets();
 writeFileSync(
   new URL("../src/tokenizer/unicode.gen.ts", import.meta.url),
-  `// Generated by scripts/unicode_tables.ts. Do not edit.
+  `// Generated by scripts/unicode_tables.ts. Do not edit. What no other format is said of is read by table_reader.ts.
 
-/** Version of the Unicode Character Database that {@link UNICODE_RUNS} is of. */
+/** Version of the Unicode Character Database that the tables are of, if they do not say otherwise. */
 export const UNICODE_VERSION = "${VERSION}";
 
 /**
- * The classes of all code points in order, as runs: a letter and, unless it is 1, the length in base 36.
- * W White_Space; U Lu, L Ll, T Lt, O Lm and Lo, M M, N N, P P, S S, X what is left.
+ * General categories of all code points, in order: a letter, and unless it is 1 the length in base 36.
+ * ${Object.entries(categories)
+   .map(([letter, name]) => `${letter} ${name}`)
+   .join(", ")
+   .replace("X C", "X what is left")}.
  */
-export const UNICODE_RUNS =
-  "${runs()}";
-`,
+${constant("CATEGORIES", packedCategories())}
+/**
+ * Binary properties, a line each: name, the letters of the categories that it begins from, and those of categories
+ * some characters of which differ from that.
+ */
+${constant("PROPERTIES", lines)}
+/** Where they differ. */
+${constant("PROPERTY_RUNS", propertyRuns)}
+/** Long names of scripts, and after a colon short ones, unless they are the first four letters. */
+${constant("SCRIPT_NAMES", names)}
+/** Scripts of all code points. */
+${constant("SCRIPTS", runs)}
+/** Code points that were assigned after Unicode 14.0. */
+${constant("SINCE_15", packedSet(since15))}
+/** Likewise those after 9.0, among marks and what decomposes. */
+${constant("SINCE_10", packedSet(since10))}
+/** Decompositions of Unicode 14.0 but for Hangul. */
+${constant("DECOMPOSITIONS", packedDecompositions())}
+/** Combining classes of Unicode 14.0, numbered in their order. */
+${constant("COMBINING_CLASSES", combiningClasses())}
+/** Lower case of Unicode 17.0, single characters for single ones. */
+${constant("LOWER_CASE", mapping(lowerCase()))}
+/** Where simple case folding is not lower case. */
+${constant("CASE_FOLDING", mapping(foldings()))}`,
 );

@@ -10,7 +10,7 @@
  *
  * @module
  */
-export { Llama, type Perplexity } from "./engine/llama.ts";
+export { Llama, type Perplexity, type PerplexityOptions } from "./engine/llama.ts";
 export type {
   Completion,
   FinishReason,
@@ -19,6 +19,7 @@ export type {
   LoadOptions,
   LoadProgress,
   Piece,
+  Prompt,
   SourceLike,
   SourceOptions,
   Timings,
@@ -28,7 +29,13 @@ export { Session } from "./engine/session.ts";
 export type { KvType, ModelConfig, Precision } from "./model/config.ts";
 export type { TokenLogprob } from "./sample/chain.ts";
 export type { SamplingOptions } from "./sample/registry.ts";
-export type { EncodeOptions, TokenOffsets, TokenStream } from "./tokenizer/tokenizer.ts";
+export type {
+  DecodeOptions,
+  EncodeOptions,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
+} from "./tokenizer/tokenizer.ts";
 export { Tokenizer, type TokenizerLoadOptions } from "./tokenizer.ts";
 export type { ByteSource } from "./util/byte_source.ts";
 export {

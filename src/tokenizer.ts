@@ -11,11 +11,19 @@
  * @module
  */
 import type { SourceLike, SourceOptions } from "./engine/options.ts";
+import { sourceNames } from "./engine/source_options.ts";
 import { loadTokenizer } from "./engine/tokenizers.ts";
 import type { Tokenizer as TokenizerInterface } from "./tokenizer/tokenizer.ts";
+import { checkOptions, checkSignal, type OptionNames, wrongOption } from "./util/options.ts";
 
 export type { HttpOptions, SourceLike, SourceOptions } from "./engine/options.ts";
-export type { EncodeOptions, TokenOffsets, TokenStream } from "./tokenizer/tokenizer.ts";
+export type {
+  DecodeOptions,
+  EncodeOptions,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
+} from "./tokenizer/tokenizer.ts";
 export type {
   ByteBpeOptions,
   Corpus,
@@ -38,7 +46,7 @@ export {
   UsageError,
 } from "./util/errors.ts";
 
-/** Options of `Tokenizer.load`. */
+/** Options of `Tokenizer.load`. Unknown ones are UsageErrors. */
 export interface TokenizerLoadOptions extends SourceOptions {
   /**
    * How the texts of a tiktoken rank file are split: a name such as "gpt-2", "cl100k_base" or "qwen2" (an unknown
@@ -50,12 +58,21 @@ export interface TokenizerLoadOptions extends SourceOptions {
   signal?: AbortSignal | undefined;
 }
 
+const loadNames: OptionNames<TokenizerLoadOptions> = { ...sourceNames, pattern: true, signal: true };
+
 /** Text to ids and back. */
 export type Tokenizer = TokenizerInterface;
 
 /** Loads tokenizers alone, from a tokenizer file or from a model file that carries one. */
 export const Tokenizer = {
   /** @throws SourceError, FormatError, UnsupportedError, TokenizerError, UsageError; the signal's reason */
-  load: (source: SourceLike, options: TokenizerLoadOptions = {}): Promise<Tokenizer> =>
-    loadTokenizer(source, undefined, options),
+  load: async (source: SourceLike, options: TokenizerLoadOptions = {}): Promise<Tokenizer> => {
+    checkOptions("load the tokenizer", options, loadNames);
+    const { pattern, signal } = options;
+    checkSignal("load the tokenizer", signal);
+    if (pattern !== undefined && typeof pattern !== "string") {
+      throw wrongOption("load the tokenizer", "pattern", "a name", pattern);
+    }
+    return (await loadTokenizer(source, undefined, options)).tokenizer;
+  },
 };

@@ -139,6 +139,24 @@ describe("globals", () => {
     }
   });
 
+  it("whose results depend on the engine's Unicode are not used by tokenizers", () => {
+    const forbidden = [
+      // Normalization, case and order of texts.
+      /\.normalize\("|\.(toLocale\w+|localeCompare|toLowerCase|toUpperCase)\(|\bIntl\./,
+      // Sets of characters in patterns, and case that is ignored beyond ASCII.
+      /(?<!\\)\\[pP]\{|\bnew RegExp\(/,
+      /\/[dgmsy]*(i[dgmsy]*[uv]|[uv][dgmsy]*i)[dgmsy]*[.,;)\s]/,
+    ];
+    for (const file of files("src/tokenizer")) {
+      if (file.endsWith(".gen.ts")) continue;
+      const code = readFileSync(root + file, "utf8")
+        .replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")
+        // Hexadecimal digits.
+        .replaceAll(".toString(16).toUpperCase()", "");
+      for (const pattern of forbidden) assert.doesNotMatch(code, pattern, file);
+    }
+  });
+
   it("relaxed SIMD and threads have one file each in assembly/", () => {
     const using = (word: string) =>
       files("assembly").filter((file) => readFileSync(root + file, "utf8").includes(word));

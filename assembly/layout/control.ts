@@ -5,22 +5,26 @@
 export const CONTROL_CANCEL = 64;
 /** Why a step stopped: one of STATUS_*. */
 export const CONTROL_STATUS = 128;
-/** Threads that have arrived at the barrier. */
-export const CONTROL_BARRIER_ARRIVED = 192;
-/** Generation of the barrier; the last thread to arrive advances it. */
-export const CONTROL_BARRIER_GENERATION = 256;
-/** Threads that take part in a step. */
-export const CONTROL_N_THREADS = 320;
-/** Steps begun so far: what parked threads wait on. */
-export const CONTROL_STEP = 448;
+// How threads meet, on one line: what follows a segment's beginning comes with it. See sync.ts.
+/** Segments begun so far: what waiting threads watch. */
+export const CONTROL_SEGMENT = 256;
+/** Threads inside the segment besides the host's, and SEGMENT_OPEN while others may enter. */
+export const CONTROL_INSIDE = 260;
+/** Address of the segment's first record and of what is behind its last. */
+export const CONTROL_FIRST = 264;
+export const CONTROL_LAST = 268;
+/** Threads that sleep until a segment begins. */
+export const CONTROL_SLEEPERS = 272;
+/** Non-zero: the host's thread sleeps until the others have left the segment. */
+export const CONTROL_HOST_SLEEPS = 276;
+/** Threads that take part, the host's included: what threads watch that have no part. Written between segments. */
+export const CONTROL_N_THREADS = 280;
 /** Threads that have entered work(). */
 export const CONTROL_READY = 512;
 /** Non-zero: parked threads return. */
 export const CONTROL_SHUTDOWN = 516;
-/** The step's plan, its first record and the one behind its last. */
-export const CONTROL_PLAN = 520;
-export const CONTROL_BEGIN = 524;
-export const CONTROL_END = 528;
+/** What CONTROL_N_THREADS becomes then: another value than any before, so that nobody goes on sleeping. */
+export const SHUTDOWN_THREADS = 65536;
 /** 1 + the lowest row that OP_PACK could not pack; 0: none. */
 export const CONTROL_BAD_ROW = 576;
 /** PACKED_* of what OP_PACK met, or-ed. */
@@ -91,6 +95,12 @@ export const CONST_ONE = 1136;
 /** Five f32x4: the coefficients of r to r^5 in 2^r, |r| <= 1/2 (the constant one is 1). */
 export const CONST_EXP2_COEFFICIENTS = 1152;
 
+/** A word for each thread besides the host's, up to 256 of them: 1 when it has started. Written by its host code. */
+export const CONTROL_STARTED = 2048;
+
+/** The bit of CONTROL_INSIDE that lets threads enter. */
+export const SEGMENT_OPEN = 65536;
+
 /** Bytes that pack() works in. */
 export const PACK_SCRATCH_BYTES = 512;
 
@@ -99,7 +109,7 @@ export const CONTROL_BYTES = 4096;
 
 export const STATUS_OK = 0;
 export const STATUS_CANCELLED = 1;
-/** A barrier waited longer than its limit: another thread died. */
+/** A thread did not leave a segment within the limit: it died. */
 export const STATUS_TIMEOUT = 2;
 /** A record has an operation code nobody knows. */
 export const STATUS_BAD_RECORD = 3;

@@ -158,7 +158,7 @@ async function measure(bench: Bench): Promise<Data> {
     let layer = 0;
     return () => {
       const begin = (layer++ % layers) * recordsPerLayer;
-      if (kernels.run(plan, begin, begin + recordsPerLayer, scratch) !== 0) {
+      if (kernels.run_step(plan, begin, begin + recordsPerLayer, scratch) !== 0) {
         throw new Error("the feed-forward plan stopped");
       }
     };

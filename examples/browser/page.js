@@ -11,6 +11,8 @@ const endings = {
 };
 /** Milliseconds after which an engine that does not answer to Stop is given up. */
 const PATIENCE_MS = 1000;
+/** What stays free under the end of a text that grows. */
+const FOLLOW_PX = 48;
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 const view = new TokenView($("tokens"), $("alternatives"));
@@ -23,6 +25,8 @@ let doing;
 let patience;
 let tokens = 0;
 let firstTokenAt = 0;
+/** Whether the page scrolls along with the text: until somebody scrolls it. */
+let following = false;
 
 const plural = (n, word) => `${whole.format(n)} ${word}${n === 1 ? "" : "s"}`;
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
@@ -73,6 +77,7 @@ function addPieces(pieces) {
     showProbabilities();
   }
   $("plain").append(...pieces.map(({ text }) => text));
+  follow();
   showSpeed((1000 * (tokens - pieces.length)) / (performance.now() - firstTokenAt));
 }
 
@@ -96,20 +101,40 @@ function load(source, threads) {
   worker.postMessage({ load: { source, options: { threads, cache } } });
 }
 
-function generate() {
-  const prompt = $("prompt").value;
+/** Takes away what is left of an earlier run: after a failure it would be taken for this one's. */
+function clear() {
   tokens = 0;
   view.clear();
   showProbabilities();
+  for (const id of ["before", "plain", "speed"]) setText(id, "");
+  showError("");
+}
+
+/** Brings the text into view where it is below: on a phone the form fills the screen. */
+function showResult() {
+  following = true;
+  const room = innerHeight - $("text").getBoundingClientRect().top;
+  if (room < innerHeight / 3) $("result").scrollIntoView({ block: "start" });
+}
+
+/** Keeps the end of the text in view. */
+function follow() {
+  const end = ($("show").checked ? $("tokens") : $("plain")).getBoundingClientRect().bottom;
+  const below = end - innerHeight + FOLLOW_PX;
+  if (following && below > 0) scrollBy(0, below);
+}
+
+function generate() {
+  const prompt = $("prompt").value;
+  clear();
   setText("before", prompt);
-  setText("plain", "");
-  setText("speed", "");
   setDoing("generate", "Generating.");
   worker.postMessage({ generate: { prompt, options: settings() } });
 }
 
 function start() {
-  showError("");
+  clear();
+  showResult();
   worker ??= startWorker();
   const source = selectedSource();
   const threads = crossOriginIsolated ? $("threads").valueAsNumber : 1;
@@ -241,7 +266,24 @@ form.addEventListener("submit", (event) => {
 });
 form.addEventListener("change", showChoice);
 // What is wrong must be seen, in settings that are closed too.
-form.addEventListener("invalid", ({ target }) => target.closest("details")?.setAttribute("open", ""), true);
+form.addEventListener(
+  "invalid",
+  ({ target }) => {
+    target.closest("details")?.setAttribute("open", "");
+    // What the browser says now is about this start, and an earlier error is not.
+    showError("");
+    setText("status", "");
+  },
+  true,
+);
+$("prompt").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  if (!doing) form.requestSubmit($("start"));
+});
+for (const gesture of ["wheel", "touchmove"]) {
+  addEventListener(gesture, () => (following = false), { passive: true });
+}
 $("stop").addEventListener("click", stop);
 $("copy").addEventListener("click", copy);
 $("show").addEventListener("change", showProbabilities);

@@ -10,14 +10,18 @@ import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const PAGE = "/examples/browser/";
-// Nothing else of the repository is served.
-const folders = [PAGE, "/dist/", "/models/"];
+// Nothing else of the repository is served. The page has links to its documentation.
+const folders = [PAGE, "/dist/", "/models/", "/docs/"];
+const README = "/README.md";
 
 const types: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
   ".css": "text/css; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".svg": "image/svg+xml",
+  ".png": "image/png",
+  // Browsers show text, and download what they do not know.
+  ".md": "text/plain; charset=utf-8",
 };
 
 /** A file that is not on disk. */
@@ -46,7 +50,7 @@ async function contentOf(
   files: Readonly<Record<string, ServedFile>>,
 ): Promise<ServedFile | undefined> {
   if (Object.hasOwn(files, path)) return files[path];
-  if (!folders.some((folder) => path.startsWith(folder))) return undefined;
+  if (path !== README && !folders.some((folder) => path.startsWith(folder))) return undefined;
   try {
     // Links may lead out of the repository.
     const file = await realpath(root + path.slice(1));
@@ -69,7 +73,7 @@ function requestPath(url: string | undefined): string | undefined {
   }
 }
 
-/** Serves the example, dist/ and models/ at a loopback address. */
+/** Serves the example, dist/, models/ and the documentation at a loopback address. */
 export async function startFileServer(options: ServeOptions): Promise<FileServer> {
   const { port, isolated, files = {} } = options;
   const server = createServer(async (request, response) => {

@@ -1,13 +1,18 @@
 // The generated tokens: each by its probability, with what else could have come on hover and keyboard focus.
 
-/** Bands of probability: the least probability of each, and how the legend calls it. style.css gives each a look. */
+/**
+ * Bands of probability: the least probability of each, and how the legend calls it. style.css gives each a look. Only
+ * what is unlikely is coloured: most words of a text have several likely ones in their place.
+ */
 export const BANDS = [
-  [0.9, "90% and more"],
-  [0.6, "60–90%"],
-  [0.3, "30–60%"],
+  [0.3, "30% and more"],
   [0.1, "10–30%"],
-  [0, "under 10%"],
+  [0.03, "3–10%"],
+  [0, "under 3%"],
 ];
+
+/** What the token that ends a text is called. */
+const END = "end of text";
 
 const percents = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 
@@ -20,13 +25,15 @@ export function bandOf(probability) {
   return band < 0 ? BANDS.length - 1 : band;
 }
 
-/** A token's text where spaces and line breaks must be seen. */
-function visible(text) {
+/** A token's text where spaces and line breaks must be seen; the token that ends a text is said in words. */
+function visible(text, isEnd) {
+  if (isEnd) return END;
   return text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "(nothing)";
 }
 
 /** How a token is read out. */
-function spoken(text) {
+function spoken(text, isEnd) {
+  if (isEnd) return END;
   return text.trim() || { "": "nothing", " ": "space", "\n": "line break" }[text] || "white space";
 }
 
@@ -36,11 +43,11 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
-function row({ id, token, probability }, chosen) {
+function row({ id, token, isEnd, probability }, chosen) {
   const name = element(
     "th",
     { scope: "row" },
-    visible(token),
+    visible(token, isEnd),
     ...(chosen ? [" ", element("small", {}, "chosen")] : []),
   );
   const bar = element("span", { className: "bar" });
@@ -66,16 +73,26 @@ export class TokenView {
   constructor(list, panel) {
     this.#list = list;
     this.#panel = panel;
-    list.addEventListener("pointerover", ({ target }) => this.#showFor(target));
-    list.addEventListener("pointerdown", ({ target }) => this.#showFor(target));
+    // A finger that lifts leaves everything: what it tapped is shown until it taps elsewhere. It also scrolls, so that
+    // it is the click that counts, which does not follow a scroll. A mouse must move: text may come to lie under it.
+    list.addEventListener("pointermove", ({ pointerType, target }) => {
+      if (pointerType !== "touch") this.#showFor(target);
+    });
+    list.addEventListener("click", ({ target }) => this.#showFor(target));
+    document.addEventListener("click", ({ target }) => {
+      if (target instanceof Node && !list.contains(target) && !panel.contains(target)) this.#hide();
+    });
     list.addEventListener("keydown", (event) => this.#onKey(event));
     list.addEventListener("focus", () => {
       if (list.matches(":focus-visible")) this.#show(Math.max(0, this.#current));
     });
-    list.addEventListener("blur", () => this.#hide());
+    list.addEventListener("blur", ({ relatedTarget }) => {
+      if (!(relatedTarget instanceof Node && panel.contains(relatedTarget))) this.#hide();
+    });
     // The panel can be pointed at: leaving both closes it.
     for (const part of [list, panel]) {
-      part.addEventListener("pointerleave", ({ relatedTarget }) => {
+      part.addEventListener("pointerleave", ({ pointerType, relatedTarget }) => {
+        if (pointerType === "touch") return;
         const inside =
           relatedTarget instanceof Node && (list.contains(relatedTarget) || panel.contains(relatedTarget));
         if (!inside && document.activeElement !== list) this.#hide();
@@ -100,7 +117,8 @@ export class TokenView {
       span.dataset.band = bandOf(piece.probability);
       span.setAttribute("role", "option");
       span.setAttribute("aria-selected", "false");
-      span.setAttribute("aria-label", `${spoken(piece.token)}, ${percent(piece.probability)}`);
+      if (piece.isEnd) span.dataset.end = END;
+      span.setAttribute("aria-label", `${spoken(piece.token, piece.isEnd)}, ${percent(piece.probability)}`);
       spans.append(span);
     }
     this.#list.append(spans);
@@ -108,7 +126,9 @@ export class TokenView {
 
   #showFor(target) {
     const span = target instanceof Element && target.closest(".token");
-    if (span) this.#show(Number(span.id.slice("token-".length)));
+    if (!span) return;
+    const index = Number(span.id.slice("token-".length));
+    if (this.#panel.hidden || index !== this.#current) this.#show(index);
   }
 
   #onKey(event) {
@@ -133,9 +153,10 @@ export class TokenView {
     this.#mark(false);
     this.#current = index;
     this.#mark(true);
-    const { id, token, probability, alternatives } = piece;
+    const { id, token, isEnd, probability, alternatives } = piece;
     const rows = alternatives.map((other) => row({ ...other, token: other.text }, other.id === id));
-    if (!alternatives.some((other) => other.id === id)) rows.push(row({ id, token, probability }, true));
+    if (!alternatives.some((other) => other.id === id))
+      rows.push(row({ id, token, isEnd, probability }, true));
     this.#panel.querySelector("tbody").replaceChildren(...rows);
     this.#panel.hidden = false;
     this.#place(this.#list.children[index]);

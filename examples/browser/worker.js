@@ -24,7 +24,12 @@ function textOf(id) {
   return Array.from(bytes, (byte) => `<${byte.toString(16).padStart(2, "0").toUpperCase()}>`).join("");
 }
 
-const withText = ({ id, logprob }) => ({ id, text: textOf(id), probability: Math.exp(logprob) });
+const withText = ({ id, logprob }) => ({
+  id,
+  text: textOf(id),
+  isEnd: llama.tokenizer.eosIds.includes(id),
+  probability: Math.exp(logprob),
+});
 
 async function load({ source, options }) {
   llama?.dispose();

@@ -1,8 +1,10 @@
 // The texts that a command learns from: files and standard input, one after the other.
+import { Buffer } from "node:buffer";
 import { realpath } from "node:fs/promises";
-import process from "node:process";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { ByteSource } from "../util/byte_source.ts";
+import { stdinParts } from "./stdin.ts";
+import { MAX_MARK_BYTES, withoutByteOrderMark } from "./text.ts";
 
 /** Bytes that are read at once. */
 const PART_BYTES = 1 << 18;
@@ -36,12 +38,18 @@ export class InputFiles {
     }
   }
 
-  /** The bytes, part by part; every file ends a line. @throws SourceError */
+  /**
+   * The bytes, part by part, without byte order marks; every file ends a line.
+   * @throws SourceError when a file cannot be read or is UTF-16
+   */
   async *parts(): AsyncGenerator<Uint8Array> {
     for (const source of this.sources) {
       let last = LINE_END;
-      for await (const part of source === "-" ? standardInput() : fileParts(source)) {
-        this.readBytes += part.length;
+      const [parts, name] =
+        source === "-"
+          ? [stdinParts("the texts", "files are named with --input"), "standard input"]
+          : [fileParts(source), source.name];
+      for await (const part of withoutMark(parts, name, (bytes) => (this.readBytes += bytes))) {
         last = part.at(-1) ?? last;
         yield part;
       }
@@ -70,8 +78,25 @@ async function* fileParts(source: ByteSource): AsyncGenerator<Uint8Array> {
   }
 }
 
-function standardInput(): AsyncIterable<Uint8Array> {
-  return process.stdin as AsyncIterable<Uint8Array>;
+/** The parts without the byte order mark, of which the first may hold a piece only. */
+async function* withoutMark(
+  parts: AsyncIterable<Uint8Array>,
+  name: string,
+  onRead: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let head: Uint8Array | undefined = new Uint8Array(0);
+  for await (const part of parts) {
+    onRead(part.length);
+    if (head === undefined) {
+      yield part;
+      continue;
+    }
+    head = Buffer.concat([head, part]);
+    if (head.length < MAX_MARK_BYTES) continue;
+    yield withoutByteOrderMark(head, name);
+    head = undefined;
+  }
+  if (head !== undefined && head.length > 0) yield withoutByteOrderMark(head, name);
 }
 
 async function closeAll(sources: readonly (ByteSource | "-")[]): Promise<void> {

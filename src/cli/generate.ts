@@ -1,16 +1,18 @@
+// `cria generate`: continues a prompt.
 import process from "node:process";
 import { type Completion, type GenerateOptions, Llama, type SamplingOptions } from "../mod.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { samplingParams } from "../sample/registry.ts";
 import {
-  ArgumentError,
   bytesFlag,
   choiceFlag,
   describeFlags,
   type Flag,
   type FlagValues,
+  helpFlag,
   listFlag,
   numberFlag,
+  oneLine,
   parseArgs,
   switchFlag,
   textFlag,
@@ -18,17 +20,31 @@ import {
 import type { Command } from "./command.ts";
 import { variable } from "./environment.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { withNameHint } from "./model_name.ts";
 import { ClosedPipe, writeErr, writeOut } from "./output.ts";
+import { OutputFile } from "./output_file.ts";
 import { ProgressLine } from "./progress.ts";
-import { readStdin } from "./stdin.ts";
+import { bold, canRedraw, canStyle } from "./terminal.ts";
+import { decodeText } from "./text.ts";
+import { findText, readInput, type TextInput, textFlags } from "./text_input.ts";
 
 const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
+
+/** No context holds a prompt of this size. */
+const MAX_PROMPT_BYTES = 16 << 20;
+
+// What hands know from other programs.
+const samplingAliases: { readonly [K in keyof SamplingOptions]?: readonly string[] } = {
+  temperature: ["--temp"],
+  seed: ["-s"],
+};
 
 // One flag for each parameter that a sampler has.
 const samplingFlags = Object.fromEntries(
   samplingParams.map((param) => {
     const help = `${param.help} (default: ${param.default ?? "random"})`;
-    return [param.key, numberFlag(param.flag, param.valueName, help, param)];
+    const aliases = samplingAliases[param.key] ?? [];
+    return [param.key, numberFlag(param.flag, param.valueName, help, param, { aliases })];
   }),
 ) as { readonly [K in keyof Required<SamplingOptions>]: Flag<number> };
 
@@ -37,26 +53,37 @@ const flags = {
     "--model",
     "FILE|URL",
     "GGUF or llama2.c model, or hf:owner/repo/file.gguf (default: the one that comes with cria)",
+    { aliases: ["-m"], isFile: true },
   ),
   sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
-  noCache: switchFlag("--no-cache", "do not keep what is downloaded for the next time"),
-  tokenizer: textFlag("--tokenizer", "FILE", "tokenizer, for models that carry none (llama2.c)"),
-  maxTokens: numberFlag("--max-tokens", "N", "most tokens to generate (default: until the context is full)", {
-    ...count,
-    min: 0,
+  noCache: switchFlag("--no-cache", "do not keep what is downloaded for the next time", { option: "cache" }),
+  tokenizer: textFlag("--tokenizer", "FILE", "tokenizer, for models that carry none (llama2.c)", {
+    isFile: true,
   }),
+  ...textFlags,
+  special: switchFlag(
+    "--special",
+    "read special tokens such as <|im_start|> in the prompt; otherwise they are text",
+  ),
+  maxTokens: numberFlag(
+    "--max-tokens",
+    "N",
+    "most tokens to generate (default: until the context is full)",
+    { ...count, min: 0 },
+    { aliases: ["-n", "--predict", "--n-predict"] },
+  ),
   ...samplingFlags,
-  stop: listFlag("--stop", "TEXT", "text that ends the generation; may be given several times"),
+  stop: listFlag("--stop", "TEXT", "text that ends the generation; may be given several times", {
+    aliases: ["-r"],
+  }),
   ignoreEos: switchFlag("--ignore-eos", "go on after an end-of-text token"),
-  threads: numberFlag("--threads", "N", "threads that compute", { ...count, min: 1 }),
+  threads: numberFlag("--threads", "N", "threads that compute", { ...count, min: 1 }, { aliases: ["-t"] }),
   contextLength: numberFlag(
     "--context",
     "N",
     "tokens of prompt and text (default: the model's, at most 4096)",
-    {
-      ...count,
-      min: 1,
-    },
+    { ...count, min: 1 },
+    { aliases: ["-c", "--ctx-size"] },
   ),
   precision: choiceFlag(
     "--precision",
@@ -68,20 +95,25 @@ const flags = {
     ["f32", "f16", "q8"],
     "keys and values in memory (default: f16, or f32 with f32 weights)",
   ),
-  memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ..."),
+  memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
   stats: switchFlag("--stats", "print a line of JSON with rates and sizes on standard error at the end"),
-  help: switchFlag("--help", "print this", "-h"),
+  statsFile: textFlag("--stats-file", "FILE", "write that line to a file", { isFile: true }),
+  help: helpFlag,
 };
 
 type Values = FlagValues<typeof flags>;
 
 const help = `Usage: cria generate [prompt] [flags]
 
-Prints the prompt and its continuation by a language model. A prompt of "-" is read from standard input;
-without a prompt the model begins from nothing. What follows "--" is never a flag.
+Prints the prompt and its continuation by a language model. A prompt of "-" is read from standard input, and so is
+a pipe or file there when no prompt is given: UTF-8 without its last line end and byte order mark. Without any
+prompt the model begins from nothing. What follows "--" is never a flag.
 
 Flags:
 ${describeFlags(flags)}
+On a terminal the prompt is bold, unless NO_COLOR is set.
+With --stats and no terminal, standard error carries that line alone, the model's warnings in it.
+
 Exit status: 0; 1 for a failure; 2 for wrong usage; 130 and 143 when ended by Ctrl-C and SIGTERM.
 A reader that closes standard output early ends the command with 0.
 `;
@@ -90,23 +122,26 @@ A reader that closes standard output early ends the command with 0.
 export const generateCommand: Command = {
   name: "generate",
   summary: "continue a text",
+  help,
+  flags,
   async run(args) {
     const { values, operands } = parseArgs(args, flags);
     if (values.help) {
       await writeOut(help);
       return 0;
     }
-    if (operands.length > 1) {
-      throw new ArgumentError(`Expected one prompt, got ${operands.length}; quote it`);
-    }
-    const [operand = ""] = operands;
+    const input = findText("prompt", { operands, ...values });
+    const { statsFile } = values;
+    const stats = statsFile === undefined ? undefined : await OutputFile.check(statsFile);
     // Read before signals are caught: until here Ctrl-C simply ends the process.
-    const prompt = operand === "-" ? await readStdin() : operand;
+    const prompt = await readPrompt(input);
     const signal = interruptSignal();
     const llama = await load(values, signal);
     try {
       const completion = await print(llama, prompt, generateOptions(values, signal));
-      if (values.stats) await writeErr(`${statsLine(llama, completion)}\n`);
+      const line = `${statsLine(llama, completion)}\n`;
+      if (values.stats) await writeErr(line);
+      await stats?.write(new TextEncoder().encode(line));
       return 0;
     } catch (error) {
       if (error instanceof ClosedPipe) return 0;
@@ -117,14 +152,21 @@ export const generateCommand: Command = {
   },
 };
 
+async function readPrompt(input: TextInput): Promise<string> {
+  if (input.from === "arguments") return input.text;
+  if (input.from === "nowhere") return "";
+  const { bytes, name } = await readInput(input, "prompt", MAX_PROMPT_BYTES);
+  // As a shell's $(...) would take it.
+  return decodeText(bytes, name).replace(/\r?\n$/, "");
+}
+
 async function load(values: Values, signal: AbortSignal): Promise<Llama> {
   const { model, tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
-  const line = new ProgressLine(
-    process.stderr,
-    `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`,
-  );
+  const line = isLogged(values)
+    ? new ProgressLine(process.stderr, `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`)
+    : undefined;
   try {
-    return await Llama.load(model, {
+    const llama = await Llama.load(model, {
       tokenizer,
       sha256,
       cache: !noCache,
@@ -134,12 +176,29 @@ async function load(values: Values, signal: AbortSignal): Promise<Llama> {
       precision,
       kv,
       maxBytes: memory,
-      onProgress: (progress) => line.update(progress),
+      onProgress: (progress) => line?.update(progress),
       signal,
     });
+    line?.clear();
+    if (!isStatsAlone(values))
+      for (const text of llama.warnings) await writeErr(`warning: ${oneLine(text)}\n`);
+    return llama;
+  } catch (error) {
+    throw await withNameHint(await withNameHint(error, model), tokenizer);
   } finally {
-    line.clear();
+    line?.clear();
   }
+}
+
+/** Whether loading is worth a line: that of the embedded model takes a moment, and no log wants to know. */
+function isLogged(values: Values): boolean {
+  if (canRedraw(process.stderr)) return true;
+  return values.model !== undefined && !isStatsAlone(values);
+}
+
+/** Whether standard error is to hold the JSON of --stats and nothing else. */
+function isStatsAlone({ stats = false }: Values): boolean {
+  return stats && !process.stderr.isTTY;
 }
 
 /** The token of private and gated models; it is sent to the hub only. */
@@ -148,12 +207,16 @@ function hubHeaders(model = ""): Record<string, string> {
   return token ? { authorization: `Bearer ${token}` } : {};
 }
 
-function generateOptions(values: Values, signal: AbortSignal): GenerateOptions {
-  const { maxTokens, stop, ignoreEos } = values;
+/** The options of the library that flags stand for. */
+export function generateOptions(
+  values: Values,
+  signal: AbortSignal,
+): GenerateOptions & { readonly special?: boolean } {
+  const { maxTokens, stop, ignoreEos, special } = values;
   const sampling = Object.fromEntries(
     Object.keys(samplingFlags).map((key) => [key, values[key as keyof Values]]),
   );
-  return { ...sampling, maxTokens, stop, ignoreEos, logprobs: false, signal };
+  return { ...sampling, maxTokens, stop, ignoreEos, logprobs: false, signal, ...(special && { special }) };
 }
 
 /**
@@ -165,7 +228,7 @@ async function print(llama: Llama, prompt: string, options: GenerateOptions): Pr
   // The prompt goes out with the first piece: a prompt that is refused leaves standard output empty.
   let next = await pieces.next();
   try {
-    await writeOut(prompt);
+    await writeOut(canStyle(process.stdout) ? bold(prompt) : prompt);
     while (!next.done) {
       await writeOut(next.value.text);
       next = await pieces.next();
@@ -189,6 +252,7 @@ function statsLine(llama: Llama, { usage, timings }: Completion): string {
     generatedTokens: usage.generatedTokens,
     decodeTps: round(timings.decodeTps),
     peakRssMb: peak === undefined ? null : round(peak / 2 ** 20),
+    ...(llama.warnings.length > 0 && { warnings: llama.warnings }),
   });
 }
 

@@ -1,9 +1,10 @@
 // The command line: `bun src/cli/main.ts generate ...`, `deno run -A src/cli/main.ts generate ...`.
 import process from "node:process";
-import { UsageError } from "../util/errors.ts";
-import { didYouMean } from "../util/nearest.ts";
-import { ArgumentError, oneLine, show } from "./args.ts";
+import { CriaError, SourceError, UsageError } from "../util/errors.ts";
+import { ArgumentError, oneLine, show, suggestion } from "./args.ts";
 import type { Command } from "./command.ts";
+import { completionsCommand } from "./completions.ts";
+import { nameFlags } from "./flag_names.ts";
 import { generateCommand } from "./generate.ts";
 import { Interrupted } from "./interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./output.ts";
@@ -11,35 +12,88 @@ import { tokenizeCommand } from "./tokenize.ts";
 import { trainTokenizerCommand } from "./train_tokenizer.ts";
 import { VERSION } from "./version.ts";
 
-const commands: readonly Command[] = [generateCommand, tokenizeCommand, trainTokenizerCommand];
+const commands: readonly Command[] = [
+  generateCommand,
+  tokenizeCommand,
+  trainTokenizerCommand,
+  completionsCommand(() => commands),
+];
 
-const nameWidth = Math.max(...commands.map(({ name }) => name.length));
+const names = commands.map(({ name }) => name);
+const nameWidth = Math.max(...names.map((name) => name.length));
 
 const usage = `Usage: cria COMMAND [arguments]
 
 Commands:
 ${commands.map(({ name, summary }) => `  ${name.padEnd(nameWidth)}  ${summary}\n`).join("")}
-  cria COMMAND --help  says more about one
-  cria --version       prints the version
+  cria help COMMAND    says more about one (also cria COMMAND --help)
+  cria --version       prints the version (also -v)
 `;
 
+/** What people try who know other programs, and what they find here. */
+const strangers: Readonly<Record<string, string>> = {
+  chat: 'there is no chat yet; cria generate "TEXT" continues a text',
+  run: 'cria generate "TEXT" --model FILE continues a text',
+  complete: 'cria generate "TEXT" continues a text',
+  serve: 'there is no server yet; cria generate "TEXT" continues a text',
+  server: 'there is no server yet; cria generate "TEXT" continues a text',
+  pull: "cria generate --model hf:owner/repo/FILE.gguf downloads a model and keeps it",
+  download: "cria generate --model hf:owner/repo/FILE.gguf downloads a model and keeps it",
+  list: "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
+  models:
+    "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
+  encode: "cria tokenize prints the tokens of a text",
+  train: "cria train-tokenizer learns a tokenizer; models are trained elsewhere",
+  completion: "cria completions SHELL prints completions",
+};
+
 async function run([name, ...args]: readonly string[]): Promise<number> {
-  if (name === "--help" || name === "-h") {
-    await writeOut(usage);
-    return 0;
-  }
-  if (name === "--version") {
+  if (name === undefined) return misused("");
+  if (["--help", "-h", "help"].includes(name)) return help(name === "help" ? args : []);
+  if (["--version", "-v", "-V", "version"].includes(name)) {
     await writeOut(`cria ${VERSION}\n`);
     return 0;
   }
-  const command = commands.find((known) => known.name === name);
-  if (command) return command.run(args);
-  if (name !== undefined) {
-    const names = commands.map((known) => known.name);
-    await writeErr(`error: Unknown command ${show(name)}${didYouMean(name, names)}\n\n`);
-  }
-  await writeErr(usage);
+  const command = findCommand(name);
+  return command ? runCommand(command, args) : misused(unknown(name));
+}
+
+function findCommand(name: string): Command | undefined {
+  return commands.find((known) => known.name === name);
+}
+
+async function help([name]: readonly string[]): Promise<number> {
+  const isAboutAll = name === undefined || name === "help" || name.startsWith("-");
+  const text = isAboutAll ? usage : findCommand(name)?.help;
+  if (text === undefined) return misused(unknown(name as string));
+  await writeOut(text);
+  return 0;
+}
+
+async function misused(error: string): Promise<number> {
+  await writeErr(error === "" ? usage : `error: ${error}\n\n${usage}`);
   return 2;
+}
+
+function unknown(name: string): string {
+  const hint = Object.hasOwn(strangers, name) ? `: ${strangers[name]}` : suggestion(name, names);
+  if (hint === "" && /\s/.test(name))
+    return `Unknown command ${show(name)}: cria generate "TEXT" continues a text`;
+  return `Unknown command ${show(name)}${hint}`;
+}
+
+/** Runs a command; what the library says about its options becomes a message about flags. */
+async function runCommand(command: Command, args: readonly string[]): Promise<number> {
+  try {
+    return await command.run(args);
+  } catch (error) {
+    // A file may have any name; what is wrong with it is no option's fault.
+    if (!(error instanceof CriaError) || error instanceof ArgumentError || error instanceof SourceError) {
+      throw error;
+    }
+    error.message = nameFlags(error.message, command.flags, args);
+    throw error;
+  }
 }
 
 /** Says on one line what went wrong; the result is the exit status. */

@@ -13,6 +13,7 @@ const denoStdout = (globalThis as { Deno?: { stdout: DenoStdout } }).Deno?.stdou
 
 // The callback of write() says what went wrong; without a listener the event would end the process too.
 process.stdout.on("error", () => {});
+process.stderr.on("error", () => {});
 
 /** Writes to standard output and waits until the system has taken it. @throws ClosedPipe */
 export async function writeOut(text: string): Promise<void> {

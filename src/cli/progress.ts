@@ -1,44 +1,100 @@
+// How far loading is, with rate and time left.
 import type { LoadProgress } from "../mod.ts";
 import { show } from "./args.ts";
+import { type Status, type StatusDisplay, StatusLine, type StatusStream } from "./status_line.ts";
 
-/** The part of a standard stream that a progress line needs. */
-export interface ProgressStream {
-  readonly isTTY?: boolean;
-  write(text: string): unknown;
+/** What the library may say beside bytes; what it does not say is computed here. */
+interface Rates {
+  readonly fraction?: number | undefined;
+  readonly bytesPerSecond?: number | undefined;
+  readonly remainingMs?: number | undefined;
 }
 
-/** A line on a terminal that says how far loading has come; silent on anything else. */
+/** A line about a model that is being loaded. */
 export class ProgressLine {
-  private readonly stream: ProgressStream;
-  private readonly title: string;
-  private shown = -1;
+  readonly #line: StatusLine;
+  readonly #title: string;
+  readonly #meter: RateMeter;
 
-  constructor(stream: ProgressStream, title: string) {
-    this.stream = stream;
-    // A line longer than the terminal is wide could not be redrawn.
-    this.title = show(title);
+  constructor(stream: StatusStream, title: string, display: StatusDisplay = {}) {
+    this.#title = show(title);
+    this.#line = new StatusLine(stream, { title: this.#title }, display);
+    this.#meter = new RateMeter(display.now ?? (() => performance.now()));
   }
 
-  /** Redraws the line when the percentage has changed. */
-  update({ loadedBytes, totalBytes, download }: LoadProgress): void {
-    // A download is what one waits for; the weights follow it closely.
-    const [done, total] = download?.totalBytes
-      ? [download.receivedBytes, download.totalBytes]
-      : [loadedBytes, totalBytes];
-    if (download && total === 0) return;
-    const percent = total > 0 ? Math.floor((100 * done) / total) : 100;
-    if (!this.stream.isTTY || percent === this.shown) return;
-    this.shown = percent;
-    this.stream.write(`\r${this.title} ${String(percent).padStart(3)}% of ${megabytes(total)}\x1b[K`);
+  update(progress: LoadProgress & Rates): void {
+    this.#line.update(loadStatus(this.#title, progress, this.#meter));
   }
 
   /** Takes the line away. */
   clear(): void {
-    if (this.shown >= 0) this.stream.write("\r\x1b[K");
-    this.shown = -1;
+    this.#line.clear();
   }
 }
 
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+function loadStatus(title: string, progress: LoadProgress & Rates, meter: RateMeter): Status {
+  const { loadedBytes, totalBytes, download } = progress;
+  // A download is what one waits for; the weights follow it closely.
+  const done = download?.receivedBytes ?? loadedBytes;
+  const total = positive(download ? download.totalBytes : totalBytes);
+  const rate = positive(progress.bytesPerSecond) ?? meter.rate(done);
+  const remainingMs =
+    positive(progress.remainingMs) ?? (total && rate ? (1000 * (total - done)) / rate : undefined);
+  const fraction = progress.fraction ?? (total ? done / total : undefined);
+  const size = total ? `of ${bytesText(total)}` : done > 0 ? bytesText(done) : undefined;
+  const details = [
+    size,
+    rate && `${bytesText(rate)}/s`,
+    remainingMs !== undefined && remainingMs >= 0 ? timeText(remainingMs) : undefined,
+  ];
+  return { title, fraction, details: details.filter((text) => typeof text === "string") };
+}
+
+/** Measures bytes per second over the last seconds. */
+class RateMeter {
+  readonly #now: () => number;
+  #samples: { readonly at: number; readonly bytes: number }[] = [];
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** The rate at which `bytes` grew; undefined until there is enough to measure. */
+  rate(bytes: number): number | undefined {
+    const at = this.#now();
+    const last = this.#samples.at(-1);
+    // Less than before: something was begun anew.
+    if (last && bytes < last.bytes) this.#samples = [];
+    if (!last || bytes < last.bytes || at - last.at >= SAMPLE_MS) this.#samples.push({ at, bytes });
+    while ((this.#samples[1]?.at ?? at) <= at - WINDOW_MS) this.#samples.shift();
+    const first = this.#samples[0];
+    if (!first || at - first.at < MIN_MEASURED_MS) return undefined;
+    return positive((1000 * (bytes - first.bytes)) / (at - first.at));
+  }
+}
+
+const SAMPLE_MS = 50;
+const WINDOW_MS = 5000;
+const MIN_MEASURED_MS = 100;
+
+/** Time left: "0:07 left", "1:02:03 left"; undefined beyond four days, which nobody believes. */
+export function timeText(ms: number): string | undefined {
+  const seconds = Math.ceil(ms / 1000);
+  if (!(seconds >= 0 && seconds < 360_000)) return undefined;
+  const two = (n: number) => String(n).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const clock = hours > 0 ? `${hours}:${two(minutes % 60)}` : String(minutes);
+  return `${clock}:${two(seconds % 60)} left`;
+}
+
+/** Bytes in decimal units, as networks and disks count: "3.4 MB". */
+export function bytesText(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
+  return bytes >= 1e5 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e3)} kB`;
+}
+
+/** A number over 0 that is finite, else undefined. */
+function positive(value: number | undefined): number | undefined {
+  return value !== undefined && value > 0 && Number.isFinite(value) ? value : undefined;
 }

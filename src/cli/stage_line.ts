@@ -1,26 +1,27 @@
-import type { ProgressStream } from "./progress.ts";
+// How far a work of several stages is.
+import { type StatusDisplay, StatusLine, type StatusStream } from "./status_line.ts";
 
-/** A line on a terminal that says what is being done and how far it is; silent on anything else. */
+/** Stages follow each other quickly; a log needs no more lines than this. */
+const GAP_MS = 1000;
+
+/** A line that names the stage and how much of it is done. */
 export class StageLine {
-  private readonly stream: ProgressStream;
-  private shown = "";
+  readonly #work: string;
+  readonly #line: StatusLine;
 
-  constructor(stream: ProgressStream) {
-    this.stream = stream;
+  /** @param work what the stages are of: "training" */
+  constructor(stream: StatusStream, work: string, display: StatusDisplay = {}) {
+    this.#work = work;
+    this.#line = new StatusLine(stream, { title: work }, { gapMs: GAP_MS, ...display });
   }
 
-  /** Redraws the line when it has changed. `done` is 0 to 1, or undefined where it is not known. */
+  /** Says where the work is. `done` is 0 to 1, or undefined when it is not known. */
   update(stage: string, done: number | undefined): void {
-    const percent = done === undefined ? "" : ` ${String(Math.floor(100 * done)).padStart(3)}%`;
-    const line = stage + percent;
-    if (!this.stream.isTTY || line === this.shown) return;
-    this.shown = line;
-    this.stream.write(`\r${line}\x1b[K`);
+    this.#line.update({ title: `${this.#work}: ${stage}`, fraction: done });
   }
 
   /** Takes the line away. */
   clear(): void {
-    if (this.shown !== "") this.stream.write("\r\x1b[K");
-    this.shown = "";
+    this.#line.clear();
   }
 }

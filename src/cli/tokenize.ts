@@ -1,15 +1,30 @@
+// `cria tokenize`: prints what a text is as tokens.
 import { Tokenizer } from "../tokenizer.ts";
 import { decodeUtf8 } from "../util/bytes.ts";
-import { ArgumentError, describeFlags, type FlagValues, parseArgs, switchFlag, textFlag } from "./args.ts";
+import {
+  ArgumentError,
+  describeFlags,
+  type FlagValues,
+  helpFlag,
+  parseArgs,
+  switchFlag,
+  textFlag,
+} from "./args.ts";
 import type { Command } from "./command.ts";
+import { withNameHint } from "./model_name.ts";
 import { writeOut } from "./output.ts";
-import { readStdinBytes } from "./stdin.ts";
+import { withoutByteOrderMark } from "./text.ts";
+import { findText, readInput, type TextInput, textFlags } from "./text_input.ts";
 
 /** Runtimes hold no string of twice this size; a device that never ends must not fill the memory. */
 const MAX_TEXT_BYTES = 256 << 20;
 
 const flags = {
-  model: textFlag("--model", "FILE|URL", "tokenizer, or model that has one"),
+  model: textFlag("--model", "FILE|URL", "tokenizer, or model that has one", {
+    aliases: ["-m"],
+    isFile: true,
+  }),
+  ...textFlags,
   pattern: textFlag(
     "--pattern",
     "NAME",
@@ -21,7 +36,7 @@ const flags = {
   bos: switchFlag("--bos", "begin with the BOS token"),
   eos: switchFlag("--eos", "end with the EOS token"),
   special: switchFlag("--special", "read special tokens such as <s> in the text; otherwise they are text"),
-  help: switchFlag("--help", "print this", "-h"),
+  help: helpFlag,
 };
 
 type Values = FlagValues<typeof flags>;
@@ -29,7 +44,8 @@ type Values = FlagValues<typeof flags>;
 const help = `Usage: cria tokenize --model FILE [flags] [text]
 
 Prints the tokens of a text on one line, separated by spaces. Without a text, or with "-", it is standard input,
-to its end, line ends and all; bytes that are not UTF-8 count as U+FFFD. What follows "--" is never a flag.
+to its end, line ends and all, but without a byte order mark; bytes that are not UTF-8 count as U+FFFD. What
+follows "--" is never a flag.
 
 FILE is a SentencePiece model, a tiktoken rank file, a Hugging Face tokenizer.json, llama2.c's tokenizer.bin or a
 GGUF model. In pieces, spaces, control characters and backslashes are written as \\x20, \\n, \\\\ and the like.
@@ -44,24 +60,26 @@ A reader that closes standard output early ends the command with 0.
 export const tokenizeCommand: Command = {
   name: "tokenize",
   summary: "print the tokens of a text",
+  help,
+  flags,
   async run(args) {
     const { values, operands } = parseArgs(args, flags);
     if (values.help) {
       await writeOut(help);
       return 0;
     }
-    checkUsage(values, operands);
-    const tokenizer = await Tokenizer.load(values.model as string, { pattern: values.pattern });
+    checkUsage(values);
+    const input = findText("text", { operands, ...values });
+    const tokenizer = await load(values);
     const { bos = false, eos = false, special = false } = values;
-    const ids = tokenizer.encode(await readText(operands[0]), { bos, eos, special });
+    const ids = tokenizer.encode(await readText(input), { bos, eos, special });
     await writeOut(`${format(ids, tokenizer, values)}\n`);
     return 0;
   },
 };
 
-function checkUsage(values: Values, operands: readonly string[]): void {
+function checkUsage(values: Values): void {
   if (values.model === undefined) throw new ArgumentError("Cannot tokenize: Expected --model FILE, got none");
-  if (operands.length > 1) throw new ArgumentError(`Expected one text, got ${operands.length}; quote it`);
   const { ids, pieces, count } = flags;
   const outputs = [values.ids && ids, values.pieces && pieces, values.count && count].filter(
     (flag) => !!flag,
@@ -72,8 +90,20 @@ function checkUsage(values: Values, operands: readonly string[]): void {
   }
 }
 
-async function readText(operand = "-"): Promise<string> {
-  return operand === "-" ? decodeUtf8(await readStdinBytes("the text", MAX_TEXT_BYTES)) : operand;
+async function load({ model, pattern }: Values): Promise<Tokenizer> {
+  try {
+    return await Tokenizer.load(model as string, { pattern });
+  } catch (error) {
+    throw await withNameHint(error, model);
+  }
+}
+
+async function readText(input: TextInput): Promise<string> {
+  if (input.from === "arguments") return input.text;
+  // Nothing given: a terminal can still be typed into.
+  const place = input.from === "nowhere" ? ({ from: "stdin" } as const) : input;
+  const { bytes, name } = await readInput(place, "text", MAX_TEXT_BYTES);
+  return decodeUtf8(withoutByteOrderMark(bytes, name));
 }
 
 function format(ids: readonly number[], tokenizer: Tokenizer, { pieces, count }: Values): string {

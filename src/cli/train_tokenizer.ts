@@ -1,3 +1,4 @@
+// `cria train-tokenizer`: learns a vocabulary from texts.
 import process from "node:process";
 import { LIMITS, MODEL_TYPES, NORMALIZATIONS } from "../tokenizer/train/options.ts";
 import {
@@ -14,6 +15,7 @@ import {
   describeFlags,
   type Flag,
   type FlagValues,
+  helpFlag,
   listFlag,
   numberFlag,
   parseArgs,
@@ -30,8 +32,19 @@ import { StageLine } from "./stage_line.ts";
 const DEFAULT_VOCAB_SIZE = 8000;
 
 const generalFlags = {
-  input: listFlag("--input", "FILE", 'text to learn from; may be given several times; "-" is standard input'),
-  output: textFlag("--output", "FILE", "file to write; one that exists is replaced"),
+  input: listFlag(
+    "--input",
+    "FILE",
+    'text to learn from; may be given several times; "-" is standard input',
+    {
+      aliases: ["-i"],
+      isFile: true,
+    },
+  ),
+  output: textFlag("--output", "FILE", "file to write; one that exists is replaced", {
+    aliases: ["-o"],
+    isFile: true,
+  }),
   modelType: choiceFlag("--model-type", MODEL_TYPES, "what to train (default: unigram)"),
   vocabSize: numberFlag("--vocab-size", "N", "tokens in all (default: 8000)", LIMITS.vocabSize),
   maxPieceLength: numberFlag(
@@ -40,8 +53,10 @@ const generalFlags = {
     "longest piece, in characters; with byte-bpe in bytes (default: 16; 128)",
     LIMITS.byteBpePieceLength,
   ),
-  softVocabLimit: switchFlag("--soft-vocab-limit", "learn fewer tokens where the text gives no more"),
-  help: switchFlag("--help", "print this", "-h"),
+  softVocabLimit: switchFlag("--soft-vocab-limit", "learn fewer tokens where the text gives no more", {
+    option: "hardVocabLimit",
+  }),
+  help: helpFlag,
 };
 
 /** Texts with commas between them; a comma inside one has a backslash before it. */
@@ -72,12 +87,22 @@ const spmFlags = {
   byteFallback: switchFlag("--byte-fallback", "give each byte a token, for unknown characters"),
   normalization: choiceFlag("--normalization", NORMALIZATIONS, "(default: nmt_nfkc)"),
   splitDigits: switchFlag("--split-digits", "every digit is a piece of its own"),
-  noSplitByNumber: switchFlag("--no-split-by-number", "let pieces join digits and letters"),
-  noSplitByScript: switchFlag("--no-split-by-script", "let pieces join scripts, such as Latin and Greek"),
-  noSplitByWhitespace: switchFlag("--no-split-by-whitespace", "let pieces join words"),
-  whitespacePieces: switchFlag("--whitespace-pieces", "let several spaces be a piece"),
-  noDummyPrefix: switchFlag("--no-dummy-prefix", "put no space before a text"),
-  keepWhitespace: switchFlag("--keep-whitespace", "neither trim texts nor join spaces"),
+  noSplitByNumber: switchFlag("--no-split-by-number", "let pieces join digits and letters", {
+    option: "splitByNumber",
+  }),
+  noSplitByScript: switchFlag("--no-split-by-script", "let pieces join scripts, such as Latin and Greek", {
+    option: "splitByUnicodeScript",
+  }),
+  noSplitByWhitespace: switchFlag("--no-split-by-whitespace", "let pieces join words", {
+    option: "splitByWhitespace",
+  }),
+  whitespacePieces: switchFlag("--whitespace-pieces", "let several spaces be a piece", {
+    option: "allowWhitespaceOnlyPieces",
+  }),
+  noDummyPrefix: switchFlag("--no-dummy-prefix", "put no space before a text", { option: "addDummyPrefix" }),
+  keepWhitespace: switchFlag("--keep-whitespace", "neither trim texts nor join spaces", {
+    option: "removeExtraWhitespaces",
+  }),
   userDefinedSymbols: symbolsFlag("--user-defined-symbols", "pieces of their own wherever they are"),
   controlSymbols: symbolsFlag("--control-symbols", "tokens that no text becomes"),
   requiredChars: textFlag("--required-chars", "TEXT", "characters that become pieces in any case"),
@@ -119,7 +144,7 @@ const help = `Usage: cria train-tokenizer --input FILE --output FILE [flags] [mo
 
 Trains a tokenizer from texts of any size: "unigram" and "bpe" make a SentencePiece model as spm_train does,
 "byte-bpe" a tiktoken rank file. The same texts and flags give the same file. Bytes that are not UTF-8 count as
-U+FFFD.
+U+FFFD; a byte order mark at the beginning of a text is left out.
 
 Flags:
 ${describeFlags({ ...generalFlags, ...byteBpeFlags })}
@@ -133,6 +158,9 @@ file behind.
 export const trainTokenizerCommand: Command = {
   name: "train-tokenizer",
   summary: "learn a tokenizer from texts",
+  help,
+  flags,
+  operands: "files",
   async run(args) {
     const { values, operands } = parseArgs(args, flags);
     if (values.help) {
@@ -144,7 +172,7 @@ export const trainTokenizerCommand: Command = {
     const signal = interruptSignal();
     const output = await openOutput(values.output as string, inputs);
     const files = await InputFiles.open(inputs);
-    const line = new StageLine(process.stderr);
+    const line = new StageLine(process.stderr, "training");
     const onProgress = (progress: TrainProgress) => line.update(progress.stage, done(progress, files));
     try {
       const trained = await trainTokenizer({

@@ -1,6 +1,6 @@
 import { Llama } from "../engine/llama.ts";
 import type { LoadOptions, SourceLike } from "../engine/options.ts";
-import { EngineError } from "../util/errors.ts";
+import { EngineError, MemoryError } from "../util/errors.ts";
 
 /** Where a worker's model comes from: what `Llama.load` takes, or the bytes of a data module. */
 export type WorkerModel = SourceLike | ArrayBuffer;
@@ -128,10 +128,17 @@ export class SharedModel<Env> {
     const model = typeof source === "function" ? await source(env) : source;
     // A file that is in memory already counts too.
     const inMemory = model instanceof ArrayBuffer || model instanceof Uint8Array ? model.byteLength : 0;
+    const maxBytes = this.#memoryBytes - RESERVED_BYTES - inMemory;
+    if (maxBytes < 1) {
+      const file = inMemory > 0 ? ` and ${inMemory} of the file in memory` : "";
+      throw new MemoryError(
+        `Cannot load the model: Expected memoryBytes above ${RESERVED_BYTES + inMemory} (${RESERVED_BYTES} for all that is no model${file}), got ${this.#memoryBytes}`,
+      );
+    }
     return Llama.load(asSource(model), {
       ...this.#options,
       threads: 1,
-      maxBytes: Math.max(1, this.#memoryBytes - RESERVED_BYTES - inMemory),
+      maxBytes,
       signal: attempt.abort.signal,
       onProgress: () => {
         attempt.seen = Date.now();

@@ -1,20 +1,21 @@
-import type { GenerateOptions } from "../engine/options.ts";
+import type { GenerateOptions, Prompt } from "../engine/options.ts";
 import { checkParam } from "../sample/options.ts";
 import { type SamplingOptions, samplingParams } from "../sample/registry.ts";
 import { quoted } from "../util/bytes.ts";
 import { CriaError } from "../util/errors.ts";
+import { nearestName } from "../util/nearest.ts";
 import { RequestError } from "./answers.ts";
 
 /** What a client wants: a new generation, or a left one gone on with. */
 export type Wish =
-  | { readonly prompt: string; readonly options: GenerateOptions }
+  | { readonly prompt: Prompt; readonly options: GenerateOptions }
   | { readonly resume: string };
 
 const MAX_STOPS = 16;
 const MAX_STOP_CHARS = 256;
 
 const sampling = new Map(samplingParams.map((param) => [param.openai, param]));
-const fields = ["prompt", "max_tokens", "stop", "resume", ...sampling.keys()];
+const fields = ["prompt", "special", "max_tokens", "stop", "resume", ...sampling.keys()];
 
 function bad(message: string): RequestError {
   return new RequestError(400, "USAGE", `Cannot generate: ${message}`);
@@ -56,54 +57,94 @@ function parse(text: string): Readonly<Record<string, unknown>> {
   try {
     body = JSON.parse(text);
   } catch {
-    throw bad("Expected a body in JSON");
+    throw bad('Expected a body in JSON, {"prompt": "Once upon a time"} for instance');
   }
-  if (typeof body === "object" && body !== null && !Array.isArray(body))
-    return body as Record<string, unknown>;
+  if (typeof body === "object" && body !== null && !Array.isArray(body)) return withoutNulls(body);
   throw bad(`Expected a JSON object, got ${show(body)}`);
+}
+
+function checkFields(names: readonly string[]): void {
+  for (const name of names) {
+    if (fields.includes(name)) continue;
+    const nearest = nearestName(name, fields);
+    const hint = nearest === undefined ? `known are ${fields.join(", ")}` : `did you mean ${nearest}?`;
+    throw bad(`Unknown field ${quoted(name)}; ${hint}`);
+  }
+}
+
+// A field that is null stands for its default, as clients of OpenAI's interface send it; its name is checked all the
+// same.
+function withoutNulls(body: object): Readonly<Record<string, unknown>> {
+  checkFields(Object.keys(body));
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
+}
+
+// Whether ids are the vocabulary's is for the session to say.
+function promptOf(prompt: unknown): string | number[] {
+  if (typeof prompt === "string") return prompt;
+  if (Array.isArray(prompt) && prompt.every(Number.isSafeInteger)) return prompt;
+  if (Array.isArray(prompt) && prompt.some((message) => Object(message) === message && "role" in message)) {
+    throw new RequestError(
+      400,
+      "UNSUPPORTED",
+      "Cannot generate: Chat messages are not supported yet; supported: a text, with special: true for the marks of a chat template, or token ids",
+    );
+  }
+  throw bad(`Expected prompt to be a string or an array of token ids, got ${show(prompt)}`);
 }
 
 /**
  * The wish that a body states. Fields are named as in OpenAI's interface; sampling fields and their intervals are
- * those of the registry.
+ * those of the registry. A field that is null counts as absent.
  * @param maxTokens most tokens that a request may ask for
  * @throws RequestError 400 naming the field, what it may be and what it is
  */
 export function readWish(text: string, maxTokens: number): Wish {
   const body = parse(text);
-  for (const name of Object.keys(body)) {
-    if (!fields.includes(name)) throw bad(`Unknown field ${quoted(name)}; known are ${fields.join(", ")}`);
-  }
-  const { prompt, max_tokens: asked, stop, resume } = body;
+  const { prompt, special, max_tokens: asked, stop, resume } = body;
   if (Object.hasOwn(body, "resume")) {
     if (typeof resume !== "string") throw bad(`Expected resume to be a string, got ${show(resume)}`);
     if (Object.keys(body).length > 1)
       throw bad("Expected nothing beside resume: the generation has its options");
     return { resume };
   }
-  if (typeof prompt !== "string") throw bad(`Expected prompt to be a string, got ${show(prompt)}`);
+  const checked = promptOf(prompt);
+  if (special !== undefined && typeof special !== "boolean") {
+    throw bad(`Expected special to be true or false, got ${show(special)}`);
+  }
   if (asked !== undefined && !(Number.isSafeInteger(asked) && (asked as number) >= 1)) {
     throw bad(`Expected max_tokens to be an integer of at least 1, got ${show(asked)}`);
   }
   const options: GenerateOptions = {
     ...samplingOptions(body),
     ...(stop !== undefined && { stop: stops(stop) }),
+    ...(special !== undefined && { special }),
     logprobs: false,
   };
   const most = Math.min((asked as number | undefined) ?? Number.POSITIVE_INFINITY, maxTokens);
   if (Number.isFinite(most)) options.maxTokens = most;
-  return { prompt, options };
+  return { prompt: checked, options };
 }
 
-/** Checks that a body is what can be read. @throws RequestError 413, 415 */
+// What clients say of a JSON body that they were told nothing about: `curl -d` a form, fetch() text, others nothing.
+const unnamed = /^(application\/x-www-form-urlencoded|text\/plain)\s*(;|$)/i;
+
+/**
+ * Checks that a body is what can be read. JSON that is not called so is taken as well, except from a page: browsers let
+ * any page send such a request to any server, without asking the server first.
+ * @throws RequestError 413, 415
+ */
 export function checkHeaders(headers: Headers, maxBytes: number): void {
-  const type = headers.get("content-type") ?? "none";
+  const type = headers.get("content-type");
   const encoding = headers.get("content-encoding") ?? "identity";
-  if (!/^application\/json\s*(;|$)/i.test(type) || encoding !== "identity") {
+  const isFromPage = headers.has("origin") || headers.has("sec-fetch-site");
+  const isNamed = /^application\/json\s*(;|$)/i.test(type ?? "");
+  const isTaken = isNamed || (!isFromPage && (!type || unnamed.test(type)));
+  if (!isTaken || encoding !== "identity") {
     throw new RequestError(
       415,
       "UNSUPPORTED_MEDIA_TYPE",
-      `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type)}, ${quoted(encoding)}`,
+      `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type ?? "none")}, ${quoted(encoding)}`,
     );
   }
   if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);

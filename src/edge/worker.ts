@@ -1,6 +1,8 @@
 import type { Llama } from "../engine/llama.ts";
+import { checkLoadOptions } from "../engine/load_options.ts";
 import type { Session } from "../engine/session.ts";
 import { UsageError } from "../util/errors.ts";
+import { checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
 import { Answer, type Slice } from "./answer.ts";
 import { describeError, errorAnswer, eventStream, json, RequestError } from "./answers.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
@@ -54,12 +56,28 @@ const IDLE_MS = 30_000;
 const COPIES_STORED = 2;
 const COPIES_SENT = 8;
 
+const sliceNames: OptionNames<Slice> = { maxTokens: true, maxMillis: true };
+
+const workerNames: OptionNames<WorkerOptions> = {
+  model: true,
+  memoryBytes: true,
+  slice: true,
+  maxTokens: true,
+  concurrency: true,
+  queue: true,
+  store: true,
+  contextLength: true,
+  precision: true,
+  kv: true,
+  tokenizer: true,
+  sha256: true,
+  http: true,
+};
+
 function count(name: string, value: number | undefined, fallback: number, min: number): number {
   if (value === undefined) return fallback;
   if (Number.isSafeInteger(value) && value >= min) return value;
-  throw new UsageError(
-    `Cannot create a worker: Expected ${name} to be an integer of at least ${min}, got ${value}`,
-  );
+  throw wrongOption("create a worker", name, `an integer of at least ${min}`, value);
 }
 
 class EdgeWorker<Env> {
@@ -73,9 +91,14 @@ class EdgeWorker<Env> {
   #tokens = 0;
 
   constructor(options: WorkerOptions<Env>) {
-    const { model, memoryBytes, slice = {}, maxTokens, concurrency, queue } = options;
+    checkOptions("create a worker", options, workerNames);
+    const { model, memoryBytes, slice = {}, maxTokens, concurrency, queue, store } = options;
+    checkOptions("create a worker with slice", slice, sliceNames);
     if (model === undefined || model === null) {
       throw new UsageError(`Cannot create a worker: Expected a model, got ${model}`);
+    }
+    if (store !== undefined && typeof store !== "function" && !isStore(store)) {
+      throw wrongOption("create a worker", "store", "an object with get and put, or a function", store);
     }
     this.#options = options;
     this.#memoryBytes = count("memoryBytes", memoryBytes, DEFAULT_MEMORY_BYTES, 1);
@@ -87,6 +110,7 @@ class EdgeWorker<Env> {
     const { contextLength, precision, kv, tokenizer, sha256, http } = options;
     const load = { contextLength, precision, kv, tokenizer, sha256, http };
     const given = Object.fromEntries(Object.entries(load).filter(([, value]) => value !== undefined));
+    checkLoadOptions(given);
     this.#model = new SharedModel(model, given, this.#memoryBytes);
   }
 
@@ -220,6 +244,11 @@ class EdgeWorker<Env> {
   }
 }
 
+function isStore(value: unknown): value is SnapshotStore {
+  const { get, put } = Object(value);
+  return typeof get === "function" && typeof put === "function";
+}
+
 async function fromStore(store: SnapshotStore, key: string): Promise<Uint8Array | undefined> {
   // Nothing but what #save has made is a key: a store may hold other things too.
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(key)) return undefined;
@@ -241,8 +270,8 @@ function describeModel({ config, contextLength, kernel, memoryBytes }: Llama) {
  * A server of one model for edge runtimes: `POST /generate` streams text as server-sent events, `GET /` answers a line
  * of JSON about its state. One thread, one model for each isolate, loaded at the first request.
  *
- * A request is JSON: `prompt`; `max_tokens`, `stop` and the sampling fields as they like; or `resume` alone, with what
- * the last event of an earlier answer has under that name. Events are `{"text"}`, and last `{"finish_reason", "usage"}`,
+ * A request is JSON: `prompt`, a text or ids; `special`, `max_tokens`, `stop` and the sampling fields as they like; or
+ * `resume` alone, with what the last event of an earlier answer has under that name. Events are `{"text"}`, and last `{"finish_reason", "usage"}`,
  * where `finish_reason` "slice" comes with `resume`, or `{"error"}`.
  *
  * ```ts

@@ -1,21 +1,29 @@
 import * as control from "../../assembly/layout/control.ts";
-import { REC_BARRIER, REC_FLAGS, RECORD_WORDS } from "../../assembly/layout/ops.ts";
+import { REC_BARRIER, REC_FLAGS, REC_ROWS, RECORD_WORDS, ROWS_OUTPUTS } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
-import { createInstance, createMemory, type KernelInstance, WASM_PAGE } from "../kernels/instance.ts";
+import {
+  createInstance,
+  type KernelInstance,
+  type ReservedMemory,
+  reserveMemory,
+  WASM_PAGE,
+} from "../kernels/instance.ts";
 import { measureStreams } from "../kernels/streams.ts";
+import { neededThreads, type StepKind, stepKind, ThreadTuner, type TuneOptions } from "../kernels/tune.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
-import { type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
+import { type HolderKind, type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { createSampler, type Sampler } from "../sample/chain.ts";
 import type { ResolvedSampling } from "../sample/registry.ts";
-import { EngineError } from "../util/errors.ts";
+import { mebibytes } from "../util/bytes.ts";
+import { EngineError, MemoryError } from "../util/errors.ts";
 import { Turn } from "../util/turn.ts";
 import { yieldToEvents, yieldToRequests } from "../util/yield.ts";
 import { type Layout, type LayoutOptions, MAX_SEGMENTS, planLayout } from "./layout.ts";
 import { loadWeights } from "./load_weights.ts";
-import type { LoadProgress } from "./options.ts";
+import type { WeightProgress } from "./options.ts";
 import { WorkerPool } from "./pool.ts";
 
 /** One sequence's part of a step: ids[begin..end) continue it. */
@@ -31,15 +39,27 @@ export interface Segment {
 /** What building an engine takes besides the file. */
 export interface EngineOptions extends LayoutOptions {
   readonly kernel?: Variant | undefined;
+  readonly tune?: TuneOptions | undefined;
   readonly workerUrl?: string | URL | undefined;
-  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly onProgress?: ((progress: WeightProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-// Records up to one with a barrier, where the engine may pause, and the weights that they read.
+// Records up to one with a barrier, where the engine may pause, and the weights that they read: for each token, and
+// for each row of logits.
 interface Slice {
   readonly end: number;
   readonly bytes: number;
+  readonly outputBytes: number;
+  readonly endsLayer: boolean;
+}
+
+// Work that is measured as one: a step, or some layers of a long one, so that what is compared is of the same kind.
+interface Lap {
+  readonly threads: number;
+  work: number;
+  ms: number;
+  stalled: boolean;
 }
 
 // Longest that the engine computes without letting the runtime handle events.
@@ -48,6 +68,8 @@ const SLICE_MS = 10;
 // longer over the same bytes, once arithmetic is what bounds them.
 const SLICE_BYTES = 64 << 20;
 const TOKENS_OF_A_READ = 4;
+// A step of more work than this is measured by layers.
+const LONG_STEP_BYTES = 512 << 20;
 
 function stopped(status: number): EngineError {
   const reasons: Record<number, string> = {
@@ -59,19 +81,77 @@ function stopped(status: number): EngineError {
   return new EngineError(`Cannot run the step: ${reasons[status] ?? `status ${status}`}`);
 }
 
+// Takes the pages that a step writes, for all of its sequences or for none; why there is none.
+function reserve(segments: readonly Segment[]): MemoryError | undefined {
+  try {
+    for (const { sequence, begin, end } of segments) sequence.reserve(end - begin);
+  } catch (error) {
+    for (const { sequence } of segments) sequence.rollback(sequence.length);
+    if (error instanceof MemoryError) return error;
+    throw error;
+  }
+}
+
 function advance(segments: readonly Segment[]): void {
   for (const { sequence, begin, end } of segments) sequence.advance(end - begin);
 }
 
-// Threads share memory; without them the unshared build serves any runtime.
+// Memory that a runtime gave, for a layout and a build that it accepts.
+interface Allocation {
+  readonly layout: Layout;
+  readonly variant: Variant;
+  readonly reserved: ReservedMemory;
+}
+
+// Shared memory that a runtime refuses is not worth an error where nobody asked for threads.
+async function allocate(file: ModelFile, runtime: Runtime, options: EngineOptions): Promise<Allocation> {
+  const { variant, threads } = chooseKernel(runtime, options);
+  const layout = await planLayout(file, { ...options, threads });
+  const shared = variant.endsWith("-shared");
+  try {
+    return { layout, variant, reserved: reserveMemory(layout.totalBytes, shared, layout.maxBytes) };
+  } catch (error) {
+    if (!(error instanceof MemoryError)) throw error;
+    const asked =
+      options.kernel !== undefined || (options.threads ?? 1) > 1 || options.tune?.threads !== undefined;
+    if (shared && !asked) return allocate(file, runtime, { ...options, threads: 1 });
+    const alone = shared ? "load with threads: 1, which needs no shared memory; " : "";
+    throw new MemoryError(`${error.message}; ${alone}${runtime.memoryHint}`, { cause: error.cause });
+  }
+}
+
+// A model that nobody refers to any more, and nobody disposed, ends its threads once it is collected: they would hold
+// its memory as long as the process lives.
+const abandoned = {
+  registry: undefined as FinalizationRegistry<WorkerPool> | undefined,
+  register(engine: Engine, pool: WorkerPool): void {
+    this.registry ??= new FinalizationRegistry((pool) => pool.stop());
+    this.registry.register(engine, pool);
+  },
+};
+
+// What a thread's death does to an engine, which the thread must not keep from being collected.
+function retiring(engine: Engine): (reason: string) => void {
+  const weak = new WeakRef(engine);
+  return (reason) => weak.deref()?.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
+}
+
+// Weights that are read for so many rows, times what the rows cost.
+function workOf(bytes: number, rows: number): number {
+  return rows === 0 ? 0 : bytes * Math.max(1, rows / TOKENS_OF_A_READ);
+}
+
+// Threads share memory; without them the unshared build serves any runtime. More threads than cores never gain.
 function chooseKernel(
   runtime: Runtime,
-  options: EngineOptions,
+  { kernel, threads = Number.POSITIVE_INFINITY, tune }: EngineOptions,
 ): { readonly variant: Variant; readonly threads: number } {
-  const { kernel } = options;
   const shared = kernel === undefined ? variantWorks("simd-shared") : kernel.endsWith("-shared");
-  const threads = shared && runtime.threads ? (options.threads ?? runtime.cores) : 1;
-  return { variant: kernel ?? pickVariant(threads > 1), threads };
+  const most = neededThreads(tune, Math.max(1, Math.min(threads, runtime.cores)));
+  const limit = shared && runtime.threads ? most : 1;
+  const variant = kernel ?? pickVariant(limit > 1);
+  // A runtime may validate shared builds and not compile them.
+  return { variant, threads: variant.endsWith("-shared") ? limit : 1 };
 }
 
 /** A model in linear memory, ready to run steps. One step at a time; callers queue. */
@@ -79,22 +159,36 @@ export class Engine {
   readonly layout: Layout;
   readonly variant: Variant;
   readonly pool: PagePool;
+  /** Bytes that memory can grow to: the layout's, or less where the runtime gave less. */
+  readonly maxBytes: number;
   /** Whether steps, and loading, let the runtime handle events. */
   readonly pauses: boolean;
   /** Held by whoever runs a step or reads its logits. */
   readonly turn: Turn = new Turn();
   readonly #kernel: KernelInstance;
   readonly #slices: readonly Slice[];
+  readonly #whole: Pick<Slice, "bytes" | "outputBytes">;
+  readonly #tuner: ThreadTuner;
   #words: Int32Array;
   #floats: Float32Array;
   // The first slice of the step that has not run.
   #nextSlice = 0;
+  #lap: Lap | undefined;
   #workers: WorkerPool | undefined;
   #failure: Error | undefined;
   #lastYield = performance.now();
 
-  private constructor(layout: Layout, kernel: KernelInstance, variant: Variant, pauses: boolean) {
+  private constructor(
+    layout: Layout,
+    kernel: KernelInstance,
+    variant: Variant,
+    pauses: boolean,
+    maxBytes: number,
+    tuner: ThreadTuner,
+  ) {
     this.layout = layout;
+    this.maxBytes = maxBytes;
+    this.#tuner = tuner;
     this.pauses = pauses;
     this.variant = variant;
     this.#kernel = kernel;
@@ -107,28 +201,30 @@ export class Engine {
       layout.pages.count,
     );
     this.#slices = this.#writePlan();
+    const sum = (part: "bytes" | "outputBytes") => this.#slices.reduce((all, slice) => all + slice[part], 0);
+    this.#whole = { bytes: sum("bytes"), outputBytes: sum("outputBytes") };
   }
 
   /**
    * Decides the layout, allocates it, and streams the weights in.
-   * @throws what planLayout and loadWeights throw.
+   * @throws what planLayout and loadWeights throw; EngineError where threads were asked for and cannot be started.
    */
   static async create(file: ModelFile, options: EngineOptions): Promise<Engine> {
     const runtime = detectRuntime();
-    const { variant, threads } = chooseKernel(runtime, options);
-    const layout = await planLayout(file, { ...options, threads });
-    const memory = createMemory(layout.totalBytes, variant.endsWith("-shared"), layout.maxBytes);
-    const kernel = await createInstance(compileVariant(variant), memory);
-    const engine = new Engine(layout, kernel, variant, runtime.pauses);
-    // Threads start while the first weights arrive, and help with the rest.
-    const starting = engine.#startThreads(runtime, options.workerUrl);
-    // It may fail while weights still come, before anybody waits for it.
-    starting.catch(() => {});
+    const { layout, variant, reserved } = await allocate(file, runtime, options);
+    const kernel = await createInstance(compileVariant(variant), reserved.memory);
+    const tuner = new ThreadTuner(options.tune);
+    const engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
     try {
+      // Threads start while weights arrive, and help as soon as they are there. Those that nobody asked for are not
+      // waited for, and may fail to come.
+      engine.#startThreads(runtime, options.workerUrl);
       await loadWeights(file.source, engine, options.onProgress, options.signal);
-      await starting;
+      await file.checkEnd?.();
+      const asked = options.threads !== undefined || options.tune?.threads !== undefined;
+      if (asked) await engine.#workers?.allReady(layout.scratches.length - 1);
+      engine.#checkAlive();
     } catch (error) {
-      await starting.catch(() => {});
       engine.retire(new EngineError("Cannot use a model whose loading failed"));
       throw error;
     }
@@ -142,19 +238,26 @@ export class Engine {
     return this.#failure !== undefined;
   }
 
-  /** Threads that compute. */
+  /** Threads that compute, or will when they have started. How many take part is decided for each run. */
   get threads(): number {
-    return this.layout.scratches.length;
+    return 1 + (this.#workers?.size ?? 0);
   }
 
-  /** Runs the layout's pack record on all threads. */
-  pack(): void {
-    this.#runRecords(this.layout.packRecord, 0, 1);
+  /** Threads that took part in the last run of each kind of step. */
+  get threadsOfSteps(): Readonly<Record<StepKind, number>> {
+    return this.#tuner.chosen;
   }
 
-  /** An empty sequence over this engine's KV cache. */
-  sequence(): Sequence {
-    return new Sequence(this.pool, this.layout.contextLength);
+  /** Runs the layout's pack record, of so many bytes in memory, on the threads there are. */
+  pack(bytes: number): void {
+    const lap = this.#beginLap("load", bytes, 1);
+    this.#runRecords(this.layout.packRecord, 0, 1, bytes, lap);
+    this.#endLap("load", lap);
+  }
+
+  /** An empty sequence over this engine's KV cache. Where nobody frees it, its pages come back once it is collected. */
+  sequence(kind?: HolderKind): Sequence {
+    return new Sequence(this.pool, this.layout.contextLength, kind);
   }
 
   /** Gives a sequence's pages back, after the step that may be writing them. */
@@ -178,7 +281,7 @@ export class Engine {
     return this.#kernel;
   }
 
-  /** A sampler over the first `vocabSize` logits of a step that asks for one row. */
+  /** A sampler that chooses among the first `vocabSize` logits of a step that asks for one row. */
   sampler(options: ResolvedSampling, vocabSize: number): Sampler {
     const { exports, memory } = this.#kernel;
     return createSampler(options, exports, {
@@ -186,6 +289,7 @@ export class Engine {
       logitsPtr: this.logitsAddress(0),
       scratchPtr: this.layout.sampler,
       vocabSize,
+      rows: this.layout.config.vocabSize,
     });
   }
 
@@ -206,13 +310,20 @@ export class Engine {
    * the return, and makes no object; the promise is that of a longer one, which lets the runtime handle events
    * and notices an abort between its slices.
    * A step that fails or is aborted leaves the sequences at the length they had.
+   * @throws MemoryError where there is no page, not even after a garbage collection
    */
   run(segments: readonly Segment[], signal?: AbortSignal): Promise<void> | undefined {
     this.#checkAlive();
     signal?.throwIfAborted();
-    for (const { sequence, begin, end } of segments) sequence.reserve(end - begin);
+    const full = reserve(segments);
+    if (full) return this.#runAfterCollection(segments, signal, full);
+    return this.#runReserved(segments, signal);
+  }
+
+  #runReserved(segments: readonly Segment[], signal: AbortSignal | undefined): Promise<void> | undefined {
     this.#writeStep(segments);
     this.#nextSlice = 0;
+    this.#lap = undefined;
     if (!this.#runSlices()) return this.#runOn(segments, signal);
     advance(segments);
   }
@@ -256,17 +367,32 @@ export class Engine {
     this.#workers = undefined;
   }
 
-  // Until they have started the host's thread computes alone.
-  async #startThreads(runtime: Runtime, workerUrl: string | URL | undefined): Promise<void> {
+  #startThreads(runtime: Runtime, workerUrl: string | URL | undefined): void {
     const [, ...scratches] = this.layout.scratches;
     if (scratches.length === 0) return;
     const { memory } = this.#kernel;
     const module = compileVariant(this.variant);
-    const onDeath = (reason: string) =>
-      this.retire(new EngineError(`Cannot go on: a compute thread died (${reason})`));
-    this.#workers = await WorkerPool.start(runtime, module, memory, scratches, onDeath, workerUrl);
-    if (this.#failure) this.#workers.stop();
-    else this.#words[control.CONTROL_N_THREADS / 4] = this.threads;
+    this.#workers = new WorkerPool(runtime, module, memory, scratches, retiring(this), workerUrl);
+    abandoned.register(this, this.#workers);
+  }
+
+  // Sequences that were dropped give their pages back once they are collected, and a program that never lets events
+  // be handled would wait for that in vain.
+  async #runAfterCollection(
+    segments: readonly Segment[],
+    signal: AbortSignal | undefined,
+    full: MemoryError,
+  ): Promise<void> {
+    let refusal: MemoryError | undefined = full;
+    const isDone = () => {
+      this.#checkAlive();
+      signal?.throwIfAborted();
+      refusal = reserve(segments);
+      return refusal === undefined;
+    };
+    if (this.pauses) await detectRuntime().collectGarbage(isDone);
+    if (refusal) throw refusal;
+    await this.#runReserved(segments, signal);
   }
 
   #checkAlive(): void {
@@ -283,24 +409,47 @@ export class Engine {
   #runSlices(): boolean {
     const { planAddress, plan } = this.layout;
     const tokens = this.#words[control.STEP_N_TOKENS / 4] as number;
-    const cost = Math.max(1, tokens / TOKENS_OF_A_READ);
+    const outputs = this.#words[control.STEP_N_OUTPUTS / 4] as number;
+    const kind = stepKind(tokens);
+    const workOfSlice = ({ bytes, outputBytes }: Pick<Slice, "bytes" | "outputBytes">) =>
+      workOf(bytes, tokens) + workOf(outputBytes, outputs);
+    const whole = workOfSlice(this.#whole);
+    const isLong = whole > LONG_STEP_BYTES;
     let begin = this.#nextSlice === 0 ? 0 : (this.#slices[this.#nextSlice - 1] as Slice).end;
-    let bytes = 0;
+    let work = 0;
     for (let i = this.#nextSlice; i < this.#slices.length; i++) {
       const slice = this.#slices[i] as Slice;
-      bytes += slice.bytes * cost;
-      if (bytes < SLICE_BYTES && slice.end < plan.records) continue;
+      work += workOfSlice(slice);
+      const isLast = slice.end === plan.records;
+      const endsLap = isLong && slice.endsLayer && (this.#lap?.work ?? 0) + work >= SLICE_BYTES;
+      if (work < SLICE_BYTES && !isLast && !endsLap) continue;
       if (this.pauses && performance.now() - this.#lastYield > SLICE_MS) return false;
-      this.#runRecords(planAddress, begin, slice.end);
+      this.#lap ??= this.#beginLap(kind, whole, this.#slices.length);
+      this.#runRecords(planAddress, begin, slice.end, work, this.#lap);
       begin = slice.end;
       this.#nextSlice = i + 1;
-      bytes = 0;
+      work = 0;
+      // The rest of a long step, behind its layers, is of another kind.
+      if (endsLap || (isLast && !isLong)) this.#endLap(kind, this.#lap);
+      if (endsLap) this.#lap = undefined;
     }
     return true;
   }
 
-  // Records [begin, end) of a plan, on all threads.
-  #runRecords(plan: number, begin: number, end: number): void {
+  #beginLap(kind: StepKind, work: number, segments: number): Lap {
+    const ready = this.#workers?.ready ?? 0;
+    const threads = ready > 0 ? this.#tuner.threads(kind, work, segments, 1 + ready) : 1;
+    return { threads, work: 0, ms: 0, stalled: false };
+  }
+
+  #endLap(kind: StepKind, { threads, work, ms, stalled }: Lap): void {
+    if (this.#workers) this.#tuner.ran(kind, threads, work, ms, stalled);
+  }
+
+  // Records [begin, end) of a plan, on the threads of the lap.
+  #runRecords(plan: number, begin: number, end: number, work: number, lap: Lap): void {
+    this.#takePart(lap.threads);
+    const before = performance.now();
     let status: number;
     try {
       status = this.#kernel.exports.run_step(plan, begin, end, this.layout.scratches[0] as number);
@@ -308,9 +457,22 @@ export class Engine {
       this.retire(new EngineError("Cannot go on: a kernel trapped and the engine was retired", { cause }));
       throw this.#failure;
     }
-    if (status === control.STATUS_OK) return;
-    this.retire(stopped(status));
-    throw this.#failure;
+    if (status !== control.STATUS_OK) {
+      this.retire(stopped(status));
+      throw this.#failure;
+    }
+    lap.work += work;
+    lap.ms += performance.now() - before;
+    lap.stalled ||= (this.#words[control.CONTROL_N_THREADS / 4] as number) < lap.threads;
+  }
+
+  // Threads that have no part sleep until they have one.
+  #takePart(threads: number): void {
+    const at = control.CONTROL_N_THREADS / 4;
+    const before = this.#words[at] as number;
+    if (before === threads) return;
+    Atomics.store(this.#words, at, threads);
+    if (before < threads) Atomics.notify(this.#words, at);
   }
 
   async #pause(signal: AbortSignal | undefined): Promise<void> {
@@ -330,19 +492,32 @@ export class Engine {
   #pageMemory(): PageMemory {
     const { memory } = this.#kernel;
     let next = this.layout.totalBytes;
+    let refused = false;
     return {
       copy: (from, to, bytes) => new Uint8Array(memory.buffer).copyWithin(to, from, from + bytes),
       grow: (bytes) => {
         const address = Math.ceil(next / 64) * 64;
         const missing = Math.ceil((address + bytes - memory.buffer.byteLength) / WASM_PAGE);
-        if (address + bytes > this.layout.maxBytes) return undefined;
+        if (address + bytes > this.maxBytes) return undefined;
+        // Memory grows by whole pages, and a budget may end within one.
+        if (missing > 0 && memory.buffer.byteLength / WASM_PAGE + missing > this.maxBytes / WASM_PAGE)
+          return undefined;
         try {
           if (missing > 0) memory.grow(missing);
         } catch {
+          refused = true;
           return undefined;
         }
         next = address + bytes;
         return address;
+      },
+      limit: () => {
+        const given = refused ? memory.buffer.byteLength : this.maxBytes;
+        const { maxBytes } = this.layout;
+        const size = (bytes: number) => `${bytes} bytes (${mebibytes(bytes)})`;
+        return refused || given <= maxBytes - WASM_PAGE
+          ? `the runtime gives no more memory than ${size(given)}`
+          : `the memory budget of ${size(maxBytes)} is spent`;
       },
     };
   }
@@ -355,11 +530,15 @@ export class Engine {
     this.#words[control.CONTROL_N_THREADS / 4] = 1;
     const slices: Slice[] = [];
     let bytes = 0;
+    let outputBytes = 0;
     for (let i = 0; i < plan.records; i++) {
-      bytes += plan.weightBytes[i] as number;
-      if (!((plan.words[i * RECORD_WORDS + REC_FLAGS] as number) & REC_BARRIER)) continue;
-      slices.push({ end: i + 1, bytes });
+      const record = i * RECORD_WORDS;
+      if (plan.words[record + REC_ROWS] === ROWS_OUTPUTS) outputBytes += plan.weightBytes[i] as number;
+      else bytes += plan.weightBytes[i] as number;
+      if (!((plan.words[record + REC_FLAGS] as number) & REC_BARRIER)) continue;
+      slices.push({ end: i + 1, bytes, outputBytes, endsLayer: plan.layerEnds.includes(i + 1) });
       bytes = 0;
+      outputBytes = 0;
     }
     return slices;
   }

@@ -1,10 +1,17 @@
 import type { Sequence } from "../model/kv_cache.ts";
 import type { Sampler, TokenLogprob } from "../sample/chain.ts";
-import { type ResolvedSampling, resolveSampling } from "../sample/registry.ts";
+import {
+  type ResolvedSampling,
+  resolveSampling,
+  type SamplingOptions,
+  samplingNames,
+} from "../sample/registry.ts";
 import type { Tokenizer, TokenStream } from "../tokenizer/tokenizer.ts";
 import { UsageError } from "../util/errors.ts";
+import { checkBoolean, checkOptions, checkSignal, type OptionNames, wrongOption } from "../util/options.ts";
 import type { Engine } from "./engine.ts";
 import type { Completion, FinishReason, GenerateOptions, Piece } from "./options.ts";
+import { GeneratedPiece } from "./piece.ts";
 import { Stopwatch } from "./stats.ts";
 import { StopMatcher } from "./stop.ts";
 
@@ -17,23 +24,32 @@ export interface GenerationSettings {
   readonly sampling: ResolvedSampling;
 }
 
-function maxTokensOf(options: GenerateOptions): number {
-  const { maxTokens } = options;
+/** Options of running a generation, which `resume` takes too. */
+export type RunOptions = Pick<GenerateOptions, "signal" | "stopOnAbort" | "logprobs">;
+
+const runNames: OptionNames<RunOptions> = { signal: true, stopOnAbort: true, logprobs: true };
+
+const generateNames: OptionNames<Omit<GenerateOptions, keyof SamplingOptions>> = {
+  ...runNames,
+  maxTokens: true,
+  stop: true,
+  ignoreEos: true,
+  special: true,
+};
+
+function maxTokensOf({ maxTokens }: GenerateOptions): number {
   if (maxTokens === undefined) return Number.POSITIVE_INFINITY;
-  if (!Number.isInteger(maxTokens) || maxTokens < 0) {
-    throw new UsageError(
-      `Cannot generate: Expected maxTokens to be an integer of at least 0, got ${maxTokens}`,
-    );
-  }
-  return maxTokens;
+  if (Number.isInteger(maxTokens) && maxTokens >= 0) return maxTokens;
+  throw wrongOption("generate", "maxTokens", "an integer of at least 0", maxTokens);
 }
 
 function stopsOf({ stop = [] }: GenerateOptions): readonly string[] {
   const stops = typeof stop === "string" ? [stop] : stop;
-  if (!Array.isArray(stops) || stops.some((text) => typeof text !== "string")) {
-    throw new UsageError("Cannot generate: Expected stop to be a string or an array of strings");
-  }
-  return stops;
+  const isStop = (text: unknown) => typeof text === "string" && text !== "" && text.isWellFormed();
+  if (Array.isArray(stops) && stops.every(isStop)) return [...stops];
+  const wrong: unknown = Array.isArray(stops) ? stops.find((text) => !isStop(text)) : stops;
+  const expected = "a text of at least one character without lone surrogates, or an array of such";
+  throw wrongOption("generate", "stop", expected, wrong);
 }
 
 const none: readonly TokenLogprob[] = [];
@@ -43,14 +59,43 @@ function alternativesOf({ logprobs = true }: GenerateOptions): number | undefine
   if (logprobs === false) return undefined;
   if (logprobs === true) return 0;
   if (Number.isSafeInteger(logprobs) && logprobs >= 0) return logprobs;
-  throw new UsageError(
-    `Cannot generate: Expected logprobs to be a boolean or an integer of at least 0, got ${logprobs}`,
-  );
+  throw wrongOption("generate", "logprobs", "a boolean or an integer of at least 0", logprobs);
 }
 
-/** Options with their defaults. @throws UsageError naming the option, what it may be and what it is */
-export function resolveGeneration(options: GenerateOptions): GenerationSettings {
+function checkRun(action: string, options: RunOptions): void {
   alternativesOf(options);
+  checkSignal(action, options.signal);
+  checkBoolean(action, "stopOnAbort", options.stopOnAbort);
+}
+
+/** @throws UsageError for an unknown option of `resume` or a wrong value */
+export function checkResume(options: RunOptions): void {
+  checkOptions("resume", options, runNames);
+  checkRun("resume", options);
+}
+
+function checkGenerateNames(options: GenerateOptions): void {
+  checkOptions("generate", options, { ...generateNames, ...samplingNames });
+}
+
+/**
+ * The options of `complete` as those of `generate`: log-probabilities only where asked for.
+ * @throws UsageError for an unknown option
+ */
+export function wholeOptions(options: GenerateOptions): GenerateOptions {
+  checkGenerateNames(options);
+  return options.logprobs === undefined ? { ...options, logprobs: false } : options;
+}
+
+/**
+ * Options with their defaults.
+ * @throws UsageError for an unknown option, and for a value, naming the option, what it may be and what it is
+ */
+export function resolveGeneration(options: GenerateOptions): GenerationSettings {
+  checkGenerateNames(options);
+  checkRun("generate", options);
+  checkBoolean("generate", "ignoreEos", options.ignoreEos);
+  checkBoolean("generate", "special", options.special);
   return {
     maxTokens: maxTokensOf(options),
     stop: stopsOf(options),
@@ -69,6 +114,7 @@ export class Generation {
   readonly sampler: Sampler;
   readonly stream: TokenStream;
   readonly matcher: StopMatcher;
+  readonly #tokenizer: Tokenizer;
 
   constructor(
     engine: Engine,
@@ -77,6 +123,7 @@ export class Generation {
     begin: number,
     afterText: boolean,
   ) {
+    this.#tokenizer = tokenizer;
     this.settings = settings;
     this.begin = begin;
     this.afterText = afterText;
@@ -95,6 +142,19 @@ export class Generation {
     return this.matcher.push(this.stream.flush()) + this.matcher.flush();
   }
 
+  /**
+   * How many of `ids` there are up to the last one that carries text which was let through. What a stop string took
+   * away lies behind it, but for the part of a token that began before the stop string did.
+   */
+  seenEnd(ids: readonly number[]): number {
+    const stream = this.#tokenizer.stream({ afterText: this.afterText });
+    let end = this.begin;
+    for (let n = 0; n < this.matcher.passed && end < ids.length; end++) {
+      n += stream.push(ids[end] as number).length;
+    }
+    return end;
+  }
+
   /** Brings the decoder and the stop strings to where they were after the ids from `begin` on. */
   replay(ids: readonly number[]): void {
     for (let i = this.begin; i < ids.length; i++) this.push(ids[i] as number);
@@ -111,6 +171,8 @@ export interface Conversation {
   readonly ids: number[];
   /** The generation that can go on, if there is one. */
   generation: Generation | undefined;
+  /** Called with the last token of a generation, before it is handed over. */
+  ended: (() => void) | undefined;
   /** Begins work that changes the conversation. @throws where other such work runs, or after its end */
   enter(): void;
   /** Ends what {@link enter} began. */
@@ -133,20 +195,21 @@ export function feed<T>(
 
 /**
  * Goes on with a conversation's generation until it ends. Each token is a piece; text that is not certain yet
- * comes with a later one, the rest of it with the last. Whoever stops listening leaves the generation open.
+ * comes with a later one, the rest of it with the last. Whoever stops listening leaves the generation open, and so
+ * does an abort. A stop string's tokens are taken off the conversation again, see {@link Generation.seenEnd}.
  * @param promptTokens what the result says of the prompt
  * @throws SamplingError for logits that are no numbers; UsageError where another generation has begun
- *   meanwhile; the signal's reason when it is aborted
+ *   meanwhile; the signal's reason when it is aborted, unless `stopOnAbort`
  */
 export async function* runGeneration(
   conversation: Conversation,
   generation: Generation,
   promptTokens: number,
-  options: Pick<GenerateOptions, "signal" | "logprobs">,
+  options: RunOptions,
 ): AsyncGenerator<Piece, Completion> {
   const { engine, tokenizer, sequence, ids, loadMs } = conversation;
   const { settings, sampler, matcher, begin } = generation;
-  const { signal } = options;
+  const { signal, stopOnAbort = false } = options;
   const nAlternatives = alternativesOf(options);
   const eos = new Set(settings.ignoreEos ? [] : tokenizer.eosIds);
   const first = ids.length;
@@ -157,6 +220,7 @@ export async function* runGeneration(
     text,
     ids: ids.slice(first),
     finishReason: reason,
+    ...(matcher.found !== undefined && { stop: matcher.found }),
     usage: { promptTokens, generatedTokens: ids.length - first },
     timings: watch.timings(promptTokens, ids.length - first),
   });
@@ -173,8 +237,17 @@ export async function* runGeneration(
     if (nAlternatives) alternatives = sampler.mostLikely(nAlternatives);
   };
 
-  if (ended()) return finish();
+  const isAbort = (error: unknown) => stopOnAbort && signal?.aborted === true && error === signal.reason;
+
   conversation.generation = generation;
+  if (stopOnAbort && signal?.aborted) {
+    reason = "abort";
+    return finish();
+  }
+  if (ended()) {
+    conversation.generation = undefined;
+    return finish();
+  }
   for (;;) {
     conversation.enter();
     watch.start();
@@ -200,6 +273,10 @@ export async function* runGeneration(
         }
       }
       ids.push(id);
+    } catch (error) {
+      if (!isAbort(error)) throw error;
+      reason = "abort";
+      return finish();
     } finally {
       conversation.leave();
     }
@@ -208,12 +285,24 @@ export async function* runGeneration(
     if (eos.has(id)) reason = "eos";
     else if (sequence.length === engine.layout.contextLength) reason = "context";
     let piece = reason === "eos" ? "" : generation.push(id);
-    if (matcher.matched) reason = "stop";
-    const last = ended();
-    if (last) conversation.generation = undefined;
+    const last = matcher.matched || ended();
     if (last && !matcher.matched) piece += generation.flush();
+    if (matcher.matched) reason = "stop";
     text += piece;
-    yield { id, text: piece, logprob, alternatives };
-    if (last) return finish();
+    let result: Completion | undefined;
+    if (last) {
+      conversation.generation = undefined;
+      result = finish();
+      if (matcher.matched) forget(conversation, generation.seenEnd(ids));
+      conversation.ended?.();
+    }
+    yield new GeneratedPiece(id, piece, logprob, alternatives);
+    if (result) return result;
   }
+}
+
+/** Forgets every token from position `pos` on. */
+export function forget({ sequence, ids }: Conversation, pos: number): void {
+  ids.length = pos;
+  sequence.rollback(Math.min(pos, sequence.length));
 }

@@ -1,6 +1,8 @@
 // Keys and values of a sequence as bytes.
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import type { Sequence } from "../model/kv_cache.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import { newBytes } from "../util/bytes.ts";
 import type { Engine } from "./engine.ts";
 
 /** Bytes that `positions` positions take: whole pages. */
@@ -14,7 +16,7 @@ export function pagesBytes(engine: Engine, positions: number): number {
  */
 export function exportPages(engine: Engine, sequence: Sequence): Uint8Array<ArrayBuffer> {
   const { bytes: pageBytes } = engine.layout.pages;
-  const out = new Uint8Array(pagesBytes(engine, sequence.length));
+  const out = newBytes(pagesBytes(engine, sequence.length), "the keys and values of a snapshot");
   const memory = new Uint8Array(engine.kernel.memory.buffer);
   const full = Math.floor(sequence.length / KV_PAGE);
   for (let p = 0; p < full; p++) {
@@ -50,11 +52,14 @@ function exportPartly(engine: Engine, page: number, used: number, out: Uint8Arra
  */
 export function importPages(engine: Engine, bytes: Uint8Array, positions: number): Sequence {
   const { bytes: pageBytes } = engine.layout.pages;
-  const sequence = engine.sequence();
+  const sequence = engine.sequence("restored session");
   try {
     sequence.reserve(positions);
   } catch (error) {
     sequence.free();
+    // Nothing can be waited for here, but whoever tries again later may have more luck.
+    const { used } = engine.pool;
+    if (engine.pauses) void detectRuntime().collectGarbage(() => engine.pool.used < used);
     throw error;
   }
   const memory = new Uint8Array(engine.kernel.memory.buffer);

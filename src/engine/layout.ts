@@ -14,11 +14,11 @@ import {
 import { RECORD_BYTES } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { Arena } from "../kernels/arena.ts";
-import { createInstance, createMemory, MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
-import { compileVariant } from "../kernels/variant.ts";
+import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
 import { archSpec } from "../model/arch/registry.ts";
 import type { ArchSpec } from "../model/arch/spec.ts";
 import { type KvType, type ModelConfig, type Precision, readConfig } from "../model/config.ts";
+import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
 import {
   type Buffers,
   buildPlan,
@@ -30,6 +30,7 @@ import {
 import { type ModelWeights, placeWeights } from "../model/weights.ts";
 import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
+import { mebibytes } from "../util/bytes.ts";
 import { MemoryError, UsageError } from "../util/errors.ts";
 
 /** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
@@ -44,6 +45,13 @@ const LOGITS_BYTES = 4 << 20;
 const STAGING_BYTES = 1 << 20;
 /** Bytes that one memory can use: all but the last page, so that the end of a buffer is never 2^32, which is 0. */
 export const ADDRESSABLE_BYTES = WASM_PAGE * (MAX_WASM_PAGES - 1);
+
+/**
+ * What memory may grow by where nobody says: so many sessions with a full context, and many short ones of small models.
+ * Not more, because some runtimes reserve all of it at once.
+ */
+const GROWTH_SESSIONS = 64;
+const GROWTH_BYTES = 256 << 20;
 
 /** Addresses of the words that describe a step; see layout/control.ts. */
 export interface StepArea {
@@ -82,7 +90,7 @@ export interface Layout {
   readonly pages: { readonly address: number; readonly count: number; readonly bytes: number };
   /** Bytes from address 0. */
   readonly totalBytes: number;
-  /** Bytes that memory may grow to. */
+  /** Bytes that memory may grow to: the budget, or what sessions may need. The runtime may give less. */
   readonly maxBytes: number;
 }
 
@@ -96,15 +104,6 @@ export interface LayoutOptions {
   readonly threads?: number | undefined;
   /** Where the layout begins, CONTROL_BYTES or more: for tests of high addresses. */
   readonly base?: number | undefined;
-}
-
-// Sizes that only kernels know are asked of an instance on a memory of one page.
-async function kernelSizes(config: ModelConfig, kv: KvType): Promise<{ headBytes: number; scratch: number }> {
-  const { exports } = await createInstance(compileVariant("simd"), createMemory(1, false));
-  return {
-    headBytes: exports.kv_head_bytes(kvTypeCodes[kv], config.headDim) >>> 0,
-    scratch: exports.attention_scratch_bytes(config.headDim, config.nHeads / config.nKvHeads) >>> 0,
-  };
 }
 
 function contextOf(config: ModelConfig, asked: number | undefined): number {
@@ -145,12 +144,11 @@ function stagingBytes(weights: ModelWeights): number {
  *   model's; MemoryError where the whole does not fit `maxBytes` or one memory. Nothing has been allocated then.
  */
 export async function planLayout(file: ModelFile, options: LayoutOptions): Promise<Layout> {
-  const maxBytes = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
+  const budget = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
   const config = readConfig(file);
   const spec = archSpec(file.architecture, file.source.name);
   const contextLength = contextOf(config, options.contextLength);
   const kvType = options.kv ?? (options.precision === "f32" ? "f32" : "f16");
-  const sizes = await kernelSizes(config, kvType);
   const batch = Math.min(MAX_BATCH, contextLength);
   const maxOutputs = Math.max(1, Math.min(batch, Math.floor(LOGITS_BYTES / (4 * config.vocabSize))));
 
@@ -158,8 +156,8 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const arena = new Arena(begin);
   const weights = placeWeights(file, config, arena, options.precision);
   const weightBytes = arena.size - begin;
-  const kv: KvShape = { type: kvType, headBytes: sizes.headBytes };
-  const pageBytes = config.nLayers * config.nKvHeads * sizes.headBytes;
+  const kv: KvShape = { type: kvType, headBytes: kvHeadBytes(kvTypeCodes[kvType], config.headDim) };
+  const pageBytes = config.nLayers * config.nKvHeads * kv.headBytes;
   const pageCount = Math.ceil(contextLength / KV_PAGE);
   const pages = { address: arena.alloc(pageBytes * pageCount), count: pageCount, bytes: pageBytes };
   const buffers = placeBuffers(config, arena, batch, maxOutputs);
@@ -176,21 +174,24 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
     tableBytes,
   };
   const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
-  const scratchBytes = Math.max(rowBytes, sizes.scratch, PACK_SCRATCH_BYTES, unpackedBytes(weights));
+  const attentionBytes = attentionScratchBytes(config.headDim, config.nHeads / config.nKvHeads);
+  const unpacked = unpackedBytes(weights);
+  const scratchBytes = Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpacked);
   const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratchBytes));
   const packRecord = arena.alloc(RECORD_BYTES);
   const sampler = arena.alloc(samplerBytes(config.vocabSize));
   const stagingSize = Math.ceil(stagingBytes(weights) / 64) * 64;
   const staging = { address: arena.alloc(2 * stagingSize), bytes: stagingSize };
-  if (arena.size > maxBytes) {
-    const limit = maxBytes < ADDRESSABLE_BYTES ? "the budget" : "one WebAssembly memory";
-    const mb = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  if (arena.size > budget) {
+    const limit = budget < ADDRESSABLE_BYTES ? "the budget" : "one WebAssembly memory";
     throw new MemoryError(
-      `Cannot load ${file.source.name}: Expected at most ${maxBytes} bytes (${limit}), it takes ${arena.size}: ` +
-        `weights ${mb(weightBytes)}, KV cache of ${contextLength} positions ${mb(pageBytes * pageCount)}, ` +
-        `the rest ${mb(arena.size - weightBytes - pageBytes * pageCount)}`,
+      `Cannot load ${file.source.name}: Expected at most ${budget} bytes (${limit}), it takes ${arena.size}: ` +
+        `weights ${mebibytes(weightBytes)}, KV cache of ${contextLength} positions ${mebibytes(pageBytes * pageCount)}, ` +
+        `the rest ${mebibytes(arena.size - weightBytes - pageBytes * pageCount)}`,
     );
   }
+  const growth = Math.max(GROWTH_BYTES, GROWTH_SESSIONS * pageBytes * pageCount);
+  const maxBytes = options.maxBytes === undefined ? Math.min(arena.size + growth, budget) : budget;
   return {
     spec,
     config,

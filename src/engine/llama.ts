@@ -5,13 +5,17 @@ import { detectRuntime } from "../runtime/detect.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
+import { inspectSymbol, oneLine } from "../util/inspect.ts";
+import { checkBoolean, checkOptions, describeValue, type OptionNames, wrongOption } from "../util/options.ts";
 import { Engine } from "./engine.ts";
+import { wholeOptions } from "./generate.ts";
 import { checkLoadOptions } from "./load_options.ts";
-import type { Completion, GenerateOptions, LoadOptions, Piece, SourceLike } from "./options.ts";
+import type { Completion, GenerateOptions, LoadOptions, Piece, Prompt, SourceLike } from "./options.ts";
 import { progressReport } from "./progress.ts";
+import { encodePrompt } from "./prompt.ts";
 import { completionOf, Session, type SessionModel } from "./session.ts";
 import { companionOptions, type OpenOptions, openSource } from "./sources.ts";
-import { modelTokenizer } from "./tokenizers.ts";
+import { type LoadedTokenizer, modelTokenizer } from "./tokenizers.ts";
 
 /** What {@link Llama.perplexity} measures. */
 export interface Perplexity {
@@ -22,6 +26,16 @@ export interface Perplexity {
   /** Tokens that were scored. */
   readonly tokens: number;
 }
+
+/** Options of {@link Llama.perplexity}. */
+export interface PerplexityOptions {
+  /** Tokens that are scored from one empty cache. Default: the context length. */
+  window?: number;
+  /** Parse special tokens such as "<s>" in a text. Default false. */
+  special?: boolean;
+}
+
+const perplexityNames: OptionNames<PerplexityOptions> = { window: true, special: true };
 
 async function openEmbeddedModel(options: OpenOptions): Promise<ByteSource> {
   const url = embeddedModelUrl();
@@ -51,18 +65,18 @@ export class Llama implements AsyncDisposable {
   readonly contextLength: number;
   /** Kernel build in use: "relaxed", or "simd" where the runtime has no relaxed SIMD. */
   readonly kernel: string;
-  /** Threads that compute. */
-  readonly threads: number;
+  /** What the file says wrongly and was passed over, a sentence each: special ids outside the vocabulary. */
+  readonly warnings: readonly string[];
   #loaded: Engine | undefined;
 
-  private constructor(engine: Engine, tokenizer: Tokenizer, loadMs: number) {
+  private constructor(engine: Engine, { tokenizer, warnings }: LoadedTokenizer, loadMs: number) {
     this.#loaded = engine;
     this.tokenizer = tokenizer;
+    this.warnings = warnings;
     this.loadMs = loadMs;
     this.config = engine.layout.config;
     this.contextLength = engine.layout.contextLength;
     this.kernel = engine.variant;
-    this.threads = engine.threads;
   }
 
   get #engine(): Engine {
@@ -91,6 +105,7 @@ export class Llama implements AsyncDisposable {
       const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights });
       try {
         await opened.finish?.();
+        report?.onEnd();
       } catch (error) {
         engine.retire(new EngineError("Cannot use a model whose loading failed"));
         throw error;
@@ -99,6 +114,11 @@ export class Llama implements AsyncDisposable {
     } finally {
       await opened.close();
     }
+  }
+
+  /** Threads that may compute: at most the cores there are, without those that could not be started. */
+  get threads(): number {
+    return this.#loaded?.threads ?? 0;
   }
 
   /** Bytes of linear memory: weights, KV cache and everything else. */
@@ -111,9 +131,9 @@ export class Llama implements AsyncDisposable {
     return this.#loaded?.failed ?? true;
   }
 
-  /** Bytes that linear memory may grow to. */
+  /** Bytes that linear memory may grow to; less than was asked for where the runtime gives less. */
   get maxBytes(): number {
-    return this.#engine.layout.maxBytes;
+    return this.#engine.maxBytes;
   }
 
   /** Bytes of keys and values of a session that fills its context. */
@@ -123,16 +143,18 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Streams the continuation of a prompt, token by token. The generator's return value is the whole.
-   * @throws UsageError, ContextError, SamplingError, EngineError; the signal's reason when it is aborted
+   * Streams the continuation of a prompt, token by token. The generator's return value is the whole. Errors, those
+   * of options too, come with the first `next()`.
+   * @throws UsageError, UnsupportedError, ContextError, SamplingError, EngineError; the signal's reason when it is
+   *   aborted, unless `stopOnAbort`
    */
-  generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
+  generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
     return this.#oneShot(prompt, options);
   }
 
   /** The whole continuation of a prompt. Errors as {@link generate}. */
-  async complete(prompt: string, options: GenerateOptions = {}): Promise<Completion> {
-    return completionOf(this.generate(prompt, { logprobs: false, ...options }));
+  async complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion> {
+    return completionOf(this.generate(prompt, wholeOptions(options)));
   }
 
   /** A conversation that keeps its keys and values between generations. Dispose it when it is over. */
@@ -156,7 +178,7 @@ export class Llama implements AsyncDisposable {
    */
   async logits(ids: ArrayLike<number>): Promise<Float32Array> {
     this.#checkIds(ids);
-    const sequence = this.#engine.sequence();
+    const sequence = this.#engine.sequence("computation");
     try {
       return await this.#engine.prefill(sequence, ids, () => this.#engine.logits(0).slice());
     } finally {
@@ -165,20 +187,33 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * How well the model predicts a text: BOS and the text's tokens in windows of `window` tokens, each from an
-   * empty cache, every token scored but the first.
+   * How well the model predicts a text: BOS and the text's tokens, or ids as they are, in windows of `window` tokens,
+   * each from an empty cache, every token scored but the first.
    * @throws ContextError for a window longer than the context; UsageError for a text with nothing to score;
    *   SamplingError where logits are NaN
    */
-  async perplexity(text: string, options: { window?: number } = {}): Promise<Perplexity> {
-    const { window = this.contextLength } = options;
-    if (!Number.isInteger(window) || window < 1 || window > this.contextLength) {
+  async perplexity(prompt: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
+    checkOptions("score", options, perplexityNames);
+    const { window = this.contextLength, special } = options;
+    checkBoolean("score", "special", special);
+    if (!Number.isInteger(window) || window < 1) {
+      throw wrongOption("score", "window", "a positive integer", window);
+    }
+    if (window > this.contextLength) {
       throw new ContextError(
-        `Cannot score with a window of ${window}: Expected an integer in [1, ${this.contextLength}] (the context length)`,
+        `Cannot score with a window of ${window}: Expected at most ${this.contextLength} (the context length)`,
       );
     }
-    const ids = this.tokenizer.encode(text);
-    if (ids.length < 2) throw new UsageError("Cannot score a text: Expected at least two tokens");
+    const ids = encodePrompt(prompt, {
+      action: "score",
+      tokenizer: this.tokenizer,
+      vocabSize: this.config.vocabSize,
+      special,
+      begins: true,
+    });
+    if (ids.length < 2) {
+      throw new UsageError(`Cannot score a text: Expected at least two tokens, got ${ids.length}`);
+    }
     let sum = 0;
     for (let begin = 0; begin + 1 < ids.length; begin += window) {
       sum += await this.#windowNll(ids, begin, Math.min(begin + window, ids.length - 1));
@@ -192,7 +227,7 @@ export class Llama implements AsyncDisposable {
   async #windowNll(ids: readonly number[], begin: number, end: number): Promise<number> {
     const engine = this.#engine;
     const { maxOutputs, config } = engine.layout;
-    const sequence = engine.sequence();
+    const sequence = engine.sequence("computation");
     let sum = 0;
     try {
       for (let at = begin; at < end; at += maxOutputs) {
@@ -219,9 +254,9 @@ export class Llama implements AsyncDisposable {
     return { engine: this.#engine, tokenizer: this.tokenizer, loadMs: this.loadMs };
   }
 
-  // A session of one generation.
-  async *#oneShot(prompt: string, options: GenerateOptions): AsyncGenerator<Piece, Completion> {
-    const session = this.session();
+  // A session of one generation, whose memory is given back with the last token.
+  async *#oneShot(prompt: Prompt, options: GenerateOptions): AsyncGenerator<Piece, Completion> {
+    const session = Session.once(this.#sessionModel);
     try {
       return yield* session.generate(prompt, options);
     } finally {
@@ -230,6 +265,9 @@ export class Llama implements AsyncDisposable {
   }
 
   #checkIds(ids: ArrayLike<number>): void {
+    if (typeof ids !== "object" || ids === null || !Number.isInteger(ids.length)) {
+      throw new UsageError(`Cannot compute logits: Expected an array of ids, got ${describeValue(ids)}`);
+    }
     if (ids.length < 1 || ids.length > this.contextLength) {
       throw new ContextError(
         `Cannot compute logits: Expected 1 to ${this.contextLength} ids (the context length), got ${ids.length}`,
@@ -240,7 +278,7 @@ export class Llama implements AsyncDisposable {
       const id = ids[i] as number;
       if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
         throw new UsageError(
-          `Cannot compute logits: Expected ids in [0, ${vocabSize}), got ${id} at index ${i}`,
+          `Cannot compute logits: Expected ids in [0, ${vocabSize}), got ${describeValue(id)} at index ${i}`,
         );
       }
     }
@@ -254,5 +292,27 @@ export class Llama implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
+  }
+
+  /** The facts of the model, for `JSON.stringify`. */
+  toJSON(): Record<string, unknown> {
+    const { architecture, dim, nLayers, vocabSize } = this.config;
+    const { contextLength, kernel, threads, failed } = this;
+    const facts = { architecture, dim, nLayers, vocabSize, contextLength, kernel, threads };
+    return failed ? { ...facts, failed } : facts;
+  }
+
+  /** The model on one line. */
+  toString(): string {
+    return oneLine("Llama", this.toJSON());
+  }
+
+  /** @internal What consoles print. */
+  [inspectSymbol](): string {
+    return this.toString();
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Llama";
   }
 }

@@ -15,7 +15,7 @@ import type { ByteSource } from "../util/byte_source.ts";
 import { FormatError } from "../util/errors.ts";
 import { yieldToEvents } from "../util/yield.ts";
 import type { Layout } from "./layout.ts";
-import type { LoadProgress } from "./options.ts";
+import type { WeightProgress } from "./options.ts";
 
 /** What loading needs of an engine. */
 export interface PackEngine {
@@ -23,8 +23,8 @@ export interface PackEngine {
   readonly kernel: KernelInstance;
   /** Whether loading may let the runtime handle events while it computes; default true. */
   readonly pauses?: boolean;
-  /** Runs the record at `layout.packRecord` on all threads. */
-  pack(): void;
+  /** Runs the record at `layout.packRecord`, of so many bytes in memory, on all threads. */
+  pack(bytes: number): void;
 }
 
 /** File bytes that a part is made of. */
@@ -180,7 +180,7 @@ class WeightLoader {
     for (const [word, value] of Object.entries(fields)) record[Number(word)] = value;
     const badRow = new Int32Array(kernel.memory.buffer, CONTROL_BAD_ROW, 1).fill(0);
     const packed = new Int32Array(kernel.memory.buffer, CONTROL_PACKED, 1).fill(0);
-    this.#engine.pack();
+    this.#engine.pack(Math.ceil(rows / TILE_ROWS) * blocks * format.tileBytes);
     const bad = badRow[0] as number;
     const met = packed[0] as number;
     if (met & PACKED_LOWEST) this.#lowest.add(weight);
@@ -223,7 +223,7 @@ function checkRopeFactors(
 export async function loadWeights(
   source: ByteSource,
   engine: PackEngine,
-  onProgress?: (progress: LoadProgress) => void,
+  onProgress?: (progress: WeightProgress) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   const { layout, kernel } = engine;

@@ -1,21 +1,26 @@
 import type { HttpOptions } from "../format/http_source.ts";
+import type { TuneOptions } from "../kernels/tune.ts";
 import type { KvType, Precision } from "../model/config.ts";
 import type { TokenLogprob } from "../sample/chain.ts";
 import type { SamplingOptions } from "../sample/registry.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 
-export type { HttpOptions };
+export type { HttpOptions, TuneOptions };
 
 /**
  * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), a `URL`, a `Blob` or
- * `File`, bytes, a stream, a GET `Request`, a `Response` whose body was not read, or a source of one's own.
+ * `File`, bytes (an `ArrayBuffer`, a `SharedArrayBuffer` or any view of one), a stream (a `ReadableStream`, a stream
+ * of Node or anything else that gives bytes asynchronously), a GET `Request`, a `Response` whose body was not read, or
+ * a source of one's own.
  */
 export type SourceLike =
   | string
   | URL
   | Blob
-  | Uint8Array
+  | ArrayBufferLike
+  | ArrayBufferView
   | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
   | Request
   | Response
   | ByteSource;
@@ -33,19 +38,35 @@ export interface SourceOptions {
   http?: HttpOptions | undefined;
 }
 
-/** How far loading has come. */
+/** How far loading has come. No number of it is ever NaN or infinite. */
 export interface LoadProgress {
   /** Bytes of weights that are in place. */
   readonly loadedBytes: number;
   /** Bytes of all weights; 0 before the header was read. */
   readonly totalBytes: number;
-  /** Where the file comes over the network: its bytes that came, and all of them where the server said. */
+  /** If the file comes over the network: its bytes that came, and all of them if the server said. */
   readonly download?: { readonly receivedBytes: number; readonly totalBytes: number | undefined };
+  /**
+   * What part is done, 0 to 1, and never less than in an earlier report: of the download if its size is known, else
+   * of the weights. Undefined while neither size is known.
+   */
+  readonly fraction?: number | undefined;
+  /** Bytes per second, over the last seconds. Undefined until enough was measured. */
+  readonly bytesPerSecond?: number | undefined;
+  /** Milliseconds that are left at this rate; 0 at the end. Undefined while the rate or the size is not known. */
+  readonly remainingMs?: number | undefined;
 }
+
+/** How many of the weights are in memory. */
+export type WeightProgress = Pick<LoadProgress, "loadedBytes" | "totalBytes">;
 
 /** Options of `Llama.load`. */
 export interface LoadOptions extends SourceOptions {
-  /** Threads that compute. Default: the cores there are; 1 where memory cannot be shared. */
+  /**
+   * Most threads that compute; how many take part is decided for each kind of step by what is fastest. More than the
+   * cores there are (affinity and quotas included) are never started. Default: those cores, or as many threads as the
+   * runtime allows; 1 where memory cannot be shared.
+   */
   threads?: number;
   /** Positions a sequence may have. Default: the model's own, at most 4096. */
   contextLength?: number;
@@ -53,7 +74,11 @@ export interface LoadOptions extends SourceOptions {
   precision?: Precision;
   /** Keys and values in memory. Default: f32 where precision is f32, f16 otherwise. */
   kv?: KvType;
-  /** Most bytes of linear memory; a model that needs more is refused before anything is allocated. */
+  /**
+   * Most bytes of linear memory; a model that needs more is refused before anything is allocated. Default: the model
+   * and 64 sessions with a full context, 256 MiB of sessions at least; where the runtime does not reserve that much,
+   * what it gives.
+   */
   maxBytes?: number;
   /** Tokenizer file, for models that carry none (llama2.c). */
   tokenizer?: SourceLike;
@@ -65,26 +90,50 @@ export interface LoadOptions extends SourceOptions {
   workerUrl?: string | URL;
   /** Kernel build, for tests and measurements. Default: the best that the runtime accepts. */
   kernel?: "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
+  /** Fixes what is otherwise chosen by measurement, for tests and measurements. */
+  tune?: TuneOptions;
 }
 
-/** Options of `generate` and `complete`. */
+/**
+ * What a model goes on from: a text, or ids, which are taken as they are (no BOS is put before them). Special tokens
+ * such as "<s>" in a text are text like any other, unless the option `special` says otherwise.
+ */
+export type Prompt = string | readonly number[] | Int32Array | Uint32Array | Uint16Array;
+
+/**
+ * Options of `generate` and `complete`. An option given as undefined has its default; null, a value of another type
+ * and an unknown name are UsageErrors.
+ */
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate. Default: to the end of the context. */
   maxTokens?: number;
-  /** Text that ends the generation; it is not part of the result. */
+  /** Text that ends the generation, or several, none of them empty; it is not part of the result. */
   stop?: string | readonly string[];
   /** Go on after an end-of-text token. Default false. */
   ignoreEos?: boolean;
+  /**
+   * Parse special tokens such as "<s>" in a prompt that is a text, as `tokenizer.encode(text, { special: true })`
+   * does. A text that begins with the BOS token gets no second one. Never for text of strangers. Default false.
+   */
+  special?: boolean;
   /**
    * Whether pieces carry log-probabilities; a number asks for as many alternatives of each token too, at most
    * the vocabulary. Default true.
    */
   logprobs?: boolean | number;
-  /** Ends the generation with the signal's reason as error. */
+  /** Ends the generation, with the signal's reason as error unless `stopOnAbort`. */
   signal?: AbortSignal;
+  /**
+   * Whether an abort of `signal` ends the generation without an error: what there is becomes the result, with
+   * `finishReason` "abort". A session can resume the generation. Default false.
+   */
+  stopOnAbort?: boolean;
 }
 
-/** One generated token. */
+/**
+ * One generated token. As a string it is its text: `text += piece`, `String(piece)`. Copies (`{ ...piece }`,
+ * `structuredClone`) have the fields alone.
+ */
 export interface Piece {
   readonly id: number;
   /** Text that became certain with this token: "" while a character or a possible stop string is open. */
@@ -93,10 +142,14 @@ export interface Piece {
   readonly logprob: number;
   /** The tokens most likely here, before any sampler, likeliest first (ties: lowest id); empty if not asked for. */
   readonly alternatives: readonly TokenLogprob[];
+  /** The text. */
+  toString(): string;
 }
 
-/** Why a generation ended: end-of-text token, stop string, maxTokens, or a full context. */
-export type FinishReason = "eos" | "stop" | "length" | "context";
+/**
+ * Why a generation ended: end-of-text token, stop string, maxTokens, a full context, or an abort (`stopOnAbort`).
+ */
+export type FinishReason = "eos" | "stop" | "length" | "context" | "abort";
 
 /** Tokens of a generation. */
 export interface Usage {
@@ -117,9 +170,13 @@ export interface Timings {
 
 /** Result of `complete`, and what `generate` returns when it is done. */
 export interface Completion {
+  /** The texts of all pieces, joined. */
   readonly text: string;
+  /** The ids of all pieces, those that spell a stop string too. */
   readonly ids: readonly number[];
   readonly finishReason: FinishReason;
+  /** The stop string that ended it; absent where `finishReason` is not "stop". */
+  readonly stop?: string;
   readonly usage: Usage;
   readonly timings: Timings;
 }

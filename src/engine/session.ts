@@ -1,9 +1,22 @@
 import type { Sequence } from "../model/kv_cache.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { ContextError, EngineError, UsageError } from "../util/errors.ts";
+import { inspectSymbol, oneLine } from "../util/inspect.ts";
+import { checkBoolean, checkOptions, checkSignal, describeValue, type OptionNames } from "../util/options.ts";
 import type { Engine } from "./engine.ts";
-import { type Conversation, feed, Generation, resolveGeneration, runGeneration } from "./generate.ts";
-import type { Completion, GenerateOptions, Piece } from "./options.ts";
+import {
+  type Conversation,
+  checkResume,
+  feed,
+  forget,
+  Generation,
+  type RunOptions,
+  resolveGeneration,
+  runGeneration,
+  wholeOptions,
+} from "./generate.ts";
+import type { Completion, GenerateOptions, Piece, Prompt } from "./options.ts";
+import { encodePrompt, haveText } from "./prompt.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 
 /** What a session has of the model it belongs to. */
@@ -12,6 +25,10 @@ export interface SessionModel {
   readonly tokenizer: Tokenizer;
   readonly loadMs: number;
 }
+
+type AppendOptions = Pick<GenerateOptions, "signal" | "special">;
+
+const appendNames: OptionNames<AppendOptions> = { signal: true, special: true };
 
 /**
  * A conversation whose keys and values stay in memory: what is generated goes on from all that was said before,
@@ -38,9 +55,21 @@ export class Session implements Disposable {
       sequence,
       ids,
       generation: undefined,
+      ended: undefined,
       enter: () => this.#enter(),
       leave: () => this.#leave(),
     };
+  }
+
+  /**
+   * A session that disposes itself when its first generation has drawn its last token, before that token is handed
+   * over: whoever stops listening there leaves nothing behind.
+   * @internal
+   */
+  static once(model: SessionModel): Session {
+    const session = new Session(model, model.engine.sequence("generation"));
+    session.#state.ended = () => session.dispose();
+    return session;
   }
 
   /**
@@ -57,7 +86,11 @@ export class Session implements Disposable {
     return session;
   }
 
-  /** Tokens so far, prompts and continuations: a copy. */
+  /**
+   * Tokens so far, prompts and continuations: a copy. An end-of-text token is one of them. The tokens of a stop
+   * string are not: they are taken off, up to the last token that carries text which was seen. Of a token that
+   * began with seen text and went on into the stop string, the whole stays.
+   */
   get ids(): number[] {
     return this.#state.ids.slice();
   }
@@ -73,28 +106,30 @@ export class Session implements Disposable {
   }
 
   /**
-   * Adds a prompt and streams what follows it. The prompt is encoded as a text of its own, with BOS at the
-   * beginning of the session only; an empty one adds nothing there is a token to go on from.
-   * Ended early (`break`), the generation stays open: see {@link resume}.
-   * @throws UsageError, ContextError, SamplingError, EngineError; the signal's reason when it is aborted
+   * Adds a prompt and streams what follows it. A text is encoded as a text of its own, with BOS at the
+   * beginning of the session only; an empty one adds nothing if there is a token to go on from. Ids are added as
+   * they are.
+   * Ended early (`break`, an abort), the generation stays open: see {@link resume}. Errors come with the first
+   * `next()`; a prompt or an option that is refused leaves the session as it was.
+   * @throws UsageError, UnsupportedError, ContextError, SamplingError, EngineError; the signal's reason when it is
+   *   aborted, unless `stopOnAbort`
    */
-  async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
+  async *generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
     const { engine, tokenizer } = this.#model;
     const settings = resolveGeneration(options);
     this.#check("generate");
-    const added = this.#encode(prompt);
-    options.signal?.throwIfAborted();
+    const added = this.#encode("generate", prompt, options.special);
+    if (!options.stopOnAbort) options.signal?.throwIfAborted();
     const { ids } = this.#state;
-    const afterText = prompt !== "" || ids.length > 0;
     for (const id of added) ids.push(id);
     this.#state.generation = undefined;
-    const generation = new Generation(engine, tokenizer, settings, ids.length, afterText);
+    const generation = new Generation(engine, tokenizer, settings, ids.length, haveText(tokenizer, ids));
     return yield* runGeneration(this.#state, generation, added.length, options);
   }
 
   /** The whole continuation of a prompt. Errors as {@link generate}. */
-  complete(prompt: string, options: GenerateOptions = {}): Promise<Completion> {
-    return completionOf(this.generate(prompt, { logprobs: false, ...options }));
+  async complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion> {
+    return completionOf(this.generate(prompt, wholeOptions(options)));
   }
 
   /**
@@ -102,9 +137,8 @@ export class Session implements Disposable {
    * it was begun with. What comes is what would have come: the same tokens, and text cut at the same places.
    * @throws UsageError where there is none; errors as {@link generate}
    */
-  async *resume(
-    options: Pick<GenerateOptions, "signal" | "logprobs"> = {},
-  ): AsyncGenerator<Piece, Completion> {
+  async *resume(options: RunOptions = {}): AsyncGenerator<Piece, Completion> {
+    checkResume(options);
     this.#check("resume");
     const { generation } = this.#state;
     if (!generation) {
@@ -114,12 +148,15 @@ export class Session implements Disposable {
   }
 
   /**
-   * Adds text without generating, so that forks and later generations find it in the cache.
-   * @throws UsageError, ContextError, EngineError; the signal's reason when it is aborted
+   * Adds a text or ids without generating, so that forks and later generations find them in the cache.
+   * @throws UsageError, UnsupportedError, ContextError, EngineError; the signal's reason when it is aborted
    */
-  async append(text: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+  async append(prompt: Prompt, options: AppendOptions = {}): Promise<void> {
+    checkOptions("append", options, appendNames);
+    checkSignal("append", options.signal);
+    checkBoolean("append", "special", options.special);
     this.#check("append");
-    const added = this.#encode(text);
+    const added = this.#encode("append", prompt, options.special);
     options.signal?.throwIfAborted();
     this.#state.generation = undefined;
     for (const id of added) this.#state.ids.push(id);
@@ -154,12 +191,12 @@ export class Session implements Disposable {
    */
   rollback(pos: number): void {
     this.#check("roll back");
-    const { sequence, ids } = this.#state;
+    const { ids } = this.#state;
     if (!Number.isInteger(pos) || pos < 0 || pos > ids.length) {
-      throw new UsageError(`Cannot roll back: Expected a position in [0, ${ids.length}], got ${pos}`);
+      const got = describeValue(pos);
+      throw new UsageError(`Cannot roll back: Expected a position in [0, ${ids.length}], got ${got}`);
     }
-    ids.length = pos;
-    sequence.rollback(Math.min(pos, sequence.length));
+    forget(this.#state, pos);
     this.#state.generation = undefined;
   }
 
@@ -187,6 +224,27 @@ export class Session implements Disposable {
     this.dispose();
   }
 
+  /** The session on one line: how many tokens it has, of how many. */
+  toString(): string {
+    const { contextLength } = this.#model.engine.layout;
+    const { pos, resumable } = this;
+    return oneLine("Session", {
+      pos,
+      contextLength,
+      ...(resumable && { resumable }),
+      ...(this.#disposed && { disposed: true }),
+    });
+  }
+
+  /** @internal What consoles print. */
+  [inspectSymbol](): string {
+    return this.toString();
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Session";
+  }
+
   #check(doing: string): void {
     if (this.#disposed) throw new EngineError(`Cannot ${doing}: the session was disposed`);
     if (this.#busy) {
@@ -203,31 +261,38 @@ export class Session implements Disposable {
     this.#busy = false;
   }
 
-  #encode(text: string): number[] {
+  #encode(action: string, prompt: Prompt, special: boolean | undefined): number[] {
     const { tokenizer, engine } = this.#model;
-    const { contextLength } = engine.layout;
+    const { contextLength, config } = engine.layout;
     const taken = this.#state.ids.length;
-    if (typeof text !== "string") {
-      throw new UsageError(`Cannot generate: Expected the prompt to be a string, got ${typeof text}`);
-    }
-    const ids =
-      taken === 0 ? tokenizer.encode(text) : text === "" ? [] : tokenizer.encode(text, { bos: false });
+    const begins = taken === 0;
+    const { vocabSize } = config;
+    const ids = encodePrompt(prompt, { action, tokenizer, vocabSize, special, begins });
     // Something must be there to go on from, also where texts do not begin with BOS.
-    if (taken + ids.length === 0 && tokenizer.bosId !== undefined) ids.push(tokenizer.bosId);
+    if (begins && prompt === "" && ids.length === 0 && tokenizer.bosId !== undefined) {
+      ids.push(tokenizer.bosId);
+    }
     if (taken + ids.length === 0) {
-      throw new UsageError(
-        "Cannot generate: Expected a prompt, because the vocabulary has no token to begin with",
-      );
+      const reason =
+        typeof prompt === "string" ? "because the vocabulary has no token to begin with" : "got no ids";
+      throw new UsageError(`Cannot ${action}: Expected a prompt, ${reason}`);
     }
-    if (taken + ids.length > contextLength) {
-      const room = Math.max(0, contextLength - taken);
-      const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
-      throw new ContextError(
-        `Cannot generate: Expected a prompt of at most ${room} tokens (${left}), got ${ids.length}`,
-      );
-    }
+    if (taken + ids.length > contextLength) throw noRoom(action, taken, ids.length, contextLength);
     return ids;
   }
+}
+
+function noRoom(action: string, taken: number, n: number, contextLength: number): ContextError {
+  if (taken >= contextLength) {
+    return new ContextError(
+      `Cannot ${action}: Expected room for a prompt, all ${contextLength} positions of the context are taken; ` +
+        "roll the session back (or a fork of it), begin a new session, or load the model with a larger contextLength",
+    );
+  }
+  const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
+  return new ContextError(
+    `Cannot ${action}: Expected a prompt of at most ${contextLength - taken} tokens (${left}), got ${n}`,
+  );
 }
 
 /** Runs a generation to its end. */

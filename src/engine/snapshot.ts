@@ -11,7 +11,7 @@
 import type { Sequence } from "../model/kv_cache.ts";
 import type { RngState } from "../sample/rng.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { decodeUtf8, quoted } from "../util/bytes.ts";
+import { decodeUtf8, newBytes, quoted } from "../util/bytes.ts";
 import { CriaError, SnapshotError } from "../util/errors.ts";
 import { SHA256_BYTES, Sha256 } from "../util/sha256.ts";
 import type { Engine } from "./engine.ts";
@@ -95,7 +95,7 @@ export function encodeSnapshot(
   }
   const pages = exportPages(engine, sequence);
   const idsAt = BODY_AT + description.length;
-  const bytes = new Uint8Array(idsAt + 4 * ids.length + pages.length);
+  const bytes = newBytes(idsAt + 4 * ids.length + pages.length, "a snapshot");
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
   view.setUint32(VERSION_AT, SNAPSHOT_VERSION, true);
@@ -122,6 +122,7 @@ function checkFrame(bytes: Uint8Array): { readonly idsAt: number } {
   }
   const length = view.getUint32(DESCRIPTION_BYTES_AT, true);
   const most = Math.min(MAX_DESCRIPTION_BYTES, bytes.length - BODY_AT);
+  if (most === 0) throw refuse("Expected a description, the bytes end before it");
   if (length > most) throw refuse(`Expected a description of at most ${most} bytes, got ${length}`);
   return { idsAt: BODY_AT + length };
 }
@@ -179,6 +180,7 @@ function readIds(bytes: Uint8Array, at: number, n: number, vocabSize: number): n
 
 function readGeneration(engine: Engine, tokenizer: Tokenizer, value: unknown, ids: number[]): Generation {
   const { begin, afterText, maxTokens, stop, ignoreEos, sampling, rng } = object(value, "the generation");
+  if (ids.length === 0) throw refuse("Expected tokens that the generation goes on from, got none");
   const fields = { maxTokens, stop, ignoreEos: boolean(ignoreEos, "ignoreEos") };
   const settings = resolveGeneration({ ...object(sampling, "sampling"), ...fields } as object);
   const generation = new Generation(

@@ -1,6 +1,12 @@
 import { quoted } from "../util/bytes.ts";
 import { UsageError } from "../util/errors.ts";
-import type { SourceOptions } from "./options.ts";
+import { checkOptions, type OptionNames } from "../util/options.ts";
+import type { HttpOptions, SourceOptions } from "./options.ts";
+
+/** The options that every source takes. */
+export const sourceNames: OptionNames<SourceOptions> = { sha256: true, cache: true, http: true };
+
+const httpNames: OptionNames<HttpOptions> = { headers: true, retries: true, retryMs: true, idleMs: true };
 
 /** @throws UsageError naming an option of loading, what it may be and what it is */
 export function refuse(option: string, value: unknown, expected: string): never {
@@ -30,11 +36,18 @@ export function checkSourceOptions({ sha256, cache, http }: SourceOptions): void
   }
   if (http === undefined) return;
   if (typeof http !== "object" || http === null) refuse("http", http, "an object");
+  checkOptions("load with http", http, httpNames);
   const { headers, retries, retryMs, idleMs } = http;
-  if (headers !== undefined && (typeof headers !== "object" || headers === null)) {
+  if (headers !== undefined && !isRecordOfTexts(headers)) {
     refuse("http.headers", headers, "an object of names and values");
   }
   checkLimit("http.retries", retries, 0);
   checkLimit("http.retryMs", retryMs, 0);
   checkLimit("http.idleMs", idleMs, 1);
+}
+
+// Headers and Maps have no names of their own: their entries would be passed over.
+function isRecordOfTexts(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Symbol.iterator in value) return false;
+  return Object.values(value).every((text) => typeof text === "string");
 }

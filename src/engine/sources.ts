@@ -1,5 +1,15 @@
+// Opens whatever a caller may pass as a file.
 import { responseSource, type UrlOptions, urlSource } from "../format/http_source.ts";
-import { blobSource, bytesSource, streamSource } from "../format/source.ts";
+import {
+  blobSource,
+  bytesOf,
+  bytesSource,
+  type FeedOptions,
+  feedSource,
+  iterableFeed,
+  iterableName,
+  streamFeed,
+} from "../format/source.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { quoted } from "../util/bytes.ts";
@@ -9,7 +19,8 @@ import { checkDigest } from "./digest.ts";
 import { hubUrl, isHubName } from "./hub.ts";
 import type { SourceLike, SourceOptions } from "./options.ts";
 
-const kinds = "a path, URL, Blob, Uint8Array, ReadableStream, Request, Response or ByteSource";
+const kinds =
+  "a path, URL, Blob, ArrayBuffer, Uint8Array, ReadableStream, AsyncIterable, Request, Response or ByteSource";
 
 /** Options of {@link openSource}. */
 export interface OpenOptions extends SourceOptions {
@@ -22,6 +33,14 @@ export interface OpenOptions extends SourceOptions {
 
 function isByteSource(value: object): value is ByteSource {
   return "read" in value && typeof value.read === "function" && "close" in value && "name" in value;
+}
+
+function isReadableStream(value: SourceLike): value is ReadableStream<Uint8Array> {
+  return typeof value === "object" && value !== null && "getReader" in value && "locked" in value;
+}
+
+function isAsyncIterable(value: object): value is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in value && typeof value[Symbol.asyncIterator] === "function";
 }
 
 // Every bound on reading a file rests on its size.
@@ -70,26 +89,36 @@ export async function openSource(
   }
   if (source === "") throw new UsageError(`Cannot open a source: Expected ${kinds}, got an empty string`);
   const { signal, sha256 } = options;
+  const feed: FeedOptions = { signal, sha256: sha256?.toLowerCase(), newHash: runtime.sha256 };
   if (typeof source === "string") {
     if (isHubName(source)) return openUrl(hubUrl(source), runtime, true, options);
     if (/^(https?|file|data|blob):/i.test(source)) return openSource(parseUrl(source), runtime, options);
-    return checked(await runtime.openFile(source), options);
+    return checked(await runtime.openFile(source), runtime, options);
   }
   if (source instanceof URL) {
     if (isHubName(source.href)) return openUrl(hubUrl(source.href), runtime, true, options);
-    if (source.protocol === "file:") return checked(await runtime.openFile(filePath(source)), options);
+    if (source.protocol === "file:")
+      return checked(await runtime.openFile(filePath(source)), runtime, options);
     return openUrl(source, runtime, false, options);
   }
-  if (source instanceof Uint8Array) return checked(bytesSource(source), options);
-  if (source instanceof Blob) return checked(blobSource(source), options);
-  if (source instanceof ReadableStream) {
-    return streamSource(source, undefined, undefined, signal, sha256?.toLowerCase());
+  const bytes = bytesOf(source);
+  if (bytes) return checked(bytesSource(bytes), runtime, options);
+  if (source instanceof Blob) return checked(blobSource(source), runtime, options);
+  if (isReadableStream(source)) return feedSource(streamFeed(source, "stream"), "stream", feed);
+  if (source instanceof Response) {
+    return responseSource(source, { ...feed, hidesHeaders: runtime.hidesHeaders });
   }
-  if (source instanceof Response) return responseSource(source, { signal, sha256: sha256?.toLowerCase() });
   if (source instanceof Request) return openUrl(source, runtime, false, options);
-  if (typeof source === "object" && source !== null && isByteSource(source)) {
-    checkSize(source);
-    return checked(source, options);
+  if (typeof source === "object" && source !== null) {
+    // Streams of Node have methods `read` and `close` too.
+    if (!("pipe" in source) && isByteSource(source)) {
+      checkSize(source);
+      return checked(source, runtime, options);
+    }
+    if (isAsyncIterable(source)) {
+      const name = iterableName(source);
+      return feedSource(iterableFeed(source, name), name, feed);
+    }
   }
   throw new UsageError(
     `Cannot open a source: Expected ${kinds}, got ${source === null ? "null" : typeof source}`,
@@ -102,21 +131,31 @@ async function openUrl(
   cachedByDefault: boolean,
   { signal, sha256, cache = cachedByDefault, http, onBytes }: OpenOptions,
 ): Promise<ByteSource> {
-  const options: UrlOptions = { signal, http, onBytes, sha256: sha256?.toLowerCase() };
+  const { hidesHeaders } = runtime;
+  const options: UrlOptions = {
+    ...{ signal, http, onBytes, hidesHeaders },
+    sha256: sha256?.toLowerCase(),
+    newHash: runtime.sha256,
+  };
   const address = request instanceof Request ? request.url : request.href;
   if (cache === false || !/^https?:/.test(address)) return urlSource(request, options);
   const files = await runtime.openCache(cache === true ? undefined : cache);
-  return files ? openCached(request, files, options) : urlSource(request, options);
+  if (!files) return urlSource(request, options);
+  return openCached(request, files, { ...options, named: typeof cache === "string" });
 }
 
 /** `source`, once its SHA-256 is the one of the options. Closes it where it is not. */
-async function checked(source: ByteSource, { sha256, signal }: OpenOptions): Promise<ByteSource> {
+async function checked(
+  source: ByteSource,
+  runtime: Runtime,
+  { sha256, signal }: OpenOptions,
+): Promise<ByteSource> {
   if (sha256 === undefined) return source;
   try {
     if (source.size === undefined) {
       throw new UsageError(`Cannot check the SHA-256 of ${source.name}: Expected a source of known size`);
     }
-    await checkDigest(source, source.size, sha256.toLowerCase(), signal);
+    await checkDigest(source, source.size, sha256.toLowerCase(), runtime.sha256(), signal);
     return source;
   } catch (error) {
     await source.close();
@@ -134,7 +173,12 @@ export function companionOptions(source: SourceLike | undefined, options: OpenOp
 }
 
 function originOf(source: SourceLike | undefined): string | undefined {
-  const address = source instanceof Request ? source.url : String(source);
+  // Node loads its whole network at the first mention of Request, and with it a WebAssembly module, which fails where
+  // there is no WebAssembly and costs 10 GiB of addresses where there is: only what has a URL is compared with it.
+  const isRequest = typeof source === "object" && "url" in source && source instanceof Request;
+  // Not of anything else: the text of bytes is several times as long as they are.
+  if (typeof source !== "string" && !(source instanceof URL) && !isRequest) return undefined;
+  const address = isRequest ? source.url : String(source);
   try {
     const url = isHubName(address) ? hubUrl(address) : new URL(address);
     return /^https?:$/.test(url.protocol) ? url.origin : undefined;

@@ -5,6 +5,10 @@
 export class StopMatcher {
   readonly #stops: readonly string[];
   #held = "";
+  /** The stop string that has come; of several that begin at one place, the first in the list. */
+  found: string | undefined;
+  /** How much text was let through, in UTF-16 units. */
+  passed = 0;
   /** Whether a stop string has come; nothing is let through after it. */
   matched = false;
 
@@ -20,23 +24,30 @@ export class StopMatcher {
     let first = -1;
     for (const stop of this.#stops) {
       const at = all.indexOf(stop);
-      if (at >= 0 && (first < 0 || at < first)) first = at;
+      if (at < 0 || (first >= 0 && at >= first)) continue;
+      first = at;
+      this.found = stop;
     }
     if (first >= 0) {
       this.matched = true;
       this.#held = "";
-      return all.slice(0, first);
+      return this.#pass(all, first);
     }
     const keep = Math.max(...this.#stops.map((stop) => overlap(all, stop)));
     this.#held = all.slice(all.length - keep);
-    return all.slice(0, all.length - keep);
+    return this.#pass(all, all.length - keep);
   }
 
   /** What was held back and can no longer become a stop string. */
   flush(): string {
     const held = this.#held;
     this.#held = "";
-    return held;
+    return this.#pass(held, held.length);
+  }
+
+  #pass(text: string, n: number): string {
+    this.passed += n;
+    return text.slice(0, n);
   }
 }
 

@@ -5,7 +5,7 @@ import { readConfig } from "../model/config.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { parseTokenizerFile, refusePattern } from "../tokenizer/load.ts";
 import { createTokenizer } from "../tokenizer/registry.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Tokenizer, TokenizerData } from "../tokenizer/tokenizer.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 import { FormatError, TokenizerError } from "../util/errors.ts";
 import type { SourceLike } from "./options.ts";
@@ -22,14 +22,24 @@ async function isGguf(source: ByteSource): Promise<boolean> {
   return new DataView(magic.buffer).getUint32(0, true) === GGUF_MAGIC;
 }
 
-function tokenizerInside(file: ModelFile): Tokenizer {
+/** A tokenizer, and what its file says wrongly. */
+export interface LoadedTokenizer {
+  readonly tokenizer: Tokenizer;
+  readonly warnings: readonly string[];
+}
+
+function loaded(data: TokenizerData): LoadedTokenizer {
+  return { tokenizer: createTokenizer(data), warnings: ("warnings" in data && data.warnings) || [] };
+}
+
+function tokenizerInside(file: ModelFile): LoadedTokenizer {
   const data = file.tokenizer();
   if (!data) {
     throw new TokenizerError(
       `Cannot load ${file.source.name}: Expected a tokenizer in the file, got none; name one with the tokenizer option (--tokenizer FILE)`,
     );
   }
-  return createTokenizer(data);
+  return loaded(data);
 }
 
 /** How a tokenizer is opened and read. */
@@ -49,7 +59,7 @@ export async function loadTokenizer(
   source: SourceLike,
   vocabSize?: number,
   options: TokenizerOptions = {},
-): Promise<Tokenizer> {
+): Promise<LoadedTokenizer> {
   checkSourceOptions(options);
   const opened = await openSource(source, detectRuntime(), options);
   try {
@@ -62,9 +72,7 @@ export async function loadTokenizer(
     }
     const bytes = await readAll(opened, MAX_TOKENIZER_BYTES);
     await opened.finish?.();
-    return createTokenizer(
-      parseTokenizerFile(bytes, { name: opened.name, vocabSize, pattern: options.pattern }),
-    );
+    return loaded(parseTokenizerFile(bytes, { name: opened.name, vocabSize, pattern: options.pattern }));
   } finally {
     await opened.close();
   }
@@ -79,13 +87,14 @@ export async function modelTokenizer(
   file: ModelFile,
   source: SourceLike | undefined,
   options: OpenOptions = {},
-): Promise<Tokenizer> {
+): Promise<LoadedTokenizer> {
   const { vocabSize: rows } = readConfig(file);
-  const tokenizer = source === undefined ? tokenizerInside(file) : await loadTokenizer(source, rows, options);
+  const found = source === undefined ? tokenizerInside(file) : await loadTokenizer(source, rows, options);
+  const { tokenizer } = found;
   if (tokenizer.vocabSize > rows) {
     throw new FormatError(
       `Cannot load ${file.source.name}: Expected a vocabulary of at most ${rows} tokens (rows of token_embd.weight), got ${tokenizer.vocabSize}`,
     );
   }
-  return tokenizer;
+  return found;
 }

@@ -21,7 +21,7 @@ const DEFAULT_ID = 11;
  * @throws UnsupportedError for an unknown pre-tokenizer; lists the known ones
  */
 export function byteBpeTokenizer(keys: TokenizerKeys): ByteBpeData {
-  const pre = keys.string("pre") ?? DEFAULT_PRE;
+  const pre = keys.string("pre") || DEFAULT_PRE;
   const settings = ggufPretokenizer(pre);
   if (settings === undefined) {
     throw new UnsupportedError(
@@ -32,9 +32,9 @@ export function byteBpeTokenizer(keys: TokenizerKeys): ByteBpeData {
   const merges = keys.array<string>("merges", "string");
   if (merges === undefined) throw keys.error("merges", "Expected an array of strings, got nothing");
   const types = keys.types(pieces, () => TokenType.normal);
-  const named = endTokens(pieces, types);
+  const named = endTokens(pieces, types, keys);
   const tokens = readTokens(pieces, types, keys);
-  const bosId = keys.id("bos_token_id", types, DEFAULT_ID);
+  const bosId = keys.id("bos_token_id", types, settings.defaultBos ? DEFAULT_ID : undefined);
   const eosIds = keys.eosIds(types, named, DEFAULT_ID);
   return {
     kind: "byte-bpe",
@@ -46,8 +46,9 @@ export function byteBpeTokenizer(keys: TokenizerKeys): ByteBpeData {
     bosId,
     eosIds,
     unkId: keys.id("unknown_token_id", types),
-    addBos: keys.bool("add_bos_token", settings.addBos && bosId !== undefined),
-    addEos: keys.bool("add_eos_token", false),
+    addBos: keys.adds("add_bos_token", "bos_token_id", bosId, settings.addBos && bosId !== undefined),
+    addEos: keys.adds("add_eos_token", "eos_token_id", eosIds[0], false),
+    warnings: keys.warnings,
   };
 }
 

@@ -43,10 +43,10 @@ export function ggufTokenizer(
 
 function sentencePieceTokenizer(keys: TokenizerKeys): SentencePieceData {
   const pieces = keys.pieces();
-  const scores = keys.array<number>("scores", "f32", pieces.length);
-  if (scores === undefined) throw keys.error("scores", "Expected an array of f32, got nothing");
+  const scores = readScores(keys, pieces.length);
+  checkCharsmap(keys);
   const types = keys.types(pieces, inferType);
-  const named = endTokens(pieces, types);
+  const named = endTokens(pieces, types, keys);
   const eosIds = keys.eosIds(types, named, defaultIds.eos);
   const bosId = keys.id("bos_token_id", types, defaultIds.bos);
   return {
@@ -60,9 +60,29 @@ function sentencePieceTokenizer(keys: TokenizerKeys): SentencePieceData {
     addDummyPrefix: keys.bool("add_space_prefix", true),
     removeExtraWhitespaces: keys.bool("remove_extra_whitespaces", false),
     userDefinedSplitsText: true,
-    addBos: keys.bool("add_bos_token", bosId !== undefined),
-    addEos: keys.bool("add_eos_token", false),
+    addBos: keys.adds("add_bos_token", "bos_token_id", bosId, bosId !== undefined),
+    addEos: keys.adds("add_eos_token", "eos_token_id", eosIds[0], false),
+    warnings: keys.warnings,
   };
+}
+
+/** Merge priorities; all alike where the file has none, as llama.cpp reads it. */
+function readScores(keys: TokenizerKeys, n: number): ArrayLike<number> {
+  if (!keys.has("scores")) return new Float32Array(n);
+  return keys.array<number>(
+    "scores",
+    keys.elementType("scores") === "i32" ? "i32" : "f32",
+    n,
+  ) as ArrayLike<number>;
+}
+
+/** Replacement rules belong to files of unigram models; a merging vocabulary that has some is none that is known. */
+function checkCharsmap(keys: TokenizerKeys): void {
+  const rules = keys.elementType("precompiled_charsmap");
+  if (rules === undefined || keys.array("precompiled_charsmap", rules)?.length === 0) return;
+  throw new UnsupportedError(
+    `Cannot read the tokenizer of ${keys.fileName}: Unsupported metadata key "tokenizer.ggml.precompiled_charsmap"; supported: files without it`,
+  );
 }
 
 function inferType(piece: string): number {

@@ -1,15 +1,18 @@
+// Files behind URLs: asked for in ranges if the server gives them, taken up again if a connection is lost.
 import type { ByteSource } from "../util/byte_source.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
+import { randomWords } from "../util/random.ts";
+import type { Sha256Stream } from "../util/sha256.ts";
 import {
   type Answer,
   isTransient,
   readAnswer,
   retryAfterMs,
-  saysEmpty,
+  sameVersion,
   statusProblem,
-  type Version,
+  versionName,
 } from "./http_answer.ts";
-import { type ByteFeed, feedSource, streamSource } from "./source.ts";
+import { type ByteFeed, feedSource, streamFeed } from "./source.ts";
 
 /** How URLs are read. */
 export interface HttpOptions {
@@ -29,6 +32,10 @@ export interface UrlOptions {
   readonly http?: HttpOptions | undefined;
   /** SHA-256 that the file must have, in 64 hexadecimal digits. */
   readonly sha256?: string | undefined;
+  /** Begins a SHA-256; cria's own if absent. */
+  readonly newHash?: (() => Sha256Stream) | undefined;
+  /** Whether responses of the runtime may be without headers that the server sent; see `Runtime.hidesHeaders`. */
+  readonly hidesHeaders?: boolean | undefined;
   /** Called as bytes come. */
   readonly onBytes?: ((receivedBytes: number, totalBytes: number | undefined) => void) | undefined;
 }
@@ -37,6 +44,8 @@ export interface UrlOptions {
 const NAME_CHARS = 200;
 /** Fewer bytes than this on one connection are no progress. */
 const PROGRESS_BYTES = 64 << 10;
+/** More bytes that came already than this are a beginning from anew. */
+const MAX_AGAIN_BYTES = 1 << 20;
 /** Attempts to reach a server that has not answered yet: an address that is wrong should not take long. */
 const FIRST_RETRIES = 2;
 /** Longest wait between two attempts, also where the server asks for more. */
@@ -49,12 +58,20 @@ export class UnreachableError extends SourceError {
 
 /** A connection that was lost, or an answer that asks to come again. */
 class Interruption extends Error {
+  /** Whether there was an answer. */
+  readonly answered: boolean;
   readonly waitMs: number | undefined;
 
-  constructor(message: string, waitMs?: number, options?: ErrorOptions) {
+  constructor(message: string, options: ErrorOptions & { answered?: boolean; waitMs?: number } = {}) {
     super(message, options);
-    this.waitMs = waitMs;
+    this.answered = options.answered ?? false;
+    this.waitMs = options.waitMs;
   }
+}
+
+/** The server has another file now; asking in another way does not bring the first one back. */
+class ChangedError extends SourceError {
+  override readonly name = "SourceError";
 }
 
 /** How error messages call a URL or request: without a password, and not endless. */
@@ -66,9 +83,11 @@ export function urlName(address: string): string {
 /**
  * The file behind a URL or GET request.
  *
- * Where the server gives ranges and names a version of the file (ETag or Last-Modified), a connection that is
- * lost is taken up at the byte where it ended, and the source is read anywhere. Elsewhere it is read forward
- * only, like a stream, and a lost connection is an error unless nothing had come yet.
+ * If the server gives ranges and names a version of the file (ETag or Last-Modified), a connection that is lost is
+ * taken up at the byte where it ended, and the source is read anywhere. Ranges are an optimisation: if a request for
+ * one fails, in whatever way, the whole file is asked for before that is an error, and what came already is skipped.
+ * If the server gives no ranges, the source is read forward only, like a stream. If it names no version, a lost
+ * connection is an error unless nothing had come yet.
  * An abort of `signal` ends the request, waits and every read with its reason.
  * @throws SourceError where there is no answer, its status is not 200 or 206, it is a web page, or its headers
  *   contradict each other
@@ -91,20 +110,33 @@ export class HttpFile {
   private readonly request: Request | undefined;
   private readonly options: UrlOptions;
   private readonly headers: Headers;
-  /** Whether requests ask for a range. */
+  /** Whether the server gives ranges, as far as is known. */
   private ranged: boolean;
-  /** Whether the request is left to the runtime: no range, and whatever compression it can undo. */
+  /** Whether the whole is asked for all the same, until bytes come again. */
+  private whole = false;
+  /** Whether compression is left to the runtime, which asks for what it can undo. */
   private plain: boolean;
+  /** Whether an answer to a request for a range was of no use. */
+  private refused = false;
   /** Whether the server has answered with the range that was asked for. */
   private seekable = false;
+  /** Whether bytes have come from the middle of the file without what is before them. */
+  private seeks = false;
   private first: Answer | undefined;
   private reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  /** Offset where the body that is read now ends, if it says. */
+  /** Offsets of the body that is read now: its first byte, its next one, and its end if that is known. */
+  private bodyBegin = 0;
+  private at = 0;
   private end: number | undefined;
+  /** Offset of the next byte that is wanted. */
   private position = 0;
   private received = 0;
   private failures = 0;
-  /** Where the connection that is read now began. */
+  /** How often bytes that had come already came again, because a connection was lost. */
+  private repeats = 0;
+  /** Whether the next connection is for an offset that was asked for, not for one that was lost. */
+  private moved = false;
+  /** What was wanted when the connection that is read now began. */
   private begin = 0;
   private connection: AbortController | undefined;
   /** Ends whatever is waited for. */
@@ -123,7 +155,7 @@ export class HttpFile {
     moveCredentials(this.url, this.headers);
     this.ranged = /^https?:$/.test(this.url.protocol);
     this.plain = !this.ranged;
-    if (this.ranged) this.headers.set("accept-encoding", "identity");
+    if (!this.plain) this.headers.set("accept-encoding", "identity");
     this.signals = [options.signal, this.request?.signal].filter((signal) => signal !== undefined);
     this.onAbort = () => this.stop(this.signals.find(({ aborted }) => aborted)?.reason);
     for (const signal of this.signals) signal.addEventListener("abort", this.onAbort);
@@ -152,36 +184,45 @@ export class HttpFile {
     return this.first?.size;
   }
 
-  get version(): Version | undefined {
-    return this.first?.version;
+  /** What the version of the file is called; undefined if the server does not name it. */
+  get version(): string | undefined {
+    return this.first && versionName(this.first.version);
   }
 
   /** The file as a source. Closing that ends the connection. */
   source(): ByteSource {
     const { size, name } = this;
-    const { sha256, signal } = this.options;
+    const { sha256, newHash, signal } = this.options;
     const feed: ByteFeed = {
       next: () => this.next(),
       cancel: () => this.cancel(),
       ...(this.seekable && { seek: (offset: number) => this.goTo(offset) }),
     };
-    return feedSource(feed, name, { size, signal, sha256 });
+    return feedSource(feed, name, { size, signal, sha256, newHash });
   }
 
-  /** Where the next bytes come from. Only before the first byte was read, or where the file is resumable. */
+  /** Where the next bytes come from. Only before the first byte was read, or if the file is resumable. */
   goTo(offset: number): void {
     if (offset === this.position) return;
-    this.disconnect();
+    // Without ranges, what lies between comes anyway.
+    const comes = !this.asksRange && this.reader !== undefined && offset >= this.at;
+    if (!comes) this.disconnect();
+    this.moved = !comes;
     this.position = offset;
   }
 
-  /** Whether a lost connection can be taken up where it ended. */
+  /** Whether what has come of a file, now or in an earlier attempt, need not come again. */
   get resumable(): boolean {
-    return (
-      this.ranged &&
-      this.size !== undefined &&
-      (this.version !== undefined || this.options.sha256 !== undefined)
-    );
+    return this.ranged && this.size !== undefined && this.recognised;
+  }
+
+  /** Whether it can be told that a later answer is of the same file. */
+  private get recognised(): boolean {
+    return this.version !== undefined || this.options.sha256 !== undefined;
+  }
+
+  private get asksRange(): boolean {
+    return this.ranged && !this.whole;
   }
 
   /** The next bytes; undefined at the end. */
@@ -232,16 +273,23 @@ export class HttpFile {
     }
   }
 
-  /** Returns after a pause where another attempt may help. */
+  /** Returns after a pause if another attempt may help. */
   private async recover(error: unknown): Promise<void> {
     if (this.ending || (error instanceof CriaError && !(error instanceof Interruption))) throw error;
     if (!(error instanceof Interruption)) throw this.failure(reasonOf(error), error);
     const { retries = 5, retryMs = 250 } = this.options.http ?? {};
-    if (this.position > 0 && !this.resumable) throw this.failure(this.lossReason(error), error.cause);
-    if (this.position - this.begin >= PROGRESS_BYTES) this.failures = 0;
+    if (this.position > 0 && !this.recognised) throw this.failure(this.lossReason(error), error.cause);
+    if (this.position - this.begin >= PROGRESS_BYTES) {
+      this.failures = 0;
+      this.whole = false;
+    }
     this.begin = this.position;
     const most = this.first ? retries : Math.min(retries, FIRST_RETRIES);
-    if (++this.failures > most) {
+    this.failures++;
+    if (this.isUntold(error)) return this.askWhole();
+    const asksWhole = this.failures >= most && this.shouldAskWhole(error, this.failures > most);
+    if (asksWhole) this.askWhole();
+    if (this.failures > most && !asksWhole) {
       const tries =
         this.first && most > 0 ? `${this.lossReason(error)}; ${most} new attempts failed` : error.message;
       throw this.failure(tries, error.cause);
@@ -256,6 +304,21 @@ export class HttpFile {
     await this.sleep(Math.min(wait, MAX_WAIT_MS));
   }
 
+  /**
+   * Whether the last attempt that `retries` allows is to ask for the whole: ranges may be what fails. If they fail with
+   * an answer, or if there was none to any request, it is one more attempt if need be (`isOver`).
+   */
+  private shouldAskWhole({ answered }: Interruption, isOver: boolean): boolean {
+    if (!this.asksRange) return false;
+    return answered || !this.first || (!this.seeks && !isOver && this.failures >= 2);
+  }
+
+  /** Whether a browser has failed a request for a range and may not say why: asked for the whole, it may not fail. */
+  private isUntold({ cause }: Interruption): boolean {
+    const { message = "" } = (cause ?? {}) as { message?: string };
+    return !this.first && this.asksRange && browserRefusals.includes(message);
+  }
+
   private failure(reason: string, cause: unknown): SourceError {
     const message = `Cannot read ${this.name}: ${reason}`;
     return this.first ? new SourceError(message, { cause }) : new UnreachableError(message, { cause });
@@ -265,63 +328,97 @@ export class HttpFile {
     if (this.position === 0) return message;
     const { size, position } = this;
     const lost = `the connection was lost after ${position} of ${size ?? "unknown"} bytes (${message})`;
-    if (this.resumable) return lost;
+    if (this.recognised) return lost;
     const missing = this.ranged ? "names no version of the file (ETag, Last-Modified)" : "gives no ranges";
     return `${lost} and cannot be taken up there: the server ${missing}`;
   }
 
   private async nextOnce(): Promise<Uint8Array | undefined> {
     if (!this.reader) await this.connect();
-    const { size, position } = this;
-    if (position === this.end && position !== size) {
-      // The server gave less than was asked for, as it may.
-      if (position - this.begin < PROGRESS_BYTES) throw new Interruption("the range ended");
-      this.disconnect();
-      return new Uint8Array(0);
+    for (;;) {
+      const { size, position } = this;
+      if (this.at === this.end && this.at !== size) {
+        // The server gave less than was asked for, as it may.
+        if (position - this.begin < PROGRESS_BYTES) throw new Interruption("the range ended");
+        this.disconnect();
+        return new Uint8Array(0);
+      }
+      const { done, value } = await this.patiently(this.reader?.read() ?? Promise.reject());
+      if (done) {
+        if (size === undefined && this.at === position) return undefined;
+        throw new Interruption("it ended early");
+      }
+      const bytes = value.subarray(0, (this.end ?? size ?? Number.POSITIVE_INFINITY) - this.at);
+      this.at += bytes.length;
+      this.seeks ||= this.bodyBegin > 0 && bytes.length > 0;
+      if (this.at > position) return bytes.subarray(bytes.length - (this.at - position));
     }
-    const { done, value } = await this.patiently(this.reader?.read() ?? Promise.reject());
-    if (!done) return value.subarray(0, (this.end ?? Number.POSITIVE_INFINITY) - position);
-    if (size === undefined) return undefined;
-    throw new Interruption("it ended early");
   }
 
-  /** Asks for the file from `position` on, and checks that the answer is that. */
+  /** Asks for the file from `position` on, and checks that the answer has that. */
   private async connect(): Promise<void> {
     const response = await this.ask();
-    const { status, body } = response;
-    if (!this.first && !this.plain) {
-      if (status === 416 && saysEmpty(response)) {
-        this.first = { first: 0, end: 0, size: 0, version: undefined };
-        return this.disconnect();
-      }
-      if (status === 416 || !isUsable(response)) return this.connectPlainly();
+    const { status, headers, body } = response;
+    let answer: Answer;
+    try {
+      answer = this.check(response);
+    } catch (error) {
+      if (!this.asksRange || error instanceof Interruption || error instanceof ChangedError) throw error;
+      if (this.position > 0 && !this.recognised) throw error;
+      this.refused = true;
+      this.askWhole();
+      return this.connect();
     }
-    const answer = this.check(response);
     if (!this.first) {
       this.first = answer;
-      this.seekable = status === 206 && this.resumable;
+      this.seekable = status === 206 && this.asksRange && this.resumable;
+      this.whole = false;
       // Some servers send a whole file as such, also where they give ranges of it.
-      if (status === 200 && response.headers.get("accept-ranges") !== "bytes") this.ranged = false;
+      const offers = headers.get("accept-ranges")?.trim().toLowerCase() === "bytes" && !answer.encoded;
+      this.ranged &&= !this.refused && (status === 206 || offers);
     }
-    if (body === null) throw new SourceError(`Cannot read ${this.name}: The answer has no body`);
-    this.reader = body.getReader();
-    this.end = answer.end;
+    const again = this.position - answer.first;
+    // A server may begin at a block of its own.
+    if (!this.moved && again > 0 && (answer.first === 0 || again > MAX_AGAIN_BYTES)) this.countRepeat();
+    this.moved = false;
     this.begin = this.position;
+    this.bodyBegin = answer.first;
+    this.at = answer.first;
+    this.end = answer.end;
+    if (this.size === 0) this.disconnect();
+    else this.reader = body?.getReader();
   }
 
-  private connectPlainly(): Promise<void> {
+  /** Asks for the whole file from here on; the first time in the way that suits the runtime best. */
+  private askWhole(): void {
     this.disconnect();
+    this.whole = true;
+    if (this.refused) this.ranged = false;
+    if (this.first) return;
     this.plain = true;
-    this.ranged = false;
     this.headers.delete("accept-encoding");
-    return this.connect();
+  }
+
+  // What comes again and again is no progress: somebody pays for it.
+  private countRepeat(): void {
+    const { retries = 5 } = this.options.http ?? {};
+    if (++this.repeats <= Math.max(1, retries)) return;
+    const { position, size } = this;
+    throw this.failure(
+      `the connection was lost after ${position} of ${size ?? "unknown"} bytes; ` +
+        `the server begins anew each time, and did so ${this.repeats} times`,
+      undefined,
+    );
   }
 
   private async ask(): Promise<Response> {
     const connection = new AbortController();
     this.connection = connection;
     const headers = new Headers(this.headers);
-    if (this.ranged) headers.set("range", `bytes=${this.position}-`);
+    if (this.asksRange) {
+      headers.set("range", `bytes=${this.position}-`);
+      headers.set("accept-encoding", "identity");
+    }
     const { signal } = connection;
     const init: RequestInit = { headers, signal };
     return await this.patiently(
@@ -330,30 +427,49 @@ export class HttpFile {
   }
 
   private check(response: Response): Answer {
-    const { status, headers, statusText } = response;
+    const { status, headers, body } = response;
     const fail = (reason: string): never => {
       throw new SourceError(`Cannot read ${this.name}: ${reason}`);
     };
     const { first: known, position } = this;
     if (isTransient(status)) {
-      throw new Interruption(statusProblem(status, statusText, this.url), retryAfterMs(headers, Date.now()));
+      const waitMs = retryAfterMs(headers, Date.now());
+      const problem = statusProblem(response, this.url);
+      throw new Interruption(problem, { answered: true, ...(waitMs !== undefined && { waitMs }) });
     }
     if (known && status === 416)
       return fail(`Expected ${known.size} bytes, the file ends at ${position} or before`);
-    if (status !== 200 && !(status === 206 && this.ranged)) fail(statusProblem(status, statusText, this.url));
-    const answer = readAnswer(response);
+    if (status !== 200 && status !== 206) fail(statusProblem(response, this.url));
+    const { hidesHeaders } = this.options;
+    const answer = readAnswer(response, { knownSize: known?.size, hidesHeaders });
     if (typeof answer === "string") return fail(answer);
-    if (known) {
-      const changed = `The file changed while it was read: Expected`;
-      if (answer.version !== known.version) {
-        fail(`${changed} version ${known.version ?? "none"}, got ${answer.version ?? "none"}; load it again`);
-      }
-      if (answer.size !== known.size)
-        fail(`${changed} ${known.size} bytes, got ${answer.size}; load it again`);
-    }
-    if (answer.first !== position)
-      fail(`Expected bytes from ${position} on, got bytes from ${answer.first} on`);
+    if (answer.encoded && this.asksRange) fail("Expected the file as it is, got it compressed");
+    if (known) this.compare(answer, known);
+    const { first, end = Number.POSITIVE_INFINITY } = answer;
+    if (first > position) fail(`Expected bytes from ${position} on, got bytes from ${first} on`);
+    if (end <= position && answer.size !== 0)
+      fail(`Expected bytes from ${position} on, got bytes before ${end}`);
+    if (body === null && answer.size !== 0) fail("The answer has no body");
     return answer;
+  }
+
+  /** @throws SourceError if a later answer is not of the same version as the first */
+  private compare(answer: Answer, known: Answer): void {
+    const changed = `Cannot read ${this.name}: The file changed while it was read: Expected`;
+    const same = sameVersion(answer.version, known.version);
+    const [expected, got] = [known, answer].map(({ version }) => versionName(version) ?? "none");
+    const text = `${changed} version ${expected}, got ${got}; load it again`;
+    if (same === false) throw new ChangedError(text);
+    const hasDigest = this.options.sha256 !== undefined;
+    if (same === undefined && expected !== got && !hasDigest) throw new SourceError(text);
+    const sizes = [known.size, answer.size];
+    if (!sizes.includes(undefined) && sizes[0] !== sizes[1]) {
+      throw new SourceError(`${changed} ${sizes[0]} bytes, got ${sizes[1]}; load it again`);
+    }
+    if (answer.encoded !== known.encoded) {
+      const form = (encoded: boolean) => (encoded ? "compressed" : "as it is");
+      throw new SourceError(`${changed} it ${form(known.encoded)}, got it ${form(answer.encoded)}`);
+    }
   }
 
   /** `promise`, unless nothing comes for too long or the feed ends. */
@@ -364,7 +480,7 @@ export class HttpFile {
     try {
       return await this.interruptible(promise);
     } catch (error) {
-      throw isLoss(error) ? new Interruption(reasonOf(error), undefined, { cause: error }) : error;
+      throw isLoss(error) ? new Interruption(reasonOf(error), { cause: error }) : error;
     } finally {
       clearTimeout(timer);
     }
@@ -388,16 +504,16 @@ export class HttpFile {
 
 /**
  * The body of an answer that the caller has fetched, read forward only like a stream.
- * @throws SourceError where its status is not 200, it is a web page, it has no body, or the body was read
+ * @throws SourceError if its status is not 200, it is a web page, it has no body, or the body was read
  */
 export async function responseSource(
   response: Response,
-  options: { readonly signal?: AbortSignal | undefined; readonly sha256?: string | undefined } = {},
+  options: Pick<UrlOptions, "signal" | "sha256" | "newHash" | "hidesHeaders"> = {},
 ): Promise<ByteSource> {
   const name = response.url === "" ? "response" : urlName(response.url);
-  const { status, statusText, body } = response;
+  const { status, body } = response;
   const url = response.url === "" ? undefined : new URL(response.url);
-  const answer = status === 200 ? readAnswer(response) : statusProblem(status, statusText, url);
+  const answer = status === 200 ? readAnswer(response, options) : statusProblem(response, url);
   if (typeof answer === "string" || body === null) {
     await body?.cancel().catch(() => {});
     const reason = typeof answer === "string" ? answer : "The answer has no body";
@@ -408,13 +524,7 @@ export async function responseSource(
       `Cannot read ${name}: Expected a response whose body was not read, got one that was`,
     );
   }
-  return streamSource(body, name, answer.size, options.signal, options.sha256);
-}
-
-/** Whether the bytes of a first answer are the file's: neither compressed nor a range without a name. */
-function isUsable({ status, headers }: Response): boolean {
-  const encoding = headers.get("content-encoding") ?? "identity";
-  return encoding === "identity" && (status !== 206 || headers.get("content-range") !== null);
+  return feedSource(streamFeed(body, name), name, { ...options, size: answer.size });
 }
 
 function parseUrl(address: string, name: string): URL {
@@ -442,8 +552,8 @@ function requestHeaders(
 
 // Fair against many clients that lost the same server at once; the bits of a model do not depend on it.
 function jitter(): number {
-  const [random = 0] = crypto.getRandomValues(new Uint8Array(1));
-  return 0.75 + random / 512;
+  const [random = 0] = randomWords(1);
+  return 0.75 + random / 2 ** 33;
 }
 
 /** Whether an error of fetch or of a body is a network's, and another attempt may help. */

@@ -46,7 +46,8 @@ interface Header {
 /**
  * Reads the header of a llama2.c model: legacy (version 0), 1 (f32) or 2 (int8 groups). Tensors get their
  * GGUF names. Row order is the one of GGUF files of the same architecture (rotary pairs are adjacent), so
- * nothing is permuted. The file must have exactly the size that its header says.
+ * nothing is permuted. The file must have exactly the size that its header says; of a
+ * source that does not know its size, `checkEnd` finds out.
  *
  * Source: https://github.com/karpathy/llama2.c export.py, run.c, runq.c.
  * @throws FormatError when the header is no llama2.c header or contradicts the size of the file
@@ -64,12 +65,13 @@ export async function readLlama2c(source: ByteSource): Promise<ModelFile> {
     throw legacy ? unknownFormat(name, head) : new FormatError(`Cannot read ${name}: ${problem}`);
   }
   const { tensors, end } = layout(header);
-  if (size !== undefined && size !== end) {
-    const mismatch = `Expected ${end} bytes for ${summary(header)}, got ${size}`;
-    throw legacy
+  const wrongSize = (got: string) => {
+    const mismatch = `Expected ${end} bytes for ${summary(header)}, got ${got}`;
+    return legacy
       ? unknownFormat(name, head, `If it is a llama2.c file: ${mismatch}`)
       : new FormatError(`Cannot read ${name}: ${mismatch}`);
-  }
+  };
+  if (size !== undefined && size !== end) throw wrongSize(String(size));
   return {
     format: "llama2c",
     source,
@@ -78,8 +80,23 @@ export async function readLlama2c(source: ByteSource): Promise<ModelFile> {
       Object.entries(header).map(([key, value]): [string, MetaValue] => [key, { type: "i32", value }]),
     ),
     tensors,
+    checkEnd: async () => {
+      if (await hasByte(source, end)) throw wrongSize("more");
+    },
     tokenizer: () => undefined,
   };
+}
+
+/** Whether there is a byte at `offset`, the first that is not known to be there. */
+async function hasByte(source: ByteSource, offset: number): Promise<boolean> {
+  if (source.size !== undefined) return source.size > offset;
+  try {
+    await source.read(offset, new Uint8Array(1));
+    return true;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
 }
 
 function legacyHeader(head: Uint8Array, name: string): Header {

@@ -63,6 +63,12 @@ export interface ModelFile {
   readonly metadata: ReadonlyMap<string, MetaValue>;
   /** Tensors by GGUF name (token_embd.weight, blk.0.attn_q.weight, ...), whatever the format. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /**
+   * Looks whether the file ends where its header says, in formats that tell by its size what it holds. Called after the
+   * last tensor was read: only then does a stream know its size.
+   * @throws FormatError where more follows
+   */
+  checkEnd?(): Promise<void>;
   /** Tokenizer inside the file, if there is one. Parsed lazily: throws its own errors. */
   tokenizer(): TokenizerData | undefined;
 }

@@ -1,7 +1,8 @@
+// Sources over what is not a network: bytes, Blobs and streams.
 import type { ByteSource } from "../util/byte_source.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { type CriaError, SourceError } from "../util/errors.ts";
-import { Sha256 } from "../util/sha256.ts";
+import { Sha256, type Sha256Stream } from "../util/sha256.ts";
 
 /**
  * How far back a forward-only source can be read again. Telling formats apart reads the first bytes twice,
@@ -27,6 +28,35 @@ export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
     },
     async close() {},
   };
+}
+
+/**
+ * The bytes of an ArrayBuffer, a SharedArrayBuffer or a view of one, not copied; undefined for anything else. Those
+ * of another realm (an iframe, a test runner's context) are none by `instanceof`.
+ * @throws SourceError for a buffer that was transferred to somebody else
+ */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  if (!ArrayBuffer.isView(value) && !isBuffer(value)) return undefined;
+  try {
+    return ArrayBuffer.isView(value)
+      ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+      : new Uint8Array(value);
+  } catch (cause) {
+    throw new SourceError("Cannot read bytes: Expected an ArrayBuffer, got one that was transferred", {
+      cause,
+    });
+  }
+}
+
+function isBuffer(value: unknown): value is ArrayBufferLike {
+  return [ArrayBuffer, globalThis.SharedArrayBuffer].some((type) => {
+    const length = type && Object.getOwnPropertyDescriptor(type.prototype, "byteLength")?.get;
+    try {
+      return length?.call(value) !== undefined;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** A Blob or File; `name` defaults to the file's. */
@@ -105,10 +135,9 @@ class BlobWindows {
  * A stream, read once from front to back: offsets of reads must ascend, except that the last
  * {@link LOOK_BACK_BYTES} can be read again. Bytes between reads are skipped.
  *
- * Where `size` is not given it is undefined until a read has come to the end of the stream. Where it is
- * given, a stream that ends before it has failed (SourceError); what comes after it is never read.
- * An abort of `signal` cancels the stream and ends every read with its reason. With `sha256`, `finish` reads to
- * the end and compares.
+ * A size that is not given is undefined until a read has come to the end of the stream. If it is given, a stream that
+ * ends before it has failed (SourceError); what comes after it is never read. An abort of `signal` cancels the stream
+ * and ends every read with its reason.
  * @throws SourceError where something else reads the stream already
  */
 export function streamSource(
@@ -116,9 +145,8 @@ export function streamSource(
   name = "stream",
   size?: number,
   signal?: AbortSignal,
-  sha256?: string,
 ): ByteSource {
-  return feedSource(streamFeed(stream, name), name, { size, signal, sha256 });
+  return feedSource(streamFeed(stream, name), name, { size, signal });
 }
 
 /** Bytes that come one after the other, from a stream or a connection. */
@@ -139,6 +167,8 @@ export interface FeedOptions {
   readonly signal?: AbortSignal | undefined;
   /** SHA-256 that all bytes must have, which `finish` checks; the feed is then read from front to back. */
   readonly sha256?: string | undefined;
+  /** Begins a SHA-256; cria's own if absent. */
+  readonly newHash?: (() => Sha256Stream) | undefined;
 }
 
 /**
@@ -149,20 +179,93 @@ export function feedSource(feed: ByteFeed, name: string, options: FeedOptions = 
   return new FeedSource(feed, name, options);
 }
 
-function streamFeed(stream: ReadableStream<Uint8Array>, name: string): ByteFeed {
+/** The chunks of a stream. @throws SourceError if something else reads it already */
+export function streamFeed(stream: ReadableStream<Uint8Array>, name: string): ByteFeed {
   if (stream.locked) {
     throw new SourceError(`Cannot read ${name}: Expected a stream that nothing else reads, got a locked one`);
   }
+  if (wasRead(stream)) throw alreadyRead(name);
   const reader = stream.getReader();
   return {
     async next() {
       const { done, value } = await guard(name, () => reader.read());
-      if (done) return undefined;
-      if (value instanceof Uint8Array) return value;
-      throw new SourceError(`Cannot read ${name}: Expected a stream of Uint8Array, got ${typeof value}`);
+      return done ? undefined : chunkBytes(value, name);
     },
     cancel: () => reader.cancel().catch(() => {}),
   };
+}
+
+/** A stream of Node, as far as it is of interest. */
+interface NodeStream {
+  readonly path?: unknown;
+  readonly readableDidRead?: boolean;
+  readonly destroyed?: boolean;
+  readonly errored?: unknown;
+  destroy?(): unknown;
+}
+
+/** What a stream of Node or another asynchronous series of bytes is called. */
+export function iterableName(iterable: AsyncIterable<unknown>): string {
+  const { path } = iterable as NodeStream;
+  return typeof path === "string" && path !== "" ? path : "stream";
+}
+
+/**
+ * The chunks of a stream of Node, or of anything else that gives them asynchronously.
+ * @throws SourceError if it is a stream that was read or closed
+ */
+export function iterableFeed(iterable: AsyncIterable<unknown>, name: string): ByteFeed {
+  const { readableDidRead, destroyed, errored } = iterable as NodeStream;
+  if (readableDidRead) throw alreadyRead(name);
+  if (errored instanceof Error) {
+    throw new SourceError(`Cannot read ${name}: ${errored.message}`, { cause: errored });
+  }
+  if (destroyed) throw alreadyRead(name);
+  const iterator = iterable[Symbol.asyncIterator]();
+  // Ends a `next` that waits.
+  let release = () => {};
+  return {
+    async next() {
+      const result = await guard(
+        name,
+        () =>
+          new Promise<IteratorResult<unknown> | undefined>((resolve, reject) => {
+            release = () => resolve(undefined);
+            Promise.resolve(iterator.next()).then(resolve, reject);
+          }),
+      );
+      return !result || result.done ? undefined : chunkBytes(result.value, name);
+    },
+    async cancel() {
+      release();
+      // Not waited for: a generator ends only when what it waits for itself has come.
+      guard(name, async () => {
+        (iterable as NodeStream).destroy?.();
+        await iterator.return?.();
+      }).catch(() => {});
+    },
+  };
+}
+
+function chunkBytes(chunk: unknown, name: string): Uint8Array {
+  const bytes = bytesOf(chunk);
+  if (bytes) return bytes;
+  const hint = typeof chunk === "string" ? "; read it without an encoding" : "";
+  throw new SourceError(`Cannot read ${name}: Expected a stream of Uint8Array, got ${typeof chunk}${hint}`);
+}
+
+// Only a Response tells, which refuses such a stream.
+function wasRead(stream: ReadableStream<Uint8Array>): boolean {
+  try {
+    new Response(stream);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function alreadyRead(name: string): SourceError {
+  return new SourceError(`Cannot read ${name}: Expected a stream that was not read, got one that was`);
 }
 
 /** The error of bytes whose SHA-256 is another. */
@@ -183,7 +286,7 @@ class FeedSource implements ByteSource {
   private readonly expectedSize: number | undefined;
   private readonly signal: AbortSignal | undefined;
   private readonly sha256: string | undefined;
-  private readonly hash: Sha256 | undefined;
+  private readonly hash: Sha256Stream | undefined;
   private readonly past = new History();
   /** Bytes that arrived and were not read. */
   private pending: Uint8Array = new Uint8Array(0);
@@ -194,14 +297,18 @@ class FeedSource implements ByteSource {
   // Also ends a read that waits for a stream that stalls.
   private readonly onAbort = () => void this.close();
 
-  constructor(feed: ByteFeed, name: string, { size, signal, sha256 }: FeedOptions) {
+  constructor(
+    feed: ByteFeed,
+    name: string,
+    { size, signal, sha256, newHash = () => new Sha256() }: FeedOptions,
+  ) {
     this.feed = feed;
     this.name = name;
     this.size = size;
     this.expectedSize = size;
     this.signal = signal;
     this.sha256 = sha256;
-    this.hash = sha256 === undefined ? undefined : new Sha256();
+    this.hash = sha256 === undefined ? undefined : newHash();
     signal?.addEventListener("abort", this.onAbort);
   }
 

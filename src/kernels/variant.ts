@@ -1,3 +1,4 @@
+import { EngineError } from "../util/errors.ts";
 import { textBytes } from "./module_text.ts";
 import { applyPatch } from "./patch.ts";
 import { patch as relaxed } from "./relaxed.gen.ts";
@@ -36,11 +37,18 @@ export function provideModules(modules: { readonly [V in Variant]?: WebAssembly.
   compiles = false;
 }
 
-/** The compiled module of a variant; compiled once and kept, so that a second engine starts at once. */
+/**
+ * The compiled module of a variant; compiled once and kept, so that a second engine starts at once.
+ * @throws EngineError where the runtime refuses
+ */
 export function compileVariant(variant: Variant): WebAssembly.Module {
   let module = compiled.get(variant);
   if (!module) {
-    module = new WebAssembly.Module(variantBytes(variant));
+    try {
+      module = new WebAssembly.Module(variantBytes(variant));
+    } catch (cause) {
+      throw new EngineError(`Cannot compile the kernels: ${refusalOf(cause)}`, { cause });
+    }
     compiled.set(variant, module);
   }
   return module;
@@ -50,11 +58,43 @@ export function compileVariant(variant: Variant): WebAssembly.Module {
 export function variantWorks(variant: Variant): boolean {
   if (!compiles) return compiled.has(variant);
   if (variant.endsWith("-shared") && typeof SharedArrayBuffer === "undefined") return false;
-  return WebAssembly.validate(variantBytes(variant));
+  return typeof WebAssembly !== "undefined" && WebAssembly.validate(variantBytes(variant));
 }
 
-/** The best variant this runtime accepts: relaxed SIMD where there is, shared memory where asked. */
+/**
+ * The best variant this runtime compiles: relaxed SIMD where there is, shared memory where asked and where there is.
+ * What a runtime says it accepts and then refuses is passed over.
+ * @throws EngineError where it compiles none, and why
+ */
 export function pickVariant(shared: boolean): Variant {
-  const relaxedVariant: Variant = shared ? "relaxed-shared" : "relaxed";
-  return variantWorks(relaxedVariant) ? relaxedVariant : shared ? "simd-shared" : "simd";
+  const wished: readonly Variant[] = shared
+    ? ["relaxed-shared", "simd-shared", "relaxed", "simd"]
+    : ["relaxed", "simd"];
+  const accepted = wished.filter(variantWorks);
+  for (const variant of accepted) {
+    try {
+      compileVariant(variant);
+      return variant;
+    } catch (error) {
+      if (variant === accepted.at(-1)) throw error;
+    }
+  }
+  throw new EngineError(`Cannot compile the kernels: ${refusalOf(undefined)}`);
+}
+
+// Why a runtime compiles nothing, and what can be done about it.
+function refusalOf(cause: unknown): string {
+  if (typeof WebAssembly === "undefined") {
+    return (
+      "Expected a runtime with WebAssembly, this one has none; it may be switched off, by --jitless or by a browser's " +
+      "lockdown mode"
+    );
+  }
+  if (cause === undefined) {
+    return "Expected WebAssembly SIMD, which this runtime lacks; Chrome 91, Firefox 89, Safari 16.4 and later have it";
+  }
+  return (
+    `the runtime refuses (${cause}); a page's Content-Security-Policy must have 'wasm-unsafe-eval' in script-src, and ` +
+    `edge runtimes need the entry "cria/workerd"`
+  );
 }

@@ -1,7 +1,9 @@
-import type { MetaValue, ModelFile } from "../format/model_file.ts";
+import type { ModelFile } from "../format/model_file.ts";
 import { quoted } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
 import { archSpec } from "./arch/registry.ts";
+import { checkKeys, describeMeta } from "./config_keys.ts";
+import { checkWholeModel } from "./whole_model.ts";
 
 /** Weight formats in memory, as options name them. */
 export type Precision = "f32" | "q8" | "q4";
@@ -44,12 +46,6 @@ interface Range {
   readonly fallback?: number;
 }
 
-function describe(value: MetaValue | undefined): string {
-  if (!value) return "none";
-  if (value.type === "array") return `an array of ${value.elementType}`;
-  return value.type === "string" ? `string ${quoted(String(value.value))}` : `${value.type} ${value.value}`;
-}
-
 function scalar(file: ModelFile, key: string): number | undefined {
   const meta = file.metadata.get(key);
   if (meta?.type !== "array" && typeof meta?.value === "number") return meta.value;
@@ -61,10 +57,35 @@ function integer(file: ModelFile, key: string, { min, max, fallback }: Range): n
   const value = scalar(file, key);
   if (value === undefined || !Number.isInteger(value) || value < min || value > max) {
     throw new FormatError(
-      `Cannot load ${file.source.name}: Expected ${key} to be an integer in [${min}, ${max}], got ${describe(file.metadata.get(key))}`,
+      `Cannot load ${file.source.name}: Expected ${key} to be an integer in [${min}, ${max}], got ${describeMeta(file.metadata.get(key))}`,
     );
   }
   return value;
+}
+
+/**
+ * An integer that files state once or for each layer.
+ * @throws UnsupportedError where layers differ
+ */
+function layerInteger(file: ModelFile, key: string, range: Range, nLayers: number): number {
+  const meta = file.metadata.get(key);
+  if (meta?.type !== "array") return integer(file, key, range);
+  const values = Array.from<unknown>(meta.value);
+  const { min, max } = range;
+  const fits = (value: unknown) => Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
+  if (values.length !== nLayers || !values.every(fits)) {
+    const wrong = values.length !== nLayers ? values.length : values.find((value) => !fits(value));
+    throw new FormatError(
+      `Cannot load ${file.source.name}: Expected ${key} to be an integer in [${min}, ${max}], or ${nLayers} of them, one for each layer, got ${wrong} in an array of ${meta.elementType}`,
+    );
+  }
+  const other = values.find((value) => value !== values[0]);
+  if (other !== undefined) {
+    throw new UnsupportedError(
+      `Cannot load ${file.source.name}: Unsupported ${key} that differs between layers, got ${values[0]} and ${other}; supported: the same for all layers`,
+    );
+  }
+  return values[0] as number;
 }
 
 function real(file: ModelFile, key: string, { min, max, fallback }: Range): number {
@@ -74,7 +95,7 @@ function real(file: ModelFile, key: string, { min, max, fallback }: Range): numb
     const expected =
       max < Number.MAX_VALUE ? `number in [${min}, ${max}]` : `finite number of at least ${min}`;
     throw new FormatError(
-      `Cannot load ${file.source.name}: Expected ${key} to be a ${expected}, got ${describe(file.metadata.get(key))}`,
+      `Cannot load ${file.source.name}: Expected ${key} to be a ${expected}, got ${describeMeta(file.metadata.get(key))}`,
     );
   }
   return value;
@@ -90,7 +111,7 @@ function text(file: ModelFile, key: string, fallback: string): string {
   if (!meta) return fallback;
   if (meta.type !== "string") {
     throw new FormatError(
-      `Cannot load ${file.source.name}: Expected ${key} to be a string, got ${describe(meta)}`,
+      `Cannot load ${file.source.name}: Expected ${key} to be a string, got ${describeMeta(meta)}`,
     );
   }
   return String(meta.value);
@@ -123,8 +144,11 @@ function ropeScale(file: ModelFile, prefix: string): number {
       `Cannot load ${file.source.name}: Unsupported ${prefix}.rope.scaling.type ${quoted(type)}; supported: none, linear`,
     );
   }
-  const old = atLeastOne(file, `${prefix}.rope.scale_linear`, 1);
-  return atLeastOne(file, `${prefix}.rope.scaling.factor`, old);
+  // The first of its names counts. Under either, 0 says that there is no scaling.
+  const names = [`${prefix}.rope.scaling.factor`, `${prefix}.rope.scale_linear`];
+  const key = names.find((name) => file.metadata.has(name));
+  if (key === undefined || scalar(file, key) === 0) return 1;
+  return atLeastOne(file, key, 1);
 }
 
 function ggufConfig(file: ModelFile): ModelConfig {
@@ -137,19 +161,21 @@ function ggufConfig(file: ModelFile): ModelConfig {
     );
   }
   const dim = integer(file, at("embedding_length"), { min: 2, max: MAX_DIM });
-  const nHeads = integer(file, at("attention.head_count"), { min: 1, max: MAX_HEADS });
+  const nLayers = integer(file, at("block_count"), { min: 1, max: MAX_LAYERS });
+  const nHeads = layerInteger(file, at("attention.head_count"), { min: 1, max: MAX_HEADS }, nLayers);
+  const kvHeads = { min: 1, max: nHeads, fallback: nHeads };
   const headDim = integer(file, at("attention.key_length"), {
     min: 2,
     max: MAX_HEAD_DIM,
     fallback: dim / nHeads,
   });
-  return checked(file, {
+  const config = checked(file, {
     architecture: file.architecture,
     dim,
-    hiddenDim: integer(file, at("feed_forward_length"), { min: 1, max: MAX_DIM }),
-    nLayers: integer(file, at("block_count"), { min: 1, max: MAX_LAYERS }),
+    hiddenDim: layerInteger(file, at("feed_forward_length"), { min: 1, max: MAX_DIM }, nLayers),
+    nLayers,
     nHeads,
-    nKvHeads: integer(file, at("attention.head_count_kv"), { min: 1, max: nHeads, fallback: nHeads }),
+    nKvHeads: layerInteger(file, at("attention.head_count_kv"), kvHeads, nLayers),
     headDim,
     vocabSize: vocabulary(file),
     contextLength: contextLength(file, at("context_length")),
@@ -159,6 +185,8 @@ function ggufConfig(file: ModelFile): ModelConfig {
     ropeDim: integer(file, at("rope.dimension_count"), { min: 1, max: MAX_DIM, fallback: headDim }),
     valueDim: integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim }),
   });
+  checkKeys(file, prefix, config);
+  return config;
 }
 
 function llama2cConfig(file: ModelFile): ModelConfig {
@@ -205,9 +233,11 @@ function checked(
 /**
  * Hyper-parameters of a model file, translated and checked.
  * @throws FormatError where a key is missing, of the wrong type, out of its interval or contradicts another;
- *   UnsupportedError for other architectures, mixtures of experts and rope scalings than are implemented.
+ *   UnsupportedError for parts of models, other architectures, mixtures of experts, rope scalings and keys than are
+ *   implemented.
  */
 export function readConfig(file: ModelFile): ModelConfig {
+  checkWholeModel(file);
   archSpec(file.architecture, file.source.name);
   return file.format === "llama2c" ? llama2cConfig(file) : ggufConfig(file);
 }

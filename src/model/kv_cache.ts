@@ -1,12 +1,24 @@
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
+import { mebibytes } from "../util/bytes.ts";
 import { ContextError, MemoryError } from "../util/errors.ts";
 
 /** Memory that pages live in: where a page can be copied, and where more can be had. */
 export interface PageMemory {
   /** Copies `bytes` bytes within linear memory. */
   copy(from: number, to: number, bytes: number): void;
-  /** The address of `bytes` more bytes, or undefined where the budget is spent. */
+  /** The address of `bytes` more bytes, or undefined where there are none. */
   grow(bytes: number): number | undefined;
+  /** Why grow() gave nothing: "the memory budget of 1000 bytes is spent". */
+  limit(): string;
+}
+
+/** What a sequence belongs to, in the singular. */
+export type HolderKind = "session" | "fork" | "restored session" | "generation" | "computation";
+
+// What the pool knows of a sequence. It does not refer to the sequence, which could never be collected otherwise.
+interface Holder {
+  readonly kind: HolderKind;
+  readonly pages: readonly number[];
 }
 
 /** Pages of KV_PAGE positions each, counted by the sequences that use them. */
@@ -15,6 +27,13 @@ export class PagePool {
   readonly memory: PageMemory;
   readonly #free: number[] = [];
   readonly #uses = new Map<number, number>();
+  readonly #holders = new Set<Holder>();
+  // A sequence that nobody freed gives its pages back once it is collected. No step uses them then: a step refers to
+  // its sequences. Edge runtimes of before 2025 have no registries.
+  readonly #dropped =
+    typeof FinalizationRegistry === "function"
+      ? new FinalizationRegistry<Holder>((holder) => this.#forget(holder))
+      : undefined;
 
   /** A pool of `pages` pages that lie one after another from `address` on. */
   constructor(memory: PageMemory, pageBytes: number, address: number, pages: number) {
@@ -37,11 +56,7 @@ export class PagePool {
   /** Takes a page out of the pool; its bytes are whatever they were. @throws MemoryError when there is none. */
   take(): number {
     const page = this.#free.pop() ?? this.memory.grow(this.pageBytes);
-    if (page === undefined) {
-      throw new MemoryError(
-        `Cannot extend the KV cache: all ${this.used} pages of ${this.pageBytes} bytes are in use and the memory budget is spent`,
-      );
-    }
+    if (page === undefined) throw this.#full();
     this.#uses.set(page, 1);
     return page;
   }
@@ -61,7 +76,58 @@ export class PagePool {
       this.#free.push(page);
     }
   }
+
+  /**
+   * Notes who holds `pages`, the list that the sequence goes on to change. Where `sequence` is collected, its pages
+   * come back.
+   * @returns ends that; the pages are then the caller's to drop
+   */
+  hold(sequence: object, kind: HolderKind, pages: readonly number[]): () => void {
+    const holder: Holder = { kind, pages };
+    this.#holders.add(holder);
+    this.#dropped?.register(sequence, holder, holder);
+    return () => {
+      this.#holders.delete(holder);
+      this.#dropped?.unregister(holder);
+    };
+  }
+
+  #forget(holder: Holder): void {
+    this.#holders.delete(holder);
+    for (const page of holder.pages) this.drop(page);
+  }
+
+  #full(): MemoryError {
+    return new MemoryError(
+      `Cannot extend the KV cache: all ${this.used} pages of ${this.pageBytes} bytes are in use and ` +
+        `${this.memory.limit()}: ${this.#held()}; ${WAYS_OUT}`,
+    );
+  }
+
+  // "3 sessions hold 40 pages (5.6 MiB), 1 fork 2 (0.3 MiB)"
+  #held(): string {
+    const kinds = new Map<HolderKind, { holders: number; pages: Set<number> }>();
+    for (const { kind, pages } of this.#holders) {
+      if (pages.length === 0) continue;
+      const of = kinds.get(kind) ?? { holders: 0, pages: new Set() };
+      of.holders++;
+      for (const page of pages) of.pages.add(page);
+      kinds.set(kind, of);
+    }
+    if (kinds.size === 0) return "nobody holds a page";
+    const texts = Array.from(kinds, ([kind, { holders, pages }], i) => {
+      const holding = i > 0 ? "" : holders === 1 ? " holds" : " hold";
+      const pagesOf = i > 0 ? "" : pages.size === 1 ? " page" : " pages";
+      const who = `${holders} ${kind}${holders === 1 ? "" : "s"}`;
+      return `${who}${holding} ${pages.size}${pagesOf} (${mebibytes(pages.size * this.pageBytes)})`;
+    });
+    return texts.join(", ");
+  }
 }
+
+const WAYS_OUT =
+  "dispose() sessions and forks that are over, end generations (return(), or read them to their end), or load with " +
+  "a larger maxBytes";
 
 /**
  * A sequence of positions whose keys and values are cached. Pages may be shared with forks of it; a shared
@@ -73,12 +139,15 @@ export class Sequence {
   readonly contextLength: number;
   /** Addresses of its pages; page p holds positions p * KV_PAGE and following. */
   readonly pages: number[] = [];
+  readonly #leave: () => void;
   #length = 0;
   #freed = false;
 
-  constructor(pool: PagePool, contextLength: number) {
+  /** @param kind what it belongs to: who a full pool says holds the pages */
+  constructor(pool: PagePool, contextLength: number, kind: HolderKind = "session") {
     this.pool = pool;
     this.contextLength = contextLength;
+    this.#leave = pool.hold(this, kind, this.pages);
   }
 
   /** Positions whose keys and values are in the cache. */
@@ -106,7 +175,13 @@ export class Sequence {
       this.pool.drop(shared);
       this.pages[last] = own;
     }
-    while (this.pages.length * KV_PAGE < end) this.pages.push(this.pool.take());
+    const held = this.pages.length;
+    try {
+      while (this.pages.length * KV_PAGE < end) this.pages.push(this.pool.take());
+    } catch (error) {
+      for (const page of this.pages.splice(held)) this.pool.drop(page);
+      throw error;
+    }
   }
 
   /** Counts `n` positions as written. */
@@ -126,7 +201,7 @@ export class Sequence {
 
   /** A second sequence with the same past; both go on apart. */
   fork(): Sequence {
-    const copy = new Sequence(this.pool, this.contextLength);
+    const copy = new Sequence(this.pool, this.contextLength, "fork");
     const pages = this.pages.slice(0, Math.ceil(this.#length / KV_PAGE));
     for (const page of pages) this.pool.share(page);
     copy.pages.push(...pages);
@@ -138,6 +213,7 @@ export class Sequence {
   free(): void {
     this.rollback(0);
     for (const page of this.pages.splice(0)) this.pool.drop(page);
+    this.#leave();
     this.#freed = true;
   }
 }

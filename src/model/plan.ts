@@ -117,6 +117,8 @@ export interface Plan {
   readonly records: number;
   /** Bytes of weights that each record reads. */
   readonly weightBytes: readonly number[];
+  /** What is behind the last record of each layer. */
+  readonly layerEnds: readonly number[];
 }
 
 /** Compiles a model into the records that assembly/plan.ts runs. */
@@ -189,6 +191,7 @@ export function buildPlan(
     [op.ANGLES_OUT]: buffers.angles,
     [op.ANGLES_HALF]: config.headDim / 2,
   });
+  const layerEnds: number[] = [];
   weights.layers.forEach((layer, index) => {
     const format = layer.q.format.activation;
     norm(layer.attnNorm, format, op.ROWS_TOKENS);
@@ -251,6 +254,7 @@ export function buildPlan(
       [op.GLU_KIND]: spec.glu,
     });
     matmul(layer.down, act, x, true, true);
+    layerEnds.push(records.length);
   });
   norm(weights.outputNorm, weights.output.format.activation, op.ROWS_OUTPUTS);
   matmul(weights.output, act, buffers.logits, true, false, op.ROWS_OUTPUTS);
@@ -259,5 +263,5 @@ export function buildPlan(
   records.forEach((fields, i) => {
     for (const [word, value] of Object.entries(fields)) words[i * op.RECORD_WORDS + Number(word)] = value;
   });
-  return { words, records: records.length, weightBytes };
+  return { words, records: records.length, weightBytes, layerEnds };
 }

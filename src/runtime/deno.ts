@@ -8,12 +8,17 @@ interface DenoPermissions {
 // What was not granted at the start must not become a question on the terminal.
 const permissions: Permissions = {
   readEnvironment: (variable) => isGranted({ name: "env", variable }),
+  readFile: (path) => isGranted({ name: "read", path }),
   useDirectory: (path) => isGranted({ name: "read", path }) && isGranted({ name: "write", path }),
 };
 
 function isGranted(permission: { name: string; variable?: string; path?: string }): boolean {
-  const { Deno } = globalThis as unknown as { Deno: { permissions: DenoPermissions } };
-  return Deno.permissions.querySync(permission).state === "granted";
+  const { Deno } = globalThis as unknown as { Deno: { permissions?: DenoPermissions } };
+  try {
+    return Deno.permissions?.querySync(permission).state === "granted";
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -8,7 +8,11 @@ import { workerdRuntime } from "./workerd.ts";
 /** The global names that tell runtimes apart. */
 export interface Globals {
   readonly navigator?: { readonly userAgent?: string };
-  readonly process?: { readonly versions?: Readonly<Record<string, string | undefined>> };
+  readonly process?: {
+    readonly versions?: Readonly<Record<string, string | undefined>>;
+    readonly getBuiltinModule?: unknown;
+  };
+  readonly document?: unknown;
 }
 
 /** The kind of runtime that has these globals. */
@@ -18,8 +22,9 @@ export function runtimeKind(globals: Globals): "bun" | "deno" | "node" | "worker
   const versions = globals.process?.versions;
   if (versions?.bun) return "bun";
   if (versions?.deno) return "deno";
-  if (versions?.node) return "node";
-  return "browser";
+  // Bundlers give pages a `process` that claims to be one.
+  const isShim = "document" in globals && globals.process?.getBuiltinModule === undefined;
+  return versions?.node && !isShim ? "node" : "browser";
 }
 
 const makers = {

@@ -1,6 +1,7 @@
 // Downloads of Bun, Deno and Node: whole files under their names, and unfinished ones that end with ".part".
 import type { ByteSource } from "../util/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
+import { randomWords } from "../util/random.ts";
 import { fileSystem, openLocalFile, reasonOfFile } from "./local_file.ts";
 import type { CacheWriter, FileCache } from "./runtime.ts";
 
@@ -49,19 +50,24 @@ class DirectoryCache implements FileCache {
   }
 
   async open(name: string, size?: number): Promise<ByteSource | undefined> {
-    const path = this.path(name);
-    if (!(await this.exists(path))) return undefined;
-    const file = await openLocalFile(path);
-    if (size === undefined || file.size === size) return file;
+    // What may not be read, or is no file, comes again.
+    const file = await openLocalFile(this.path(name)).catch(() => undefined);
+    if (!file || size === undefined || file.size === size) return file;
     await file.close();
     return undefined;
   }
 
   async write(name: string, size: number, resume: boolean): Promise<CacheWriter> {
-    const part = this.path(`${name}.${randomName()}.part`);
+    const left = this.path(`${name}.${randomName()}.part`);
+    const claimed = await this.claim(name, left, resume ? size : 0);
+    // What is left and may not be written, or is no file, must not stand in the way for ever.
+    const resumed = claimed ? await this.begin(name, left, "r+").catch(() => undefined) : undefined;
+    return resumed ?? (await this.begin(name, this.path(`${name}.${randomName()}.part`), "wx+"));
+  }
+
+  private async begin(name: string, part: string, flags: "r+" | "wx+"): Promise<PartWriter> {
     try {
-      const claimed = await this.claim(name, part, resume ? size : 0);
-      const handle = await this.fs.open(part, claimed ? "r+" : "wx+");
+      const handle = await this.fs.open(part, flags);
       try {
         const { size: length } = await handle.stat();
         return new PartWriter(this, this.fs, handle, part, name, length);
@@ -70,7 +76,7 @@ class DirectoryCache implements FileCache {
         throw error;
       }
     } catch (error) {
-      throw error instanceof SourceError ? error : cacheError("write", part, error);
+      throw cacheError("write", part, error);
     }
   }
 
@@ -116,10 +122,6 @@ class DirectoryCache implements FileCache {
   // Its writer has given it back under the plain name, or has not written for long.
   private async isAbandoned(part: string, name?: string): Promise<boolean> {
     return part === `${name}.part` || Date.now() - (await this.time(part)) > ABANDONED_MS;
-  }
-
-  private async exists(path: string): Promise<boolean> {
-    return succeeds(this.fs.stat(path));
   }
 
   private async time(name: string): Promise<number> {
@@ -212,7 +214,7 @@ class PartWriter implements CacheWriter {
 }
 
 function randomName(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(36)).join("");
+  return Array.from(randomWords(2), (word) => word.toString(36)).join("");
 }
 
 function succeeds(work: Promise<unknown>): Promise<boolean> {

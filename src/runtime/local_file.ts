@@ -106,9 +106,14 @@ export function fileSystem(name: string): FileSystem {
   return process.getBuiltinModule("node:fs/promises");
 }
 
-/** What the system, or Deno in its place, says was wrong with a file. */
+/** What the system, or Deno or Node in its place, says was wrong with a file. */
 export function reasonOfFile(error: unknown): string {
-  const { code, message, name: kind } = error as { code?: string; message?: string; name?: string };
+  const { code, message, name: kind, permission } = error as Partial<Record<string, string>>;
+  if (code === "ERR_ACCESS_DENIED") {
+    return permission === "FileSystemWrite"
+      ? "Node may not write it; run with --allow-fs-write"
+      : "Node may not read it; run with --allow-fs-read";
+  }
   // Deno's own refusal, before the system is asked.
   if (kind === "NotCapable") {
     return /\bwrite access/.test(message ?? "")

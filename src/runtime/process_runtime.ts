@@ -1,7 +1,10 @@
 // What Bun, Deno and Node have in common: `process` and files.
 import { cacheDirectory } from "./cache_directory.ts";
+import { usableCores } from "./cores.ts";
 import { directoryCache } from "./directory_cache.ts";
+import { collectGarbage } from "./garbage.ts";
 import { openLocalFile } from "./local_file.ts";
+import { processSha256 } from "./process_hash.ts";
 import { startProcessWorker } from "./process_worker.ts";
 import type { FileCache, Runtime } from "./runtime.ts";
 
@@ -9,40 +12,72 @@ import type { FileCache, Runtime } from "./runtime.ts";
 export interface Permissions {
   readEnvironment(variable: string): boolean;
   useDirectory(path: string): boolean;
+  readFile(path: string): boolean;
 }
 
-const allowed: Permissions = { readEnvironment: () => true, useDirectory: () => true };
+const allowed: Permissions = {
+  readEnvironment: () => true,
+  useDirectory: () => true,
+  readFile: () => true,
+};
 
 /** A runtime with files and `process`, under its own name. */
 export function processRuntime(name: string, permissions = allowed): Runtime {
-  const { process, navigator } = globalThis;
+  const { process } = globalThis;
   return {
     name,
-    cores: navigator?.hardwareConcurrency ?? processCores(),
-    threads: true,
+    get cores() {
+      return processCores(permissions);
+    },
+    // Node before 20.16 does not give the module of threads.
+    threads: typeof process.getBuiltinModule === "function",
     pauses: true,
+    sha256: processSha256,
+    memoryHint:
+      "raise the limit on the process's addresses (ulimit -v), or load a smaller model or contextLength",
     openFile: openLocalFile,
     openCache: (directory) =>
       directory === undefined ? openOwnCache(permissions) : directoryCache(directory),
+    collectGarbage,
     startWorker: startProcessWorker,
     peakRssBytes() {
       // Kilobytes in all three; Deno before 2.9 does not say.
-      const kilobytes = process.resourceUsage?.().maxRSS;
-      return kilobytes === undefined ? undefined : kilobytes * 1024;
+      try {
+        const kilobytes = process.resourceUsage?.().maxRSS;
+        return kilobytes === undefined ? undefined : kilobytes * 1024;
+      } catch {
+        return undefined;
+      }
     },
   };
 }
 
-/** Node 20 has no `navigator`. */
-function processCores(): number {
-  return globalThis.process.getBuiltinModule?.("node:os").availableParallelism() ?? 1;
+// Runtimes differ in what they count: affinity (Bun, Deno, Node), quotas (Deno, later versions of Node).
+function processCores({ readFile }: Permissions): number {
+  const { process, navigator } = globalThis;
+  const read = (path: string) => {
+    try {
+      return readFile(path)
+        ? process.getBuiltinModule("node:fs").readFileSync(path, { encoding: "utf8" })
+        : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  const parallelism = process.getBuiltinModule?.("node:os").availableParallelism?.();
+  return usableCores([navigator?.hardwareConcurrency, parallelism], read);
 }
 
 /** The cache in the user's home; undefined where it cannot be used. */
 async function openOwnCache({ readEnvironment, useDirectory }: Permissions): Promise<FileCache | undefined> {
-  const { env, platform } = globalThis.process;
-  const variable = (name: string) => (readEnvironment(name) ? env[name] : undefined);
-  const directory = cacheDirectory({ platform, variable });
-  if (directory === undefined || !useDirectory(directory)) return undefined;
-  return directoryCache(directory).catch(() => undefined);
+  try {
+    const { env, platform } = globalThis.process;
+    const variable = (name: string) => (readEnvironment(name) ? env[name] : undefined);
+    const directory = cacheDirectory({ platform, variable });
+    if (directory === undefined || !useDirectory(directory)) return undefined;
+    return await directoryCache(directory);
+  } catch {
+    // The file is fetched without it.
+    return undefined;
+  }
 }

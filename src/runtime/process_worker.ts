@@ -1,5 +1,6 @@
 // Threads of Bun, Deno and Node: node:worker_threads is the one interface of the three whose workers can be
 // kept from holding the process. The code travels as text, so that bundles need no second file.
+import { EngineError } from "../util/errors.ts";
 import type { WorkerHandle, WorkerMain } from "./runtime.ts";
 
 /** A thread that runs `main(data, send)`. */
@@ -7,7 +8,7 @@ export function startProcessWorker<Data>(main: WorkerMain<Data>, data: Data): Wo
   const { Worker } = globalThis.process.getBuiltinModule("node:worker_threads");
   const code = `const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
 (${main})(workerData, (text) => parentPort.postMessage(text));`;
-  const worker = new Worker(code, { eval: true, workerData: data });
+  const worker = started(() => new Worker(code, { eval: true, workerData: data }));
   let ended = false;
   const handle: WorkerHandle = {
     onText: () => {},
@@ -27,4 +28,14 @@ export function startProcessWorker<Data>(main: WorkerMain<Data>, data: Data): Wo
   worker.on("exit", (status: number) => die(`it ended with status ${status}`));
   worker.unref();
   return handle;
+}
+
+// Node's permission model refuses workers with an error that does not say what would allow them.
+function started<T>(start: () => T): T {
+  try {
+    return start();
+  } catch (cause) {
+    if ((cause as { code?: unknown } | undefined)?.code !== "ERR_ACCESS_DENIED") throw cause;
+    throw new EngineError("the permission model refuses workers (--allow-worker allows them)", { cause });
+  }
 }

@@ -1,10 +1,12 @@
+// What the engine needs of the place it runs in.
 import type { ByteSource } from "../util/byte_source.ts";
+import type { Sha256Stream } from "../util/sha256.ts";
 
 /** What the engine needs from the place it runs in. One file of this folder for each runtime. */
 export interface Runtime {
   /** Name and version, as statistics and results print them: "bun 1.4.5". */
   readonly name: string;
-  /** Logical cores; 1 where the runtime does not say. */
+  /** Logical cores that may be used, by affinity and quotas too where they can be read; 1 where nothing says. */
   readonly cores: number;
   /** Whether threads can share memory, and this one may wait for others. */
   readonly threads: boolean;
@@ -13,6 +15,15 @@ export interface Runtime {
    * a step that waits for one would never end, and every other request waits for the step.
    */
   readonly pauses: boolean;
+  /**
+   * Whether responses may be without headers that the server sent: in browsers, those of other origins and those that
+   * a service worker has made. What is not there then proves nothing.
+   */
+  readonly hidesHeaders?: boolean;
+  /** Begins a SHA-256, the runtime's own if it has one that takes bytes in pieces. */
+  sha256(): Sha256Stream;
+  /** What can be done where memory is refused, as a part of a sentence: "raise the limit on ..." */
+  readonly memoryHint: string;
   /** Opens a local file. @throws SourceError where there is none, it is a directory or files do not exist. */
   openFile(path: string): Promise<ByteSource>;
   /**
@@ -21,6 +32,8 @@ export interface Runtime {
    * @throws SourceError where `directory` cannot be used
    */
   openCache(directory?: string): Promise<FileCache | undefined>;
+  /** Asks for garbage collections, and lets what they found be reported, until `isDone` or until it seems to be in vain. */
+  collectGarbage(isDone: () => boolean): Promise<void>;
   /** Largest resident memory of the process so far, in bytes; undefined where the runtime does not say. */
   peakRssBytes(): number | undefined;
   /**
@@ -28,6 +41,7 @@ export interface Runtime {
    * @param main a function that uses nothing of the module around it: its source text is what travels
    * @param data what a structured clone can carry: compiled modules and shared memories among it
    * @param url a file that does the same as the text of `main`, for pages that start no worker from text
+   * @throws whatever the runtime refuses a worker with; the message says what allows it, where that is known
    */
   startWorker<Data>(main: WorkerMain<Data>, data: Data, url?: string | URL): WorkerHandle;
 }

@@ -13,7 +13,7 @@ const CACHE_NAME = "cria-models";
 /** Keys must be URLs; nothing is ever fetched from this one. */
 const ROOT = "https://cria.invalid/models/";
 
-/** The cache of this origin; undefined where it has none (insecure pages, private windows). */
+/** The cache of this origin; undefined if it has none (insecure pages, private windows). */
 export async function webCache(storage: CacheStorage | undefined): Promise<FileCache | undefined> {
   try {
     const cache = await storage?.open(CACHE_NAME);
@@ -88,8 +88,13 @@ class Pieces {
       const index = Math.floor((offset + done) / PIECE_BYTES);
       const at = offset + done - index * PIECE_BYTES;
       const n = Math.min(PIECE_BYTES - at, target.length - done);
-      const bytes = new Uint8Array(await (await this.piece(index)).slice(at, at + n).arrayBuffer());
-      if (bytes.length !== n) throw this.lost(index);
+      const part = (await this.piece(index)).slice(at, at + n).arrayBuffer();
+      const bytes = new Uint8Array(await part.catch(() => new ArrayBuffer(0)));
+      if (bytes.length !== n) {
+        // It must not be there the next time: it would be taken for whole again.
+        await this.cache.delete(pieceKey(this.name, index)).catch(() => {});
+        throw this.lost(index);
+      }
       target.set(bytes, done);
       done += n;
     }

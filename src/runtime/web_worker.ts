@@ -1,5 +1,6 @@
 // Threads of browsers: workers whose code is a Blob, so that bundles need no second file, or a file where one
 // is named.
+import { EngineError } from "../util/errors.ts";
 import type { WorkerHandle, WorkerMain } from "./runtime.ts";
 
 // A worker that is forbidden or does not load says nothing of why.
@@ -14,13 +15,47 @@ function blobUrl<Data>(main: WorkerMain<Data>): string {
   return URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
 }
 
-/** A thread that runs `main(data, send)`, from the file at `url` where there is one. */
+// With `require-trusted-types-for 'script'` only addresses that a policy has made start a worker.
+function startWorker(url: string | URL): Worker {
+  try {
+    return new Worker(url, { type: "module" });
+  } catch (cause) {
+    try {
+      return new Worker(trustedUrl(url), { type: "module" });
+    } catch {
+      throw new EngineError(`${cause instanceof Error ? cause.message : cause}; ${startFailure(url)}`, {
+        cause,
+      });
+    }
+  }
+}
+
+interface ScriptPolicy {
+  createScriptURL(url: string): string;
+}
+
+let policy: ScriptPolicy | undefined;
+
+// A policy of one name can be made once, where the page allows it at all (`trusted-types cria`).
+function trustedUrl(url: string | URL): string {
+  const { trustedTypes } = globalThis as {
+    trustedTypes?: { createPolicy(name: string, rules: ScriptPolicy): ScriptPolicy };
+  };
+  if (!trustedTypes) throw new EngineError("Cannot start a worker: no Trusted Types");
+  policy ??= trustedTypes.createPolicy("cria", { createScriptURL: (text) => text });
+  return policy.createScriptURL(String(url));
+}
+
+/**
+ * A thread that runs `main(data, send)`, from the file at `url` where there is one.
+ * @throws EngineError where the page's policies refuse it at once
+ */
 export function startWebWorker<Data>(
   main: WorkerMain<Data>,
   data: Data,
   url: string | URL = blobUrl(main),
 ): WorkerHandle {
-  const worker = new Worker(url, { type: "module" });
+  const worker = startWorker(url);
   let ended = false;
   const handle: WorkerHandle = {
     onText: () => {},
@@ -35,8 +70,13 @@ export function startWebWorker<Data>(
   worker.onerror = (event) => {
     if (ended) return;
     ended = true;
-    handle.onDeath(event.message ?? startFailure(url));
+    handle.onDeath(event.message || startFailure(url));
   };
-  worker.postMessage(data);
+  try {
+    worker.postMessage(data);
+  } catch (error) {
+    handle.terminate();
+    throw error;
+  }
   return handle;
 }

@@ -1,5 +1,7 @@
 import { EngineError } from "../util/errors.ts";
+import { collectGarbage } from "./garbage.ts";
 import { refuseDirectory, refuseFile } from "./no_files.ts";
+import { processSha256 } from "./process_hash.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** The runtime of Cloudflare Workers: one thread, no files, no numbers about the process. */
@@ -9,9 +11,13 @@ export function workerdRuntime(): Runtime {
     cores: 1,
     threads: false,
     pauses: false,
+    // With the flag nodejs_compat it has one.
+    sha256: processSha256,
+    memoryHint: "load a smaller model or contextLength",
     openFile: (path) => refuseFile("workerd", path),
     openCache: async (directory) =>
       directory === undefined ? undefined : refuseDirectory("workerd", directory),
+    collectGarbage,
     peakRssBytes: () => undefined,
     startWorker() {
       throw new EngineError("Cannot start a thread: workerd has none");

@@ -4,11 +4,17 @@ import type { SampleKernels } from "./kernels.ts";
 /** Where a sampler's arrays lie in linear memory; byte addresses, multiples of 4. */
 export interface SampleMemory {
   readonly memory: WebAssembly.Memory;
-  /** f32 logits [vocabSize]; changed during a call and restored before it returns. */
+  /** f32 logits [rows]; changed during a call and restored before it returns. */
   readonly logitsPtr: number;
   /** `samplerBytes(vocabSize)` bytes, in use only during a call: samplers may share them. */
   readonly scratchPtr: number;
+  /** Tokens that can be chosen: the first logits. */
   readonly vocabSize: number;
+  /**
+   * Logits that the model has, at least `vocabSize` (the default): files pad the embedding. A row without a token is
+   * never chosen, but it takes its part of the probability.
+   */
+  readonly rows?: number;
 }
 
 /** Bytes of scratch that a sampler over `vocabSize` logits needs: i32 ids and f32 values in sorted order. */
@@ -41,6 +47,7 @@ export class Candidates {
   logitsPtr: number;
   readonly vocabSize: number;
 
+  private readonly rows: number;
   private readonly kernels: SampleKernels;
   private readonly memory: WebAssembly.Memory;
   private readonly idsPtr: number;
@@ -56,6 +63,7 @@ export class Candidates {
     this.kernels = kernels;
     this.memory = place.memory;
     this.vocabSize = place.vocabSize;
+    this.rows = place.rows ?? place.vocabSize;
     this.logitsPtr = place.logitsPtr;
     this.idsPtr = place.scratchPtr;
     this.valuesPtr = place.scratchPtr + 4 * place.vocabSize;
@@ -155,9 +163,14 @@ export class Candidates {
     return this.words[this.idsPtr / 4 + i] as number;
   }
 
-  /** log(sum(exp(logits))). */
+  /**
+   * log(sum(exp(logits))) over all rows, with and without a token.
+   * @throws SamplingError if a logit is NaN (which one) or none is over -Infinity.
+   */
   logSumExp(): number {
-    return this.kernels.log_sum_exp(this.logitsPtr, this.vocabSize);
+    const total = this.kernels.log_sum_exp(this.logitsPtr, this.rows);
+    if (!(total > -Infinity)) throw this.refusal();
+    return total;
   }
 
   private sort(count: number): void {
@@ -174,7 +187,7 @@ export class Candidates {
   }
 
   private refusal(): SamplingError {
-    for (let id = 0; id < this.vocabSize; id++) {
+    for (let id = 0; id < this.rows; id++) {
       if (Number.isNaN(this.logit(id))) {
         return new SamplingError(`Cannot sample: Expected logits that are numbers, got NaN for token ${id}`);
       }

@@ -12,7 +12,7 @@ const candidateSamplers = samplers.filter((sampler) => sampler.acts === "candida
 /** A token and how likely it is. */
 export interface TokenLogprob {
   readonly id: number;
-  /** Natural logarithm of the model's probability, before any sampler. */
+  /** Natural logarithm of the model's probability among all its rows, before any sampler. */
   readonly logprob: number;
 }
 
@@ -30,8 +30,9 @@ export interface Sampler {
    */
   sample(history: ArrayLike<number>, length?: number): number;
   /**
-   * Natural logarithm of the probability that the model itself, before any sampler, gives a token. Worked
-   * out at the call, from the logits that memory then holds.
+   * Natural logarithm of the probability that the model itself, before any sampler, gives a token: what a softmax
+   * over all its logits says, also of rows that have no token. Worked out at the call, from the logits that memory
+   * then holds.
    * @throws SamplingError if a logit is NaN or none is over -Infinity
    * @throws UsageError if `id` is not in the vocabulary
    */
@@ -85,12 +86,12 @@ class Chain implements Sampler {
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
       throw new UsageError(`Cannot give a log-probability: Expected an id in [0, ${vocabSize}), got ${id}`);
     }
-    return this.relativeTo(this.logTotal(), id);
+    return this.relativeTo(this.candidates.logSumExp(), id);
   }
 
   mostLikely(n: number): TokenLogprob[] {
     const { candidates } = this;
-    const total = this.logTotal();
+    const total = candidates.logSumExp();
     candidates.reset([], 0);
     candidates.keepFirst(n);
     const found: TokenLogprob[] = [];
@@ -99,13 +100,6 @@ class Chain implements Sampler {
       found.push({ id, logprob: this.relativeTo(total, id) });
     }
     return found;
-  }
-
-  private logTotal(): number {
-    const total = this.candidates.logSumExp();
-    // It throws and says what is wrong.
-    if (!(total > -Infinity)) this.candidates.findBest();
-    return total;
   }
 
   private relativeTo(total: number, id: number): number {

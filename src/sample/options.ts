@@ -1,4 +1,5 @@
 import { UsageError } from "../util/errors.ts";
+import { describeValue } from "../util/options.ts";
 import type { Candidates } from "./candidates.ts";
 
 /** Every sampling option with its value. Ranges and defaults are in `samplingParams`. */
@@ -7,7 +8,7 @@ export interface ResolvedSampling {
   temperature: number;
   /** How many of the likeliest tokens are kept; 0 keeps all. */
   topK: number;
-  /** The least probability that the kept tokens have together; 1 keeps all. */
+  /** The least probability that the kept tokens have together; 1 keeps all, 0 the likeliest alone. */
   topP: number;
   /** The least probability of a kept token as a fraction of the likeliest one's; 0 keeps all. */
   minP: number;
@@ -56,11 +57,6 @@ export function paramInterval(param: SamplingParam): string {
   return `${param.exclusiveMin ? "(" : "["}${param.min}, ${end}`;
 }
 
-function show(value: unknown): string {
-  if (typeof value === "number") return String(value);
-  return typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : typeof value;
-}
-
 /**
  * `value` as the number it must be.
  * @throws UsageError if it is no number, not finite, out of the interval, or no integer where one is due.
@@ -74,5 +70,7 @@ export function checkParam(param: SamplingParam, value: unknown): number {
     (!param.integer || Number.isInteger(value));
   if (valid) return value;
   const what = param.integer ? `integer ${param.key}` : param.key;
-  throw new UsageError(`Cannot sample: Expected ${what} in ${paramInterval(param)}, got ${show(value)}`);
+  throw new UsageError(
+    `Cannot sample: Expected ${what} in ${paramInterval(param)}, got ${describeValue(value)}`,
+  );
 }

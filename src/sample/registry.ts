@@ -1,3 +1,4 @@
+import type { OptionNames } from "../util/options.ts";
 import { seedParam } from "./draw.ts";
 import { minP } from "./min_p.ts";
 import {
@@ -24,15 +25,21 @@ export const samplingParams: readonly SamplingParam[] = [
   seedParam,
 ];
 
+/** The names of all parameters. */
+export const samplingNames = Object.fromEntries(
+  samplingParams.map(({ key }) => [key, true]),
+) as OptionNames<SamplingOptions>;
+
 /**
- * Options with defaults for what is absent; without a seed a new one is made up.
+ * Options with defaults for what is absent or undefined; without a seed a new one is made up.
  * Keys that are no sampling parameter are passed over.
  * @throws UsageError naming the option, its interval and what was given.
  */
 export function resolveSampling(options: SamplingOptions = {}): ResolvedSampling {
   const resolved: SamplingOptions = {};
   for (const param of samplingParams) {
-    resolved[param.key] = checkParam(param, options[param.key] ?? param.default ?? randomSeed());
+    const given = options[param.key];
+    resolved[param.key] = given === undefined ? (param.default ?? randomSeed()) : checkParam(param, given);
   }
   return resolved as ResolvedSampling;
 }

@@ -1,4 +1,5 @@
 import { UsageError } from "../util/errors.ts";
+import { randomWords } from "../util/random.ts";
 
 /** State of an {@link Rng}: four u32, not all zero. */
 export type RngState = readonly [number, number, number, number];
@@ -91,6 +92,6 @@ export class Rng {
 
 /** A seed of 53 bits that nobody can foresee. */
 export function randomSeed(): number {
-  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
+  const [high, low] = randomWords(2) as unknown as [number, number];
   return (high >>> 11) * 2 ** 32 + low;
 }

@@ -2,7 +2,7 @@ import type { SamplerSpec } from "./options.ts";
 
 /**
  * Keeps the fewest of the likeliest tokens that together have at least probability p, among the candidates
- * that reach it.
+ * that reach it, and never none: p = 0 keeps the likeliest.
  * Source: Holtzman et al. 2019, "The Curious Case of Neural Text Degeneration", arXiv:1904.09751.
  */
 export const topP: SamplerSpec = {
@@ -13,11 +13,10 @@ export const topP: SamplerSpec = {
       key: "topP",
       flag: "--top-p",
       valueName: "P",
-      help: "keep the likeliest tokens that together reach probability P; 1 is off",
+      help: "keep the likeliest tokens that together reach probability P; 1 is off, 0 keeps one",
       openai: "top_p",
       integer: false,
       min: 0,
-      exclusiveMin: true,
       max: 1,
       default: 0.9,
     },

@@ -1,19 +1,24 @@
 import { decodeUtf8 } from "../util/bytes.ts";
+import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "./arguments.ts";
 import { byteSpelling } from "./byte_alphabet.ts";
 import { ByteBpeEncoder } from "./byte_encoder.ts";
 import { ByteStream } from "./byte_stream.ts";
 import type { ByteVocabulary } from "./byte_vocabulary.ts";
 import type { Pretokenizer } from "./pretokenize/pretokenizer.ts";
 import { pretokenizerNamed } from "./pretokenize/registry.ts";
+import { PrintedTokenizer } from "./printed.ts";
 import { checkSpecialIds, present } from "./special_ids.ts";
 import { SymbolMatcher } from "./symbol_matcher.ts";
 import { TokenSink } from "./token_sink.ts";
 import {
   type ByteBpeData,
+  type DecodeOptions,
   type EncodeOptions,
   type Tokenizer,
+  type TokenizerData,
   type TokenOffsets,
   type TokenStream,
+  type TokenStreamOptions,
   TokenType,
 } from "./tokenizer.ts";
 
@@ -32,7 +37,7 @@ const specials: readonly number[] = [TokenType.control, TokenType.unknown];
  *
  * Source: openai/gpt-2 (encoder.py), openai/tiktoken (src/lib.rs); user-defined tokens as in llama.cpp.
  */
-export class ByteBpeTokenizer implements Tokenizer {
+export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
   private readonly encoder: ByteBpeEncoder;
@@ -48,6 +53,7 @@ export class ByteBpeTokenizer implements Tokenizer {
    * @throws UnsupportedError for a pre-tokenizer that is not known
    */
   constructor(data: ByteBpeData) {
+    super();
     this.pretokenizer = pretokenizerNamed(data.pretokenizer);
     this.encoder = new ByteBpeEncoder(data);
     this.vocabulary = this.encoder.vocabulary;
@@ -58,24 +64,29 @@ export class ByteBpeTokenizer implements Tokenizer {
     this.addEos = data.addEos;
   }
 
+  get kind(): TokenizerData["kind"] {
+    return "byte-bpe";
+  }
+
   get vocabSize(): number {
     return this.vocabulary.size;
   }
 
-  encode(text: string, options: EncodeOptions = {}): number[] {
+  encode(text: string, options?: EncodeOptions): number[] {
     return this.encoded(text, options, false).toIds();
   }
 
-  encodeWithOffsets(text: string, options: EncodeOptions = {}): TokenOffsets {
+  encodeWithOffsets(text: string, options?: EncodeOptions): TokenOffsets {
     return this.encoded(text, options, true).toOffsets();
   }
 
-  decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
     return decodeUtf8(this.decodeBytes(ids, options));
   }
 
-  decodeBytes(ids: ArrayLike<number>, options: { special?: boolean } = {}): Uint8Array {
-    const { special = false } = options;
+  decodeBytes(ids: ArrayLike<number>, options?: DecodeOptions): Uint8Array {
+    checkDecode(ids, options);
+    const { special = false } = options ?? {};
     const { vocabulary } = this;
     let n = 0;
     for (let i = 0; i < ids.length; i++) {
@@ -92,8 +103,9 @@ export class ByteBpeTokenizer implements Tokenizer {
     return bytes;
   }
 
-  bytes(id: number, options: { special?: boolean } = {}): Uint8Array {
-    return this.view(id, options.special ?? false).slice();
+  bytes(id: number, options?: DecodeOptions): Uint8Array {
+    checkDecodeOptions(options);
+    return this.view(id, options?.special ?? false).slice();
   }
 
   /** Tokens that text can become in GPT-2's alphabet ("Ġthe"), others as their text. */
@@ -102,8 +114,9 @@ export class ByteBpeTokenizer implements Tokenizer {
     return this.vocabulary.type(id) === TokenType.normal ? byteSpelling(token) : decodeUtf8(token);
   }
 
-  stream(options: { special?: boolean; afterText?: boolean } = {}): TokenStream {
-    const { special = false } = options;
+  stream(options?: TokenStreamOptions): TokenStream {
+    checkStreamOptions(options);
+    const { special = false } = options ?? {};
     return new ByteStream((id) => this.view(id, special));
   }
 
@@ -117,8 +130,9 @@ export class ByteBpeTokenizer implements Tokenizer {
     return special || (type !== TokenType.control && type !== TokenType.unknown);
   }
 
-  private encoded(text: string, options: EncodeOptions, withOffsets: boolean): TokenSink {
-    const { bos = this.addBos, eos = this.addEos, special = false } = options;
+  private encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
+    checkEncode(text, options);
+    const { bos = this.addBos, eos = this.addEos, special = false } = options ?? {};
     const out = new TokenSink(text.length, withOffsets);
     if (bos) out.push(present(this.bosId, "BOS"), 0, 0);
     this.encodeCut(text, this.cutsOf(special), out);

@@ -50,8 +50,8 @@ export class Charsmap {
    */
   constructor(bytes: Uint8Array, name: string) {
     const invalid = (problem: string) => new FormatError(`Cannot read ${name}: ${problem} (in its charsmap)`);
-    if (bytes.length <= 4 || bytes.length > MAX_CHARSMAP_BYTES) {
-      throw invalid(`Expected 5 to ${MAX_CHARSMAP_BYTES} bytes, got ${bytes.length}`);
+    if (bytes.length < 8 || bytes.length > MAX_CHARSMAP_BYTES) {
+      throw invalid(`Expected 8 to ${MAX_CHARSMAP_BYTES} bytes, got ${bytes.length}`);
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const trieBytes = view.getUint32(0, true);

@@ -30,6 +30,9 @@ export function parseLlama2cTokenizer(
 ): SentencePieceData {
   const cursor = new ByteCursor(bytes, name);
   const maxLength = cursor.u32();
+  if (maxLength < 1) {
+    throw new FormatError(`Cannot read ${name}: Expected the longest piece to have at least 1 byte, got 0`);
+  }
   const pieces: string[] = [];
   const scores: number[] = [];
   while (cursor.remaining > 0) {

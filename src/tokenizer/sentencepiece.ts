@@ -1,18 +1,23 @@
 import { TokenizerError } from "../util/errors.ts";
+import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "./arguments.ts";
 import { BpeSegmenter } from "./bpe.ts";
 import { Charsmap } from "./charsmap.ts";
 import { Normalizer } from "./normalizer.ts";
+import { PrintedTokenizer } from "./printed.ts";
 import { lengthsOf, type Segmenter } from "./segmenter.ts";
 import { present } from "./special_ids.ts";
 import { DenormalizingStream, PieceStream } from "./streaming.ts";
 import { SymbolMatcher } from "./symbol_matcher.ts";
 import { TokenSink } from "./token_sink.ts";
 import {
+  type DecodeOptions,
   type EncodeOptions,
   type SentencePieceData,
   type Tokenizer,
+  type TokenizerData,
   type TokenOffsets,
   type TokenStream,
+  type TokenStreamOptions,
   TokenType,
 } from "./tokenizer.ts";
 import { UnigramSegmenter } from "./unigram.ts";
@@ -32,7 +37,7 @@ import { WholePieceSegmenter } from "./whole_pieces.ts";
  * Source: google/sentencepiece (normalizer.cc, bpe_model.cc, unigram_model.cc, sentencepiece_processor.cc);
  * control tokens inside text as in llama.cpp.
  */
-export class SentencePieceTokenizer implements Tokenizer {
+export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenizer {
   private readonly vocabulary: Vocabulary;
   private readonly data: SentencePieceData;
   private readonly normalizer: Normalizer;
@@ -46,6 +51,7 @@ export class SentencePieceTokenizer implements Tokenizer {
 
   /** @throws FormatError, see {@link createTokenizer} */
   constructor(data: SentencePieceData) {
+    super();
     const cutUserDefined = data.userDefinedSplitsText ?? false;
     this.data = data;
     this.vocabulary = new Vocabulary(data);
@@ -70,6 +76,10 @@ export class SentencePieceTokenizer implements Tokenizer {
     );
   }
 
+  get kind(): TokenizerData["kind"] {
+    return this.data.kind;
+  }
+
   get vocabSize(): number {
     return this.vocabulary.size;
   }
@@ -82,15 +92,16 @@ export class SentencePieceTokenizer implements Tokenizer {
     return this.vocabulary.eosIds;
   }
 
-  encode(text: string, options: EncodeOptions = {}): number[] {
+  encode(text: string, options?: EncodeOptions): number[] {
     return this.encoded(text, options, false).toIds();
   }
 
-  encodeWithOffsets(text: string, options: EncodeOptions = {}): TokenOffsets {
+  encodeWithOffsets(text: string, options?: EncodeOptions): TokenOffsets {
     return this.encoded(text, options, true).toOffsets();
   }
 
-  decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
+    checkDecode(ids, options);
     const stream = this.stream(options);
     let text = "";
     for (let i = 0; i < ids.length; i++) text += stream.push(ids[i] as number);
@@ -98,9 +109,10 @@ export class SentencePieceTokenizer implements Tokenizer {
   }
 
   /** Where decoding replaces text (a denormalizer), the UTF-8 of {@link decode}. */
-  decodeBytes(ids: ArrayLike<number>, options: { special?: boolean } = {}): Uint8Array {
+  decodeBytes(ids: ArrayLike<number>, options?: DecodeOptions): Uint8Array {
+    checkDecode(ids, options);
     if (this.denormalizer !== undefined) return new TextEncoder().encode(this.decode(ids, options));
-    const { special = false } = options;
+    const { special = false } = options ?? {};
     const pieces = this.pieceStream(special, false);
     const parts: Uint8Array[] = [];
     let length = 0;
@@ -118,16 +130,18 @@ export class SentencePieceTokenizer implements Tokenizer {
     return bytes;
   }
 
-  bytes(id: number, options: { special?: boolean } = {}): Uint8Array {
-    return this.vocabulary.bytes(id, options.special ?? false).slice();
+  bytes(id: number, options?: DecodeOptions): Uint8Array {
+    checkDecodeOptions(options);
+    return this.vocabulary.bytes(id, options?.special ?? false).slice();
   }
 
   piece(id: number): string {
     return this.vocabulary.piece(id);
   }
 
-  stream(options: { special?: boolean; afterText?: boolean } = {}): TokenStream {
-    const { special = false, afterText = false } = options;
+  stream(options?: TokenStreamOptions): TokenStream {
+    checkStreamOptions(options);
+    const { special = false, afterText = false } = options ?? {};
     const pieces = this.pieceStream(special, afterText);
     return this.denormalizer === undefined ? pieces : new DenormalizingStream(pieces, this.denormalizer);
   }
@@ -151,8 +165,9 @@ export class SentencePieceTokenizer implements Tokenizer {
     return matcherOf(this.vocabulary, [TokenType.userDefined], (piece) => piece);
   }
 
-  private encoded(text: string, options: EncodeOptions, withOffsets: boolean): TokenSink {
-    const { bos = this.data.addBos, eos = this.data.addEos, special = false } = options;
+  private encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
+    checkEncode(text, options);
+    const { bos = this.data.addBos, eos = this.data.addEos, special = false } = options ?? {};
     const out = new TokenSink(text.length, withOffsets);
     if (bos) out.push(present(this.bosId, "BOS"), 0, 0);
     this.encodeCut(text.toWellFormed(), special ? this.specialCuts : this.plainCuts, out);

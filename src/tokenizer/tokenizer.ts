@@ -14,6 +14,8 @@ export interface VocabularyData {
   /** Whether `encode` prepends BOS / appends EOS when the caller does not say. */
   readonly addBos: boolean;
   readonly addEos: boolean;
+  /** What the file says wrongly and was passed over, a sentence each. */
+  readonly warnings?: readonly string[];
 }
 
 /** A SentencePiece vocabulary. */
@@ -66,7 +68,10 @@ export interface ByteBpeData extends VocabularyData {
 /** A vocabulary as read from a file, before it is checked and indexed; `kind` says which. */
 export type TokenizerData = SentencePieceData | ByteBpeData | HuggingFaceData;
 
-/** Options of {@link Tokenizer.encode}; BOS or EOS of a vocabulary that has none is a TokenizerError. */
+/**
+ * Options of {@link Tokenizer.encode}; BOS or EOS of a vocabulary that has none is a TokenizerError. Unknown options,
+ * and values that are neither a boolean nor undefined, are UsageErrors; so are those of decoding.
+ */
 export interface EncodeOptions {
   /** Prepend BOS; default: what the file says. */
   bos?: boolean;
@@ -74,6 +79,18 @@ export interface EncodeOptions {
   eos?: boolean;
   /** Parse control tokens such as "<s>" inside the text; default false: they stay text. */
   special?: boolean;
+}
+
+/** Options of {@link Tokenizer.decode}, `decodeBytes` and `bytes`. */
+export interface DecodeOptions {
+  /** Write control tokens too; default false: they are left out. */
+  special?: boolean;
+}
+
+/** Options of {@link Tokenizer.stream}. */
+export interface TokenStreamOptions extends DecodeOptions {
+  /** A text (the prompt) precedes, so the leading space of the first token is kept; default false. */
+  afterText?: boolean;
 }
 
 /** Ids and where they come from; three lists of one length. */
@@ -106,27 +123,28 @@ export interface Tokenizer {
    * Ids to text; control tokens are left out unless `special`; invalid UTF-8 becomes U+FFFD.
    * @throws TokenizerError for an id outside the vocabulary
    */
-  decode(ids: ArrayLike<number>, options?: { special?: boolean }): string;
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
   /**
    * As {@link decode}, but the bytes as they are, whether or not they are UTF-8.
    * @throws TokenizerError for an id outside the vocabulary
    */
-  decodeBytes(ids: ArrayLike<number>, options?: { special?: boolean }): Uint8Array;
+  decodeBytes(ids: ArrayLike<number>, options?: DecodeOptions): Uint8Array;
   /**
    * The bytes one id stands for (no dummy-prefix handling); empty for control tokens unless `special`.
    * @throws TokenizerError for an id outside the vocabulary
    */
-  bytes(id: number, options?: { special?: boolean }): Uint8Array;
+  bytes(id: number, options?: DecodeOptions): Uint8Array;
   /**
    * The piece as the vocabulary spells it.
    * @throws TokenizerError for an id outside the vocabulary
    */
   piece(id: number): string;
   /**
-   * A decoder that never emits half a character; see streaming.ts. `afterText`: a text (the prompt)
-   * precedes, so the leading space of the first token is kept.
+   * A decoder that never emits half a character; see streaming.ts.
    */
-  stream(options?: { special?: boolean; afterText?: boolean }): TokenStream;
+  stream(options?: TokenStreamOptions): TokenStream;
+  /** The tokenizer on one line, as consoles print it. */
+  toString(): string;
 }
 
 /** Incremental decoding: feed ids, get text that is complete so far. */

@@ -1,4 +1,5 @@
-import { UNICODE_RUNS } from "./unicode.gen.ts";
+import { type Run, readCategories } from "./packed_numbers.ts";
+import { CATEGORIES } from "./unicode.gen.ts";
 
 /**
  * Classes of code points, one bit each: what the split patterns of byte-level vocabularies tell apart.
@@ -32,18 +33,23 @@ export const Class = {
   other: 1 << 13,
 } as const;
 
+/** Classes of the categories, by their letters in the table. */
 const classOfLetter: Record<string, number> = {
-  W: Class.whitespace,
   U: Class.upper,
   L: Class.lower,
   T: Class.title,
-  O: Class.uncased,
-  M: Class.mark,
-  N: Class.number,
-  P: Class.punctuation,
-  S: Class.symbol,
-  X: Class.other,
+  ...spread("KO", Class.uncased),
+  ...spread("MCE", Class.mark),
+  ...spread("NRB", Class.number),
+  ...spread("ADFGIJP", Class.punctuation),
+  ...spread("HVYS", Class.symbol),
+  W: Class.whitespace,
+  ...spread("QZX", Class.other),
 };
+
+function spread(letters: string, value: number): Record<string, number> {
+  return Object.fromEntries(Array.from(letters, (letter) => [letter, value]));
+}
 
 interface Tables {
   /** Class of each code point up to U+FFFF. Lone surrogates are replaced by U+FFFD, and classed like it. */
@@ -75,23 +81,32 @@ export function classOf(character: number): number {
   return classes[low] as number;
 }
 
+let runs: readonly Run<string>[] | undefined;
+
+/** General categories in runs: [begin, end) and the letter of the table. */
+export function categoryRuns(): readonly Run<string>[] {
+  runs ??= [...readCategories(CATEGORIES)];
+  return runs;
+}
+
 function decode(): Tables {
   const basic = new Uint16Array(0x10000);
   const starts: number[] = [];
   const classes: number[] = [];
-  let begin = 0;
-  for (const [, letter, length] of UNICODE_RUNS.matchAll(/([A-Z])([0-9a-z]*)/g)) {
-    const end = begin + (length === "" ? 1 : Number.parseInt(length as string, 36));
-    const value = classOfLetter[letter as string] as number;
+  for (const [begin, end, letter] of categoryRuns()) {
+    const value = classOfLetter[letter] as number;
     basic.fill(value, Math.min(begin, 0x10000), Math.min(end, 0x10000));
-    if (end > 0x10000) {
+    if (end <= 0x10000) continue;
+    // Runs of different categories may be of one class.
+    if (classes.at(-1) !== value) {
       starts.push(Math.max(begin, 0x10000));
       classes.push(value);
     }
-    begin = end;
   }
   basic.fill(Class.asciiUpper, 0x41, 0x5b);
   basic.fill(Class.asciiLower, 0x61, 0x7b);
+  basic.fill(Class.whitespace, 0x09, 0x0e);
+  basic[0x85] = Class.whitespace;
   basic[0x20] = Class.space;
   basic[0x0a] = basic[0x0d] = Class.newline;
   basic.fill(basic[0xfffd] as number, 0xd800, 0xe000);

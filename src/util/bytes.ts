@@ -1,4 +1,4 @@
-import { FormatError } from "./errors.ts";
+import { FormatError, MemoryError } from "./errors.ts";
 
 // A byte order mark is text here: vocabularies have it as a token.
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -20,6 +20,26 @@ export function quoted(text: string): string {
 /** `offset` rounded up to a multiple of `alignment` (a power of two). Exact below 2^53. */
 export function alignUp(offset: number, alignment: number): number {
   return Math.ceil(offset / alignment) * alignment;
+}
+
+/** Bytes as people read them: "64.0 MiB". */
+export function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
+
+/** Zeros, as many as `what` takes. @throws MemoryError where the runtime gives no such buffer */
+export function newBytes(bytes: number, what: string): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    const size = `${bytes} bytes (${mebibytes(bytes)})`;
+    throw new MemoryError(
+      `Cannot allocate ${what}: Expected the runtime to give ${size}, it refuses (${cause})`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 /** The error of a read past the end of a file. */

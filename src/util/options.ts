@@ -1,4 +1,5 @@
-// Checks that an options object has known names only, so that a mistyped option is an error and not ignored.
+// Checks options objects: known names only, so that a mistyped option is an error and not ignored, and values of the
+// right type. One rule for all: undefined stands for the default, null is refused.
 import { quoted } from "./bytes.ts";
 import { UsageError } from "./errors.ts";
 import { nearestName } from "./nearest.ts";
@@ -21,4 +22,55 @@ export function checkOptionNames(action: string, options: unknown, known: readon
     const hint = nearest === undefined ? `known options: ${known.join(", ")}` : `did you mean ${nearest}?`;
     throw new UsageError(`Cannot ${action}: Unknown option ${quoted(name)}; ${hint}`);
   }
+}
+
+/**
+ * The names of an options type, as a table. An option that the table lacks, or has too many, does not compile:
+ * whoever adds one cannot forget it here.
+ */
+export type OptionNames<T> = { readonly [Name in keyof Required<T>]: true };
+
+/**
+ * As {@link checkOptionNames}, with names from the table of the options' type.
+ * @throws UsageError for what is no object, and for an unknown name, with the nearest known one
+ */
+export function checkOptions<T>(action: string, options: unknown, names: OptionNames<T>): void {
+  checkOptionNames(action, options, Object.keys(names));
+}
+
+/** The error of an option with a wrong value: "Cannot generate: Expected maxTokens to be an integer, got null". */
+export function wrongOption(action: string, name: string, expected: string, value: unknown): UsageError {
+  return new UsageError(`Cannot ${action}: Expected ${name} to be ${expected}, got ${describeValue(value)}`);
+}
+
+/** @throws UsageError where `value` is neither undefined nor a boolean */
+export function checkBoolean(action: string, name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "boolean") {
+    throw wrongOption(action, name, "true or false", value);
+  }
+}
+
+/** @throws UsageError where `value` is neither undefined nor a function */
+export function checkFunction(action: string, name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "function") {
+    throw wrongOption(action, name, "a function", value);
+  }
+}
+
+/** @throws UsageError where `value` is neither undefined nor an AbortSignal, of this realm or another */
+export function checkSignal(action: string, value: unknown): void {
+  if (value === undefined) return;
+  const { aborted, throwIfAborted, addEventListener } = Object(value) as Partial<AbortSignal>;
+  const methods = [throwIfAborted, addEventListener];
+  if (typeof aborted === "boolean" && methods.every((method) => typeof method === "function")) return;
+  throw wrongOption(action, "signal", "an AbortSignal", value);
+}
+
+/** A value of any type as error messages show it: on one line, and not endless. */
+export function describeValue(value: unknown): string {
+  if (typeof value === "string") return quoted(value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
+  return typeof value === "function" || typeof value === "symbol" ? `a ${typeof value}` : String(value);
 }

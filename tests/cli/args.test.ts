@@ -1,3 +1,4 @@
+// Flags: what is read, what is refused, what the help says.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
@@ -5,6 +6,7 @@ import {
   bytesFlag,
   choiceFlag,
   describeFlags,
+  helpFlag,
   listFlag,
   numberFlag,
   oneLine,
@@ -18,8 +20,8 @@ import { UsageError } from "../../src/util/errors.ts";
 const count = { integer: true, min: 0, max: Number.MAX_SAFE_INTEGER };
 
 const flags = {
-  model: textFlag("--model", "FILE", "which model"),
-  topK: numberFlag("--top-k", "K", "how many", count),
+  model: textFlag("--model", "FILE", "which model", { aliases: ["-m"] }),
+  topK: numberFlag("--top-k", "K", "how many", count, { aliases: ["-k", "--keep"] }),
   topP: numberFlag("--top-p", "P", "which share", { integer: false, min: 0, max: 1, exclusiveMin: true }),
   temperature: numberFlag("--temperature", "T", "how hot", { integer: false, min: 0, max: Infinity }),
   offset: numberFlag("--offset", "N", "anything", { integer: false, min: -Infinity, max: Infinity }),
@@ -33,7 +35,7 @@ const flags = {
   memory: bytesFlag("--memory", "how much"),
   stop: listFlag("--stop", "TEXT", "where to end"),
   stats: switchFlag("--stats", "whether to count"),
-  help: switchFlag("--help", "print this", "-h"),
+  help: helpFlag,
 };
 
 function parse(...args: string[]) {
@@ -70,6 +72,29 @@ describe("parseArgs()", () => {
     assert.deepEqual(parse("--stats", "-h").values, { stats: true, help: true });
   });
 
+  it("reads every spelling of a flag", () => {
+    for (const args of [["--top-k", "5"], ["--keep", "5"], ["--keep=5"], ["-k", "5"], ["-k=5"], ["-k5"]]) {
+      assert.deepEqual(parse(...args), { values: { topK: 5 }, operands: [] }, args.join(" "));
+    }
+    assert.equal(parse("-ma=b.gguf").values.model, "a=b.gguf");
+    assert.equal(parse("-k", "1", "--top-k=2", "--keep", "3").values.topK, 3);
+  });
+
+  it("takes a long flag with one dash for a mistake, not for a letter and its value", () => {
+    assert.equal(message("-model", "x"), "Unknown flag -model: did you mean --model?");
+    assert.equal(message("-keep=5"), "Unknown flag -keep: did you mean --keep?");
+    assert.equal(message("-keeep=5"), "Unknown flag -keeep: did you mean --keep?");
+    assert.equal(message("-hx"), "Unknown flag -hx");
+  });
+
+  it("names the flag, however it was spelled, and keeps what its value must be", () => {
+    const expected = "Cannot read --top-k: Expected an integer ≥ 0, got";
+    assert.equal(message("-k", "x"), `${expected} x`);
+    assert.equal(message("-k=x"), `${expected} x`);
+    assert.equal(message("-k-1"), `${expected} -1`);
+    assert.equal(message("-k1.5"), `${expected} 1.5`);
+  });
+
   it("keeps operands in order, between flags too", () => {
     const { values, operands } = parse("one", "--stats", "two", "--top-k", "5", "-", "");
     assert.deepEqual(operands, ["one", "two", "-", ""]);
@@ -99,6 +124,11 @@ describe("parseArgs()", () => {
     assert.equal(message("--frobnicate"), "Unknown flag --frobnicate");
     assert.equal(message("-x"), "Unknown flag -x");
     assert.equal(message("--__proto__"), "Unknown flag --__proto__");
+    assert.equal(message("--temper"), "Unknown flag --temper: did you mean --temperature?");
+    assert.equal(
+      message("- a list"),
+      'Unknown flag - a list; a text that begins with a dash is written after "--"',
+    );
   });
 
   it("refuses a missing value", () => {
@@ -109,6 +139,7 @@ describe("parseArgs()", () => {
         "a value that begins with dashes is written --top-k=VALUE",
     );
     assert.deepEqual(parse("--stop=--stats").values.stop, ["--stats"]);
+    assert.match(message("-m", "-k", "5"), /^Cannot read --model: Expected a value after it, got -k; /);
   });
 
   it("refuses a value for a switch", () => {
@@ -212,7 +243,7 @@ describe("describeFlags()", () => {
     assert.equal(
       describeFlags({ topK, kv, help }),
       [
-        "  --top-k K        how many\n",
+        "  -k, --top-k K    how many (also --keep)\n",
         "  --kv f32|f16|q8  which type\n",
         "  -h, --help       print this\n",
       ].join(""),

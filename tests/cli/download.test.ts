@@ -70,7 +70,10 @@ describe("cria generate --model URL", () => {
         );
         const none = await generate(url, "--sha256", "12");
         assert.deepEqual([none.status, none.stdout], [2, ""]);
-        assert.match(none.stderr, /^error: Cannot load with sha256 "12": Expected 64 hexadecimal digits\n$/);
+        assert.match(
+          none.stderr,
+          /^error: Cannot load with --sha256 "12": Expected 64 hexadecimal digits\n$/,
+        );
       },
     ));
 

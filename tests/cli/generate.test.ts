@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Readable } from "node:stream";
@@ -10,6 +10,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { detectRuntime } from "../../src/runtime/detect.ts";
 import { type CliProcess, runCli, sendSignal, startCli, testFolder, wordyModel } from "../support/cli.ts";
+import { meta, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { itUnless } from "../support/skip.ts";
 
 const folder = testFolder();
@@ -25,6 +26,25 @@ describe("cria generate", () => {
     assert.ok(stdout.startsWith(`${prompt},`) || stdout.startsWith(`${prompt} `), stdout);
     assert.ok(!stdout.endsWith("\n"), "a pipe gets the text and nothing else");
     assert.ok(stdout.length > prompt.length + 20, stdout);
+  });
+
+  it("warns on standard error of what a file says wrongly, and goes on", async () => {
+    const metadata = { "tokenizer.ggml.bos_token_id": meta("u32", 2 ** 32 - 1) };
+    const path = folder.write("warned.gguf", tinyLlamaGguf({ metadata }).bytes);
+    const { status, stdout, stderr } = await runCli([
+      "generate",
+      "the",
+      "--model",
+      path,
+      "--max-tokens",
+      "2",
+    ]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^the/);
+    assert.match(
+      stderr,
+      /^warning: .*bos_token_id" of .*warned\.gguf: Expected an id .*, got 4294967295; it is passed over\n$/,
+    );
   });
 
   it("generates nothing but the prompt with --max-tokens 0", async () => {
@@ -98,6 +118,35 @@ describe("cria generate", () => {
     for (const key of ["loadMs", "prefillTps", "decodeTps", "peakRssMb"]) assert.ok(stats[key] > 0, stderr);
   });
 
+  it("writes that line to the file of --stats-file", async () => {
+    const file = folder.path("stats.json");
+    const args = ["generate", "Once", "-n", "3", "--stats-file", file];
+    const { status, stderr } = await runCli(args);
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.equal(JSON.parse(readFileSync(file, "utf8")).generatedTokens, 3);
+    const absent = folder.path("absent/stats.json");
+    const refused = await runCli([...args.slice(0, -1), absent]);
+    assert.deepEqual(refused, {
+      status: 1,
+      stdout: "",
+      stderr: `error: Cannot write ${absent}: no such directory\n`,
+    });
+  });
+
+  it("knows the flags of other programs", async () => {
+    const ours = ["--max-tokens", "5", "--temperature", "0.5", "--seed", "3", "--context", "64"];
+    const theirs = ["-n", "5", "--temp", "0.5", "-s", "3", "-c", "64"];
+    const long = ["--predict=5", "--temp=0.5", "--seed=3", "--ctx-size=64"];
+    const [expected, ...others] = await Promise.all([
+      runCli(["generate", "Once", "--threads", "1", ...ours]),
+      runCli(["generate", "-p", "Once", "-t", "1", ...theirs]),
+      runCli(["generate", "-pOnce", "-t1", ...long]),
+      runCli(["generate", "Once", "-t=1", "--n-predict", "5", ...long.slice(1)]),
+    ]);
+    assert.equal(expected?.status, 0, expected?.stderr);
+    for (const other of others) assert.deepEqual(other, expected);
+  });
+
   const isDeno = "deno" in process.versions;
 
   itUnless(!isDeno && "needs Deno", "needs no permission of Deno but --allow-read", async () => {
@@ -156,13 +205,13 @@ describe("cria generate", () => {
     const { status, stdout, stderr } = await runCli(["generate", "Once", ...wordy.slice(0, 2)]);
     assert.equal(status, 1);
     assert.equal(stdout, "");
-    assert.match(stderr, /^error: Cannot load .*--tokenizer FILE\)\n$/);
+    assert.match(stderr, /^error: Cannot load .*--tokenizer FILE\n$/);
   });
 });
 
 /** Starts a generation that cannot end before its output is read, and reads no more than its first bytes. */
 async function startWordy(...args: string[]): Promise<CliProcess> {
-  const { child, result } = startCli(["generate", ...args, "--stats", ...wordy]);
+  const { child, result } = startCli(["generate", ...args, "--stats", ...wordy], { stdin: "ignore" });
   const stdout = child.stdout as Readable;
   await once(stdout, "data");
   stdout.pause();
@@ -176,6 +225,14 @@ async function fullPipe({ stdout }: ChildProcess): Promise<void> {
 }
 
 describe("cria generate, ended early", () => {
+  it("goes on when nobody reads standard error", async () => {
+    const { child, result } = startCli(["generate", "Once", "-n", "4", "--stats"]);
+    child.stderr?.destroy();
+    const { status, stdout } = await result;
+    assert.equal(status, 0);
+    assert.match(stdout, /^Once./s);
+  });
+
   it("stops without a word when its reader goes away", async () => {
     const { child, result } = await startWordy();
     child.stdout?.destroy();

@@ -46,10 +46,43 @@ describe("cria", () => {
     }
   });
 
+  it("says what there is instead of what other programs have", async () => {
+    for (const [args, message] of [
+      [["chat"], 'Unknown command chat: there is no chat yet; cria generate "TEXT" continues a text'],
+      [
+        ["pull", "x"],
+        "Unknown command pull: cria generate --model hf:owner/repo/FILE.gguf downloads a model",
+      ],
+      [["toString"], "Unknown command toString"],
+      [["gen"], "Unknown command gen: did you mean generate?"],
+      [["train_tokenizer"], "Unknown command train_tokenizer: did you mean train-tokenizer?"],
+      [["Once upon"], 'Unknown command Once upon: cria generate "TEXT" continues a text'],
+      [["help", "tokenise"], "Unknown command tokenise: did you mean tokenize?"],
+    ] as const) {
+      const { status, stdout, stderr } = await runCli(args);
+      assert.deepEqual([status, stdout], [2, ""]);
+      assert.ok(stderr.startsWith(`error: ${message}`), stderr);
+      assert.match(stderr, /\n\nUsage: cria COMMAND/);
+    }
+  });
+
+  it("help says what --help says", async () => {
+    assert.deepEqual(await runCli(["help"]), await runCli(["--help"]));
+    for (const command of ["generate", "tokenize", "train-tokenizer", "completions"]) {
+      const help = await runCli(["help", command]);
+      assert.equal(help.status, 0);
+      assert.match(help.stdout, new RegExp(`^Usage: cria ${command} `));
+      assert.deepEqual(await runCli([command, "--help"]), help);
+      assert.deepEqual(await runCli([command, "-h"]), help);
+    }
+  });
+
   it("--version prints the version of package.json", async () => {
     const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
     assert.equal(VERSION, version);
-    assert.deepEqual(await runCli(["--version"]), { status: 0, stdout: `cria ${version}\n`, stderr: "" });
+    for (const word of ["--version", "-v", "version"]) {
+      assert.deepEqual(await runCli([word]), { status: 0, stdout: `cria ${version}\n`, stderr: "" });
+    }
   });
 });
 
@@ -58,10 +91,11 @@ describe("cria generate", () => {
     const { status, stdout, stderr } = await runCli(["generate", "--help"]);
     assert.equal(status, 0);
     assert.equal(stderr, "");
-    const listed = [...stdout.matchAll(/^ {2}(?:-h, )?(--[a-z0-9-]+)/gm)].map(([, flag]) => flag).sort();
+    const listed = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z0-9-]+)/gm)].map(([, flag]) => flag).sort();
     const expected = [
       ...["--model", "--tokenizer", "--max-tokens", "--stop", "--ignore-eos", "--threads", "--context"],
       ...["--precision", "--kv", "--memory", "--sha256", "--no-cache", "--stats", "--help"],
+      ...["--prompt", "--file", "--special", "--stats-file"],
       ...samplingParams.map(({ flag }) => flag),
     ];
     assert.deepEqual(listed, expected.sort());
@@ -114,6 +148,35 @@ describe("cria generate", () => {
     await assertFailure(["generate", "--model", "a\nb"], "Cannot open a\\x0ab: no such file");
   });
 
+  it("says what a name that is no file may mean", async () => {
+    const names = "cria knows no models by name: give a file, a URL or hf:owner/repo/FILE.gguf";
+    for (const [name, hint] of [
+      ["llama3.2", names],
+      ["llama3.2:1b", names],
+      ["owner/repo-GGUF", "a file of the Hugging Face hub is hf:owner/repo-GGUF/FILE.gguf"],
+      ["owner/repo/model.Q8_0.gguf", "did you mean hf:owner/repo/model.Q8_0.gguf?"],
+    ] as const) {
+      await assertFailure(["generate", "-m", name], `Cannot open ${name}: no such file; ${hint}`);
+    }
+    await assertFailure(["tokenize", "-m", "llama3.2", "x"], `Cannot open llama3.2: no such file; ${names}`);
+    const file = folder.write("stories15M.gguf", new Uint8Array(1));
+    const mistyped = file.replace("stories15M", "storys15m");
+    await assertFailure(
+      ["generate", "-m", mistyped],
+      `Cannot open ${mistyped}: no such file; did you mean ${file}?`,
+    );
+    await assertFailure(["generate", "-m", "./absent/x"], "Cannot open ./absent/x: no such file");
+  });
+
+  it("names flags in what the library refuses", async () => {
+    const { status, stderr } = await runCli(["generate", "Once", "-c", "2048"]);
+    assert.equal(status, 2);
+    assert.equal(
+      stderr,
+      "error: Cannot load with --context 2048: Expected at most 512 (the model's context)\n",
+    );
+  });
+
   it("refuses a directory", async () => {
     const path = folder.path("");
     await assertFailure(
@@ -164,7 +227,7 @@ describe("cria generate", () => {
 
   itUnless(!isDeno && "needs Deno", "names the permission that Deno lacks", async () => {
     const denoFlags = ["--no-prompt", "--deny-read"];
-    const { result } = startCli(["generate", "--model", "model.gguf"], { denoFlags });
+    const { result } = startCli(["generate", "Once", "--model", "model.gguf"], { denoFlags });
     assert.deepEqual(await result, {
       status: 1,
       stdout: "",

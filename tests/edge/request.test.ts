@@ -49,7 +49,7 @@ describe("readWish()", () => {
 
   it("readWish() refuses sampling values outside their intervals", () => {
     for (const { openai, key } of samplingParams) {
-      for (const value of [-1, "0.5", null, [], {}, true]) {
+      for (const value of [-1, "0.5", [], {}, true]) {
         refused(
           () => readWish(`{"prompt":"x","${openai}":${JSON.stringify(value)}}`, 9),
           400,
@@ -57,12 +57,12 @@ describe("readWish()", () => {
         );
       }
     }
-    refused(() => wish({ prompt: "x", top_p: 1.5 }), 400, /Expected topP in \(0, 1\], got 1.5/);
+    refused(() => wish({ prompt: "x", top_p: 1.5 }), 400, /Expected topP in \[0, 1\], got 1.5/);
     refused(() => wish({ prompt: "x", repeat_penalty: 0 }), 400, /repeatPenalty/);
   });
 
   it("readWish() refuses unknown fields, prototypes among them", () => {
-    for (const name of ["n", "best_of", "logprobs", "constructor", "toString", "__proto__", "Prompt"]) {
+    for (const name of ["n", "best_of", "logprobs", "constructor", "toString", "__proto__"]) {
       refused(
         () => readWish(`{"prompt":"x","${name}":1}`, 9),
         400,
@@ -72,19 +72,64 @@ describe("readWish()", () => {
     refused(() => readWish(`{"prompt":"x","${"n".repeat(10_000)}":1}`, 9), 400, /^.{0,400}$/);
   });
 
+  it("readWish() names the nearest field of a mistyped one", () => {
+    for (const [name, nearest] of [
+      ["max_token", "max_tokens"],
+      ["maxTokens", "max_tokens"],
+      ["Prompt", "prompt"],
+      ["topK", "top_k"],
+    ]) {
+      for (const value of ["1", "null"]) {
+        refused(
+          () => readWish(`{"prompt":"x","${name}":${value}}`, 9),
+          400,
+          new RegExp(`Unknown field "${name}"; did you mean ${nearest}\\?`),
+        );
+      }
+    }
+  });
+
+  it("readWish() takes ids and special, and null for the default", () => {
+    assert.deepEqual(wish({ prompt: [1, 5, 9], special: true }), {
+      prompt: [1, 5, 9],
+      options: { special: true, logprobs: false },
+    });
+    const nulls = Object.fromEntries(samplingParams.map(({ openai }) => [openai, null]));
+    assert.deepEqual(
+      wish({ prompt: "x", max_tokens: null, stop: null, resume: null, special: null, ...nulls }),
+      {
+        prompt: "x",
+        options: { logprobs: false },
+      },
+    );
+    assert.deepEqual(wish({ resume: "abc", prompt: null, stop: null }), { resume: "abc" });
+    for (const special of [1, "true", {}]) {
+      refused(() => wish({ prompt: "x", special }), 400, /special to be true or false/);
+    }
+    refused(
+      () => wish({ prompt: [{ role: "user", content: "hi" }] }),
+      400,
+      /Chat messages are not supported yet/,
+    );
+    refused(() => wish({ prompt: ["x"] }), 400, /a string or an array of token ids, got an array/);
+    for (const prompt of [[1.5], [null], [[1]], [{}], [1e300]]) {
+      refused(() => wish({ prompt }), 400, /a string or an array of token ids/);
+    }
+  });
+
   it("readWish() refuses what is no request", () => {
     for (const text of ["", "{", "null", "7", '"x"', "[]", "[".repeat(60_000), `${'{"a":'.repeat(10_000)}`]) {
       refused(() => readWish(text, 9), 400, /^Cannot generate: Expected a/);
     }
-    for (const prompt of [undefined, null, 7, [], ["x"], {}])
+    for (const prompt of [undefined, null, 7, ["x"], {}])
       refused(() => wish({ prompt }), 400, /prompt to be a string/);
-    for (const tokens of [0, -1, 1.5, "7", null, {}, 2 ** 60]) {
+    for (const tokens of [0, -1, 1.5, "7", {}, 2 ** 60]) {
       refused(() => wish({ prompt: "x", max_tokens: tokens }), 400, /max_tokens to be an integer/);
     }
-    for (const stop of [7, null, "", [""], ["a", 7], Array(17).fill("a"), "a".repeat(257), { length: 1 }]) {
+    for (const stop of [7, "", [""], ["a", 7], Array(17).fill("a"), "a".repeat(257), { length: 1 }]) {
       refused(() => wish({ prompt: "x", stop }), 400, /stop to be a string/);
     }
-    for (const resume of [7, null, {}]) refused(() => wish({ resume }), 400, /resume to be a string/);
+    for (const resume of [7, {}]) refused(() => wish({ resume }), 400, /resume to be a string/);
     refused(() => wish({ resume: "x", prompt: "y" }), 400, /nothing beside resume/);
     refused(() => wish({ resume: "x", temperature: 1 }), 400, /nothing beside resume/);
   });
@@ -97,14 +142,13 @@ describe("checkHeaders()", () => {
       check({ "content-type": type, "content-length": "100" });
     }
     for (const type of [
-      "text/plain",
-      "application/x-www-form-urlencoded",
       "application/jsonx",
+      "multipart/form-data; boundary=x",
+      "text/html",
       "x".repeat(5000),
     ]) {
-      refused(() => check({ "content-type": type }), 415, /^.{0,400}$/);
+      refused(() => check({ "content-type": type }), 415, /^(?=.*application\/json).{0,400}$/);
     }
-    refused(() => check({}), 415, /application\/json/);
     refused(() => check({ "content-type": "application/json", "content-encoding": "gzip" }), 415, /gzip/);
     refused(
       () => check({ "content-type": "application/json", "content-length": "101" }),
@@ -112,6 +156,34 @@ describe("checkHeaders()", () => {
       /at most 100 bytes/,
     );
   });
+});
+
+describe("checkHeaders() of a body that is not called JSON", () => {
+  const check = (headers: Record<string, string>) => checkHeaders(new Headers(headers), 100);
+  const types = {
+    "curl -d": "application/x-www-form-urlencoded",
+    "a form with a charset": "Application/X-WWW-Form-Urlencoded; charset=utf-8",
+    "fetch() of a string": "text/plain;charset=UTF-8",
+    nothing: undefined,
+  };
+  for (const [name, type] of Object.entries(types)) {
+    const headers: Record<string, string> = type === undefined ? {} : { "content-type": type };
+    it(`checkHeaders() takes ${name}, but not from a page`, () => {
+      check({ ...headers, "content-length": "100" });
+      refused(() => check({ ...headers, "content-length": "101" }), 413, /at most 100 bytes/);
+      refused(() => check({ ...headers, "content-encoding": "br" }), 415, /br/);
+      // What browsers send with a request of a page, its own server's included; old ones know the first only.
+      const fromPages: Record<string, string>[] = [
+        { origin: "https://example.com" },
+        { origin: "null" },
+        { "sec-fetch-site": "cross-site" },
+      ];
+      for (const from of fromPages) {
+        refused(() => check({ ...headers, ...from }), 415, /application\/json/);
+        check({ "content-type": "application/json", ...from });
+      }
+    });
+  }
 });
 
 describe("readBody()", () => {

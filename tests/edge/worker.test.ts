@@ -112,9 +112,25 @@ describe("createWorker()", () => {
       assert.equal(answer.headers.get("access-control-allow-origin"), null);
       await refused(answer, 405, "METHOD_NOT_ALLOWED", /POST/);
     }
-    const text = { method: "POST", body: '{"prompt":"x"}', headers: { "content-type": "text/plain" } };
-    await refused(await send("/generate", text), 415, "UNSUPPORTED_MEDIA_TYPE", /application\/json/);
-    await refused(await send("/generate", post({})), 400, "USAGE", /prompt to be a string, got undefined/);
+    for (const headers of [
+      { "content-type": "text/html" },
+      { "content-type": "text/plain", origin: "http://elsewhere" },
+    ] as Record<string, string>[]) {
+      const sent = { method: "POST", body: '{"prompt":"x"}', headers };
+      await refused(await send("/generate", sent), 415, "UNSUPPORTED_MEDIA_TYPE", /application\/json/);
+    }
+    const form = {
+      method: "POST",
+      body: "prompt=x",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+    };
+    await refused(await send("/generate", form), 400, "USAGE", /a body in JSON, {"prompt"/);
+    await refused(
+      await send("/generate", post({})),
+      400,
+      "USAGE",
+      /prompt to be a string or an array of token ids, got undefined/,
+    );
     await refused(await send("/generate", post({ prompt: "x", n: 2 })), 400, "USAGE", /Unknown field "n"/);
     await refused(await send("/generate", post({ prompt: "x", top_p: -1 })), 400, "USAGE", /topP/);
     await refused(
@@ -274,7 +290,9 @@ describe("createWorker()", () => {
             await send("/generate", post({ prompt: "x" })),
             503,
             "MEMORY",
-            /^Cannot load bytes: Expected at most \d+ bytes \(the budget\), it takes \d+: weights 3\.\d MiB/,
+            memoryBytes < (32 << 20) + model.length
+              ? /^Cannot load the model: Expected memoryBytes above \d{8} \(33554432 for all that is no model and \d{7} of the file/
+              : /^Cannot load bytes: Expected at most \d{6,} bytes \(the budget\), it takes \d+: weights 3\.\d MiB/,
           );
         }
         assert.equal((await health(send)).status, "failed");
@@ -374,8 +392,45 @@ describe("createWorker()", () => {
       { model, queue: -1 },
       { model, slice: { maxTokens: 0 } },
       { model, slice: { maxMillis: Number.NaN } },
+      { model, store: {} },
+      { model, contextLength: "512" },
+      { model, kv: null },
+      { model, http: { retry: 3 } },
     ]) {
       assert.throws(() => createWorker(options as WorkerOptions), UsageError);
     }
+  });
+
+  it("refuses unknown options, with the nearest name", () => {
+    for (const [options, message] of [
+      [
+        { model, max_tokens: 3 },
+        /^Cannot create a worker: Unknown option "max_tokens"; did you mean maxTokens\?$/,
+      ],
+      [{ model, maxBytes: 3 }, /Unknown option "maxBytes"; /],
+      [{ model, threads: 2 }, /Unknown option "threads"; known options: model, /],
+      [{ model, slice: { maxMilis: 5 } }, /with slice: Unknown option "maxMilis"; did you mean maxMillis\?$/],
+      [{ model, http: { retry: 3 } }, /with http: Unknown option "retry"; known options: headers, /],
+      [null, /Expected an object of options, got null$/],
+    ] as const) {
+      assert.throws(() => createWorker(options as unknown as WorkerOptions), { code: "USAGE", message });
+    }
+  });
+
+  it("takes ids and special tokens as prompts", async () => {
+    const send = sendTo({ model });
+    await using llama = await Llama.load(model, { threads: 1 });
+    const options = { temperature: 0, max_tokens: 12 };
+    const text = async (body: object) => (await read(await ask(send, { ...options, ...body }))).text;
+    const expected = await text({ prompt: "Once upon a time" });
+    assert.equal(await text({ prompt: llama.tokenizer.encode("Once upon a time") }), expected);
+    assert.equal(await text({ prompt: "<s>Once upon a time", special: true }), expected);
+    assert.notEqual(await text({ prompt: "<s>Once upon a time", special: null }), expected);
+    await refused(
+      await send("/generate", post({ prompt: [1, 1e6] })),
+      400,
+      "USAGE",
+      /Expected ids in \[0, \d+\), got 1000000 at index 1/,
+    );
   });
 });

@@ -40,6 +40,39 @@ const keys = (changes: Record<string, GgufValue | undefined>) =>
     metadata: Object.fromEntries(Object.entries(changes).map(([key, value]) => [`llama.${key}`, value])),
   });
 
+describe("Llama.load() of llama2.c streams of no known size", () => {
+  const tokenizer = tokenizerBin(tinyVocab());
+
+  it("refuses what is longer than its header says: an output layer that the header denies", async () => {
+    for (const version of [0, 1, 2] as const) {
+      const { bytes } = llama2cFile({ version, shared: false });
+      // Legacy headers say it by the sign of vocab_size, the others by a flag.
+      const view = new DataView(bytes.buffer);
+      if (version === 0) view.setInt32(20, -view.getInt32(20, true), true);
+      else view.setUint8(36, 1);
+      const message = new RegExp(
+        `Expected \\d+ bytes for version ${version}, dim 64, .*, got (more|${bytes.length})$`,
+      );
+      await refused(Llama.load(bytes, { tokenizer, threads: 1 }), message);
+      await refused(Llama.load(chunked(bytes, 5000), { tokenizer, threads: 1 }), message);
+    }
+  });
+
+  it("takes what ends where its header says", async () => {
+    for (const options of [
+      { version: 0 },
+      { version: 0, shared: false },
+      { version: 1 },
+      { version: 2 },
+    ] as const) {
+      const { bytes } = llama2cFile(options);
+      await using streamed = await Llama.load(chunked(bytes, 5000), { tokenizer, threads: 1 });
+      await using whole = await Llama.load(bytes, { tokenizer, threads: 1 });
+      assert.deepEqual(await streamed.logits([1, 2, 3]), await whole.logits([1, 2, 3]));
+    }
+  });
+});
+
 describe("Llama.load() of GGUF files that contradict themselves", () => {
   for (const [name, { build, message, type }] of ggufCases) {
     // Those that are sound as files are no models. The one without magic is too short for the other format.
@@ -101,7 +134,25 @@ describe("Llama.load() of hyper-parameters that make no sense", () => {
     [
       "heads for each layer",
       { "attention.head_count": metaArray("u32", [4, 4]) },
-      /head_count to be an integer in \[1, 4096\], got an array of u32$/,
+      /head_count to be an integer in \[1, 4096\], or 1 of them, one for each layer, got 2 in an array of u32$/,
+    ],
+    [
+      "heads that differ between layers",
+      { block_count: meta("u32", 2), "attention.head_count": metaArray("u32", [4, 2]) },
+      /Unsupported llama\.attention\.head_count that differs between layers, got 4 and 2; /,
+      UnsupportedError,
+    ],
+    [
+      "attention that looks ahead",
+      { "attention.causal": meta("bool", false) },
+      /Unsupported metadata key "llama\.attention\.causal": bool false; supported: true$/,
+      UnsupportedError,
+    ],
+    [
+      "a key that nobody knows",
+      { "attention.nonsense": meta("u32", 1) },
+      /Unsupported metadata key "llama\.attention\.nonsense": u32 1; supported: files without it$/,
+      UnsupportedError,
     ],
     ["no kv heads", { "attention.head_count_kv": meta("u32", 0) }, /head_count_kv .* \[1, 4\], got u32 0$/],
     [
@@ -167,6 +218,8 @@ describe("Llama.load() of hyper-parameters that make no sense", () => {
   ];
   for (const key of ["attention.layer_norm_rms_epsilon", "rope.freq_base", "rope.scaling.factor"]) {
     for (const value of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      // No scaling.
+      if (key === "rope.scaling.factor" && value === 0) continue;
       const got = new RegExp(`llama\\.${key} to be a .*number .*, got f32 ${value}$`);
       cases.push([`${key} ${value}`, { [key]: meta("f32", value) }, got]);
     }

@@ -27,7 +27,7 @@ describe("Llama.load() of a byte-level vocabulary", () => {
     const { text, ids, usage } = await llama.complete("on the 中", options);
     assert.deepEqual([ids.length, usage.promptTokens], [24, 7]);
     assert.equal(llama.tokenizer.decode(ids), text);
-    await using two = await Llama.load(model(), { threads: 2 });
+    await using two = await Llama.load(model(), { tune: { threads: 2 } });
     assert.deepEqual((await two.complete("on the 中", options)).ids, ids);
   });
 
@@ -37,6 +37,18 @@ describe("Llama.load() of a byte-level vocabulary", () => {
     const options = { maxTokens: 3, temperature: 0, ignoreEos: true } as const;
     const { ids, usage } = await llama.complete("", options);
     assert.deepEqual([ids.length, usage.promptTokens], [3, 1]);
+  });
+
+  it("complete() parses special tokens of a prompt with special: true alone", async () => {
+    await using llama = await Llama.load(model(), { threads: 1 });
+    const text = "<|endoftext|>on<|endoftext|>";
+    const count = async (special?: boolean) =>
+      (await llama.complete(text, { maxTokens: 0, ...(special !== undefined && { special }) })).usage
+        .promptTokens;
+    assert.deepEqual([await count(), await count(false), await count(true)], [28, 28, 4]);
+    using session = llama.session();
+    await session.append(text, { special: true });
+    assert.deepEqual(session.ids, [259, 0x6f, 0x6e, 259]);
   });
 
   it("generate() streams whole characters", async () => {

@@ -17,13 +17,13 @@ import {
 } from "../../src/mod.ts";
 import { directoryCache } from "../../src/runtime/directory_cache.ts";
 import type { FileCache, Runtime } from "../../src/runtime/runtime.ts";
-import { webCache } from "../../src/runtime/web_cache.ts";
+import { PIECE_BYTES, webCache } from "../../src/runtime/web_cache.ts";
 import { workerdRuntime } from "../../src/runtime/workerd.ts";
 import { refused } from "../format/refused.ts";
 import { FakeCacheStorage } from "../support/fake_cache.ts";
 import { tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
 import { llama2cFile, tokenizerBin } from "../support/llama2c_writer.ts";
-import { fileReply, hostile } from "../support/server.ts";
+import { fileReply, hostile, type RawReply } from "../support/server.ts";
 
 const root = mkdtempSync(join(tmpdir(), "cria-cache-"));
 after(() => rmSync(root, { recursive: true }));
@@ -134,6 +134,49 @@ describe("Llama.load() with a cache", () => {
         writeFileSync(join(folder, `${name}.part`), bytes.subarray(0, 1000));
         assert.deepEqual(await logitsOf(url, { cache: folder }), expected);
         assert.deepEqual(kept(folder), [name]);
+      },
+    );
+  });
+
+  const whole = { headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: bytes };
+  const failures: [string, () => RawReply | "drop"][] = [
+    ["the whole file", () => whole],
+    ...[400, 403, 404, 416, 500, 503].map(
+      (status) => [`${status}`, () => ({ status })] as [string, () => RawReply],
+    ),
+    ["a range without a place", () => ({ status: 206, headers: { etag: '"v1"' }, body: bytes })],
+    ["no answer", () => "drop"],
+  ];
+  for (const [title, fail] of failures) {
+    it(`gets over a part that is left, where a request for the rest gives ${title}`, async () => {
+      for (const sha256 of [undefined, digest(bytes)]) {
+        const folder = newFolder();
+        await hostile(
+          ({ first = 0 }) => (first === 0 ? whole : fail()),
+          async (url) => {
+            const name = cacheName(url, '"v1"', bytes.length);
+            await directoryCache(folder);
+            writeFileSync(join(folder, `${name}.part`), bytes.subarray(0, 100_000));
+            const options = { cache: folder, sha256, http: { retries: 2, retryMs: 0 } };
+            assert.deepEqual(await logitsOf(url, options), expected);
+            assert.deepEqual(kept(folder), [name]);
+            assert.deepEqual(new Uint8Array(readFileSync(join(folder, name))), new Uint8Array(bytes));
+          },
+        );
+      }
+    });
+  }
+
+  it("loads from a server that offers ranges and gives none, and breaks the first connection", async () => {
+    const folder = newFolder();
+    await hostile(
+      (request) => (request.n === 0 ? { ...whole, stall: 150_000 } : request.n === 1 ? "drop" : whole),
+      async (url) => {
+        const http = { retries: 1, retryMs: 0, idleMs: 100 };
+        await assert.rejects(logitsOf(url, { cache: folder, http }), SourceError);
+        assert.match(kept(folder).join(), /^[^,]*m\.gguf\.part$/);
+        assert.deepEqual(await logitsOf(url, { cache: folder }), expected);
+        assert.deepEqual(kept(folder), [cacheName(url, '"v1"', bytes.length)]);
       },
     );
   });
@@ -373,7 +416,27 @@ describe("openSource() with other caches", () => {
       (url) => readWhole(url, undefined),
     ));
 
-  it("openSource() passes on that a cache is full", async () => {
+  it("openSource() goes without a cache that fails, unless it was named", async () => {
+    const no = async () => {
+      throw new DOMException("not now", "InvalidStateError");
+    };
+    const refusing = { find: no, open: no, write: no, remove: no } as FileCache;
+    await hostile(
+      (request) => fileReply(bytes, request),
+      async (url) => {
+        await readWhole(url, refusing);
+        const named = openSource(url, runtimeWith(refusing), { cache: newFolder() });
+        await assert.rejects(named, /not now/);
+      },
+    );
+    await refused(
+      openSource("http://127.0.0.1:9/m.gguf", runtimeWith(refusing), { cache: true, http: { retryMs: 0 } }),
+      /^Cannot read http:\/\/127/,
+      SourceError,
+    );
+  });
+
+  it("openSource() goes on without a cache that is full at the end", async () => {
     const fake = new FakeCacheStorage();
     fake.quota = 1000;
     const cache = await webCache(fake.storage);
@@ -384,6 +447,129 @@ describe("openSource() with other caches", () => {
     );
     assert.equal(fake.entries.size, 0);
   });
+
+  it("openSource() fetches a file without the cache that nobody named, wherever that fails", async () => {
+    const large = new Uint8Array(PIECE_BYTES + 1000).map((_, i) => (i >> 8) ^ i);
+    const failing = (method: "match" | "put" | "keys", from: number, fake = new FakeCacheStorage()) => {
+      let calls = 0;
+      const open = async (name: string) => {
+        const cache = (await fake.open(name)) as unknown as Record<string, (...args: unknown[]) => unknown>;
+        const call = cache[method] as (...args: unknown[]) => unknown;
+        cache[method] = async (...args) => {
+          if (calls++ >= from) throw new DOMException("The operation is insecure.", "SecurityError");
+          return call(...args);
+        };
+        return cache;
+      };
+      return { open } as unknown as CacheStorage;
+    };
+    const full = new FakeCacheStorage();
+    full.quota = 1000;
+    const caches = [
+      await webCache(full.storage),
+      ...(await Promise.all(
+        (["match", "put", "keys"] as const).flatMap((method) =>
+          [0, 1, 2].map((from) => webCache(failing(method, from))),
+        ),
+      )),
+    ];
+    // Caches that hold the file already, and lose it while it is read.
+    for (const from of [1, 2, 3, 4]) {
+      const fake = new FakeCacheStorage();
+      await hostile(
+        (request) => fileReply(large, request),
+        async (url) => {
+          const first = await openSource(url, runtimeWith(await webCache(fake.storage)), { cache: true });
+          await first.finish?.();
+          await first.close();
+          for (const sha256 of [undefined, digest(large)]) {
+            const cache = await webCache(failing("match", from, fake));
+            const source = await openSource(url, runtimeWith(cache), { cache: true, sha256 });
+            const all = new Uint8Array(large.length);
+            await source.read(0, all);
+            await source.finish?.();
+            await source.close();
+            assert.ok(Buffer.from(all).equals(Buffer.from(large)));
+          }
+        },
+      );
+    }
+    for (const cache of caches) {
+      for (const ranges of [true, false]) {
+        // Not each with both: hashing takes its time.
+        const sha256 = ranges ? undefined : digest(large);
+        await hostile(
+          (request) => (ranges ? fileReply(large, request) : { headers: { etag: '"v1"' }, body: large }),
+          async (url) => {
+            const source = await openSource(url, runtimeWith(cache), { cache: true, sha256 });
+            const all = new Uint8Array(large.length);
+            for (let at = 0; at < all.length; at += 3_000_000) {
+              await source.read(at, all.subarray(at, at + 3_000_000));
+            }
+            await source.finish?.();
+            await source.close();
+            assert.ok(Buffer.from(all).equals(Buffer.from(large)));
+          },
+        );
+      }
+    }
+  });
+
+  it("openSource() mixes no two versions where a cache fails between them", async () => {
+    const large = new Uint8Array(PIECE_BYTES + 1000);
+    const fake = new FakeCacheStorage();
+    fake.quota = 10;
+    const cache = await webCache(fake.storage);
+    await hostile(
+      (request) => fileReply(large, request, request.n === 0 ? '"v1"' : '"v2"'),
+      async (url) => {
+        const source = await openSource(url, runtimeWith(cache), { cache: true });
+        await refused(
+          source.read(0, new Uint8Array(large.length)),
+          /The file changed while it was read: Expected 8389608 bytes of version .*v1.*, got 8389608 bytes of version .*v2.*; load it again$/,
+          SourceError,
+        );
+        await source.close();
+      },
+    );
+  });
+
+  it("openSource() says what is wrong with a cache that somebody named", () =>
+    hostile(
+      (request) => fileReply(bytes, request),
+      async (url) => {
+        const cache = await directoryCache(newFolder());
+        const writer = await cache.write("a", 10, false);
+        const broken = new Proxy(writer, {
+          get: (target, name) =>
+            name === "append"
+              ? () => Promise.reject(new SourceError("Cannot write a: the disk is full"))
+              : Reflect.get(target, name, target),
+        });
+        const open = (named: boolean) =>
+          openSource(
+            url,
+            runtimeWith({
+              ...cache,
+              find: async () => [],
+              open: async () => undefined,
+              write: async () => broken,
+              remove: async () => {},
+            }),
+            {
+              cache: named ? "folder" : true,
+            },
+          );
+        const named = await open(true);
+        await refused(named.read(0, new Uint8Array(10)), /^Cannot write a: the disk is full$/, SourceError);
+        await named.close();
+        const own = await open(false);
+        const target = new Uint8Array(10);
+        await own.read(0, target);
+        assert.deepEqual(target, new Uint8Array(bytes.slice(0, 10)));
+        await own.close();
+      },
+    ));
 
   it("openSource() reads in any order while a file is kept", () =>
     hostile(

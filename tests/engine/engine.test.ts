@@ -48,7 +48,7 @@ describe("Engine above 2 GiB", () => {
     { precision: "f32", kv: "f32" },
     { precision: "q4", kv: "q8" },
     ...workingVariants().map((kernel) => ({ precision: "q8", kv: "f16", kernel }) as const),
-    { precision: "q8", kv: "f16", threads: 2 },
+    { precision: "q8", kv: "f16", tune: { threads: 2 } },
   ] as const;
   for (const [where, base] of bases) {
     itWithMemory(4 * gib - 65536, `step() gives the same bits ${where}`, async () => {
@@ -72,11 +72,12 @@ describe("Engine above 2 GiB", () => {
       const room = Math.ceil((layout.totalBytes - CONTROL_BYTES) / 64) * 64;
       const { count, bytes: pageBytes } = layout.pages;
       const engine = await engineWith({ kv, base: ADDRESSABLE_BYTES - room - count * pageBytes });
-      const expected = hashLogits(await allLogits(engine, ids, [64]));
-      const last = engine.sequence();
+      const [first, last] = [engine.sequence(), engine.sequence()];
+      const expected = hashLogits(await allLogits(engine, ids, [64], first));
       assert.equal(hashLogits(await allLogits(engine, ids, [64], last)), expected, kv);
       assert.equal(Math.max(...last.pages) + pageBytes, ADDRESSABLE_BYTES);
       await assert.rejects(allLogits(engine, ids, [64]), MemoryError);
+      for (const sequence of [first, last]) sequence.free();
     }
   });
 
@@ -163,7 +164,7 @@ describe("Engine whose memory grows", () => {
       (async () => {
         for (;;) assert.deepEqual(await another(), expected[49]);
       })(),
-      /^Cannot extend the KV cache: all \d+ pages of 8192 bytes are in use and the memory budget is spent$/,
+      /^Cannot extend the KV cache: all \d+ pages of 8192 bytes are in use and the memory budget of \d+ bytes \(2\.5 MiB\) is spent: \d+ sessions hold \d+ pages \(0\.\d MiB\); dispose\(\) sessions /,
       MemoryError,
     );
     assert.ok(others.length > 1 && others.length < 20, `${others.length} sequences had room`);

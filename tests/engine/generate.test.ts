@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { ContextError, EngineError, Llama, type Piece, UsageError } from "../../src/mod.ts";
-import { meta, tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
+import { meta, metaArray, tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
 import { tokenizerBin } from "../support/llama2c_writer.ts";
 import { embeddedModel } from "../support/models.ts";
 
@@ -57,6 +57,30 @@ describe("Llama.generate()", () => {
     assert.ok(
       without.every(({ logprob, alternatives }) => Number.isNaN(logprob) && alternatives.length === 0),
     );
+  });
+
+  it("gives log-probabilities among all rows of a model that has more of them than tokens", async () => {
+    const { pieces: texts, scores, types } = tinyVocab();
+    const metadata = {
+      "tokenizer.ggml.tokens": metaArray("string", texts.slice(0, 290)),
+      "tokenizer.ggml.scores": metaArray("f32", scores.slice(0, 290)),
+      "tokenizer.ggml.token_type": metaArray("i32", types.slice(0, 290)),
+    };
+    await using llama = await Llama.load(tinyLlamaGguf({ metadata }).bytes, { threads: 1 });
+    assert.deepEqual([llama.tokenizer.vocabSize, llama.config.vocabSize], [290, 300]);
+    const options = { maxTokens: 6, seed: 4, ignoreEos: true, logprobs: 290 };
+    const pieces = await collect(llama.generate("the", options));
+    const ids = llama.tokenizer.encode("the");
+    for (const { id, logprob, alternatives } of pieces) {
+      const logits = await llama.logits(ids);
+      const total = Math.log(logits.reduce((sum, x) => sum + Math.exp(x), 0));
+      assert.ok(Math.abs(logprob - ((logits[id] as number) - total)) < 1e-5);
+      assert.equal(alternatives.length, 290);
+      const tokens = alternatives.reduce((sum, each) => sum + Math.exp(each.logprob), 0);
+      const others = logits.slice(290).reduce((sum, x) => sum + Math.exp(x - total), 0);
+      assert.ok(others > 1e-3 && Math.abs(tokens + others - 1) < 1e-5, `${tokens} + ${others}`);
+      ids.push(id);
+    }
   });
 
   it("gives the alternatives of each token where asked for", async () => {
@@ -235,7 +259,7 @@ describe("Llama.generate()", () => {
     await refuse({ temperature: Number.NaN }, /temperature/);
     await refuse({ repeatPenalty: 0 }, /repeatPenalty/);
     await refuse({ stop: 7 }, /stop/);
-    await refuse({}, /prompt to be a string, got number/, 5);
+    await refuse({}, /a prompt that is a string, an array of ids, .*, got 5$/, 5);
   });
 });
 

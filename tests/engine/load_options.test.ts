@@ -9,6 +9,22 @@ import { refuses } from "../support/refuses.ts";
 const tiny = (options: TinyLlamaOptions = {}) => tinyLlamaGguf(options).bytes;
 
 describe("Llama.load() with options that make no sense", () => {
+  it("refuses what tune does not know", async () => {
+    for (const [tune, message] of [
+      [null, /^Cannot load with tune null: Expected an object$/],
+      [2, /^Cannot load with tune 2: Expected an object$/],
+      [{ thread: 2 }, /thread.*did you mean threads\?$/],
+      [{ threads: 0 }, /^Cannot load with tune.threads 0: Expected a positive integer$/],
+      [{ threads: "2" }, /^Cannot load with tune.threads "2": Expected a positive integer$/],
+      [{ threads: null }, /^Cannot load with tune.threads null: Expected a positive integer$/],
+      [{ threads: 257 }, /^Cannot load with tune.threads 257: Expected at most 256$/],
+      [{ threads: { ones: 2 } }, /ones.*did you mean one\?$/],
+      [{ threads: { one: 1.5 } }, /^Cannot load with tune.threads.one 1.5: Expected a positive integer$/],
+    ] as const) {
+      await refused(Llama.load("no/such/file", { tune } as never), message, UsageError);
+    }
+  });
+
   it("refuses each option by name, with what it may be, before the file is opened", async () => {
     const cases: [string, unknown[], string][] = [
       ["threads", [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY], "a positive integer"],

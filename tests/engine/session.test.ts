@@ -141,7 +141,10 @@ describe("Session.generate()", () => {
     for (const prompt of ["", "more"]) {
       await assert.rejects(session.complete(prompt), (error) => {
         assert.ok(error instanceof ContextError);
-        assert.match(error.message, /at most 0 tokens \(17 of 16 positions are taken\)/);
+        assert.match(
+          error.message,
+          /Expected room for a prompt, all 16 positions of the context are taken; roll the session back/,
+        );
         return true;
       });
     }

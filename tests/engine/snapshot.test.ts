@@ -144,8 +144,8 @@ describe("Llama.restore()", () => {
         const { bytes, pieces, expected } = await begun(llama, 9, prompt, options);
         const rest = expected.slice(pieces.length);
         for (const kernel of workingVariants()) {
-          const threads = kernel.endsWith("shared") ? 2 : 1;
-          using session = (await load(embeddedModel, { precision, kv, kernel, threads })).restore(bytes);
+          const tune = { threads: kernel.endsWith("shared") ? 2 : 1 };
+          using session = (await load(embeddedModel, { precision, kv, kernel, tune })).restore(bytes);
           assert.deepEqual(await take(session.resume()), rest, kernel);
         }
         if (precision === "f32") continue;
@@ -403,8 +403,21 @@ describe("Llama.restore() of hostile bytes", () => {
     assert.equal(llama.memoryBytes, memoryBytes);
   });
 
+  it("refuses a generation that has no tokens to go on from", async () => {
+    const { llama, bytes } = await saved();
+    let generation: unknown;
+    described(bytes, (description) => {
+      generation = description.generation;
+    });
+    const empty = described(llama.session().save(), (description) =>
+      Object.assign(description, { generation }),
+    );
+    refuses(llama, empty, /Expected tokens that the generation goes on from, got none$/);
+  });
+
   it("refuses descriptions that are none", async () => {
     const { llama, bytes } = await saved();
+    refuses(llama, sealed(bytes.slice(0, BODY_AT)), /Expected a description, the bytes end before it$/);
     for (const text of ["", "{", "null", "[]", "7", `${"[".repeat(100_000)}`, '{"settings":null}', "{}"]) {
       refuses(
         llama,

@@ -1,15 +1,22 @@
 // Where bytes come from, and what happens when they do not come.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
-import { describe, it } from "node:test";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
+import { createGunzip, gzipSync } from "node:zlib";
 import { bytesSource } from "../../src/format/source.ts";
 import {
   type ByteSource,
   Llama,
   type LoadOptions,
   SourceError,
+  type SourceLike,
   Tokenizer,
   UsageError,
 } from "../../src/mod.ts";
@@ -66,14 +73,16 @@ const load = (source: unknown, options: LoadOptions = {}) =>
 
 describe("Llama.load() of sources", () => {
   it("refuses what is no source, and says what is one", async () => {
-    const expected = "a path, URL, Blob, Uint8Array, ReadableStream, Request, Response or ByteSource";
+    const expected =
+      "a path, URL, Blob, ArrayBuffer, Uint8Array, ReadableStream, AsyncIterable, Request, Response or ByteSource";
     const others: [unknown, string][] = [
       [42, "number"],
       [null, "null"],
       [true, "boolean"],
       [{}, "object"],
       [[1, 2], "object"],
-      [new ArrayBuffer(8), "object"],
+      [{ [Symbol.toStringTag]: "ArrayBuffer", byteLength: 8 }, "object"],
+      [{ [Symbol.asyncIterator]: 1 }, "object"],
       [() => {}, "function"],
       ["", "an empty string"],
       [{ name: "x", size: 0 }, "object"],
@@ -253,22 +262,182 @@ describe("Llama.load() of everything else that holds bytes", () => {
     ["a stream", () => chunked(bytes, 10_000)],
     ["a Response", () => new Response(file)],
     ["a ByteSource", () => new Watched(bytes)],
+    ["an ArrayBuffer", () => file.slice().buffer],
+    ["what a Response gives", () => new Response(file).arrayBuffer()],
+    ["a SharedArrayBuffer", () => shared().buffer],
+    ["bytes of shared memory", () => shared()],
+    ["a Buffer", () => Buffer.from(file)],
+    ["a DataView", () => new DataView(apart(3).buffer, 3, file.length)],
+    ["a Uint32Array", () => new Uint32Array(apart(8).buffer, 8, file.length / 4)],
+    ["bytes of another realm", () => runInNewContext("new Uint8Array(source)", { source: [...file] })],
+    [
+      "an ArrayBuffer of another realm",
+      () => runInNewContext("new Uint8Array(source).buffer", { source: [...file] }),
+    ],
+    ["a file's stream of Node", () => createReadStream(path)],
+    ["a stream of Node", () => Readable.from([file.subarray(0, 999), Buffer.from(file.subarray(999))])],
+    ["what a stream of Node uncompresses", () => createReadStream(`${path}.gz`).pipe(createGunzip())],
+    ["a stream of Node as one of the web", () => Readable.toWeb(createReadStream(path))],
+    ["an async generator", () => generate(file)],
+    ["a stream of ArrayBuffers", () => chunked(file, 10_000).pipeThrough(toBuffers())],
   ];
+
+  const root = mkdtempSync(join(tmpdir(), "cria-sources-"));
+  after(() => rmSync(root, { recursive: true }));
+  const path = join(root, "m.gguf");
+  writeFileSync(path, file);
+  writeFileSync(`${path}.gz`, gzipSync(file));
+
+  function shared(): Uint8Array {
+    const memory = new Uint8Array(new SharedArrayBuffer(file.length));
+    memory.set(file);
+    return memory;
+  }
+
+  /** The file behind `offset` other bytes, and before some. */
+  function apart(offset: number): Uint8Array<ArrayBuffer> {
+    const memory = new Uint8Array(offset + file.length + 100).fill(7);
+    memory.set(file, offset);
+    return memory;
+  }
+
+  async function* generate(content: Uint8Array, onEnd = () => {}): AsyncGenerator<Uint8Array> {
+    try {
+      for (let at = 0; at < content.length; at += 7777) yield content.subarray(at, at + 7777);
+    } finally {
+      onEnd();
+    }
+  }
+
+  const toBuffers = () =>
+    new TransformStream<Uint8Array, ArrayBuffer>({
+      transform: (chunk, controller) => controller.enqueue(chunk.slice().buffer as ArrayBuffer),
+    });
 
   for (const [title, make] of kinds) {
     it(`loads ${title}, and compares a SHA-256`, async () => {
       const expected = await (await load(bytes)).logits(ids);
       for (const sha256 of [undefined, digest, digest.toUpperCase()]) {
-        await using llama = await load(make(), { sha256 });
+        await using llama = await load(await make(), { sha256 });
         assert.deepEqual(await llama.logits(ids), expected);
       }
       await refused(
-        load(make(), { sha256: "5".repeat(64) }),
+        load(await make(), { sha256: "5".repeat(64) }),
         new RegExp(`^Cannot load .*: Expected SHA-256 5{64}, got ${digest}$`),
         SourceError,
       );
     });
   }
+
+  it("takes every kind as a tokenizer too", async () => {
+    const tokenizer = tokenizerBin(tinyVocab());
+    const text = "the hen";
+    const expected = (await Tokenizer.load(tokenizer)).encode(text);
+    const more: [string, () => SourceLike][] = [
+      ["ArrayBuffer", () => new Uint8Array(tokenizer).buffer],
+      ["DataView", () => new DataView(new Uint8Array(tokenizer).buffer)],
+      ["stream of Node", () => Readable.from([Buffer.from(tokenizer)])],
+      ["async generator", () => generate(tokenizer)],
+    ];
+    for (const [title, make] of more) {
+      assert.deepEqual((await Tokenizer.load(make())).encode(text), expected, title);
+      await using llama = await load(withoutTokenizer, { tokenizer: make() });
+      assert.equal(llama.tokenizer.vocabSize, 300, title);
+    }
+    assert.ok((await Tokenizer.load(createReadStream(path))).vocabSize > 0, "a model's own");
+  });
+
+  it("ends a stream of Node and a generator of which it needs no more", async () => {
+    const more = new Uint8Array(file.length + 500_000);
+    more.set(file);
+    const stream = Readable.from(generate(more));
+    (await load(stream)).dispose();
+    assert.equal(stream.destroyed, true);
+    let ended = false;
+    const onEnd = () => {
+      ended = true;
+    };
+    (await load(generate(more, onEnd))).dispose();
+    assert.ok(ended);
+    await assert.rejects(load(generate(new Uint8Array(10_000), onEnd)));
+  });
+
+  it("refuses a stream that was read or closed, is locked, fails or gives no bytes", async () => {
+    const wasRead = /^Cannot read .*: Expected a stream that was not read, got one that was$/;
+    const read = chunked(file, 1000);
+    const reader = read.getReader();
+    await reader.read();
+    reader.releaseLock();
+    await refused(load(read), wasRead, SourceError);
+    const consumed = createReadStream(path);
+    for await (const _ of consumed);
+    await refused(load(consumed), wasRead, SourceError);
+    const begun = Readable.from([file.subarray(0, 10), file.subarray(10)]);
+    for await (const _ of begun) break;
+    await refused(load(begun), wasRead, SourceError);
+    const closed = createReadStream(path);
+    closed.destroy();
+    await refused(load(closed), wasRead, SourceError);
+    await refused(load(createReadStream(join(root, "no"))), /^Cannot read .*no: ENOENT/, SourceError);
+    const failed = createReadStream(join(root, "no"));
+    await new Promise((resolve) => failed.on("error", resolve));
+    await refused(load(failed), /^Cannot read .*no: ENOENT/, SourceError);
+    const failing = async function* () {
+      yield file.subarray(0, 1000);
+      throw new Error("the disk is gone");
+    };
+    await refused(load(failing()), /^Cannot read stream: the disk is gone$/, SourceError);
+    await refused(
+      load(createReadStream(path, { encoding: "latin1" })),
+      /^Cannot read .*m\.gguf: Expected a stream of Uint8Array, got string; read it without an encoding$/,
+      SourceError,
+    );
+    await refused(
+      load(Readable.from([{ a: 1 }])),
+      /Expected a stream of Uint8Array, got object$/,
+      SourceError,
+    );
+    const sent = new ArrayBuffer(8);
+    structuredClone(sent, { transfer: [sent] });
+    for (const source of [sent]) {
+      await refused(load(source), /Expected an ArrayBuffer, got one that was transferred$/, SourceError);
+    }
+    const view = new Uint8Array(8);
+    structuredClone(view.buffer, { transfer: [view.buffer] });
+    await refused(load(view), /Expected an ArrayBuffer, got one that was transferred$/, SourceError);
+  });
+
+  it("ends a stream of Node or a generator that stalls when it is aborted", async () => {
+    const stalled = () =>
+      new Readable({
+        read() {
+          if (this.listenerCount("x") === 0) this.push(bytes.slice(0, dataBegin + 100));
+          this.on("x", () => {});
+        },
+      });
+    const waiting = async function* () {
+      yield bytes.slice(0, dataBegin + 100);
+      await new Promise(() => {});
+    };
+    const stream = stalled();
+    for (const source of [stream, waiting()]) {
+      const abort = new AbortController();
+      const reason = new Error("enough");
+      const loading = assert.rejects(load(source, { signal: abort.signal }), (error) => error === reason);
+      setTimeout(() => abort.abort(reason), 20);
+      await loading;
+    }
+    assert.equal(stream.destroyed, true);
+  });
+
+  it("does not make a text of bytes, which is longer than any text may be", async () => {
+    const content = Object.assign(new Uint8Array(withoutTokenizer), {
+      toString() {
+        throw new Error("as a text");
+      },
+    });
+    (await load(content, { tokenizer: tokenizerBin(tinyVocab()) })).dispose();
+  });
 
   it("loads a Request, and closes what has the wrong SHA-256", async () => {
     await serving(

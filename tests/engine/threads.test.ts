@@ -5,6 +5,8 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import type { Worker } from "node:worker_threads";
 import { EngineError, Llama } from "../../src/mod.ts";
+import { detectRuntime } from "../../src/runtime/detect.ts";
+import { refused } from "../format/refused.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../support/models.ts";
 
@@ -12,6 +14,7 @@ const embedded = new Uint8Array(readFileSync(embeddedModel));
 const tiny = tinyLlamaGguf({ type: "Q8_0" }).bytes;
 const golden = JSON.parse(readFileSync(new URL("../golden/logits.json", import.meta.url), "utf8"));
 
+const { cores } = detectRuntime();
 const workerThreads = process.getBuiltinModule("node:worker_threads");
 
 /** Runs `body` while every started thread is noted, and its data may be changed. */
@@ -36,6 +39,22 @@ async function watchThreads<T>(
   }
 }
 
+/** Runs `body` where a thread is refused, or dies before it computes. */
+async function withoutThreads<T>(how: "refused" | "dead", body: () => Promise<T>): Promise<T> {
+  const { Worker: Original } = workerThreads;
+  workerThreads.Worker = class extends Original {
+    constructor(_: string, options: { eval: boolean }) {
+      if (how === "refused") throw new Error("no more threads");
+      super('throw new Error("dead at once")', options);
+    }
+  } as unknown as typeof Worker;
+  try {
+    return await body();
+  } finally {
+    workerThreads.Worker = Original;
+  }
+}
+
 /** Fails instead of hanging. */
 function soon<T>(work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -54,7 +73,8 @@ describe("threads", () => {
         ["q4", "f16"],
         ["f32", "f32"],
       ] as const) {
-        const engine = await engineOf(embedded, { precision, kv, threads, contextLength: 128 });
+        const options = { precision, kv, tune: { threads }, contextLength: 128 };
+        const engine = await engineOf(embedded, options);
         assert.equal(engine.threads, threads);
         const hash = hashLogits(await allLogits(engine, someIds(80, 4096), [7, 1, 1, 1, 1, 32]));
         assert.equal(hash, golden[`${precision}/${kv}`], `${precision}, kv ${kv}`);
@@ -67,7 +87,7 @@ describe("threads", () => {
     for (const type of ["F32", "Q8_0", "Q4_0"]) {
       const { bytes } = tinyLlamaGguf({ type, vocabSize: 1000, seed: 4 });
       const one = await engineOf(bytes, { threads: 1 });
-      const three = await engineOf(bytes, { threads: 3, kernel: "relaxed-shared" });
+      const three = await engineOf(bytes, { tune: { threads: 3 }, kernel: "relaxed-shared" });
       const ids = someIds(20, 1000);
       assert.deepEqual(await allLogits(three, ids, [20]), await allLogits(one, ids, [20]));
       three.retire(new EngineError("done"));
@@ -75,36 +95,43 @@ describe("threads", () => {
   });
 
   it("can be told by their number, which is 1 with an unshared build", async () => {
-    await using two = await Llama.load(tiny, { threads: 2 });
+    await using two = await Llama.load(tiny, { tune: { threads: 2 } });
     assert.equal(two.threads, 2);
     assert.match(two.kernel, /-shared$/);
-    await using plain = await Llama.load(tiny, { threads: 2, kernel: "simd" });
+    await using plain = await Llama.load(tiny, { tune: { threads: 2 }, kernel: "simd" });
     assert.equal(plain.threads, 1);
   });
 
   it("that die between steps retire the model, and a new one loads", async () => {
     await watchThreads(async (threads) => {
-      const llama = await Llama.load(tiny, { threads: 2 });
+      const llama = await Llama.load(tiny, { tune: { threads: 2 } });
       assert.equal(threads.length, 1);
       assert.equal((await llama.complete("in the", { maxTokens: 3, ignoreEos: true })).ids.length, 3);
       await threads[0]?.terminate();
       await assert.rejects(soon(llama.complete("in the", { maxTokens: 3 })), EngineError);
       await assert.rejects(soon(llama.complete("in the", { maxTokens: 3 })), EngineError);
       llama.dispose();
-      await using again = await Llama.load(tiny, { threads: 2 });
+      await using again = await Llama.load(tiny, { tune: { threads: 2 } });
       assert.equal((await again.complete("in the", { maxTokens: 3, ignoreEos: true })).ids.length, 3);
     });
   });
 
-  it("that die in the middle of a step end it with an error", async () => {
+  it("that die in the middle of steps end the model, whenever the runtime ends them", async () => {
     await watchThreads(async (threads) => {
-      const llama = await Llama.load(embeddedModel, { threads: 2 });
-      const generation = llama.generate("Once upon a time", { ignoreEos: true });
+      const llama = await Llama.load(embeddedModel, { tune: { threads: 2 } });
+      const generation = llama.generate("Once upon a time", { maxTokens: 100, ignoreEos: true });
       await generation.next();
       void threads[0]?.terminate();
-      await assert.rejects(async () => {
+      const rest = async () => {
         for await (const _ of { [Symbol.asyncIterator]: () => generation }) await new Promise(setImmediate);
-      }, EngineError);
+        // Bun ends no thread that computes: this one goes on helping, and ends when it sleeps.
+        for (;;) {
+          await llama.complete("in the", { maxTokens: 2, ignoreEos: true });
+          await new Promise((resolve) => setTimeout(resolve, 1000));
+        }
+      };
+      await assert.rejects(soon(rest()), EngineError);
+      assert.equal(llama.failed, true);
       llama.dispose();
     });
   });
@@ -119,7 +146,7 @@ describe("threads", () => {
       soon(
         watchThreads(async () => {
           // The first rows may be weights that are packed.
-          const engine = await engineOf(tiny, { threads: 2 });
+          const engine = await engineOf(tiny, { tune: { threads: 2 } });
           for (;;) await allLogits(engine, ids, [64], engine.sequence());
         }, change),
       ),
@@ -131,28 +158,83 @@ describe("threads", () => {
     );
   });
 
-  it("that do not start are an error of load()", async () => {
-    const { Worker: Original } = workerThreads;
-    workerThreads.Worker = class {
-      constructor() {
-        throw new Error("no more threads");
+  it("that were asked for and do not start are an error of load(), with the way out", async () => {
+    // The second model's weights still come when its thread fails.
+    for (const model of [tiny, embeddedModel]) {
+      for (const options of [{ threads: 2 }, { tune: { threads: 2 } }]) {
+        await withoutThreads("refused", async () => {
+          if ("threads" in options && cores === 1) return;
+          const message = /^Cannot start a compute thread: no more threads\..* with threads: 1 /;
+          await refused(Llama.load(model, options), message, EngineError);
+        });
       }
-    } as unknown as typeof Worker;
-    try {
-      // The second one's weights still come when its thread fails.
-      for (const model of [tiny, embeddedModel]) {
-        await assert.rejects(soon(Llama.load(model, { threads: 2 })), /no more threads/);
-      }
-    } finally {
-      workerThreads.Worker = Original;
     }
-    await using again = await Llama.load(tiny, { threads: 2 });
+    await using again = await Llama.load(tiny, { tune: { threads: 2 } });
     assert.equal(again.threads, 2);
+  });
+
+  it("that were asked for and die at their start are an error of load()", async () => {
+    await withoutThreads("dead", async () => {
+      const message = /^Cannot start a compute thread: (?=.*dead at once|it ended with status)/;
+      await refused(soon(Llama.load(tiny, { tune: { threads: 2 } })), message, EngineError);
+    });
+  });
+
+  it("that nobody asked for are given up in silence, refused or dead at their start", async () => {
+    await using one = await Llama.load(tiny, { threads: 1 });
+    const options = { maxTokens: 8, temperature: 0, ignoreEos: true };
+    const { ids } = await one.complete("in the", options);
+    for (const how of ["refused", "dead"] as const) {
+      await withoutThreads(how, async () => {
+        await using llama = await Llama.load(tiny);
+        // The death of a thread is an event.
+        for (let i = 0; llama.threads > 1 && i < 1000; i++)
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        assert.equal(llama.threads, 1, how);
+        assert.deepEqual((await llama.complete("in the", options)).ids, ids, how);
+        assert.equal(llama.failed, false, how);
+      });
+    }
+  });
+
+  it("are no more than the cores there are, whatever is asked for", async () => {
+    for (const threads of [cores + 1, 1000, Number.MAX_SAFE_INTEGER]) {
+      await using llama = await Llama.load(tiny, { threads });
+      assert.equal(llama.threads, cores);
+    }
+    await using usual = await Llama.load(tiny);
+    assert.equal(usual.threads, cores);
+  });
+
+  it("join a step that has begun, and one that comes late is not waited for", async () => {
+    const { bytes } = tinyLlamaGguf({ type: "Q8_0", vocabSize: 1000, seed: 4 });
+    const ids = someIds(120, 1000);
+    const one = await engineOf(bytes, { threads: 1 });
+    const expected = await allLogits(one, ids, [64]);
+    // Without `threads` nobody waits for it: every moment of joining is met in one try or another.
+    for (let i = 0; i < 20; i++) {
+      const engine = await engineOf(bytes, { threads: undefined });
+      for (let round = 0; round < 3; round++) {
+        assert.deepEqual(await allLogits(engine, ids, [64], engine.sequence()), expected);
+      }
+      engine.retire(new EngineError("done"));
+    }
+  });
+
+  it("can be more or fewer from step to step and from kind to kind", async () => {
+    const ids = someIds(90, 4096);
+    const one = await engineOf(embedded, { threads: 1, contextLength: 128 });
+    const expected = hashLogits(await allLogits(one, ids, [1, 5, 64, 1]));
+    const tune = { threads: { load: 4, one: 2, few: 3, many: 1 } };
+    const engine = await engineOf(embedded, { tune, contextLength: 128 });
+    assert.equal(hashLogits(await allLogits(engine, ids, [1, 5, 64, 1])), expected);
+    assert.deepEqual({ ...engine.threadsOfSteps, load: 4 }, tune.threads);
+    engine.retire(new EngineError("done"));
   });
 
   it("are gone after dispose()", async () => {
     await watchThreads(async (threads) => {
-      const llama = await Llama.load(tiny, { threads: 3 });
+      const llama = await Llama.load(tiny, { tune: { threads: 3 } });
       await llama.complete("in", { maxTokens: 2 });
       const gone = threads.map((thread) => new Promise((resolve) => thread.once("exit", resolve)));
       llama.dispose();
@@ -165,7 +247,7 @@ describe("a thousand loads and disposals", () => {
   it("leave memory where it was", async () => {
     const rss = () => process.memoryUsage().rss / 2 ** 20;
     const cycle = async (threads: number) => {
-      const llama = await Llama.load(tiny, { threads });
+      const llama = await Llama.load(tiny, { tune: { threads } });
       await llama.complete("in the", { maxTokens: 2, temperature: 0 });
       llama.dispose();
     };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readGguf } from "../../src/format/gguf.ts";
+import { ggufTokenizer } from "../../src/format/gguf_tokenizer.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { pretokenizerNames } from "../../src/tokenizer/pretokenize/registry.ts";
 import { createTokenizer } from "../../src/tokenizer/registry.ts";
@@ -106,6 +107,10 @@ describe("byteBpeTokenizer()", () => {
       assert.equal((await data({ ...named, ...none })).addBos, false);
       assert.equal((await data({ ...named, add_bos_token: meta("bool", false) })).addBos, false);
     }
+    for (const pre of ["glm4", "chatglm-bpe"]) {
+      const found = await data({ ...none, pre: meta("string", pre), token_type: metaArray("i32", special) });
+      assert.deepEqual([found.bosId, found.eosIds[0], found.addBos], [undefined, 11, false], pre);
+    }
     await refuses({ ...none, add_bos_token: meta("bool", true) }, /Expected a BOS id, as BOS is to be added/);
   });
 
@@ -121,10 +126,11 @@ describe("byteBpeTokenizer()", () => {
       assert.equal((await data({ pre: meta("string", pre) })).pretokenizer, pre);
       assert.ok(pretokenizerNames.includes(pre));
     }
-    for (const pre of ["", "gpt-5", "cl100k_base", "__proto__"]) {
+    assert.equal((await data({ pre: meta("string", "") })).pretokenizer, "default");
+    for (const pre of ["gpt-5", "gemma4", "cl100k_base", "__proto__"]) {
       await refuses(
         { pre: meta("string", pre) },
-        /^Cannot read the tokenizer of t\.gguf: Unsupported pre-tokenizer ".*"; supported: default, llama-bpe, .*viking$/,
+        /^Cannot read the tokenizer of t\.gguf: Unsupported pre-tokenizer ".*"; supported: default, llama-bpe, .*viking, /,
         UnsupportedError,
       );
     }
@@ -185,10 +191,15 @@ describe("byteBpeTokenizer()", () => {
       /tokens": Expected at least one token, got none$/,
     );
     for (const key of ["bos", "eos", "unknown", "eot", "eom"]) {
-      await refuses(
-        { [`${key}_token_id`]: meta("u32", 266) },
-        /an id of a vocabulary of 266 tokens, got 266$/,
+      const { warnings, addBos } = await data({
+        [`${key}_token_id`]: meta("u32", 266),
+        add_bos_token: meta("bool", true),
+      });
+      assert.match(
+        warnings?.join() ?? "",
+        /_token_id" of t\.gguf: Expected an id of a vocabulary of 266 tokens, got 266; /,
       );
+      assert.equal(addBos, key !== "bos");
     }
   });
 
@@ -206,6 +217,21 @@ describe("byteBpeTokenizer()", () => {
     const each = await tokenizer(byteLevelKeys([long], [], [1]));
     assert.equal(each.encode(long).length, 1e5);
     assert.equal(each.decode([256]), long);
+  });
+
+  itShared(["vocabs/gpt-2.gguf"], "encode() splits with each name as llama.cpp does today", async () => {
+    const { metadata, tokenizer: read } = await readGguf(bytesSource(sharedBytes("vocabs/gpt-2.gguf")));
+    assert.ok(read());
+    const encode = (pre: string, text: string) => {
+      const keys = new Map(metadata).set("tokenizer.ggml.pre", { type: "string", value: pre });
+      const found = ggufTokenizer(keys, "gpt-2.gguf");
+      return createTokenizer(found as ByteBpeData).encode(text, { bos: false });
+    };
+    for (const pre of ["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4", "spark2_5", "afmoe"]) {
+      assert.deepEqual(encode(pre, "~'s"), [93, 6, 82], pre);
+      assert.deepEqual(encode(pre, " ~"), [5299], pre);
+    }
+    assert.deepEqual(encode("deepseek-v3", "it's ~/x"), encode("gpt-2", "it's ~/x"));
   });
 
   itShared(["vocabs/gpt-2.gguf"], "tokenizer() reads GPT-2's vocabulary", async () => {

@@ -89,7 +89,54 @@ describe("ggufTokenizer", () => {
       eot_token_id: meta("u16", 9),
       eom_token_id: meta("u8", 8),
     });
-    assert.deepEqual([data?.bosId, data?.eosIds, data?.unkId], [7, [8, 9], 299]);
+    assert.deepEqual([data?.bosId, data?.eosIds, data?.unkId], [7, [8, 9, 2], 299]);
+    const many = await tokenizer({ eos_token_ids: metaArray("u32", [9, 2, 300, 10]) });
+    assert.deepEqual(many?.eosIds, [2, 9, 10]);
+    assert.match(many?.warnings?.[0] ?? "", /eos_token_ids" .*, got 300; it is passed over$/);
+    await refuses(
+      { eos_token_ids: metaArray("f32", [9]) },
+      /Expected an array of integers, got an array of f32$/,
+    );
+    await refuses(
+      { eos_token_ids: meta("u32", 9) },
+      /Expected an array of integers, got a value of type u32$/,
+    );
+  });
+
+  it("tokenizer() takes the fill tokens of code models for ends, by their keys or names", async () => {
+    const pieces = [
+      "<unk>",
+      "<s>",
+      "a",
+      "<|fim_pad|>",
+      "<|repo_name|>",
+      "<|file_sep|>",
+      "[EOS]",
+      "<|fim_prefix|>",
+    ];
+    const data = await tokenizer({
+      ...vocab(pieces),
+      token_type: metaArray("i32", [2, 3, 1, 3, 3, 4, 1, 3]),
+    });
+    assert.deepEqual(data?.eosIds, [6, 3, 4, 5]);
+    assert.deepEqual(Array.from(data?.types ?? []), [2, 3, 1, 3, 3, 3, 3, 3]);
+    const keyed = await tokenizer({
+      ...vocab(pieces),
+      fim_pad_token_id: meta("u32", 7),
+      fim_sep_token_id: meta("u32", 99),
+    });
+    assert.deepEqual(keyed?.eosIds, [6, 7, 4, 5]);
+    assert.match(keyed?.warnings?.join() ?? "", /fim_sep_token_id" .* got 99; it is passed over$/);
+  });
+
+  it("tokenizer() leaves out ends that are parts of an answer in some vocabularies", async () => {
+    const ends = async (...texts: string[]) =>
+      (await tokenizer(vocab(["<unk>", "<s>", "x", ...texts])))?.eosIds;
+    assert.deepEqual(await ends("<|end|>", "<|return|>", "<|call|>"), [4, 5]);
+    assert.deepEqual(await ends("<|end|>", "<|flush|>", "<|calls|>"), [4, 5]);
+    assert.deepEqual(await ends("<|end|>", "<|return|>"), [3, 4]);
+    assert.deepEqual(await ends("</s>", "<|tool_response>"), [4]);
+    assert.deepEqual(await ends("</s>"), [3]);
   });
 
   it("tokenizer() takes tokens that end a turn for ends by their names", async () => {
@@ -151,7 +198,6 @@ describe("ggufTokenizer", () => {
       { tokens: undefined },
       /"tokenizer\.ggml\.tokens": Expected an array of strings, got nothing$/,
     );
-    await refuses({ scores: undefined }, /"tokenizer\.ggml\.scores": Expected an array of f32, got nothing$/);
   });
 
   it("tokenizer() refuses values and elements of other types", async () => {
@@ -164,7 +210,7 @@ describe("ggufTokenizer", () => {
       { tokens: metaArray("u8", [1]) },
       /tokens": Expected an array of string, got an array of u8$/,
     );
-    for (const type of ["u8", "i32", "f64"] as const) {
+    for (const type of ["u8", "u32", "f64"] as const) {
       const message = new RegExp(`scores": Expected an array of f32, got an array of ${type}$`);
       await refuses({ scores: metaArray(type, new Uint8Array(300)) }, message);
     }
@@ -190,7 +236,7 @@ describe("ggufTokenizer", () => {
     }
   });
 
-  it("tokenizer() refuses ids outside the vocabulary and types that are none", async () => {
+  it("tokenizer() warns of ids outside the vocabulary, and refuses types that are none", async () => {
     for (const key of ["bos", "eos", "unknown", "eot", "eom"]) {
       for (const value of [
         meta("u32", 300),
@@ -198,18 +244,36 @@ describe("ggufTokenizer", () => {
         meta("i32", -1),
         meta("u64", 2n ** 63n),
       ]) {
-        const message = new RegExp(
-          `${key}_token_id": Expected an id of a vocabulary of 300 tokens, got -?\\d+$`,
-        );
-        await refuses({ [`${key}_token_id`]: value }, message);
+        const data = await tokenizer({ [`${key}_token_id`]: value });
+        assert.deepEqual([data?.bosId, data?.eosIds, data?.unkId], [1, [2], 0]);
+        assert.deepEqual(data?.warnings, [
+          `Metadata key "tokenizer.ggml.${key}_token_id" of t.gguf: Expected an id of a vocabulary of 300 tokens, got ${value.value}; it is passed over`,
+        ]);
       }
     }
-    for (const type of [-1, 0, 7, 2 ** 31 - 1]) {
+    const ordinary = vocab(["a", "b", "c", "d"]);
+    for (const flag of [undefined, meta("bool", true), meta("bool", false)]) {
+      const data = await tokenizer({
+        ...ordinary,
+        bos_token_id: meta("u32", 4),
+        eos_token_id: meta("u32", 4),
+        add_bos_token: flag,
+        add_eos_token: flag,
+      });
+      assert.deepEqual(
+        [data?.bosId, data?.eosIds, data?.addBos, data?.addEos],
+        [undefined, [], false, false],
+      );
+    }
+    const zeros = await tokenizer({ token_type: metaArray("i32", new Int32Array(300)) });
+    assert.deepEqual(Array.from(zeros?.types ?? []).slice(0, 4), [2, 3, 3, 6]);
+    assert.deepEqual(Array.from(zeros?.types ?? []).slice(258), [6, ...Array(41).fill(1)]);
+    for (const type of [-1, 7, 2 ** 31 - 1]) {
       const types = new Int32Array(300).fill(1);
       types[299] = type;
       await refuses(
         { token_type: metaArray("i32", types) },
-        new RegExp(`Expected 1 to 6 for token 299, got ${type}$`),
+        new RegExp(`Expected 0 to 6 for token 299, got ${type}$`),
       );
     }
   });

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { retryAfterMs } from "../../src/format/http_answer.ts";
+import { readAnswer, retryAfterMs } from "../../src/format/http_answer.ts";
 import { responseSource, type UrlOptions, urlSource } from "../../src/format/http_source.ts";
 import type { ByteSource } from "../../src/util/byte_source.ts";
 import { SourceError, UsageError } from "../../src/util/errors.ts";
@@ -258,19 +258,38 @@ describe("urlSource() of a server with ranges", () => {
     ],
   ];
   for (const [title, headers, message] of lies) {
-    it(`urlSource() refuses a Content-Range with ${title}`, () =>
-      hostile(
-        (request) => changed(request, headers),
-        (url) => refused(fetchAll(url), message, SourceError),
-      ));
+    it(`urlSource() asks for the whole after a Content-Range with ${title}, and refuses that in its place`, async () => {
+      await hostile(
+        (request) => (request.first === undefined ? fileReply(data, request) : changed(request, headers)),
+        async (url, requests) => {
+          same(await fetchAll(url), data);
+          assert.deepEqual(
+            requests.map(({ first }) => first),
+            [0, undefined],
+          );
+        },
+      );
+      await hostile(
+        () => changed(start, headers),
+        async (url, requests) => {
+          await refused(fetchAll(url), message, SourceError);
+          assert.equal(requests.length, 2);
+        },
+      );
+    });
   }
 
-  it("urlSource() refuses bytes from another place than asked for, without a length too", () =>
-    hostile(
-      (request) =>
-        changed(request, { "content-range": "bytes 7-299999/300000", "content-length": undefined }),
+  it("urlSource() refuses bytes from another place than asked for, without a length too", async () => {
+    const headers = { "content-range": "bytes 7-299999/300000", "content-length": undefined };
+    await hostile(
+      () => changed(start, headers),
       (url) => refused(fetchAll(url), /Expected bytes from 0 on, got bytes from 7 on$/, SourceError),
-    ));
+    );
+    await hostile(
+      (request) => (request.first === undefined ? fileReply(data, request) : changed(request, headers)),
+      async (url) => same(await fetchAll(url), data),
+    );
+  });
 
   it("urlSource() asks plainly where the ranges cannot be used", async () => {
     const gzipped = gzipSync(data);
@@ -308,6 +327,168 @@ describe("urlSource() of a server with ranges", () => {
   });
 });
 
+describe("urlSource() of a server whose ranges fail", () => {
+  const none = undefined;
+  const gzipped = gzipSync(data);
+  const range = ({ first = 0 }: RawRequest) => `bytes ${first}-299999/300000`;
+  /** What the server does with a request for a range; asked for the whole, it gives that. */
+  const failures: [string, (request: RawRequest) => RawReply | "drop"][] = [
+    ...[204, 304, 400, 401, 403, 404, 405, 406, 410, 412, 416, 451, 500, 501, 503, 505, 520, 599].map(
+      (status) => [`status ${status}`, () => ({ status })] as [string, () => RawReply],
+    ),
+    ["no answer", () => "drop"],
+    ["an answer of no bytes", (request) => changed(request, {}, { cut: 0 })],
+    ["no Content-Range", (request) => changed(request, { "content-range": none })],
+    ["another unit", (request) => changed(request, { "content-range": "items 0-1/2" })],
+    ["another size", (request) => changed(request, { "content-range": `${range(request)}1` })],
+    ["no size", (request) => changed(request, { "content-range": range(request).replace("300000", "*") })],
+    [
+      "a later beginning",
+      ({ first = 0, ...request }) => fileReply(data, { ...request, first: Math.min(first + 9, 299_999) }),
+    ],
+    ["another length", (request) => changed(request, { "content-length": 10 })],
+    ["several ranges", (request) => changed(request, { "content-type": "multipart/byteranges; boundary=x" })],
+    ["compression", (request) => changed(request, { "content-encoding": "gzip" }, { body: gzipped })],
+    ["a compressed whole", () => ({ headers: { etag: '"v1"', "content-encoding": "gzip" }, body: gzipped })],
+    ["a web page", () => ({ headers: { "content-type": "text/html" }, body: gzipped })],
+    ["a page as a range", (request) => changed(request, { "content-type": "text/html" })],
+  ];
+  const http = { retryMs: 0, retries: 2 };
+
+  // A size that is another from the beginning is the size.
+  for (const [title, fail] of failures.filter(([title]) => title !== "another size")) {
+    it(`urlSource() asks for the whole where a range gives ${title}`, async () => {
+      const answer = (request: RawRequest) =>
+        request.first === undefined ? fileReply(data, request) : fail(request);
+      await hostile(answer, async (url, requests) => {
+        same(await fetchAll(url, { http }), data);
+        assert.ok(requests.length <= 3);
+        assert.equal(requests.at(-1)?.first, undefined);
+      });
+    });
+  }
+
+  for (const [title, fail] of failures) {
+    it(`urlSource() skips what it has where a later range gives ${title}`, async () => {
+      // Ranges that were offered, and one that worked.
+      for (const first of [fileReply(data, { ...start, first: undefined }), fileReply(data, start)]) {
+        await hostile(
+          (request) => {
+            if (request.n === 0) return { ...first, cut: half };
+            return request.first === undefined ? fileReply(data, request) : fail(request);
+          },
+          async (url, requests) => {
+            same(await fetchAll(url, { http: { ...http, retries: 3 } }), data);
+            assert.ok(requests.length <= 4, `${requests.length} requests`);
+          },
+        );
+      }
+    });
+  }
+
+  it("urlSource() asks for the whole where ranges are refused and no retries are allowed", () =>
+    hostile(
+      (request) => (request.first === undefined ? fileReply(data, request) : { status: 500 }),
+      async (url) => same(await fetchAll(url, { http: { retries: 0 } }), data),
+    ));
+
+  it("urlSource() goes on in the whole file where it comes in place of a range, and in one that begins before", async () => {
+    const later: [string, (request: RawRequest) => RawReply][] = [
+      ["whole", () => ({ headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: data })],
+      ["before", (request) => fileReply(data, { ...request, first: (request.first ?? 0) - 50 })],
+      ["no size", (request) => changed(request, { "content-range": range(request).replace("300000", "*") })],
+      ["only Last-Modified", (request) => changed(request, { etag: none, "last-modified": "now" })],
+    ];
+    for (const [title, reply] of later) {
+      const first = changed(start, { "last-modified": "now" });
+      await brokenOff(first, reply, async (reading, requests) => {
+        same(await reading, data);
+        assert.equal(requests.length, 2, title);
+      });
+    }
+  });
+
+  it("urlSource() asks for the whole where a range ends before the bytes that were asked for", () => {
+    let lose = () => {};
+    const read = new Promise<void>((resolve) => {
+      lose = resolve;
+    });
+    return hostile(
+      (request) => {
+        if (request.n === 0) return { ...fileReply(data, request), cut: half, when: read };
+        if (request.first === undefined) return fileReply(data, request);
+        const headers = { etag: '"v1"', "content-range": "bytes 0-9/300000" };
+        return { status: 206, headers, body: data.subarray(0, 10) };
+      },
+      async (url, requests) => {
+        const source = await urlSource(url, { http: quick });
+        await take(source, 0, 1000);
+        lose();
+        same(await take(source, 0, data.length), data);
+        assert.equal(requests.length, 3);
+        await source.close();
+      },
+    );
+  });
+
+  it("urlSource() takes ranges that always begin before, however often the connection is lost", () =>
+    hostile(
+      (request) => ({
+        ...fileReply(data, { ...request, first: Math.max(0, (request.first ?? 0) - 10) }),
+        ...(request.n < 3 && { cut: 80_000, when: new Promise((resolve) => setTimeout(resolve, 50)) }),
+      }),
+      async (url) => same(await fetchAll(url, { http: { retries: 1 } }), data),
+    ));
+
+  it("urlSource() reads on anywhere after its ranges are refused", () => {
+    const large = pattern(6 << 20);
+    return hostile(
+      (request) =>
+        request.n > 0 && request.first !== undefined ? { status: 403 } : fileReply(large, request),
+      async (url, requests) => {
+        const source = await urlSource(url, { http: quick });
+        for (const offset of [5 << 20, 0, (5 << 20) + 1000, 3 << 20]) {
+          same(await take(source, offset, 5000), large.subarray(offset, offset + 5000));
+        }
+        // Back to the beginning, forward in what comes anyway, and back again.
+        assert.deepEqual(
+          requests.map(({ first }) => first),
+          [0, 5 << 20, undefined, undefined, undefined],
+        );
+        await source.close();
+      },
+    );
+  });
+
+  it("urlSource() compares a whole that begins anew with the SHA-256, where no version tells", async () => {
+    const answer = (request: RawRequest) =>
+      request.n > 0 && request.first !== undefined
+        ? { status: 403 }
+        : changed(request, { etag: undefined }, request.n === 0 ? { cut: half } : {});
+    await hostile(answer, async (url) => same(await fetchAll(url, { sha256: digest(data) }), data));
+    await hostile(answer, (url) =>
+      refused(fetchAll(url, { sha256: "0".repeat(64) }), /Expected SHA-256 0{64}, got/, SourceError),
+    );
+  });
+
+  it("urlSource() begins again at the address itself where that of a redirect has expired", () =>
+    hostile(
+      (request) => (request.n === 0 ? changed(request, {}, { cut: half }) : { status: 403 }),
+      (expired) =>
+        hostile(
+          (request) => fileReply(data, request),
+          (fresh, asked) =>
+            hostile(
+              ({ n }) => ({ status: 302, headers: { location: n < 2 ? expired : fresh } }),
+              async (url) => {
+                same(await fetchAll(url), data);
+                assert.equal(asked.length, 1);
+              },
+            ),
+        ),
+    ));
+});
+
 describe("urlSource() of a file that changes while it is read", () => {
   const later: [string, (request: RawRequest) => RawReply, RegExp][] = [
     [
@@ -324,7 +505,8 @@ describe("urlSource() of a file that changes while it is read", () => {
       "to another size",
       (request) => {
         const longer = `bytes ${request.first}-299999/300001`;
-        return changed(request, { "content-range": longer });
+        if (request.first !== undefined) return changed(request, { "content-range": longer });
+        return { headers: { etag: '"v1"' }, body: pattern(300_001) };
       },
       /The file changed while it was read: Expected 300000 bytes, got 300001; load it again$/,
     ],
@@ -340,21 +522,19 @@ describe("urlSource() of a file that changes while it is read", () => {
     ],
     ["to nothing", () => ({ status: 404 }), /Expected status 200, got 404/],
     [
-      "into the whole file",
-      () => ({ headers: { etag: '"v1"' }, body: data }),
-      /Expected bytes from \d+ on, got bytes from 0 on$/,
+      "behind a refusal of ranges",
+      (request) => (request.first === undefined ? fileReply(data, request, '"v2"') : { status: 403 }),
+      /The file changed while it was read: Expected version "v1", got "v2"; load it again$/,
     ],
     [
-      "into another range",
-      (request) => {
-        const first = (request.first ?? 0) + 1;
-        return {
-          status: 206,
-          headers: { etag: '"v1"', "content-range": `bytes ${first}-299999/300000` },
-          body: data.subarray(first),
-        };
-      },
-      /Expected bytes from \d+ on, got bytes from \d+ on$/,
+      "behind a refusal of ranges, to one without a name",
+      (request) => (request.first === undefined ? changed(request, { etag: undefined }) : { status: 403 }),
+      /The file changed while it was read: Expected version "v1", got none; load it again$/,
+    ],
+    [
+      "into the whole of another version",
+      () => ({ headers: { etag: 'W/"v1"' }, body: data }),
+      /Expected version "v1", got W\/"v1"; load it again$/,
     ],
   ];
   for (const [title, reply, message] of later) {
@@ -422,9 +602,10 @@ describe("urlSource() of a server without ranges", () => {
         assert.equal(requests.length, 3);
       },
     );
+    const unnamed: RawReply = { body: data };
     await brokenOff(
-      whole,
-      () => whole,
+      unnamed,
+      () => unnamed,
       async (reading, requests) => {
         const message =
           /lost after \d+ of 300000 bytes .* cannot be taken up there: the server gives no ranges$/;
@@ -433,6 +614,55 @@ describe("urlSource() of a server without ranges", () => {
       },
     );
   });
+
+  it("urlSource() begins anew and skips what it has, where the version says that it is the same", async () => {
+    const size = data.length.toString(16);
+    const inChunks = {
+      headers: {
+        ...whole.headers,
+        connection: "keep-alive",
+        "content-length": undefined,
+        "transfer-encoding": "chunked",
+      },
+      body: Buffer.concat([Buffer.from(`${size}\r\n`), data, Buffer.from("\r\n0\r\n\r\n")]),
+    };
+    for (const reply of [whole, inChunks]) {
+      await brokenOff(
+        reply,
+        () => reply,
+        async (reading, requests) => {
+          same(await reading, data);
+          assert.deepEqual(
+            requests.map(({ first }) => first),
+            [0, undefined],
+          );
+        },
+      );
+    }
+    await brokenOff(
+      whole,
+      () => ({ ...whole, headers: { etag: '"v2"' } }),
+      (reading) => refused(reading, /The file changed while it was read/, SourceError),
+    );
+  });
+
+  it("urlSource() does not begin anew for ever", () =>
+    hostile(
+      // Always a little more than the time before: it never comes to an end of its own.
+      ({ n }) => ({
+        ...whole,
+        cut: 70_000 * (n + 1),
+        when: new Promise((resolve) => setTimeout(resolve, 50)),
+      }),
+      async (url, requests) => {
+        await refused(
+          fetchAll(url, { http: { retries: 2 } }),
+          /the server begins anew each time, and did so 3 times$/,
+          SourceError,
+        );
+        assert.equal(requests.length, 4);
+      },
+    ));
 
   it("urlSource() goes on where the server says that it could give ranges, and does", () =>
     hostile(
@@ -480,7 +710,7 @@ describe("urlSource() of a server without ranges", () => {
 
 describe("urlSource() of a server that does not answer", () => {
   it("urlSource() retries a server that is busy, and waits as long as it says", async () => {
-    for (const status of [408, 429, 502, 503, 504]) {
+    for (const status of [408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]) {
       await hostile(
         (request) => (request.n < 2 ? { status, headers: { "retry-after": "0" } } : fileReply(data, request)),
         async (url, requests) => {
@@ -505,19 +735,22 @@ describe("urlSource() of a server that does not answer", () => {
     );
   });
 
-  it("urlSource() says what a refusal is about, and does not ask again", async () => {
+  it("urlSource() says what a refusal is about, and asks once more, for the whole", async () => {
     for (const [status, message] of [
       [401, /Expected status 200, got 401 .*; if it needs a token, pass it: http: \{ headers/],
       [403, /Expected status 200, got 403 .*; if it needs a token, pass it/],
       [404, /Expected status 200, got 404 [\w ]+$/],
-      [500, /Expected status 200, got 500/],
+      [501, /Expected status 200, got 501/],
       [204, /Expected status 200, got 204/],
     ] as const) {
       await hostile(
         () => ({ status }),
         async (url, requests) => {
           await refused(fetchAll(url), message, SourceError);
-          assert.equal(requests.length, 1);
+          assert.deepEqual(
+            requests.map(({ first }) => first),
+            [0, undefined],
+          );
         },
       );
     }
@@ -797,5 +1030,46 @@ describe("retryAfterMs", () => {
     assert.equal(of("Tue, 01 Dec 2020 00:00:30 GMT"), 0);
     assert.equal(of("soon"), undefined);
     assert.equal(of("99999999999999999999"), undefined);
+  });
+});
+
+describe("readAnswer", () => {
+  /** An answer as a runtime shows it. */
+  const shown = (type: ResponseType, headers: Record<string, string>, url = "https://example.com/m") => {
+    const response = new Response(new Uint8Array(1), { headers: { "content-length": "1", ...headers } });
+    return Object.defineProperties(response, { type: { value: type }, url: { value: url } });
+  };
+  const sizeOf = (response: Response, hidesHeaders?: boolean) => {
+    const answer = readAnswer(response, { hidesHeaders });
+    return typeof answer === "string" ? answer : answer.size;
+  };
+  const date = { date: "Tue, 01 Dec 2026 00:00:00 GMT" };
+
+  it("readAnswer() believes no length of another origin unless its encoding would show", () => {
+    assert.equal(sizeOf(shown("cors", {})), undefined);
+    assert.equal(sizeOf(shown("cors", date)), undefined);
+    assert.equal(sizeOf(shown("cors", { "content-encoding": "identity" })), 1);
+    for (const exposed of ["*", "ETag, Content-Encoding", "content-encoding,access-control-expose-headers"]) {
+      assert.equal(sizeOf(shown("cors", { "access-control-expose-headers": exposed })), 1, exposed);
+    }
+    assert.equal(sizeOf(shown("cors", { "access-control-expose-headers": "ETag" })), undefined);
+  });
+
+  it("readAnswer() believes no length in a browser that somebody may have copied, and any elsewhere", () => {
+    for (const type of ["basic", "default"] as const) {
+      assert.equal(sizeOf(shown(type, {})), 1);
+      assert.equal(sizeOf(shown(type, {}), true), undefined);
+      assert.equal(sizeOf(shown(type, date), true), 1);
+    }
+    assert.equal(sizeOf(shown("basic", {}, "blob:https://example.com/1"), true), 1);
+  });
+
+  it("readAnswer() believes no length of compressed bytes", () => {
+    for (const coding of ["gzip", "BR", "identity, zstd", "x-unknown"]) {
+      assert.equal(sizeOf(shown("basic", { ...date, "content-encoding": coding })), undefined, coding);
+    }
+    for (const coding of ["", "Identity", "identity, identity"]) {
+      assert.equal(sizeOf(shown("basic", { "content-encoding": coding })), 1, coding);
+    }
   });
 });

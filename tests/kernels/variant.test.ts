@@ -49,3 +49,55 @@ console.log(
     assert.equal(execFileSync(bun, ["-e", code], { encoding: "utf8" }), 'true [ "simd" ] simd\n');
   });
 });
+
+describe("pickVariant()", () => {
+  /** What a process of its own prints, in which WebAssembly is changed first: what was compiled is kept. */
+  function picked(change: string): string {
+    const url = new URL("../../src/kernels/variant.ts", import.meta.url);
+    const code = `${change}
+const { pickVariant, compileVariant } = await import(${JSON.stringify(url.pathname)});
+for (const shared of [false, true]) {
+  try {
+    console.log(pickVariant(shared));
+  } catch (error) {
+    console.log(error.name, error.message);
+  }
+}`;
+    const bun = fileURLToPath(new URL("../../node_modules/.bin/bun", import.meta.url));
+    return execFileSync(bun, ["-e", code], { encoding: "utf8" });
+  }
+  // Modules that hold these bytes are validated and not compiled.
+  const refusing = (bytes: string) => `const { Module } = WebAssembly;
+WebAssembly.Module = new Proxy(Module, {
+  construct(target, [bytes]) {
+    if (Buffer.from(bytes).includes(Buffer.from(${bytes}))) throw new WebAssembly.CompileError("refused");
+    return new target(bytes);
+  },
+});`;
+
+  it("passes over what the runtime validates and does not compile", () => {
+    assert.equal(picked(""), "relaxed\nrelaxed-shared\n");
+    assert.equal(picked(refusing("[0xfd, 0x92, 0x02]")), "simd\nsimd-shared\n");
+    assert.equal(picked(refusing("[0xfe, 0x00]")), "relaxed\nrelaxed\n");
+  });
+
+  it("says why a runtime compiles nothing", () => {
+    const lines = (text: string) => text.trim().split("\n");
+    for (const line of lines(picked(refusing("[]")))) {
+      assert.match(
+        line,
+        /^EngineError Cannot compile the kernels: .*refused.*Content-Security-Policy.*'wasm-unsafe-eval'/,
+      );
+    }
+    for (const line of lines(picked("delete globalThis.WebAssembly;"))) {
+      assert.match(
+        line,
+        /^EngineError Cannot compile the kernels: Expected a runtime with WebAssembly.*--jitless/,
+      );
+    }
+    for (const line of lines(picked("WebAssembly.validate = () => false;"))) {
+      assert.match(line, /^EngineError Cannot compile the kernels: Expected WebAssembly SIMD/);
+    }
+    assert.equal(picked("delete globalThis.SharedArrayBuffer;"), "relaxed\nrelaxed\n");
+  });
+});

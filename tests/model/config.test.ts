@@ -90,6 +90,58 @@ describe("readConfig", () => {
     assert.equal(config({ ...both, "rope.scaling.type": meta("string", "none") }).ropeScale, 1);
   });
 
+  it("readConfig() takes a scaling factor of 0 for none, as llama.cpp does", () => {
+    const four = meta("f32", 4);
+    for (const zero of [meta("f32", 0), meta("f32", -0), meta("f64", 0), meta("u32", 0)]) {
+      assert.equal(config({ "rope.scaling.factor": zero }).ropeScale, 1);
+      assert.equal(config({ "rope.scale_linear": zero }).ropeScale, 1);
+      // The newer name counts, whatever the older one says.
+      assert.equal(config({ "rope.scaling.factor": zero, "rope.scale_linear": four }).ropeScale, 1);
+      assert.equal(config({ "rope.scaling.factor": four, "rope.scale_linear": zero }).ropeScale, 4);
+    }
+  });
+
+  it("readConfig() takes numbers that are stated for each layer and equal", () => {
+    const perLayer = (n: number, type: "u32" | "i32" | "u64" = "u32") => metaArray(type, [n, n, n]);
+    const found = config({
+      block_count: meta("u32", 3),
+      "attention.head_count": perLayer(4),
+      "attention.head_count_kv": perLayer(2, "i32"),
+      feed_forward_length: perLayer(96, "u64"),
+    });
+    assert.deepEqual([found.nLayers, found.nHeads, found.nKvHeads, found.hiddenDim], [3, 4, 2, 96]);
+    assert.equal(config({ "attention.head_count_kv": metaArray("u32", [2]) }).nKvHeads, 2);
+    for (const [key, max] of [
+      ["attention.head_count", 4096],
+      ["attention.head_count_kv", 4],
+      ["feed_forward_length", 1 << 20],
+    ] as const) {
+      const three = { block_count: meta("u32", 3) };
+      refuses(
+        { ...three, [key]: metaArray("u32", [4, 4, 2]) },
+        `Unsupported llama.${key} that differs between layers, got 4 and 2; supported: the same for all layers`,
+        UnsupportedError,
+      );
+      const expected = `Expected llama.${key} to be an integer in [1, ${max}], or 3 of them, one for each layer`;
+      for (const values of [[], [4], [4, 4], [4, 4, 4, 4]]) {
+        refuses(
+          { ...three, [key]: metaArray("u32", values) },
+          `${expected}, got ${values.length} in an array of u32`,
+        );
+      }
+      refuses({ ...three, [key]: metaArray("i32", [4, -1, 4]) }, `${expected}, got -1 in an array of i32`);
+      refuses({ ...three, [key]: metaArray("f32", [4, 4, 0.5]) }, `${expected}, got 0.5 in an array of f32`);
+      refuses(
+        { ...three, [key]: metaArray("string", ["4", "4", "4"]) },
+        `${expected}, got 4 in an array of string`,
+      );
+      refuses(
+        { ...three, [key]: metaArray("bool", [true, true, true]) },
+        `${expected}, got true in an array of bool`,
+      );
+    }
+  });
+
   it("readConfig() caps a context that is longer than any position it can compute", () => {
     for (const [type, n] of [
       ["u32", 2 ** 20 + 1],
@@ -142,7 +194,13 @@ describe("readConfig", () => {
       }
       refuses({ [key]: meta("bool", true) }, `${expected}, got bool true`);
       refuses({ [key]: meta("string", "4") }, `${expected}, got string "4"`);
-      refuses({ [key]: metaArray("u32", [4, 4]) }, `${expected}, got an array of u32`);
+      const perLayer = ["feed_forward_length", "attention.head_count", "attention.head_count_kv"].includes(
+        key,
+      );
+      const wrong = perLayer
+        ? ", or 1 of them, one for each layer, got 2 in an array of u32"
+        : ", got an array of u32";
+      refuses({ [key]: metaArray("u32", [4, 4]) }, `${expected}${wrong}`);
     });
   }
 
@@ -170,9 +228,9 @@ describe("readConfig", () => {
   ];
   for (const [key, expected, more] of reals) {
     it(`readConfig() refuses ${key} that is not ${expected}`, () => {
+      const zeros = key.startsWith("rope.scal") ? [] : [0, -0];
       for (const value of [
-        0,
-        -0,
+        ...zeros,
         -1,
         Number.NaN,
         Number.POSITIVE_INFINITY,

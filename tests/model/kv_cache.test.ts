@@ -17,6 +17,7 @@ function pool(pages: number, more = 0, copy: PageMemory["copy"] = () => {}): Pag
       next += bytes;
       return next - bytes;
     },
+    limit: () => "the test gives no more",
   };
   return new PagePool(memory, 10, 1000, pages);
 }
@@ -61,11 +62,30 @@ describe("Sequence", () => {
     assert.throws(() => s.rollback(2 * KV_PAGE + 1), ContextError);
   });
 
+  it("reserve() gives back what it took where the memory has less than it needs", () => {
+    const p = pool(4);
+    const [a, b] = [new Sequence(p, CONTEXT), new Sequence(p, CONTEXT, "generation")];
+    extend(a, 1);
+    assert.throws(() => b.reserve(4 * KV_PAGE), {
+      name: "MemoryError",
+      message:
+        /^Cannot extend the KV cache: all 4 pages of 10 bytes are in use and the test gives no more: 1 session holds 1 page \(0\.0 MiB\), 1 generation 3 \(0\.0 MiB\); dispose\(\) /,
+    });
+    assert.equal(p.used, 1);
+    extend(b, 3 * KV_PAGE);
+    const fork = a.fork();
+    assert.throws(() => extend(fork, 1), /1 session holds 1 page .*, 1 generation 3 .*, 1 fork 1 /);
+    assert.equal(p.uses(a.pages[0] as number), 2);
+    b.free();
+    assert.throws(() => extend(fork, 4 * KV_PAGE), /1 session holds 1 page .*, 1 fork 3 /);
+  });
+
   it("copies a shared page once, before it writes it", () => {
     const copies: [number, number][] = [];
     const memory = {
       copy: (from: number, to: number) => void copies.push([from, to]),
       grow: () => undefined,
+      limit: () => "the test gives no more",
     };
     const p = new PagePool(memory, 10, 0, 8);
     const a = new Sequence(p, CONTEXT);

@@ -1,9 +1,6 @@
 // The packed tarball in other people's bundles: esbuild, vite and `bun build --compile`.
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { itChromium } from "../support/chromium.ts";
@@ -18,6 +15,7 @@ import {
   temporaryFolder,
   tool,
 } from "../support/package.ts";
+import { pageResult } from "../support/page_result.ts";
 
 const project = temporaryFolder();
 // Where bundles run: nothing of the project is in sight.
@@ -30,7 +28,7 @@ const write = (name: string, text: string) => writeFileSync(join(project, name),
 /** A program that prints its bits with two threads and the model its argument names. */
 const program = `import { Llama } from "cria";
 ${bitsFunction}
-bits(Llama, process.argv[2], { threads: 2 }).then(
+bits(Llama, process.argv[2], { tune: { threads: 2 } }).then(
   (result) => console.log(JSON.stringify(result)),
   (error) => {
     console.error(error.code + ": " + error.message);
@@ -108,63 +106,6 @@ console.log(JSON.stringify(await bits(Llama, Bun.file(model), { threads: 1 })));
   });
 });
 
-/** Where tests/support/chromium.ts looks, too. */
-const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium";
-
-/** Serves a folder with a policy, and gives what its page posts to /result. */
-async function pageResult(folder: string, headers: Record<string, string>): Promise<string> {
-  let done: (text: string) => void = () => {};
-  const result = new Promise<string>((resolve, reject) => {
-    done = resolve;
-    setTimeout(() => reject(new Error("the page posted nothing within 50 s")), 50_000).unref();
-  });
-  const types: Record<string, string> = { html: "text/html", js: "text/javascript" };
-  const server = createServer((request, response) => {
-    const path = (request.url as string).split("?")[0] as string;
-    if (path === "/result") {
-      let body = "";
-      request.on("data", (chunk) => (body += chunk));
-      request.on("end", () => done(body));
-      response.end();
-      return;
-    }
-    const file = join(folder, path === "/" ? "index.html" : path);
-    if (!existsSync(file)) {
-      response.writeHead(404).end();
-      return;
-    }
-    const type = types[file.split(".").at(-1) as string] ?? "application/octet-stream";
-    response.writeHead(200, { "Content-Type": type, ...headers });
-    response.end(readFileSync(file));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  let browser: ChildProcess | undefined;
-  try {
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    const profile = join(temporaryProfile, String(Math.trunc(performance.now())));
-    browser = spawn(
-      chromium,
-      ["--headless=new", "--no-sandbox", "--disable-gpu", `--user-data-dir=${profile}`, url],
-      { stdio: "ignore" },
-    );
-    return await result;
-  } finally {
-    await ended(browser);
-    server.closeAllConnections();
-    server.close();
-  }
-}
-
-const temporaryProfile = temporaryFolder();
-
-function ended(browser: ChildProcess | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    if (!browser || browser.exitCode !== null) return resolve();
-    browser.on("exit", () => resolve());
-    browser.kill();
-  });
-}
-
 const isolated = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -173,14 +114,16 @@ const isolated = {
 describe("a vite project", () => {
   const dist = join(project, "dist");
 
-  /** A page with the engine in a worker; `options` are more of `Llama.load`. */
+  /** A page with the engine in a worker, and options of `Llama.load`. */
   async function build(options: string): Promise<void> {
     mkdirSync(join(project, "src"), { recursive: true });
     write("vite.config.mjs", `export default { worker: { format: "es" } };`);
     write("index.html", `<!doctype html><script type="module" src="/src/main.js"></script>`);
     write(
       "src/main.js",
-      `const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+      `// For policies that ask for Trusted Types.
+globalThis.trustedTypes?.createPolicy("default", { createScriptURL: (url) => url });
+const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 worker.onmessage = ({ data }) => fetch("/result", { method: "POST", body: data });
 worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: message });
 `,
@@ -191,7 +134,7 @@ worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: messa
 import model from "cria/models/tales/tales-q8_0.gguf?url";
 import workerUrl from "cria/worker?url&no-inline";
 ${bitsFunction}
-bits(Llama, new URL(model, location.href), { threads: 2, ${options} }).then(
+bits(Llama, new URL(model, location.href), { ${options} }).then(
   (result) => postMessage(JSON.stringify(result)),
   (error) => postMessage(error.stack),
 );
@@ -201,22 +144,44 @@ bits(Llama, new URL(model, location.href), { threads: 2, ${options} }).then(
     await output("node", [vite, "build"], { cwd: project });
   }
 
+  const two = "tune: { threads: 2 }";
+  const scripts = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
+  const noBlob = `${scripts}; worker-src 'self'`;
+
   itChromium("builds, and generates the same bits in Chromium", async () => {
-    await build("");
+    await build(two);
     await assertBits(await pageResult(dist, {}), 1);
     await assertBits(await pageResult(dist, isolated), 2);
   });
 
   itChromium("has threads under a policy without blob: workers, by workerUrl", async () => {
-    await build("workerUrl");
-    const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
-    await assertBits(await pageResult(dist, { ...isolated, "Content-Security-Policy": policy }), 2);
+    await build(`${two}, workerUrl`);
+    await assertBits(await pageResult(dist, { ...isolated, "Content-Security-Policy": noBlob }), 2);
   });
 
-  itChromium("says what to do where that policy forbids the workers", async () => {
-    await build("");
-    const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
-    const result = await pageResult(dist, { ...isolated, "Content-Security-Policy": policy });
-    assert.match(result, /^EngineError: .*Content-Security-Policy.*workerUrl/);
+  itChromium("has threads under a policy that asks for Trusted Types and allows cria's", async () => {
+    await build(two);
+    for (const names of ["", "; trusted-types default cria"]) {
+      const policy = `${scripts}; worker-src 'self' blob:; require-trusted-types-for 'script'${names}`;
+      await assertBits(await pageResult(dist, { ...isolated, "Content-Security-Policy": policy }), 2);
+    }
   });
+
+  const refusing = {
+    "no blob: workers": noBlob,
+    "no Trusted Types of cria": `${scripts}; worker-src 'self' blob:; require-trusted-types-for 'script'; trusted-types default`,
+  };
+  for (const [what, policy] of Object.entries(refusing)) {
+    const headers = { ...isolated, "Content-Security-Policy": policy };
+
+    itChromium(`says what to do where a policy forbids threads that were asked for: ${what}`, async () => {
+      await build(two);
+      assert.match(await pageResult(dist, headers), /^EngineError: .*Content-Security-Policy.*workerUrl/);
+    });
+
+    itChromium(`does with one thread where nobody asked for more: ${what}`, async () => {
+      await build("");
+      await assertBits(await pageResult(dist, headers), 1);
+    });
+  }
 });

@@ -61,7 +61,7 @@ describe("cria.js from a URL in Deno", () => {
         `run${threads}.ts`,
         `import { Llama } from "http://HOST/cria.js";
 ${bitsFunction}
-console.log(JSON.stringify(await bits(Llama, undefined, { threads: ${threads} })));`,
+console.log(JSON.stringify(await bits(Llama, undefined, { tune: { threads: ${threads} } })));`,
       );
       const args = deno("run", "--allow-net", "--allow-read", name);
       await assertBits(await output(tool("deno"), args, { cwd: folder, env }), threads);

@@ -46,7 +46,8 @@ describe("examples/bun", () => {
 
 describe("examples/deno", () => {
   it("runs in the repository", async () => {
-    const args = ["run", "--allow-read", "examples/deno/generate.ts"];
+    // With the packages that are installed; tests/cli/clone.test.ts runs it without.
+    const args = ["run", "--config", "deno.json", "--allow-read", "examples/deno/generate.ts"];
     assert.equal(await output(tool("deno"), args, { cwd: root }), expected);
   });
 

@@ -1,6 +1,6 @@
 // The installed package in Node: the one of this machine (20 has no relaxed SIMD) and a current one.
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import {
@@ -25,7 +25,7 @@ describe("the package in Node", () => {
       join(folder, "bits.mjs"),
       `import { Llama } from "cria";
 ${bitsFunction}
-console.log(JSON.stringify(await bits(Llama, undefined, { threads: Number(process.argv[2]) })));`,
+console.log(JSON.stringify(await bits(Llama, undefined, { tune: { threads: Number(process.argv[2]) } })));`,
     );
   });
 
@@ -43,6 +43,33 @@ console.log(JSON.stringify(await bits(Llama, undefined, { threads: Number(proces
         await assertBits(await output(node, ["bits.mjs", String(threads)], { cwd: folder }), threads);
       }
     });
+  }
+
+  it("gives up threads that the permission model refuses, and says what allows those asked for", async () => {
+    writeFileSync(
+      join(folder, "permission.mjs"),
+      `import { Llama } from "cria";
+const llama = await Llama.load();
+const { ids } = await llama.complete("Once", { maxTokens: 3, temperature: 0 });
+const report = { threads: llama.threads, tokens: ids.length };
+const asked = await Llama.load(undefined, { tune: { threads: 2 } }).catch((error) => error);
+console.log(JSON.stringify({ ...report, name: asked.name, code: asked.code, message: asked.message }));`,
+    );
+    for (const [node, flag] of [
+      ["node", await permissionFlag("node")],
+      [current, "--permission"],
+    ] as const) {
+      const args = [flag, "--allow-fs-read=*", "permission.mjs"];
+      const { message, ...rest } = JSON.parse(await output(node, args, { cwd: folder }));
+      assert.deepEqual(rest, { threads: 1, tokens: 3, name: "EngineError", code: "ENGINE" });
+      assert.match(message, /^Cannot start a compute thread: .*--allow-worker.*threads: 1/);
+    }
+  });
+
+  // Its name lost a word in Node 22.13 and 23.5.
+  async function permissionFlag(node: string): Promise<string> {
+    const { status } = await runProcess(node, ["--permission", "-e", "0"]);
+    return status === 0 ? "--permission" : "--experimental-permission";
   }
 
   it("uses the kernels that each Node accepts", async () => {
@@ -89,5 +116,90 @@ const error = await Llama.load("absent.gguf").catch((error) => error);
 console.log(error instanceof SourceError, error.name, error.code);`;
     writeFileSync(join(folder, "error.mjs"), text);
     assert.equal(await output("node", ["error.mjs"], { cwd: folder }), "true SourceError SOURCE\n");
+  });
+
+  it("prints models, sessions, tokenizers and pieces on one line, by their own names", async () => {
+    const text = `import { Llama } from "cria";
+const llama = await Llama.load(undefined, { threads: 1 });
+console.log(llama);
+console.log(llama.session());
+console.log(llama.tokenizer);
+let text = "";
+for await (const piece of llama.generate("Once", { temperature: 0, maxTokens: 5 })) text += piece;
+console.log(text === (await llama.complete("Once", { temperature: 0, maxTokens: 5 })).text);
+llama.dispose();`;
+    writeFileSync(join(folder, "print.mjs"), text);
+    for (const node of ["node", current]) {
+      const lines = (await output(node, ["print.mjs"], { cwd: folder })).trimEnd().split("\n");
+      assert.equal(lines.length, 4, lines.join("\n"));
+      assert.match(lines[0] as string, /^Llama \{ architecture: "llama", dim: \d+, .*, threads: 1 \}$/);
+      assert.match(lines[1] as string, /^Session \{ pos: 0, contextLength: \d+ \}$/);
+      assert.match(lines[2] as string, /^Tokenizer \{ kind: "spm-bpe", vocabSize: \d+ \}$/);
+      assert.equal(lines[3], "true");
+    }
+  });
+
+  describe("an error that nobody catches", () => {
+    const uncaught = async (name: string, text: string, ...flags: string[]) => {
+      writeFileSync(join(folder, name), text);
+      const { status, stderr } = await runProcess("node", [...flags, name], { cwd: folder });
+      assert.equal(status, 1, stderr);
+      return stderr;
+    };
+    const programs = {
+      "missing.mjs": [
+        `await Llama.load("missing.gguf");`,
+        /^SourceError: Cannot open missing\.gguf: no such file$/m,
+      ],
+      "option.mjs": [`await Llama.load(undefined, { threads: -1 });`, /^UsageError: .*threads/m],
+      "prompt.mjs": [`await (await Llama.load()).complete("x ".repeat(2000));`, /^ContextError: .*at most/m],
+    } as const;
+
+    it("prints its message and names, not the bundle", async () => {
+      for (const [name, [body, message]] of Object.entries(programs)) {
+        const stderr = await uncaught(name, `import { Llama } from "cria";\n${body}\n`);
+        assert.match(stderr, message);
+        assert.match(stderr, /at (async )?(Function|Llama)\.(load|complete|generate)|at Llama\./, stderr);
+        assert.ok(stderr.length < 3000, `${stderr.length} characters`);
+        const names = [...stderr.matchAll(/^ +at (?:async )?(?:new )?([\w.#]+) \(file:.*cria\.js/gm)];
+        assert.ok(names.length > 0, stderr);
+        for (const [, called = ""] of names) assert.ok(called.length > 3, `the name ${called} in ${stderr}`);
+      }
+    });
+
+    it("names lines of the sources with --enable-source-maps", async () => {
+      const text = `import { Llama } from "cria";\nawait Llama.load("missing.gguf");\n`;
+      const stderr = await uncaught("mapped.mjs", text, "--enable-source-maps");
+      const places = [...stderr.matchAll(/\((?:file:\/\/)?(\/\S+\/src\/\S+\.ts):(\d+):\d+\)/g)];
+      assert.ok(places.length >= 3, stderr);
+      const at = places.map(
+        ([, path = "", line]) => readFileSync(path, "utf8").split("\n")[Number(line) - 1],
+      );
+      // The innermost place makes the error; an outer one is in load().
+      assert.match(at[0] ?? "", /new SourceError\(/);
+      assert.ok(
+        places.some(([, path = ""]) => path.endsWith("/engine/llama.ts")),
+        stderr,
+      );
+    });
+  });
+
+  it("calls classes as it exports them", async () => {
+    const text = `const names = [];
+for (const module of ["cria", "cria/tokenizer"]) {
+  for (const [name, value] of Object.entries(await import(module))) {
+    if (typeof value === "function") names.push([name, value.name]);
+  }
+}
+console.log(JSON.stringify(names));`;
+    writeFileSync(join(folder, "names.mjs"), text);
+    const names: string[][] = JSON.parse(await output("node", ["names.mjs"], { cwd: folder }));
+    for (const [exported, own] of names) assert.equal(own, exported);
+    for (const name of ["Llama", "Session", "SourceError", "trainTokenizer"]) {
+      assert.ok(
+        names.some(([exported]) => exported === name),
+        name,
+      );
+    }
   });
 });

@@ -22,6 +22,12 @@ describe("runtimeKind()", () => {
     assert.equal(runtimeKind({ navigator, process: { versions: { node: "22.0.0" } } }), "workerd");
   });
 
+  it("sees a page behind the process that bundlers give it", () => {
+    const process = { versions: { node: "16.0.0" } };
+    assert.equal(runtimeKind({ process, document: {} }), "browser");
+    assert.equal(runtimeKind({ process: { ...process, getBuiltinModule: () => {} }, document: {} }), "node");
+  });
+
   it("takes whatever else there is for a browser", () => {
     for (const globals of [{}, { process: {} }, { process: { versions: {} } }, { navigator: {} }]) {
       assert.equal(runtimeKind(globals), "browser");
@@ -82,6 +88,32 @@ describe("runtimes without files", () => {
       assert.ok(runtime.cores >= 1);
     });
   }
+});
+
+describe("browserRuntime()", () => {
+  it("believes no number of cores that is none", () => {
+    const real = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+    try {
+      for (const [said, cores] of [
+        [8, 8],
+        [0, 1],
+        [-2, 1],
+        [Number.NaN, 1],
+        [2.5, 1],
+        ["4", 1],
+        [undefined, 1],
+      ] as const) {
+        Object.defineProperty(globalThis, "navigator", {
+          value: { hardwareConcurrency: said },
+          configurable: true,
+        });
+        assert.equal(browserRuntime().cores, cores, String(said));
+      }
+    } finally {
+      if (real) Object.defineProperty(globalThis, "navigator", real);
+      else Reflect.deleteProperty(globalThis, "navigator");
+    }
+  });
 });
 
 describe("browserName()", () => {

@@ -276,6 +276,22 @@ describe("directoryCache() itself", () => {
     assert.deepEqual(readdirSync(folder), []);
   });
 
+  it("directoryCache() does not stumble for ever over what it cannot open", async () => {
+    const folder = newFolder();
+    const cache = await directoryCache(folder);
+    // Folders stand in for files that belong to somebody else.
+    for (const name of ["a-1.part", "b-1"]) mkdirSync(join(folder, name));
+    assert.equal(await cache.open("b-1"), undefined);
+    const writer = await cache.write("a-1", 1 << 20, true);
+    assert.equal(writer.length, 0);
+    await writer.append(pattern(10));
+    await writer.publish("a-");
+    await writer.close();
+    const kept = await cache.open("a-1", 10);
+    assert.equal(kept?.size, 10);
+    await kept?.close();
+  });
+
   it("directoryCache() says what a directory is not", async () => {
     const folder = newFolder();
     mkdirSync(folder, { recursive: true });
@@ -375,6 +391,23 @@ describe("webCache() itself", () => {
       /Expected piece 1 in the browser's cache, got none/,
       SourceError,
     );
+    assert.equal(await cache.open("a-1", bytes.length), undefined);
+  });
+});
+
+describe("webCache() with a damaged piece", () => {
+  it("webCache() throws a piece away that is too short, so that the file comes again", async () => {
+    const fake = new FakeCacheStorage();
+    const cache = await webFileCache(fake);
+    const bytes = pattern(PIECE_BYTES + 10);
+    const writer = await cache.write("a-1", bytes.length, true);
+    await fill(writer, bytes, 1 << 20);
+    await writer.publish("a-");
+    const [key = ""] = [...fake.entries.keys()].filter((name) => name.endsWith("/1"));
+    fake.entries.set(key, new Uint8Array(3));
+    const kept = await cache.open("a-1", bytes.length);
+    assert.ok(kept, "its pieces are all there");
+    await refused(take(kept, PIECE_BYTES, 10), /got none or a part; load it again$/, SourceError);
     assert.equal(await cache.open("a-1", bytes.length), undefined);
   });
 });

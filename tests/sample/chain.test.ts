@@ -183,6 +183,9 @@ describe("samplers", () => {
     const logits = [0, 5, 1, -Infinity];
     assert.deepEqual(after(["top_k"], logits, { topK: 1 }).ids, [1]);
     assert.deepEqual(after(["top_p"], logits, { topP: 1e-300 }).ids, [1]);
+    assert.deepEqual(after(["top_p"], logits, { topP: 0 }).ids, [1]);
+    assert.deepEqual(after(["top_k", "top_p", "min_p"], logits, { topK: 3, topP: 0, minP: 0 }).ids, [1]);
+    assert.deepEqual(after(["top_p"], [2, 2, 2, -Infinity], { topP: 0 }).ids, [0]);
     assert.deepEqual(after(["min_p"], logits, { minP: 1 }).ids, [1]);
     assert.deepEqual(after(["top_k", "top_p", "min_p"], logits, { topK: 1, topP: 1e-9, minP: 1 }).ids, [1]);
   });
@@ -483,6 +486,57 @@ describe("Sampler.logprob", () => {
         message: `Cannot give a log-probability: Expected an id in [0, 3), got ${id}`,
       });
     }
+  });
+});
+
+describe("Sampler of a model with more rows than tokens", () => {
+  const padded = (logits: ArrayLike<number>, vocabSize: number, options: SamplingOptions = OFF): Sampler => {
+    const { vocabSize: rows, ...rest } = place(logits);
+    return createSampler(resolveSampling(options), simd.kernels, { ...rest, vocabSize, rows });
+  };
+
+  it("logprob() and mostLikely() count every row, and give tokens only", () => {
+    for (const [tokens, rows] of [
+      [290, 300],
+      [1, 2],
+      [255, 260],
+      [3, 1000],
+    ] as const) {
+      const logits = modelLogits(rows, 5);
+      const sampler = padded(logits, tokens);
+      const total = logSumExp(logits);
+      const found = sampler.mostLikely(rows);
+      assert.equal(found.length, tokens);
+      for (const { id, logprob } of found) {
+        assert.ok(id < tokens);
+        assert.ok(Math.abs(logprob - ((logits[id] as number) - total)) < 1e-6);
+        assert.equal(logprob, sampler.logprob(id));
+      }
+      const theirs = Array.from(logits.slice(tokens), (logit) => Math.exp(logit - total));
+      const sum = [...found.map(({ logprob }) => Math.exp(logprob)), ...theirs].reduce((a, b) => a + b, 0);
+      assert.ok(Math.abs(sum - 1) < 1e-5, `${sum}`);
+      assert.throws(() => sampler.logprob(tokens), { name: "UsageError" });
+    }
+  });
+
+  it("sample() draws as if the rows without a token were not there", () => {
+    const logits = modelLogits(300, 6);
+    logits.fill(50, 290);
+    for (const options of [OFF, { ...OFF, temperature: 0 }, { ...OFF, topK: 40, topP: 0.9, minP: 0.05 }]) {
+      const plain = draws(samplerOver(logits.slice(0, 290), options), 50);
+      assert.deepEqual(draws(padded(logits, 290, options), 50), plain);
+    }
+    assert.deepEqual(
+      draws(padded(logits, 290, { ...OFF, repeatPenalty: 3 }), 5, [295]),
+      draws(padded(logits, 290), 5),
+    );
+  });
+
+  it("logprob() says which row is no number, also one without a token", () => {
+    const sampler = padded([1, 2, NaN], 2);
+    assert.throws(() => sampler.logprob(0), { name: "SamplingError", message: /NaN for token 2$/ });
+    assert.throws(() => sampler.mostLikely(1), { name: "SamplingError" });
+    assert.equal(padded([1, 2, Infinity], 2).logprob(1), -Infinity);
   });
 });
 

@@ -48,7 +48,7 @@ describe("samplingParams", () => {
 describe("paramInterval", () => {
   it("paramInterval() writes intervals", () => {
     const interval = (key: string) => paramInterval(samplingParams.find((param) => param.key === key)!);
-    assert.equal(interval("topP"), "(0, 1]");
+    assert.equal(interval("topP"), "[0, 1]");
     assert.equal(interval("minP"), "[0, 1]");
     assert.equal(interval("temperature"), "[0, Infinity)");
     assert.equal(interval("repeatPenalty"), "(0, Infinity)");
@@ -71,9 +71,8 @@ describe("resolveSampling", () => {
   });
 
   it("resolveSampling() refuses values outside of their intervals", () => {
-    refuses({ topP: -1 }, "Cannot sample: Expected topP in (0, 1], got -1");
-    refuses({ topP: 0 }, "Cannot sample: Expected topP in (0, 1], got 0");
-    refuses({ topP: 1.5 }, "Cannot sample: Expected topP in (0, 1], got 1.5");
+    refuses({ topP: -1 }, "Cannot sample: Expected topP in [0, 1], got -1");
+    refuses({ topP: 1.5 }, "Cannot sample: Expected topP in [0, 1], got 1.5");
     refuses({ minP: -0.1 }, "Cannot sample: Expected minP in [0, 1], got -0.1");
     refuses({ repeatPenalty: 0 }, "Cannot sample: Expected repeatPenalty in (0, Infinity), got 0");
     refuses(
@@ -91,10 +90,23 @@ describe("resolveSampling", () => {
     );
   });
 
+  it("resolveSampling() takes undefined for the default, and refuses null", () => {
+    const { seed, ...rest } = resolveSampling({ topP: undefined, topK: undefined } as SamplingOptions);
+    assert.deepEqual(rest, { temperature: 0.8, topK: 40, topP: 0.9, minP: 0, repeatPenalty: 1 });
+    for (const { key } of samplingParams) {
+      assert.throws(() => resolveSampling({ [key]: null }), { code: "USAGE", message: /, got null$/ });
+    }
+  });
+
+  it("resolveSampling() takes 0 wherever it has a meaning", () => {
+    const zeros = { temperature: 0, topK: 0, topP: 0, minP: 0, seed: 0 };
+    assert.deepEqual(resolveSampling(zeros), { ...zeros, repeatPenalty: 1 });
+  });
+
   it("resolveSampling() refuses what is no number", () => {
     refuses({ temperature: "0.8" }, 'Cannot sample: Expected temperature in [0, Infinity), got "0.8"');
-    refuses({ seed: 7n }, "Cannot sample: Expected integer seed in [0, 9007199254740991], got bigint");
-    refuses({ topP: {} }, "Cannot sample: Expected topP in (0, 1], got object");
-    refuses({ topP: "x".repeat(1e6) }, `Cannot sample: Expected topP in (0, 1], got "${"x".repeat(40)}"`);
+    refuses({ seed: 7n }, "Cannot sample: Expected integer seed in [0, 9007199254740991], got 7n");
+    refuses({ topP: {} }, "Cannot sample: Expected topP in [0, 1], got an object");
+    refuses({ topP: "x".repeat(1e6) }, `Cannot sample: Expected topP in [0, 1], got "${"x".repeat(80)}..."`);
   });
 });

@@ -60,11 +60,19 @@ export interface PageOptions {
   readonly files: Readonly<Record<string, ServedFile>>;
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly colorScheme?: "light" | "dark";
+  /** A phone: fingers in place of a mouse. */
+  readonly phone?: boolean;
 }
 
 /** Opens an empty page of a new browser while `body` runs; browser and server end with it. */
 export async function inPage<T>(options: PageOptions, body: (test: PageTest) => Promise<T>): Promise<T> {
-  const { isolated, files, viewport = { width: 1000, height: 900 }, colorScheme = "light" } = options;
+  const {
+    isolated,
+    files,
+    viewport = { width: 1000, height: 900 },
+    colorScheme = "light",
+    phone = false,
+  } = options;
   let server: FileServer | undefined;
   let browser: Browser | undefined;
   try {
@@ -75,7 +83,7 @@ export async function inPage<T>(options: PageOptions, body: (test: PageTest) => 
       args: FLAGS,
       timeout: LIMIT_MS,
     });
-    const page = await browser.newPage({ viewport, colorScheme });
+    const page = await browser.newPage({ viewport, colorScheme, hasTouch: phone, isMobile: phone });
     page.setDefaultTimeout(LIMIT_MS);
     const complaints: string[] = [];
     page.on("console", (message) => {

@@ -122,7 +122,7 @@ async function buildPackage(): Promise<string> {
 }
 
 async function fillPackage(folder: string): Promise<void> {
-  for (const name of ["package.json", "README.md", "LICENSE", "models"]) {
+  for (const name of ["package.json", "README.md", "LICENSE", "models", "src"]) {
     cpSync(join(root, name), join(folder, name), { recursive: true });
   }
   await output("node", [join(root, "scripts/dist.mjs"), join(folder, "dist")]);

@@ -6,7 +6,7 @@ import { type KvType, Llama, type Precision } from "../../src/mod.ts";
 import { embeddedModel } from "./models.ts";
 
 const [file, precision, kv, threads] = process.argv.slice(2) as [string, Precision, KvType, string];
-const options = { precision, kv, threads: Number(threads), contextLength: 128 };
+const options = { precision, kv, tune: { threads: Number(threads) }, contextLength: 128 };
 await using llama = await Llama.load(embeddedModel, options);
 using session = llama.restore(new Uint8Array(readFileSync(file)));
 const pieces: [number, string][] = [];

@@ -1,6 +1,6 @@
 // workerd, Cloudflare's runtime, as a process of its own that serves workers of the built package.
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after } from "node:test";
@@ -73,6 +73,35 @@ async function serve(config: string, names: readonly string[]): Promise<Workerd>
 /** Serves examples/workerd as it is, until the tests of a file are over; its socket is "http". */
 export async function serveExample(): Promise<Workerd> {
   return serve(join(await repositoryFolder(), "examples/workerd/config.capnp"), ["http"]);
+}
+
+/** Serves the modules of a folder, as wrangler leaves them: `worker.js` and what it imports; its socket is "http". */
+export async function serveModules(folder: string): Promise<Workerd> {
+  const types: Readonly<Record<string, string>> = { js: "esModule", wasm: "wasm", gguf: "data" };
+  const modules = readdirSync(folder)
+    .sort((a, b) => Number(b === "worker.js") - Number(a === "worker.js"))
+    .flatMap((name) => {
+      const type = types[name.split(".").at(-1) as string];
+      return type ? [`(name = "${name}", ${type} = embed "${name}"),`] : [];
+    });
+  const config = join(folder, "config.capnp");
+  writeFileSync(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "worker", worker = .worker)],
+  sockets = [(name = "http", http = (), service = "worker")],
+);
+const worker :Workerd.Worker = (
+  compatibilityDate = "2026-01-01",
+  compatibilityFlags = ["enable_request_signal"],
+  modules = [
+    ${modules.join("\n    ")}
+  ],
+);
+`,
+  );
+  return serve(config, ["http"]);
 }
 
 /** Serves workers, each on the socket of its name; sources find the package at ./cria/ and the model at ./tales.gguf. */

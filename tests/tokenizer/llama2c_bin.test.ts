@@ -85,6 +85,7 @@ describe("parseLlama2cTokenizer()", () => {
     for (const length of [0, -1, 7, 0x7fffffff, -0x80000000]) {
       refused(withLength(length), /Expected piece 0 to have 1 to 6 bytes \(the file's longest\), got/);
     }
+    refused(binFile(entries, 0), /Expected the longest piece to have at least 1 byte, got 0/);
     refused(binFile(entries, 5), /Expected piece 2 to have 1 to 5 bytes/);
     const huge = binFile(entries, 0xffffffff);
     new DataView(huge.buffer).setInt32(8, 0x7fffffff, true);

@@ -15,7 +15,6 @@ import {
   pretokenizerNamed,
   pretokenizerNames,
 } from "../../src/tokenizer/pretokenize/registry.ts";
-import { deepseekWords } from "../../src/tokenizer/pretokenize/stages.ts";
 import { Class } from "../../src/tokenizer/unicode.ts";
 import { UnsupportedError } from "../../src/util/errors.ts";
 import { isClassedAlike } from "../support/unicode.ts";
@@ -23,19 +22,22 @@ import { hardCharacters } from "./byte_vocabularies.ts";
 import { assertRefused } from "./vocabularies.ts";
 
 /** One pass over the words; `collapses`: whitespace beyond ASCII is replaced first, as std::wregex needs it. */
-interface Pass {
+interface Pattern {
   readonly pattern: RegExp;
   readonly collapses?: boolean;
 }
+type Pass = Pattern | ((text: string) => string[]);
 
-function splitPass(text: string, { pattern, collapses = false }: Pass): string[] {
+function splitPass(text: string, pass: Pass): string[] {
+  if (typeof pass === "function") return pass(text);
+  const { pattern, collapses = false } = pass;
   const seen = collapses ? text.replace(/(?![\t-\r ])\p{White_Space}/gu, "\v") : text;
   const words: string[] = [];
   let end = 0;
   for (const match of seen.matchAll(pattern)) {
     if (match.index > end) words.push(text.slice(end, match.index));
     end = match.index + match[0].length;
-    words.push(text.slice(match.index, end));
+    if (match[0] !== "") words.push(text.slice(match.index, end));
   }
   if (end < text.length) words.push(text.slice(end));
   return words;
@@ -78,12 +80,30 @@ const UPPER = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
 const LOWER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
 const U = "(?:(?=\\p{L})[^a-z])";
 const W = "(?:(?=\\p{L})[^A-Z])";
+const U_MARKS = "(?:(?=[\\p{L}\\p{M}])[^a-z])";
+const W_MARKS = "(?:(?=[\\p{L}\\p{M}])[^A-Z])";
 const P = "[^\\r\\n\\p{L}\\p{N}]?";
 const CASED_TAIL = `| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${SPACES}`;
 const o200k = `${P}${UPPER}*${LOWER}+(?:${FOLDED})?|${P}${UPPER}+${LOWER}*(?:${FOLDED})?|\\p{N}{1,3}${CASED_TAIL}`;
-const DEEPSEEK_MARKS = "(?:(?!~)[\\p{P}\\p{S}])";
-const deepseekV3 = (marks: string, noMarks: string) =>
-  `[!-/:-@\\[-\`{-~][A-Za-z]+|${noMarks}?[\\p{L}\\p{M}]+| ?${marks}+[\\r\\n]*|${SPACES}`;
+const DEEPSEEK_WORDS =
+  "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+";
+const DEEPSEEK = `${DEEPSEEK_WORDS}[\\r\\n]*|${SPACES}`;
+const DEEPSEEK_CJK = "[\\u4e00-\\u9fa5\\u3040-\\u309f\\u30a0-\\u30ff]+";
+const X = "[\\p{L}\\p{M}]";
+const HAN =
+  "[\\u4e00-\\u9fff\\u3400-\\u4dbf\\u{20000}-\\u{2a6df}\\u{2a700}-\\u{2b73f}\\u{2b740}-\\u{2b81f}\\u{2b820}-\\u{2ceaf}" +
+  "\\u{2ceb0}-\\u{2ebef}\\uf900-\\ufaff\\u{2f800}-\\u{2fa1f}]";
+const NO_HAN = `(?:(?!${HAN})\\p{L})`;
+const HALVED = [512, 256, 128, 64, 32, 16, 8, 4].map((n) => `\\s{${n}}(?!\\S)`).join("|");
+/** Each character after each that a group of digits ends at, counted in threes from the end of a number. */
+const digitGroups = (text: string): string[] =>
+  text
+    .replace(/\p{N}+/gu, (number) => {
+      const digits = [...number];
+      return digits.map((digit, i) => ((digits.length - i) % 3 === 1 ? `${digit}\ue001` : digit)).join("");
+    })
+    .split("\ue001")
+    .filter((word) => word !== "");
 const LETTERS_OF_DEEPSEEK =
   "A-Za-z\\xb5\\xc0-\\xd6\\xd8-\\xf6\\xf8-\\u01ba\\u01bc-\\u01bf\\u01c4-\\u0293\\u0295-\\u02af\\u0370-\\u0373\\u0376\\u0377\\u037b-\\u037d\\u037f\\u0386" +
   "\\u0388-\\u038a\\u038c\\u038e-\\u03a1\\u03a3-\\u03f5\\u03f7-\\u0481\\u048a-\\u052f\\u0531-\\u0556\\u10a0-\\u10c5\\u13a0-\\u13f5\\u13f8-\\u13fd\\u1c90-\\u1cba" +
@@ -123,10 +143,67 @@ const references: Record<string, readonly Pass[]> = {
     pass("[\\u4e00-\\u9fa5\\u0800-\\u4e00\\uac00-\\ud7ff]+", true),
     pass("\\p{N}"),
   ],
-  "deepseek-v3": [
+  "deepseek-v3": [pass("\\p{N}{1,3}"), pass(DEEPSEEK_CJK, true), pass(DEEPSEEK)],
+  spark2_5: [
     pass("\\p{N}{1,3}"),
-    pass("[\\u4e00-\\u9fa5\\u3040-\\u309f\\u30a0-\\u30ff]+", true),
-    pass(deepseekV3(DEEPSEEK_MARKS, "(?:~|[^\\r\\n\\p{L}\\p{P}\\p{S}])")),
+    pass(DEEPSEEK_CJK, true),
+    pass(`${DEEPSEEK_WORDS}|[\\r\\n]|\\s+(?!\\S)|\\s+`),
+    pass("\\p{N}"),
+  ],
+  afmoe: [
+    digitGroups,
+    pass(
+      "[\\u4e00-\\u9fff\\u3400-\\u4dbf\\uf900-\\ufaff\\u3040-\\u309f\\u30a0-\\u30ff\\uff65-\\uff9f\\u2f00-\\u2fdf\\u0e40-\\u0e7f" +
+        "\\u0e80-\\u0eff\\u1780-\\u17ff\\u1000-\\u109f\\uaa60-\\uaa7f\\ua9e0-\\ua9ff\\uac00-\\ud7af\\u1100-\\u11ff]+",
+      true,
+    ),
+    pass(DEEPSEEK),
+  ],
+  youtu: [
+    pass(
+      "[\\uac00-\\ud7a3\\u3131-\\u318e]+|[！…“”‘’—：；，、-\\u303f\\ufe30-\\ufe4f]+|[\\u3105-\\u312f]+|" +
+        DEEPSEEK_CJK,
+      true,
+    ),
+    pass(`${P}${X}*${X}+(?:${ASCII})?|${P}${X}+${X}*(?:${ASCII})?|\\p{N}${CASED_TAIL}`),
+  ],
+  tiny_aya: [
+    digitGroups,
+    pass(`${P}${X}*${X}+(?:${ASCII})?|${P}${X}+${X}*(?:${ASCII})?|\\p{N}{1,3}${CASED_TAIL}`),
+  ],
+  "granite-embed-multi-97m": [
+    pass(
+      `${P}${U_MARKS}*${W_MARKS}+(?:${ASCII})?|${P}${U_MARKS}+${W_MARKS}*(?:${ASCII})?|\\p{N}{1,3}${CASED_TAIL}`,
+    ),
+  ],
+  "jais-2": [
+    pass(
+      `${ASCII}|${P}\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|${HALVED}|\\s{1,2}(?!\\S)|\\s{1}`,
+    ),
+  ],
+  "seed-coder": [pass(`${ASCII}|${P}\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|${SPACES}`)],
+  ufakzeka: [pass(`${P}\\p{L}+|\\p{N}${TAIL}`)],
+  minicpm5: [pass("\\p{N}{1,3}"), pass(`${ASCII}|${P}\\p{L}+|\\p{N}+${TAIL}`)],
+  bailingmoe: [
+    pass(
+      `'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|${P}\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
+    ),
+  ],
+  laguna: [pass("[^\\n]+|[\\n]+"), pass(`${ASCII}|${P}\\p{L}+|\\p{N}${TAIL}`)],
+  "exaone-moe": [
+    pass(
+      `${ASCII}|${P}(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
+    ),
+  ],
+  "kimi-k2": [pass(`${HAN}+|${P}${NO_HAN}+(?:${ASCII})?|\\p{N}{1,3}${TAIL}`)],
+  superbpe: [pass("\\p{N}+"), pass("(?=(\\d{3})+(?!\\d))")],
+  chameleon: [
+    pass("<sentinel:[0-9]+>"),
+    pass("(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z"),
+    pass("([\\t\\n]|    |  )"),
+    pass("\\p{N}"),
+    pass("[\\p{P}!-/:-@\\[-`{-~]"),
+    pass(GPT2),
   ],
   tekken: [pass(`${P}${U}*${W}+|${P}${U}+${W}*|\\p{N}${CASED_TAIL}`)],
   "gpt-4o": [pass(`${P}${U}*${W}+(?:${ASCII})?|${P}${U}+${W}*(?:${ASCII})?|\\p{N}{1,3}${CASED_TAIL}`)],
@@ -149,9 +226,24 @@ const known = fc
   .integer({ min: 0, max: 0x10ffff })
   .map((character) => String.fromCodePoint(character))
   .filter(isClassedAlike);
+const pieces = [
+  ..."ＡＦ᠋ใກကᄀ가힣ㄱㄅ￭ﾟꩠꧠ⼀㐀豈",
+  "<sentinel:",
+  "<sentinel:12>",
+  "IMGIMG",
+  "IMGIMGAIZ",
+  "Z",
+  "1234567",
+  "    ",
+  "~'",
+];
 const texts = fc
   .array(
-    fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...hardCharacters) }, { weight: 1, arbitrary: known }),
+    fc.oneof(
+      { weight: 12, arbitrary: fc.constantFrom(...hardCharacters) },
+      { weight: 2, arbitrary: fc.constantFrom(...pieces) },
+      { weight: 1, arbitrary: known },
+    ),
     {
       maxLength: 40,
     },
@@ -172,24 +264,32 @@ describe("pre-tokenizers", () => {
     });
   }
 
-  it("deepseekWords() takes U+007E for a symbol, as Hugging Face's patterns do", () => {
-    const passes = [pass(deepseekV3("[\\p{P}\\p{S}]", "[^\\r\\n\\p{L}\\p{P}\\p{S}]"))];
-    fc.assert(
-      fc.property(texts, (text) => {
-        assert.deepEqual(split(text, deepseekWords(true)), splitSlowly(text.toWellFormed(), passes));
-      }),
-      { numRuns: 1000 },
-    );
+  it('pretokenizerNamed("jais-2") cuts long runs of spaces as its regular expression does', () => {
+    const passes = references["jais-2"] as readonly Pass[];
+    for (let n = 1; n < 1100; n += n < 70 ? 1 : 37) {
+      for (const space of [" ", "\u3000", "\t"]) {
+        for (const after of ["", "a", "1", "!", "\n", "\n a"]) {
+          const text = `x${space.repeat(n)}${after}`;
+          assert.deepEqual(
+            split(text, pretokenizerNamed("jais-2")),
+            splitSlowly(text, passes),
+            JSON.stringify(text),
+          );
+        }
+      }
+    }
   });
 
   it("names that llama.cpp takes for one kind split alike", () => {
     const kinds: Record<string, readonly string[]> = {
       "llama-bpe": ["llama3", "llama-v3", "smaug-bpe", "dbrx", "falcon3", "pixtral", "jina-v5-nano"],
-      "gpt-2": ["phi-2", "mpt", "olmo", "jais", "jina-v2-de", "modern-bert"],
+      "gpt-2": ["phi-2", "mpt", "olmo", "jais", "jina-v2-de", "modern-bert", "roberta-bpe"],
       qwen2: ["deepseek-r1-qwen", "stablelm2", "megrez"],
       starcoder: ["refact", "command-r", "smollm", "codeshell", "exaone"],
       "gpt-4o": ["llama4"],
-      "deepseek-v3": ["hy_v4"],
+      "deepseek-v3": ["hy_v4", "joyai-llm", "hunyuan-dense"],
+      bailingmoe: ["bailingmoe2", "llada-moe", "qwen2"],
+      tiny_aya: ["cohere2moe"],
     };
     const text = hardCharacters.join("") + hardCharacters.toReversed().join(" ");
     for (const [name, others] of Object.entries(kinds)) {
@@ -216,6 +316,12 @@ describe("pre-tokenizers", () => {
       "falcon",
     ]) {
       assert.deepEqual(settings(name), [false, false], name);
+    }
+    for (const name of ["minicpm5", "youtu", "granite-embed-multi-97m"])
+      assert.deepEqual(settings(name), [true, false], name);
+    assert.deepEqual(settings("chameleon"), [false, true]);
+    for (const name of ggufPretokenizerNames) {
+      assert.equal(ggufPretokenizer(name)?.defaultBos, !["glm4", "chatglm-bpe"].includes(name), name);
     }
     for (const name of ["", "gpt4o", "LLAMA3", "__proto__", "constructor", "cl100k_base"]) {
       assert.equal(settings(name), undefined, name);

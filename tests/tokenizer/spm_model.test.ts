@@ -158,10 +158,10 @@ describe("parseSentencePieceModel()", () => {
     for (let n = 1; n <= 4; n++) {
       const normalizer = bytesField(2, new Array<number>(n).fill(0xff));
       const data = parseSentencePieceModel(modelFile(entries, { normalizer }));
-      assertRefused(() => createTokenizer(data), FormatError, /the normalizer: Expected 5 to \d+ bytes/);
+      assertRefused(() => createTokenizer(data), FormatError, /the normalizer: Expected 8 to \d+ bytes/);
       const rest = bytesField(5, [...normalizer, ...plainSpaces]);
       const other = parseSentencePieceModel(modelFile(entries, { rest }));
-      assertRefused(() => createTokenizer(other), FormatError, /the denormalizer: Expected 5 to \d+ bytes/);
+      assertRefused(() => createTokenizer(other), FormatError, /the denormalizer: Expected 8 to \d+ bytes/);
     }
     const hostile = bytesField(2, [...charsmapBytes([0xffffffff, 0xffffffff], "x")]);
     const data = parseSentencePieceModel(modelFile(entries, { normalizer: hostile }));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { alignUp, ByteCursor, decodeUtf8, quoted } from "../../src/util/bytes.ts";
+import { alignUp, ByteCursor, decodeUtf8, newBytes, quoted } from "../../src/util/bytes.ts";
 import { FormatError } from "../../src/util/errors.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -151,5 +151,16 @@ describe("alignUp", () => {
     );
     assert.equal(alignUp(7, 1), 7);
     assert.equal(alignUp(2 ** 45 + 1, 64), 2 ** 45 + 64);
+  });
+});
+
+describe("newBytes()", () => {
+  it("newBytes() gives zeros, or says how many bytes were refused", () => {
+    assert.deepEqual(newBytes(3, "three"), new Uint8Array(3));
+    assert.throws(() => newBytes(2 ** 52, "much"), {
+      name: "MemoryError",
+      message:
+        /^Cannot allocate much: Expected the runtime to give 4503599627370496 bytes \(4294967296\.0 MiB\), it refuses/,
+    });
   });
 });

@@ -1,28 +1,13 @@
-import { Class, classOf } from "../unicode.ts";
+import { caseVariantsOf } from "../unicode_case.ts";
+import { type Test, unicodeProperty } from "../unicode_properties.ts";
+
+export type { Test };
+export { unicodeProperty as property };
 
 const PAGE = 256;
 const UNKNOWN = 0;
 const INSIDE = 1;
 const OUTSIDE = 2;
-
-const WHITE_SPACE = Class.space | Class.newline | Class.whitespace;
-const LETTER = Class.asciiUpper | Class.asciiLower | Class.upper | Class.lower | Class.title | Class.uncased;
-
-/** General categories that cria has tables of, so that ids do not depend on the runtime's Unicode. */
-const tabled: Readonly<Record<string, number>> = {
-  L: LETTER,
-  Lu: Class.asciiUpper | Class.upper,
-  Ll: Class.asciiLower | Class.lower,
-  Lt: Class.title,
-  M: Class.mark,
-  N: Class.number,
-  P: Class.punctuation,
-  S: Class.symbol,
-  White_Space: WHITE_SPACE,
-};
-
-/** Whether a code point is in a set. */
-export type Test = (character: number) => boolean;
 
 /** A set of code points that remembers its answers. */
 export class CharSet {
@@ -65,36 +50,8 @@ export function range(first: number, last: number): Test {
   return (character) => character >= first && character <= last;
 }
 
-/** A general category, binary property or script as \p{...} names it; undefined for an unknown name. */
-export function property(name: string): Test | undefined {
-  const mask = Object.hasOwn(tabled, name) ? tabled[name] : undefined;
-  if (mask !== undefined) return (character) => (classOf(character) & mask) !== 0;
-  if (name === "Lm" || name === "Lo") return uncased(name === "Lm");
-  for (const spelling of [name, `Script=${name}`]) {
-    const pattern = compile(spelling);
-    if (pattern !== undefined) return (character) => pattern.test(String.fromCodePoint(character));
-  }
-  return undefined;
-}
-
-/** Letters without case, which the tables have together: modifiers, or the others. */
-function uncased(isModifier: boolean): Test {
-  return (character) =>
-    (classOf(character) & Class.uncased) !== 0 &&
-    /\p{Lm}/u.test(String.fromCodePoint(character)) === isModifier;
-}
-
-function compile(property: string): RegExp | undefined {
-  if (!/^[\w=]+$/.test(property)) return undefined;
-  try {
-    return new RegExp(`^\\p{${property}}$`, "u");
-  } catch {
-    return undefined;
-  }
-}
-
 function known(name: string): Test {
-  return property(name) as Test;
+  return unicodeProperty(name) as Test;
 }
 
 export const isSpace = known("White_Space");
@@ -141,14 +98,5 @@ export const posix: Readonly<Record<string, Test>> = {
 
 /** A set closed under case: with each character, those that differ from it in case only. */
 export function ignoringCase(test: Test): Test {
-  return (character) => caseVariants(character).some(test);
-}
-
-function caseVariants(character: number): number[] {
-  const text = String.fromCodePoint(character);
-  const lower = text.toLowerCase();
-  const upper = text.toUpperCase();
-  return [text, lower, upper, upper.toLowerCase(), lower.toUpperCase()]
-    .filter((variant) => [...variant].length === 1)
-    .map((variant) => variant.codePointAt(0) as number);
+  return (character) => caseVariantsOf(character).some(test);
 }

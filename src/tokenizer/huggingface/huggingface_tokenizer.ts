@@ -1,9 +1,19 @@
 import { TokenizerError } from "../../util/errors.ts";
+import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../arguments.ts";
 import type { ByteBpeEncoder } from "../byte_encoder.ts";
 import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
+import { PrintedTokenizer } from "../printed.ts";
 import { present } from "../special_ids.ts";
 import { TokenSink } from "../token_sink.ts";
-import type { EncodeOptions, Tokenizer, TokenOffsets, TokenStream } from "../tokenizer.ts";
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  Tokenizer,
+  TokenizerData,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
+} from "../tokenizer.ts";
 import { AddedTokenFinder, type Section } from "./added_tokens.ts";
 import { AlignedText } from "./aligned_text.ts";
 import type { HuggingFaceData } from "./data.ts";
@@ -26,7 +36,7 @@ import { byteEncoder, WordEncoder } from "./word_encoder.ts";
  *
  * Source: huggingface/tokenizers, tokenizers/src/tokenizer (added_vocabulary.rs, normalizer.rs, pre_tokenizer.rs).
  */
-export class HuggingFaceTokenizer implements Tokenizer {
+export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer {
   private readonly data: HuggingFaceData;
   private readonly special: ReadonlySet<number>;
   /** Finds tokens in the text as it is, and in the normalized text. */
@@ -41,6 +51,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   /** @throws FormatError for more text in tokens than can be indexed */
   constructor(data: HuggingFaceData) {
+    super();
     const { addedTokens, normalizer, preTokenizers } = data;
     this.data = data;
     this.special = new Set(addedTokens.filter((token) => token.special).map((token) => token.id));
@@ -55,6 +66,10 @@ export class HuggingFaceTokenizer implements Tokenizer {
     this.needsAlignment = first > 0 || (first === 0 && normalizer !== undefined);
   }
 
+  get kind(): TokenizerData["kind"] {
+    return "huggingface";
+  }
+
   get vocabSize(): number {
     return this.data.spellings.length;
   }
@@ -67,24 +82,27 @@ export class HuggingFaceTokenizer implements Tokenizer {
     return this.data.eosIds;
   }
 
-  encode(text: string, options: EncodeOptions = {}): number[] {
+  encode(text: string, options?: EncodeOptions): number[] {
     return this.encoded(text, options, false).toIds();
   }
 
-  encodeWithOffsets(text: string, options: EncodeOptions = {}): TokenOffsets {
+  encodeWithOffsets(text: string, options?: EncodeOptions): TokenOffsets {
     return this.encoded(text, options, true).toOffsets();
   }
 
-  decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
-    return textOfRaw(this.decodeRaw(ids, options.special ?? false, false));
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
+    checkDecode(ids, options);
+    return textOfRaw(this.decodeRaw(ids, options?.special ?? false, false));
   }
 
-  decodeBytes(ids: ArrayLike<number>, options: { special?: boolean } = {}): Uint8Array {
-    return bytesOfRaw(this.decodeRaw(ids, options.special ?? false, false));
+  decodeBytes(ids: ArrayLike<number>, options?: DecodeOptions): Uint8Array {
+    checkDecode(ids, options);
+    return bytesOfRaw(this.decodeRaw(ids, options?.special ?? false, false));
   }
 
-  bytes(id: number, options: { special?: boolean } = {}): Uint8Array {
-    return bytesOfRaw(this.decodeRaw([id], options.special ?? false, true));
+  bytes(id: number, options?: DecodeOptions): Uint8Array {
+    checkDecodeOptions(options);
+    return bytesOfRaw(this.decodeRaw([id], options?.special ?? false, true));
   }
 
   piece(id: number): string {
@@ -97,8 +115,9 @@ export class HuggingFaceTokenizer implements Tokenizer {
     return piece;
   }
 
-  stream(options: { special?: boolean; afterText?: boolean } = {}): TokenStream {
-    const { special = false, afterText = false } = options;
+  stream(options?: TokenStreamOptions): TokenStream {
+    checkStreamOptions(options);
+    const { special = false, afterText = false } = options ?? {};
     const run = this.chain.start(afterText);
     const text = new RawTextStream();
     return {
@@ -119,9 +138,10 @@ export class HuggingFaceTokenizer implements Tokenizer {
     return !special && this.special.has(id) ? "" : run.push(id);
   }
 
-  private encoded(text: string, options: EncodeOptions, withOffsets: boolean): TokenSink {
+  private encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
+    checkEncode(text, options);
     const { template, addBos, addEos } = this.data;
-    const { bos = addBos, eos = addEos, special = false } = options;
+    const { bos = addBos, eos = addEos, special = false } = options ?? {};
     const source = text.toWellFormed();
     const out = new TokenSink(source.length, withOffsets);
     if (bos) pushAll(out, template.before, this.bosId, "BOS", 0);

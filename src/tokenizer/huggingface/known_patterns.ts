@@ -42,7 +42,7 @@ export const scanners: ReadonlyMap<string, Pretokenizer> = new Map([
   ["[一-龥\u3040-ゟ゠-ヿ]+", runs(rangesOf("3040-30FF 4E00-9FA5"))],
   [
     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
-    deepseekWords(true),
+    deepseekWords(),
   ],
 ]);
 

@@ -1,10 +1,11 @@
+import { lowerCaseOf } from "../unicode_case.ts";
+import { isOld, oldUnicodeForms, type UnicodeForm } from "../unicode_forms.ts";
 import type { AlignedText, Edit } from "./aligned_text.ts";
 import { isMark, isSpace } from "./char_set.ts";
 import type { JsonValue } from "./json.ts";
 import { type Components, readComponent } from "./json.ts";
 import { type Pattern, readPattern } from "./pattern.ts";
 import { PrecompiledNormalizer } from "./precompiled.ts";
-import { normalizeUnicode, type UnicodeForm, unicodeEdits } from "./unicode_form.ts";
 
 /** Most normalizers of a sequence: real ones have up to ten. */
 const MAX_SEQUENCE = 64;
@@ -22,9 +23,9 @@ const known: Components<Normalizer> = {
   NFD: () => unicode("NFD"),
   NFKC: () => unicode("NFKC"),
   NFKD: () => unicode("NFKD"),
-  Lowercase: () => byCharacter(lowercase, (text) => text.replaceAll("Σ", "σ").toLowerCase()),
+  Lowercase: () => byCharacter(lowercase),
   Strip: (json) => strip(json.get("strip_left").boolean(true), json.get("strip_right").boolean(true)),
-  StripAccents: () => byCharacter((character) => (isMark(character) ? "" : undefined)),
+  StripAccents: () => byCharacter((character) => (isAccent(character) ? "" : undefined)),
   Replace: (json) => replace(readPattern(json.get("pattern")), json.get("content").string()),
   Prepend: (json) => prepend(json.get("prepend").string()),
   Precompiled: (json) => {
@@ -84,18 +85,27 @@ function byCharacter(
 }
 
 function unicode(form: UnicodeForm): Normalizer {
+  const forms = oldUnicodeForms();
   return ofEdits(
-    (text, edit) => unicodeEdits(text, form, edit),
-    (text) => normalizeUnicode(text, form),
+    (text, edit) => forms.edits(text, form, edit),
+    (text) => forms.normalize(text, form),
   );
+}
+
+/** Marks of Unicode 9.0, as in {@link oldUnicodeForms}; two of them became letters since. */
+function isAccent(character: number): boolean {
+  return (isMark(character) && isOld(character)) || character === 0x1cf2 || character === 0x1cf3;
 }
 
 /** Character by character: a sigma at the end of a word is no exception. */
 function lowercase(character: number): string | undefined {
-  const text = String.fromCodePoint(character);
-  const lower = text.toLowerCase();
-  return lower === text ? undefined : lower;
+  if (character === DOTTED_I) return "i\u0307";
+  const lower = lowerCaseOf(character);
+  return lower === character ? undefined : String.fromCodePoint(lower);
 }
+
+/** The only character whose lower case is two. */
+const DOTTED_I = 0x130;
 
 function strip(left: boolean, right: boolean): Normalizer {
   return ofEdits((text, edit) => {

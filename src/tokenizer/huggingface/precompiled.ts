@@ -1,17 +1,10 @@
 import { Charsmap, unitsAt } from "../charsmap.ts";
+import { Graphemes } from "../graphemes.ts";
 import type { Edit } from "./aligned_text.ts";
 import type { JsonValue } from "./json.ts";
 
 /** UTF-8 bytes from which on a grapheme is looked up character by character. */
 const LONG_GRAPHEME = 6;
-
-/** Characters that make graphemes with others, and two of the others that are always graphemes of their own. */
-const COMBINING =
-  "(?:\\r\\n|[^\\p{ASCII}\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\u3000-\\u3029])";
-const OTHER = "[\\p{ASCII}\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\u3000-\\u3029]";
-
-/** Stretches in which a grapheme may be more than one character, with the characters around them. */
-const mayCombine = new RegExp(`${OTHER}?(?:${COMBINING}+${OTHER}?)+`, "gu");
 
 /**
  * SentencePiece's precompiled rules as Hugging Face applies them, which is not quite as SentencePiece does:
@@ -22,7 +15,7 @@ const mayCombine = new RegExp(`${OTHER}?(?:${COMBINING}+${OTHER}?)+`, "gu");
  */
 export class PrecompiledNormalizer {
   private readonly charsmap: Charsmap;
-  private readonly segmenter = new Intl.Segmenter("und", { granularity: "grapheme" });
+  private readonly graphemes = new Graphemes();
   /** Replacements found before, null where there is none. */
   private readonly known = new Map<string, string | null>();
 
@@ -36,22 +29,13 @@ export class PrecompiledNormalizer {
   }
 
   edits(text: string, edit: Edit): void {
-    let at = 0;
-    for (const match of text.matchAll(mayCombine)) {
-      this.characters(text, at, match.index, edit);
-      at = match.index + match[0].length;
-      this.graphemes(text, match.index, at, edit);
-    }
-    this.characters(text, at, text.length, edit);
-  }
-
-  private graphemes(text: string, begin: number, end: number, edit: Edit): void {
-    for (const { segment, index } of this.segmenter.segment(text.slice(begin, end))) {
-      const at = begin + index;
-      const isOne = segment.length === unitsAt(segment, 0);
-      const replacement = isOne || utf8Length(segment) >= LONG_GRAPHEME ? null : this.replacement(segment);
-      if (replacement !== null) edit(at, at + segment.length, replacement);
-      else this.characters(text, at, at + segment.length, edit);
+    for (let begin = 0; begin < text.length; ) {
+      const end = this.graphemes.end(text, begin);
+      const isShort = end > begin + unitsAt(text, begin) && utf8Length(text, begin, end) < LONG_GRAPHEME;
+      const replacement = isShort ? this.replacement(text.slice(begin, end)) : null;
+      if (replacement !== null) edit(begin, end, replacement);
+      else this.characters(text, begin, end, edit);
+      begin = end;
     }
   }
 
@@ -90,11 +74,13 @@ export class PrecompiledNormalizer {
 /** Chunks remembered. */
 const MAX_KNOWN = 1 << 16;
 
-function utf8Length(text: string): number {
+/** UTF-8 bytes of a part of a text, or more than are a short grapheme. */
+function utf8Length(text: string, begin: number, end: number): number {
   let n = 0;
-  for (const character of text) {
-    const code = character.codePointAt(0) as number;
+  for (let i = begin; i < end && n < LONG_GRAPHEME; ) {
+    const code = text.codePointAt(i) as number;
     n += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    i += code > 0xffff ? 2 : 1;
   }
   return n;
 }

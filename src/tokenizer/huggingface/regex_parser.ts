@@ -61,6 +61,10 @@ const setEscapes: Readonly<Record<string, Test>> = {
   w: isWord,
 };
 
+/** Escapes of what is not in a set, and of what is. */
+const negatedEscapes = "DHSW";
+const plainEscapes = "dhsw";
+
 const characterEscapes: Readonly<Record<string, number>> = {
   t: 0x09,
   n: 0x0a,
@@ -198,7 +202,7 @@ class Parser {
     for (const [sign, behind, negated] of lookSigns) {
       if (this.take(sign)) return (part) => ({ kind: "look", part, behind, negated });
     }
-    if (this.takeMatch(/<[\p{L}_]\w*>/uy)) return plain;
+    if (this.takeMatch(/<[A-Za-z_\u0080-\u{10ffff}][\w\u0080-\u{10ffff}]*>/uy)) return plain;
     const options = this.takeMatch(/([a-z]*)(?:-([a-z]*))?:/y);
     if (options === undefined) throw this.unsupported("this kind of group");
     return Object.assign((part: Node) => part, {
@@ -229,10 +233,12 @@ class Parser {
     }
     if (!this.at("\\")) return undefined;
     const name = this.pattern[this.position + 1] ?? "";
-    const test = Object.hasOwn(known, name.toLowerCase()) ? known[name.toLowerCase()] : undefined;
+    const negated = negatedEscapes.indexOf(name);
+    const letter = name !== "" && negated >= 0 ? (plainEscapes[negated] as string) : name;
+    const test = Object.hasOwn(known, letter) ? known[letter] : undefined;
     if (test === undefined) return undefined;
     this.position += 2;
-    return name === name.toLowerCase() ? test : not(test);
+    return letter === name ? test : not(test);
   }
 
   private escapedCharacter(): number {

@@ -1,9 +1,11 @@
 import { quoted } from "../../util/bytes.ts";
 import { UnsupportedError } from "../../util/errors.ts";
+import { scanExaoneMoe, scanImageToken, scanIndent, scanKimiK2, scanSentinel } from "./family_scanners.ts";
 import { matches, type Pretokenizer, sequence, words } from "./pretokenizer.ts";
 import {
   CASED,
   CASED_IN_ASCII,
+  CASED_IN_ASCII_WITH_MARKS,
   casedScanner,
   LETTER,
   MARK,
@@ -11,13 +13,18 @@ import {
   NUMBER,
   PUNCTUATION,
   scanGpt2,
+  UNCASED_WITH_MARKS,
   WHITESPACE,
   wordScanner,
 } from "./scanners.ts";
 import {
   deepseekWords,
+  digitCuts,
+  digitGroups,
   digitTriples,
   each,
+  halvedSpaces,
+  linesAndEnds,
   numbers,
   rangesOf,
   runs,
@@ -33,9 +40,13 @@ export interface GgufPretokenizer {
   readonly wholeWords: boolean;
   /** Whether BOS is added where the file does not say. */
   readonly addBos: boolean;
+  /** Whether a special token at llama.cpp's default id is BOS where the file names none. */
+  readonly defaultBos: boolean;
 }
 
 const gpt2 = words("gpt-2", scanGpt2);
+const llama3 = words("llama-bpe", wordScanner({ contractions: "ascii", digits: 3 }));
+const qwen2 = words("qwen2", wordScanner({ contractions: "ascii", digits: 1 }));
 const digit = each(setOf(NUMBER));
 
 /** Cased letters, as of Unicode 11, which deepseek-llm lists one by one. */
@@ -52,6 +63,18 @@ const CASED_LETTERS = rangesOf(
 const DEEPSEEK_PUNCTUATION = rangesOf("21-2F 3A-7E 2018-201F 3000-3002 FF01-FF0F FF1A-FF5E");
 const DEEPSEEK_CJK = rangesOf("800-9FA5 AC00-D7FF");
 const DEEPSEEK_V3_CJK = rangesOf("3040-30FF 4E00-9FA5");
+/** Scripts without spaces between words, and Hangul. */
+const AFMOE_SCRIPTS = rangesOf(
+  "E40-EFF 1000-109F 1100-11FF 1780-17FF 2F00-2FDF 3040-30FF 3400-4DBF 4E00-9FFF A9E0-A9FF AA60-AA7F AC00-D7AF " +
+    "F900-FAFF FF65-FF9F",
+);
+/** Hangul; marks of East Asian texts; Bopomofo; Chinese characters and Kana: a word is of one of these. */
+const YOUTU_SCRIPTS = [
+  "3131-318E AC00-D7A3",
+  "2014 2018-2019 201C-201D 2026 3001-303F FE30-FE4F FF01 FF0C FF1A-FF1B",
+  "3105-312F",
+  "3040-30FF 4E00-9FA5",
+].map(rangesOf);
 /** [^(\s|.,!?…。，、।۔،)] */
 const BLOOM_ENDS = setOf(WHITESPACE, "(|.,!?…。，、।۔،)");
 
@@ -70,8 +93,8 @@ const kinds = {
     digitTriples,
   ]),
   gpt2,
-  llama3: words("llama-bpe", wordScanner({ contractions: "ascii", digits: 3 })),
-  qwen2: words("qwen2", wordScanner({ contractions: "ascii", digits: 1 })),
+  llama3,
+  qwen2,
   qwen35: words("qwen35", wordScanner({ contractions: "ascii", letters: LETTER | MARK, digits: 1 })),
   starcoder: sequence("starcoder", [digit, gpt2]),
   falcon: sequence("falcon", [runs(setOf(PUNCTUATION, "$+<=>^~|`")), gpt2, digitTriples]),
@@ -90,7 +113,46 @@ const kinds = {
     runs(DEEPSEEK_CJK),
     digit,
   ]),
-  deepseekV3: sequence("deepseek-v3", [numbers(3), runs(DEEPSEEK_V3_CJK), deepseekWords(false)]),
+  deepseekV3: sequence("deepseek-v3", [numbers(3), runs(DEEPSEEK_V3_CJK), deepseekWords()]),
+  spark: sequence("spark2_5", [numbers(3), runs(DEEPSEEK_V3_CJK), deepseekWords(false), digit]),
+  afmoe: sequence("afmoe", [digitGroups, runs(AFMOE_SCRIPTS), deepseekWords()]),
+  // The spaces before a word are the same words whether they are cut at once or afterwards.
+  jais2: sequence("jais-2", [llama3, halvedSpaces]),
+  seedCoder: words("seed-coder", wordScanner({ contractions: "ascii", digits: 1, signsTakeLines: false })),
+  ufakzeka: words("ufakzeka", wordScanner({ digits: 1 })),
+  minicpm5: sequence("minicpm5", [
+    numbers(3),
+    words("words", wordScanner({ contractions: "ascii", digits: Number.POSITIVE_INFINITY })),
+  ]),
+  laguna: sequence("laguna", [linesAndEnds, qwen2]),
+  exaoneMoe: words("exaone-moe", scanExaoneMoe),
+  kimiK2: words("kimi-k2", scanKimiK2),
+  superbpe: sequence("superbpe", [numbers(Number.POSITIVE_INFINITY), digitCuts]),
+  chameleon: sequence("chameleon", [
+    matches("sentinels", scanSentinel),
+    matches("images", scanImageToken),
+    matches("indents", scanIndent),
+    digit,
+    each(setOf(PUNCTUATION, "$+<=>^`|~")),
+    gpt2,
+  ]),
+  graniteEmbed: words(
+    "granite-embed-multi-97m",
+    casedScanner({ ...CASED_IN_ASCII_WITH_MARKS, contractions: "ascii", digits: 3 }),
+  ),
+  tinyAya: sequence("tiny_aya", [
+    digitGroups,
+    words("words", casedScanner({ ...UNCASED_WITH_MARKS, contractions: "ascii", digits: 3 })),
+  ]),
+  youtu: sequence("youtu", [
+    matches("scripts", (text, i, end) => {
+      const set = YOUTU_SCRIPTS.find((script) => script(text, i));
+      let last = i;
+      while (last < end && set?.(text, last)) last++;
+      return last;
+    }),
+    words("words", casedScanner({ ...UNCASED_WITH_MARKS, contractions: "ascii", digits: 1 })),
+  ]),
   tekken: words("tekken", casedScanner({ ...CASED_IN_ASCII, digits: 1 })),
   gpt4o: words("gpt-4o", casedScanner({ ...CASED_IN_ASCII, contractions: "ascii", digits: 3 })),
   bloom,
@@ -101,7 +163,7 @@ const kinds = {
 const ggufKinds: readonly (readonly [
   kind: keyof typeof kinds,
   names: string,
-  settings?: { wholeWords?: true; addBos?: true },
+  settings?: { wholeWords?: true; addBos?: true; defaultBos?: false },
 ])[] = [
   ["default", "default"],
   [
@@ -109,13 +171,17 @@ const ggufKinds: readonly (readonly [
     "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
     { wholeWords: true, addBos: true },
   ],
-  ["llama3", "smaug-bpe dbrx glm4 chatglm-bpe"],
+  ["llama3", "smaug-bpe dbrx"],
+  ["llama3", "glm4 chatglm-bpe", { defaultBos: false }],
   [
     "gpt2",
     "gpt-2 phi-2 mpt olmo jais exaone4 gigachat a.x-4.0 mellum trillion granite-docling jina-es jina-de jina-v2-es " +
-      "jina-v2-de modern-bert",
+      "jina-v2-de modern-bert jina-v1-en jina-v2-code roberta-bpe",
   ],
-  ["qwen2", "qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez kormo f2llmv2 grok-2 solar-open"],
+  [
+    "qwen2",
+    "qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez kormo f2llmv2 grok-2 solar-open bailingmoe bailingmoe2 llada-moe",
+  ],
   ["qwen35", "qwen35"],
   ["deepseekLlm", "deepseek-llm"],
   ["deepseekCoder", "deepseek-coder"],
@@ -126,13 +192,29 @@ const ggufKinds: readonly (readonly [
   ["gpt4o", "gpt-4o llama4 kanana2 talkie minimax-m2"],
   ["bloom", "bloom poro-chat gpt3-finnish"],
   ["viking", "viking"],
+  ["spark", "spark2_5"],
+  ["afmoe", "afmoe"],
+  ["jais2", "jais-2"],
+  ["seedCoder", "seed-coder"],
+  ["ufakzeka", "ufakzeka"],
+  ["minicpm5", "minicpm5", { wholeWords: true }],
+  ["laguna", "laguna"],
+  ["exaoneMoe", "exaone-moe"],
+  ["kimiK2", "kimi-k2"],
+  ["superbpe", "superbpe"],
+  ["chameleon", "chameleon", { addBos: true }],
+  ["graniteEmbed", "granite-embed-multi-97m", { wholeWords: true }],
+  ["tinyAya", "tiny_aya cohere2moe"],
+  ["youtu", "youtu", { wholeWords: true }],
 ];
 
 const ggufNames = new Map<string, GgufPretokenizer>(
-  ggufKinds.flatMap(([kind, names, { wholeWords = false, addBos = false } = {}]) =>
+  ggufKinds.flatMap(([kind, names, { wholeWords = false, addBos = false, defaultBos = true } = {}]) =>
     names
       .split(" ")
-      .map((name) => [name, { pretokenizer: { ...kinds[kind], name }, wholeWords, addBos }] as const),
+      .map(
+        (name) => [name, { pretokenizer: { ...kinds[kind], name }, wholeWords, addBos, defaultBos }] as const,
+      ),
   ),
 );
 

@@ -39,7 +39,7 @@ export type Contractions =
   | "folded";
 
 /** Units of the contraction at `i`, which is an apostrophe; 0 where there is none. */
-function contraction(units: Uint16Array, i: number, end: number, kind: Contractions): number {
+export function contraction(units: Uint16Array, i: number, end: number, kind: Contractions): number {
   if (i + 1 >= end) return 0;
   const fold = kind === "lower" ? 0 : 0x20;
   const first = units[i + 1] as number;
@@ -64,7 +64,7 @@ function contraction(units: Uint16Array, i: number, end: number, kind: Contracti
 }
 
 /** End of the first `max` characters of \p{N} at `i`. */
-function digitsEnd({ units, classes }: ClassifiedText, i: number, end: number, max: number): number {
+export function digitsEnd({ units, classes }: ClassifiedText, i: number, end: number, max: number): number {
   let last = i;
   for (let n = 0; n < max && last < end && ((classes[last] as number) & NUMBER) !== 0; n++) {
     last += widthAt(units, last);
@@ -73,13 +73,13 @@ function digitsEnd({ units, classes }: ClassifiedText, i: number, end: number, m
 }
 
 /** \s+(?!\S)|\s+ */
-function spacesEnd(classes: Uint16Array, i: number, end: number): number {
+export function spacesEnd(classes: Uint16Array, i: number, end: number): number {
   const last = runEnd(classes, i, end, WHITESPACE);
   return last < end && last - i > 1 ? last - 1 : last;
 }
 
 /** \s*[\r\n]+|\s+(?!\S)|\s+ */
-function linesEnd(classes: Uint16Array, i: number, end: number): number {
+export function linesEnd(classes: Uint16Array, i: number, end: number): number {
   const last = runEnd(classes, i, end, WHITESPACE);
   for (let k = last; k > i; k--) {
     if (((classes[k - 1] as number) & NEWLINE) !== 0) return k;
@@ -113,6 +113,8 @@ export interface WordPattern {
   readonly digits: number;
   /** Whether all the whitespace at the end of a text is one word: \s+$ goes first. */
   readonly joinsEnd?: boolean;
+  /** Whether line ends belong to the signs before them; default true. */
+  readonly signsTakeLines?: boolean;
 }
 
 /**
@@ -121,7 +123,7 @@ export interface WordPattern {
  * and its relatives, see {@link WordPattern}.
  */
 export function wordScanner(pattern: WordPattern): WordScanner {
-  const { contractions, letters = LETTER, digits, joinsEnd = false } = pattern;
+  const { contractions, letters = LETTER, digits, joinsEnd = false, signsTakeLines = true } = pattern;
   const noWord = letters | NUMBER | WHITESPACE;
   return (text, i, end) => {
     const { units, classes } = text;
@@ -139,7 +141,8 @@ export function wordScanner(pattern: WordPattern): WordScanner {
         return runEnd(classes, next + 1, end, letters);
       const first = unit === SPACE && next < end ? next : i;
       if (((classes[first] as number) & noWord) === 0) {
-        return runEnd(classes, runEnd(classes, first + 1, end, ~noWord), end, NEWLINE);
+        const signs = runEnd(classes, first + 1, end, ~noWord);
+        return signsTakeLines ? runEnd(classes, signs, end, NEWLINE) : signs;
       }
     }
     if (joinsEnd && runEnd(classes, i, end, WHITESPACE) === end) return end;
@@ -168,6 +171,15 @@ export const CASED_IN_ASCII = {
   upper: LETTER & ~Class.asciiLower,
   lower: LETTER & ~Class.asciiUpper,
 } as const;
+
+/** The same with \p{M}. */
+export const CASED_IN_ASCII_WITH_MARKS = {
+  upper: CASED_IN_ASCII.upper | MARK,
+  lower: CASED_IN_ASCII.lower | MARK,
+} as const;
+
+/** Letters and marks without a difference: llama.cpp takes \p{Lu}, \p{Ll} and the like for \p{L}. */
+export const UNCASED_WITH_MARKS = { upper: LETTER | MARK, lower: LETTER | MARK } as const;
 
 /**
  * [^\r\n\p{L}\p{N}]?U*W+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?U+W*(?i:'s|'t|'re|'ve|'m|'ll|'d)?

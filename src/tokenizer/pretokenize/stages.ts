@@ -2,7 +2,18 @@
 import { Class } from "../unicode.ts";
 import { type ClassifiedText, characterAt, widthAt } from "./classified_text.ts";
 import { matches, type Pretokenizer, type WordScanner } from "./pretokenizer.ts";
-import { LETTER, MARK, NEWLINE, NUMBER, PUNCTUATION, runEnd, SYMBOL, WHITESPACE } from "./scanners.ts";
+import {
+  LETTER,
+  linesEnd,
+  MARK,
+  NEWLINE,
+  NUMBER,
+  PUNCTUATION,
+  runEnd,
+  SYMBOL,
+  spacesEnd,
+  WHITESPACE,
+} from "./scanners.ts";
 
 /** Whether the character at `i` belongs to a set. */
 export type CharacterSet = (text: ClassifiedText, i: number) => boolean;
@@ -91,35 +102,99 @@ export const spacesAtEnd: Pretokenizer = {
   },
 };
 
+/** Longest words of spaces that {@link halvedSpaces} leaves. */
+const MOST_SPACES = 512;
+
+/** Cuts words of spaces without a line end to powers of two, the longest first: \s{512}|\s{256}|...|\s{2}|\s{1} */
+export const halvedSpaces: Pretokenizer = {
+  name: "halved spaces",
+  split({ classes }, begin, end, ends) {
+    const isSpaces = runEnd(classes, begin, end, WHITESPACE & ~NEWLINE) === end;
+    let at = begin;
+    for (let n = MOST_SPACES; isSpaces && at < end; n /= 2) {
+      for (; at + n <= end; at += n) ends.push(at + n);
+    }
+    if (at < end) ends.push(end);
+  },
+};
+
+/** [^\n]+|[\n]+ */
+export const linesAndEnds: Pretokenizer = matches("lines", ({ units }, i, end) => {
+  const isEnd = units[i] === 0x0a;
+  let last = i;
+  while (last < end && (units[last] === 0x0a) === isEnd) last++;
+  return last;
+});
+
+/**
+ * Numbers in groups of three, counted from their ends. What precedes a number belongs to its first group, which is how
+ * llama.cpp does it: the stage after this one sees them together.
+ */
+export const digitGroups: Pretokenizer = {
+  name: "digit groups",
+  split({ units, classes }, begin, end, ends) {
+    const isNumber = (at: number) => ((classes[at] as number) & NUMBER) !== 0;
+    let pushed = begin;
+    for (let i = begin; i < end; ) {
+      if (!isNumber(i)) {
+        i++;
+        continue;
+      }
+      let n = 0;
+      for (let at = i; at < end && isNumber(at); at += widthAt(units, at)) n++;
+      for (; n > 0; n--) {
+        i += widthAt(units, i);
+        if (n % 3 !== 1) continue;
+        ends.push(i);
+        pushed = i;
+      }
+    }
+    if (pushed < end) ends.push(end);
+  },
+};
+
+/** (?=(\d{3})+(?!\d)): cuts before groups of three ASCII digits, counted from the ends of numbers. */
+export const digitCuts: Pretokenizer = {
+  name: "digit cuts",
+  split({ units }, begin, end, ends) {
+    const isDigit = (at: number) => (units[at] as number) >= 0x30 && (units[at] as number) <= 0x39;
+    for (let i = begin; i < end; ) {
+      let last = i;
+      while (last < end && isDigit(last)) last++;
+      for (let at = i; at < last; at++) if ((last - at) % 3 === 0 && at > begin) ends.push(at);
+      i = last + 1;
+    }
+    if (begin < end) ends.push(end);
+  },
+};
+
 const ASCII_LETTER = Class.asciiUpper | Class.asciiLower;
 
 /**
  * [!-/:-@\[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*
  * |\s*[\r\n]+|\s+(?!\S)|\s+
- * `tildeIsSymbol`: false where U+007E is not in \p{S}, as in llama.cpp.
+ * `takesLines`: false where line ends are words of their own: the end is ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+
  */
-export function deepseekWords(tildeIsSymbol: boolean): Pretokenizer {
-  const isMark: CharacterSet = ({ units, classes }, i) =>
-    ((classes[i] as number) & (PUNCTUATION | SYMBOL)) !== 0 && (tildeIsSymbol || units[i] !== 0x7e);
+export function deepseekWords(takesLines = true): Pretokenizer {
+  const MARKS = PUNCTUATION | SYMBOL;
   const scan: WordScanner = (text, i, end) => {
     const { units, classes } = text;
     const set = classes[i] as number;
     const next = i + widthAt(units, i);
     const nextSet = next < end ? (classes[next] as number) : 0;
-    const isPunctuation = (set & (PUNCTUATION | SYMBOL)) !== 0;
-    if (isPunctuation && (units[i] as number) < 0x80 && (nextSet & ASCII_LETTER) !== 0) {
+    if ((set & MARKS) !== 0 && (units[i] as number) < 0x80 && (nextSet & ASCII_LETTER) !== 0) {
       return runEnd(classes, next, end, ASCII_LETTER);
     }
     if ((set & (LETTER | MARK)) !== 0) return runEnd(classes, next, end, LETTER | MARK);
-    const isPrefix = (set & NEWLINE) === 0 && !isMark(text, i);
+    const isPrefix = (set & (NEWLINE | MARKS)) === 0;
     if (isPrefix && (nextSet & (LETTER | MARK)) !== 0) return runEnd(classes, next, end, LETTER | MARK);
     const first = units[i] === 0x20 && next < end ? next : i;
-    if (isMark(text, first)) return runEnd(classes, setEnd(text, first, end, isMark), end, NEWLINE);
-    const last = runEnd(classes, i, end, WHITESPACE);
-    for (let k = last; k > i; k--) {
-      if (((classes[k - 1] as number) & NEWLINE) !== 0) return k;
+    if (((classes[first] as number) & MARKS) !== 0) {
+      const marks = runEnd(classes, first, end, MARKS);
+      return takesLines ? runEnd(classes, marks, end, NEWLINE) : marks;
     }
-    return last < end && last - i > 1 ? last - 1 : last;
+    if (takesLines) return linesEnd(classes, i, end);
+    return (set & NEWLINE) !== 0 ? next : spacesEnd(classes, i, end);
   };
   return matches("deepseek", scan);
 }

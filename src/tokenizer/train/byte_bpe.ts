@@ -4,7 +4,7 @@ import { type Pretokenizer, WordEnds } from "../pretokenize/pretokenizer.ts";
 import { pretokenizerNamed } from "../pretokenize/registry.ts";
 import { DEFAULT_PATTERN } from "../tiktoken_file.ts";
 import { countWord } from "./corpus.ts";
-import { textParts } from "./lines.ts";
+import { textParts, withoutBroken } from "./lines.ts";
 import { learnMerges } from "./merges.ts";
 import { type ByteBpeOptions, type Corpus, checkNumber, LIMITS, type TrainedTokenizer } from "./options.ts";
 import { Pace } from "./pace.ts";
@@ -44,6 +44,7 @@ export async function trainByteBpe(options: ByteBpeOptions): Promise<TrainedToke
     limit: wanted - BYTES,
     isValid: (_: string, n: number) => n <= longest,
     mergeKnown: true,
+    learnPast: false,
   };
   const merges = await learnMerges(task, pace);
   const vocabSize = BYTES + merges.length;
@@ -76,7 +77,7 @@ async function countWords(
   };
   let pending = "";
   for await (const part of textParts(corpus)) {
-    pending += part;
+    pending += withoutBroken(part);
     while (pending.length > BLOCK_UNITS) {
       const cut = placeToCut(pending);
       await count(pending.slice(0, cut));

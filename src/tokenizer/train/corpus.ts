@@ -2,7 +2,7 @@ import { TokenizerError } from "../../util/errors.ts";
 import { SymbolMatcher } from "../symbol_matcher.ts";
 import { SPACE } from "../vocabulary.ts";
 import { addCount, detached, sortedByCount } from "./code_points.ts";
-import { LineSplitter, textParts, utf8Length } from "./lines.ts";
+import { LineSplitter, textParts, utf8Length, withoutBroken } from "./lines.ts";
 import type { TrainingNormalizer } from "./normalizer.ts";
 import type { Corpus, SentencePieceSpec, SkippedLines } from "./options.ts";
 import type { Pace } from "./pace.ts";
@@ -77,7 +77,7 @@ class WordCounter {
     } else if (line.includes(RARE)) {
       this.skipped.reserved++;
     } else {
-      const text = this.normalizer.normalize(line).replaceAll("\0", RARE);
+      const text = withoutBroken(this.normalizer.normalize(line)).replaceAll("\0", RARE);
       if (text !== "") this.addText(this.cutSpecials(text));
     }
   }

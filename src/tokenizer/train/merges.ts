@@ -27,12 +27,16 @@ export interface MergeTask {
    * do. SentencePiece leaves them apart.
    */
   readonly mergeKnown: boolean;
+  /**
+   * Whether learning goes on when no pair is left in the words: with pairs that were neighbours once, which
+   * another merge took apart. SentencePiece learns those last.
+   */
+  readonly learnPast: boolean;
 }
 
 /**
  * Byte pair encoding: merges the most frequent pair of neighbours everywhere, again and again. Of equally
- * frequent ones the shorter text comes first, then the first by code points. Pairs that occur nowhere are
- * never merged. Time grows with the length of the different words and the logarithm of the number of pairs.
+ * frequent ones the shorter text comes first, then the first by code points. Time grows with the length of the different words and the logarithm of the number of pairs.
  *
  * Sources: Sennrich et al., "Neural machine translation of rare words with subword units", ACL 2016;
  * google/sentencepiece, bpe_model_trainer.cc.
@@ -58,7 +62,22 @@ export async function learnMerges(task: MergeTask, pace: Pace): Promise<string[]
       merger.drop(pair);
     }
   }
+  if (task.learnPast) learnPast(merger, known, learned, task.limit);
   return learned;
+}
+
+/** Adds the texts of pairs that never became a symbol, as if all were equally frequent. */
+function learnPast(
+  merger: Merger,
+  known: ReadonlyMap<string, number>,
+  learned: string[],
+  limit: number,
+): void {
+  if (learned.length >= limit) return;
+  const past = merger.allPairs().filter(({ text }) => !known.has(text));
+  past.sort((a, b) => a.length - b.length || compareCodePoints(a.text, b.text));
+  const texts = new Set(past.map(({ text }) => text));
+  learned.push(...[...texts].slice(0, limit - learned.length));
 }
 
 /** The corpus as symbols in linked lists, and all pairs of neighbours with their places. */
@@ -101,6 +120,12 @@ class Merger {
 
   text(pair: number): string {
     return this.pairs.texts[pair] as string;
+  }
+
+  /** Every pair that has been neighbours: what it reads, and of how many parts. */
+  allPairs(): { text: string; length: number }[] {
+    const { texts, lengths } = this.pairs;
+    return texts.map((text, pair) => ({ text, length: lengths[pair] as number }));
   }
 
   /** Never looks at a pair again. */

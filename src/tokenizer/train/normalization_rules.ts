@@ -1,11 +1,10 @@
+import { foldCaseOf } from "../unicode_case.ts";
+import { unicodeForms } from "../unicode_forms.ts";
 import type { Normalization } from "./options.ts";
-import { assignedRuns, scriptOf } from "./unicode_scripts.ts";
+import { assignedRuns } from "./unicode_scripts.ts";
 
 /** What replaces what: a few characters on the left, none or some on the right. */
 export type Rules = Map<string, string>;
-
-/** Code points that are asked at once whether any of them decomposes; most do not. */
-const BLOCK = 64;
 
 /** Read as a space by the rules of machine translation ("nmt"), other spaces being so by NFKC. */
 const NMT_SPACES = [
@@ -24,7 +23,7 @@ const FULLWIDTH_TILDE = "\uff5e";
 /**
  * The rules of a normalization, in Unicode 14.0 whatever version the runtime has: every character that it
  * changes, and every short sequence that it composes. Applied from left to right, the longest match first,
- * they do what the runtime's `normalize("NFKC")` does, except that a base character followed by several
+ * they do what normalization to NFKC does, except that a base character followed by several
  * marks composes only as far as single characters of Unicode decompose into such a sequence.
  *
  * Source: google/sentencepiece, builder.cc, whose rules these are for an older Unicode.
@@ -40,18 +39,19 @@ export function normalizationRules(normalization: Normalization): Rules {
 }
 
 function nfkcRules(): Rules {
+  const forms = unicodeForms();
   const rules: Rules = new Map();
   const decomposed = new Set<string>();
   const variants = new Map<string, string[]>();
   for (const character of decomposing()) {
-    const nfkc = character.normalize("NFKC");
+    const nfkc = forms.normalize(character, "NFKC");
     if (nfkc !== character) rules.set(character, nfkc);
-    const nfkd = character.normalize("NFKD");
+    const nfkd = forms.normalize(character, "NFKD");
     if (isOneCharacter(nfkd)) addTo(variants, nfkd, character);
     else decomposed.add(nfkd);
   }
   for (const nfkd of decomposed) {
-    const nfkc = nfkd.normalize("NFC");
+    const nfkc = forms.normalize(nfkd, "NFC");
     if (nfkc === nfkd) continue;
     for (const spelling of spellings(nfkd, variants)) {
       if (spelling !== nfkc) rules.set(spelling, nfkc);
@@ -62,13 +62,9 @@ function nfkcRules(): Rules {
 
 /** Every character of Unicode 14.0 whose compatibility decomposition is not itself. */
 function* decomposing(): Generator<string> {
+  const forms = unicodeForms();
   for (const [start, end] of assignedRuns()) {
-    for (let block = start; block < end; block += BLOCK) {
-      const characters = codePoints(block, Math.min(end, block + BLOCK));
-      const text = characters.join("");
-      if (text.normalize("NFKD") === text) continue;
-      yield* characters.filter((character) => character.normalize("NFKD") !== character);
-    }
+    yield* codePoints(start, end).filter((character) => forms.normalize(character, "NFKD") !== character);
   }
 }
 
@@ -117,24 +113,11 @@ function addCaseFolding(rules: Rules): void {
   }
 }
 
-/** Simple case folding: one character for one (CaseFolding.txt, statuses C and S). */
+/** Simple case folding: one character for one. */
 export function foldCase(text: string): string {
-  if (text.toLowerCase() === text && text.toUpperCase() === text) return text;
-  return Array.from(text, foldCharacter).join("");
-}
-
-function foldCharacter(character: string): string {
-  // Folds to the capitals, which Unicode had first.
-  if (scriptOf(character.codePointAt(0) as number) === "Cher")
-    return single(character, character.toUpperCase());
-  // The dotless i is no i, whatever its capital is.
-  if (character === "\u0131") return character;
-  const upper = single(character, character.toUpperCase());
-  return single(upper, upper.toLowerCase());
-}
-
-function single(character: string, changed: string): string {
-  return isOneCharacter(changed) ? changed : character;
+  return Array.from(text, (character) =>
+    String.fromCodePoint(foldCaseOf(character.codePointAt(0) as number)),
+  ).join("");
 }
 
 /** Leaves out rules for sequences that shorter rules change likewise. */

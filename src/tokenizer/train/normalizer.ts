@@ -38,7 +38,7 @@ export class TrainingNormalizer {
     });
   }
 
-  /** A well-formed text normalized, its spaces U+2581; empty where nothing is left. */
+  /** A text normalized; surrogates alone remain. Its spaces U+2581; empty where nothing is left. */
   normalize(text: string): string {
     const n = this.normalizer.normalize(text, false);
     let normalized = "";

@@ -1,5 +1,6 @@
 import { quoted } from "../../util/bytes.ts";
 import { UsageError } from "../../util/errors.ts";
+import { describeValue } from "../../util/options.ts";
 
 /** What can be trained: two kinds of SentencePiece models, and byte-level BPE as a tiktoken rank file. */
 export const MODEL_TYPES = ["unigram", "bpe", "byte-bpe"] as const;
@@ -9,7 +10,10 @@ export type ModelType = (typeof MODEL_TYPES)[number];
 export const NORMALIZATIONS = ["identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"] as const;
 export type Normalization = (typeof NORMALIZATIONS)[number];
 
-/** A text in parts of any size, as UTF-8 or as strings. Invalid UTF-8 and lone surrogates count as U+FFFD. */
+/**
+ * A text in parts of any size, as UTF-8 or as strings. Each byte of invalid UTF-8 becomes U+FFFD after
+ * normalization, as in SentencePiece; lone surrogates in strings count as U+FFFD.
+ */
 export type Corpus = Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>;
 
 /** How far training is. */
@@ -181,7 +185,7 @@ export function checkNumber(
   const right = integer ? Number.isSafeInteger(value) : typeof value === "number";
   if (right && value >= min && value <= max) return value;
   throw new UsageError(
-    `Cannot train: Expected ${name} to be ${integer ? "an integer" : "a number"} from ${min} to ${max}, got ${value}`,
+    `Cannot train: Expected ${name} to be ${integer ? "an integer" : "a number"} from ${min} to ${max}, got ${describeValue(value)}`,
   );
 }
 

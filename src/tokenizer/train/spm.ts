@@ -68,6 +68,7 @@ async function learnBpe(
       limit: size - required.length,
       isValid: (text, n) => n <= spec.maxPieceLength && rules.isValid(Array.from(text)),
       mergeKnown: false,
+      learnPast: true,
     },
     pace,
   );

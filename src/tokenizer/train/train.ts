@@ -1,6 +1,6 @@
-import { UsageError } from "../../util/errors.ts";
+import { checkTrainOptions } from "./arguments.ts";
 import { trainByteBpe } from "./byte_bpe.ts";
-import { checkChoice, MODEL_TYPES, type TrainedTokenizer, type TrainOptions } from "./options.ts";
+import type { TrainedTokenizer, TrainOptions } from "./options.ts";
 import { trainSentencePiece } from "./spm.ts";
 
 /**
@@ -9,19 +9,15 @@ import { trainSentencePiece } from "./spm.ts";
  * give the same bytes in every runtime.
  *
  * ```ts
- * const { bytes } = await trainTokenizer({ modelType: "bpe", vocabSize: 1000, corpus: ["a text\nof lines\n"] });
+ * const { bytes } = await trainTokenizer({ modelType: "bpe", vocabSize: 20, corpus: ["a text\nof lines\n"] });
  * const tokenizer = await Tokenizer.load(bytes);
  * ```
  *
- * @throws UsageError for a setting outside of its interval; UnsupportedError for an unknown pattern;
+ * @throws UsageError for an unknown setting or one outside of its interval; UnsupportedError for an unknown pattern;
  *   TokenizerError for a corpus that is empty, has too many different words, or does not fit `vocabSize`; the
  *   signal's reason
  */
 export async function trainTokenizer(options: TrainOptions): Promise<TrainedTokenizer> {
-  checkChoice("modelType", options.modelType, MODEL_TYPES);
-  const corpus = Object(options.corpus);
-  if (!(Symbol.asyncIterator in corpus || Symbol.iterator in corpus)) {
-    throw new UsageError(`Cannot train: Expected the corpus to be iterable, got ${typeof options.corpus}`);
-  }
+  checkTrainOptions(options);
   return options.modelType === "byte-bpe" ? trainByteBpe(options) : trainSentencePiece(options);
 }

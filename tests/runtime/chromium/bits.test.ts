@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { describe } from "node:test";
 import type { Page } from "playwright-core";
+import type { Variant } from "../../../src/kernels/variant.ts";
 import { bundleForBrowser, inPage, itChromium } from "../../support/chromium.ts";
 import { embeddedModel } from "../../support/models.ts";
 import { sharedBytes, sharedPath } from "../../support/shared.ts";
@@ -20,7 +21,7 @@ if (!hasStories) console.log(`skipped: stories260K in Chromium: ../shared/${stor
 interface TestModel {
   readonly path: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly cases: readonly Omit<BitsCase, "kernel" | "threads">[];
+  readonly cases: readonly Omit<BitsCase, "kernel" | "tune">[];
 }
 
 const models: TestModel[] = [
@@ -71,14 +72,14 @@ async function bitsInWorker(page: Page, request: BitsRequest): Promise<readonly 
 }
 
 /** Runs every case of every model with each kernel and thread count in the page and holds it to the bits here. */
-async function compare(page: Page, settings: readonly Pick<BitsCase, "kernel" | "threads">[]): Promise<void> {
+async function compare(page: Page, settings: readonly { kernel: Variant; threads: number }[]): Promise<void> {
   for (const { path, bytes, cases } of models) {
     for (const testCase of cases) {
-      const here = await bitsOf(bytes, { ...testCase, kernel: "simd", threads: 1 });
+      const here = await bitsOf(bytes, { ...testCase, kernel: "simd" });
       assert.ok(here.ids.length >= 3, here.text);
       const name = `${testCase.precision}/${testCase.kv}`;
       if (path === "/tales.gguf") assert.equal(here.logits, golden[name], name);
-      const all = settings.map((setting) => ({ ...testCase, ...setting }));
+      const all = settings.map(({ kernel, threads }) => ({ ...testCase, kernel, tune: { threads } }));
       const there = await bitsInWorker(page, { model: path, cases: all });
       settings.forEach((setting, i) => {
         const { kernel, threads, logits, ids, text } = there[i] as Bits;
@@ -136,10 +137,12 @@ describe("Chromium", () => {
       await inPage({ isolated, files: await files() }, async ({ page, origin, complaints }) => {
         await page.goto(origin);
         const cores = await page.evaluate(() => navigator.hardwareConcurrency);
-        const request = { model: path, cases: [testCase, { ...testCase, threads: 3 }] };
-        const [usual, three] = await bitsInWorker(page, request);
+        const all = [{}, { threads: 1000 }, { tune: { threads: 3 } }];
+        const request = { model: path, cases: all.map((options) => ({ ...testCase, ...options })) };
+        const [usual, most, three] = await bitsInWorker(page, request);
         assert.equal(usual?.threads, isolated ? cores : 1);
         assert.equal(usual?.kernel, isolated && cores > 1 ? "relaxed-shared" : "relaxed");
+        assert.equal(most?.threads, isolated ? cores : 1);
         assert.equal(three?.threads, isolated ? 3 : 1);
         assert.equal(three?.logits, golden[`${testCase.precision}/${testCase.kv}`]);
         assert.deepEqual(three?.ids, usual?.ids);

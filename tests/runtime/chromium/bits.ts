@@ -7,7 +7,7 @@ import { allLogits, engineOf, someIds } from "../../support/models.ts";
 const LOGITS = 80;
 
 /** What is computed: everything but the model. */
-export interface BitsCase extends Pick<LoadOptions, "precision" | "kv" | "kernel" | "threads"> {
+export interface BitsCase extends Pick<LoadOptions, "precision" | "kv" | "kernel" | "threads" | "tune"> {
   readonly vocabSize: number;
   readonly prompt: string;
 }

@@ -54,6 +54,30 @@ async function settled(page: Page): Promise<string> {
   return `${await textOf(page, "#status")} ${await textOf(page, "#error")}`.trim();
 }
 
+/** Waits for a status, where nothing says that the page was busy in between. */
+async function settledAfter(page: Page, status: RegExp): Promise<string> {
+  await page.locator("#status").filter({ hasText: status }).waitFor();
+  return settled(page);
+}
+
+const phone = { phone: true, viewport: { width: 390, height: 844 } } as const;
+
+/** Real touches: a finger comes down on the middle of an element and lifts. */
+async function touching(page: Page): Promise<(selector: string) => Promise<void>> {
+  const session = await page.context().newCDPSession(page);
+  return async (selector) => {
+    // Of a token that goes over two lines, the first.
+    const point = await page.locator(selector).evaluate((element) => {
+      const { left, top, width, height } = element.getClientRects()[0] as DOMRect;
+      return { x: left + width / 2, y: top + height / 2 };
+    });
+    await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [point] });
+    await session.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+    // The click comes after the touch, in a task of its own.
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
+  };
+}
+
 async function textOf(page: Page, selector: string): Promise<string> {
   return (await page.locator(selector).textContent()) ?? "";
 }
@@ -318,5 +342,148 @@ describe("the browser example", () => {
         }
       });
     }
+  });
+
+  itChromium("shows the alternatives of a token that a finger taps, each time", async () => {
+    await inExample({ ...phone }, async ({ page }) => {
+      await fill(page, { temperature: 1, topK: 0, topP: 1, seed: 5, maxTokens: 40 });
+      await run(page);
+      const panel = page.locator("#alternatives");
+      const tap = await touching(page);
+      const indexes = [0, 5, 11, 17, 22, 28, 33, 39];
+      for (const index of indexes) {
+        await page.locator(`#token-${index}`).scrollIntoViewIfNeeded();
+        // What is open may lie over the next one.
+        await tap("h2");
+        assert.equal(await panel.isVisible(), false, `before token ${index}`);
+        await tap(`#token-${index}`);
+        assert.equal(await panel.isVisible(), true, `token ${index}`);
+        assert.equal(await page.locator('[aria-selected="true"]').getAttribute("id"), `token-${index}`);
+        const chosen = await panel.locator("tr.chosen th").textContent();
+        const label = await page.locator(`#token-${index}`).getAttribute("aria-label");
+        assert.ok(chosen?.includes((label ?? "").split(",")[0] as string), `${chosen}, ${label}`);
+      }
+      // A tap into the panel leaves it.
+      await tap("#alternatives caption");
+      assert.equal(await panel.isVisible(), true);
+      await tap("h2");
+      assert.equal(await panel.isVisible(), false);
+    });
+  });
+
+  itChromium("keeps the end of the text in view on a phone, and Stop within reach", async () => {
+    await inExample({ ...phone }, async ({ page }) => {
+      const isSeen = (selector: string) =>
+        page.locator(selector).evaluate((element) => {
+          const { top, bottom } = element.getBoundingClientRect();
+          return top >= 0 && bottom <= innerHeight;
+        });
+      assert.equal(await isSeen("#start"), true, "before it starts");
+      await fill(page, { temperature: 0.8, seed: 7, maxTokens: 200 });
+      await page.evaluate(() => {
+        const tokens = document.querySelector("#tokens") as HTMLElement;
+        const seen: boolean[] = [];
+        const observer = new MutationObserver(() => {
+          const last = tokens.lastElementChild?.getBoundingClientRect();
+          const controls = document.querySelector("#stop")?.getBoundingClientRect();
+          if (!last || !controls) return;
+          seen.push(last.top >= controls.bottom && last.bottom <= innerHeight && controls.top >= 0);
+        });
+        observer.observe(tokens, { childList: true });
+        Object.assign(globalThis, { seen });
+      });
+      await run(page);
+      const seen = await page.evaluate(() => (globalThis as unknown as { seen: boolean[] }).seen);
+      assert.ok(seen.length > 0);
+      assert.ok(
+        seen.every((value) => value),
+        `${seen}`,
+      );
+      assert.equal(await isSeen("#tokens .token:last-child"), true);
+      assert.equal(await isSeen("#start"), true, "after the text");
+    });
+  });
+
+  itChromium("leaves nothing of an earlier run beside the error of a later one", async () => {
+    await inExample({ expected: /^Failed to load resource/ }, async ({ page, origin }) => {
+      await fill(page, { temperature: 0, maxTokens: 8 });
+      assert.match(await run(page), /^Done/);
+      assert.notEqual(await textOf(page, "#speed"), "");
+      await page.getByLabel("A file on the web").check();
+      await page.locator("#url").fill(`${origin}/models/absent.gguf`);
+      assert.match(await run(page), /^The model was not loaded\./);
+      for (const id of ["before", "tokens", "plain", "speed"])
+        assert.equal(await textOf(page, `#${id}`), "", id);
+      assert.equal(await page.locator("#copy").isDisabled(), true);
+
+      // Nothing is loaded for an empty address; what it says is the browser's word alone.
+      await page.locator("#url").fill("");
+      await page.locator("#start").click();
+      assert.equal(await page.locator("#url:invalid").count(), 1);
+      assert.equal(await page.getByRole("alert").isVisible(), false);
+      assert.equal(await textOf(page, "#status"), "");
+
+      await page.getByLabel("Tales").check();
+      assert.match(await run(page), /^Done/);
+      assert.equal(await page.locator("#tokens .token").count(), 8);
+    });
+  });
+
+  itChromium("starts by Ctrl+Enter and Cmd+Enter in the prompt, not by Enter", async () => {
+    await inExample({}, async ({ page }) => {
+      await fill(page, { temperature: 0, maxTokens: 4 });
+      const prompt = page.locator("#prompt");
+      for (const key of ["Control+Enter", "Meta+Enter"]) {
+        await prompt.fill(`The ${key === "Meta+Enter" ? "queen" : "king"}`);
+        await prompt.press(key);
+        assert.match(await settledAfter(page, /^Done/), /^Done/);
+        assert.equal(await textOf(page, "#before"), await prompt.inputValue());
+      }
+      await prompt.press("Enter");
+      assert.match(await prompt.inputValue(), /\n/);
+      assert.equal(await textOf(page, "#before"), "The queen");
+      // With something wrong it asks for it, as the button does.
+      await fill(page, { temperature: -1 });
+      await prompt.press("Control+Enter");
+      assert.equal(await textOf(page, "#status"), "");
+    });
+  });
+
+  itChromium("says the end of the text in words, and colours only what is unlikely", async () => {
+    await inExample({}, async ({ page }) => {
+      const settings = { temperature: 0.8, seed: 7, maxTokens: 500 };
+      await fill(page, settings);
+      await run(page);
+      const [pieces, whole] = await generatedHere("Once upon a time", settings);
+      assert.equal(whole.finishReason, "eos");
+      const last = page.locator("#tokens .token").last();
+      assert.equal(await last.getAttribute("data-end"), "end of text");
+      assert.match((await last.getAttribute("aria-label")) ?? "", /^end of text, [\d.]+%$/);
+      await last.hover();
+      assert.match((await page.locator("#alternatives tr.chosen th").textContent()) ?? "", /^end of text/);
+      assert.equal(await textOf(page, "#tokens"), whole.text);
+      const plain = await page.locator('#tokens [data-band="0"]').count();
+      assert.equal(plain, pieces.filter(({ logprob }) => Math.exp(logprob) >= 0.3).length);
+      const background = await page
+        .locator('#tokens [data-band="0"]')
+        .first()
+        .evaluate((token) => getComputedStyle(token).backgroundColor);
+      assert.equal(background, "rgba(0, 0, 0, 0)");
+    });
+  });
+
+  itChromium("leads to its documentation", async () => {
+    await inExample({}, async ({ page }) => {
+      const links = await page
+        .locator("a")
+        .evaluateAll((links) => links.map((link) => (link as HTMLAnchorElement).href));
+      assert.ok(links.length >= 3);
+      for (const link of links) {
+        const response = await fetch(link);
+        assert.equal(response.status, 200, link);
+        assert.match(response.headers.get("content-type") ?? "", /^text\/plain/);
+        assert.match(await response.text(), /^# /);
+      }
+    });
   });
 });

@@ -63,6 +63,9 @@ describe("startFileServer()", () => {
       assert.equal(await statusOf(origin, "/dist/cria.js"), 200);
       for (const path of [
         "/package.json",
+        "/CHANGELOG.md",
+        "/README.md/",
+        "/src/mod.ts",
         "/examples/",
         "/examples/browser",
         "/examples/browser/absent.js",

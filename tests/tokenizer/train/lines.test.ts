@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { LineSplitter, textParts, utf8Length } from "../../../src/tokenizer/train/lines.ts";
+import {
+  BROKEN,
+  LineSplitter,
+  textParts,
+  utf8Length,
+  withoutBroken,
+} from "../../../src/tokenizer/train/lines.ts";
 import type { Corpus } from "../../../src/tokenizer/train/options.ts";
 
 async function partsOf(corpus: Corpus): Promise<string[]> {
@@ -34,10 +40,32 @@ describe("textParts()", () => {
     assert.equal((await partsOf(corpus())).join(""), "one two");
   });
 
-  it("replaces lone surrogates and invalid UTF-8", async () => {
+  it("replaces lone surrogates", async () => {
     assert.equal((await partsOf(["a\ud800", "b\udc00\ud83d"])).join(""), "a\ufffdb\ufffd\ufffd");
-    assert.equal((await partsOf([Uint8Array.of(0x61, 0xff, 0xe2, 0x82)])).join(""), "a\ufffd\ufffd");
-    assert.equal((await partsOf([Uint8Array.of(0xe2, 0x82), "x"])).join(""), "\ufffdx");
+    assert.equal((await partsOf(["a\ud83d", Uint8Array.of(0x62)])).join(""), "a\ufffdb");
+  });
+
+  it("marks every byte that is no part of a character, wherever parts end", async () => {
+    // What is between spaces: a character, or broken bytes.
+    const bytes = [
+      ...[0x61, 0x20, 0xff, 0x20, 0xe2, 0x82, 0x20, 0xe2, 0x82, 0xac, 0x20, 0xc0, 0x80, 0x20],
+      ...[0xed, 0xa0, 0x80, 0x20, 0xf0, 0x9f, 0x98, 0x80, 0x20, 0xf4, 0x90, 0x80, 0x80, 0x20],
+      ...[
+        0xe0, 0x80, 0xaf, 0x20, 0xef, 0xbf, 0xbd, 0x20, 0xf8, 0x88, 0x80, 0x80, 0x80, 0x20, 0xf0, 0x9f, 0x98,
+      ],
+    ];
+    const lengths = [1, 2, "€", 2, 3, "😀", 4, 3, "\ufffd", 5, 3];
+    const broken = lengths.map((n) => (typeof n === "number" ? BROKEN.repeat(n) : n));
+    const expected = ["a", ...broken].join(" ");
+    assert.equal((await partsOf([Uint8Array.from(bytes)])).join(""), expected);
+    assert.equal((await partsOf(bytes.map((byte) => Uint8Array.of(byte)))).join(""), expected);
+    for (let cut = 0; cut < bytes.length; cut++) {
+      const parts = [Uint8Array.from(bytes.slice(0, cut)), Uint8Array.from(bytes.slice(cut))];
+      assert.equal((await partsOf(parts)).join(""), expected, `${cut}`);
+    }
+    assert.equal(utf8Length(expected), bytes.length);
+    assert.equal(withoutBroken(`x${BROKEN}`), "x\ufffd");
+    assert.equal((await partsOf([Uint8Array.of(0xe2, 0x82), "x"])).join(""), `${BROKEN}${BROKEN}x`);
   });
 });
 

@@ -7,7 +7,14 @@ type Words = Record<string, number>;
 
 function learn(words: Words, limit: number, options: Partial<MergeTask> = {}): Promise<string[]> {
   const entries = Object.entries(words).map(([word, n]) => [Array.from(word), n] as const);
-  const task = { words: entries, limit, isValid: () => true, mergeKnown: false, ...options };
+  const task = {
+    words: entries,
+    limit,
+    isValid: () => true,
+    mergeKnown: false,
+    learnPast: false,
+    ...options,
+  };
   return learnMerges(task, new Pace(undefined, undefined));
 }
 
@@ -106,6 +113,16 @@ describe("learnMerges()", () => {
     }
   });
 
+  it("learns pairs that are no neighbours any more last, the shorter first, if asked to", async () => {
+    const words = { hello: 2, help: 1 };
+    const present = await learn(words, 99);
+    assert.deepEqual(present, ["el", "hel", "lo", "hello", "help"]);
+    const all = await learn(words, 99, { learnPast: true });
+    assert.deepEqual(all, [...present, "he", "ll", "lp", "ell", "elp", "hell"]);
+    assert.deepEqual(await learn(words, 7, { learnPast: true }), all.slice(0, 7));
+    assert.deepEqual(await learn(words, 3, { learnPast: true }), all.slice(0, 3));
+  });
+
   it("obeys isValid()", async () => {
     assert.deepEqual(await learn({ abcabc: 9 }, 9, { isValid: (_, n) => n <= 2 }), ["ab"]);
     assert.deepEqual(await learn({ abc: 9 }, 9, { isValid: (text) => !text.includes("b") }), []);
@@ -124,7 +141,7 @@ describe("learnMerges()", () => {
     const words = Array.from({ length: 3000 }, (_, i) => [Array.from(`w${i * 7919}x${i}`), 1] as const);
     const pace = new Pace(controller.signal, () => controller.abort(reason));
     await assert.rejects(
-      learnMerges({ words, limit: 1e6, isValid: () => true, mergeKnown: false }, pace),
+      learnMerges({ words, limit: 1e6, isValid: () => true, mergeKnown: false, learnPast: true }, pace),
       (error) => error === reason,
     );
   });

@@ -1,0 +1,181 @@
+// Edits of a script that its source map follows: names of classes put back, and lines of a limited length.
+import ts from "typescript";
+
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const VALUES = new Map(Array.from(DIGITS, (digit, value) => [digit, value]));
+
+/** The numbers of one segment of a source map: base64 digits of 5 bits, the lowest first, the sign in the lowest bit. */
+function decodeSegment(text) {
+  const numbers = [];
+  let value = 0;
+  let shift = 0;
+  for (const digit of text) {
+    const bits = VALUES.get(digit);
+    value += (bits & 31) * 2 ** shift;
+    shift += 5;
+    if (bits & 32) continue;
+    numbers.push(value % 2 ? -((value - 1) / 2) : value / 2);
+    value = 0;
+    shift = 0;
+  }
+  return numbers;
+}
+
+function encodeSegment(numbers) {
+  let text = "";
+  for (const number of numbers) {
+    let value = number < 0 ? 2 * -number + 1 : 2 * number;
+    do {
+      const bits = value % 32;
+      value = Math.floor(value / 32);
+      text += DIGITS[value > 0 ? bits + 32 : bits];
+    } while (value > 0);
+  }
+  return text;
+}
+
+/** Where each line of a text begins. */
+function lineBegins(text) {
+  const begins = [0];
+  for (let i = text.indexOf("\n"); i >= 0; i = text.indexOf("\n", i + 1)) begins.push(i + 1);
+  return begins;
+}
+
+/** Segments of a map as { offset, rest }: `rest` is what the map says of it, relative to the segment before. */
+function segmentsOf(mappings, text) {
+  const begins = lineBegins(text);
+  return mappings.split(";").flatMap((line, i) => {
+    let column = 0;
+    return line
+      .split(",")
+      .filter((segment) => segment)
+      .map((segment) => {
+        const [delta, ...rest] = decodeSegment(segment);
+        column += delta;
+        return { offset: begins[i] + column, rest };
+      });
+  });
+}
+
+function mappingsOf(segments, text) {
+  const begins = lineBegins(text);
+  const lines = begins.map(() => []);
+  let line = 0;
+  let column = 0;
+  for (const { offset, rest } of segments) {
+    while (line + 1 < begins.length && begins[line + 1] <= offset) {
+      line++;
+      column = 0;
+    }
+    const at = offset - begins[line];
+    lines[line].push(encodeSegment([at - column, ...rest]));
+    column = at;
+  }
+  return lines.map((segments) => segments.join(",")).join(";");
+}
+
+/**
+ * A script after edits, and its source map.
+ * @param script `{ text, map }`
+ * @param edits `{ at, length, text }`: what takes the place of `length` characters
+ */
+export function applyEdits({ text, map }, edits) {
+  const sorted = [...edits].sort((a, b) => a.at - b.at);
+  const segments = segmentsOf(map.mappings, text);
+  const parts = [];
+  let end = 0;
+  let shift = 0;
+  let next = 0;
+  for (const edit of sorted) {
+    for (; next < segments.length && segments[next].offset < edit.at + edit.length; next++) {
+      segments[next].offset += shift;
+    }
+    parts.push(text.slice(end, edit.at), edit.text);
+    end = edit.at + edit.length;
+    shift += edit.text.length - edit.length;
+  }
+  for (; next < segments.length; next++) segments[next].offset += shift;
+  const edited = parts.join("") + text.slice(end);
+  return { text: edited, map: { ...map, mappings: mappingsOf(segments, edited) } };
+}
+
+function parse(text) {
+  return ts.createSourceFile("bundle.js", text, ts.ScriptTarget.ESNext, true, ts.ScriptKind.JS);
+}
+
+function visitAll(node, visit) {
+  visit(node);
+  ts.forEachChild(node, (child) => visitAll(child, visit));
+}
+
+/** Positions of the "#" of private names, which esbuild would shorten. */
+export function privateNames(text) {
+  const positions = [];
+  visitAll(parse(text), (node) => {
+    if (!ts.isPrivateIdentifier(node)) return;
+    if (ts.isBinaryExpression(node.parent))
+      throw new Error(`Cannot keep the name in ${node.parent.getText()}`);
+    positions.push(node.getStart());
+  });
+  return positions;
+}
+
+/** Whether an identifier stands for a value, and is no name of a property. */
+function isReference(node) {
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent)) return parent.name !== node;
+  if (ts.isBindingElement(parent)) return parent.propertyName !== node;
+  return !(parent.name === node && (ts.isPropertyAssignment(parent) || ts.isClassElement(parent)));
+}
+
+/** Edits that call a class by its variable: `Llama=class e{...e...}` becomes `Llama=class Llama{...Llama...}`. */
+export function classNames(text) {
+  const edits = [];
+  visitAll(parse(text), (node) => {
+    if (!ts.isClassExpression(node) || !node.name || !ts.isVariableDeclaration(node.parent)) return;
+    const short = node.name.text;
+    const name = node.parent.name.text;
+    visitAll(node, (inner) => {
+      if (!ts.isIdentifier(inner) || inner.text !== short || !isReference(inner)) return;
+      const isShorthand = ts.isShorthandPropertyAssignment(inner.parent);
+      edits.push({
+        at: inner.getStart(),
+        length: short.length,
+        text: isShorthand ? `${short}:${name}` : name,
+      });
+    });
+  });
+  return edits;
+}
+
+/** What may not be broken, in order. */
+function literals(text) {
+  const ranges = [];
+  visitAll(parse(text), (node) => {
+    const isLiteral =
+      ts.isStringLiteral(node) || ts.isTemplateLiteralToken(node) || ts.isRegularExpressionLiteral(node);
+    if (isLiteral) ranges.push([node.getStart(), node.end]);
+  });
+  return ranges.sort((a, b) => a[0] - b[0]);
+}
+
+/** Edits that break lines of more than `limit` characters, after commas, semicolons and opening braces. */
+export function lineBreaks(text, limit) {
+  const ranges = literals(text);
+  const edits = [];
+  let range = 0;
+  let begin = 0;
+  let last = 0;
+  for (let i = 0; i < text.length; i++) {
+    // A line that one token fills stays; package_check.mjs refuses it.
+    if (i - begin >= limit && last > begin) {
+      edits.push({ at: last, length: 0, text: "\n" });
+      begin = last;
+    }
+    if (text[i] === "\n") begin = i + 1;
+    while (range < ranges.length && ranges[range][1] <= i) range++;
+    const isInside = range < ranges.length && ranges[range][0] <= i;
+    if (!isInside && ",;{".includes(text[i])) last = i + 1;
+  }
+  return edits;
+}

@@ -1,0 +1,49 @@
+// Error messages of the library name its options; people at a command line know flags.
+import { basename } from "node:path";
+import type { Flags } from "./args.ts";
+
+/**
+ * A message of the library with flags in place of options: "--context" for "contextLength".
+ * @param flags the flags of the command that failed
+ * @param args what it was called with: names of files among them stay as they are
+ */
+export function nameFlags(message: string, flags: Flags, args: readonly string[]): string {
+  const names = new Map(Object.entries(flags).map(([key, { flag, option = key }]) => [option, flag]));
+  const plain = [...names.keys()].map(escapeRegex).join("|");
+  const camel = [...names.keys()].filter((name) => /[A-Z]/.test(name)).map(escapeRegex);
+  const passed = given(args);
+  const patterns = [
+    // What the caller gave comes first: it is passed over.
+    passed.length > 0
+      ? `(?<![\\p{L}\\p{N}_])(?:${passed.map(escapeRegex).join("|")})(?![\\p{L}\\p{N}_])`
+      : "",
+    // "the tokenizer option (--tokenizer FILE)" says it twice.
+    `the (?:${plain}) option \\((?<named>--[^()]*)\\)`,
+    // A name of two words is an option wherever it is.
+    camel.length > 0 ? `(?<![\\w.$/\\\\-])(?<camel>${camel.join("|")})(?![\\w/\\\\-]|\\.\\w)` : "",
+    // A name that is a word too is an option only where messages put options.
+    `(?<=Cannot (?:load|generate|train|sample) with |Expected (?:integer )?)(?<word>${plain})(?= (?:\\S+: Expected|to be |in [[(]|of at (?:most|least) ))`,
+    `(?<=\\boption )(?<option>${plain})\\b`,
+  ];
+  const all = new RegExp(patterns.filter((pattern) => pattern !== "").join("|"), "gu");
+  return message.replace(all, (text, ...rest) => {
+    const { named, camel, word, option } = rest.at(-1) as Record<string, string | undefined>;
+    return named ?? names.get(camel ?? word ?? option ?? "") ?? text;
+  });
+}
+
+/** Texts of the command line that a message may repeat, the longest first. */
+function given(args: readonly string[]): readonly string[] {
+  const texts = args.flatMap((arg) => [arg, arg.replace(/^--?[\w-]+=/, "")]);
+  const all = texts.flatMap((text) => [text, basename(text)]);
+  return [...new Set(all)]
+    .filter((text) => text !== "" && text.length <= MAX_GIVEN)
+    .sort((a, b) => b.length - a.length);
+}
+
+/** Longer arguments are prompts, which no message repeats. */
+const MAX_GIVEN = 4096;
+
+function escapeRegex(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
+}

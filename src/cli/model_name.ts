@@ -1,0 +1,38 @@
+// What somebody most likely meant by the name of a model that is no file.
+import { readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { SourceError } from "../util/errors.ts";
+import { nearestName } from "../util/nearest.ts";
+
+/**
+ * The error with a hint behind it when `name` could not be opened because there is no such file.
+ * @param name a path as it was given
+ */
+export async function withNameHint(error: unknown, name: string | undefined): Promise<unknown> {
+  if (name === undefined || !(error instanceof SourceError)) return error;
+  if (error.message !== `Cannot open ${name}: no such file`) return error;
+  const hint = (await nearFile(name)) ?? hubHint(name);
+  return hint === undefined ? error : new SourceError(`${error.message}; ${hint}`, { cause: error.cause });
+}
+
+/** Names of the Hugging Face hub, and those of other programs' libraries of models. */
+function hubHint(name: string): string | undefined {
+  if (/^[\w.-]+\/[\w.-]+(?:@[\w.-]+)?\/[^\s]+\.(?:gguf|bin)$/.test(name)) return `did you mean hf:${name}?`;
+  if (/^[\w.-]+\/[\w.-]+$/.test(name) && !/\.(?:gguf|bin)$/i.test(name) && !name.startsWith("."))
+    return `a file of the Hugging Face hub is hf:${name}/FILE.gguf`;
+  if (/^[\w.-]+(?::[\w.-]+)?$/.test(name) && !/\.(?:gguf|bin|model|json|tiktoken)$/i.test(name))
+    return "cria knows no models by name: give a file, a URL or hf:owner/repo/FILE.gguf";
+  return undefined;
+}
+
+/** A file beside the absent one whose name is nearly the same. */
+async function nearFile(name: string): Promise<string | undefined> {
+  const folder = dirname(name);
+  const names = await readdir(folder).catch(() => []);
+  const near = nearestName(basename(name), names.slice(0, MAX_NAMES));
+  if (near === undefined) return undefined;
+  return `did you mean ${folder === "." && !name.startsWith(".") ? near : join(folder, near)}?`;
+}
+
+/** A folder of more files is not searched to its end. */
+const MAX_NAMES = 5000;

@@ -1,0 +1,89 @@
+// What a clone of the repository can do before anything is installed.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { testFolder } from "../support/cli.ts";
+import { itUnless } from "../support/skip.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const clone = testFolder();
+const copied = [
+  ...["src", "assembly/layout", "models/tales", "examples/bun", "examples/deno"],
+  ...["package.json", "bun.lock", "bunfig.toml", "deno.json", "tsconfig.json"],
+];
+
+const bin = (name: string) => `${root}node_modules/.bin/${name}`;
+const configs = ["deno.json", "src/deno.json", "examples/deno/deno.json"];
+const json = (name: string) => JSON.parse(readFileSync(root + name, "utf8"));
+const loader = json("deno.json").imports["@assemblyscript/loader"] as string;
+
+/** Runs a program in the clone. */
+function run(command: string, args: readonly string[], env: Record<string, string> = {}) {
+  for (const name of copied) {
+    if (!existsSync(clone.path(name))) cpSync(root + name, clone.path(name), { recursive: true });
+  }
+  return spawnSync(command, args, {
+    cwd: clone.path("."),
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+// Without a network Deno must have the one package from before.
+const { status: known } = run(bin("deno"), ["cache", "--quiet", "--no-config", loader]);
+const noLoader = known !== 0 && "neither a network nor Deno's cache has @assemblyscript/loader";
+
+describe("a clone without node_modules", () => {
+  itUnless(noLoader, "runs the command line in Deno", () => {
+    const args = ["run", "--quiet", "-A", "src/cli/main.ts", "generate", "Once upon", "-n", "4"];
+    const { status, stdout, stderr } = run(bin("deno"), args);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^Once upon./s);
+    assert.ok(!existsSync(clone.path("node_modules")), "nothing else was installed");
+  });
+
+  itUnless(noLoader, "runs the example in Deno, from any folder", () => {
+    const script = clone.path("examples/deno/generate.ts");
+    const { status, stdout, stderr } = run(bin("deno"), ["run", "--quiet", "--allow-read", script]);
+    assert.equal(status, 0, stderr);
+    assert.ok(stdout.length > 100, stdout);
+  });
+
+  it("has one version of each dependency of src/", () => {
+    const { devDependencies } = json("package.json");
+    for (const config of configs) {
+      for (const [name, target] of Object.entries(json(config).imports as Record<string, string>)) {
+        if (target.startsWith("npm:")) assert.equal(target, `npm:${name}@${devDependencies[name]}`, config);
+      }
+    }
+  });
+});
+
+describe("bun run", () => {
+  // The script calls `bun`, as it does on the machine of whoever installed it.
+  const env = { PATH: `${root}node_modules/.bin:${process.env.PATH}` };
+
+  it("leaves standard error to the program", () => {
+    cpSync(`${root}node_modules/@assemblyscript/loader`, clone.path("node_modules/@assemblyscript/loader"), {
+      recursive: true,
+      dereference: true,
+    });
+    const { status, stdout, stderr } = run(
+      bin("bun"),
+      ["run", "generate", "Once", "-n", "4", "--stats"],
+      env,
+    );
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^Once./s);
+    assert.equal(JSON.parse(stderr).generatedTokens, 4);
+    assert.deepEqual(stderr.split("\n").slice(1), [""], "one line");
+  });
+
+  it("says of a failure what the program says", () => {
+    const { status, stdout, stderr } = run(bin("bun"), ["run", "generate", "-m", "absent.gguf"], env);
+    assert.deepEqual([status, stdout, stderr], [1, "", "error: Cannot open absent.gguf: no such file\n"]);
+  });
+});

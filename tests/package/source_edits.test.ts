@@ -1,0 +1,89 @@
+// Edits of a built script: names, line lengths, and the source map that follows them.
+import assert from "node:assert/strict";
+import { SourceMap } from "node:module";
+import { describe, it } from "node:test";
+import { transform } from "esbuild";
+
+const { applyEdits, classNames, lineBreaks, privateNames } = await import(
+  new URL("../../scripts/source_edits.mjs", import.meta.url).href
+);
+
+const source = `
+class Base { constructor(value) { this.value = value } }
+export const Made = class Made extends Base {
+  #hidden = [1, 2, 3];
+  static one() { return new Made("a,b;c{d") }
+  get hidden() { return { Made, list: this.#hidden.map((n) => { return n + 1; }) } }
+};
+export function text(x) { return \`\${x},{;\${[x, x].join(",")};,\` + /[,;{]/.test("{").toString(); }
+`;
+
+async function minified() {
+  const { code, map } = await transform(source, {
+    ...{ minify: true, format: "iife", globalName: "library" },
+    ...{ sourcemap: "external", sourcefile: "a.js" },
+  });
+  return { text: code, map: JSON.parse(map) };
+}
+
+/** Where the source map leads from each occurrence of a word, as the word that stands there. */
+function mapped({ text, map }: { text: string; map: object }, word: RegExp): string[] {
+  const sourceMap = new SourceMap(map as ConstructorParameters<typeof SourceMap>[0]);
+  const lines = source.split("\n");
+  return text.split("\n").flatMap((line, i) =>
+    [...line.matchAll(word)].map(({ index }) => {
+      const entry = sourceMap.findEntry(i, index) as { originalLine: number; originalColumn: number };
+      return /^[#\w"]*/.exec(lines[entry.originalLine]?.slice(entry.originalColumn) ?? "")?.[0] ?? "";
+    }),
+  );
+}
+
+function run(text: string): unknown[] {
+  const library = new Function(`${text}\nreturn library;`)();
+  const made = library.Made.one();
+  return [made.value, made.hidden.list, made.hidden.Made === library.Made, library.text(1)];
+}
+
+const results = ["a,b;c{d", [2, 3, 4], true, "1,{;1,1;,true"];
+
+describe("lineBreaks()", () => {
+  it("bounds every line, changes nothing that the script does, and keeps the map", async () => {
+    const script = await minified();
+    const words = /"a,b;c\{d"|\bjoin\b|\btest\b/g;
+    const before = mapped(script, words);
+    assert.deepEqual(new Set(before), new Set(['"a', "join", "test"]));
+    for (const limit of [30, 80, 100, 1000]) {
+      const broken = applyEdits(script, lineBreaks(script.text, limit));
+      if (limit >= 80) {
+        const longest = Math.max(...broken.text.split("\n").map((line: string) => line.length));
+        assert.ok(longest <= limit, `${longest} of ${limit}`);
+      }
+      assert.deepEqual(run(broken.text), results, `${limit}`);
+      assert.deepEqual(mapped(broken, words), before, `${limit}`);
+      assert.equal(broken.text.replaceAll("\n", ""), script.text.replaceAll("\n", ""));
+    }
+  });
+});
+
+describe("classNames()", () => {
+  it("calls a class that refers to itself by its variable", async () => {
+    const { text, map } = await minified();
+    const renamed = applyEdits({ text, map }, classNames(text));
+    const [, variable, own] = /(\w+)=class (\w+) extends/.exec(renamed.text) ?? [];
+    assert.ok(variable);
+    assert.equal(own, variable);
+    assert.deepEqual(run(renamed.text), results);
+    assert.deepEqual(mapped(renamed, /\bjoin\b|\bvalue\b/g), mapped({ text, map }, /\bjoin\b|\bvalue\b/g));
+  });
+});
+
+describe("privateNames()", () => {
+  it("finds private names and no other number sign", () => {
+    const text = 'class A{#b=1;c(){return this.#b+"#d"+/#e/.source}}// #f';
+    assert.deepEqual(
+      privateNames(text).map((at: number) => text.slice(at, at + 2)),
+      ["#b", "#b"],
+    );
+    assert.throws(() => privateNames("class A{#b;c(x){return #b in x}}"), /Cannot keep the name/);
+  });
+});
