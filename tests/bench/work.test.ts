@@ -26,7 +26,7 @@ describe("matrixWork()", () => {
     const layers = [1, 2, 3].map(() => layer(matrix(5, 33, "q8"), matrix(4, 32, "q4")));
     const work = matrixWork({ layers, output: matrix(8, 32, "f32") });
     assert.deepEqual(work, {
-      layerBytes: 3 * (4 * 144 + 6 * 72),
+      layerBytes: 3 * (4 * 136 + 6 * 72),
       layerMacs: 3 * (5 * 33 + 6 * 4 * 32),
       outputBytes: 2 * 512,
       outputMacs: 8 * 32,
