@@ -1,7 +1,7 @@
 // How near the number of threads that is chosen comes to the best of one and two, on machines that are quiet, busy
 // or have one core.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -40,6 +40,9 @@ interface Shares {
 }
 
 const ROUNDS = 7;
+// A prompt of the small model takes a few milliseconds: choices need more turns to settle, and are not to be measured
+// before.
+const SMALL_ROUNDS = 21;
 const conditions = ["quiet", "two busy loops", "one core"] as const;
 type Condition = (typeof conditions)[number];
 const runtimes = ["bun", "deno", "node", "chromium"] as const;
@@ -136,7 +139,6 @@ ${end}
 
 // In a worker of an isolated page.
 async function inPage(condition: Condition, task: Task): Promise<Rates> {
-  const { readFileSync } = await import("node:fs");
   const server = await startFileServer({
     port: 0,
     isolated: true,
@@ -204,7 +206,8 @@ function shares(rates: Rates, part: "prefill" | "decode"): Shares {
 }
 
 async function main(): Promise<void> {
-  // Names of runtimes and conditions choose among them; without any, all are measured.
+  // Names of runtimes, conditions and models choose among them; without any, all are measured. Rows of the result that
+  // are not measured now stay as they are.
   const chosen = process.argv.slice(2);
   const wants = <T extends string>(all: readonly T[]): readonly T[] => {
     const named = all.filter((name) => chosen.includes(name));
@@ -215,7 +218,7 @@ async function main(): Promise<void> {
   const large = synthModel("q8_0", "stories110m");
   const embedded = fileURLToPath(new URL("../models/tales/tales-q8_0.gguf", import.meta.url));
   const models: (Task & { readonly name: string })[] = [
-    { name: "tales q8", model: embedded, tokens: 120, rounds: ROUNDS },
+    { name: "tales q8", model: embedded, tokens: 120, rounds: SMALL_ROUNDS },
   ];
   if ("path" in large)
     models.push({ name: "110M shape q8_0", model: large.path, tokens: 40, rounds: ROUNDS });
@@ -223,6 +226,7 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   for (const condition of wants(conditions)) {
     for (const { name, ...task } of models) {
+      if (!wants(models.map((model) => model.name)).includes(name)) continue;
       for (const runtime of wants(runtimes)) {
         const rates = await beside(condition, () =>
           runtime === "chromium" ? inPage(condition, task) : inProcess(runtime, condition, task),
@@ -243,14 +247,18 @@ async function main(): Promise<void> {
     "Tokens per second (medians of alternating turns in one process) with one thread, with two, and as many as are " +
     "chosen; ofBest: the last as a part of the better of the others. 'one core': taskset -c 0; 'two busy loops': " +
     "beside two shells that count. Chromium: in a worker of an isolated page.";
-  if (chosen.length === 0) {
-    const versions = { node: execFileSync("node", ["--version"], { encoding: "utf8" }).trim() };
-    writeFileSync(
-      results,
-      `${JSON.stringify({ about, machine: { ...machine(), ...versions }, rows }, null, 2)}\n`,
-    );
-    console.log(`written: ${fileURLToPath(results)}`);
-  }
+  const versions = { node: execFileSync("node", ["--version"], { encoding: "utf8" }).trim() };
+  const key = ({ machine, model, runtime }: Row) => `${machine}, ${model}, ${runtime}`;
+  const measured = new Map(rows.map((row) => [key(row), row]));
+  const before: Row[] = existsSync(results) ? JSON.parse(readFileSync(results, "utf8")).rows : [];
+  const kept = before.map((row) => measured.get(key(row)) ?? row);
+  const names = new Set(before.map(key));
+  const all = [...kept, ...rows.filter((row) => !names.has(key(row)))];
+  writeFileSync(
+    results,
+    `${JSON.stringify({ about, machine: { ...machine(), ...versions }, rows: all }, null, 2)}\n`,
+  );
+  console.log(`written: ${fileURLToPath(results)}`);
 }
 
 function line({ runtime, model, machine, prefill, decode }: Row): string {
