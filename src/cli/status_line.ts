@@ -41,7 +41,7 @@ export class StatusLine {
   readonly #gapMs: number;
   readonly #now: () => number;
   readonly #begin: number;
-  readonly #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #timer: ReturnType<typeof setInterval>;
   #status: Status;
   #shown = "";
   #shownAt = Number.NEGATIVE_INFINITY;
@@ -56,15 +56,14 @@ export class StatusLine {
     this.#begin = this.#now();
     this.#status = status;
     // Shows the line also when nothing is heard from what is waited for, and what came last before a silence.
-    this.#timer = redraws ? setInterval(() => this.#redraw(), REDRAW_MS) : undefined;
-    this.#timer?.unref();
+    this.#timer = setInterval(() => this.#show(), REDRAW_MS);
+    this.#timer.unref();
   }
 
   /** Says something new. */
   update(status: Status): void {
     this.#status = status;
-    if (this.#redraws) this.#redraw();
-    else this.#append();
+    this.#show();
   }
 
   /** Takes the line away. Nothing is shown afterwards, unless there is an update. */
@@ -72,6 +71,11 @@ export class StatusLine {
     clearInterval(this.#timer);
     if (this.#redraws && this.#shown !== "") this.#stream.write("\r\x1b[K");
     this.#shown = "";
+  }
+
+  #show(): void {
+    if (this.#redraws) this.#redraw();
+    else this.#append();
   }
 
   #redraw(): void {
