@@ -1,33 +1,6 @@
 // Writes src/tokenizer/unicode.gen.ts from the runtime's own tables: its regular expressions, normalization and
 // case mapping, all of which must be of Unicode 16 (those of Deno 2.9 are):  deno run -A scripts/unicode_tables.ts
 import { writeFileSync } from "node:fs";
-import {
-  ASSIGNED,
-  LETTERS,
-  PackedSet,
-  type Run,
-  readText,
-  readWithin,
-} from "../src/tokenizer/packed_numbers.ts";
-import {
-  DIGIT_BITS,
-  firstDigit,
-  INTERVAL_BITS,
-  ONE,
-  shifted,
-  TableReader,
-} from "../src/tokenizer/table_reader.ts";
-import { otherCases, readMapping } from "../src/tokenizer/unicode_case.ts";
-import {
-  blocks,
-  CANONICAL_ONE,
-  COMPATIBLE_ONE,
-  isIdeograph,
-  MARKS,
-  PAIR,
-  readEntries,
-} from "../src/tokenizer/unicode_forms.ts";
-import { readDifferences, readScripts } from "../src/tokenizer/unicode_properties.ts";
 
 const VERSION = "16.0";
 /** A letter that came with that version, and one that came with the next. */
@@ -105,35 +78,19 @@ const scalars = Array.from({ length: 0x110000 }, (_, c) => c).filter((c) => c < 
 const text = (...characters: number[]) => String.fromCodePoint(...characters);
 const codePoints = (string: string) => Array.from(string, (character) => character.codePointAt(0) as number);
 
-/** The text from which `read` gets these numbers; it must ask for all of them, and no more. */
-function packed(numbers: readonly number[], read: (reader: TableReader) => unknown): string {
-  const bits = numbers.flatMap((number) => {
-    const digits = [...(number + 1).toString(2)].map(Number);
-    return [...digits.slice(1).map(() => 1), 0, ...digits.slice(1)];
-  });
-  let text = "";
-  let at = 0;
-  let [low, high] = [0, 2 ** INTERVAL_BITS - 1];
-  const put = (digit: number) => {
-    text += String.fromCharCode(digit + (digit > 56 ? 36 : 35));
-  };
-  read(
-    new TableReader((chance) => {
-      const bit = bits[at++];
-      if (bit === undefined) throw new Error("Expected fewer numbers to be read");
-      const middle = low + Math.floor(((high - low) * chance) / ONE);
-      if (bit === 1) high = middle;
-      else low = middle + 1;
-      for (; firstDigit(low) === firstDigit(high); low = shifted(low)) {
-        put(firstDigit(low));
-        high = shifted(high) + 2 ** DIGIT_BITS - 1;
-      }
-      return bit;
-    }),
-  );
-  if (at !== bits.length) throw new Error("Expected all numbers to be read");
-  put(firstDigit(high));
-  return text;
+/** Digits of 5 bits, the first ones first; the last digit of a number is of another alphabet. */
+const LAST = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+const MORE = "abcdefghijklmnopqrstuvwxyz6789-_";
+
+function packed(number: number): string {
+  let digits = LAST[number % 32] as string;
+  for (let rest = Math.floor(number / 32); rest > 0; rest = Math.floor(rest / 32))
+    digits = MORE[rest % 32] + digits;
+  return digits;
+}
+
+function packedAll(numbers: readonly number[]): string {
+  return numbers.map(packed).join("");
 }
 
 /** Each as its difference to the one before. */
@@ -144,25 +101,17 @@ function differences(numbers: readonly number[]): number[] {
   });
 }
 
-/** Members among code points as lengths: outside, inside, outside, ...; and 0 for the rest. */
-function lengths(members: readonly boolean[]): number[] {
+/** A set as lengths: outside, inside, outside, ... */
+function lengths(isInside: (character: number) => boolean): number[] {
   const found: number[] = [];
-  const last = members.lastIndexOf(true);
-  for (let begin = 0, inside = false; begin <= last; inside = !inside) {
+  for (let begin = 0, inside = false; begin < 0x110000; inside = !inside) {
     let end = begin;
-    while (end <= last && members[end] === inside) end++;
-    if (end === begin) throw new Error("Expected the first code point to be outside");
+    while (end < 0x110000 && isInside(end) === inside) end++;
+    if (end === 0x110000 && !inside) break;
     found.push(end - begin);
     begin = end;
   }
-  return last === members.length - 1 ? found : [...found, 0];
-}
-
-function packedSet(set: ReadonlySet<number>): string {
-  return packed(
-    lengths(Array.from({ length: 0x110000 }, (_, c) => set.has(c))),
-    (reader) => new PackedSet(reader),
-  );
+  return found;
 }
 
 function setOf(ranges: string): Set<number> {
@@ -186,100 +135,50 @@ const letters = Array.from({ length: 0x110000 }, (_, c) => {
   return matchers.find(([, pattern]) => pattern.test(character))?.[0] as string;
 });
 
-const categoryRuns: Run<string>[] = [];
-for (const [c, letter] of letters.entries()) {
-  const last = categoryRuns.at(-1);
-  if (last?.[2] === letter) last[1]++;
-  else categoryRuns.push([c, c + 1, letter]);
-}
-
-/** Runs of one category: its letter, and the length in base 36 unless it is 1. Loads of most models read it. */
-function packedCategories(): string {
-  return categoryRuns
-    .map(([begin, end, letter]) => letter + (end - begin === 1 ? "" : (end - begin).toString(36)))
-    .join("");
-}
-
-/** Names, letters of categories, and those of which some differ; and where they do. */
-function propertySets(): { lines: string; runs: string } {
-  const lines: string[] = [];
-  const numbers: number[] = [];
-  for (const [name, base] of Object.entries(properties)) {
-    const pattern = new RegExp(`\\p{${name}}`, "u");
-    const differs = letters.map((letter, c) => pattern.test(text(c)) !== base.includes(letter));
-    const mixed = new Set(letters.filter((_, c) => differs[c]));
-    lines.push(`${name} ${base || "-"} ${[...mixed].join("")}`);
-    numbers.push(...lengths(differs.filter((_, c) => mixed.has(letters[c] as string))));
+/** Runs of one category: its letter, and the length in base 36 unless it is 1. */
+function categoryRuns(): string {
+  let runs = "";
+  for (let begin = 0; begin < 0x110000; ) {
+    const letter = letters[begin];
+    let end = begin + 1;
+    while (end < 0x110000 && letters[end] === letter) end++;
+    runs += letter + (end - begin === 1 ? "" : (end - begin).toString(36));
+    begin = end;
   }
-  const runs = packed(numbers, (reader) => {
-    lines.forEach((line, i) => {
-      readDifferences(reader, categoryRuns, i, line.split(" ")[2] as string);
-    });
-  });
-  return { lines: lines.join("\n"), runs };
+  return runs;
 }
 
-/** Numbers for readWithin(): what `numberOf` gives for the value of each run, and its length. */
-function within(
-  isMeant: string,
-  valueAt: (c: number) => number,
-  visit: (value: number, begin: number, end: number) => { number: number; after: number[] },
-): number[] {
-  const numbers: number[] = [];
-  for (const [first, last, letter] of categoryRuns) {
-    if (!isMeant.includes(letter)) continue;
-    for (let begin = first; begin < last; ) {
-      const value = valueAt(begin);
-      let end = begin + 1;
-      while (end < last && valueAt(end) === value) end++;
-      const { number, after } = visit(value, begin, end);
-      numbers.push(number, end === last ? 0 : end - begin, ...after);
-      begin = end;
-    }
-  }
-  return numbers;
+function propertySets(): string {
+  return Object.entries(properties)
+    .map(([name, base]) => {
+      const pattern = new RegExp(`\\p{${name}}`, "u");
+      const differs = (c: number) => pattern.test(text(c)) !== base.includes(letters[c] as string);
+      return `${name} ${base || "-"} ${packedAll(lengths(differs))}`;
+    })
+    .join("\n");
 }
 
-/** Names of scripts in the order of their first characters, and runs. */
+/** Names of scripts, the commonest first, and runs: the script's number among them, and a length. */
 function scripts(): { names: string; runs: string } {
   const named = SCRIPTS.split(" ").map(
     (name) => [name, new RegExp(`\\p{Script=${name.slice(0, 4)}}`, "u")] as const,
   );
   const names = ["Zzzz:Unknown"];
-  let last = named[0] as (typeof named)[number];
-  const scriptOf = (c: number) => {
-    const character = text(c);
-    const found = last[1].test(character) ? last : named.find(([, pattern]) => pattern.test(character));
-    if (found === undefined) throw new Error(`Expected a script of U+${c.toString(16)}`);
-    last = found;
-    if (!names.includes(found[0])) names.push(found[0]);
-    return names.indexOf(found[0]);
-  };
-  const known = letters.map((letter, c) => (letter === "X" ? 0 : scriptOf(c)));
-  if (known.some((script, c) => script === 0 && !/\p{Script=Zzzz}/u.test(text(c))))
-    throw new Error("Expected characters without a category to have no script");
-  const recent: number[] = [];
-  const numbers = within(
-    ASSIGNED,
-    (c) => known[c] as number,
-    (script) => {
-      const at = recent.indexOf(script);
-      if (at >= 0) recent.splice(at, 1);
-      recent.unshift(script);
-      return { number: at + 1, after: [] };
-    },
-  );
-  const text_ = names.map((pair) => {
-    const [short, long] = pair.split(":") as [string, string];
-    return long.startsWith(short) ? long : `${long}:${short}`;
-  });
-  return {
-    names: packed(
-      Array.from(`${text_.join(" ")}\u0060`, (letter) => letter.charCodeAt(0) ^ LETTERS),
-      readText,
-    ),
-    runs: packed(numbers, (reader) => [...readScripts(reader, categoryRuns)]),
-  };
+  const runs: [script: number, length: number][] = [];
+  for (let c = 0; c < 0x110000; c++) {
+    const last = runs.at(-1);
+    const is = (number: number) =>
+      named.find(([name]) => name === names[number])?.[1].test(text(c)) ?? /\p{Script=Zzzz}/u.test(text(c));
+    let number = last !== undefined && is(last[0]) ? last[0] : names.findIndex((_, i) => is(i));
+    if (number < 0) {
+      const name = named.find(([, pattern]) => pattern.test(text(c)))?.[0];
+      if (name === undefined) throw new Error(`Expected a script of U+${c.toString(16)}`);
+      number = names.push(name) - 1;
+    }
+    if (last !== undefined && last[0] === number) last[1]++;
+    else runs.push([number, 1]);
+  }
+  return { names: names.join(" "), runs: packedAll(runs.flat()) };
 }
 
 /** Short and long names of all scripts. */
@@ -312,69 +211,50 @@ const SCRIPTS =
   "Ugar:Ugaritic Vaii:Vai Vith:Vithkuqi Wara:Warang_Citi Wcho:Wancho Xpeo:Old_Persian Xsux:Cuneiform " +
   "Yezi:Yezidi Yiii:Yi Zanb:Zanabazar_Square Zinh:Inherited Zyyy:Common";
 
-/** Kind and parts of each decomposition of Unicode 14.0. */
-function decompositions(): Map<number, [kind: number, parts: number[]]> {
-  const found = new Map<number, [number, number[]]>();
+/** Decompositions of Unicode 14.0, in columns. */
+function decompositions(): string {
+  const heads: string[] = [];
+  const firsts: number[] = [];
+  const seconds: number[] = [];
+  const others: number[] = [];
+  const compatible: number[] = [];
+  const longer: number[] = [];
+  const previous: number[] = [];
+  let next = 0;
   for (const c of scalars) {
     const character = text(c);
     if (since15.has(c) || (c >= HANGUL[0] && c <= HANGUL[1]) || character.normalize("NFKD") === character)
       continue;
+    const gap = c - next;
+    next = c + 1;
     const canonical = character.normalize("NFD");
+    let kind: string;
     if (canonical !== character && canonical.normalize("NFC") === character) {
       const parts = codePoints(canonical);
-      const [first, ...others] = codePoints(text(...parts.slice(0, -1)).normalize("NFC"));
-      if (others.length > 0) throw new Error(`Expected U+${c.toString(16)} to be of two`);
-      found.set(c, [PAIR, [first as number, parts.at(-1) as number]]);
+      firsts.push(...codePoints(text(...parts.slice(0, -1)).normalize("NFC")));
+      seconds.push(parts.at(-1) as number);
+      if (firsts.length !== seconds.length) throw new Error(`Expected U+${c.toString(16)} to be of two`);
+      kind = "P";
     } else if (canonical !== character) {
       const parts = shortest(canonical, "NFC", "NFD");
-      found.set(c, [CANONICAL_ONE + parts.length - 1, parts]);
+      others.push(...parts);
+      kind = "STUV"[parts.length - 1] as string;
     } else {
       const parts = shortest(character.normalize("NFKD"), "NFKC", "NFKD");
-      found.set(c, [COMPATIBLE_ONE + parts.length - 1, parts]);
+      if (parts.length === 1) compatible.push(...parts);
+      else {
+        // Neighbours are alike, position by position.
+        longer.push(...parts.map((part, i) => differences([previous[i] ?? 0, part])[1] as number));
+        parts.forEach((part, i) => {
+          previous[i] = part;
+        });
+      }
+      kind = parts.length === 18 ? "R" : ("ABCDEFGHIJKLMNO"[parts.length - 1] as string);
     }
+    heads.push((gap === 0 ? "" : gap.toString(36)) + kind);
   }
-  return found;
-}
-
-function packedDecompositions(): string {
-  const all = decompositions();
-  const others = otherCases(lowerCase());
-  const ideographs: number[] = [...blocks];
-  const last: number[][] = [[], [], [], []];
-  const partsOf = (character: number): number[] => {
-    const [kind, parts] = all.get(character) as [number, number[]];
-    const numbers: number[] = [];
-    const other = others.get(character) ?? character;
-    if (other < character && all.get(other)?.[0] === kind) {
-      const same = all.get(other)?.[1].map((part) => others.get(part) ?? part);
-      if (same?.join() === parts.join()) return [1];
-      numbers.push(0);
-    }
-    if (kind === CANONICAL_ONE && isIdeograph(character)) {
-      const ideograph = parts[0] as number;
-      const block = blocks.findLastIndex((first) => first <= ideograph);
-      numbers.push(block, ...differences([ideographs[block] as number, ideograph]).slice(1));
-      ideographs[block] = ideograph;
-      return numbers;
-    }
-    const group = kind === PAIR ? 0 : kind < COMPATIBLE_ONE ? 1 : kind === COMPATIBLE_ONE ? 2 : 3;
-    const before = last[group] as number[];
-    parts.forEach((part, i) => {
-      numbers.push(differences([before[i] ?? 0, part])[1] as number);
-      before[i] = part;
-    });
-    return numbers;
-  };
-  const numbers = within(
-    ASSIGNED,
-    (c) => all.get(c)?.[0] ?? 0,
-    (kind, begin, end) => ({
-      number: kind,
-      after: kind === 0 ? [] : Array.from({ length: end - begin }, (_, i) => partsOf(begin + i)).flat(),
-    }),
-  );
-  const read = (reader: TableReader) => [...readEntries(reader, categoryRuns, others)];
-  return packed(numbers, read);
+  const columns = [firsts, seconds, others, compatible].map(differences);
+  return [heads.join(""), ...[...columns, longer].map(packedAll)].join("\n");
 }
 
 /** What decomposes to the same, of fewer characters if there is such. */
@@ -403,13 +283,17 @@ function combiningClasses(): string {
     if (i === 0 || compare(sorted[i - 1] as number, mark) !== 0) number++;
     classes.set(mark, number);
   }
-  const numbers = within(
-    MARKS,
-    (c) => classes.get(c) ?? 0,
-    (value) => ({ number: value, after: [] }),
-  );
-  if (marks.some((mark) => !MARKS.includes(letters[mark] as string))) throw new Error("Expected marks");
-  return packed(numbers, (reader) => [...readWithin(reader, categoryRuns, MARKS)]);
+  const runs: number[] = [];
+  let next = 0;
+  for (let i = 0; i < marks.length; ) {
+    const first = marks[i] as number;
+    let end = i + 1;
+    while (marks[end] === first + end - i && classes.get(marks[end] as number) === classes.get(first)) end++;
+    runs.push(first - next, end - i, classes.get(first) as number);
+    next = first + end - i;
+    i = end;
+  }
+  return packedAll(runs);
 }
 
 /** A mapping as runs: gap, how many, step between them, and how far away what they are mapped to is. */
@@ -428,7 +312,7 @@ function mapping(pairs: readonly (readonly [from: number, to: number])[]): strin
     next = from + (count - 1) * step + 1;
     i = end;
   }
-  return packed([...runs, 0, 0], (reader) => [...readMapping(reader)]);
+  return packedAll(runs);
 }
 
 /** Lower case of single characters by single ones; U+0130, which becomes two, is left out. */
@@ -483,43 +367,48 @@ if ("\ua7dc".toLowerCase() !== "\u019b" || "\ua7ce".toLowerCase() !== "\ua7ce") 
   throw new Error(`Expected a runtime whose lower case is of Unicode ${VERSION}`);
 }
 const { names, runs } = scripts();
-const { lines, runs: propertyRuns } = propertySets();
 writeFileSync(
   new URL("../src/tokenizer/unicode.gen.ts", import.meta.url),
-  `// Generated by scripts/unicode_tables.ts. Do not edit. What no other format is said of is read by table_reader.ts.
+  `// Generated by scripts/unicode_tables.ts. Do not edit.
 
 /** Version of the Unicode Character Database that the tables are of, if they do not say otherwise. */
 export const UNICODE_VERSION = "${VERSION}";
 
 /**
- * General categories of all code points, in order: a letter, and unless it is 1 the length in base 36.
+ * The general categories of all code points in order, as runs: a letter and, unless it is 1, the length in base 36.
  * ${Object.entries(categories)
    .map(([letter, name]) => `${letter} ${name}`)
    .join(", ")
    .replace("X C", "X what is left")}.
  */
-${constant("CATEGORIES", packedCategories())}
+${constant("UNICODE_RUNS", categoryRuns())}
 /**
- * Binary properties, a line each: name, the letters of the categories that it begins from, and those of categories
- * some characters of which differ from that.
+ * Binary properties, a line each: name, the letters of the categories that it begins from, and where it differs
+ * from them: packed lengths of what is like them, what is not, and so on.
  */
-${constant("PROPERTIES", lines)}
-/** Where they differ. */
-${constant("PROPERTY_RUNS", propertyRuns)}
-/** Long names of scripts, and after a colon short ones, unless they are the first four letters. */
+${constant("PROPERTY_RUNS", propertySets())}
+/** Short and long names of scripts. */
 ${constant("SCRIPT_NAMES", names)}
-/** Scripts of all code points. */
-${constant("SCRIPTS", runs)}
-/** Code points that were assigned after Unicode 14.0. */
-${constant("SINCE_15", packedSet(since15))}
+/** Scripts of all code points, as runs: the number of the name, and the length, packed. */
+${constant("SCRIPT_RUNS", runs)}
+/** Code points that were assigned after Unicode 14.0: packed lengths of what was not, what was, and so on. */
+${constant("SINCE_15", packedAll(lengths((c) => since15.has(c))))}
 /** Likewise those after 9.0, among marks and what decomposes. */
-${constant("SINCE_10", packedSet(since10))}
-/** Decompositions of Unicode 14.0 but for Hangul. */
-${constant("DECOMPOSITIONS", packedDecompositions())}
-/** Combining classes of Unicode 14.0, numbered in their order. */
+${constant("SINCE_10", packedAll(lengths((c) => since10.has(c))))}
+/**
+ * Decompositions of Unicode 14.0 but for Hangul, in lines: gaps in base 36 and kinds (P a pair that composes; S to V
+ * one to four characters that do not; A to O one to fifteen, and R eighteen, by compatibility); then packed
+ * differences: first and second of pairs, all of the other canonical ones, the single and the longer ones by
+ * compatibility.
+ */
+${constant("DECOMPOSITIONS", decompositions())}
+/** Combining classes of Unicode 14.0, numbered in their order, as packed runs: gap, length, number. */
 ${constant("COMBINING_CLASSES", combiningClasses())}
-/** Lower case of Unicode 17.0, single characters for single ones. */
+/**
+ * Lower case of Unicode 17.0, single characters for single ones, as packed runs: gap, twice the number of characters
+ * (and 1 more where every other character is meant), difference.
+ */
 ${constant("LOWER_CASE", mapping(lowerCase()))}
-/** Where simple case folding is not lower case. */
+/** Where simple case folding is not lower case, likewise. */
 ${constant("CASE_FOLDING", mapping(foldings()))}`,
 );

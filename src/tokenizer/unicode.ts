@@ -1,5 +1,4 @@
-import { type Run, readCategories } from "./packed_numbers.ts";
-import { CATEGORIES } from "./unicode.gen.ts";
+import { UNICODE_RUNS } from "./unicode.gen.ts";
 
 /**
  * Classes of code points, one bit each: what the split patterns of byte-level vocabularies tell apart.
@@ -81,12 +80,14 @@ export function classOf(character: number): number {
   return classes[low] as number;
 }
 
-let runs: readonly Run<string>[] | undefined;
-
 /** General categories in runs: [begin, end) and the letter of the table. */
-export function categoryRuns(): readonly Run<string>[] {
-  runs ??= [...readCategories(CATEGORIES)];
-  return runs;
+export function* categoryRuns(): Generator<[begin: number, end: number, letter: string]> {
+  let begin = 0;
+  for (const [, letter, length] of UNICODE_RUNS.matchAll(/([A-Z])([0-9a-z]*)/g)) {
+    const end = begin + (length === "" ? 1 : Number.parseInt(length as string, 36));
+    yield [begin, end, letter as string];
+    begin = end;
+  }
 }
 
 function decode(): Tables {

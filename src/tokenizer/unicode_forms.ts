@@ -1,9 +1,6 @@
 // Unicode's normalization forms, from tables of our own: runtimes have different ones.
-import { ASSIGNED, PackedSet, type Run, readWithin, signed } from "./packed_numbers.ts";
-import { joined, openTable, type TableReader } from "./table_reader.ts";
+import { PackedSet, readDifferences, readNumbers, signed } from "./packed_numbers.ts";
 import { COMBINING_CLASSES, DECOMPOSITIONS, SINCE_10 } from "./unicode.gen.ts";
-import { categoryRuns } from "./unicode.ts";
-import { otherCases } from "./unicode_case.ts";
 
 export type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";
 
@@ -41,7 +38,7 @@ const PAGE = 256;
 const FIRST_CHANGED = 0xa0;
 const FIRST_JOINING = 0x300;
 
-export interface Entry {
+interface Entry {
   readonly character: number;
   readonly kind: "pair" | "canonical" | "compatible";
   readonly parts: readonly number[];
@@ -59,7 +56,7 @@ export function unicodeForms(): UnicodeForms {
 
 /** Whether a mark, or what decomposes, was so in Unicode 9.0 already. */
 export function isOld(character: number): boolean {
-  since10 ??= new PackedSet(openTable(SINCE_10));
+  since10 ??= new PackedSet(SINCE_10);
   return !since10.has(character);
 }
 
@@ -92,7 +89,7 @@ export class UnicodeForms {
     for (const [character, number] of readClasses()) {
       if (isKnown(character)) this.classes.set(character, number);
     }
-    for (const entry of readEntries(openTable(DECOMPOSITIONS), categoryRuns(), otherCases())) {
+    for (const entry of readEntries()) {
       if (!isKnown(entry.character)) continue;
       this.entries.set(entry.character, entry);
       if (entry.kind !== "pair") continue;
@@ -285,90 +282,44 @@ function toText(characters: readonly number[]): string {
   return text;
 }
 
-/** Categories of which characters have a class. */
-export const MARKS = "MC";
-
 function* readClasses(): Generator<[character: number, number: number]> {
-  for (const [begin, end, number] of readWithin(openTable(COMBINING_CLASSES), categoryRuns(), MARKS)) {
-    for (let character = begin; number > 0 && character < end; character++) yield [character, number];
+  const runs = readNumbers(COMBINING_CLASSES);
+  let character = 0;
+  for (let i = 0; i < runs.length; i += 3) {
+    character += runs[i] as number;
+    for (let n = runs[i + 1] as number; n > 0; n--) yield [character++, runs[i + 2] as number];
   }
 }
 
-/** Numbers of kinds in the table: a pair, and canonical ones of one to four; those by compatibility come after. */
-export const PAIR = 1;
-export const CANONICAL_ONE = 2;
-export const COMPATIBLE_ONE = 6;
-
-/** Columns of the table after those of kinds: as the other case, CJK ideographs, and four of each kind's parts. */
-const AS_OTHER = 2;
-const BLOCK = 3;
-const IDEOGRAPH = 4;
-const PARTS = 6;
-
-/** Blocks that ideographs for compatibility decompose to. */
-export const blocks = [0x3400, 0x4e00, 0x20000] as const;
-
-/** @param others characters in the other case */
-export function* readEntries(
-  reader: TableReader,
-  categories: readonly Run<string>[],
-  others: ReadonlyMap<number, number>,
-): Generator<Entry> {
-  const kinds = new Map<number, [kind: number, parts: readonly number[]]>();
-  const lastIdeographs: number[] = [...blocks];
-  let block = 0;
-  let previous: readonly number[] = [];
-  const states: PartState[] = [];
-  for (const [begin, end, kind] of readWithin(reader, categories, ASSIGNED)) {
-    for (let character = begin; kind > 0 && character < end; character++) {
-      const other = kinds.get(others.get(character) ?? -1);
-      let parts: number[];
-      if (other?.[0] === kind && reader.next(AS_OTHER) === 1) {
-        parts = other[1].map((part) => others.get(part) ?? part);
-      } else if (kind === CANONICAL_ONE && isIdeograph(character)) {
-        block = reader.next(BLOCK, block);
-        const last = lastIdeographs[block] as number;
-        const isLate = character > 0xffff ? 1 : 0;
-        lastIdeographs[block] = last + signed(reader.next(IDEOGRAPH + isLate, block));
-        parts = [lastIdeographs[block] as number];
-      } else {
-        parts = [];
-        const count = kind === PAIR ? 2 : 1 + kind - (kind < COMPATIBLE_ONE ? CANONICAL_ONE : COMPATIBLE_ONE);
-        const group = kind === PAIR ? 0 : kind < COMPATIBLE_ONE ? 1 : kind === COMPATIBLE_ONE ? 2 : 3;
-        for (let i = 0; i < count; i++) {
-          states[32 * group + i] ??= { value: 0, difference: 0, before: 0, character: 0 };
-          const state = states[32 * group + i] as PartState;
-          const left = i > 0 ? (parts[i - 1] as number) : 0;
-          const difference = reader.next(
-            PARTS + 4 * group + Math.min(i, 3),
-            state.difference,
-            joined(state.difference, state.before),
-            joined(joined(character - state.character, kind), state.difference),
-            joined(left, state.value),
-            joined(kind, left - (previous[i - 1] ?? 0)),
-          );
-          const value = state.value + signed(difference);
-          states[32 * group + i] = { value, difference, before: state.difference, character };
-          parts.push(value);
-        }
-        previous = parts;
-      }
-      kinds.set(character, [kind, parts]);
-      const name = kind === PAIR ? "pair" : kind < COMPATIBLE_ONE ? "canonical" : "compatible";
-      yield { character, kind: name, parts };
+/** Reads the columns of {@link DECOMPOSITIONS}. */
+function* readEntries(): Generator<Entry> {
+  const [heads, ...columns] = DECOMPOSITIONS.split("\n") as [string, ...string[]];
+  const differences = (column: number) => readDifferences(columns[column] as string).values();
+  const [firsts, seconds, others, singles] = [0, 1, 2, 3].map(differences) as Numbers[] as FourColumns;
+  const longer = readNumbers(columns[4] as string).values();
+  const previous: number[] = [];
+  let character = -1;
+  for (const [, gap, kind] of heads.matchAll(/([0-9a-z]*)([A-Z])/g)) {
+    character += 1 + (gap === "" ? 0 : Number.parseInt(gap as string, 36));
+    const letter = kind as string;
+    if (letter === "P") {
+      yield { character, kind: "pair", parts: [take(firsts), take(seconds)] };
+    } else if (letter >= "S") {
+      const length = 1 + letter.charCodeAt(0) - 0x53;
+      yield { character, kind: "canonical", parts: Array.from({ length }, () => take(others)) };
+    } else if (letter === "A") {
+      yield { character, kind: "compatible", parts: [take(singles)] };
+    } else {
+      const length = 1 + letter.charCodeAt(0) - 0x41;
+      for (let i = 0; i < length; i++) previous[i] = (previous[i] ?? 0) + signed(take(longer));
+      yield { character, kind: "compatible", parts: previous.slice(0, length) };
     }
   }
 }
 
-/** What came before in a place of decompositions: the value, its difference to the one before, and that one's. */
-interface PartState {
-  readonly value: number;
-  readonly difference: number;
-  readonly before: number;
-  readonly character: number;
-}
+type Numbers = IterableIterator<number>;
+type FourColumns = [firsts: Numbers, seconds: Numbers, others: Numbers, singles: Numbers];
 
-/** CJK ideographs for compatibility. */
-export function isIdeograph(character: number): boolean {
-  return (character >= 0xf900 && character < 0xfb00) || character >= 0x2f800;
+function take(numbers: Numbers): number {
+  return numbers.next().value as number;
 }

@@ -1,7 +1,6 @@
 // Sets of characters by their properties, from tables of our own: runtimes have different ones.
-import { ASSIGNED, type Run, readText, readWithin, upperBound } from "./packed_numbers.ts";
-import { joined, openTable, type TableReader } from "./table_reader.ts";
-import { PROPERTIES, PROPERTY_RUNS, SCRIPT_NAMES, SCRIPTS } from "./unicode.gen.ts";
+import { PackedSet, readNumbers, upperBound } from "./packed_numbers.ts";
+import { PROPERTY_RUNS, SCRIPT_NAMES, SCRIPT_RUNS } from "./unicode.gen.ts";
 import { categoryRuns } from "./unicode.ts";
 
 /** Whether a code point is in a set. */
@@ -125,18 +124,17 @@ let known: Map<string, () => Test> | undefined;
 function allProperties(): Map<string, () => Test> {
   const found = new Map<string, () => Test>();
   // Categories last: "Lower" is a property, "L" none.
-  scriptNames().forEach((names, number) => {
-    for (const name of names) found.set(plain(name), () => (character) => scriptAt(character) === number);
+  SCRIPT_NAMES.split(" ").forEach((names, number) => {
+    for (const name of names.split(":"))
+      found.set(plain(name), () => (character) => scriptAt(character) === number);
   });
-  const reader = openTable(PROPERTY_RUNS);
-  PROPERTIES.split("\n").forEach((line, number) => {
-    const [name, letters, mixed] = line.split(" ") as [string, string, string];
-    const ends = readDifferences(reader, categoryRuns(), number, mixed);
-    found.set(
-      plain(name),
-      () => (character) => letters.includes(letterOf(character)) !== (upperBound(ends, character) % 2 === 1),
-    );
-  });
+  for (const line of PROPERTY_RUNS.split("\n")) {
+    const [name, letters, differing] = line.split(" ") as [string, string, string];
+    found.set(plain(name), () => {
+      const differs = new PackedSet(differing);
+      return (character) => letters.includes(letterOf(character)) !== differs.has(character);
+    });
+  }
   for (const [short, name] of Object.entries(shortNames)) {
     found.set(plain(short), found.get(plain(name)) as () => Test);
   }
@@ -145,40 +143,6 @@ function allProperties(): Map<string, () => Test> {
     found.set(plain(name), () => (character) => letters.includes(letterOf(character)));
   }
   return found;
-}
-
-/** Where a property begins and ends to differ from its categories: lengths that count only the `mixed` ones. */
-export function readDifferences(
-  reader: TableReader,
-  categories: readonly Run<string>[],
-  property: number,
-  mixed: string,
-): readonly number[] {
-  const ends: number[] = [];
-  /** The last lengths, the last one first. */
-  let a = 0;
-  let b = 0;
-  let c = 0;
-  let isInside = 1;
-  let left = 0;
-  for (const [begin, end, letter] of categories) {
-    if (!mixed.includes(letter)) continue;
-    for (let at = begin; at < end; ) {
-      if (left === 0) {
-        isInside = 1 - isInside;
-        left = reader.next(isInside, a, b, joined(a, b), joined(joined(a, b), c), joined(property, 0));
-        c = b;
-        b = a;
-        a = Math.min(left, 500);
-        if (left === 0) return ends;
-      }
-      const length = Math.min(left, end - at);
-      if (isInside === 1) ends.push(at, at + length);
-      at += length;
-      left -= length;
-    }
-  }
-  return ends;
 }
 
 /** ASCII in lower case, without what does not matter in names. */
@@ -214,33 +178,17 @@ function scriptAt(character: number): number {
 /** First code points of runs of one script, and its number. */
 function scripts(): { starts: Uint32Array; numbers: Uint8Array } {
   if (scriptTable !== undefined) return scriptTable;
-  const starts: number[] = [];
-  const numbers: number[] = [];
-  let next = 0;
-  const add = (begin: number, number: number) => {
-    if (numbers.at(-1) === number) return;
-    starts.push(begin);
-    numbers.push(number);
-  };
-  for (const [begin, end, number] of readScripts(openTable(SCRIPTS), categoryRuns())) {
-    // Of no script is what is not assigned.
-    if (begin > next) add(next, 0);
-    add(begin, number);
-    next = end;
+  const runs = readNumbers(SCRIPT_RUNS);
+  const starts = new Uint32Array(runs.length / 2);
+  const numbers = new Uint8Array(runs.length / 2);
+  let begin = 0;
+  for (let i = 0; i < starts.length; i++) {
+    starts[i] = begin;
+    numbers[i] = runs[2 * i] as number;
+    begin += runs[2 * i + 1] as number;
   }
-  add(next, 0);
-  scriptTable = { starts: Uint32Array.from(starts), numbers: Uint8Array.from(numbers) };
+  scriptTable = { starts, numbers };
   return scriptTable;
-}
-
-/** Scripts by number, which is that of their first characters' order: 0 for a new one, or how recent it was. */
-export function readScripts(reader: TableReader, categories: readonly Run<string>[]): Generator<Run<number>> {
-  const recent: number[] = [];
-  return readWithin(reader, categories, ASSIGNED, (number) => {
-    const script = number === 0 ? recent.length + 1 : (recent.splice(number - 1, 1)[0] as number);
-    recent.unshift(script);
-    return script;
-  });
 }
 
 /** Where the runs of one script begin. */
@@ -248,20 +196,10 @@ export function scriptStarts(): Uint32Array {
   return scripts().starts;
 }
 
-let knownNames: readonly (readonly [short: string, long: string])[] | undefined;
-
-/** Names of scripts by their numbers. */
-function scriptNames(): readonly (readonly [short: string, long: string])[] {
-  knownNames ??= readText(openTable(SCRIPT_NAMES))
-    .split(" ")
-    .map((names) => {
-      const [long, short = long.slice(0, 4)] = names.split(":") as [string, string?];
-      return [short, long];
-    });
-  return knownNames;
-}
+let shortScriptNames: readonly string[] | undefined;
 
 /** The script of a code point by its four letters (ISO 15924): Zyyy common, Zinh inherited, Zzzz not assigned. */
 export function scriptOf(character: number): string {
-  return (scriptNames()[scriptAt(character)] as readonly [string, string])[0];
+  shortScriptNames ??= SCRIPT_NAMES.split(" ").map((names) => names.slice(0, 4));
+  return shortScriptNames[scriptAt(character)] as string;
 }

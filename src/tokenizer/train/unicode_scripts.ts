@@ -1,6 +1,5 @@
 // Scripts as the trainers know them: those of Unicode 14.0, whatever came later.
 import { PackedSet } from "../packed_numbers.ts";
-import { openTable } from "../table_reader.ts";
 import { SINCE_15 } from "../unicode.gen.ts";
 import { scriptOf as laterScriptOf, scriptStarts } from "../unicode_properties.ts";
 
@@ -10,7 +9,7 @@ export const UNASSIGNED = "Zzzz";
 let later: PackedSet | undefined;
 
 function since15(): PackedSet {
-  later ??= new PackedSet(openTable(SINCE_15));
+  later ??= new PackedSet(SINCE_15);
   return later;
 }
 
