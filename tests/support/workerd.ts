@@ -1,10 +1,12 @@
 // workerd, Cloudflare's runtime, as a process of its own that serves workers of the built package.
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { after } from "node:test";
-import { packageFolder, root, temporaryFolder } from "./package.ts";
+import { packageFolder, root } from "./package.ts";
 
 /** A running workerd. */
 export interface Workerd {
@@ -21,14 +23,19 @@ function program(): string {
   return createRequire(import.meta.url)("workerd").default;
 }
 
-// Everything that is started ends with the tests of the file that imports this.
-const temporary = temporaryFolder();
+// Everything that is started ends with the tests of the first file that imports this, or with the process: files may share
+// one, and this module with it.
+const temporary = mkdtempSync(join(tmpdir(), "cria-workerd-"));
 const running: { readonly child: ChildProcess; readonly ended: Promise<unknown> }[] = [];
 after(async () => {
-  for (const { child, ended } of running) {
+  for (const { child, ended } of running.splice(0)) {
     child.kill("SIGKILL");
     await ended;
   }
+});
+process.once("exit", () => {
+  for (const { child } of running) child.kill("SIGKILL");
+  rmSync(temporary, { recursive: true, force: true });
 });
 
 /** A folder like the repository's: dist/, models/, examples/workerd/. */
