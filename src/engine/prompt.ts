@@ -36,7 +36,8 @@ export function encodePrompt(prompt: Prompt, encoding: PromptEncoding): number[]
  */
 export function checkedIds(action: string, given: unknown, vocabSize: number): number[] {
   if (!isIdList(given)) {
-    const expected = "a prompt that is a string, an array of ids, an Int32Array or a Uint32Array";
+    const expected =
+      "a prompt that is a string, an array of ids, an Int32Array, a Uint32Array or a Uint16Array";
     throw new UsageError(`Cannot ${action}: Expected ${expected}, got ${describeList(given)}`);
   }
   const ids: number[] = [];

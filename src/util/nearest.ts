@@ -6,7 +6,10 @@ export function didYouMean(word: string, known: readonly string[]): string {
   return best === undefined ? "" : `: did you mean ${best}?`;
 }
 
-/** The name among `known` that differs from `word` by the fewest edits; undefined when none is near. */
+/**
+ * The name among `known` that differs from `word` by the fewest edits, else the only one that it shortens ("temp",
+ * "ctx"); undefined when none is near.
+ */
 export function nearestName(word: string, known: readonly string[]): string | undefined {
   const plain = plainName(word);
   let best: string | undefined;
@@ -18,7 +21,22 @@ export function nearestName(word: string, known: readonly string[]): string | un
       least = distance;
     }
   }
-  return best;
+  if (best !== undefined) return best;
+  // Of names that begin alike none is the one that was meant.
+  const alike = known.filter((candidate) => {
+    const name = plainName(candidate);
+    return shortens(plain, name) || (plain.length >= 4 && name.startsWith(plain.slice(0, 4)));
+  });
+  const [only] = alike;
+  return alike.length === 1 && shortens(plain, plainName(only as string)) ? only : undefined;
+}
+
+/** Whether `word` is `name` with letters left out, but not the first. */
+function shortens(word: string, name: string): boolean {
+  if (word.length < 3 || word[0] !== name[0]) return false;
+  let found = 0;
+  for (const letter of name) if (letter === word[found]) found++;
+  return found === word.length;
 }
 
 /** A name without case and word marks: "max_tokens", "--max-tokens" and "maxTokens" are one. */

@@ -142,7 +142,9 @@ describe("a prompt of ids", () => {
         [new BigInt64Array(2), "a BigInt64Array"],
         [new DataView(new ArrayBuffer(4)), "a DataView"],
       ]) {
-        const message = new RegExp(`Expected a prompt that is a string, an array of ids, .*, got ${got}$`);
+        const message = new RegExp(
+          `Expected a prompt that is a string, an array of ids, .*Uint16Array, got ${got}$`,
+        );
         await refused(() => run(prompt as unknown as Prompt), message);
       }
       const messages = [{ role: "user", content: "hi" }] as unknown as Prompt;

@@ -25,4 +25,16 @@ describe("nearestName()", () => {
     assert.equal(nearestName("stop", known), undefined);
     assert.equal(nearestName("window", known), undefined);
   });
+
+  it("reads a word that shortens one name only as that name, unless another is nearer", () => {
+    const known = ["temperature", "contextLength", "topK", "topP", "maxTokens", "maxBytes", "seed"];
+    assert.equal(nearestName("temp", known), "temperature");
+    assert.equal(nearestName("ctx", known), "contextLength");
+    assert.equal(nearestName("context", known), "contextLength");
+    assert.equal(nearestName("max", known), undefined);
+    assert.equal(nearestName("te", known), undefined);
+    assert.equal(nearestName("length", known), undefined);
+    assert.equal(nearestName("retry", ["retries", "retryMs"]), undefined);
+    assert.equal(nearestName("send", known), "seed");
+  });
 });
