@@ -24,10 +24,14 @@ export function nameFlags(message: string, flags: Flags, args: readonly string[]
     // A name that is a word too is an option only where messages put options.
     `(?<=Cannot (?:load|generate|train|sample) with |Expected (?:integer )?)(?<word>${plain})(?= (?:\\S+: Expected|to be |in [[(]|of at (?:most|least) ))`,
     `(?<=\\boption )(?<option>${plain})\\b`,
+    // "with threads: 1" is a way out in the notation of the library.
+    `(?<=\\bwith )(?<setting>${plain}): (?=\\d)`,
   ];
   const all = new RegExp(patterns.filter((pattern) => pattern !== "").join("|"), "gu");
   return message.replace(all, (text, ...rest) => {
-    const { named, camel, word, option } = rest.at(-1) as Record<string, string | undefined>;
+    const { named, camel, word, option, setting } = rest.at(-1) as Record<string, string | undefined>;
+    const flag = names.get(setting ?? "");
+    if (flag !== undefined) return `${flag} `;
     return named ?? names.get(camel ?? word ?? option ?? "") ?? text;
   });
 }

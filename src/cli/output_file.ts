@@ -15,6 +15,8 @@ const reasons: Readonly<Record<string, string>> = {
   EDQUOT: "no space left",
   ENAMETOOLONG: "the name is too long",
   ELOOP: "too many symbolic links",
+  // Node's permission model.
+  ERR_ACCESS_DENIED: "Node may not; run with --allow-fs-read and --allow-fs-write",
 };
 
 /** A path that was found writable. */

@@ -59,6 +59,10 @@ describe("nameFlags()", () => {
       'Cannot load with --sha256 "12": Expected',
     );
     assert.equal(
+      generate("Without the option threads some start; load with threads: 1, where none does"),
+      "Without the option --threads some start; load with --threads 1, where none does",
+    );
+    assert.equal(
       generate("Cannot generate: Expected stop to be a string"),
       "Cannot generate: Expected --stop to be a string",
     );

@@ -78,6 +78,16 @@ try {
     assert.match(text, /^true SourceError Cannot open .*: Node may not read it; run with --allow-fs-read/);
   });
 
+  it("says how Node lets the command line write a file", async () => {
+    const { stderr } = await runProcess("node", [
+      permission,
+      "--allow-fs-read=*",
+      join(await packageFolder(), "dist/cli.js"),
+      ...["generate", "Once", "--max-tokens", "1", "--stats-file", join(folder, "stats.json")],
+    ]);
+    assert.match(stderr, /Cannot write .*stats\.json: Node may not; run with .*--allow-fs-write/);
+  });
+
   it("draws tokens in a Node without crypto", async () => {
     const { status } = await runProcess("node", ["--no-experimental-global-webcrypto", "-e", "0"]);
     const flags = status === 0 ? ["--no-experimental-global-webcrypto"] : [];
