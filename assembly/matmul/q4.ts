@@ -13,7 +13,7 @@ import {
   UNPACKED_BLOCKS,
 } from "../layout/blocks";
 import { CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
-import { activation, dot4_hi, dot4_join, dot4_lo, q4_start } from "../simd/dot";
+import { activation, dot4_hi, dot4_join, dot4_lo, q4_start, RELAXED } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { accumulate, group_size, start_rows } from "./rows";
 import { high, tile_pairs, tile_unsigned, tile_wide, unpack_q4_bytes, unpack_q4_wide } from "./tiles";
@@ -116,7 +116,7 @@ export function walk_q4_pairs(
   blocks: i32,
   factor: f32,
 ): void {
-  if (ASC_FEATURE_RELAXED_SIMD) walk_q4<i8>(column, x, out, streams, gap, strips, blocks, factor);
+  if (RELAXED) walk_q4<i8>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 /** walk_q4 with the instruction that adds to i32. */
@@ -130,7 +130,7 @@ export function walk_q4_add(
   blocks: i32,
   factor: f32,
 ): void {
-  if (ASC_FEATURE_RELAXED_SIMD) walk_q4<u8>(column, x, out, streams, gap, strips, blocks, factor);
+  if (RELAXED) walk_q4<u8>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 function walk(

@@ -14,7 +14,7 @@ import {
   UNPACKED_BLOCKS,
 } from "../layout/blocks";
 import { CONST_FLIP, CONST_ONES_16, CONST_SIXTEEN_16 } from "../layout/control";
-import { activation, dot8_hi, dot8_join, dot8_lo, q8_start } from "../simd/dot";
+import { activation, dot8_hi, dot8_join, dot8_lo, q8_start, RELAXED } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { accumulate, group_size, start_rows } from "./rows";
 import { tile_signed, tile_unsigned, tile_wide, unpack_q8_wide } from "./tiles";
@@ -118,7 +118,7 @@ export function walk_q8_moved(
   blocks: i32,
   factor: f32,
 ): void {
-  if (ASC_FEATURE_RELAXED_SIMD) walk_q8<i8>(column, x, out, streams, gap, strips, blocks, factor);
+  if (RELAXED) walk_q8<i8>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 /** walk_q8 with weights as unsigned bytes. */
@@ -132,7 +132,7 @@ export function walk_q8_unsigned(
   blocks: i32,
   factor: f32,
 ): void {
-  if (ASC_FEATURE_RELAXED_SIMD) walk_q8<u8>(column, x, out, streams, gap, strips, blocks, factor);
+  if (RELAXED) walk_q8<u8>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 /** walk_q8 with weights as signed bytes. */
@@ -146,7 +146,7 @@ export function walk_q8_signed(
   blocks: i32,
   factor: f32,
 ): void {
-  if (ASC_FEATURE_RELAXED_SIMD) walk_q8<i32>(column, x, out, streams, gap, strips, blocks, factor);
+  if (RELAXED) walk_q8<i32>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 function walk(

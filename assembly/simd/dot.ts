@@ -14,6 +14,9 @@
 import { DOT_MOVED, DOT_SIGNED, DOT_UNSIGNED, DOT_WIDE } from "../layout/blocks";
 import { CONST_PROBE } from "../layout/control";
 
+/** Whether this build has relaxed SIMD, for kernels that exist in such builds only. */
+export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
+
 /** The best DOT_* of the engine that runs this module. */
 export function dot_form(): i32 {
   if (ASC_FEATURE_RELAXED_SIMD) {
