@@ -13,13 +13,104 @@ import {
   WIDE_TILE_VALUES,
 } from "../layout/blocks";
 import { CONST_EIGHT, CONST_FLIP, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
-import { dot_add, dot_pairs } from "../simd/dot";
+import { dot_add, dot_pairs, RELAXED } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { accumulate } from "./rows";
 
 /** High nibbles. There is no byte shift on x86: engines make i8x16.shr_u of several instructions. */
 export function high(w: v128, nibbles: v128): v128 {
   return v128.and(i16x8.shr_u(w, 4), nibbles);
+}
+
+// What the byte tiles below differ in, by the types of simd/dot.ts: u8 for DOT_UNSIGNED, i32 for DOT_SIGNED, i8 for pairs.
+
+function tile_start<T>(sums: v128, multiple: v128): v128 {
+  if (sizeof<T>() === 4) return i32x4.splat(0);
+  return isSigned<T>() ? sums : i32x4.dot_i16x8_s(sums, multiple);
+}
+
+function tile_weights<T>(bytes: v128, flip: v128): v128 {
+  return sizeof<T>() === 4 ? v128.xor(bytes, flip) : bytes;
+}
+
+function tile_dot<T>(acc: v128, x: v128, w: v128): v128 {
+  if (sizeof<T>() === 1 && isSigned<T>()) return i16x8.add(acc, dot_pairs(x, w));
+  return dot_add(x, w, acc);
+}
+
+function tile_sum<T>(acc: v128, ones: v128): v128 {
+  return sizeof<T>() === 1 && isSigned<T>() ? i32x4.dot_i16x8_s(acc, ones) : acc;
+}
+
+function tile_bytes<T>(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  starts: i32,
+  factor: f32,
+): void {
+  const multiple = i16x8.splat(<i16>starts);
+  const flip = v128.load(CONST_FLIP);
+  const ones = v128.load(CONST_ONES_16);
+  const mask = f16_mask();
+  const power = f32x4.splat(factor);
+  const rowBytes = (<usize>strips) << 4;
+  const stop = x + <usize>blocks * ACTS_BLOCK_BYTES;
+  for (; x < stop; x += ACTS_BLOCK_BYTES) {
+    const end = out + rowBytes;
+    for (let row = out; row < end; row += 32, tile += 2 * Q8_TILE_BYTES) {
+      let xv = tile_start<T>(v128.load(x, ACTS_SUMS), multiple);
+      let a0 = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      let a1 = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      let a2 = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      let a3 = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      let b0 = a0;
+      let b1 = a1;
+      let b2 = a2;
+      let b3 = a3;
+      let xp = x;
+      const values = tile + 128;
+      for (let p = tile; p < values; p += 16, xp += 16) {
+        const u = tile_weights<T>(v128.load(p, Q8_TILE_VALUES), flip);
+        const v = tile_weights<T>(v128.load(p, Q8_TILE_BYTES + Q8_TILE_VALUES), flip);
+        xv = v128.load(xp);
+        let xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+        a0 = tile_dot<T>(a0, xt, u);
+        b0 = tile_dot<T>(b0, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+        a1 = tile_dot<T>(a1, xt, u);
+        b1 = tile_dot<T>(b1, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+        a2 = tile_dot<T>(a2, xt, u);
+        b2 = tile_dot<T>(b2, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+        a3 = tile_dot<T>(a3, xt, u);
+        b3 = tile_dot<T>(b3, xt, v);
+      }
+      const s = load_scales(tile, mask);
+      const z = load_scales(tile + Q8_TILE_BYTES, mask);
+      xv = f32x4.mul(v128.load(x, ACTS_SCALES), power);
+      let to = row;
+      let xs = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      accumulate(to, tile_sum<T>(a0, ones), s, xs);
+      accumulate(to + 16, tile_sum<T>(b0, ones), z, xs);
+      to += outStride;
+      xs = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      accumulate(to, tile_sum<T>(a1, ones), s, xs);
+      accumulate(to + 16, tile_sum<T>(b1, ones), z, xs);
+      to += outStride;
+      xs = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      accumulate(to, tile_sum<T>(a2, ones), s, xs);
+      accumulate(to + 16, tile_sum<T>(b2, ones), z, xs);
+      to += outStride;
+      xs = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      accumulate(to, tile_sum<T>(a3, ones), s, xs);
+      accumulate(to + 16, tile_sum<T>(b3, ones), z, xs);
+    }
+  }
 }
 
 /**
@@ -42,68 +133,10 @@ export function tile_unsigned(
   starts: i32,
   factor: f32,
 ): void {
-  const multiple = i16x8.splat(<i16>starts);
-  const mask = f16_mask();
-  const power = f32x4.splat(factor);
-  const rowBytes = (<usize>strips) << 4;
-  const stop = x + <usize>blocks * ACTS_BLOCK_BYTES;
-  for (; x < stop; x += ACTS_BLOCK_BYTES) {
-    const end = out + rowBytes;
-    for (let row = out; row < end; row += 32, tile += 2 * Q8_TILE_BYTES) {
-      let xv = i32x4.dot_i16x8_s(v128.load(x, ACTS_SUMS), multiple);
-      let a0 = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-      let a1 = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-      let a2 = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-      let a3 = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-      let b0 = a0;
-      let b1 = a1;
-      let b2 = a2;
-      let b3 = a3;
-      let xp = x;
-      const values = tile + 128;
-      for (let p = tile; p < values; p += 16, xp += 16) {
-        const u = v128.load(p, Q8_TILE_VALUES);
-        const v = v128.load(p, Q8_TILE_BYTES + Q8_TILE_VALUES);
-        xv = v128.load(xp);
-        let xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-        a0 = dot_add(xt, u, a0);
-        b0 = dot_add(xt, v, b0);
-        xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-        a1 = dot_add(xt, u, a1);
-        b1 = dot_add(xt, v, b1);
-        xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-        a2 = dot_add(xt, u, a2);
-        b2 = dot_add(xt, v, b2);
-        xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-        a3 = dot_add(xt, u, a3);
-        b3 = dot_add(xt, v, b3);
-      }
-      const s = load_scales(tile, mask);
-      const z = load_scales(tile + Q8_TILE_BYTES, mask);
-      xv = f32x4.mul(v128.load(x, ACTS_SCALES), power);
-      let to = row;
-      let xs = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-      accumulate(to, a0, s, xs);
-      accumulate(to + 16, b0, z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-      accumulate(to, a1, s, xs);
-      accumulate(to + 16, b1, z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-      accumulate(to, a2, s, xs);
-      accumulate(to + 16, b2, z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-      accumulate(to, a3, s, xs);
-      accumulate(to + 16, b3, z, xs);
-    }
-  }
+  if (RELAXED) tile_bytes<u8>(tile, x, out, outStride, strips, blocks, starts, factor);
 }
 
-/**
- * As tile_unsigned, for bytes that are weights + 128 in an engine whose dot_form() is DOT_SIGNED.
- */
+/** As tile_unsigned, for bytes that are weights + 128 in an engine whose dot_form() is DOT_SIGNED. */
 export function tile_signed(
   tile: usize,
   x: usize,
@@ -113,68 +146,10 @@ export function tile_signed(
   blocks: i32,
   factor: f32,
 ): void {
-  const flip = v128.load(CONST_FLIP);
-  const mask = f16_mask();
-  const power = f32x4.splat(factor);
-  const rowBytes = (<usize>strips) << 4;
-  const stop = x + <usize>blocks * ACTS_BLOCK_BYTES;
-  for (; x < stop; x += ACTS_BLOCK_BYTES) {
-    const end = out + rowBytes;
-    for (let row = out; row < end; row += 32, tile += 2 * Q8_TILE_BYTES) {
-      let xv = i32x4.splat(0);
-      let a0 = xv;
-      let a1 = xv;
-      let a2 = xv;
-      let a3 = xv;
-      let b0 = a0;
-      let b1 = a1;
-      let b2 = a2;
-      let b3 = a3;
-      let xp = x;
-      const values = tile + 128;
-      for (let p = tile; p < values; p += 16, xp += 16) {
-        const u = v128.xor(v128.load(p, Q8_TILE_VALUES), flip);
-        const v = v128.xor(v128.load(p, Q8_TILE_BYTES + Q8_TILE_VALUES), flip);
-        xv = v128.load(xp);
-        let xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-        a0 = dot_add(xt, u, a0);
-        b0 = dot_add(xt, v, b0);
-        xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-        a1 = dot_add(xt, u, a1);
-        b1 = dot_add(xt, v, b1);
-        xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-        a2 = dot_add(xt, u, a2);
-        b2 = dot_add(xt, v, b2);
-        xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-        a3 = dot_add(xt, u, a3);
-        b3 = dot_add(xt, v, b3);
-      }
-      const s = load_scales(tile, mask);
-      const z = load_scales(tile + Q8_TILE_BYTES, mask);
-      xv = f32x4.mul(v128.load(x, ACTS_SCALES), power);
-      let to = row;
-      let xs = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-      accumulate(to, a0, s, xs);
-      accumulate(to + 16, b0, z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-      accumulate(to, a1, s, xs);
-      accumulate(to + 16, b1, z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-      accumulate(to, a2, s, xs);
-      accumulate(to + 16, b2, z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-      accumulate(to, a3, s, xs);
-      accumulate(to + 16, b3, z, xs);
-    }
-  }
+  if (RELAXED) tile_bytes<i32>(tile, x, out, outStride, strips, blocks, 0, factor);
 }
 
-/**
- * As tile_unsigned, for bytes that are weights + 8, with sums of pairs in i16. Any engine with relaxed SIMD.
- */
+/** As tile_unsigned, for bytes that are weights + 8, with sums of pairs in i16. Any engine with relaxed SIMD. */
 export function tile_pairs(
   tile: usize,
   x: usize,
@@ -184,63 +159,7 @@ export function tile_pairs(
   blocks: i32,
   factor: f32,
 ): void {
-  const ones = v128.load(CONST_ONES_16);
-  const mask = f16_mask();
-  const power = f32x4.splat(factor);
-  const rowBytes = (<usize>strips) << 4;
-  const stop = x + <usize>blocks * ACTS_BLOCK_BYTES;
-  for (; x < stop; x += ACTS_BLOCK_BYTES) {
-    const end = out + rowBytes;
-    for (let row = out; row < end; row += 32, tile += 2 * Q8_TILE_BYTES) {
-      let xv = v128.load(x, ACTS_SUMS);
-      let a0 = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-      let a1 = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-      let a2 = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-      let a3 = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-      let b0 = a0;
-      let b1 = a1;
-      let b2 = a2;
-      let b3 = a3;
-      let xp = x;
-      const values = tile + 128;
-      for (let p = tile; p < values; p += 16, xp += 16) {
-        const u = v128.load(p, Q8_TILE_VALUES);
-        const v = v128.load(p, Q8_TILE_BYTES + Q8_TILE_VALUES);
-        xv = v128.load(xp);
-        let xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-        a0 = i16x8.add(a0, dot_pairs(xt, u));
-        b0 = i16x8.add(b0, dot_pairs(xt, v));
-        xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-        a1 = i16x8.add(a1, dot_pairs(xt, u));
-        b1 = i16x8.add(b1, dot_pairs(xt, v));
-        xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-        a2 = i16x8.add(a2, dot_pairs(xt, u));
-        b2 = i16x8.add(b2, dot_pairs(xt, v));
-        xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-        a3 = i16x8.add(a3, dot_pairs(xt, u));
-        b3 = i16x8.add(b3, dot_pairs(xt, v));
-      }
-      const s = load_scales(tile, mask);
-      const z = load_scales(tile + Q8_TILE_BYTES, mask);
-      xv = f32x4.mul(v128.load(x, ACTS_SCALES), power);
-      let to = row;
-      let xs = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-      accumulate(to, i32x4.dot_i16x8_s(a0, ones), s, xs);
-      accumulate(to + 16, i32x4.dot_i16x8_s(b0, ones), z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-      accumulate(to, i32x4.dot_i16x8_s(a1, ones), s, xs);
-      accumulate(to + 16, i32x4.dot_i16x8_s(b1, ones), z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-      accumulate(to, i32x4.dot_i16x8_s(a2, ones), s, xs);
-      accumulate(to + 16, i32x4.dot_i16x8_s(b2, ones), z, xs);
-      to += outStride;
-      xs = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-      accumulate(to, i32x4.dot_i16x8_s(a3, ones), s, xs);
-      accumulate(to + 16, i32x4.dot_i16x8_s(b3, ones), z, xs);
-    }
-  }
+  if (RELAXED) tile_bytes<i8>(tile, x, out, outStride, strips, blocks, 0, factor);
 }
 
 /**
