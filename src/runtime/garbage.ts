@@ -1,7 +1,10 @@
 // Garbage collections for programs that cannot call one.
 
-/** How often a collection is asked for. Engines take their time. */
-const ATTEMPTS = 16;
+/** How often a collection is asked for at once. */
+const QUICK_ATTEMPTS = 16;
+// Engines mark what lives beside the program, which takes its time on a busy machine: what was asked for at once may
+// have been answered by one collection that is not over yet. The waits add up to a second.
+const WAITS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 // Memory that is taken, the largest buffer that is given. It is never touched, so that the system has to find none of
 // it; several are held at once, since the youngest garbage alone is collected in another way.
 const BUFFER_BYTES = [256 << 20, 64 << 20, 16 << 20];
@@ -17,9 +20,9 @@ export async function collectGarbage(isDone: () => boolean, ask?: () => void): P
   const { gc } = globalThis as { gc?: () => void };
   const collect = ask ?? (typeof gc === "function" ? gc : () => takeMemory(held));
   // What was found before may only wait to be reported.
-  for (let i = 0; !isDone() && i < ATTEMPTS; i++) {
+  for (let i = 0; !isDone() && i < QUICK_ATTEMPTS + WAITS.length; i++) {
     if (i > 0) collect();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await new Promise((resolve) => setTimeout(resolve, WAITS[i - QUICK_ATTEMPTS] ?? 0));
   }
 }
 
