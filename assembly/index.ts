@@ -29,6 +29,8 @@ export {
   walk_q8_wide,
 } from "./matmul/q8";
 export {
+  tile_nibbles_add,
+  tile_nibbles_pairs,
   tile_pairs,
   tile_signed,
   tile_unsigned,

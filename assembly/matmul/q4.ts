@@ -16,7 +16,20 @@ import { CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
 import { activation, dot4_hi, dot4_join, dot4_lo, q4_start, RELAXED } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { accumulate, group_size, start_rows } from "./rows";
-import { high, tile_pairs, tile_unsigned, tile_wide, unpack_q4_bytes, unpack_q4_wide } from "./tiles";
+import {
+  high,
+  tile_nibbles_add,
+  tile_nibbles_pairs,
+  tile_pairs,
+  tile_unsigned,
+  tile_wide,
+  unpack_q4_bytes,
+  unpack_q4_wide,
+} from "./tiles";
+
+// With so many tokens at most, nibbles are taken apart in the register tile, again for each four tokens; with more they
+// are unpacked once for all.
+const NIBBLE_TOKENS: i32 = 8;
 
 // As walk_q8 in q8.ts.
 function walk_q4<T>(
@@ -217,6 +230,8 @@ export function matmul_q4(
     return;
   }
   start_rows(out, outStride, add, addStride, begin * GROUP_STRIPS, min(end * GROUP_STRIPS, strips), tokens);
+  const wide = dot === DOT_WIDE;
+  const unpacked = wide || tokens > NIBBLE_TOKENS;
   for (let group = begin; group < end; group++) {
     const size = group_size(group * GROUP_STRIPS, strips, GROUP_STRIPS);
     const step = <usize>(size * Q4_TILE_BYTES);
@@ -224,14 +239,20 @@ export function matmul_q4(
     for (let b = 0; b < blocks; b += UNPACKED_BLOCKS) {
       const count = min(UNPACKED_BLOCKS, blocks - b);
       const from = tiles + <usize>b * step;
-      if (dot === DOT_WIDE) unpack_q4_wide(from, scratch, count * size);
-      else unpack_q4_bytes(from, scratch, count * size);
+      if (wide) unpack_q4_wide(from, scratch, count * size);
+      else if (unpacked) unpack_q4_bytes(from, scratch, count * size);
       let xp = x + <usize>b * ACTS_BLOCK_BYTES;
       let row = out + ((<usize>group) << 7);
       for (let t = 0; t < tokens; t += ACT_TOKENS) {
-        if (dot === DOT_WIDE) tile_wide(scratch, xp, row, outStride, size, count, factor);
-        else if (dot === DOT_MOVED) tile_pairs(scratch, xp, row, outStride, size, count, factor);
-        else tile_unsigned(scratch, xp, row, outStride, size, count, 1, factor);
+        if (wide) {
+          tile_wide(scratch, xp, row, outStride, size, count, factor);
+        } else if (dot === DOT_MOVED) {
+          if (unpacked) tile_pairs(scratch, xp, row, outStride, size, count, factor);
+          else tile_nibbles_pairs(from, xp, row, outStride, size, count, factor);
+        } else {
+          if (unpacked) tile_unsigned(scratch, xp, row, outStride, size, count, 1, factor);
+          else tile_nibbles_add(from, xp, row, outStride, size, count, factor);
+        }
         xp += <usize>ACT_TOKENS * xStride;
         row += <usize>ACT_TOKENS * outStride;
       }

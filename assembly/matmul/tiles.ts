@@ -162,6 +162,119 @@ export function tile_pairs(
   if (RELAXED) tile_bytes<i8>(tile, x, out, outStride, strips, blocks, 0, factor);
 }
 
+// As tile_bytes, over tiles of q4 as they are stored: for so few tokens that unpacking them first is not worth it.
+function tile_nibbles<T>(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  const nibbles = v128.load(CONST_LOW_NIBBLES);
+  const ones = v128.load(CONST_ONES_16);
+  const mask = f16_mask();
+  const power = f32x4.splat(factor);
+  const rowBytes = (<usize>strips) << 4;
+  const stop = x + <usize>blocks * ACTS_BLOCK_BYTES;
+  for (; x < stop; x += ACTS_BLOCK_BYTES) {
+    const end = out + rowBytes;
+    for (let row = out; row < end; row += 32, tile += 2 * Q4_TILE_BYTES) {
+      let xv = tile_start<T>(v128.load(x, ACTS_SUMS), ones);
+      let a0 = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      let a1 = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      let a2 = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      let a3 = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      let b0 = a0;
+      let b1 = a1;
+      let b2 = a2;
+      let b3 = a3;
+      let xp = x;
+      const values = tile + 64;
+      for (let p = tile; p < values; p += 16, xp += 16) {
+        const w = v128.load(p, Q4_TILE_VALUES);
+        const z = v128.load(p, Q4_TILE_BYTES + Q4_TILE_VALUES);
+        let u = v128.and(w, nibbles);
+        let v = v128.and(z, nibbles);
+        xv = v128.load(xp);
+        let xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+        a0 = tile_dot<T>(a0, xt, u);
+        b0 = tile_dot<T>(b0, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+        a1 = tile_dot<T>(a1, xt, u);
+        b1 = tile_dot<T>(b1, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+        a2 = tile_dot<T>(a2, xt, u);
+        b2 = tile_dot<T>(b2, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+        a3 = tile_dot<T>(a3, xt, u);
+        b3 = tile_dot<T>(b3, xt, v);
+        u = high(w, nibbles);
+        v = high(z, nibbles);
+        xv = v128.load(xp, 64);
+        xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+        a0 = tile_dot<T>(a0, xt, u);
+        b0 = tile_dot<T>(b0, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+        a1 = tile_dot<T>(a1, xt, u);
+        b1 = tile_dot<T>(b1, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+        a2 = tile_dot<T>(a2, xt, u);
+        b2 = tile_dot<T>(b2, xt, v);
+        xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+        a3 = tile_dot<T>(a3, xt, u);
+        b3 = tile_dot<T>(b3, xt, v);
+      }
+      const s = load_scales(tile, mask);
+      const z = load_scales(tile + Q4_TILE_BYTES, mask);
+      xv = f32x4.mul(v128.load(x, ACTS_SCALES), power);
+      let to = row;
+      let xs = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      accumulate(to, tile_sum<T>(a0, ones), s, xs);
+      accumulate(to + 16, tile_sum<T>(b0, ones), z, xs);
+      to += outStride;
+      xs = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      accumulate(to, tile_sum<T>(a1, ones), s, xs);
+      accumulate(to + 16, tile_sum<T>(b1, ones), z, xs);
+      to += outStride;
+      xs = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      accumulate(to, tile_sum<T>(a2, ones), s, xs);
+      accumulate(to + 16, tile_sum<T>(b2, ones), z, xs);
+      to += outStride;
+      xs = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      accumulate(to, tile_sum<T>(a3, ones), s, xs);
+      accumulate(to + 16, tile_sum<T>(b3, ones), z, xs);
+    }
+  }
+}
+
+/** As tile_unsigned over tiles of q4, in an engine whose dot_form() is DOT_UNSIGNED or DOT_SIGNED. */
+export function tile_nibbles_add(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) tile_nibbles<u8>(tile, x, out, outStride, strips, blocks, factor);
+}
+
+/** As tile_pairs over tiles of q4. */
+export function tile_nibbles_pairs(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) tile_nibbles<i8>(tile, x, out, outStride, strips, blocks, factor);
+}
+
 /**
  * As tile_unsigned, over weights that were unpacked to i16 (WIDE_TILE_BYTES a tile). Any engine.
  */

@@ -26,6 +26,8 @@ export interface KernelExports {
   walk_q8_signed(column: number, x: number, out: number, streams: number, gap: number, strips: number, blocks: number, factor: number): void;
   walk_q8_unsigned(column: number, x: number, out: number, streams: number, gap: number, strips: number, blocks: number, factor: number): void;
   walk_q8_wide(column: number, x: number, out: number, streams: number, gap: number, strips: number, blocks: number, factor: number): void;
+  tile_nibbles_add(tile: number, x: number, out: number, outStride: number, strips: number, blocks: number, factor: number): void;
+  tile_nibbles_pairs(tile: number, x: number, out: number, outStride: number, strips: number, blocks: number, factor: number): void;
   tile_pairs(tile: number, x: number, out: number, outStride: number, strips: number, blocks: number, factor: number): void;
   tile_signed(tile: number, x: number, out: number, outStride: number, strips: number, blocks: number, factor: number): void;
   tile_unsigned(tile: number, x: number, out: number, outStride: number, strips: number, blocks: number, starts: number, factor: number): void;
