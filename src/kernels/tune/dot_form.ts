@@ -2,15 +2,16 @@
 import * as blocks from "../../../assembly/layout/blocks.ts";
 import type { KernelExports } from "../exports.gen.ts";
 
-/** Codes of the forms that kernels have, by name. */
-export const dotForms = {
+/** A form of the dot product. */
+export type DotForm = "wide" | "moved" | "unsigned" | "signed";
+
+/** Codes of the forms that kernels have. */
+export const dotForms: Readonly<Record<DotForm, number>> = {
   wide: blocks.DOT_WIDE,
   moved: blocks.DOT_MOVED,
   unsigned: blocks.DOT_UNSIGNED,
   signed: blocks.DOT_SIGNED,
-} as const;
-/** One of {@link dotForms}. */
-export type DotForm = keyof typeof dotForms;
+};
 
 /**
  * The forms that give right results in the engine that runs these kernels, the engine's own last: "wide" everywhere, "moved"

@@ -1,10 +1,11 @@
 // How many groups of strips a kernel of one token reads at once: measured once, when a model was loaded.
 import type { KernelExports } from "../exports.gen.ts";
 
-/** Numbers of streams that are tried. */
-export const streamChoices = [1, 2, 4, 8] as const;
-/** One of {@link streamChoices}. */
-export type Streams = (typeof streamChoices)[number];
+/** A number of streams. */
+export type Streams = 1 | 2 | 4 | 8;
+
+/** All of them, in the order in which they are tried. */
+export const streamChoices: readonly Streams[] = [1, 2, 4, 8];
 
 /** A matrix of q8 or q4 tiles to try numbers of streams on. */
 export interface StreamedMatrix {
