@@ -16,6 +16,7 @@ export type {
   FinishReason,
   GenerateOptions,
   HttpOptions,
+  KernelChoices,
   LoadOptions,
   LoadProgress,
   Piece,
@@ -23,6 +24,7 @@ export type {
   SourceLike,
   SourceOptions,
   Timings,
+  TuneOptions,
   Usage,
 } from "./engine/options.ts";
 export { Session } from "./engine/session.ts";

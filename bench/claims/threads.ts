@@ -29,7 +29,7 @@ interface Model {
 async function measureModel(bench: Bench, { name, source, decode, prefill }: Model): Promise<Row[]> {
   const engines = [];
   for (const threads of counts) {
-    const engine = await openEngine(source, { precision: "q8", threads });
+    const engine = await openEngine(source, { precision: "q8", tune: { threads } });
     if (engine.threads !== threads) throw new Error(`asked for ${threads} threads, got ${engine.threads}`);
     engines.push(engine);
   }

@@ -63,7 +63,7 @@ function showProgress({ loadedBytes, totalBytes, download }) {
 
 function showSpeed(perSecond) {
   const { threads, kernel } = model.engine;
-  const simd = kernel.startsWith("relaxed") ? "relaxed SIMD" : "SIMD";
+  const simd = kernel.variant.startsWith("relaxed") ? "relaxed SIMD" : "SIMD";
   const rate = perSecond > 0 ? `${whole.format(perSecond)} tokens/s, ` : "";
   setText("speed", `${plural(tokens, "token")}, ${rate}${plural(threads, "thread")}, ${simd}`);
 }

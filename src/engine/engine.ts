@@ -8,8 +8,8 @@ import {
   reserveMemory,
   WASM_PAGE,
 } from "../kernels/instance.ts";
-import { measureStreams } from "../kernels/streams.ts";
-import { neededThreads, type StepKind, stepKind, ThreadTuner, type TuneOptions } from "../kernels/tune.ts";
+import { neededThreads, type StepKind, stepKind } from "../kernels/tune/thread_tuner.ts";
+import { type TuneOptions, Tuner } from "../kernels/tune/tuner.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type HolderKind, type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
@@ -165,10 +165,11 @@ export class Engine {
   readonly pauses: boolean;
   /** Held by whoever runs a step or reads its logits. */
   readonly turn: Turn = new Turn();
+  /** What is chosen for this machine: form of the dot product, streams, threads. */
+  readonly tuner: Tuner;
   readonly #kernel: KernelInstance;
   readonly #slices: readonly Slice[];
   readonly #whole: Pick<Slice, "bytes" | "outputBytes">;
-  readonly #tuner: ThreadTuner;
   #words: Int32Array;
   #floats: Float32Array;
   // The first slice of the step that has not run.
@@ -184,11 +185,11 @@ export class Engine {
     variant: Variant,
     pauses: boolean,
     maxBytes: number,
-    tuner: ThreadTuner,
+    tuner: Tuner,
   ) {
     this.layout = layout;
     this.maxBytes = maxBytes;
-    this.#tuner = tuner;
+    this.tuner = tuner;
     this.pauses = pauses;
     this.variant = variant;
     this.#kernel = kernel;
@@ -207,13 +208,14 @@ export class Engine {
 
   /**
    * Decides the layout, allocates it, and streams the weights in.
-   * @throws what planLayout and loadWeights throw; EngineError where threads were asked for and cannot be started.
+   * @throws what planLayout and loadWeights throw; UsageError for a form of the dot product that is wrong here;
+   *   EngineError where threads were asked for and cannot be started.
    */
   static async create(file: ModelFile, options: EngineOptions): Promise<Engine> {
     const runtime = detectRuntime();
     const { layout, variant, reserved } = await allocate(file, runtime, options);
     const kernel = await createInstance(compileVariant(variant), reserved.memory);
-    const tuner = new ThreadTuner(options.tune);
+    const tuner = new Tuner(variant, kernel.exports, options.tune);
     const engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
     try {
       // Threads start while weights arrive, and help as soon as they are there. Those that nobody asked for are not
@@ -241,11 +243,6 @@ export class Engine {
   /** Threads that compute, or will when they have started. How many take part is decided for each run. */
   get threads(): number {
     return 1 + (this.#workers?.size ?? 0);
-  }
-
-  /** Threads that took part in the last run of each kind of step. */
-  get threadsOfSteps(): Readonly<Record<StepKind, number>> {
-    return this.#tuner.chosen;
   }
 
   /** Runs the layout's pack record, of so many bytes in memory, on the threads there are. */
@@ -438,12 +435,12 @@ export class Engine {
 
   #beginLap(kind: StepKind, work: number, segments: number): Lap {
     const ready = this.#workers?.ready ?? 0;
-    const threads = ready > 0 ? this.#tuner.threads(kind, work, segments, 1 + ready) : 1;
+    const threads = this.tuner.threadTuner.threads(kind, work, segments, 1 + ready);
     return { threads, work: 0, ms: 0, stalled: false };
   }
 
   #endLap(kind: StepKind, { threads, work, ms, stalled }: Lap): void {
-    if (this.#workers) this.#tuner.ran(kind, threads, work, ms, stalled);
+    if (this.#workers) this.tuner.threadTuner.ran(kind, threads, work, ms, stalled);
   }
 
   // Records [begin, end) of a plan, on the threads of the lap.
@@ -525,8 +522,8 @@ export class Engine {
   #writePlan(): Slice[] {
     const { plan, planAddress } = this.layout;
     this.#words.set(plan.words, planAddress / 4);
-    this.#words[control.CONTROL_DOT / 4] = this.#kernel.exports.dot_form();
-    this.#words[control.CONTROL_STREAMS / 4] = 1;
+    this.#words[control.CONTROL_DOT / 4] = this.tuner.dotCode;
+    this.#words[control.CONTROL_STREAMS / 4] = this.tuner.streams;
     this.#words[control.CONTROL_N_THREADS / 4] = 1;
     const slices: Slice[] = [];
     let bytes = 0;
@@ -548,8 +545,8 @@ export class Engine {
     const { buffers, weights } = this.layout;
     const matrices = weights.layers.flatMap(({ gate, up }) => [gate, up]).filter((m) => m.format.scaled);
     const area = { x: buffers.act.address, out: buffers.gate.address };
-    const { exports } = this.#kernel;
-    this.#words[control.CONTROL_STREAMS / 4] = measureStreams(exports, matrices, area, exports.dot_form());
+    this.tuner.chooseStreams(this.#kernel.exports, matrices, area);
+    this.#words[control.CONTROL_STREAMS / 4] = this.tuner.streams;
   }
 
   #writeTables(): void {

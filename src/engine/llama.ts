@@ -1,4 +1,5 @@
 import { openModelFile } from "../format/detect.ts";
+import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { embeddedModelUrl, missingModel } from "../package.ts";
 import { detectRuntime } from "../runtime/detect.ts";
@@ -63,11 +64,10 @@ export class Llama implements AsyncDisposable {
   readonly config: ModelConfig;
   /** Positions that a prompt and its continuation may have. */
   readonly contextLength: number;
-  /** Kernel build in use: "relaxed", or "simd" where the runtime has no relaxed SIMD. */
-  readonly kernel: string;
   /** What the file says wrongly and was passed over, a sentence each: special ids outside the vocabulary. */
   readonly warnings: readonly string[];
   #loaded: Engine | undefined;
+  readonly #tuner: Tuner;
 
   private constructor(engine: Engine, { tokenizer, warnings }: LoadedTokenizer, loadMs: number) {
     this.#loaded = engine;
@@ -76,7 +76,7 @@ export class Llama implements AsyncDisposable {
     this.loadMs = loadMs;
     this.config = engine.layout.config;
     this.contextLength = engine.layout.contextLength;
-    this.kernel = engine.variant;
+    this.#tuner = engine.tuner;
   }
 
   get #engine(): Engine {
@@ -119,6 +119,11 @@ export class Llama implements AsyncDisposable {
   /** Threads that may compute: at most the cores there are, without those that could not be started. */
   get threads(): number {
     return this.#loaded?.threads ?? 0;
+  }
+
+  /** What it computes with on this machine, as it is now: build, form of the dot product, streams, threads. */
+  get kernel(): KernelChoices {
+    return this.#tuner.choices;
   }
 
   /** Bytes of linear memory: weights, KV cache and everything else. */

@@ -1,4 +1,6 @@
-import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune.ts";
+import { dotForms } from "../kernels/tune/dot_form.ts";
+import { streamChoices } from "../kernels/tune/streams.ts";
+import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tuner.ts";
 import { variants, variantWorks } from "../kernels/variant.ts";
 import { kvTypeCodes } from "../model/plan.ts";
 import { weightFormats } from "../quant/registry.ts";
@@ -9,7 +11,7 @@ import {
   checkSignal,
   type OptionNames,
 } from "../util/options.ts";
-import type { LoadOptions } from "./options.ts";
+import type { LoadOptions, TuneOptions } from "./options.ts";
 import { checkSourceOptions, refuse, sourceNames } from "./source_options.ts";
 
 const loadNames: OptionNames<LoadOptions> = {
@@ -27,20 +29,24 @@ const loadNames: OptionNames<LoadOptions> = {
   tune: true,
 };
 
+const tuneNames: OptionNames<TuneOptions> = { threads: true, dot: true, streams: true };
+
 function checkCount(option: string, value: unknown): void {
   if (value === undefined || (typeof value === "number" && Number.isSafeInteger(value) && value > 0)) return;
   refuse(option, value, "a positive integer");
 }
 
-function checkChoice(option: string, value: unknown, choices: readonly string[]): void {
-  if (value === undefined || (typeof value === "string" && choices.includes(value))) return;
+function checkChoice(option: string, value: unknown, choices: readonly unknown[]): void {
+  if (value === undefined || choices.includes(value)) return;
   refuse(option, value, `one of ${choices.join(", ")}`);
 }
 
 function checkTune(tune: LoadOptions["tune"]): void {
   if (tune === undefined) return;
   if (tune === null || typeof tune !== "object") refuse("tune", tune, "an object");
-  checkOptionNames("load", tune, ["threads"]);
+  checkOptions("load", tune, tuneNames);
+  checkChoice("tune.dot", tune.dot, Object.keys(dotForms));
+  checkChoice("tune.streams", tune.streams, streamChoices);
   const { threads } = tune;
   if (threads === undefined) return;
   const byKind = typeof threads === "object" && threads !== null;

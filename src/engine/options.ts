@@ -1,11 +1,11 @@
 import type { HttpOptions } from "../format/http_source.ts";
-import type { TuneOptions } from "../kernels/tune.ts";
+import type { KernelChoices, TuneOptions } from "../kernels/tune/tuner.ts";
 import type { KvType, Precision } from "../model/config.ts";
 import type { TokenLogprob } from "../sample/chain.ts";
 import type { SamplingOptions } from "../sample/registry.ts";
 import type { ByteSource } from "../util/byte_source.ts";
 
-export type { HttpOptions, TuneOptions };
+export type { HttpOptions, KernelChoices, TuneOptions };
 
 /**
  * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), a `URL`, a `Blob` or
@@ -90,7 +90,7 @@ export interface LoadOptions extends SourceOptions {
   workerUrl?: string | URL;
   /** Kernel build, for tests and measurements. Default: the best that the runtime accepts. */
   kernel?: "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
-  /** Fixes what is otherwise chosen by measurement, for tests and measurements. */
+  /** Fixes what is otherwise chosen for the machine, for tests and measurements. No choice changes a result. */
   tune?: TuneOptions;
 }
 

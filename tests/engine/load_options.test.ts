@@ -19,6 +19,15 @@ describe("Llama.load() with options that make no sense", () => {
       [{ threads: null }, /^Cannot load with tune.threads null: Expected a positive integer$/],
       [{ threads: 257 }, /^Cannot load with tune.threads 257: Expected at most 256$/],
       [{ threads: { ones: 2 } }, /ones.*did you mean one\?$/],
+      [{ dots: "wide" }, /dots.*did you mean dot\?$/],
+      [{ dot: "fast" }, /^Cannot load with tune.dot "fast": Expected one of wide, moved, unsigned, signed$/],
+      [{ dot: "toString" }, /^Cannot load with tune.dot "toString": Expected one of wide, moved/],
+      [{ dot: 0 }, /^Cannot load with tune.dot 0: Expected one of wide, moved/],
+      [{ dot: null }, /^Cannot load with tune.dot null: Expected one of wide, moved/],
+      [{ streams: 3 }, /^Cannot load with tune.streams 3: Expected one of 1, 2, 4, 8$/],
+      [{ streams: 16 }, /^Cannot load with tune.streams 16: Expected one of 1, 2, 4, 8$/],
+      [{ streams: "2" }, /^Cannot load with tune.streams "2": Expected one of 1, 2, 4, 8$/],
+      [{ streams: null }, /^Cannot load with tune.streams null: Expected one of 1, 2, 4, 8$/],
       [{ threads: { one: 1.5 } }, /^Cannot load with tune.threads.one 1.5: Expected a positive integer$/],
     ] as const) {
       await refused(Llama.load("no/such/file", { tune } as never), message, UsageError);

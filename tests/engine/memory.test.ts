@@ -83,7 +83,7 @@ describe("Llama.load()", () => {
       async () => {
         await using llama = await Llama.load(bytes);
         assert.equal(llama.threads, 1);
-        assert.doesNotMatch(llama.kernel, /-shared$/);
+        assert.doesNotMatch(llama.kernel.variant, /-shared$/);
         await works(llama);
       },
     );

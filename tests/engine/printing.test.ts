@@ -17,7 +17,7 @@ describe("console.log()", () => {
     const llama = await Llama.load(embeddedModel, { threads: 1, contextLength: 64 });
     const { dim, nLayers, vocabSize } = llama.config;
     const facts = `architecture: "llama", dim: ${dim}, nLayers: ${nLayers}, vocabSize: ${vocabSize}, contextLength: 64`;
-    assert.equal(oneLine(llama), `Llama { ${facts}, kernel: "${llama.kernel}", threads: 1 }`);
+    assert.equal(oneLine(llama), `Llama { ${facts}, kernel: ${JSON.stringify(llama.kernel)}, threads: 1 }`);
     const session = llama.session();
     await session.append("Once upon");
     assert.equal(oneLine(session), "Session { pos: 3, contextLength: 64 }");

@@ -97,7 +97,7 @@ describe("threads", () => {
   it("can be told by their number, which is 1 with an unshared build", async () => {
     await using two = await Llama.load(tiny, { tune: { threads: 2 } });
     assert.equal(two.threads, 2);
-    assert.match(two.kernel, /-shared$/);
+    assert.match(two.kernel.variant, /-shared$/);
     await using plain = await Llama.load(tiny, { tune: { threads: 2 }, kernel: "simd" });
     assert.equal(plain.threads, 1);
   });
@@ -228,7 +228,7 @@ describe("threads", () => {
     const tune = { threads: { load: 4, one: 2, few: 3, many: 1 } };
     const engine = await engineOf(embedded, { tune, contextLength: 128 });
     assert.equal(hashLogits(await allLogits(engine, ids, [1, 5, 64, 1])), expected);
-    assert.deepEqual({ ...engine.threadsOfSteps, load: 4 }, tune.threads);
+    assert.deepEqual({ ...engine.tuner.choices.threads, load: 4 }, tune.threads);
     engine.retire(new EngineError("done"));
   });
 

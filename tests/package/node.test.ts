@@ -77,7 +77,7 @@ console.log(JSON.stringify({ ...report, name: asked.name, code: asked.code, mess
       join(folder, "kernel.mjs"),
       `import { Llama } from "cria";
 const llama = await Llama.load();
-console.log(llama.kernel.split("-")[0]);
+console.log(llama.kernel.variant.split("-")[0]);
 llama.dispose();`,
     );
     // The opcode of i8x16.relaxed_swizzle, in the smallest module that has it.

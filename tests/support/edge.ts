@@ -1,5 +1,6 @@
 // Clients of a worker: requests, and the events they are answered with.
 import assert from "node:assert/strict";
+import type { KernelChoices } from "../../src/mod.ts";
 
 /** What calls a worker: fetch over the network, or the worker's own. */
 export type Send = (path: string, init?: RequestInit) => Promise<Response>;
@@ -17,7 +18,7 @@ export interface WorkerEvent {
 export interface Health {
   readonly status: string;
   readonly error?: { readonly code: string; readonly message: string };
-  readonly kernel?: string;
+  readonly kernel?: KernelChoices;
   readonly memoryBytes?: number;
   readonly memoryBudget: number;
   readonly concurrency: number;

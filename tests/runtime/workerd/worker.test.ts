@@ -72,7 +72,7 @@ describe("examples/workerd", () => {
     }
     const state = await health(send);
     assert.equal(state.status, "ready");
-    assert.equal(state.kernel, "relaxed");
+    assert.equal(state.kernel?.variant, "relaxed");
     assert.deepEqual([state.active, state.waiting, state.requests, state.tokens], [0, 0, 2, 120]);
   });
 
@@ -187,7 +187,7 @@ describe("createWorker() in workerd", () => {
             await using llama = await cria.Llama.load(new Uint8Array(model), { threads: 1 });
             const path = await cria.Llama.load("model.gguf").catch((error) => error.message);
             const { ids } = await llama.complete("Once", { temperature: 0, maxTokens: 5 });
-            return Response.json({ ids, kernel: llama.kernel, path, meta: String(import.meta.url) });
+            return Response.json({ ids, kernel: llama.kernel.variant, path, meta: String(import.meta.url) });
           } };`,
     });
   const send =

@@ -1,8 +1,8 @@
 // The choice of streams, on kernels that only count and a clock that they move.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { KernelExports } from "../../src/kernels/exports.gen.ts";
-import { measureStreams, type StreamedMatrix } from "../../src/kernels/streams.ts";
+import type { KernelExports } from "../../../src/kernels/exports.gen.ts";
+import { measureStreams, type StreamedMatrix } from "../../../src/kernels/tune/streams.ts";
 
 const matrix = (i: number): StreamedMatrix => ({
   address: i,

@@ -1,13 +1,12 @@
-// What is chosen by measurement while a model runs: how many threads take part in which kind of step. Choices change
-// times, never bits.
+// How many threads take part in which kind of step: measured while a model runs.
 
 /** Kinds of work that are measured apart: packing weights; steps of one token, of some, of many. */
 export const stepKinds = ["load", "one", "few", "many"] as const;
 /** One of {@link stepKinds}. */
 export type StepKind = (typeof stepKinds)[number];
 
-/** Fixes what is otherwise measured: for tests and benchmarks. */
-export interface TuneOptions {
+/** The part of the options that is about threads. */
+export interface ThreadOptions {
   /** Threads that take part: in everything, or by kind of step. They may be more than the cores there are. */
   readonly threads?: number | Readonly<Partial<Record<StepKind, number>>> | undefined;
 }
@@ -29,23 +28,23 @@ export function stepKind(tokens: number): StepKind {
 }
 
 /** The number that options fix for a kind; undefined where it is to be measured. */
-export function fixedThreads(options: TuneOptions | undefined, kind: StepKind): number | undefined {
+export function fixedThreads(options: ThreadOptions | undefined, kind: StepKind): number | undefined {
   const threads = options?.threads;
   return typeof threads === "object" ? threads[kind] : threads;
 }
 
 /** Threads that a model needs, which has `usual` ones for what options do not fix. */
-export function neededThreads(options: TuneOptions | undefined, usual: number): number {
+export function neededThreads(options: ThreadOptions | undefined, usual: number): number {
   return Math.min(MAX_THREADS, Math.max(...stepKinds.map((kind) => fixedThreads(options, kind) ?? usual)));
 }
 
 /** Decides how many threads take part in a step or some layers of it, and learns from how long that took. */
 export class ThreadTuner {
-  readonly #options: TuneOptions | undefined;
+  readonly #options: ThreadOptions | undefined;
   readonly #duels: Readonly<Record<StepKind, Duels>>;
   readonly #last: Record<StepKind, number> = { load: 1, one: 1, few: 1, many: 1 };
 
-  constructor(options?: TuneOptions) {
+  constructor(options?: ThreadOptions) {
     this.#options = options;
     this.#duels = { load: new Duels(), one: new Duels(), few: new Duels(), many: new Duels() };
   }

@@ -1,7 +1,13 @@
 // What is chosen by measurement, fed with times that are made up.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Duels, fixedThreads, neededThreads, stepKind, ThreadTuner } from "../../src/kernels/tune.ts";
+import {
+  Duels,
+  fixedThreads,
+  neededThreads,
+  stepKind,
+  ThreadTuner,
+} from "../../../src/kernels/tune/thread_tuner.ts";
 
 /** Milliseconds that a unit of work takes with `threads` threads at time `now`. */
 type Machine = (threads: number, now: number) => number;

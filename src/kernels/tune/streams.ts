@@ -1,8 +1,11 @@
 // How many groups of strips a kernel of one token reads at once: measured once, when a model was loaded.
-import type { KernelExports } from "./exports.gen.ts";
+import type { KernelExports } from "../exports.gen.ts";
 
-/** Numbers of streams that are tried. */
-export const streamChoices = [1, 2, 4, 8] as const;
+/** A number of streams. */
+export type Streams = 1 | 2 | 4 | 8;
+
+/** All of them, in the order in which they are tried. */
+export const streamChoices: readonly Streams[] = [1, 2, 4, 8];
 
 /** A matrix of q8 or q4 tiles to try numbers of streams on. */
 export interface StreamedMatrix {
@@ -37,7 +40,7 @@ export function measureStreams(
   { x, out }: SweepArea,
   dot: number,
   now: () => number = () => performance.now(),
-): number {
+): Streams {
   const sweeps = partition(matrices, streamChoices.length * ROUNDS);
   if (sweeps === undefined) return 1;
   const call = (matrix: StreamedMatrix, end: number, streams: number) => {
@@ -63,7 +66,7 @@ export function measureStreams(
   for (let i = 1; i < best.length; i++) {
     if ((best[i] as number) < GAIN * (best[chosen] as number)) chosen = i;
   }
-  return streamChoices[chosen] as number;
+  return streamChoices[chosen] as Streams;
 }
 
 function bytesOf({ strips, blocks, format }: StreamedMatrix): number {
