@@ -286,7 +286,7 @@ function run_matmul(record: usize, scratch: usize): void {
   if (dot === DOT_MOVED && int(record, MATMUL_LOWEST) && weight === WEIGHT_Q8) dot = DOT_WIDE;
   // One token reads the weights once, in streams as long as can be. For more, weights stay in the second cache while
   // tokens pass.
-  const unit = count === 1 ? streams : 1;
+  const unit = count === 1 ? max(1, streams >> 1) : 1;
   const most = count === 1 ? groups : int(record, MATMUL_CHUNK);
   const threads = load<i32>(CONTROL_N_THREADS);
   const counter = record + REC_COUNTER * 4;

@@ -195,7 +195,7 @@ export function matvec_q8(
   start_rows(out, 0, add, 0, begin * GROUP_STRIPS, min(end * GROUP_STRIPS, strips), 1);
   const groupBytes = <usize>(GROUP_STRIPS * Q8_TILE_BYTES) * <usize>blocks;
   const whole = min(end, strips / GROUP_STRIPS);
-  const length = begin < whole ? (whole - begin) / streams : 0;
+  const length = max(0, whole - begin) / streams;
   const gap = <usize>length * groupBytes;
   let group = begin;
   let column = w + <usize>begin * groupBytes;
@@ -203,11 +203,15 @@ export function matvec_q8(
   for (; group < begin + length; group++, column += groupBytes, row += 128) {
     walk(dot, column, x, row, streams, gap, GROUP_STRIPS, blocks, factor);
   }
-  // What the streams leave over, and the last, smaller group.
+  // What the streams leave over is read in fewer, and the last, smaller group by itself.
   group = begin + length * streams;
-  for (; group < end; group++) {
+  if (group < whole) {
     const at = <usize>group;
-    const size = group_size(group * GROUP_STRIPS, strips, GROUP_STRIPS);
+    walk(dot, w + at * groupBytes, x, out + (at << 7), whole - group, groupBytes, GROUP_STRIPS, blocks, factor);
+  }
+  if (whole < end) {
+    const at = <usize>whole;
+    const size = strips - whole * GROUP_STRIPS;
     const bytes = <usize>(size * Q8_TILE_BYTES) * <usize>blocks;
     walk(dot, w + at * groupBytes, x, out + (at << 7), 1, bytes, size, blocks, factor);
   }
