@@ -540,12 +540,14 @@ export class Engine {
     return slices;
   }
 
-  // Gate and up matrices are the largest of most models, and their products fit into the buffer of gate's.
+  // Gate and up matrices are the largest of most models, logits' of small ones; their products fit into its buffer.
   #chooseStreams(): void {
     const { buffers, weights } = this.layout;
-    const matrices = weights.layers.flatMap(({ gate, up }) => [gate, up]).filter((m) => m.format.scaled);
-    const area = { x: buffers.act.address, out: buffers.gate.address };
-    this.tuner.chooseStreams(this.#kernel.exports, matrices, area);
+    const matrices = [...weights.layers.flatMap(({ gate, up }) => [gate, up]), weights.output];
+    const most = weights.output.strips;
+    const measured = matrices.filter(({ format, strips }) => format.scaled && strips <= most);
+    const area = { x: buffers.act.address, out: buffers.logits.address };
+    this.tuner.chooseStreams(this.#kernel.exports, measured, area);
     this.#words[control.CONTROL_STREAMS / 4] = this.tuner.streams;
   }
 

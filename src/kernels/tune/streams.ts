@@ -15,7 +15,7 @@ export interface StreamedMatrix {
   readonly blocks: number;
 }
 
-/** Memory that a sweep may use: activations of the widest matrix, and rows of the tallest. */
+/** Memory that sweeps may use: activations of the widest matrix, and rows of the tallest. */
 export interface SweepArea {
   readonly x: number;
   readonly out: number;
@@ -24,14 +24,16 @@ export interface SweepArea {
 // What a sweep reads: enough that its time is that of memory, little enough that all take some milliseconds.
 const SWEEP_BYTES = 9 << 20;
 const ROUNDS = 2;
+// Weights of a model that second caches hold, or nearly: all numbers are equal there. In third caches they are not.
+const LEAST_BYTES = 8 << 20;
 // Calls before the first sweep, on weights that caches hold, so that the runtime has compiled the kernel.
 const WARM_UP_MS = 1;
 // More streams must be worth it: on short calls they cost a little.
 const GAIN = 0.98;
 
 /**
- * The fastest number of streams on this machine. It needs as many bytes of weights as its sweeps read, each part once:
- * a model that has fewer is in caches sooner or later, where all numbers are equal, and gets 1.
+ * The fastest number of streams on this machine; 1 for a model so small that second caches hold it. Sweeps read one part
+ * of the matrices after the other, and all again where there are few, as the steps of the model will.
  * @param now milliseconds, for tests
  */
 export function measureStreams(
@@ -73,19 +75,19 @@ function bytesOf({ strips, blocks, format }: StreamedMatrix): number {
   return strips * blocks * format.tileBytes;
 }
 
-/** `count` lists of matrices with SWEEP_BYTES each; undefined where there are not as many. */
+/** `count` lists of matrices, SWEEP_BYTES each or all there are; undefined where that is too little. */
 function partition(matrices: readonly StreamedMatrix[], count: number): StreamedMatrix[][] | undefined {
-  const lists: StreamedMatrix[][] = [];
-  let list: StreamedMatrix[] = [];
-  let bytes = 0;
-  for (const matrix of matrices) {
-    list.push(matrix);
-    bytes += bytesOf(matrix);
-    if (bytes < SWEEP_BYTES) continue;
-    lists.push(list);
-    if (lists.length === count) return lists;
-    list = [];
-    bytes = 0;
-  }
-  return undefined;
+  const total = matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0);
+  if (total < LEAST_BYTES) return undefined;
+  const least = Math.min(SWEEP_BYTES, total);
+  let next = 0;
+  return Array.from({ length: count }, () => {
+    const list: StreamedMatrix[] = [];
+    for (let bytes = 0; bytes < least; next = (next + 1) % matrices.length) {
+      const matrix = matrices[next] as StreamedMatrix;
+      list.push(matrix);
+      bytes += bytesOf(matrix);
+    }
+    return list;
+  });
 }

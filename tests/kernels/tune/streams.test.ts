@@ -38,13 +38,23 @@ describe("measureStreams()", () => {
     assert.equal(choose({ 1: 0, 2: 0, 4: 0, 8: 0 }).streams, 1);
   });
 
-  it("reads every matrix once, and none of a model that is too small", () => {
+  it("reads every matrix of a large model once", () => {
     const { read } = choose({ 1: 1, 2: 1, 4: 1, 8: 1 });
     const sweeps = read.slice(read.lastIndexOf(0));
     assert.equal(new Set(sweeps).size, sweeps.length);
-    const small = choose({ 1: 4, 2: 1, 4: 1, 8: 1 }, [matrix(0), matrix(1)]);
-    assert.equal(small.streams, 1);
-    assert.deepEqual(small.read, []);
-    assert.equal(choose({ 1: 4, 2: 1, 4: 1, 8: 1 }, []).streams, 1);
+  });
+
+  it("goes round the matrices of a model that is smaller than its sweeps together", () => {
+    const two = choose({ 1: 4, 2: 1, 4: 3, 8: 3 }, [matrix(0), matrix(1)]);
+    assert.equal(two.streams, 2);
+    assert.equal(two.read.filter((address) => address === 1).length, 8);
+  });
+
+  it("reads nothing of a model that second caches hold", () => {
+    for (const matrices of [[matrix(0)], []]) {
+      const { streams, read } = choose({ 1: 4, 2: 1, 4: 1, 8: 1 }, matrices);
+      assert.equal(streams, 1);
+      assert.deepEqual(read, []);
+    }
   });
 });
