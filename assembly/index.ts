@@ -19,7 +19,14 @@ export { embed_row } from "./embed";
 export { glu_f32 } from "./glu";
 export { kv_head_bytes, kv_store_f16, kv_store_f32, kv_store_q8 } from "./kv_store";
 export { matmul_f32, matvec_f32, tile_f32 } from "./matmul/f32";
-export { matmul_q4, matvec_q4, walk_q4_add, walk_q4_pairs, walk_q4_wide } from "./matmul/q4";
+export {
+  matmul_q4,
+  matvec_q4,
+  walk_q4_pairs,
+  walk_q4_signed,
+  walk_q4_unsigned,
+  walk_q4_wide,
+} from "./matmul/q4";
 export {
   matmul_q8,
   matvec_q8,

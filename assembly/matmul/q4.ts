@@ -6,6 +6,7 @@ import {
   ACT_TOKENS,
   ACTS_BLOCK_BYTES,
   DOT_MOVED,
+  DOT_UNSIGNED,
   DOT_WIDE,
   GROUP_STRIPS,
   Q4_TILE_BYTES,
@@ -13,11 +14,21 @@ import {
   UNPACKED_BLOCKS,
 } from "../layout/blocks";
 import { CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
-import { activation, dot4_hi, dot4_join, dot4_lo, q4_start, RELAXED } from "../simd/dot";
+import {
+  activation,
+  dot4_high,
+  dot4_high_second,
+  dot4_join,
+  dot4_low,
+  dot4_low_second,
+  high_nibbles,
+  q4_start,
+  q4_start_second,
+  RELAXED,
+} from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { accumulate, group_size, start_rows } from "./rows";
 import {
-  high,
   tile_nibbles_add,
   tile_nibbles_pairs,
   tile_pairs,
@@ -69,35 +80,35 @@ function walk_q4<T>(
       let tile = from;
       for (let row = top; row < end; row += rowGap, tile += gap) {
         let lo = start;
-        let hi = start;
+        let hi = q4_start_second<T>(start);
         let v = v128.load(tile, Q4_TILE_VALUES);
         let n = v128.and(v, nibbles);
-        lo = dot4_lo<T>(lo, n, x0);
-        hi = dot4_hi<T>(hi, n, x0);
-        n = high(v, nibbles);
-        lo = dot4_lo<T>(lo, n, x4);
-        hi = dot4_hi<T>(hi, n, x4);
+        lo = dot4_low<T>(lo, n, x0);
+        hi = dot4_low_second<T>(hi, n, x0);
+        n = high_nibbles<T>(v, nibbles);
+        lo = dot4_high<T>(lo, n, x4);
+        hi = dot4_high_second<T>(hi, n, x4);
         v = v128.load(tile, Q4_TILE_VALUES + 16);
         n = v128.and(v, nibbles);
-        lo = dot4_lo<T>(lo, n, x1);
-        hi = dot4_hi<T>(hi, n, x1);
-        n = high(v, nibbles);
-        lo = dot4_lo<T>(lo, n, x5);
-        hi = dot4_hi<T>(hi, n, x5);
+        lo = dot4_low<T>(lo, n, x1);
+        hi = dot4_low_second<T>(hi, n, x1);
+        n = high_nibbles<T>(v, nibbles);
+        lo = dot4_high<T>(lo, n, x5);
+        hi = dot4_high_second<T>(hi, n, x5);
         v = v128.load(tile, Q4_TILE_VALUES + 32);
         n = v128.and(v, nibbles);
-        lo = dot4_lo<T>(lo, n, x2);
-        hi = dot4_hi<T>(hi, n, x2);
-        n = high(v, nibbles);
-        lo = dot4_lo<T>(lo, n, x6);
-        hi = dot4_hi<T>(hi, n, x6);
+        lo = dot4_low<T>(lo, n, x2);
+        hi = dot4_low_second<T>(hi, n, x2);
+        n = high_nibbles<T>(v, nibbles);
+        lo = dot4_high<T>(lo, n, x6);
+        hi = dot4_high_second<T>(hi, n, x6);
         v = v128.load(tile, Q4_TILE_VALUES + 48);
         n = v128.and(v, nibbles);
-        lo = dot4_lo<T>(lo, n, x3);
-        hi = dot4_hi<T>(hi, n, x3);
-        n = high(v, nibbles);
-        lo = dot4_lo<T>(lo, n, x7);
-        hi = dot4_hi<T>(hi, n, x7);
+        lo = dot4_low<T>(lo, n, x3);
+        hi = dot4_low_second<T>(hi, n, x3);
+        n = high_nibbles<T>(v, nibbles);
+        lo = dot4_high<T>(lo, n, x7);
+        hi = dot4_high_second<T>(hi, n, x7);
         accumulate(row, dot4_join<T>(lo, hi, ones), load_scales(tile, mask), xs);
       }
     }
@@ -132,8 +143,8 @@ export function walk_q4_pairs(
   if (RELAXED) walk_q4<i8>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
-/** walk_q4 with the instruction that adds to i32. */
-export function walk_q4_add(
+/** walk_q4 with high nibbles where they lie, as parts of unsigned bytes. */
+export function walk_q4_unsigned(
   column: usize,
   x: usize,
   out: usize,
@@ -144,6 +155,20 @@ export function walk_q4_add(
   factor: f32,
 ): void {
   if (RELAXED) walk_q4<u8>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk_q4 with the instruction that adds to i32. */
+export function walk_q4_signed(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) walk_q4<i32>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 function walk(
@@ -159,7 +184,8 @@ function walk(
 ): void {
   if (dot === DOT_WIDE) walk_q4_wide(column, x, out, streams, gap, strips, blocks, factor);
   else if (dot === DOT_MOVED) walk_q4_pairs(column, x, out, streams, gap, strips, blocks, factor);
-  else walk_q4_add(column, x, out, streams, gap, strips, blocks, factor);
+  else if (dot === DOT_UNSIGNED) walk_q4_unsigned(column, x, out, streams, gap, strips, blocks, factor);
+  else walk_q4_signed(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 /**
@@ -197,7 +223,17 @@ export function matvec_q4(
   group = begin + length * streams;
   if (group < whole) {
     const at = <usize>group;
-    walk(dot, w + at * groupBytes, x, out + (at << 7), whole - group, groupBytes, GROUP_STRIPS, blocks, factor);
+    walk(
+      dot,
+      w + at * groupBytes,
+      x,
+      out + (at << 7),
+      whole - group,
+      groupBytes,
+      GROUP_STRIPS,
+      blocks,
+      factor,
+    );
   }
   if (whole < end) {
     const at = <usize>whole;

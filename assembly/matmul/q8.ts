@@ -207,7 +207,17 @@ export function matvec_q8(
   group = begin + length * streams;
   if (group < whole) {
     const at = <usize>group;
-    walk(dot, w + at * groupBytes, x, out + (at << 7), whole - group, groupBytes, GROUP_STRIPS, blocks, factor);
+    walk(
+      dot,
+      w + at * groupBytes,
+      x,
+      out + (at << 7),
+      whole - group,
+      groupBytes,
+      GROUP_STRIPS,
+      blocks,
+      factor,
+    );
   }
   if (whole < end) {
     const at = <usize>whole;

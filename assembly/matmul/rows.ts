@@ -4,7 +4,8 @@ import { ACT_TOKENS } from "../layout/blocks";
 /** Sums at `out` += integers * (weight scales * activation scale), each f32x4 or i32x4 of four rows. */
 export function accumulate(out: usize, integers: v128, scales: v128, xs: v128): void {
   const product = f32x4.mul(f32x4.convert_i32x4_s(integers), f32x4.mul(scales, xs));
-  v128.store(out, f32x4.add(v128.load(out), product));
+  // Loaded last: V8 would keep it in a register from here to the first of the integers, and spills another.
+  v128.store(out, f32x4.add(product, v128.load(out)));
 }
 
 /** Groups of `most` strips that a matrix of `strips` has, the last one counted. */

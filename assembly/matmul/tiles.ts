@@ -15,12 +15,8 @@ import {
 import { CONST_EIGHT, CONST_FLIP, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
 import { dot_add, dot_pairs, RELAXED } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
+import { high } from "../simd/nibbles";
 import { accumulate } from "./rows";
-
-/** High nibbles. There is no byte shift on x86: engines make i8x16.shr_u of several instructions. */
-export function high(w: v128, nibbles: v128): v128 {
-  return v128.and(i16x8.shr_u(w, 4), nibbles);
-}
 
 // What the byte tiles below differ in, by the types of simd/dot.ts: u8 for DOT_UNSIGNED, i32 for DOT_SIGNED, i8 for pairs.
 

@@ -13,6 +13,7 @@
 //   i16  DOT_WIDE: no relaxed instruction: both widened to i16, rows 0, 1 and rows 2, 3 in two accumulators, joined at the end
 import { DOT_MOVED, DOT_SIGNED, DOT_UNSIGNED, DOT_WIDE } from "../layout/blocks";
 import { CONST_PROBE } from "../layout/control";
+import { high } from "./nibbles";
 
 /** Whether this build has relaxed SIMD, for kernels that exist in such builds only. */
 export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
@@ -89,35 +90,60 @@ export function dot8_join<T>(lo: v128, hi: v128): v128 {
 }
 
 /**
- * Where accumulators of nibbles start: with what makes weights n - 8 of n. DOT_UNSIGNED takes the instruction that adds to
- * i32, DOT_MOVED i16 pairs, whose partial sums stay inside i16: each column adds (n - 8) * x at last and -8 * x before its
- * turn, at most 16 * 8 * 127 = 16256 for the columns of a lane.
+ * Where accumulators of nibbles start: with what makes weights n - 8 of n. DOT_UNSIGNED and DOT_SIGNED take the instruction
+ * that adds to i32, DOT_MOVED i16 pairs, whose partial sums stay inside i16: each column adds (n - 8) * x at last and -8 * x
+ * before its turn, at most 16 * 8 * 127 = 16256 for the columns of a lane.
  */
 export function q4_start<T>(sums: v128, ones: v128): v128 {
   if (sizeof<T>() === 2) return i32x4.extend_low_i16x8_s(sums);
-  return isSigned<T>() ? sums : i32x4.dot_i16x8_s(sums, ones);
+  return sizeof<T>() === 1 && isSigned<T>() ? sums : i32x4.dot_i16x8_s(sums, ones);
 }
 
-/** acc + x . n for weights n in 0..15. */
-export function dot4_lo<T>(acc: v128, n: v128, x: v128): v128 {
+/** The same for the second accumulator: rows 2 and 3 of DOT_WIDE, high nibbles of DOT_UNSIGNED. */
+export function q4_start_second<T>(start: v128): v128 {
+  return is_unsigned<T>() ? i32x4.splat(0) : start;
+}
+
+/** acc + x . n for weights n in 0..15, the low nibbles; DOT_WIDE: of rows 0 and 1. */
+export function dot4_low<T>(acc: v128, n: v128, x: v128): v128 {
   if (sizeof<T>() === 2) return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(n), x));
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (isSigned<T>()) return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(x, n));
+    if (sizeof<T>() === 1 && isSigned<T>()) return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(x, n));
     return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, n, acc);
   }
   return unreachable();
 }
 
-/** DOT_WIDE: acc + x . n of rows 2 and 3. */
-export function dot4_hi<T>(acc: v128, n: v128, x: v128): v128 {
+/** The same in the second accumulator: DOT_WIDE: of rows 2 and 3. */
+export function dot4_low_second<T>(acc: v128, n: v128, x: v128): v128 {
   if (sizeof<T>() !== 2) return acc;
   return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(n), x));
 }
 
-/** The four rows' sums from what dot4_lo and dot4_hi gathered. */
-export function dot4_join<T>(lo: v128, hi: v128, ones: v128): v128 {
-  if (sizeof<T>() === 2) return join_rows(lo, hi);
-  return isSigned<T>() ? i32x4.dot_i16x8_s(lo, ones) : lo;
+/** High nibbles as the next two take them. DOT_UNSIGNED does not shift them: they count 16 times. */
+export function high_nibbles<T>(w: v128, nibbles: v128): v128 {
+  return is_unsigned<T>() ? v128.andnot(w, nibbles) : high(w, nibbles);
+}
+
+/** As dot4_low, for high_nibbles(). */
+export function dot4_high<T>(acc: v128, n: v128, x: v128): v128 {
+  return is_unsigned<T>() ? acc : dot4_low<T>(acc, n, x);
+}
+
+/** As dot4_low_second, for high_nibbles(). */
+export function dot4_high_second<T>(acc: v128, n: v128, x: v128): v128 {
+  return is_unsigned<T>() ? dot4_low<T>(acc, n, x) : dot4_low_second<T>(acc, n, x);
+}
+
+/** The four rows' sums from both accumulators. */
+export function dot4_join<T>(first: v128, second: v128, ones: v128): v128 {
+  if (sizeof<T>() === 2) return join_rows(first, second);
+  if (is_unsigned<T>()) return i32x4.add(first, i32x4.shr_s(second, 4));
+  return sizeof<T>() === 1 ? i32x4.dot_i16x8_s(first, ones) : first;
+}
+
+function is_unsigned<T>(): bool {
+  return sizeof<T>() === 1 && !isSigned<T>();
 }
 
 function join_rows(lo: v128, hi: v128): v128 {

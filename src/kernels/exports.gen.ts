@@ -17,8 +17,9 @@ export interface KernelExports {
   tile_f32(t: number, blocks: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number): void;
   matmul_q4(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, strips: number, blocks: number, tokens: number, dot: number, streams: number, factor: number, scratch: number): void;
   matvec_q4(w: number, x: number, out: number, add: number, begin: number, end: number, strips: number, blocks: number, dot: number, streams: number, factor: number): void;
-  walk_q4_add(column: number, x: number, out: number, streams: number, gap: number, strips: number, blocks: number, factor: number): void;
   walk_q4_pairs(column: number, x: number, out: number, streams: number, gap: number, strips: number, blocks: number, factor: number): void;
+  walk_q4_signed(column: number, x: number, out: number, streams: number, gap: number, strips: number, blocks: number, factor: number): void;
+  walk_q4_unsigned(column: number, x: number, out: number, streams: number, gap: number, strips: number, blocks: number, factor: number): void;
   walk_q4_wide(column: number, x: number, out: number, streams: number, gap: number, strips: number, blocks: number, factor: number): void;
   matmul_q8(w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, strips: number, blocks: number, tokens: number, dot: number, streams: number, factor: number, scratch: number): void;
   matvec_q8(w: number, x: number, out: number, add: number, begin: number, end: number, strips: number, blocks: number, dot: number, streams: number, factor: number): void;

@@ -5,6 +5,7 @@ import {
   ACT_TOKENS,
   BLOCK_COLS,
   DOT_MOVED,
+  DOT_SIGNED,
   DOT_WIDE,
   F32_GROUP_STRIPS,
   FILE_F32,
@@ -45,10 +46,12 @@ const SCRATCH_BYTES = UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES;
 
 const benches = await variantBenches(8 << 20);
 
-/** DOT_* forms that a bench's build has and its engine computes exactly. */
-function dotsOf({ kernels }: KernelBench): number[] {
+/** DOT_* forms that a bench's build has and its engine computes exactly for a weight type. */
+function dotsOf({ kernels }: KernelBench, { name, quantized }: Type): number[] {
   const own = kernels.dot_form();
-  return own === DOT_WIDE ? [DOT_WIDE] : [...new Set([DOT_WIDE, DOT_MOVED, own])];
+  if (own === DOT_WIDE || !quantized) return [DOT_WIDE];
+  // Nibbles are in 0..15, where all engines agree.
+  return [...new Set([DOT_WIDE, DOT_MOVED, ...(name === "q4" ? [DOT_SIGNED] : []), own])];
 }
 
 /** A weight type and what is asked of it. */
@@ -233,7 +236,7 @@ class Case {
           this.w,
         ).activate(bench),
       );
-      for (const dot of type.quantized ? dotsOf(bench) : [DOT_WIDE]) {
+      for (const dot of dotsOf(bench, type)) {
         for (const streams of type.quantized ? STREAMS : [1]) {
           xs.forEach((x, t) => {
             multiply(
@@ -355,7 +358,7 @@ for (const type of types) {
             for (const tokens of TOKENS) {
               const x = c.activate(bench, tokens);
               const written = tokens === 1 ? 1 : padded(tokens, ACT_TOKENS);
-              for (const dot of type.quantized ? dotsOf(bench) : [DOT_WIDE]) {
+              for (const dot of dotsOf(bench, type)) {
                 const out = bench.alloc(written * outStride);
                 multiply(
                   bench,
@@ -398,7 +401,7 @@ for (const type of types) {
         const c = new Case(type, 12, cols, randomF32(tokens * cols, 3));
         const expected = c.byToken();
         for (const { bench } of benches) {
-          for (const dot of type.quantized ? dotsOf(bench) : [DOT_WIDE]) {
+          for (const dot of dotsOf(bench, type)) {
             bench.reset();
             const w = c.packInto(bench);
             const x = c.activate(bench);
@@ -538,7 +541,7 @@ for (const type of types) {
 
     it("gives NaN for the token with a NaN, and for no other", () => {
       for (const { bench } of benches) {
-        for (const dot of type.quantized ? dotsOf(bench) : [DOT_WIDE]) {
+        for (const dot of dotsOf(bench, type)) {
           bench.reset();
           const x = randomF32(6 * 64, 9);
           x[2 * 64 + 40] = Number.NaN;
@@ -629,7 +632,7 @@ function blockProduct(
     const out = bench.alloc(4 * written * c.height);
     const scratch = bench.alloc(SCRATCH_BYTES);
     let first: Float32Array | undefined;
-    for (const dot of dotsOf(bench).filter(dots)) {
+    for (const dot of dotsOf(bench, type).filter(dots)) {
       const { strips, groups } = c;
       const to = { out, outStride: 4 * c.height, add: 0, addStride: 0 };
       const from = { w, x: acts.ptr, xStride: acts.stride, begin: 0, end: groups, strips, blocks: 1, tokens };
