@@ -4,7 +4,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Bandwidth, type Machine, machine } from "../machine.ts";
-import { kindOf, processorName } from "../processor.ts";
+import { kindOf, processorName, processorSlug } from "../processor.ts";
 import { significant } from "../report.ts";
 import { synthModel } from "../synth.ts";
 import { chart } from "./chart.ts";
@@ -12,6 +12,7 @@ import { type Group, groups } from "./groups.ts";
 import { install, installChromium, peerVersions } from "./install.ts";
 import { inBrowser, inRealTime, type PeerName, peerNames } from "./peer_process.ts";
 import { measureQuality } from "./quality.ts";
+import { resultsFolder, writeReadme } from "./readme.ts";
 import {
   chooseGroups,
   medians,
@@ -116,10 +117,9 @@ function available(peers: readonly PeerName[], skipped: string[]): readonly Peer
 }
 
 function save(name: string, text: string): void {
-  const folder = new URL("../results/", import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(new URL(name, folder), text);
-  console.log(`written: ${fileURLToPath(new URL(name, folder))}`);
+  mkdirSync(resultsFolder, { recursive: true });
+  writeFileSync(new URL(name, resultsFolder), text);
+  console.log(`written: ${fileURLToPath(new URL(name, resultsFolder))}`);
 }
 
 function report(
@@ -166,8 +166,10 @@ function report(
     })),
     skipped,
   };
-  save("peers.json", `${JSON.stringify(result, null, 2)}\n`);
-  save("peers.svg", chart(values));
+  const name = processorSlug(where);
+  save(`${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  save(`${name}.svg`, chart(values));
+  writeReadme();
 }
 
 async function main({ groups, peers: wanted, effort, save: keep }: Options): Promise<void> {

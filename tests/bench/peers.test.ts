@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { chart } from "../../bench/peers/chart.ts";
 import { type Group, groups, type Row, type Targets } from "../../bench/peers/groups.ts";
 import { answer, type Peer, promptIds } from "../../bench/peers/protocol.ts";
+import {
+  peersPart,
+  type Result,
+  readme,
+  readResults,
+  resultsFolder,
+  withPeers,
+} from "../../bench/peers/readme.ts";
 import {
   chooseGroups,
   medianOf,
@@ -13,6 +22,7 @@ import {
   rowResults,
 } from "../../bench/peers/results.ts";
 import type { GroupTimes, SeatTimes } from "../../bench/peers/run.ts";
+import { processorSlug } from "../../bench/processor.ts";
 
 const first = groups[0] as Group;
 
@@ -165,6 +175,66 @@ describe("chooseGroups()", () => {
     assert.equal(chooseGroups(groups, undefined).length, groups.length);
     assert.throws(() => chooseGroups(groups, "q9"), /Unknown rows q9: Expected q8/);
   });
+});
+
+describe("the results", () => {
+  it("lie in a file for each processor, beside its chart", () => {
+    const results = readResults();
+    assert.ok(results.length > 0);
+    for (const { file, machine } of results) {
+      assert.equal(file, processorSlug(machine));
+      assert.ok(existsSync(new URL(`${file}.svg`, resultsFolder)), `${file}.svg is missing`);
+    }
+  });
+
+  it("are the README's, every ratio of every processor", () => {
+    const text = readFileSync(readme, "utf8");
+    assert.ok(text === withPeers(text, readResults()), "README.md: run bun bench/peers/readme.ts");
+  });
+});
+
+describe("peersPart()", () => {
+  const machine = { cpu: "AMD EPYC", date: "2026-01-02", commit: "abc" };
+  const slow: Result = {
+    file: "slow",
+    machine: { ...machine, microarchitecture: "Zen 3", features: ["AVX2"] },
+    ratios: [
+      { title: "nll of m, q8 ÷ f32 (2.01 ÷ 2 nats)", bound: "≤", ratios: { bun: cell(1.00169, 1.005) } },
+      { title: "decode, 1.1B Q8_0, ÷ native", bound: "≥", ratios: { deno: cell(1.06), chromium: cell(0.9) } },
+    ],
+  };
+  const fast: Result = {
+    file: "fast",
+    machine: { ...machine, microarchitecture: undefined, features: ["AVX2", "AVX-VNNI"] },
+    ratios: [{ title: "decode, 1.1B Q8_0, ÷ native", bound: "≥", ratios: { deno: cell(1.06) } }],
+  };
+  const lines = peersPart([slow, fast]).split("\n");
+
+  it("has a column for each processor, with its instructions, date and commit", () => {
+    assert.equal(lines[0], "| work: Deno / Bun / Chromium | AMD EPYC (Zen 3) | AMD EPYC |");
+    assert.equal(lines[2], "| instructions | AVX2, no VNNI | AVX2, AVX-VNNI |");
+    assert.match(lines[3] ?? "", /\[2026-01-02, abc\]\(bench\/results\/peers\/slow\.json\)/);
+    assert.equal(lines.filter((line) => line.startsWith("![")).length, 2);
+  });
+
+  it("says what was short of the targets of that kind, and what was not measured", () => {
+    assert.equal(
+      lines[4],
+      "| decode, 1.1B Q8_0, ÷ native | 1.06 / – / 0.900 (target ≥ 1.05) | 1.06 (target ≥ 1.1) / – / – |",
+    );
+  });
+
+  it("puts the rows of the groups first, and leaves out what differs from run to run", () => {
+    assert.equal(lines[5], "| nll of m, q8 ÷ f32 | – / 1.0017 / – | – |");
+  });
+
+  it("is refused a text without a place for it", () => {
+    assert.throws(() => withPeers("# README", [slow]), /README\.md has no part/);
+  });
+
+  function cell(value: number, target?: number) {
+    return { value, target, met: undefined };
+  }
 });
 
 describe("answer()", () => {
