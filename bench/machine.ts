@@ -1,14 +1,17 @@
 // Where and when a measurement was taken, and how fast memory was meanwhile.
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { cpus, loadavg, platform, totalmem } from "node:os";
 import process from "node:process";
 import { createMemory } from "../src/kernels/instance.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
+import { type Processor, processorOf } from "./processor.ts";
 import { median, significant } from "./report.ts";
 import { wasm } from "./sweep.gen.ts";
 
 /** The machine and the versions that a result belongs to. */
-export interface Machine {
+export interface Machine extends Partial<Processor> {
+  /** As the system names it; machines that are rented say little. */
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGb: number;
@@ -38,11 +41,21 @@ function commit(): string {
   }
 }
 
+// What /proc/cpuinfo says; nothing where a system has none.
+function processor(): Partial<Processor> {
+  try {
+    return processorOf(readFileSync("/proc/cpuinfo", "utf8"));
+  } catch {
+    return {};
+  }
+}
+
 /** What is known of this machine, now. */
 export function machine(): Machine {
   const runtime = detectRuntime();
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
+    ...processor(),
     cores: runtime.cores,
     memoryGb: significant(totalmem() / 1e9, 3),
     os: `${platform()} ${process.arch}`,

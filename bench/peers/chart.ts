@@ -7,7 +7,7 @@ const PANEL_WIDTH = 440;
 const GAP = 40;
 const BAR = 18;
 const STEP = 24;
-const LABEL = 150;
+const LABEL = 180;
 const VALUE = 60;
 const HEAD = 30;
 const TOP = 16;
@@ -15,7 +15,7 @@ const TOP = 16;
 const STYLE = `
     text { font: 12px system-ui, sans-serif; fill: #24292f; }
     .head { font-weight: 600; }
-    .native { fill: #8c959f; } .wllama { fill: #c9a46b; }
+    .native { fill: #8c959f; } .wllama, .fugood { fill: #c9a46b; }
     .memory { fill: #d8dee4; }
     .deno, .bun, .chromium { fill: #2f74c0; }
     @media (prefers-color-scheme: dark) {

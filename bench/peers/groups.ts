@@ -1,4 +1,5 @@
 // What is measured: groups of peers that share a file, and the ratios that are made of their times.
+import type { Kind } from "../processor.ts";
 import { sharedPath } from "../shared.ts";
 import { type SynthShape, type SynthType, synthModel } from "../synth.ts";
 import type { PeerName } from "./peer_process.ts";
@@ -12,23 +13,30 @@ export type Metric = Timed | "memory";
 export const columns = ["deno", "bun", "chromium"] as const;
 export type Column = (typeof columns)[number];
 
+/** Targets by column. */
+export type Targets = Readonly<Partial<Record<Column, number>>>;
+
 /** A ratio to a target. */
 export interface Row {
   readonly title: string;
   readonly metric: Metric;
   /** What is compared instead of cria with all threads. */
   readonly of?: "memory";
+  /** How many threads both have, when it is not the group's number. */
+  readonly threads?: number;
   /** What it is compared to: another peer, cria with one thread, a recorded rate, or the bytes that cria needs. */
   readonly to:
     | "native"
     | "wllama"
+    | "fugood"
     | "memory"
     | "one thread"
     | "file + KV cache"
     | { readonly tokensPerS: number };
   /** Whether the ratio is to be at least or at most the target. */
   readonly bound: "≥" | "≤";
-  readonly targets: Readonly<Partial<Record<Column, number>>>;
+  /** By the kind of processor: native kernels and browsers gain by different instructions. */
+  readonly targets: Readonly<Record<Kind, Targets>>;
 }
 
 /** Peers that load one file and take turns. */
@@ -54,8 +62,8 @@ export interface Group {
 }
 
 const PROMPT = 128;
-const ALL: readonly PeerName[] = ["native", "deno", "bun", "chromium", "wllama"];
-const WITHOUT_WLLAMA: readonly PeerName[] = ["native", "deno", "bun", "chromium"];
+const WITHOUT_PEERS_IN_PAGES: readonly PeerName[] = ["native", "deno", "bun", "chromium"];
+const ALL: readonly PeerName[] = [...WITHOUT_PEERS_IN_PAGES, "wllama", "fugood"];
 const SERVERS: readonly PeerName[] = ["deno", "bun"];
 // A turn of decoding is short, so that the peers of a round run within seconds of one another.
 const TURN = 12;
@@ -70,12 +78,45 @@ function synth(type: SynthType, shape: SynthShape) {
   return () => synthModel(type, shape);
 }
 
+/** One target for Deno and Chromium, which share V8, and one for Bun. */
+function engines(v8: number, bun: number): Targets {
+  return { deno: v8, bun, chromium: v8 };
+}
+
+// On a processor that has dot products of bytes, and on one that has none.
+function byKind(vnni: Targets, plain: Targets): Row["targets"] {
+  return { vnni, plain };
+}
+
+function always(targets: Targets): Row["targets"] {
+  return byKind(targets, targets);
+}
+
+const noTarget = always({});
+
 function atLeast(title: string, metric: Metric, to: Row["to"], targets: Row["targets"]): Row {
   return { title, metric, to, bound: "≥", targets };
 }
 
 function atMost(title: string, metric: Metric, to: Row["to"], targets: Row["targets"]): Row {
   return { title, metric, to, bound: "≤", targets };
+}
+
+// Decoding with one thread on both sides.
+function withOneThread(type: string, vnni: number): Row {
+  const targets = byKind({ deno: vnni, bun: vnni }, { deno: 1, bun: 1 });
+  const title = `decode, 1.1B ${type}, one thread, ÷ native with one thread`;
+  return { ...atLeast(title, "decode", "native", targets), threads: 1 };
+}
+
+// Beside llama.cpp's WebAssembly builds, both in Chromium.
+function inPages(type: string, decode: Row["targets"], prefill: Row["targets"]): Row[] {
+  return [
+    atLeast(`decode, 1.1B ${type}, ÷ wllama`, "decode", "wllama", decode),
+    atLeast(`prefill 128 tokens, 1.1B ${type}, ÷ wllama`, "prefill", "wllama", prefill),
+    atLeast(`decode, 1.1B ${type}, ÷ node-llama-wasm`, "decode", "fugood", noTarget),
+    atLeast(`prefill 128 tokens, 1.1B ${type}, ÷ node-llama-wasm`, "prefill", "fugood", noTarget),
+  ];
 }
 
 const large = {
@@ -94,35 +135,62 @@ export const groups: readonly Group[] = [
     title: "1.1B shape, Q8_0",
     file: synth("q8_0", "tinyllama-1.1b"),
     peers: [...ALL, "memory"],
-    single: [...SERVERS, "memory"],
+    single: ["native", ...SERVERS, "memory"],
     kvBytes: LARGE_KV_BYTES,
     loads: 5,
     rows: [
-      atLeast("decode, 1.1B Q8_0, ÷ native", "decode", "native", { deno: 0.95, bun: 0.8, chromium: 0.9 }),
-      atLeast("prefill 128 tokens, 1.1B Q8_0, ÷ native", "prefill", "native", {
-        deno: 0.45,
-        bun: 0.25,
-        chromium: 0.4,
-      }),
-      atLeast("decode, 1.1B Q8_0, ÷ wllama", "decode", "wllama", { chromium: 3.5 }),
-      atLeast("prefill 128 tokens, 1.1B Q8_0, ÷ wllama", "prefill", "wllama", { chromium: 8 }),
-      atLeast("decode, 1.1B Q8_0, ÷ two threads that only read the weights", "decode", "memory", {}),
-      atLeast("two threads ÷ one, decode 1.1B Q8_0", "decode", "one thread", { deno: 1.8, bun: 1.7 }),
+      atLeast(
+        "decode, 1.1B Q8_0, ÷ native",
+        "decode",
+        "native",
+        byKind(engines(1.1, 1.1), engines(1.05, 1.15)),
+      ),
+      withOneThread("Q8_0", 1.15),
+      atLeast(
+        "prefill 128 tokens, 1.1B Q8_0, ÷ native",
+        "prefill",
+        "native",
+        byKind(engines(1, 0.5), engines(0.7, 0.7)),
+      ),
+      ...inPages(
+        "Q8_0",
+        byKind({ chromium: 7 }, { chromium: 7 }),
+        byKind({ chromium: 15 }, { chromium: 13 }),
+      ),
+      atLeast(
+        "decode, 1.1B Q8_0, ÷ two threads that only read the weights",
+        "decode",
+        "memory",
+        byKind(engines(0.8, 0.8), engines(0.75, 0.75)),
+      ),
+      atLeast("two threads ÷ one, decode 1.1B Q8_0", "decode", "one thread", always({ deno: 1.8, bun: 1.7 })),
       {
         ...atLeast(
           "two threads that only read ÷ one that decodes: the most of that",
           "decode",
           "one thread",
-          {},
+          noTarget,
         ),
         of: "memory",
       },
-      atLeast("two threads ÷ one, prefill 1.1B Q8_0", "prefill", "one thread", { deno: 1.8, bun: 1.7 }),
-      atMost("load 1.17 GB Q8_0, warm file cache, ÷ native", "load", "native", { deno: 3, bun: 3 }),
-      atMost("peak memory ÷ (file + KV cache), 1.1B Q8_0", "memory", "file + KV cache", {
-        deno: 1.15,
-        bun: 1.2,
-      }),
+      atLeast(
+        "two threads ÷ one, prefill 1.1B Q8_0",
+        "prefill",
+        "one thread",
+        always({ deno: 1.8, bun: 1.7 }),
+      ),
+      atMost(
+        "load 1.17 GB Q8_0, warm file cache, ÷ native",
+        "load",
+        "native",
+        always({ deno: 1.5, bun: 1.5 }),
+      ),
+      atMost(
+        "peak memory ÷ (file + KV cache), 1.1B Q8_0",
+        "memory",
+        "file + KV cache",
+        always({ deno: 1.15, bun: 1.2 }),
+      ),
     ],
   },
   {
@@ -130,15 +198,21 @@ export const groups: readonly Group[] = [
     name: "q4",
     title: "1.1B shape, Q4_0",
     file: synth("q4_0", "tinyllama-1.1b"),
+    single: ["native", ...SERVERS],
     rows: [
-      atLeast("decode, 1.1B Q4_0, ÷ native", "decode", "native", { deno: 0.9, bun: 0.75, chromium: 0.85 }),
-      atLeast("prefill 128 tokens, 1.1B Q4_0, ÷ native", "prefill", "native", {
-        deno: 0.35,
-        bun: 0.2,
-        chromium: 0.33,
-      }),
-      atLeast("decode, 1.1B Q4_0, ÷ wllama", "decode", "wllama", { chromium: 3.5 }),
-      atLeast("prefill 128 tokens, 1.1B Q4_0, ÷ wllama", "prefill", "wllama", { chromium: 8 }),
+      atLeast("decode, 1.1B Q4_0, ÷ native", "decode", "native", byKind(engines(1.15, 1.1), engines(1, 1))),
+      withOneThread("Q4_0", 1.05),
+      atLeast(
+        "prefill 128 tokens, 1.1B Q4_0, ÷ native",
+        "prefill",
+        "native",
+        byKind(engines(0.5, 0.4), engines(0.7, 0.75)),
+      ),
+      ...inPages(
+        "Q4_0",
+        byKind({ chromium: 18 }, { chromium: 15 }),
+        byKind({ chromium: 35 }, { chromium: 25 }),
+      ),
     ],
   },
   {
@@ -151,8 +225,9 @@ export const groups: readonly Group[] = [
     decode: { tokens: 64, position: PROMPT },
     prefill: PROMPT,
     rows: [
-      atLeast("decode, 15M Q8_0, ÷ native", "decode", "native", { deno: 1, bun: 0.8, chromium: 0.9 }),
-      atLeast("decode, 15M Q8_0, ÷ wllama", "decode", "wllama", {}),
+      atLeast("decode, 15M Q8_0, ÷ native", "decode", "native", always(engines(2, 2))),
+      atLeast("decode, 15M Q8_0, ÷ wllama", "decode", "wllama", noTarget),
+      atLeast("decode, 15M Q8_0, ÷ node-llama-wasm", "decode", "fugood", noTarget),
     ],
   },
   {
@@ -174,7 +249,7 @@ export const groups: readonly Group[] = [
         "decode, stories260K f32, one thread, ÷ llama2.c (recorded)",
         "decode",
         { tokensPerS: 14_200 },
-        { deno: 0.5, bun: 0.5, chromium: 0.5 },
+        always(engines(0.5, 0.5)),
       ),
     ],
   },
@@ -183,16 +258,18 @@ export const groups: readonly Group[] = [
     name: "long",
     title: "1.1B shape, Q8_0, position 4,000, q8 KV",
     file: synth("q8_0", "tinyllama-1.1b"),
-    peers: WITHOUT_WLLAMA,
+    peers: WITHOUT_PEERS_IN_PAGES,
     contextLength: 4096,
     kv: "q8",
     decode: { tokens: TURN, position: 4000 },
     prefill: 0,
     rows: [
-      atLeast("decode at position 4,000 of 4,096, 1.1B Q8_0, q8 KV, ÷ native", "decode", "native", {
-        deno: 0.9,
-        bun: 0.75,
-      }),
+      atLeast(
+        "decode at position 4,000 of 4,096, 1.1B Q8_0, q8 KV, ÷ native",
+        "decode",
+        "native",
+        byKind(engines(1.2, 1.2), engines(1.7, 1.7)),
+      ),
     ],
   },
 ];

@@ -81,4 +81,6 @@ export function install(): void {
   bundle("cria_page", "browser");
   bundle("cria_worker", "browser");
   bundle("wllama_page", "browser");
+  // The package finds its workers and its kernels beside its own script, so that it is served as it is.
+  bundle("fugood_page", "browser", "--external=@fugood/node-llama-wasm");
 }

@@ -4,13 +4,15 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Bandwidth, type Machine, machine } from "../machine.ts";
+import { kindOf, processorName, processorSlug } from "../processor.ts";
 import { significant } from "../report.ts";
 import { synthModel } from "../synth.ts";
 import { chart } from "./chart.ts";
 import { type Group, groups } from "./groups.ts";
 import { install, installChromium, peerVersions } from "./install.ts";
-import { inRealTime, type PeerName, peerNames } from "./peer_process.ts";
+import { inBrowser, inRealTime, type PeerName, peerNames } from "./peer_process.ts";
 import { measureQuality } from "./quality.ts";
+import { resultsFolder, writeReadme } from "./readme.ts";
 import {
   chooseGroups,
   medians,
@@ -22,13 +24,13 @@ import {
 } from "./results.ts";
 import { type Effort, type GroupTimes, runGroup } from "./run.ts";
 
-const thorough: Effort = { rounds: 9, prefills: 5, wllamaRounds: 1, loads: true, tokens: 1 };
-const quick: Effort = { rounds: 1, prefills: 1, wllamaRounds: 1, loads: false, tokens: 0.25 };
+const thorough: Effort = { rounds: 9, prefills: 5, slowRounds: 1, loads: true, tokens: 1 };
+const quick: Effort = { rounds: 1, prefills: 1, slowRounds: 1, loads: false, tokens: 0.25 };
 
 const METHOD =
   "One run. The peers of a group load the same file into processes of their own, which stay; they take turns, " +
   "one computes at a time, and each round begins with another one. A round of warm-up comes first and is not " +
-  "counted (wllama, whose code is compiled ahead, warms up by decoding only). Values are medians of the rounds; " +
+  "counted (llama.cpp's WebAssembly builds, whose code is compiled ahead, warm up by decoding only). Values are medians of the rounds; " +
   "a ratio is the median of the rounds' ratios, since the machine's speed drifts between rounds. " +
   "decode: greedy, one token in a step, after a prompt of 128 tokens; a turn's time is the median of its tokens. prefill: 128 tokens into an empty context, " +
   "logits of the last. load: the file lies in the operating system's cache, tokenizer, KV cache and compute " +
@@ -37,7 +39,10 @@ const METHOD =
   "left to it, on with q8 KV; at its best with one thread in Node's pool; it maps the file, so that its first " +
   "tokens pay for reading it (they are warm-up). Every peer has real-time scheduling (chrt) where that is " +
   "allowed: what else the machine does then disturbs none. wllama: " +
-  "one slot, flash attention left to it, the times that its server takes. " +
+  "one slot, flash attention left to it, the times that its server takes, a turn's the mean of its tokens. " +
+  "node-llama-wasm: @fugood/node-llama-wasm in an isolated page, its build with Memory64 and threads in its own worker, " +
+  "flash attention on (off by default, and then slower with prompts), batches of 512, no penalty to sample with, " +
+  "two threads (a third waits for a core), the times that it takes itself, a turn's the mean of its tokens. " +
   "position 4,000: llama.cpp computes the prompt; cria computes 512 positions and copies their pages to the " +
   "rest, the same bytes to read. only reading: threads that read as many bytes as the weights of a token, and " +
   "compute nothing. Weights are random except for stories260K. otherCores: cores that work " +
@@ -54,9 +59,10 @@ function mean(values: readonly number[]): number {
 const USAGE = `Options:
   --rows NAMES   groups of rows, with commas, and no result files: ${groups.map(({ name }) => name).join(", ")}
   --peers NAMES  only these peers, with commas, and no result files: ${peerNames.join(", ")}
-  --rounds N     turns of decoding of every peer (default ${thorough.rounds}; prefill at most ${thorough.prefills}, wllama ${thorough.wllamaRounds} with large models)
+  --rounds N     turns of decoding of every peer (default ${thorough.rounds}; prefill at most ${thorough.prefills}, ${thorough.slowRounds} of wllama and fugood with large models)
   --quick        one turn, fewer tokens, and no result files
-  --trial        small models for every group, as a test of the peers; implies --quick`;
+  --trial        small models for every group, as a test of the peers; implies --quick
+CRIA_NO_REALTIME=1 in the environment leaves out real-time scheduling, on a machine that others need meanwhile.`;
 
 interface Options {
   readonly groups: readonly Group[];
@@ -103,18 +109,17 @@ function parse(args: readonly string[]): Options {
 }
 
 function available(peers: readonly PeerName[], skipped: string[]): readonly PeerName[] {
-  const browsers = peers.filter((peer) => peer === "chromium" || peer === "wllama");
+  const browsers = peers.filter((peer) => inBrowser.has(peer));
   const reason = browsers.length > 0 ? installChromium() : undefined;
   if (reason === undefined) return peers;
   skipped.push(`${browsers.join(" and ")}: ${reason}`);
-  return peers.filter((peer) => peer !== "chromium" && peer !== "wllama");
+  return peers.filter((peer) => !inBrowser.has(peer));
 }
 
 function save(name: string, text: string): void {
-  const folder = new URL("../results/", import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(new URL(name, folder), text);
-  console.log(`written: ${fileURLToPath(new URL(name, folder))}`);
+  mkdirSync(resultsFolder, { recursive: true });
+  writeFileSync(new URL(name, resultsFolder), text);
+  console.log(`written: ${fileURLToPath(new URL(name, resultsFolder))}`);
 }
 
 function report(
@@ -125,13 +130,16 @@ function report(
   skipped: string[],
   keep: boolean,
 ) {
-  const rows = [...all.flatMap(rowResults), ...qualityRows(quality)];
+  const kind = kindOf(where);
+  const rows = [...all.flatMap((times) => rowResults(times, kind)), ...qualityRows(quality)];
   const values = all.flatMap(medians);
-  const { cpu, cores, os, loadAverage } = where;
+  const { cores, os, loadAverage, features = [] } = where;
   const { maxGbPerS, medianGbPerS } = bandwidth.summary;
   const others = all.flatMap(({ otherCores }) => otherCores);
   const otherCores = { mean: significant(mean(others), 2), samples: others.length };
-  console.log(`\n${cpu}, ${cores} cores, ${os}; load average before the run ${loadAverage}`);
+  console.log(`\n${processorName(where)}, ${cores} cores, ${os}; load average before the run ${loadAverage}`);
+  const targets = kind === "vnni" ? "with AVX-VNNI" : "without AVX-VNNI";
+  console.log(`instructions: ${features.join(", ") || "unknown"}; targets of processors ${targets}`);
   console.log(`read bandwidth of one thread ${maxGbPerS} GB/s (median ${medianGbPerS})`);
   console.log(
     `cores that others kept busy meanwhile: ${otherCores.mean} (of ${otherCores.samples} pauses)\n`,
@@ -158,14 +166,16 @@ function report(
     })),
     skipped,
   };
-  save("peers.json", `${JSON.stringify(result, null, 2)}\n`);
-  save("peers.svg", chart(values));
+  const name = processorSlug(where);
+  save(`${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  save(`${name}.svg`, chart(values));
+  writeReadme();
 }
 
 async function main({ groups, peers: wanted, effort, save: keep }: Options): Promise<void> {
   const skipped: string[] = [];
   if (!inRealTime)
-    skipped.push("real-time scheduling: chrt is absent or not allowed; native loses by it with small models");
+    skipped.push("real-time scheduling: chrt is absent or not wanted; native loses by it with small models");
   install();
   const peers = available(wanted, skipped);
   const where = machine();

@@ -7,8 +7,11 @@ import { builtFolder, program } from "./install.ts";
 import { ANSWER_MARK, type Answer, type LoadRequest, type NllRequest, type Peer } from "./protocol.ts";
 
 /** Peers by name; memory is no engine, but threads that only read. */
-export const peerNames = ["native", "deno", "bun", "chromium", "wllama", "memory"] as const;
+export const peerNames = ["native", "deno", "bun", "chromium", "wllama", "fugood", "memory"] as const;
 export type PeerName = (typeof peerNames)[number];
+
+/** Peers that run in a page. */
+export const inBrowser: ReadonlySet<PeerName> = new Set(["chromium", "wllama", "fugood"]);
 
 const CALL_MS = 300_000;
 const END_MS = 5_000;
@@ -20,6 +23,7 @@ const commands: Readonly<Record<PeerName, readonly string[]>> = {
   bun: [program("bun"), criaProcess],
   chromium: ["node", `${builtFolder}chromium.js`, "cria"],
   wllama: ["node", `${builtFolder}chromium.js`, "wllama"],
+  fugood: ["node", `${builtFolder}chromium.js`, "fugood"],
   memory: [program("bun"), fileURLToPath(new URL("adapters/memory_process.ts", import.meta.url))],
 };
 
@@ -32,6 +36,7 @@ const environments: Readonly<Partial<Record<PeerName, Record<string, string>>>> 
 const REAL_TIME = ["chrt", "--rr", "1"];
 
 function canRunInRealTime(): boolean {
+  if (process.env.CRIA_NO_REALTIME) return false;
   try {
     const [command = "", ...args] = REAL_TIME;
     execFileSync(command, [...args, "true"], { stdio: "ignore" });
@@ -41,7 +46,10 @@ function canRunInRealTime(): boolean {
   }
 }
 
-/** Whether every peer runs with real-time threads: where there is `chrt` and the right to use it. */
+/**
+ * Whether every peer runs with real-time threads: where there is `chrt` and the right to use it. They leave nothing to
+ * other programs; CRIA_NO_REALTIME does without, on a machine that others need.
+ */
 export const inRealTime: boolean = canRunInRealTime();
 
 const running = new Set<ChildProcess>();

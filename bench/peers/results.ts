@@ -1,4 +1,5 @@
 // Ratios out of times, against their targets. Pure functions.
+import type { Kind } from "../processor.ts";
 import { Q8_LIMIT } from "../quality.ts";
 import { median, significant } from "../report.ts";
 import { type Column, columns, type Group, type Metric, type Row, type Timed } from "./groups.ts";
@@ -79,21 +80,22 @@ export function roundByRound(above: SeatTimes, below: SeatTimes, metric: Timed):
 }
 
 // The seat that a row compares with.
-function other(times: GroupTimes, { to }: Row, column: Column): SeatTimes | undefined {
+function other(times: GroupTimes, { to, threads }: Row, column: Column): SeatTimes | undefined {
   switch (to) {
     case "one thread":
       return seat(times, column, 1);
     case "native":
     case "wllama":
+    case "fugood":
     case "memory":
-      return seat(times, to, times.group.threads);
+      return seat(times, to, threads ?? times.group.threads);
     default:
       return undefined;
   }
 }
 
 function quotientOf(times: GroupTimes, row: Row, column: Column): number | undefined {
-  const own = seat(times, row.of ?? column, times.group.threads);
+  const own = seat(times, row.of ?? column, row.threads ?? times.group.threads);
   if (!own) return undefined;
   const { metric, to } = row;
   if (typeof to === "object" || metric === "memory") {
@@ -105,27 +107,31 @@ function quotientOf(times: GroupTimes, row: Row, column: Column): number | undef
   return below && roundByRound(own, below, metric);
 }
 
-function ratio(times: GroupTimes, row: Row, column: Column): Ratio | undefined {
+function ratio(times: GroupTimes, row: Row, column: Column, kind: Kind): Ratio | undefined {
   const quotient = quotientOf(times, row, column);
   if (quotient === undefined) return undefined;
   const value = significant(quotient, 3);
-  const target = row.targets[column];
-  const met = target === undefined ? undefined : row.bound === "≥" ? value >= target : value <= target;
-  return { value, target, met };
+  const target = row.targets[kind][column];
+  return { value, target, met: target === undefined ? undefined : meets(value, row.bound, target) };
+}
+
+/** Whether a ratio is what it was to be. */
+export function meets(value: number, bound: Row["bound"], target: number): boolean {
+  return bound === "≥" ? value >= target : value <= target;
 }
 
 // Chromium is measured beside the rest, but a row without a target for any browser leaves it out.
-function shown(row: Row): readonly Column[] {
-  const named = columns.filter((column) => row.targets[column] !== undefined);
+function shown(row: Row, kind: Kind): readonly Column[] {
+  const named = columns.filter((column) => row.targets[kind][column] !== undefined);
   return named.length > 0 ? named : columns;
 }
 
-/** The ratios of a group; rows with nothing measured are left out. */
-export function rowResults(times: GroupTimes): RowResult[] {
+/** The ratios of a group, to the targets of a kind of processor; rows with nothing measured are left out. */
+export function rowResults(times: GroupTimes, kind: Kind): RowResult[] {
   return times.group.rows.flatMap((row) => {
     const ratios: Partial<Record<Column, Ratio>> = {};
-    for (const column of shown(row)) {
-      const value = ratio(times, row, column);
+    for (const column of shown(row, kind)) {
+      const value = ratio(times, row, column, kind);
       if (value) ratios[column] = value;
     }
     return Object.keys(ratios).length > 0 ? [{ title: row.title, bound: row.bound, ratios }] : [];
@@ -180,7 +186,11 @@ function cell(bound: string, ratio: Ratio | undefined): string {
   return target === undefined ? `${value}` : `${value} (${bound} ${target}: ${met ? "met" : "**missed**"})`;
 }
 
-function markdownTable(head: readonly string[], lines: readonly (readonly (string | number)[])[]): string {
+/** A table in Markdown. */
+export function markdownTable(
+  head: readonly string[],
+  lines: readonly (readonly (string | number)[])[],
+): string {
   return [head, head.map(() => "---"), ...lines].map((line) => `| ${line.join(" | ")} |`).join("\n");
 }
 
@@ -199,6 +209,7 @@ export const peerTitles: Readonly<Record<PeerName, string>> = {
   bun: "cria in Bun",
   chromium: "cria in Chromium",
   wllama: "wllama in Chromium",
+  fugood: "node-llama-wasm in Chromium",
   memory: "only reading the weights",
 };
 

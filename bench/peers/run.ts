@@ -10,8 +10,8 @@ export interface Effort {
   readonly rounds: number;
   /** Turns of prefill of every peer, in the first rounds. */
   readonly prefills: number;
-  /** Turns of either of wllama with large models, which takes ten times as long. */
-  readonly wllamaRounds: number;
+  /** Turns of either of llama.cpp's WebAssembly builds with large models, which take ten times as long. */
+  readonly slowRounds: number;
   /** Whether loads are repeated. */
   readonly loads: boolean;
   /** Of the tokens to decode. */
@@ -44,7 +44,8 @@ export interface GroupTimes {
 
 // Threads spin for some time after a step; a browser tidies up.
 const SETTLE_MS = 300;
-const WLLAMA_TOKENS = 8;
+const SLOW: ReadonlySet<PeerName> = new Set(["wllama", "fugood"]);
+const SLOW_TOKENS = 8;
 // Of the others one load is enough, as it is no result.
 const LOADERS: ReadonlySet<PeerName> = new Set(["native", "deno", "bun"]);
 const LARGE_BYTES = 256 << 20;
@@ -164,21 +165,21 @@ async function loadAll(group: Group, path: string, players: readonly Player[], e
 
 async function takeTurns(group: Group, fileBytes: number, players: readonly Player[], effort: Effort) {
   const { prefill, decode } = group;
-  const slow = fileBytes > LARGE_BYTES;
+  const large = fileBytes > LARGE_BYTES;
   for (let round = -1; round < effort.rounds; round++) {
     // A round of warm-up first; then each round begins with another peer.
     for (let i = 0; i < players.length; i++) {
       const player = players[(i + Math.max(0, round)) % players.length] as Player;
-      const isWllama = player.seat.peer === "wllama";
-      if (isWllama && slow && round >= effort.wllamaRounds) continue;
+      const slow = large && SLOW.has(player.seat.peer);
+      if (slow && round >= effort.slowRounds) continue;
       // What is compiled ahead of time needs no warm-up of half a minute.
       const tokens = Math.ceil(decode.tokens * effort.tokens);
-      const fewer = isWllama && slow ? Math.min(tokens, WLLAMA_TOKENS) : tokens;
+      const fewer = slow ? Math.min(tokens, SLOW_TOKENS) : tokens;
       await player.play(async (process) => {
         const decodeMs = await process.decode(fewer, decode.position);
         if (round >= 0) player.times.decode.push(decodeMs);
       });
-      const warmUp = round < 0 && isWllama && slow;
+      const warmUp = round < 0 && slow;
       if (prefill > 0 && round < effort.prefills && !warmUp && player.seat.peer !== "memory") {
         await player.play(async (process) => {
           const prefillMs = await process.prefill(prefill);

@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { chart } from "../../bench/peers/chart.ts";
-import { type Group, groups, type Row } from "../../bench/peers/groups.ts";
+import { type Group, groups, type Row, type Targets } from "../../bench/peers/groups.ts";
 import { answer, type Peer, promptIds } from "../../bench/peers/protocol.ts";
+import {
+  peersPart,
+  type Result,
+  readme,
+  readResults,
+  resultsFolder,
+  withPeers,
+} from "../../bench/peers/readme.ts";
 import {
   chooseGroups,
   medianOf,
@@ -13,6 +22,7 @@ import {
   rowResults,
 } from "../../bench/peers/results.ts";
 import type { GroupTimes, SeatTimes } from "../../bench/peers/run.ts";
+import { processorSlug } from "../../bench/processor.ts";
 
 const first = groups[0] as Group;
 
@@ -26,56 +36,80 @@ function timesOf(rows: readonly Row[], seats: readonly SeatTimes[], fileBytes = 
 }
 
 describe("rowResults()", () => {
-  const row = (to: Row["to"], targets: Row["targets"]): Row => {
-    return { title: "decode", metric: "decode", to, bound: "≥", targets };
+  const always = (targets: Targets) => ({ vnni: targets, plain: targets });
+  const row = (to: Row["to"], targets: Targets): Row => {
+    return { title: "decode", metric: "decode", to, bound: "≥", targets: always(targets) };
   };
 
   it("divides speeds round by round, in which the machine is as fast for both", () => {
     const seats = [seat("native", 2, [10, 100, 12]), seat("deno", 2, [8, 50, 12])];
-    const [result] = rowResults(timesOf([row("native", { deno: 1.25, bun: 1 })], seats));
+    const [result] = rowResults(timesOf([row("native", { deno: 1.25, bun: 1 })], seats), "plain");
     assert.deepEqual(result?.ratios, { deno: { value: 1.25, target: 1.25, met: true } });
   });
 
   it("divides only rounds that both have", () => {
     const seats = [seat("wllama", 2, [30]), seat("chromium", 2, [10, 90, 90])];
-    const [result] = rowResults(timesOf([row("wllama", { chromium: 3.5 })], seats));
+    const [result] = rowResults(timesOf([row("wllama", { chromium: 3.5 })], seats), "plain");
     assert.deepEqual(result?.ratios.chromium, { value: 3, target: 3.5, met: false });
   });
 
   it("divides times of loading, at most the target", () => {
     const load = (ms: number[]) => ({ times: { decode: [], prefill: [], load: ms } });
     const seats = [seat("native", 2, [], load([1, 10])), seat("bun", 2, [], load([2, 30]))];
-    const row: Row = { title: "load", metric: "load", to: "native", bound: "≤", targets: { bun: 3 } };
-    assert.deepEqual(rowResults(timesOf([row], seats))[0]?.ratios.bun, { value: 2, target: 3, met: true });
+    const row: Row = { title: "load", metric: "load", to: "native", bound: "≤", targets: always({ bun: 3 }) };
+    assert.deepEqual(rowResults(timesOf([row], seats), "plain")[0]?.ratios.bun, {
+      value: 2,
+      target: 3,
+      met: true,
+    });
   });
 
   it("compares threads that only read with cria's one", () => {
     const seats = [seat("memory", 2, [5, 6]), seat("deno", 2, [9, 9]), seat("deno", 1, [10, 9])];
-    const [result] = rowResults(timesOf([{ ...row("one thread", {}), of: "memory" }], seats));
+    const [result] = rowResults(timesOf([{ ...row("one thread", {}), of: "memory" }], seats), "plain");
     assert.deepEqual(result?.ratios, { deno: { value: 1.5, target: undefined, met: undefined } });
   });
 
   it("compares with the same peer of one thread", () => {
     const seats = [seat("bun", 2, [10]), seat("bun", 1, [17])];
-    const [result] = rowResults(timesOf([row("one thread", { bun: 1.8 })], seats));
+    const [result] = rowResults(timesOf([row("one thread", { bun: 1.8 })], seats), "plain");
     assert.deepEqual(result?.ratios.bun, { value: 1.7, target: 1.8, met: false });
   });
 
   it("compares with a recorded rate", () => {
-    const [result] = rowResults(timesOf([row({ tokensPerS: 500 }, { deno: 1 })], [seat("deno", 2, [4])]));
+    const [result] = rowResults(
+      timesOf([row({ tokensPerS: 500 }, { deno: 1 })], [seat("deno", 2, [4])]),
+      "plain",
+    );
     assert.equal(result?.ratios.deno?.value, 0.5);
   });
 
   it("compares memory with the file and the KV cache, at most the target", () => {
     const memory: Row = { ...row("file + KV cache", { bun: 1.1 }), metric: "memory", bound: "≤" };
     const seats = [seat("bun", 2, [1], { peakBytes: 165 })];
-    const [result] = rowResults(timesOf([memory], seats, 100));
+    const [result] = rowResults(timesOf([memory], seats, 100), "plain");
     assert.deepEqual(result?.ratios.bun, { value: 1.1, target: 1.1, met: true });
   });
 
   it("leaves out what was not measured", () => {
-    assert.deepEqual(rowResults(timesOf([row("native", { deno: 1 })], [seat("deno", 2, [4])])), []);
-    assert.deepEqual(rowResults(timesOf([row("native", { deno: 1 })], [seat("native", 2, [4])])), []);
+    assert.deepEqual(rowResults(timesOf([row("native", { deno: 1 })], [seat("deno", 2, [4])]), "plain"), []);
+    assert.deepEqual(
+      rowResults(timesOf([row("native", { deno: 1 })], [seat("native", 2, [4])]), "plain"),
+      [],
+    );
+  });
+
+  it("holds a processor to the targets of its kind", () => {
+    const seats = [seat("native", 2, [10]), seat("deno", 2, [10])];
+    const ofKinds = { ...row("native", {}), targets: { vnni: { deno: 1.1 }, plain: { deno: 0.9 } } };
+    const met = (kind: "vnni" | "plain") => rowResults(timesOf([ofKinds], seats), kind)[0]?.ratios.deno?.met;
+    assert.deepEqual([met("vnni"), met("plain")], [false, true]);
+  });
+
+  it("compares peers of one thread with each other", () => {
+    const seats = [seat("native", 2, [5]), seat("native", 1, [9]), seat("bun", 2, [4]), seat("bun", 1, [6])];
+    const [result] = rowResults(timesOf([{ ...row("native", {}), threads: 1 }], seats), "plain");
+    assert.equal(result?.ratios.bun?.value, 1.5);
   });
 });
 
@@ -141,6 +175,66 @@ describe("chooseGroups()", () => {
     assert.equal(chooseGroups(groups, undefined).length, groups.length);
     assert.throws(() => chooseGroups(groups, "q9"), /Unknown rows q9: Expected q8/);
   });
+});
+
+describe("the results", () => {
+  it("lie in a file for each processor, beside its chart", () => {
+    const results = readResults();
+    assert.ok(results.length > 0);
+    for (const { file, machine } of results) {
+      assert.equal(file, processorSlug(machine));
+      assert.ok(existsSync(new URL(`${file}.svg`, resultsFolder)), `${file}.svg is missing`);
+    }
+  });
+
+  it("are the README's, every ratio of every processor", () => {
+    const text = readFileSync(readme, "utf8");
+    assert.ok(text === withPeers(text, readResults()), "README.md: run bun bench/peers/readme.ts");
+  });
+});
+
+describe("peersPart()", () => {
+  const machine = { cpu: "AMD EPYC", date: "2026-01-02", commit: "abc" };
+  const slow: Result = {
+    file: "slow",
+    machine: { ...machine, microarchitecture: "Zen 3", features: ["AVX2"] },
+    ratios: [
+      { title: "nll of m, q8 ÷ f32 (2.01 ÷ 2 nats)", bound: "≤", ratios: { bun: cell(1.00169, 1.005) } },
+      { title: "decode, 1.1B Q8_0, ÷ native", bound: "≥", ratios: { deno: cell(1.06), chromium: cell(0.9) } },
+    ],
+  };
+  const fast: Result = {
+    file: "fast",
+    machine: { ...machine, microarchitecture: undefined, features: ["AVX2", "AVX-VNNI"] },
+    ratios: [{ title: "decode, 1.1B Q8_0, ÷ native", bound: "≥", ratios: { deno: cell(1.06) } }],
+  };
+  const lines = peersPart([slow, fast]).split("\n");
+
+  it("has a column for each processor, with its instructions, date and commit", () => {
+    assert.equal(lines[0], "| work: Deno / Bun / Chromium | AMD EPYC (Zen 3) | AMD EPYC |");
+    assert.equal(lines[2], "| instructions | AVX2, no VNNI | AVX2, AVX-VNNI |");
+    assert.match(lines[3] ?? "", /\[2026-01-02, abc\]\(bench\/results\/peers\/slow\.json\)/);
+    assert.equal(lines.filter((line) => line.startsWith("![")).length, 2);
+  });
+
+  it("says what was short of the targets of that kind, and what was not measured", () => {
+    assert.equal(
+      lines[4],
+      "| decode, 1.1B Q8_0, ÷ native | 1.06 / – / 0.900 (target ≥ 1.05) | 1.06 (target ≥ 1.1) / – / – |",
+    );
+  });
+
+  it("puts the rows of the groups first, and leaves out what differs from run to run", () => {
+    assert.equal(lines[5], "| nll of m, q8 ÷ f32 | – / 1.0017 / – | – |");
+  });
+
+  it("is refused a text without a place for it", () => {
+    assert.throws(() => withPeers("# README", [slow]), /README\.md has no part/);
+  });
+
+  function cell(value: number, target?: number) {
+    return { value, target, met: undefined };
+  }
 });
 
 describe("answer()", () => {

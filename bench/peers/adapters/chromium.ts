@@ -1,4 +1,4 @@
-// A peer in a page of headless Chromium: `node chromium.js cria|wllama`. Serves the page to itself, isolated
+// A peer in a page of headless Chromium: `node chromium.js cria|wllama|fugood`. Serves the page to itself, isolated
 // from other origins, as threads ask for.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -20,13 +20,20 @@ const FLAGS = [
 ];
 
 const name = process.argv[2] as string;
+const packages = new URL("../node_modules/", import.meta.url);
+const fugood = ["index.js", "worker.js", "wasm/llama-node.threads.js", "wasm/llama-node.threads.wasm"];
 const files: Readonly<Record<string, URL>> = {
   "/page.js": new URL(`${name}_page.js`, import.meta.url),
   "/cria_worker.js": new URL("cria_worker.js", import.meta.url),
-  "/wllama.wasm": new URL("../node_modules/@wllama/wllama/esm/wasm/wllama.wasm", import.meta.url),
+  "/wllama.wasm": new URL("@wllama/wllama/esm/wasm/wllama.wasm", packages),
+  ...Object.fromEntries(
+    fugood.map((file) => [`/fugood/${file}`, new URL(`@fugood/node-llama-wasm/${file}`, packages)]),
+  ),
 };
+const IMPORTS = JSON.stringify({ imports: { "@fugood/node-llama-wasm": "/fugood/index.js" } });
 const PAGE =
-  '<!doctype html><title>peer</title><link rel="icon" href="data:,"><input type="file"><script type="module" src="/page.js"></script>';
+  `<!doctype html><title>peer</title><link rel="icon" href="data:,"><script type="importmap">${IMPORTS}</script>` +
+  '<input type="file"><script type="module" src="/page.js"></script>';
 const types: Readonly<Record<string, string>> = { js: "text/javascript", wasm: "application/wasm" };
 
 const server = createServer((request, response) => {

@@ -1,0 +1,113 @@
+// The part of README.md that sets cria beside its peers, a column for each processor that was measured. The result
+// files have all of it: `bun bench/peers/readme.ts` writes it anew, and a test compares.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Machine } from "../machine.ts";
+import { kindOf, processorName } from "../processor.ts";
+import { type Column, columns, groups, type Row } from "./groups.ts";
+import { markdownTable, meets, type Ratio, type RowResult } from "./results.ts";
+
+/** Folder of the results, a file for each processor. */
+export const resultsFolder: URL = new URL("../results/peers/", import.meta.url);
+
+/** README.md. */
+export const readme: URL = new URL("../../README.md", import.meta.url);
+
+/** What the table needs of a result file. */
+export interface Result {
+  /** Without its ending. */
+  readonly file: string;
+  readonly machine: Pick<Machine, "cpu" | "microarchitecture" | "features" | "commit" | "date">;
+  readonly ratios: readonly RowResult[];
+}
+
+const BEGIN = "<!-- peers: bun bench/peers/readme.ts writes what follows -->";
+const END = "<!-- peers: end -->";
+
+/** All result files, by name. */
+export function readResults(): Result[] {
+  return readdirSync(resultsFolder)
+    .filter((name) => name.endsWith(".json"))
+    .sort()
+    .map((name) => {
+      const { machine, ratios } = JSON.parse(readFileSync(new URL(name, resultsFolder), "utf8"));
+      return { file: name.slice(0, -".json".length), machine, ratios };
+    });
+}
+
+const rowsByTitle = new Map<string, Row>(groups.flatMap(({ rows }) => rows).map((row) => [row.title, row]));
+
+// Titles of the quality rows end with what was measured, which differs from run to run.
+function plainTitle(title: string): string {
+  return title.replace(/ \([\d.]+ ÷ [\d.]+ nats\)$/, "");
+}
+
+// The rows of all results: those of the groups in their order, then the others.
+function titlesOf(results: readonly Result[]): string[] {
+  const measured = new Set(results.flatMap(({ ratios }) => ratios.map(({ title }) => plainTitle(title))));
+  const known = [...rowsByTitle.keys()].filter((title) => measured.has(title));
+  return [...known, ...[...measured].filter((title) => !rowsByTitle.has(title))];
+}
+
+function figure({ value }: Ratio, title: string): string {
+  return title.startsWith("nll") ? value.toFixed(4) : value.toPrecision(3);
+}
+
+// Old results are held to the targets of today.
+function targetOf({ machine }: Result, title: string, column: Column, { target }: Ratio): number | undefined {
+  const row = rowsByTitle.get(title);
+  return row ? row.targets[kindOf(machine)][column] : target;
+}
+
+function cell(result: Result, title: string): string {
+  const row = result.ratios.find((row) => plainTitle(row.title) === title);
+  if (!row) return "–";
+  return columns
+    .map((column) => {
+      const ratio = row.ratios[column];
+      if (!ratio) return "–";
+      const target = targetOf(result, title, column, ratio);
+      const missed = target !== undefined && !meets(ratio.value, row.bound, target);
+      return figure(ratio, title) + (missed ? ` (target ${row.bound} ${target})` : "");
+    })
+    .join(" / ");
+}
+
+function instructions({ machine }: Result): string {
+  const { features = [] } = machine;
+  const none = features.includes("AVX2") && kindOf(machine) === "plain" ? ["no VNNI"] : [];
+  return [...features, ...none].join(", ") || "unknown";
+}
+
+/** The table and the charts. */
+export function peersPart(results: readonly Result[]): string {
+  const head = ["work: Deno / Bun / Chromium", ...results.map(({ machine }) => processorName(machine))];
+  const lines = [
+    ["instructions", ...results.map(instructions)],
+    [
+      "measured",
+      ...results.map(
+        ({ file, machine }) => `[${machine.date}, ${machine.commit}](bench/results/peers/${file}.json)`,
+      ),
+    ],
+    ...titlesOf(results).map((title) => [title, ...results.map((result) => cell(result, title))]),
+  ];
+  const charts = results.map(
+    ({ file, machine }) =>
+      `![Tokens a second of cria and its peers, ${processorName(machine)}](bench/results/peers/${file}.svg)`,
+  );
+  return [markdownTable(head, lines), ...charts].join("\n\n");
+}
+
+/** A text whose part about the peers is that of the results. @throws Error when it has no such part */
+export function withPeers(text: string, results: readonly Result[]): string {
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`README.md has no part between "${BEGIN}" and "${END}"`);
+  return `${text.slice(0, begin + BEGIN.length)}\n\n${peersPart(results)}\n\n${text.slice(end)}`;
+}
+
+/** Writes README.md's part about the peers. */
+export function writeReadme(): void {
+  writeFileSync(readme, withPeers(readFileSync(readme, "utf8"), readResults()));
+}
+
+if (import.meta.main) writeReadme();
