@@ -14,7 +14,7 @@ import {
   UNPACKED_BLOCKS,
 } from "../layout/blocks";
 import { CONST_FLIP, CONST_ONES_16, CONST_SIXTEEN_16 } from "../layout/control";
-import { activation, dot8_hi, dot8_join, dot8_lo, q8_start, RELAXED } from "../simd/dot";
+import { activation, dot8_hi, dot8_join, dot8_lo, q8_start, q8_start_second, RELAXED } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { accumulate, group_size, start_rows } from "./rows";
 import { tile_signed, tile_unsigned, tile_wide, unpack_q8_wide } from "./tiles";
@@ -62,31 +62,31 @@ function walk_q8<T>(
       let tile = from;
       for (let row = top; row < end; row += rowGap, tile += gap) {
         let lo = start;
-        let hi = i32x4.splat(0);
+        let hi = q8_start_second<T>(start);
         let u = v128.load(tile, Q8_TILE_VALUES);
         lo = dot8_lo<T>(lo, u, x0, flip, ones);
-        hi = dot8_hi<T>(hi, u, x0, flip);
+        hi = dot8_hi<T>(hi, u, x0);
         u = v128.load(tile, Q8_TILE_VALUES + 16);
         lo = dot8_lo<T>(lo, u, x1, flip, ones);
-        hi = dot8_hi<T>(hi, u, x1, flip);
+        hi = dot8_hi<T>(hi, u, x1);
         u = v128.load(tile, Q8_TILE_VALUES + 32);
         lo = dot8_lo<T>(lo, u, x2, flip, ones);
-        hi = dot8_hi<T>(hi, u, x2, flip);
+        hi = dot8_hi<T>(hi, u, x2);
         u = v128.load(tile, Q8_TILE_VALUES + 48);
         lo = dot8_lo<T>(lo, u, x3, flip, ones);
-        hi = dot8_hi<T>(hi, u, x3, flip);
+        hi = dot8_hi<T>(hi, u, x3);
         u = v128.load(tile, Q8_TILE_VALUES + 64);
         lo = dot8_lo<T>(lo, u, x4, flip, ones);
-        hi = dot8_hi<T>(hi, u, x4, flip);
+        hi = dot8_hi<T>(hi, u, x4);
         u = v128.load(tile, Q8_TILE_VALUES + 80);
         lo = dot8_lo<T>(lo, u, x5, flip, ones);
-        hi = dot8_hi<T>(hi, u, x5, flip);
+        hi = dot8_hi<T>(hi, u, x5);
         u = v128.load(tile, Q8_TILE_VALUES + 96);
         lo = dot8_lo<T>(lo, u, x6, flip, ones);
-        hi = dot8_hi<T>(hi, u, x6, flip);
+        hi = dot8_hi<T>(hi, u, x6);
         u = v128.load(tile, Q8_TILE_VALUES + 112);
         lo = dot8_lo<T>(lo, u, x7, flip, ones);
-        hi = dot8_hi<T>(hi, u, x7, flip);
+        hi = dot8_hi<T>(hi, u, x7);
         accumulate(row, dot8_join<T>(lo, hi), load_scales(tile, mask), xs);
       }
     }

@@ -57,6 +57,11 @@ export function q8_start<T>(sums: v128, sixteen: v128): v128 {
   return i32x4.splat(0);
 }
 
+/** The same for the second accumulator, rows 2 and 3 of DOT_WIDE. */
+export function q8_start_second<T>(start: v128): v128 {
+  return sizeof<T>() === 2 ? start : i32x4.splat(0);
+}
+
 /** Four activations, splatted to every row, as the dot products below want them. */
 export function activation<T>(x: v128): v128 {
   if (sizeof<T>() === 2) return i16x8.extend_low_i8x16_s(x);
@@ -81,7 +86,7 @@ export function dot8_lo<T>(acc: v128, u: v128, x: v128, flip: v128, ones: v128):
 }
 
 /** DOT_WIDE: acc + w . x of rows 2 and 3. */
-export function dot8_hi<T>(acc: v128, u: v128, x: v128, flip: v128): v128 {
+export function dot8_hi<T>(acc: v128, u: v128, x: v128): v128 {
   if (sizeof<T>() !== 2) return acc;
   return i32x4.add(acc, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(u), x));
 }
