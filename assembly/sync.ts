@@ -42,7 +42,7 @@ import {
 // A turn of a spinning loop takes some 2 ns in V8 and 18 ns in JavaScriptCore, where sleeping is dearer too: waking a
 // thread takes 40 us in Deno, 2 ms in Bun.
 // At the end of a segment the host's thread spins longer than the last chunks differ, unless a thread was descheduled
-// with one: 40 us or 360 us.
+// with one: 40 us or 360 us, and as much more as large chunks take.
 const LEAVE_SPINS: i32 = 20000;
 // A helper spins for 2 ms or 18 ms until the next segment: the host needs less between two tokens. One that has no part
 // in the step sleeps at once.
@@ -149,11 +149,12 @@ export const CLOSED_STALLED: i32 = 2;
 /**
  * Ends the segment: nobody enters any more, and who is inside is waited for. Ends the step where that takes too long.
  * The host's thread, when no work is left to take.
+ * patience  turns of waiting before it sleeps, beyond LEAVE_SPINS
  */
-export function close_segment(): i32 {
+export function close_segment(patience: i32): i32 {
   if (ASC_FEATURE_THREADS) {
     if (atomic.sub<i32>(CONTROL_INSIDE, SEGMENT_OPEN) === SEGMENT_OPEN) return CLOSED;
-    for (let i = 0; i < LEAVE_SPINS; i++) {
+    for (let i = -patience; i < LEAVE_SPINS; i++) {
       if (!atomic.load<i32>(CONTROL_INSIDE)) return CLOSED;
     }
     return sleep_until_left();
