@@ -174,6 +174,7 @@ export class Engine {
   // The first slice of the step that has not run.
   #nextSlice = 0;
   #lap: Lap | undefined;
+  #packLap: Lap | undefined;
   #workers: WorkerPool | undefined;
   #failure: Error | undefined;
   #lastYield = performance.now();
@@ -248,9 +249,22 @@ export class Engine {
     return this.#tuner.chosen;
   }
 
-  /** Runs the layout's pack record, of so many bytes in memory, on the threads there are. */
-  pack(bytes: number): void {
+  /**
+   * Lets the other threads begin with the layout's pack record, of so many bytes in memory. False where none takes
+   * part. The next call must be {@link pack}.
+   */
+  openPack(bytes: number): boolean {
     const lap = this.#beginLap("load", bytes, 1);
+    this.#packLap = lap;
+    if (lap.threads === 1) return false;
+    this.#takePart(lap.threads);
+    this.#kernel.exports.open_step(this.layout.packRecord, 0);
+    return true;
+  }
+
+  /** Runs what is left of the record, on all threads that take part. */
+  pack(bytes: number): void {
+    const lap = this.#packLap as Lap;
     this.#runRecords(this.layout.packRecord, 0, 1, bytes, lap);
     this.#endLap("load", lap);
   }
