@@ -47,7 +47,7 @@ export {
   unpack_q8_wide,
 } from "./matmul/tiles";
 export { pack, unpack, unshift_scales } from "./pack";
-export { run_step, work } from "./plan";
+export { open_step, run_step, work } from "./plan";
 export { quantize_q8, quantize_q8x4 } from "./quantize";
 export { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
 export { rope_adjacent_f32, rope_angles, rope_freqs, rope_halves_f32 } from "./rope";

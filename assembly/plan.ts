@@ -568,6 +568,15 @@ export function run_step(plan: usize, begin: i32, end: i32, scratch: usize): i32
 }
 
 /**
+ * Lets the other threads begin with record `begin`, a segment of its own; run_step(), which must be next, then does what
+ * is left of it. Called by the host's thread, where CONTROL_N_THREADS is more than 1; it can do something else meanwhile.
+ */
+export function open_step(plan: usize, begin: i32): void {
+  const record = plan + <usize>begin * RECORD_BYTES;
+  open_segment(record, record + RECORD_BYTES);
+}
+
+/**
  * Helps with every segment in which this thread has a part, and sleeps in between, until CONTROL_SHUTDOWN is set.
  * scratch  this thread's own, as for run_step()
  */

@@ -7,6 +7,9 @@
 //   host    describe; INSIDE = open; SEGMENT++; work; INSIDE -= open; wait until INSIDE is 0; reset counters; next
 //   helper  wait until SEGMENT is another; if INSIDE is open, INSIDE++ (one compare-exchange); work; INSIDE--
 //
+// The host may open a segment some time before it goes through it (open_step() in plan.ts): until then only the others
+// work on it, and the host writes nothing that it reads.
+//
 // A thread that does not run when a segment begins is thus not waited for: it enters later, or not at all, and the host
 // does the work. Only who is inside is waited for.
 //
@@ -130,9 +133,10 @@ export function set_bits(ptr: usize, bits: i32): void {
   }
 }
 
-/** Begins the segment of records [first, last) for all threads that take part. The host's thread. */
+/** Begins the segment of records [first, last) for all threads that take part, unless it is open. The host's thread. */
 export function open_segment(first: usize, last: usize): void {
   if (ASC_FEATURE_THREADS) {
+    if (atomic.load<i32>(CONTROL_INSIDE) & SEGMENT_OPEN) return;
     store<u32>(CONTROL_FIRST, <u32>first);
     store<u32>(CONTROL_LAST, <u32>last);
     atomic.store<i32>(CONTROL_INSIDE, SEGMENT_OPEN);

@@ -104,8 +104,12 @@ interface Allocation {
 }
 
 // Shared memory that a runtime refuses is not worth an error where nobody asked for threads.
-async function allocate(file: ModelFile, runtime: Runtime, options: EngineOptions): Promise<Allocation> {
-  const { variant, threads } = chooseKernel(runtime, options);
+async function allocate(
+  file: ModelFile,
+  runtime: Runtime,
+  options: EngineOptions,
+  { variant, threads }: KernelChoice,
+): Promise<Allocation> {
   const layout = await planLayout(file, { ...options, threads });
   const shared = variant.endsWith("-shared");
   try {
@@ -114,7 +118,10 @@ async function allocate(file: ModelFile, runtime: Runtime, options: EngineOption
     if (!(error instanceof MemoryError)) throw error;
     const asked =
       options.kernel !== undefined || (options.threads ?? 1) > 1 || options.tune?.threads !== undefined;
-    if (shared && !asked) return allocate(file, runtime, { ...options, threads: 1 });
+    if (shared && !asked) {
+      const alone = { ...options, threads: 1 };
+      return allocate(file, runtime, alone, chooseKernel(runtime, alone));
+    }
     const alone = shared ? "load with threads: 1, which needs no shared memory; " : "";
     throw new MemoryError(`${error.message}; ${alone}${runtime.memoryHint}`, { cause: error.cause });
   }
@@ -141,17 +148,27 @@ function workOf(bytes: number, rows: number): number {
   return rows === 0 ? 0 : bytes * Math.max(1, rows / TOKENS_OF_A_READ);
 }
 
+interface KernelChoice {
+  readonly variant: Variant;
+  readonly threads: number;
+}
+
 // Threads share memory; without them the unshared build serves any runtime. More threads than cores never gain.
 function chooseKernel(
   runtime: Runtime,
   { kernel, threads = Number.POSITIVE_INFINITY, tune }: EngineOptions,
-): { readonly variant: Variant; readonly threads: number } {
+): KernelChoice {
   const shared = kernel === undefined ? variantWorks("simd-shared") : kernel.endsWith("-shared");
   const most = neededThreads(tune, Math.max(1, Math.min(threads, runtime.cores)));
   const limit = shared && runtime.threads ? most : 1;
   const variant = kernel ?? pickVariant(limit > 1);
   // A runtime may validate shared builds and not compile them.
   return { variant, threads: variant.endsWith("-shared") ? limit : 1 };
+}
+
+/** Threads that were started for a model whose header is still to be read. Who makes no engine of them stops them. */
+export interface Preparation extends KernelChoice {
+  readonly pool: WorkerPool;
 }
 
 /** A model in linear memory, ready to run steps. One step at a time; callers queue. */
@@ -175,6 +192,7 @@ export class Engine {
   // The first slice of the step that has not run.
   #nextSlice = 0;
   #lap: Lap | undefined;
+  #packLap: Lap | undefined;
   #workers: WorkerPool | undefined;
   #failure: Error | undefined;
   #lastYield = performance.now();
@@ -206,25 +224,50 @@ export class Engine {
     this.#whole = { bytes: sum("bytes"), outputBytes: sum("outputBytes") };
   }
 
+  /** Chooses the kernels and starts the threads, which takes them a while. @throws EngineError */
+  static prepare(options: EngineOptions): Preparation {
+    const runtime = detectRuntime();
+    const choice = chooseKernel(runtime, options);
+    return { ...choice, pool: new WorkerPool(runtime, choice.threads - 1, options.workerUrl) };
+  }
+
   /**
    * Decides the layout, allocates it, and streams the weights in.
    * @throws what planLayout and loadWeights throw; UsageError for a form of the dot product that is wrong here;
    *   EngineError where threads were asked for and cannot be started.
    */
-  static async create(file: ModelFile, options: EngineOptions): Promise<Engine> {
-    const runtime = detectRuntime();
-    const { layout, variant, reserved } = await allocate(file, runtime, options);
-    const kernel = await createInstance(compileVariant(variant), reserved.memory);
-    const tuner = new Tuner(variant, kernel.exports, options.tune);
-    const engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
+  static async create(
+    file: ModelFile,
+    options: EngineOptions,
+    prepared: Preparation = Engine.prepare(options),
+  ): Promise<Engine> {
+    const { pool } = prepared;
+    let engine: Engine;
     try {
-      // Threads start while weights arrive, and help as soon as they are there. Those that nobody asked for are not
-      // waited for, and may fail to come.
-      engine.#startThreads(runtime, options.workerUrl);
+      const runtime = detectRuntime();
+      const { layout, variant, reserved } = await allocate(file, runtime, options, prepared);
+      const module = compileVariant(variant);
+      const kernel = await createInstance(module, reserved.memory);
+      const tuner = new Tuner(variant, kernel.exports, options.tune);
+      engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
+      const [, ...scratches] = layout.scratches;
+      // Memory that could not be shared serves one thread.
+      if (scratches.length === 0) pool.stop();
+      else {
+        pool.begin(module, kernel.memory, scratches, retiring(engine));
+        engine.#workers = pool;
+        abandoned.register(engine, pool);
+      }
+    } catch (error) {
+      pool.stop();
+      throw error;
+    }
+    try {
+      // Threads help as soon as they are there. Those that nobody asked for are not waited for, and may fail to come.
       await loadWeights(file.source, engine, options.onProgress, options.signal);
       await file.checkEnd?.();
       const asked = options.threads !== undefined || options.tune?.threads !== undefined;
-      if (asked) await engine.#workers?.allReady(layout.scratches.length - 1);
+      if (asked) await engine.#workers?.allReady(engine.layout.scratches.length - 1);
       engine.#checkAlive();
     } catch (error) {
       engine.retire(new EngineError("Cannot use a model whose loading failed"));
@@ -245,9 +288,22 @@ export class Engine {
     return 1 + (this.#workers?.size ?? 0);
   }
 
-  /** Runs the layout's pack record, of so many bytes in memory, on the threads there are. */
-  pack(bytes: number): void {
+  /**
+   * Lets the other threads begin with the layout's pack record, of so many bytes in memory. False where none takes
+   * part. The next call must be {@link pack}.
+   */
+  openPack(bytes: number): boolean {
     const lap = this.#beginLap("load", bytes, 1);
+    this.#packLap = lap;
+    if (lap.threads === 1) return false;
+    this.#takePart(lap.threads);
+    this.#kernel.exports.open_step(this.layout.packRecord, 0);
+    return true;
+  }
+
+  /** Runs what is left of the record, on all threads that take part. */
+  pack(bytes: number): void {
+    const lap = this.#packLap as Lap;
     this.#runRecords(this.layout.packRecord, 0, 1, bytes, lap);
     this.#endLap("load", lap);
   }
@@ -362,15 +418,6 @@ export class Engine {
     this.#failure ??= reason;
     this.#workers?.stop();
     this.#workers = undefined;
-  }
-
-  #startThreads(runtime: Runtime, workerUrl: string | URL | undefined): void {
-    const [, ...scratches] = this.layout.scratches;
-    if (scratches.length === 0) return;
-    const { memory } = this.#kernel;
-    const module = compileVariant(this.variant);
-    this.#workers = new WorkerPool(runtime, module, memory, scratches, retiring(this), workerUrl);
-    abandoned.register(this, this.#workers);
   }
 
   // Sequences that were dropped give their pages back once they are collected, and a program that never lets events

@@ -8,7 +8,7 @@ import type { ByteSource } from "../util/byte_source.ts";
 import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import { checkBoolean, checkOptions, describeValue, type OptionNames, wrongOption } from "../util/options.ts";
-import { Engine } from "./engine.ts";
+import { Engine, type Preparation } from "./engine.ts";
 import { wholeOptions } from "./generate.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import type { Completion, GenerateOptions, LoadOptions, Piece, Prompt, SourceLike } from "./options.ts";
@@ -99,10 +99,13 @@ export class Llama implements AsyncDisposable {
     const opened = await (source === undefined
       ? openEmbeddedModel(open)
       : openSource(source, detectRuntime(), open));
+    let prepared: Preparation | undefined;
     try {
+      // Threads start while the header is read and the tokenizer is built.
+      prepared = Engine.prepare(options);
       const file = await openModelFile(opened);
       const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
-      const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights });
+      const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights }, prepared);
       try {
         await opened.finish?.();
         report?.onEnd();
@@ -111,6 +114,9 @@ export class Llama implements AsyncDisposable {
         throw error;
       }
       return new Llama(engine, tokenizer, performance.now() - begin);
+    } catch (error) {
+      prepared?.pool.stop();
+      throw error;
     } finally {
       await opened.close();
     }

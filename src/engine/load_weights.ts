@@ -23,7 +23,9 @@ export interface PackEngine {
   readonly kernel: KernelInstance;
   /** Whether loading may let the runtime handle events while it computes; default true. */
   readonly pauses?: boolean;
-  /** Runs the record at `layout.packRecord`, of so many bytes in memory, on all threads. */
+  /** Lets other threads begin with the record at `layout.packRecord`, of so many bytes in memory; false where none does. */
+  openPack(bytes: number): boolean;
+  /** Runs what is left of that record, on all threads. */
   pack(bytes: number): void;
 }
 
@@ -38,7 +40,12 @@ interface Part {
   readonly values: Range;
   /** llama2.c's int8 weights: scales of these values. */
   readonly scales?: Range;
-  /** Packs what lies at `src` (and `scales`); the loader has read it there. */
+  /**
+   * Begins to pack what lies at `src` (and `scales`); the loader has read it there. True where other threads are at it
+   * until `pack`.
+   */
+  readonly open: (src: number, scales: number) => boolean;
+  /** Packs what is left of it. */
   readonly pack: (src: number, scales: number) => void;
 }
 
@@ -95,7 +102,7 @@ class WeightLoader {
       const rows = Math.min(most, weight.rows - row);
       yield {
         values: { offset: weight.info.offset + row * rowBytes, bytes: rows * rowBytes },
-        pack: (src) => this.#pack(weight, type, src, row, rows, {}),
+        ...this.#packing(weight, type, row, rows, () => ({})),
       };
     }
   }
@@ -117,12 +124,11 @@ class WeightLoader {
       yield {
         values: { offset: weight.info.offset + first, bytes: rows * cols },
         scales: { offset: scales.offset + 4 * firstGroup, bytes: 4 * groups },
-        pack: (src, at) =>
-          this.#pack(weight, type, src, row, rows, {
-            [op.PACK_SCALES]: at,
-            [op.PACK_GROUP]: group,
-            [op.PACK_PHASE]: first - firstGroup * group,
-          }),
+        ...this.#packing(weight, type, row, rows, (at) => ({
+          [op.PACK_SCALES]: at,
+          [op.PACK_GROUP]: group,
+          [op.PACK_PHASE]: first - firstGroup * group,
+        })),
       };
     }
   }
@@ -137,6 +143,7 @@ class WeightLoader {
           offset: weight.info.offset + (i / type.blockCols) * type.blockBytes,
           bytes: (n / type.blockCols) * type.blockBytes,
         },
+        open: () => false,
         pack: (src) => {
           if (kernel.exports.unpack(type.code, src, 0, 0, 0, n, weight.address + 4 * i)) {
             throw new FormatError(
@@ -148,55 +155,63 @@ class WeightLoader {
     }
   }
 
-  #pack(
+  // How some rows are packed, with the fields of the record that say where scales at an address are.
+  #packing(
     weight: Matrix,
     type: FileType,
-    src: number,
     firstRow: number,
     rows: number,
-    grouped: Record<number, number>,
-  ): void {
+    grouped: (scales: number) => Record<number, number>,
+  ): Pick<Part, "open" | "pack"> {
     const { kernel, layout } = this.#engine;
     const { format, blocks, cols, info, strips } = weight;
     const firstStrip = firstRow / TILE_ROWS;
-    const shift = this.#shifts.get(weight) ?? SCALE_SHIFT;
-    const fields: Record<number, number> = {
-      [op.REC_OP]: op.OP_PACK,
-      [op.REC_FLAGS]: op.REC_BARRIER,
-      [op.PACK_FILE]: type.code,
-      [op.PACK_WEIGHT]: format.code,
-      [op.PACK_SRC]: src,
-      [op.PACK_ROW_BYTES]: (cols / type.blockCols) * type.blockBytes,
-      [op.PACK_ROWS]: rows,
-      [op.PACK_COLS]: cols,
-      [op.PACK_OUT]: weight.address,
-      [op.PACK_FIRST_STRIP]: firstStrip,
-      [op.PACK_STRIPS]: strips,
-      [op.PACK_CHUNK]: CHUNK_STRIPS,
-      [op.PACK_SHIFT]: shift,
-      ...grouped,
+    const bytes = Math.ceil(rows / TILE_ROWS) * blocks * format.tileBytes;
+    const word = (address: number) => new Int32Array(kernel.memory.buffer, address, 1);
+    const open = (src: number, scales: number) => {
+      const fields: Record<number, number> = {
+        [op.REC_OP]: op.OP_PACK,
+        [op.REC_FLAGS]: op.REC_BARRIER,
+        [op.PACK_FILE]: type.code,
+        [op.PACK_WEIGHT]: format.code,
+        [op.PACK_SRC]: src,
+        [op.PACK_ROW_BYTES]: (cols / type.blockCols) * type.blockBytes,
+        [op.PACK_ROWS]: rows,
+        [op.PACK_COLS]: cols,
+        [op.PACK_OUT]: weight.address,
+        [op.PACK_FIRST_STRIP]: firstStrip,
+        [op.PACK_STRIPS]: strips,
+        [op.PACK_CHUNK]: CHUNK_STRIPS,
+        [op.PACK_SHIFT]: this.#shifts.get(weight) ?? SCALE_SHIFT,
+        ...grouped(scales),
+      };
+      const record = new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).fill(0);
+      for (const [at, value] of Object.entries(fields)) record[Number(at)] = value;
+      word(CONTROL_BAD_ROW).fill(0);
+      word(CONTROL_PACKED).fill(0);
+      return this.#engine.openPack(bytes);
     };
-    const record = new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).fill(0);
-    for (const [word, value] of Object.entries(fields)) record[Number(word)] = value;
-    const badRow = new Int32Array(kernel.memory.buffer, CONTROL_BAD_ROW, 1).fill(0);
-    const packed = new Int32Array(kernel.memory.buffer, CONTROL_PACKED, 1).fill(0);
-    this.#engine.pack(Math.ceil(rows / TILE_ROWS) * blocks * format.tileBytes);
-    const bad = badRow[0] as number;
-    const met = packed[0] as number;
-    if (met & PACKED_LOWEST) this.#lowest.add(weight);
-    if (bad === 0 && met & PACKED_LARGE_SCALE) {
-      // Too large to be stored times 2^SCALE_SHIFT: the whole matrix goes without.
-      this.#shifts.set(weight, 0);
-      kernel.exports.unshift_scales(weight.address, format.code, firstStrip, strips, blocks);
-      this.#pack(weight, type, src, firstRow, rows, grouped);
-      return;
-    }
-    if (bad === 0) return;
-    const worse =
-      format.name === "f32" ? "NaN or infinity" : `NaN, infinity or one too large for ${format.name}`;
-    throw new FormatError(
-      `Cannot load tensor ${info.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
-    );
+    const pack = (src: number, scales: number) => {
+      this.#engine.pack(bytes);
+      const bad = word(CONTROL_BAD_ROW)[0] as number;
+      const met = word(CONTROL_PACKED)[0] as number;
+      if (met & PACKED_LOWEST) this.#lowest.add(weight);
+      if (bad === 0 && met & PACKED_LARGE_SCALE) {
+        // Too large to be stored times 2^SCALE_SHIFT: the whole matrix goes without.
+        this.#shifts.set(weight, 0);
+        kernel.exports.unshift_scales(weight.address, format.code, firstStrip, strips, blocks);
+        open(src, scales);
+        pack(src, scales);
+        return;
+      }
+      if (bad === 0) return;
+      const worse =
+        format.name === "f32" ? "NaN or infinity" : `NaN, infinity or one too large for ${format.name}`;
+      throw new FormatError(
+        `Cannot load tensor ${info.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
+      );
+    };
+    return { open, pack };
   }
 }
 
@@ -215,8 +230,9 @@ function checkRopeFactors(
 }
 
 /**
- * Reads and packs every weight of a layout, in the order of the file: while one half of the staging buffer is
- * packed by all threads, the other is filled.
+ * Reads and packs every weight of a layout, in the order of the file: while one half of the staging buffer is packed,
+ * the other is filled. The other threads pack until it is, then this one joins them: a read takes a core too. Alone,
+ * it packs at once.
  * @throws FormatError for values that are NaN, infinite or too large for their format, and for rotary factors
  *   that are not positive; what the source throws; the signal's reason
  */
@@ -259,14 +275,18 @@ export async function loadWeights(
   try {
     while (reading) {
       const { part, src, at } = await reading;
+      signal?.throwIfAborted();
+      const helped = part.open(src, at);
+      // Others read what it says until it was packed, whatever happens meanwhile.
       reading = next();
+      if (helped) await reading?.catch(() => {});
       // Bytes in memory are read without waiting: a timer's abort would never arrive.
       if (engine.pauses !== false && performance.now() - paused > SLICE_MS) {
         await yieldToEvents();
         paused = performance.now();
       }
-      signal?.throwIfAborted();
       part.pack(src, at);
+      signal?.throwIfAborted();
       loadedBytes += part.values.bytes + (part.scales?.bytes ?? 0);
       onProgress?.({ loadedBytes, totalBytes });
     }

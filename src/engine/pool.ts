@@ -9,47 +9,30 @@ const POLL_MS = 1;
 
 /**
  * Threads that compute beside the one that called: each runs the same module on the same memory, parked
- * inside WebAssembly between steps. They take part as soon as they are there. One that cannot be started, or fails
- * before it is there, is given up; one that fails later ends the model.
+ * inside WebAssembly between steps. They start before there is a memory, since that takes a while, and take part as soon
+ * as they have one. One that cannot be started, or fails before it is there, is given up; one that fails later ends the
+ * model.
  */
 export class WorkerPool {
-  readonly #workers: (WorkerHandle | undefined)[] = [];
-  readonly #words: Int32Array;
-  readonly #deadline = performance.now() + START_MS;
+  readonly #workers: (WorkerHandle<ThreadData> | undefined)[] = [];
+  #words: Int32Array | undefined;
+  #deadline = Number.POSITIVE_INFINITY;
+  #onDeath: (reason: string) => void = () => {};
   #failure: string | undefined;
   #cause: unknown;
 
   /**
-   * Starts a thread for each scratch address.
-   * @param onDeath called where a thread traps or dies after it has started
+   * Starts threads.
    * @param workerUrl the file dist/worker.js, where threads cannot be started from text
    */
-  constructor(
-    runtime: Runtime,
-    module: WebAssembly.Module,
-    memory: WebAssembly.Memory,
-    scratches: readonly number[],
-    onDeath: (reason: string) => void,
-    workerUrl?: string | URL,
-  ) {
-    this.#words = new Int32Array(memory.buffer);
-    for (const [i, scratch] of scratches.entries()) {
-      const startedWord = control.CONTROL_STARTED / 4 + i;
-      const data: ThreadData = {
-        module,
-        memory,
-        scratch,
-        startedWord,
-        statusWord: control.CONTROL_STATUS / 4,
-        trapStatus: control.STATUS_TRAP,
-        insideWord: control.CONTROL_INSIDE / 4,
-      };
+  constructor(runtime: Runtime, count: number, workerUrl?: string | URL) {
+    for (let i = 0; i < count; i++) {
       const fail = (reason: string) => {
-        if (this.#hasStarted(i)) onDeath(reason);
+        if (this.#hasStarted(i)) this.#onDeath(reason);
         else this.#giveUp(i, reason);
       };
       try {
-        const worker = runtime.startWorker(computeThread, data, workerUrl);
+        const worker = runtime.startWorker(computeThread, workerUrl);
         this.#workers.push(worker);
         worker.onText = fail;
         worker.onDeath = fail;
@@ -62,9 +45,39 @@ export class WorkerPool {
     }
   }
 
+  /**
+   * Gives the threads what they compute with; each has a scratch address.
+   * @param onDeath called where a thread traps or dies after it has started
+   */
+  begin(
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    scratches: readonly number[],
+    onDeath: (reason: string) => void,
+  ): void {
+    this.#words = new Int32Array(memory.buffer);
+    this.#deadline = performance.now() + START_MS;
+    this.#onDeath = onDeath;
+    for (const [i, scratch] of scratches.entries()) {
+      try {
+        this.#workers[i]?.begin({
+          module,
+          memory,
+          scratch,
+          startedWord: control.CONTROL_STARTED / 4 + i,
+          statusWord: control.CONTROL_STATUS / 4,
+          trapStatus: control.STATUS_TRAP,
+          insideWord: control.CONTROL_INSIDE / 4,
+        });
+      } catch (error) {
+        this.#giveUp(i, String(error));
+      }
+    }
+  }
+
   /** Threads that may take part now. */
   get ready(): number {
-    return Atomics.load(this.#words, control.CONTROL_READY / 4);
+    return this.#words ? Atomics.load(this.#words, control.CONTROL_READY / 4) : 0;
   }
 
   /** Threads that take part or, as far as is known, will. */
@@ -95,19 +108,21 @@ export class WorkerPool {
   /** Ends the threads. Safe to call twice. */
   stop(): void {
     const words = this.#words;
-    // A thread inside WebAssembly cannot be terminated everywhere: it is asked to leave first.
-    Atomics.store(words, control.CONTROL_SHUTDOWN / 4, 1);
-    Atomics.store(words, control.CONTROL_CANCEL / 4, 1);
-    Atomics.store(words, control.CONTROL_N_THREADS / 4, control.SHUTDOWN_THREADS);
-    Atomics.add(words, control.CONTROL_SEGMENT / 4, 1);
-    Atomics.notify(words, control.CONTROL_N_THREADS / 4);
-    Atomics.notify(words, control.CONTROL_SEGMENT / 4);
-    Atomics.notify(words, control.CONTROL_INSIDE / 4);
+    if (words) {
+      // A thread inside WebAssembly cannot be terminated everywhere: it is asked to leave first.
+      Atomics.store(words, control.CONTROL_SHUTDOWN / 4, 1);
+      Atomics.store(words, control.CONTROL_CANCEL / 4, 1);
+      Atomics.store(words, control.CONTROL_N_THREADS / 4, control.SHUTDOWN_THREADS);
+      Atomics.add(words, control.CONTROL_SEGMENT / 4, 1);
+      Atomics.notify(words, control.CONTROL_N_THREADS / 4);
+      Atomics.notify(words, control.CONTROL_SEGMENT / 4);
+      Atomics.notify(words, control.CONTROL_INSIDE / 4);
+    }
     for (const worker of this.#workers.splice(0)) worker?.terminate();
   }
 
   #hasStarted(i: number): boolean {
-    return Atomics.load(this.#words, control.CONTROL_STARTED / 4 + i) === 1;
+    return this.#words !== undefined && Atomics.load(this.#words, control.CONTROL_STARTED / 4 + i) === 1;
   }
 
   #giveUp(i: number, reason: string): void {

@@ -14,8 +14,8 @@ export const LOOK_BACK_BYTES = 256 << 10;
  * Read at once from a Blob, and how many of these are read ahead of who asks: in a browser each read of a file
  * passes through another process, which takes milliseconds.
  */
-const BLOB_WINDOW_BYTES = 4 << 20;
-const BLOB_WINDOWS_AHEAD = 3;
+const BLOB_WINDOW_BYTES = 8 << 20;
+const BLOB_WINDOWS_AHEAD = 2;
 
 /** Bytes in memory. They are not copied: they must not change while the source is in use. */
 export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {

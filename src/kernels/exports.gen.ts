@@ -39,6 +39,7 @@ export interface KernelExports {
   pack(file: number, weight: number, src: number, rowBytes: number, scales: number, group: number, phase: number, rows: number, cols: number, out: number, firstStrip: number, strips: number, shift: number, scratch: number): number;
   unpack(file: number, src: number, scales: number, group: number, first: number, n: number, out: number): number;
   unshift_scales(w: number, weight: number, count: number, strips: number, blocks: number): void;
+  open_step(plan: number, begin: number): void;
   run_step(plan: number, begin: number, end: number, scratch: number): number;
   work(scratch: number): void;
   quantize_q8(x: number, out: number, n: number): void;

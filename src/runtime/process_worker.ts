@@ -3,16 +3,17 @@
 import { EngineError } from "../util/errors.ts";
 import type { WorkerHandle, WorkerMain } from "./runtime.ts";
 
-/** A thread that runs `main(data, send)`. */
-export function startProcessWorker<Data>(main: WorkerMain<Data>, data: Data): WorkerHandle {
+/** A thread that runs `main(data, send)` when it is given its data. */
+export function startProcessWorker<Data>(main: WorkerMain<Data>): WorkerHandle<Data> {
   const { Worker } = globalThis.process.getBuiltinModule("node:worker_threads");
-  const code = `const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
-(${main})(workerData, (text) => parentPort.postMessage(text));`;
-  const worker = started(() => new Worker(code, { eval: true, workerData: data }));
+  const code = `const { parentPort } = process.getBuiltinModule("node:worker_threads");
+parentPort.once("message", (data) => (${main})(data, (text) => parentPort.postMessage(text)));`;
+  const worker = started(() => new Worker(code, { eval: true }));
   let ended = false;
-  const handle: WorkerHandle = {
+  const handle: WorkerHandle<Data> = {
     onText: () => {},
     onDeath: () => {},
+    begin: (data) => worker.postMessage(data),
     terminate() {
       ended = true;
       void worker.terminate();

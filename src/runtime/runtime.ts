@@ -37,20 +37,24 @@ export interface Runtime {
   /** Largest resident memory of the process so far, in bytes; undefined where the runtime does not say. */
   peakRssBytes(): number | undefined;
   /**
-   * Starts a thread that runs `main(data, send)`. It never keeps the process alive.
+   * Starts a thread that runs `main(data, send)` when it is given its data. It never keeps the process alive.
    * @param main a function that uses nothing of the module around it: its source text is what travels
-   * @param data what a structured clone can carry: compiled modules and shared memories among it
    * @param url a file that does the same as the text of `main`, for pages that start no worker from text
    * @throws whatever the runtime refuses a worker with; the message says what allows it, where that is known
    */
-  startWorker<Data>(main: WorkerMain<Data>, data: Data, url?: string | URL): WorkerHandle;
+  startWorker<Data>(main: WorkerMain<Data>, url?: string | URL): WorkerHandle<Data>;
 }
 
 /** The body of a worker. `send` passes text to whoever started it. */
 export type WorkerMain<Data> = (data: Data, send: (text: string) => void) => void;
 
 /** A started thread. */
-export interface WorkerHandle {
+export interface WorkerHandle<Data> {
+  /**
+   * Gives the thread its data, once: what a structured clone can carry, compiled modules and shared memories among it.
+   * @throws where they cannot be given
+   */
+  begin(data: Data): void;
   /** Called with each text that the worker sends. */
   onText: (text: string) => void;
   /** Called once where the worker dies, by an error or because it was ended, unless terminate() was called. */

@@ -47,19 +47,19 @@ function trustedUrl(url: string | URL): string {
 }
 
 /**
- * A thread that runs `main(data, send)`, from the file at `url` where there is one.
+ * A thread that runs `main(data, send)` when it is given its data, from the file at `url` where there is one.
  * @throws EngineError where the page's policies refuse it at once
  */
 export function startWebWorker<Data>(
   main: WorkerMain<Data>,
-  data: Data,
   url: string | URL = blobUrl(main),
-): WorkerHandle {
+): WorkerHandle<Data> {
   const worker = startWorker(url);
   let ended = false;
-  const handle: WorkerHandle = {
+  const handle: WorkerHandle<Data> = {
     onText: () => {},
     onDeath: () => {},
+    begin: (data) => worker.postMessage(data),
     terminate() {
       ended = true;
       worker.terminate();
@@ -72,11 +72,5 @@ export function startWebWorker<Data>(
     ended = true;
     handle.onDeath(event.message || startFailure(url));
   };
-  try {
-    worker.postMessage(data);
-  } catch (error) {
-    handle.terminate();
-    throw error;
-  }
   return handle;
 }

@@ -4,7 +4,10 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { Worker } from "node:worker_threads";
-import { EngineError, Llama } from "../../src/mod.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { openModelFile } from "../../src/format/detect.ts";
+import { bytesSource } from "../../src/format/source.ts";
+import { type ByteSource, EngineError, Llama } from "../../src/mod.ts";
 import { detectRuntime } from "../../src/runtime/detect.ts";
 import { refused } from "../format/refused.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
@@ -19,21 +22,26 @@ const workerThreads = process.getBuiltinModule("node:worker_threads");
 
 /** Runs `body` while every started thread is noted, and its data may be changed. */
 async function watchThreads<T>(
-  body: (threads: Worker[]) => Promise<T>,
+  body: (threads: Worker[], exits: Promise<unknown>[]) => Promise<T>,
   change: (data: { scratch: number }) => void = () => {},
 ): Promise<T> {
   const { Worker: Original } = workerThreads;
   const threads: Worker[] = [];
+  const exits: Promise<unknown>[] = [];
   class Watched extends Original {
-    constructor(code: string, options: { eval: boolean; workerData: { scratch: number } }) {
-      change(options.workerData);
+    constructor(code: string, options: { eval: boolean }) {
       super(code, options);
       threads.push(this);
+      exits.push(new Promise((resolve) => this.once("exit", resolve)));
+    }
+    override postMessage(data: { scratch: number }) {
+      change(data);
+      super.postMessage(data);
     }
   }
   workerThreads.Worker = Watched as unknown as typeof Worker;
   try {
-    return await body(threads);
+    return await body(threads, exits);
   } finally {
     workerThreads.Worker = Original;
   }
@@ -53,6 +61,24 @@ async function withoutThreads<T>(how: "refused" | "dead", body: () => Promise<T>
   } finally {
     workerThreads.Worker = Original;
   }
+}
+
+const options = { tune: { threads: 3 } };
+
+/** A source that calls `before` before each read. */
+function watched(source: ByteSource, before: (offset: number) => Promise<void>): ByteSource {
+  const read = async (offset: number, target: Uint8Array) => {
+    await before(offset);
+    await source.read(offset, target);
+  };
+  return { ...source, read };
+}
+
+/** A source that fails from an offset on. */
+function cutAt(source: ByteSource, end: number): ByteSource {
+  return watched(source, async (offset) => {
+    if (offset >= end) throw new Error("cut here");
+  });
 }
 
 /** Fails instead of hanging. */
@@ -230,6 +256,61 @@ describe("threads", () => {
     assert.equal(hashLogits(await allLogits(engine, ids, [1, 5, 64, 1])), expected);
     assert.deepEqual({ ...engine.tuner.choices.threads, load: 4 }, tune.threads);
     engine.retire(new EngineError("done"));
+  });
+
+  it("start before the header is read, and are gone where loading fails or is aborted", async () => {
+    const failing = () => Promise.reject(new Error("no tokenizer today"));
+    const stop = new AbortController();
+    const cases: [string, RegExp, (source: ByteSource) => Promise<unknown>][] = [
+      ["header", /cut here/, (source) => Llama.load(cutAt(source, 1), options)],
+      ["weights", /cut here/, (source) => Llama.load(cutAt(source, source.size! / 2), options)],
+      [
+        "tokenizer",
+        /no tokenizer today/,
+        (source) => Llama.load(source, { ...options, tokenizer: { ...source, read: failing } }),
+      ],
+      [
+        "memory",
+        /Expected at most 100000 bytes/,
+        (source) => Llama.load(source, { ...options, maxBytes: 1e5 }),
+      ],
+      [
+        "abort",
+        /enough/,
+        (source) => {
+          const onProgress = () => stop.abort(new Error("enough"));
+          return Llama.load(source, { ...options, signal: stop.signal, onProgress });
+        },
+      ],
+    ];
+    for (const [what, message, load] of cases) {
+      await watchThreads(async (threads, exits) => {
+        let first: number | undefined;
+        const source = watched(bytesSource(embedded), async () => {
+          first ??= threads.length;
+        });
+        await assert.rejects(soon(load(source)), message, what);
+        assert.equal(first, 2, what);
+        await soon(Promise.all(exits));
+      });
+    }
+  });
+
+  it("pack while bytes are on their way, the same bits and with the same progress", async () => {
+    const { bytes } = tinyLlamaGguf({ type: "Q8_0", vocabSize: 9000, seed: 4 });
+    const load = async (threads: number) => {
+      const progress: number[] = [];
+      const source = watched(bytesSource(bytes), () => new Promise((resolve) => setTimeout(resolve, 3)));
+      const engine = await Engine.create(await openModelFile(source), {
+        tune: { threads },
+        onProgress: ({ loadedBytes }) => progress.push(loadedBytes),
+      });
+      const logits = await allLogits(engine, someIds(20, 9000), [20]);
+      engine.retire(new EngineError("done"));
+      return { progress, logits };
+    };
+    const one = await load(1);
+    assert.deepEqual(await load(3), one);
   });
 
   it("are gone after dispose()", async () => {

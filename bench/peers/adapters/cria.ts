@@ -31,16 +31,13 @@ export class Cria implements Peer {
   async load({ file, threads, contextLength, kv, f32 }: LoadRequest) {
     const begin = performance.now();
     const source = await openSource(this.#open(file), detectRuntime());
+    const precision = f32 ? ("f32" as const) : undefined;
+    const options = { threads, contextLength, kv: f32 ? undefined : kv, precision };
+    const prepared = Engine.prepare(options);
     const model = await openModelFile(source);
     // Models without one are measured too; the others load what Llama.load loads.
     if (model.tokenizer()) await modelTokenizer(model, undefined);
-    const precision = f32 ? ("f32" as const) : undefined;
-    this.#engine = await Engine.create(model, {
-      threads,
-      contextLength,
-      kv: f32 ? undefined : kv,
-      precision,
-    });
+    this.#engine = await Engine.create(model, options, prepared);
     await source.close();
     return { ms: performance.now() - begin, threads: this.#engine.threads };
   }
