@@ -8,7 +8,7 @@ import {
   reserveMemory,
   WASM_PAGE,
 } from "../kernels/instance.ts";
-import { neededThreads, type StepKind, stepKind } from "../kernels/tune/thread_tuner.ts";
+import { fixedThreads, neededThreads, type StepKind, stepKind } from "../kernels/tune/thread_tuner.ts";
 import { type TuneOptions, Tuner } from "../kernels/tune/tuner.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
@@ -68,6 +68,8 @@ const SLICE_MS = 10;
 // longer over the same bytes, once arithmetic is what bounds them.
 const SLICE_BYTES = 64 << 20;
 const TOKENS_OF_A_READ = 4;
+// A smaller file is packed by one thread: it is done before others have started.
+const SMALL_FILE_BYTES = 16 << 20;
 // A step of more work than this is measured by layers.
 const LONG_STEP_BYTES = 512 << 20;
 
@@ -166,9 +168,11 @@ function chooseKernel(
   return { variant, threads: variant.endsWith("-shared") ? limit : 1 };
 }
 
-/** Threads that were started for a model whose header is still to be read. Who makes no engine of them stops them. */
+/** Kernels and threads for a model whose header is still to be read. The caller stops the pool if no engine comes of it. */
 export interface Preparation extends KernelChoice {
   readonly pool: WorkerPool;
+  /** Whether threads help with loading. */
+  readonly early: boolean;
 }
 
 /** A model in linear memory, ready to run steps. One step at a time; callers queue. */
@@ -224,11 +228,20 @@ export class Engine {
     this.#whole = { bytes: sum("bytes"), outputBytes: sum("outputBytes") };
   }
 
-  /** Chooses the kernels and starts the threads, which takes them a while. @throws EngineError */
-  static prepare(options: EngineOptions): Preparation {
+  /**
+   * Chooses the kernels and starts the threads, so that they are there when weights arrive. For a small file they start
+   * when it is packed.
+   * @param fileBytes undefined where it is not known
+   * @throws EngineError
+   */
+  static prepare(options: EngineOptions, fileBytes: number | undefined): Preparation {
     const runtime = detectRuntime();
     const choice = chooseKernel(runtime, options);
-    return { ...choice, pool: new WorkerPool(runtime, choice.threads - 1, options.workerUrl) };
+    const pool = new WorkerPool(runtime, choice.threads - 1, options.workerUrl);
+    const large = fileBytes === undefined || fileBytes >= SMALL_FILE_BYTES;
+    const early = large || fixedThreads(options.tune, "load") !== undefined;
+    if (early) pool.start();
+    return { ...choice, pool, early };
   }
 
   /**
@@ -239,38 +252,27 @@ export class Engine {
   static async create(
     file: ModelFile,
     options: EngineOptions,
-    prepared: Preparation = Engine.prepare(options),
+    prepared: Preparation = Engine.prepare(options, file.source.size),
   ): Promise<Engine> {
-    const { pool } = prepared;
-    let engine: Engine;
+    const { pool, early } = prepared;
+    let engine: Engine | undefined;
     try {
       const runtime = detectRuntime();
       const { layout, variant, reserved } = await allocate(file, runtime, options, prepared);
-      const module = compileVariant(variant);
-      const kernel = await createInstance(module, reserved.memory);
+      const kernel = await createInstance(compileVariant(variant), reserved.memory);
       const tuner = new Tuner(variant, kernel.exports, options.tune);
       engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
-      const [, ...scratches] = layout.scratches;
-      // Memory that could not be shared serves one thread.
-      if (scratches.length === 0) pool.stop();
-      else {
-        pool.begin(module, kernel.memory, scratches, retiring(engine));
-        engine.#workers = pool;
-        abandoned.register(engine, pool);
-      }
-    } catch (error) {
-      pool.stop();
-      throw error;
-    }
-    try {
+      if (early) engine.#employ(pool);
       // Threads help as soon as they are there. Those that nobody asked for are not waited for, and may fail to come.
       await loadWeights(file.source, engine, options.onProgress, options.signal);
       await file.checkEnd?.();
+      if (!early) engine.#employ(pool);
       const asked = options.threads !== undefined || options.tune?.threads !== undefined;
-      if (asked) await engine.#workers?.allReady(engine.layout.scratches.length - 1);
+      if (asked) await engine.#workers?.allReady(layout.scratches.length - 1);
       engine.#checkAlive();
     } catch (error) {
-      engine.retire(new EngineError("Cannot use a model whose loading failed"));
+      engine?.retire(new EngineError("Cannot use a model whose loading failed"));
+      pool.stop();
       throw error;
     }
     engine.#writeTables();
@@ -418,6 +420,18 @@ export class Engine {
     this.#failure ??= reason;
     this.#workers?.stop();
     this.#workers = undefined;
+  }
+
+  // Memory that could not be shared serves one thread.
+  #employ(pool: WorkerPool): void {
+    const [, ...scratches] = this.layout.scratches;
+    if (scratches.length === 0) {
+      pool.stop();
+      return;
+    }
+    pool.begin(compileVariant(this.variant), this.#kernel.memory, scratches, retiring(this));
+    this.#workers = pool;
+    abandoned.register(this, pool);
   }
 
   // Sequences that were dropped give their pages back once they are collected, and a program that never lets events

@@ -102,7 +102,7 @@ export class Llama implements AsyncDisposable {
     let prepared: Preparation | undefined;
     try {
       // Threads start while the header is read and the tokenizer is built.
-      prepared = Engine.prepare(options);
+      prepared = Engine.prepare(options, opened.size);
       const file = await openModelFile(opened);
       const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
       const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights }, prepared);

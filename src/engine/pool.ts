@@ -14,6 +14,10 @@ const POLL_MS = 1;
  * model.
  */
 export class WorkerPool {
+  readonly #runtime: Runtime;
+  readonly #count: number;
+  readonly #workerUrl: string | URL | undefined;
+  #started = false;
   readonly #workers: (WorkerHandle<ThreadData> | undefined)[] = [];
   #words: Int32Array | undefined;
   #deadline = Number.POSITIVE_INFINITY;
@@ -21,18 +25,24 @@ export class WorkerPool {
   #failure: string | undefined;
   #cause: unknown;
 
-  /**
-   * Starts threads.
-   * @param workerUrl the file dist/worker.js, where threads cannot be started from text
-   */
+  /** @param workerUrl the file dist/worker.js, where threads cannot be started from text */
   constructor(runtime: Runtime, count: number, workerUrl?: string | URL) {
-    for (let i = 0; i < count; i++) {
+    this.#runtime = runtime;
+    this.#count = count;
+    this.#workerUrl = workerUrl;
+  }
+
+  /** Starts the threads, if they are not. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    for (let i = 0; i < this.#count; i++) {
       const fail = (reason: string) => {
         if (this.#hasStarted(i)) this.#onDeath(reason);
         else this.#giveUp(i, reason);
       };
       try {
-        const worker = runtime.startWorker(computeThread, workerUrl);
+        const worker = this.#runtime.startWorker(computeThread, this.#workerUrl);
         this.#workers.push(worker);
         worker.onText = fail;
         worker.onDeath = fail;
@@ -46,7 +56,7 @@ export class WorkerPool {
   }
 
   /**
-   * Gives the threads what they compute with; each has a scratch address.
+   * Gives the threads, started now if they are not, what they compute with; each has a scratch address.
    * @param onDeath called where a thread traps or dies after it has started
    */
   begin(
@@ -55,6 +65,7 @@ export class WorkerPool {
     scratches: readonly number[],
     onDeath: (reason: string) => void,
   ): void {
+    this.start();
     this.#words = new Int32Array(memory.buffer);
     this.#deadline = performance.now() + START_MS;
     this.#onDeath = onDeath;

@@ -296,6 +296,25 @@ describe("threads", () => {
     }
   });
 
+  it("start with the first read of a file that may be large, and after the last one of a small file", async () => {
+    for (const [size, atFirst] of [
+      [undefined, cores - 1],
+      [embedded.length, 0],
+    ] as const) {
+      await watchThreads(async (threads) => {
+        const seen: number[] = [];
+        const source = watched(bytesSource(embedded), async () => {
+          seen.push(threads.length);
+        });
+        await using llama = await Llama.load({ ...source, size });
+        assert.equal(seen[0], atFirst);
+        assert.equal(seen.at(-1), atFirst);
+        assert.equal(threads.length, cores - 1);
+        assert.equal(llama.threads, cores);
+      });
+    }
+  });
+
   it("pack while bytes are on their way, the same bits and with the same progress", async () => {
     const { bytes } = tinyLlamaGguf({ type: "Q8_0", vocabSize: 9000, seed: 4 });
     const load = async (threads: number) => {

@@ -33,7 +33,7 @@ export class Cria implements Peer {
     const source = await openSource(this.#open(file), detectRuntime());
     const precision = f32 ? ("f32" as const) : undefined;
     const options = { threads, contextLength, kv: f32 ? undefined : kv, precision };
-    const prepared = Engine.prepare(options);
+    const prepared = Engine.prepare(options, source.size);
     const model = await openModelFile(source);
     // Models without one are measured too; the others load what Llama.load loads.
     if (model.tokenizer()) await modelTokenizer(model, undefined);
