@@ -1,4 +1,5 @@
 // How many groups of strips a kernel of one token reads at once: measured once, when a model was loaded.
+import { GROUP_STRIPS } from "../../../assembly/layout/blocks.ts";
 import type { KernelExports } from "../exports.gen.ts";
 
 /** A number of streams. */
@@ -28,6 +29,7 @@ const ROUNDS = 2;
 const LEAST_BYTES = 8 << 20;
 // Calls before the first sweep, on weights that caches hold, so that the runtime has compiled the kernel.
 const WARM_UP_MS = 1;
+const WARM_UP_GROUPS = 8;
 // More streams must be worth it: on short calls they cost a little.
 const GAIN = 0.98;
 
@@ -45,21 +47,22 @@ export function measureStreams(
 ): Streams {
   const sweeps = partition(matrices, streamChoices.length * ROUNDS);
   if (sweeps === undefined) return 1;
-  const call = (matrix: StreamedMatrix, end: number, streams: number) => {
+  const call = (matrix: StreamedMatrix, most: number, streams: number) => {
     const { address, format, strips, blocks } = matrix;
+    const end = Math.min(most, Math.ceil(strips / GROUP_STRIPS));
     const kernel = format.name === "q8" ? kernels.matvec_q8 : kernels.matvec_q4;
     kernel(address, x, out, 0, 0, end, strips, blocks, dot, streams, 1);
   };
   const [[first] = []] = sweeps;
   if (first === undefined) return 1;
-  for (const begin = now(); now() - begin < WARM_UP_MS; ) call(first, 8, 2);
+  for (const begin = now(); now() - begin < WARM_UP_MS; ) call(first, WARM_UP_GROUPS, 2);
   const best = streamChoices.map(() => Number.POSITIVE_INFINITY);
   sweeps.forEach((sweep, i) => {
     const choice = i % streamChoices.length;
     const begin = now();
     let bytes = 0;
     for (const matrix of sweep) {
-      call(matrix, Math.ceil(matrix.strips / 8), streamChoices[choice] as number);
+      call(matrix, Number.POSITIVE_INFINITY, streamChoices[choice] as number);
       bytes += bytesOf(matrix);
     }
     best[choice] = Math.min(best[choice] as number, (now() - begin) / bytes);

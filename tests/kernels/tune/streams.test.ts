@@ -18,6 +18,7 @@ function choose(costs: Record<number, number>, matrices = Array.from({ length: 4
   // matvec_q8(w, x, out, add, begin, end, strips, blocks, dot, streams, factor)
   const kernel = (...args: number[]) => {
     const [address, end, streams] = [args[0], args[5], args[9]] as [number, number, number];
+    assert.ok(end <= (args[6] as number) / 8, `${end} groups of a matrix of ${args[6]} strips`);
     read.push(address);
     time += end < 128 ? 0.3 : (costs[streams] as number);
   };
@@ -48,6 +49,12 @@ describe("measureStreams()", () => {
     const two = choose({ 1: 4, 2: 1, 4: 3, 8: 3 }, [matrix(0), matrix(1)]);
     assert.equal(two.streams, 2);
     assert.equal(two.read.filter((address) => address === 1).length, 8);
+  });
+
+  it("asks for no more groups than a matrix has", () => {
+    const few: StreamedMatrix = { ...matrix(2), address: 2, strips: 32 };
+    const { read } = choose({ 1: 4, 2: 3, 4: 3, 8: 3 }, [few, matrix(0), matrix(1), matrix(3)]);
+    assert.equal(read[0], few.address);
   });
 
   it("reads nothing of a model that second caches hold", () => {
