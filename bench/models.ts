@@ -1,11 +1,11 @@
 // Engines to measure, and the work of their steps.
 import { Engine, type EngineOptions } from "../src/engine/engine.ts";
-import { openSource } from "../src/engine/sources.ts";
 import { openModelFile } from "../src/format/detect.ts";
 import type { Sequence } from "../src/model/kv_cache.ts";
 import type { Matrix, ModelWeights } from "../src/model/weights.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
 import { resolveSampling } from "../src/sample/registry.ts";
+import { openSource } from "../src/source/open.ts";
 
 /** The model that comes with cria. */
 export const embeddedModel: URL = new URL("../models/tales/tales-q8_0.gguf", import.meta.url);

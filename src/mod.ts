@@ -10,36 +10,33 @@
  *
  * @module
  */
-export { Llama, type Perplexity, type PerplexityOptions } from "./engine/llama.ts";
+export { Llama, type Perplexity, type PerplexityOptions } from "./api/llama.ts";
+export type { LoadOptions, LoadProgress } from "./api/load_options.ts";
+export type { KernelChoices, TuneOptions } from "./kernels/tune/tuner.ts";
+export type { KvType, ModelConfig, Precision } from "./model/config.ts";
+export type { TokenLogprob } from "./sample/chain.ts";
+export type { SamplingOptions } from "./sample/registry.ts";
 export type {
   Completion,
   FinishReason,
   GenerateOptions,
-  HttpOptions,
-  KernelChoices,
-  LoadOptions,
-  LoadProgress,
   Piece,
   Prompt,
-  SourceLike,
-  SourceOptions,
   Timings,
-  TuneOptions,
   Usage,
-} from "./engine/options.ts";
-export { Session } from "./engine/session.ts";
-export type { KvType, ModelConfig, Precision } from "./model/config.ts";
-export type { TokenLogprob } from "./sample/chain.ts";
-export type { SamplingOptions } from "./sample/registry.ts";
+} from "./session/options.ts";
+export { Session } from "./session/session.ts";
+export type { ByteSource } from "./source/byte_source.ts";
+export type { HttpOptions } from "./source/http.ts";
+export type { SourceLike, SourceOptions } from "./source/options.ts";
 export type {
   DecodeOptions,
   EncodeOptions,
   TokenOffsets,
   TokenStream,
   TokenStreamOptions,
-} from "./tokenizer/tokenizer.ts";
+} from "./tokenizer/core/tokenizer.ts";
 export { Tokenizer, type TokenizerLoadOptions } from "./tokenizer.ts";
-export type { ByteSource } from "./util/byte_source.ts";
 export {
   ContextError,
   CriaError,

@@ -10,20 +10,22 @@
  *
  * @module
  */
-import type { SourceLike, SourceOptions } from "./engine/options.ts";
-import { sourceNames } from "./engine/source_options.ts";
-import { loadTokenizer } from "./engine/tokenizers.ts";
-import type { Tokenizer as TokenizerInterface } from "./tokenizer/tokenizer.ts";
+
+import { loadTokenizer } from "./api/open_tokenizer.ts";
+import type { SourceLike, SourceOptions } from "./source/options.ts";
+import { sourceNames } from "./source/options.ts";
+import type { Tokenizer as TokenizerInterface } from "./tokenizer/core/tokenizer.ts";
 import { checkOptions, checkSignal, type OptionNames, wrongOption } from "./util/options.ts";
 
-export type { HttpOptions, SourceLike, SourceOptions } from "./engine/options.ts";
+export type { HttpOptions } from "./source/http.ts";
+export type { SourceLike, SourceOptions } from "./source/options.ts";
 export type {
   DecodeOptions,
   EncodeOptions,
   TokenOffsets,
   TokenStream,
   TokenStreamOptions,
-} from "./tokenizer/tokenizer.ts";
+} from "./tokenizer/core/tokenizer.ts";
 export type {
   ByteBpeOptions,
   Corpus,

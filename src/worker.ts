@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { computeThread, type ThreadData } from "./engine/compute_thread.ts";
+import { computeThread, type ThreadData } from "./engine/threads/compute_thread.ts";
 
 addEventListener("message", (event: MessageEvent<ThreadData>) => {
   computeThread(event.data, (text) => postMessage(text));

@@ -9,7 +9,7 @@ import relaxed from "./relaxed.wasm";
 import simd from "./simd.wasm";
 
 export type { Slice } from "./edge/answer.ts";
-export { createWorker, type SnapshotStore, type Worker, type WorkerOptions } from "./edge/worker.ts";
+export { createWorker, type SnapshotStore, type Worker, type WorkerOptions } from "./edge/create_worker.ts";
 export * from "./mod.ts";
 
 provideModules({ simd, relaxed });

@@ -1,10 +1,10 @@
 // Models to measure: engines over any source, and shapes with random weights that need no file.
 import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
-import type { SourceLike } from "../../src/engine/options.ts";
-import { openSource } from "../../src/engine/sources.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
 import { detectRuntime } from "../../src/runtime/detect.ts";
+import { openSource } from "../../src/source/open.ts";
+import type { SourceLike } from "../../src/source/options.ts";
 import { type GgufTensor, ggufFile, meta, tensorBytes } from "../../tests/support/gguf_writer.ts";
 import { greedyDecoder, someIds } from "../models.ts";
 

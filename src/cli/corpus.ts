@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { realpath } from "node:fs/promises";
 import { detectRuntime } from "../runtime/detect.ts";
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import { stdinParts } from "./stdin.ts";
 import { MAX_MARK_BYTES, withoutByteOrderMark } from "./text.ts";
 

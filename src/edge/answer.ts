@@ -1,8 +1,8 @@
-import type { Completion, Piece } from "../engine/options.ts";
-import type { Session } from "../engine/session.ts";
+import type { Completion, Piece } from "../session/options.ts";
+import type { Session } from "../session/session.ts";
 import { yieldToRequests } from "../util/yield.ts";
-import { describeError, event } from "./answers.ts";
-import type { Ticket } from "./gate.ts";
+import type { Ticket } from "./queue.ts";
+import { describeError, event } from "./responses.ts";
 
 /** How much a request may compute before its session is saved and the next request goes on with it. */
 export interface Slice {

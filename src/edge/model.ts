@@ -1,5 +1,6 @@
-import { Llama } from "../engine/llama.ts";
-import type { LoadOptions, SourceLike } from "../engine/options.ts";
+import { Llama } from "../api/llama.ts";
+import type { LoadOptions } from "../api/load_options.ts";
+import type { SourceLike } from "../source/options.ts";
 import { EngineError, MemoryError } from "../util/errors.ts";
 
 /** Where a worker's model comes from: what `Llama.load` takes, or the bytes of a data module. */

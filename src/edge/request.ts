@@ -1,10 +1,10 @@
-import type { GenerateOptions, Prompt } from "../engine/options.ts";
 import { checkParam } from "../sample/options.ts";
 import { type SamplingOptions, samplingParams } from "../sample/registry.ts";
+import type { GenerateOptions, Prompt } from "../session/options.ts";
 import { quoted } from "../util/bytes.ts";
 import { CriaError } from "../util/errors.ts";
 import { nearestName } from "../util/nearest.ts";
-import { RequestError } from "./answers.ts";
+import { RequestError } from "./responses.ts";
 
 /** What a client wants: a new generation, or a left one gone on with. */
 export type Wish =

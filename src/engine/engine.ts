@@ -19,12 +19,12 @@ import { createSampler, type Sampler } from "../sample/chain.ts";
 import type { ResolvedSampling } from "../sample/registry.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { EngineError, MemoryError } from "../util/errors.ts";
-import { Turn } from "../util/turn.ts";
+import { Mutex } from "../util/mutex.ts";
 import { yieldToEvents, yieldToRequests } from "../util/yield.ts";
 import { type Layout, type LayoutOptions, MAX_SEGMENTS, planLayout } from "./layout.ts";
+import type { WeightProgress } from "./load_weights.ts";
 import { loadWeights } from "./load_weights.ts";
-import type { WeightProgress } from "./options.ts";
-import { WorkerPool } from "./pool.ts";
+import { WorkerPool } from "./threads/pool.ts";
 
 /** One sequence's part of a step: ids[begin..end) continue it. */
 export interface Segment {
@@ -185,7 +185,7 @@ export class Engine {
   /** Whether steps, and loading, let the runtime handle events. */
   readonly pauses: boolean;
   /** Held by whoever runs a step or reads its logits. */
-  readonly turn: Turn = new Turn();
+  readonly mutex: Mutex = new Mutex();
   /** What is chosen for this machine: form of the dot product, streams, threads. */
   readonly tuner: Tuner;
   readonly #kernel: KernelInstance;
@@ -319,9 +319,9 @@ export class Engine {
   release(sequence: Sequence): void {
     const free = () => {
       sequence.free();
-      this.turn.release();
+      this.mutex.release();
     };
-    const waiting = this.turn.take();
+    const waiting = this.mutex.acquire();
     if (waiting) void waiting.then(free);
     else free();
   }
@@ -361,7 +361,7 @@ export class Engine {
   }
 
   /**
-   * Runs one step over all segments, for who holds the turn. A step that ends within a time slice is over at
+   * Runs one step over all segments, for the caller that holds `mutex`. A step that ends within a time slice is over at
    * the return, and makes no object; the promise is that of a longer one, which lets the runtime handle events
    * and notices an abort between its slices.
    * A step that fails or is aborted leaves the sequences at the length they had.
@@ -385,13 +385,13 @@ export class Engine {
 
   /** Runs one step over all segments and then `read`, before any other step can begin. Errors as {@link run}. */
   async step<T>(segments: readonly Segment[], read: () => T, signal?: AbortSignal): Promise<T> {
-    const waiting = this.turn.take();
+    const waiting = this.mutex.acquire();
     if (waiting) await waiting;
     try {
       await this.run(segments, signal);
       return read();
     } finally {
-      this.turn.release();
+      this.mutex.release();
     }
   }
 

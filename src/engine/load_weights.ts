@@ -11,11 +11,16 @@ import { MAX_CONTEXT } from "../model/config.ts";
 import { scaleFactor } from "../model/plan.ts";
 import type { Matrix, Vector } from "../model/weights.ts";
 import { type FileType, fileTypes } from "../quant/registry.ts";
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import { FormatError } from "../util/errors.ts";
 import { yieldToEvents } from "../util/yield.ts";
 import type { Layout } from "./layout.ts";
-import type { WeightProgress } from "./options.ts";
+
+/** How many of the weights are in memory, in bytes. */
+export interface WeightProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
 
 /** What loading needs of an engine. */
 export interface PackEngine {

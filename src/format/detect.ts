@@ -1,7 +1,7 @@
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import { ByteCursor } from "../util/bytes.ts";
 import { FormatError } from "../util/errors.ts";
-import { GGUF_MAGIC, readGguf } from "./gguf.ts";
+import { GGUF_MAGIC, readGguf } from "./gguf/header.ts";
 import { LEGACY_HEADER_BYTES, readLlama2c } from "./llama2c.ts";
 import type { ModelFile } from "./model_file.ts";
 

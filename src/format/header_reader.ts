@@ -1,7 +1,7 @@
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
+import { LOOK_BACK_BYTES } from "../source/bytes.ts";
 import { ByteCursor, endOfFile } from "../util/bytes.ts";
 import { FormatError } from "../util/errors.ts";
-import { LOOK_BACK_BYTES } from "./source.ts";
 
 /**
  * Bytes fetched at once from a source of known size. What is fetched beyond the header must still be within

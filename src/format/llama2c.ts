@@ -1,7 +1,7 @@
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import { ByteCursor } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
-import { LLAMA2C_Q8 } from "./gguf_types.ts";
+import { LLAMA2C_Q8 } from "./gguf/tensor_types.ts";
 import { HeaderReader } from "./header_reader.ts";
 import { unknownFormat } from "./magic.ts";
 import type { MetaValue, ModelFile, TensorInfo } from "./model_file.ts";

@@ -1,5 +1,5 @@
 import { BLOCK_COLS, PADDED_ROWS, TILE_ROWS } from "../../assembly/layout/blocks.ts";
-import { assertTensorType } from "../format/gguf_types.ts";
+import { assertTensorType } from "../format/gguf/tensor_types.ts";
 import type { ModelFile, TensorInfo } from "../format/model_file.ts";
 import type { Arena } from "../kernels/arena.ts";
 import { weightFormats } from "../quant/registry.ts";

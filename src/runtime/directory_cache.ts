@@ -1,5 +1,5 @@
 // Downloads of Bun, Deno and Node: whole files under their names, and unfinished ones that end with ".part".
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
 import { randomWords } from "../util/random.ts";
 import { fileSystem, openLocalFile, reasonOfFile } from "./local_file.ts";

@@ -1,6 +1,6 @@
 // Local files of Bun, Deno and Node, which share Node's file interface. It is asked for at run time, so that
 // a bundle for a browser holds no import of it.
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 

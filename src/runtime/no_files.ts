@@ -1,4 +1,4 @@
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
 
 /** `openFile` of a runtime without files. @throws SourceError always. */

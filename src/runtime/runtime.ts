@@ -1,5 +1,5 @@
 // What the engine needs of the place it runs in.
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import type { Sha256Stream } from "../util/sha256.ts";
 
 /** What the engine needs from the place it runs in. One file of this folder for each runtime. */

@@ -1,7 +1,7 @@
 // Downloads of browsers, in the Cache API: every browser and worker has it, and what is put there is whole or absent.
 // A file is pieces of one size, so that an unfinished download can go on, and a page reads parts of it; a file is
 // whole when it has an entry of its own beside its pieces.
-import type { ByteSource } from "../util/byte_source.ts";
+import type { ByteSource } from "../source/byte_source.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 import type { CacheWriter, FileCache } from "./runtime.ts";

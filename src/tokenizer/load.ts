@@ -1,10 +1,10 @@
 import { decodeUtf8 } from "../util/bytes.ts";
 import { FormatError, UnsupportedError, UsageError } from "../util/errors.ts";
+import { isTiktokenFile, parseTiktokenFile } from "./byte_level/tiktoken_file.ts";
+import type { TokenizerData } from "./core/tokenizer.ts";
 import { parseTokenizerJson } from "./huggingface/data.ts";
-import { parseLlama2cTokenizer } from "./llama2c_bin.ts";
-import { parseSentencePieceModel } from "./spm_model.ts";
-import { isTiktokenFile, parseTiktokenFile } from "./tiktoken_file.ts";
-import type { TokenizerData } from "./tokenizer.ts";
+import { parseLlama2cTokenizer } from "./sentencepiece/llama2c_bin.ts";
+import { parseSentencePieceModel } from "./sentencepiece/spm_model.ts";
 
 /** Bytes that tell formats apart. */
 const HEAD_BYTES = 64;

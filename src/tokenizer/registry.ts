@@ -1,9 +1,9 @@
 import { UnsupportedError } from "../util/errors.ts";
-import { ByteBpeTokenizer } from "./byte_bpe.ts";
+import { ByteBpeTokenizer } from "./byte_level/byte_bpe.ts";
+import type { ByteBpeData, SentencePieceData, Tokenizer, TokenizerData } from "./core/tokenizer.ts";
 import type { HuggingFaceData } from "./huggingface/data.ts";
 import { HuggingFaceTokenizer } from "./huggingface/huggingface_tokenizer.ts";
-import { SentencePieceTokenizer } from "./sentencepiece.ts";
-import type { ByteBpeData, SentencePieceData, Tokenizer, TokenizerData } from "./tokenizer.ts";
+import { SentencePieceTokenizer } from "./sentencepiece/sentencepiece.ts";
 
 /** How each kind is built. The casts are sound: a builder gets data of its own kind. */
 const builders: Record<TokenizerData["kind"], (data: TokenizerData) => Tokenizer> = {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { RequestError } from "../../src/edge/answers.ts";
 import { fromBase64, toBase64 } from "../../src/edge/base64.ts";
 import { checkHeaders, readBody, readWish } from "../../src/edge/request.ts";
+import { RequestError } from "../../src/edge/responses.ts";
 import { samplingParams } from "../../src/sample/registry.ts";
 
 function refused(run: () => unknown, status: number, message: RegExp): void {

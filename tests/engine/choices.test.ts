@@ -9,10 +9,10 @@ import { type DotForm, dotForms, exactForms } from "../../src/kernels/tune/dot_f
 import { streamChoices } from "../../src/kernels/tune/streams.ts";
 import type { KernelChoices, TuneOptions } from "../../src/mod.ts";
 import { Llama, UsageError } from "../../src/mod.ts";
-import { refused } from "../format/refused.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { KernelBench, variants, workingVariants } from "../support/kernels.ts";
 import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
+import { refused } from "../support/refused.ts";
 import { itUnless } from "../support/skip.ts";
 
 /** One value of every choice. */

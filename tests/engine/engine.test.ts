@@ -16,10 +16,10 @@ import { createMemory } from "../../src/kernels/instance.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
 import { resolveSampling } from "../../src/sample/registry.ts";
 import { EngineError, MemoryError } from "../../src/util/errors.ts";
-import { refused } from "../format/refused.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { workingVariants } from "../support/kernels.ts";
 import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
+import { refused } from "../support/refused.ts";
 
 const { bytes } = tinyLlamaGguf();
 const ids = someIds(100, 300);

@@ -17,10 +17,9 @@ import {
   planLayout,
 } from "../../src/engine/layout.ts";
 import { openModelFile } from "../../src/format/detect.ts";
-import { bytesSource } from "../../src/format/source.ts";
 import { type ByteSource, Llama, MemoryError, type Precision, UsageError } from "../../src/mod.ts";
 import { samplerBytes } from "../../src/sample/chain.ts";
-import { chunked, refused } from "../format/refused.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
 import {
   type GgufValue,
   ggufFile,
@@ -31,6 +30,7 @@ import {
 import { llama2cFile } from "../support/llama2c_writer.ts";
 import { memoriesOf } from "../support/memory_spy.ts";
 import { llamaTensors, shapeHeader, shapeKeys } from "../support/model_file.ts";
+import { chunked, refused } from "../support/refused.ts";
 import { refuses } from "../support/refuses.ts";
 
 async function layoutOf(bytes: Uint8Array, options: LayoutOptions = {}): Promise<Layout> {

@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { openModelFile } from "../../src/format/detect.ts";
 import type { TensorInfo } from "../../src/format/model_file.ts";
-import { bytesSource } from "../../src/format/source.ts";
 import type { KvType } from "../../src/mod.ts";
 import { Llama, type LoadOptions, SamplingError } from "../../src/mod.ts";
-import { refused } from "../format/refused.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
 import { encodeTensor, type TinyLlamaOptions, tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
 import { nmse, workingVariants } from "../support/kernels.ts";
 import { llama2cFile, tokenizerBin } from "../support/llama2c_writer.ts";
 import { memoriesOf } from "../support/memory_spy.ts";
 import { llamaTensors } from "../support/model_file.ts";
 import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
+import { refused } from "../support/refused.ts";
 
 const tiny = (options: TinyLlamaOptions = {}) => tinyLlamaGguf(options).bytes;
 

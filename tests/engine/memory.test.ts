@@ -5,9 +5,9 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Llama, MemoryError } from "../../src/mod.ts";
-import { refused } from "../format/refused.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { embeddedModel, engineOf } from "../support/models.ts";
+import { refused } from "../support/refused.ts";
 import { refusingMemory } from "../support/refused_memory.ts";
 import { itUnless } from "../support/skip.ts";
 

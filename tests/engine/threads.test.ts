@@ -6,12 +6,12 @@ import { describe, it } from "node:test";
 import type { Worker } from "node:worker_threads";
 import { Engine } from "../../src/engine/engine.ts";
 import { openModelFile } from "../../src/format/detect.ts";
-import { bytesSource } from "../../src/format/source.ts";
 import { type ByteSource, EngineError, Llama } from "../../src/mod.ts";
 import { detectRuntime } from "../../src/runtime/detect.ts";
-import { refused } from "../format/refused.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../support/models.ts";
+import { refused } from "../support/refused.ts";
 
 const embedded = new Uint8Array(readFileSync(embeddedModel));
 const tiny = tinyLlamaGguf({ type: "Q8_0" }).bytes;

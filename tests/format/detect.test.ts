@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { openModelFile } from "../../src/format/detect.ts";
-import { bytesSource, streamSource } from "../../src/format/source.ts";
+import { bytesSource, streamSource } from "../../src/source/bytes.ts";
 import { SourceError, UnsupportedError } from "../../src/util/errors.ts";
 import { ggufFile, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { llama2cFile } from "../support/llama2c_writer.ts";
-import { chunked, refused } from "./refused.ts";
+import { chunked, refused } from "../support/refused.ts";
 
 /** Opens the bytes from memory and from a stream. */
 function open(bytes: Uint8Array) {

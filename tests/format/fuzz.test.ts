@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { openModelFile } from "../../src/format/detect.ts";
-import { bytesSource, streamSource } from "../../src/format/source.ts";
-import type { ByteSource } from "../../src/util/byte_source.ts";
+import type { ByteSource } from "../../src/source/byte_source.ts";
+import { bytesSource, streamSource } from "../../src/source/bytes.ts";
 import { CriaError } from "../../src/util/errors.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { llama2cFile } from "../support/llama2c_writer.ts";
-import { chunked } from "./refused.ts";
+import { chunked } from "../support/refused.ts";
 
 /** Opens a file and checks all that a model says; true where it was accepted. */
 async function survives(source: ByteSource, size: number): Promise<boolean> {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HEADER_CHUNK_BYTES, HeaderReader } from "../../src/format/header_reader.ts";
-import { bytesSource, streamSource } from "../../src/format/source.ts";
-import type { ByteSource } from "../../src/util/byte_source.ts";
-import { chunked, refused } from "./refused.ts";
+import type { ByteSource } from "../../src/source/byte_source.ts";
+import { bytesSource, streamSource } from "../../src/source/bytes.ts";
+import { chunked, refused } from "../support/refused.ts";
 
 const data = Uint8Array.from({ length: 3 * HEADER_CHUNK_BYTES + 11 }, (_, i) => (i * 31 + (i >> 8)) & 255);
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { readGguf } from "../../src/format/gguf.ts";
+import { readGguf } from "../../src/format/gguf/header.ts";
 import {
   LLAMA2C_MAGIC,
   MAX_DIM,
@@ -11,12 +11,12 @@ import {
   readLlama2c,
 } from "../../src/format/llama2c.ts";
 import type { ModelFile, TensorInfo } from "../../src/format/model_file.ts";
-import { bytesSource, streamSource } from "../../src/format/source.ts";
+import { bytesSource, streamSource } from "../../src/source/bytes.ts";
 import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
 import { decodeTensor } from "../support/gguf_writer.ts";
 import { type Llama2cOptions, llama2cFile } from "../support/llama2c_writer.ts";
+import { chunked, refused } from "../support/refused.ts";
 import { itShared, sharedBytes, sharedJson } from "../support/shared.ts";
-import { chunked, refused } from "./refused.ts";
 
 const read = (bytes: Uint8Array) => readLlama2c(bytesSource(bytes, "m.bin"));
 

@@ -1,12 +1,12 @@
 // Files that are parts of models, or no models.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bytesSource } from "../../src/format/source.ts";
 import { FormatError, Llama, Tokenizer, UnsupportedError } from "../../src/mod.ts";
 import { readConfig } from "../../src/model/config.ts";
-import { refused } from "../format/refused.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
 import { type GgufValue, meta, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { llamaTensors, modelHeader } from "../support/model_file.ts";
+import { refused } from "../support/refused.ts";
 import { type ErrorClass, refuses } from "../support/refuses.ts";
 
 const N_TENSORS = Object.keys(llamaTensors()).length;

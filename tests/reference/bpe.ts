@@ -1,4 +1,4 @@
-// Scalar twin of src/tokenizer/bpe.ts: quadratic, one scan of the text for each merge.
+// Scalar twin of src/tokenizer/sentencepiece/bpe.ts: quadratic, one scan of the text for each merge.
 
 export type PieceKind = "normal" | "userDefined" | "unused";
 

@@ -19,10 +19,10 @@ import { type CacheFileSystem, directoryCache } from "../../src/runtime/director
 import type { CacheWriter, FileCache } from "../../src/runtime/runtime.ts";
 import { PIECE_BYTES, webCache } from "../../src/runtime/web_cache.ts";
 import { workerdRuntime } from "../../src/runtime/workerd.ts";
-import type { ByteSource } from "../../src/util/byte_source.ts";
+import type { ByteSource } from "../../src/source/byte_source.ts";
 import { FormatError, SourceError } from "../../src/util/errors.ts";
-import { refused } from "../format/refused.ts";
 import { FakeCacheStorage } from "../support/fake_cache.ts";
+import { refused } from "../support/refused.ts";
 
 const root = mkdtempSync(join(tmpdir(), "cria-cache-"));
 after(() => rmSync(root, { recursive: true }));

@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { checkDigest } from "../../src/engine/digest.ts";
-import { bytesSource } from "../../src/format/source.ts";
 import { browserRuntime } from "../../src/runtime/browser.ts";
 import { detectRuntime } from "../../src/runtime/detect.ts";
 import { processSha256 } from "../../src/runtime/process_hash.ts";
 import { workerdRuntime } from "../../src/runtime/workerd.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+import { checkDigest } from "../../src/source/digest.ts";
 import { SourceError } from "../../src/util/errors.ts";
 import { Sha256 } from "../../src/util/sha256.ts";
-import { refused } from "../format/refused.ts";
+import { refused } from "../support/refused.ts";
 
 function random(n: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(n);

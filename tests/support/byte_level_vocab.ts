@@ -1,5 +1,5 @@
 // A GGUF vocabulary of the "gpt2" kind.
-import { byteSpelling } from "../../src/tokenizer/byte_alphabet.ts";
+import { byteSpelling } from "../../src/tokenizer/byte_level/byte_alphabet.ts";
 import { type GgufValue, meta, metaArray } from "./gguf_writer.ts";
 
 /** The keys below tokenizer.ggml. of a vocabulary of all 256 bytes and these pieces; `types` are of the pieces. */

@@ -1,6 +1,6 @@
 // Model files that are only a header: what a reader would say of a file that is not there.
 import type { MetaValue, ModelFile, TensorInfo } from "../../src/format/model_file.ts";
-import { bytesSource } from "../../src/format/source.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
 import { type GgufValue, meta, tensorBytes } from "./gguf_writer.ts";
 
 export interface Header {

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
 import { openModelFile } from "../../src/format/detect.ts";
-import { bytesSource } from "../../src/format/source.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
 
 /** The embedded model, relative to the repository. */
 export const embeddedModel = new URL("../../models/tales/tales-q8_0.gguf", import.meta.url);

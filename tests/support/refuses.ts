@@ -1,8 +1,8 @@
 // What a refused model must look like: a typed error that says why, before anything is allocated.
 import assert from "node:assert/strict";
 import { type ByteSource, type CriaError, FormatError, Llama, type LoadOptions } from "../../src/mod.ts";
-import { refused } from "../format/refused.ts";
 import { memoriesOf } from "./memory_spy.ts";
+import { refused } from "./refused.ts";
 
 export type ErrorClass = new (message: string) => CriaError;
 

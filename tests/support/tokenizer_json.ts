@@ -1,7 +1,7 @@
 // tokenizer.json objects as transformers' converters make them of other vocabularies.
-import { byteSpelling } from "../../src/tokenizer/byte_alphabet.ts";
+import { byteSpelling } from "../../src/tokenizer/byte_level/byte_alphabet.ts";
+import { type ByteBpeData, type SentencePieceData, TokenType } from "../../src/tokenizer/core/tokenizer.ts";
 import { TokenTable } from "../../src/tokenizer/huggingface/token_table.ts";
-import { type ByteBpeData, type SentencePieceData, TokenType } from "../../src/tokenizer/tokenizer.ts";
 
 /** An added token; what is absent is false. */
 export interface AddedTokenJson {

@@ -1,4 +1,4 @@
-import { Class, classOf } from "../../src/tokenizer/unicode.ts";
+import { Class, classOf } from "../../src/tokenizer/unicode/characters.ts";
 
 /** Each class as a regular expression, in the order of asking. */
 const members: readonly (readonly [number, RegExp])[] = [

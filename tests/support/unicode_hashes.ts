@@ -1,12 +1,13 @@
 // Hashes of what cria knows of characters: equal in every runtime, whatever Unicode the runtime has.
-import { Graphemes } from "../../src/tokenizer/graphemes.ts";
+
 import { JsonValue } from "../../src/tokenizer/huggingface/json.ts";
 import { readNormalizer } from "../../src/tokenizer/huggingface/normalizers.ts";
 import { normalizationRules } from "../../src/tokenizer/train/normalization_rules.ts";
 import { scriptOf } from "../../src/tokenizer/train/unicode_scripts.ts";
-import { classOf } from "../../src/tokenizer/unicode.ts";
-import { caseVariantsOf } from "../../src/tokenizer/unicode_case.ts";
-import { unicodeProperty } from "../../src/tokenizer/unicode_properties.ts";
+import { caseVariantsOf } from "../../src/tokenizer/unicode/case.ts";
+import { classOf } from "../../src/tokenizer/unicode/characters.ts";
+import { Graphemes } from "../../src/tokenizer/unicode/graphemes.ts";
+import { unicodeProperty } from "../../src/tokenizer/unicode/properties.ts";
 import { sha256Hex } from "../../src/util/sha256.ts";
 
 /** Normalizers of tokenizer.json that have tables. */

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import type { SentencePieceData } from "../../src/tokenizer/core/tokenizer.ts";
 import { parseTokenizerFile } from "../../src/tokenizer/load.ts";
-import type { SentencePieceData } from "../../src/tokenizer/tokenizer.ts";
 import { FormatError, UnsupportedError, UsageError } from "../../src/util/errors.ts";
 import { itShared, sharedBytes } from "../support/shared.ts";
-import { assertRefused, assertTyped, binFile, modelFile, specialEntries } from "./vocabularies.ts";
+import { assertRefused, assertTyped, binFile, modelFile, specialEntries } from "../support/vocabularies.ts";
 
 const model = modelFile([...specialEntries, ["a"]]);
 const bin = binFile([["<unk>"], ["\n<s>\n"], ["\n</s>\n"], ["a"]]);

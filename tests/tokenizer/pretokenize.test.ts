@@ -15,11 +15,11 @@ import {
   pretokenizerNamed,
   pretokenizerNames,
 } from "../../src/tokenizer/pretokenize/registry.ts";
-import { Class } from "../../src/tokenizer/unicode.ts";
+import { Class } from "../../src/tokenizer/unicode/characters.ts";
 import { UnsupportedError } from "../../src/util/errors.ts";
+import { hardCharacters } from "../support/byte_vocabularies.ts";
 import { isClassedAlike } from "../support/unicode.ts";
-import { hardCharacters } from "./byte_vocabularies.ts";
-import { assertRefused } from "./vocabularies.ts";
+import { assertRefused } from "../support/vocabularies.ts";
 
 /** One pass over the words; `collapses`: whitespace beyond ASCII is replaced first, as std::wregex needs it. */
 interface Pattern {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { type TokenizerData, TokenType } from "../../src/tokenizer/core/tokenizer.ts";
 import { createTokenizer } from "../../src/tokenizer/registry.ts";
-import { type TokenizerData, TokenType } from "../../src/tokenizer/tokenizer.ts";
-import { MAX_PIECES } from "../../src/tokenizer/vocabulary.ts";
+import { MAX_PIECES } from "../../src/tokenizer/sentencepiece/vocabulary.ts";
 import { FormatError, TokenizerError, UnsupportedError } from "../../src/util/errors.ts";
 import {
   assertRefused,
@@ -11,7 +11,7 @@ import {
   llamaData,
   smallEntries,
   specialEntries,
-} from "./vocabularies.ts";
+} from "../support/vocabularies.ts";
 
 function refused(data: TokenizerData, message: RegExp): void {
   assertRefused(() => createTokenizer(data), FormatError, message);

@@ -1,11 +1,12 @@
 // cria as a peer, in any runtime: the engine alone, without the text.
+
+import { modelTokenizer } from "../../../src/api/open_tokenizer.ts";
 import { Engine } from "../../../src/engine/engine.ts";
-import { openSource } from "../../../src/engine/sources.ts";
-import { modelTokenizer } from "../../../src/engine/tokenizers.ts";
 import { openModelFile } from "../../../src/format/detect.ts";
 import { Llama } from "../../../src/mod.ts";
 import type { Sequence } from "../../../src/model/kv_cache.ts";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
+import { openSource } from "../../../src/source/open.ts";
 import { greedyDecoder } from "../../models.ts";
 import { median } from "../../report.ts";
 import { type LoadRequest, type NllRequest, type Peer, promptIds } from "../protocol.ts";

@@ -1,8 +1,8 @@
 // What no engine can go past: threads that read as many bytes as the weights of a step have, and compute nothing.
 import { Worker } from "node:worker_threads";
-import { openSource } from "../../../src/engine/sources.ts";
 import { openModelFile } from "../../../src/format/detect.ts";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
+import { openSource } from "../../../src/source/open.ts";
 import { Sweep } from "../../machine.ts";
 import { median } from "../../report.ts";
 import type { LoadRequest, Peer } from "../protocol.ts";

@@ -1,5 +1,5 @@
-import { caseVariantsOf } from "../unicode_case.ts";
-import { type Test, unicodeProperty } from "../unicode_properties.ts";
+import { caseVariantsOf } from "../unicode/case.ts";
+import { type Test, unicodeProperty } from "../unicode/properties.ts";
 
 export type { Test };
 export { unicodeProperty as property };

@@ -1,5 +1,5 @@
-import { TokenType } from "../tokenizer.ts";
-import { MAX_PIECES } from "../vocabulary.ts";
+import { TokenType } from "../core/tokenizer.ts";
+import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
 import { type AddedToken, readAddedTokens } from "./added_tokens.ts";
 import { type Decoder, readDecoders } from "./decoders.ts";
 import { JsonValue } from "./json.ts";

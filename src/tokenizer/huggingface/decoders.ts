@@ -1,4 +1,4 @@
-import { bytesOfSpelling } from "../byte_alphabet.ts";
+import { bytesOfSpelling } from "../byte_level/byte_alphabet.ts";
 import { type Components, type JsonValue, readComponent } from "./json.ts";
 import { type Pattern, readPattern } from "./pattern.ts";
 import { bytesOfRaw, rawByte, rawText, textOfRaw } from "./raw_text.ts";

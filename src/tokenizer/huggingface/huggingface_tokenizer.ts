@@ -1,10 +1,9 @@
 import { TokenizerError } from "../../util/errors.ts";
-import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../arguments.ts";
-import type { ByteBpeEncoder } from "../byte_encoder.ts";
-import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
-import { PrintedTokenizer } from "../printed.ts";
-import { present } from "../special_ids.ts";
-import { TokenSink } from "../token_sink.ts";
+import type { ByteBpeEncoder } from "../byte_level/byte_encoder.ts";
+import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
+import { PrintedTokenizer } from "../core/printed.ts";
+import { present } from "../core/special_ids.ts";
+import { TokenSink } from "../core/token_sink.ts";
 import type {
   DecodeOptions,
   EncodeOptions,
@@ -13,7 +12,8 @@ import type {
   TokenOffsets,
   TokenStream,
   TokenStreamOptions,
-} from "../tokenizer.ts";
+} from "../core/tokenizer.ts";
+import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
 import { AddedTokenFinder, type Section } from "./added_tokens.ts";
 import { AlignedText } from "./aligned_text.ts";
 import type { HuggingFaceData } from "./data.ts";

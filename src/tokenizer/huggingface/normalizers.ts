@@ -1,5 +1,5 @@
-import { lowerCaseOf } from "../unicode_case.ts";
-import { isOld, oldUnicodeForms, type UnicodeForm } from "../unicode_forms.ts";
+import { lowerCaseOf } from "../unicode/case.ts";
+import { isOld, oldUnicodeForms, type UnicodeForm } from "../unicode/forms.ts";
 import type { AlignedText, Edit } from "./aligned_text.ts";
 import { isMark, isSpace } from "./char_set.ts";
 import type { JsonValue } from "./json.ts";

@@ -1,4 +1,4 @@
-import { byteSpelling } from "../byte_alphabet.ts";
+import { byteSpelling } from "../byte_level/byte_alphabet.ts";
 import type { AlignedText, Edit } from "./aligned_text.ts";
 import { CharSet, isNumber, isPunctuation, isRustWord, isSpace } from "./char_set.ts";
 import { type Components, type JsonValue, readComponent } from "./json.ts";

@@ -1,5 +1,5 @@
-import { Charsmap, unitsAt } from "../charsmap.ts";
-import { Graphemes } from "../graphemes.ts";
+import { Charsmap, unitsAt } from "../sentencepiece/charsmap.ts";
+import { Graphemes } from "../unicode/graphemes.ts";
 import type { Edit } from "./aligned_text.ts";
 import type { JsonValue } from "./json.ts";
 

@@ -1,6 +1,6 @@
 import { decodeUtf8 } from "../../util/bytes.ts";
-import { ByteStream } from "../byte_stream.ts";
-import type { TokenStream } from "../tokenizer.ts";
+import { ByteStream } from "../byte_level/byte_stream.ts";
+import type { TokenStream } from "../core/tokenizer.ts";
 
 /**
  * Raw text is text in which bytes that are not (yet) part of a UTF-8 sequence are lone surrogates, byte b being

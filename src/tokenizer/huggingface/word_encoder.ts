@@ -1,11 +1,11 @@
 import { TokenizerError } from "../../util/errors.ts";
-import { BpeSegmenter } from "../bpe.ts";
-import { byteSpelling, writeSpelling } from "../byte_alphabet.ts";
-import { ByteBpeEncoder } from "../byte_encoder.ts";
-import type { Segmenter } from "../segmenter.ts";
-import type { TokenSink } from "../token_sink.ts";
-import { TokenType } from "../tokenizer.ts";
-import { UnigramSegmenter } from "../unigram.ts";
+import { byteSpelling, writeSpelling } from "../byte_level/byte_alphabet.ts";
+import { ByteBpeEncoder } from "../byte_level/byte_encoder.ts";
+import type { TokenSink } from "../core/token_sink.ts";
+import { TokenType } from "../core/tokenizer.ts";
+import { BpeSegmenter } from "../sentencepiece/bpe.ts";
+import type { Segmenter } from "../sentencepiece/segmenter.ts";
+import { UnigramSegmenter } from "../sentencepiece/unigram.ts";
 import type { BpeModel, Model } from "./model.ts";
 
 /** Units of a word whose memory is kept for the next. */

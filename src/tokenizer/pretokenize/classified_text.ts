@@ -1,4 +1,4 @@
-import { classOf, unicodeTables } from "../unicode.ts";
+import { classOf, unicodeTables } from "../unicode/characters.ts";
 
 const REPLACEMENT = 0xfffd;
 

@@ -1,6 +1,6 @@
 // Scanners of the regular expressions that byte-level vocabularies are made with, each in time linear in the
 // text. What a scanner stands for is written above it; tests hold it to that.
-import { Class } from "../unicode.ts";
+import { Class } from "../unicode/characters.ts";
 import { type ClassifiedText, widthAt } from "./classified_text.ts";
 import type { WordScanner } from "./pretokenizer.ts";
 

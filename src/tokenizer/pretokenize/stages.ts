@@ -1,5 +1,5 @@
 // Pre-tokenizers that find some things and leave the rest: parts of the sequences in registry.ts.
-import { Class } from "../unicode.ts";
+import { Class } from "../unicode/characters.ts";
 import { type ClassifiedText, characterAt, widthAt } from "./classified_text.ts";
 import { matches, type Pretokenizer, type WordScanner } from "./pretokenizer.ts";
 import {

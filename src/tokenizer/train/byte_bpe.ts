@@ -1,8 +1,8 @@
 import { TokenizerError } from "../../util/errors.ts";
+import { DEFAULT_PATTERN } from "../byte_level/tiktoken_file.ts";
 import { ClassifiedText } from "../pretokenize/classified_text.ts";
 import { type Pretokenizer, WordEnds } from "../pretokenize/pretokenizer.ts";
 import { pretokenizerNamed } from "../pretokenize/registry.ts";
-import { DEFAULT_PATTERN } from "../tiktoken_file.ts";
 import { countWord } from "./corpus.ts";
 import { textParts, withoutBroken } from "./lines.ts";
 import { learnMerges } from "./merges.ts";

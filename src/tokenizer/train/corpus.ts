@@ -1,6 +1,6 @@
 import { TokenizerError } from "../../util/errors.ts";
-import { SymbolMatcher } from "../symbol_matcher.ts";
-import { SPACE } from "../vocabulary.ts";
+import { SymbolMatcher } from "../core/symbol_matcher.ts";
+import { SPACE } from "../sentencepiece/vocabulary.ts";
 import { addCount, detached, sortedByCount } from "./code_points.ts";
 import { LineSplitter, textParts, utf8Length, withoutBroken } from "./lines.ts";
 import type { TrainingNormalizer } from "./normalizer.ts";

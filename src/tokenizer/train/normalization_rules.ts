@@ -1,5 +1,5 @@
-import { foldCaseOf } from "../unicode_case.ts";
-import { unicodeForms } from "../unicode_forms.ts";
+import { foldCaseOf } from "../unicode/case.ts";
+import { unicodeForms } from "../unicode/forms.ts";
 import type { Normalization } from "./options.ts";
 import { assignedRuns } from "./unicode_scripts.ts";
 

@@ -1,5 +1,5 @@
-import { Charsmap } from "../charsmap.ts";
-import { Normalizer } from "../normalizer.ts";
+import { Charsmap } from "../sentencepiece/charsmap.ts";
+import { Normalizer } from "../sentencepiece/normalizer.ts";
 import { compileCharsmap } from "./charsmap.ts";
 import { normalizationRules } from "./normalization_rules.ts";
 import type { Normalization, SentencePieceSpec } from "./options.ts";

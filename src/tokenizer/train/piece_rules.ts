@@ -1,4 +1,4 @@
-import { SPACE } from "../vocabulary.ts";
+import { SPACE } from "../sentencepiece/vocabulary.ts";
 import type { SentencePieceSpec } from "./options.ts";
 import { scriptOf, UNASSIGNED } from "./unicode_scripts.ts";
 

@@ -1,4 +1,4 @@
-import { SPACE } from "../vocabulary.ts";
+import { SPACE } from "../sentencepiece/vocabulary.ts";
 import { addCount, compareCodePoints, sortedByCount } from "./code_points.ts";
 import { type Alphabet, LINE_END } from "./corpus.ts";
 import type { SentencePieceSpec } from "./options.ts";

@@ -1,6 +1,6 @@
 import { quoted } from "../../util/bytes.ts";
 import { UsageError } from "../../util/errors.ts";
-import { TokenType } from "../tokenizer.ts";
+import { TokenType } from "../core/tokenizer.ts";
 import type { SentencePieceSpec } from "./options.ts";
 
 /** How the tokens with fixed meanings are spelled. */

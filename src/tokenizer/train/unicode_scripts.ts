@@ -1,7 +1,7 @@
 // Scripts as the trainers know them: those of Unicode 14.0, whatever came later.
-import { PackedSet } from "../packed_numbers.ts";
-import { SINCE_15 } from "../unicode.gen.ts";
-import { scriptOf as laterScriptOf, scriptStarts } from "../unicode_properties.ts";
+import { PackedSet } from "../unicode/packed_numbers.ts";
+import { scriptOf as laterScriptOf, scriptStarts } from "../unicode/properties.ts";
+import { SINCE_15 } from "../unicode/unicode.gen.ts";
 
 /** Code points that are not assigned in Unicode 14.0. */
 export const UNASSIGNED = "Zzzz";

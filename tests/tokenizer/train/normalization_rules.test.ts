@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Charsmap } from "../../../src/tokenizer/charsmap.ts";
-import { parseSentencePieceModel } from "../../../src/tokenizer/spm_model.ts";
+import { Charsmap } from "../../../src/tokenizer/sentencepiece/charsmap.ts";
+import { parseSentencePieceModel } from "../../../src/tokenizer/sentencepiece/spm_model.ts";
 import { compileCharsmap } from "../../../src/tokenizer/train/charsmap.ts";
 import {
   applyRules,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MessageReader } from "../../../src/tokenizer/protobuf.ts";
-import { parseSentencePieceModel } from "../../../src/tokenizer/spm_model.ts";
-import { TokenType } from "../../../src/tokenizer/tokenizer.ts";
+import { TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { MessageReader } from "../../../src/tokenizer/sentencepiece/protobuf.ts";
+import { parseSentencePieceModel } from "../../../src/tokenizer/sentencepiece/spm_model.ts";
 import { MessageWriter } from "../../../src/tokenizer/train/message_writer.ts";
 import { type SentencePieceOptions, sentencePieceSpec } from "../../../src/tokenizer/train/options.ts";
 import { specialPieces } from "../../../src/tokenizer/train/special_pieces.ts";

@@ -1,0 +1,331 @@
+import { Engine, type Preparation } from "../engine/engine.ts";
+import { openModelFile } from "../format/detect.ts";
+import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { embeddedModelUrl, missingModel } from "../package.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import { wholeOptions } from "../session/generation.ts";
+import type { Completion, GenerateOptions, Piece, Prompt } from "../session/options.ts";
+import { encodePrompt } from "../session/prompt.ts";
+import { completionOf, Session, type SessionModel } from "../session/session.ts";
+import type { ByteSource } from "../source/byte_source.ts";
+import { companionOptions, type OpenOptions, openSource } from "../source/open.ts";
+import type { SourceLike } from "../source/options.ts";
+import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
+import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
+import { inspectSymbol, oneLine } from "../util/inspect.ts";
+import { checkBoolean, checkOptions, describeValue, type OptionNames, wrongOption } from "../util/options.ts";
+import type { LoadOptions } from "./load_options.ts";
+import { checkLoadOptions } from "./load_options.ts";
+import { progressReport } from "./load_progress.ts";
+import { type LoadedTokenizer, modelTokenizer } from "./open_tokenizer.ts";
+
+/** What {@link Llama.perplexity} measures. */
+export interface Perplexity {
+  /** Mean negative log-likelihood of a token, in nats. */
+  readonly nll: number;
+  /** e^nll. */
+  readonly perplexity: number;
+  /** Tokens that were scored. */
+  readonly tokens: number;
+}
+
+/** Options of {@link Llama.perplexity}. */
+export interface PerplexityOptions {
+  /** Tokens that are scored from one empty cache. Default: the context length. */
+  window?: number;
+  /** Parse special tokens such as "<s>" in a text. Default false. */
+  special?: boolean;
+}
+
+const perplexityNames: OptionNames<PerplexityOptions> = { window: true, special: true };
+
+async function openEmbeddedModel(options: OpenOptions): Promise<ByteSource> {
+  const url = embeddedModelUrl();
+  try {
+    return await openSource(url, detectRuntime(), options);
+  } catch (error) {
+    throw error instanceof SourceError ? missingModel(error.message, error) : error;
+  }
+}
+
+/**
+ * A language model, loaded and ready.
+ *
+ * ```ts
+ * await using llama = await Llama.load("model.gguf");
+ * for await (const piece of llama.generate("Once upon a time", { maxTokens: 64 })) write(piece.text);
+ * ```
+ */
+export class Llama implements AsyncDisposable {
+  /** Text to ids and back, as this model was trained with. */
+  readonly tokenizer: Tokenizer;
+  /** Milliseconds that loading took. */
+  readonly loadMs: number;
+  /** Hyper-parameters of the model. */
+  readonly config: ModelConfig;
+  /** Positions that a prompt and its continuation may have. */
+  readonly contextLength: number;
+  /** What the file says wrongly and was passed over, a sentence each: special ids outside the vocabulary. */
+  readonly warnings: readonly string[];
+  #loaded: Engine | undefined;
+  readonly #tuner: Tuner;
+
+  private constructor(engine: Engine, { tokenizer, warnings }: LoadedTokenizer, loadMs: number) {
+    this.#loaded = engine;
+    this.tokenizer = tokenizer;
+    this.warnings = warnings;
+    this.loadMs = loadMs;
+    this.config = engine.layout.config;
+    this.contextLength = engine.layout.contextLength;
+    this.#tuner = engine.tuner;
+  }
+
+  get #engine(): Engine {
+    if (!this.#loaded) throw new EngineError("Cannot use a model that was disposed");
+    return this.#loaded;
+  }
+
+  /**
+   * Loads a model file: GGUF or llama2.c; without a source the small model that comes with cria. The file
+   * streams into memory once; it is never held as a whole. With `sha256` no model of another digest is returned.
+   * @throws SourceError, FormatError, UnsupportedError, MemoryError, UsageError; see their documentation
+   */
+  static async load(source?: SourceLike, options: LoadOptions = {}): Promise<Llama> {
+    const begin = performance.now();
+    checkLoadOptions(options);
+    const { signal, sha256, cache, http, onProgress } = options;
+    signal?.throwIfAborted();
+    const report = onProgress && progressReport(onProgress);
+    const open: OpenOptions = { signal, sha256, cache, http, onBytes: report?.onBytes };
+    const opened = await (source === undefined
+      ? openEmbeddedModel(open)
+      : openSource(source, detectRuntime(), open));
+    let prepared: Preparation | undefined;
+    try {
+      // Threads start while the header is read and the tokenizer is built.
+      prepared = Engine.prepare(options, opened.size);
+      const file = await openModelFile(opened);
+      const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
+      const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights }, prepared);
+      try {
+        await opened.finish?.();
+        report?.onEnd();
+      } catch (error) {
+        engine.retire(new EngineError("Cannot use a model whose loading failed"));
+        throw error;
+      }
+      return new Llama(engine, tokenizer, performance.now() - begin);
+    } catch (error) {
+      prepared?.pool.stop();
+      throw error;
+    } finally {
+      await opened.close();
+    }
+  }
+
+  /** Threads that may compute: at most the cores there are, without those that could not be started. */
+  get threads(): number {
+    return this.#loaded?.threads ?? 0;
+  }
+
+  /** What it computes with on this machine, as it is now: build, form of the dot product, streams, threads. */
+  get kernel(): KernelChoices {
+    return this.#tuner.choices;
+  }
+
+  /** Bytes of linear memory: weights, KV cache and everything else. */
+  get memoryBytes(): number {
+    return this.#engine.kernel.memory.buffer.byteLength;
+  }
+
+  /** Whether it can compute no more: it was disposed, a kernel trapped or a thread died. */
+  get failed(): boolean {
+    return this.#loaded?.failed ?? true;
+  }
+
+  /** Bytes that linear memory may grow to; less than was asked for where the runtime gives less. */
+  get maxBytes(): number {
+    return this.#engine.maxBytes;
+  }
+
+  /** Bytes of keys and values of a session that fills its context. */
+  get sessionBytes(): number {
+    const { count, bytes } = this.#engine.layout.pages;
+    return count * bytes;
+  }
+
+  /**
+   * Streams the continuation of a prompt, token by token. The generator's return value is the whole. Errors, those
+   * of options too, come with the first `next()`.
+   * @throws UsageError, UnsupportedError, ContextError, SamplingError, EngineError; the signal's reason when it is
+   *   aborted, unless `stopOnAbort`
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
+    return this.#oneShot(prompt, options);
+  }
+
+  /** The whole continuation of a prompt. Errors as {@link generate}. */
+  async complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion> {
+    return completionOf(this.generate(prompt, wholeOptions(options)));
+  }
+
+  /** A conversation that keeps its keys and values between generations. Dispose it when it is over. */
+  session(): Session {
+    return new Session(this.#sessionModel);
+  }
+
+  /**
+   * The session that `session.save()` made bytes of. It goes on bit for bit as the saved one would have.
+   * @throws SnapshotError where the bytes are damaged, or of another model or other settings (precision, kv,
+   *   contextLength); MemoryError where the memory budget has no room for it
+   */
+  restore(bytes: Uint8Array): Session {
+    return Session.restore(this.#sessionModel, bytes);
+  }
+
+  /**
+   * Logits [vocabSize] of what follows `ids`, before any sampler. The ids are taken as they are: no BOS is
+   * put before them.
+   * @throws ContextError where there are none or too many; UsageError for ids outside the vocabulary
+   */
+  async logits(ids: ArrayLike<number>): Promise<Float32Array> {
+    this.#checkIds(ids);
+    const sequence = this.#engine.sequence("computation");
+    try {
+      return await this.#engine.prefill(sequence, ids, () => this.#engine.logits(0).slice());
+    } finally {
+      sequence.free();
+    }
+  }
+
+  /**
+   * How well the model predicts a text: BOS and the text's tokens, or ids as they are, in windows of `window` tokens,
+   * each from an empty cache, every token scored but the first.
+   * @throws ContextError for a window longer than the context; UsageError for a text with nothing to score;
+   *   SamplingError where logits are NaN
+   */
+  async perplexity(prompt: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
+    checkOptions("score", options, perplexityNames);
+    const { window = this.contextLength, special } = options;
+    checkBoolean("score", "special", special);
+    if (!Number.isInteger(window) || window < 1) {
+      throw wrongOption("score", "window", "a positive integer", window);
+    }
+    if (window > this.contextLength) {
+      throw new ContextError(
+        `Cannot score with a window of ${window}: Expected at most ${this.contextLength} (the context length)`,
+      );
+    }
+    const ids = encodePrompt(prompt, {
+      action: "score",
+      tokenizer: this.tokenizer,
+      vocabSize: this.config.vocabSize,
+      special,
+      begins: true,
+    });
+    if (ids.length < 2) {
+      throw new UsageError(`Cannot score a text: Expected at least two tokens, got ${ids.length}`);
+    }
+    let sum = 0;
+    for (let begin = 0; begin + 1 < ids.length; begin += window) {
+      sum += await this.#windowNll(ids, begin, Math.min(begin + window, ids.length - 1));
+    }
+    const tokens = ids.length - 1;
+    const nll = sum / tokens;
+    return { nll, perplexity: this.#engine.kernel.exports.exp_f64(nll), tokens };
+  }
+
+  // Sum of -ln p over ids[begin + 1 .. end], each predicted from those before it in the window.
+  async #windowNll(ids: readonly number[], begin: number, end: number): Promise<number> {
+    const engine = this.#engine;
+    const { maxOutputs, config } = engine.layout;
+    const sequence = engine.sequence("computation");
+    let sum = 0;
+    try {
+      for (let at = begin; at < end; at += maxOutputs) {
+        const stop = Math.min(at + maxOutputs, end);
+        await engine.step([{ sequence, ids, begin: at, end: stop, outputs: "all" }], () => {
+          for (let i = at; i < stop; i++) {
+            const total = engine.kernel.exports.log_sum_exp(engine.logitsAddress(i - at), config.vocabSize);
+            if (Number.isNaN(total)) {
+              throw new SamplingError(
+                `Cannot score a text: Expected logits that are numbers, got NaN after token ${i}`,
+              );
+            }
+            sum += total - (engine.logits(i - at)[ids[i + 1] as number] as number);
+          }
+        });
+      }
+      return sum;
+    } finally {
+      sequence.free();
+    }
+  }
+
+  get #sessionModel(): SessionModel {
+    return { engine: this.#engine, tokenizer: this.tokenizer, loadMs: this.loadMs };
+  }
+
+  // A session of one generation, whose memory is given back with the last token.
+  async *#oneShot(prompt: Prompt, options: GenerateOptions): AsyncGenerator<Piece, Completion> {
+    const session = Session.once(this.#sessionModel);
+    try {
+      return yield* session.generate(prompt, options);
+    } finally {
+      session.dispose();
+    }
+  }
+
+  #checkIds(ids: ArrayLike<number>): void {
+    if (typeof ids !== "object" || ids === null || !Number.isInteger(ids.length)) {
+      throw new UsageError(`Cannot compute logits: Expected an array of ids, got ${describeValue(ids)}`);
+    }
+    if (ids.length < 1 || ids.length > this.contextLength) {
+      throw new ContextError(
+        `Cannot compute logits: Expected 1 to ${this.contextLength} ids (the context length), got ${ids.length}`,
+      );
+    }
+    const { vocabSize } = this.config;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] as number;
+      if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+        throw new UsageError(
+          `Cannot compute logits: Expected ids in [0, ${vocabSize}), got ${describeValue(id)} at index ${i}`,
+        );
+      }
+    }
+  }
+
+  /** Lets the memory go. Generations that still run fail. Safe to call twice. */
+  dispose(): void {
+    this.#loaded?.retire(new EngineError("Cannot use a model that was disposed"));
+    this.#loaded = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  /** The facts of the model, for `JSON.stringify`. */
+  toJSON(): Record<string, unknown> {
+    const { architecture, dim, nLayers, vocabSize } = this.config;
+    const { contextLength, kernel, threads, failed } = this;
+    const facts = { architecture, dim, nLayers, vocabSize, contextLength, kernel, threads };
+    return failed ? { ...facts, failed } : facts;
+  }
+
+  /** The model on one line. */
+  toString(): string {
+    return oneLine("Llama", this.toJSON());
+  }
+
+  /** @internal What consoles print. */
+  [inspectSymbol](): string {
+    return this.toString();
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Llama";
+  }
+}

@@ -1,0 +1,304 @@
+import type { Engine } from "../engine/engine.ts";
+import type { Sequence } from "../model/kv_cache.ts";
+import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
+import { ContextError, EngineError, UsageError } from "../util/errors.ts";
+import { inspectSymbol, oneLine } from "../util/inspect.ts";
+import { checkBoolean, checkOptions, checkSignal, describeValue, type OptionNames } from "../util/options.ts";
+import {
+  type Conversation,
+  checkResume,
+  feed,
+  forget,
+  Generation,
+  type RunOptions,
+  resolveGeneration,
+  runGeneration,
+  wholeOptions,
+} from "./generation.ts";
+import type { Completion, GenerateOptions, Piece, Prompt } from "./options.ts";
+import { encodePrompt, haveText } from "./prompt.ts";
+import { decodeSnapshot, encodeSnapshot } from "./snapshot/snapshot.ts";
+
+/** What a session has of the model it belongs to. */
+export interface SessionModel {
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer;
+  readonly loadMs: number;
+}
+
+type AppendOptions = Pick<GenerateOptions, "signal" | "special">;
+
+const appendNames: OptionNames<AppendOptions> = { signal: true, special: true };
+
+/**
+ * A conversation whose keys and values stay in memory: what is generated goes on from all that was said before,
+ * and only what is new is computed. Made by `llama.session()`, `llama.restore()` and `fork()`.
+ *
+ * ```ts
+ * using session = llama.session();
+ * await session.complete("Once upon a time", { maxTokens: 40 });
+ * const bytes = session.save();
+ * await session.complete(" One day,", { maxTokens: 40 });
+ * ```
+ */
+export class Session implements Disposable {
+  readonly #model: SessionModel;
+  readonly #state: Conversation;
+  #busy = false;
+  #disposed = false;
+
+  /** @internal `llama.session()` makes sessions. */
+  constructor(model: SessionModel, sequence: Sequence = model.engine.sequence(), ids: number[] = []) {
+    this.#model = model;
+    this.#state = {
+      ...model,
+      sequence,
+      ids,
+      generation: undefined,
+      ended: undefined,
+      enter: () => this.#enter(),
+      leave: () => this.#leave(),
+    };
+  }
+
+  /**
+   * A session that disposes itself when its first generation has drawn its last token, before that token is handed
+   * over: whoever stops listening there leaves nothing behind.
+   * @internal
+   */
+  static once(model: SessionModel): Session {
+    const session = new Session(model, model.engine.sequence("generation"));
+    session.#state.ended = () => session.dispose();
+    return session;
+  }
+
+  /**
+   * The session that {@link save} made bytes of, over a model that must be the same; `llama.restore()` calls it.
+   * @internal
+   * @throws SnapshotError where the bytes are damaged, or of another model or other settings; MemoryError where
+   *   the memory budget has no room for it
+   */
+  static restore(model: SessionModel, bytes: Uint8Array): Session {
+    const { engine, tokenizer } = model;
+    const { sequence, ids, generation } = decodeSnapshot(engine, tokenizer, bytes);
+    const session = new Session(model, sequence, ids);
+    session.#state.generation = generation;
+    return session;
+  }
+
+  /**
+   * Tokens so far, prompts and continuations: a copy. An end-of-text token is one of them. The tokens of a stop
+   * string are not: they are taken off, up to the last token that carries text which was seen. Of a token that
+   * began with seen text and went on into the stop string, the whole stays.
+   */
+  get ids(): number[] {
+    return this.#state.ids.slice();
+  }
+
+  /** How many tokens there are: the position of the next one. */
+  get pos(): number {
+    return this.#state.ids.length;
+  }
+
+  /** Whether a generation was left before its end, so that {@link resume} goes on with it. */
+  get resumable(): boolean {
+    return this.#state.generation !== undefined;
+  }
+
+  /**
+   * Adds a prompt and streams what follows it. A text is encoded as a text of its own, with BOS at the
+   * beginning of the session only; an empty one adds nothing if there is a token to go on from. Ids are added as
+   * they are.
+   * Ended early (`break`, an abort), the generation stays open: see {@link resume}. Errors come with the first
+   * `next()`; a prompt or an option that is refused leaves the session as it was.
+   * @throws UsageError, UnsupportedError, ContextError, SamplingError, EngineError; the signal's reason when it is
+   *   aborted, unless `stopOnAbort`
+   */
+  async *generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
+    const { engine, tokenizer } = this.#model;
+    const settings = resolveGeneration(options);
+    this.#check("generate");
+    const added = this.#encode("generate", prompt, options.special);
+    if (!options.stopOnAbort) options.signal?.throwIfAborted();
+    const { ids } = this.#state;
+    for (const id of added) ids.push(id);
+    this.#state.generation = undefined;
+    const generation = new Generation(engine, tokenizer, settings, ids.length, haveText(tokenizer, ids));
+    return yield* runGeneration(this.#state, generation, added.length, options);
+  }
+
+  /** The whole continuation of a prompt. Errors as {@link generate}. */
+  async complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion> {
+    return completionOf(this.generate(prompt, wholeOptions(options)));
+  }
+
+  /**
+   * Goes on with the generation that was left before its end, here or before a snapshot, with the options that
+   * it was begun with. What comes is what would have come: the same tokens, and text cut at the same places.
+   * @throws UsageError where there is none; errors as {@link generate}
+   */
+  async *resume(options: RunOptions = {}): AsyncGenerator<Piece, Completion> {
+    checkResume(options);
+    this.#check("resume");
+    const { generation } = this.#state;
+    if (!generation) {
+      throw new UsageError("Cannot resume: Expected a generation that was left before its end, got none");
+    }
+    return yield* runGeneration(this.#state, generation, 0, options);
+  }
+
+  /**
+   * Adds a text or ids without generating, so that forks and later generations find them in the cache.
+   * @throws UsageError, UnsupportedError, ContextError, EngineError; the signal's reason when it is aborted
+   */
+  async append(prompt: Prompt, options: AppendOptions = {}): Promise<void> {
+    checkOptions("append", options, appendNames);
+    checkSignal("append", options.signal);
+    checkBoolean("append", "special", options.special);
+    this.#check("append");
+    const added = this.#encode("append", prompt, options.special);
+    options.signal?.throwIfAborted();
+    this.#state.generation = undefined;
+    for (const id of added) this.#state.ids.push(id);
+    if (added.length === 0) return;
+    this.#enter();
+    try {
+      await feed(this.#state, () => {}, options.signal);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  /** A second session with the same past; both go on apart, and share the memory of what they have in common. */
+  fork(): Session {
+    this.#check("fork");
+    const { engine, tokenizer } = this.#model;
+    const { sequence, ids, generation } = this.#state;
+    const copy = new Session(this.#model, sequence.fork(), ids.slice());
+    if (generation) {
+      const { settings, begin, afterText, sampler } = generation;
+      const again = new Generation(engine, tokenizer, settings, begin, afterText);
+      again.sampler.rng.setState(sampler.rng.getState());
+      again.replay(ids);
+      copy.#state.generation = again;
+    }
+    return copy;
+  }
+
+  /**
+   * Forgets every token from position `pos` on, and the generation that was open.
+   * @throws UsageError for a position beyond the last token
+   */
+  rollback(pos: number): void {
+    this.#check("roll back");
+    const { ids } = this.#state;
+    if (!Number.isInteger(pos) || pos < 0 || pos > ids.length) {
+      const got = describeValue(pos);
+      throw new UsageError(`Cannot roll back: Expected a position in [0, ${ids.length}], got ${got}`);
+    }
+    forget(this.#state, pos);
+    this.#state.generation = undefined;
+  }
+
+  /**
+   * The session as bytes, without the weights: tokens, their keys and values, and the open generation with its
+   * random numbers, stop strings and unfinished character. `llama.restore(bytes)` goes on bit for bit, in any
+   * runtime, with any number of threads. Whoever has the bytes can read the conversation.
+   * @throws UsageError while a token is computed
+   */
+  save(): Uint8Array<ArrayBuffer> {
+    this.#check("save");
+    const { engine, tokenizer, sequence, ids, generation } = this.#state;
+    return encodeSnapshot(engine, tokenizer, { sequence, ids, generation });
+  }
+
+  /** Gives the memory back to other sessions. A generation that still runs fails. Safe to call twice. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#state.generation = undefined;
+    this.#model.engine.release(this.#state.sequence);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** The session on one line: how many tokens it has, of how many. */
+  toString(): string {
+    const { contextLength } = this.#model.engine.layout;
+    const { pos, resumable } = this;
+    return oneLine("Session", {
+      pos,
+      contextLength,
+      ...(resumable && { resumable }),
+      ...(this.#disposed && { disposed: true }),
+    });
+  }
+
+  /** @internal What consoles print. */
+  [inspectSymbol](): string {
+    return this.toString();
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Session";
+  }
+
+  #check(doing: string): void {
+    if (this.#disposed) throw new EngineError(`Cannot ${doing}: the session was disposed`);
+    if (this.#busy) {
+      throw new UsageError(`Cannot ${doing}: Expected a session that is idle, this one computes a token`);
+    }
+  }
+
+  #enter(): void {
+    this.#check("generate");
+    this.#busy = true;
+  }
+
+  #leave(): void {
+    this.#busy = false;
+  }
+
+  #encode(action: string, prompt: Prompt, special: boolean | undefined): number[] {
+    const { tokenizer, engine } = this.#model;
+    const { contextLength, config } = engine.layout;
+    const taken = this.#state.ids.length;
+    const begins = taken === 0;
+    const { vocabSize } = config;
+    const ids = encodePrompt(prompt, { action, tokenizer, vocabSize, special, begins });
+    // Something must be there to go on from, also where texts do not begin with BOS.
+    if (begins && prompt === "" && ids.length === 0 && tokenizer.bosId !== undefined) {
+      ids.push(tokenizer.bosId);
+    }
+    if (taken + ids.length === 0) {
+      const reason =
+        typeof prompt === "string" ? "because the vocabulary has no token to begin with" : "got no ids";
+      throw new UsageError(`Cannot ${action}: Expected a prompt, ${reason}`);
+    }
+    if (taken + ids.length > contextLength) throw noRoom(action, taken, ids.length, contextLength);
+    return ids;
+  }
+}
+
+function noRoom(action: string, taken: number, n: number, contextLength: number): ContextError {
+  if (taken >= contextLength) {
+    return new ContextError(
+      `Cannot ${action}: Expected room for a prompt, all ${contextLength} positions of the context are taken; ` +
+        "roll the session back (or a fork of it), begin a new session, or load the model with a larger contextLength",
+    );
+  }
+  const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
+  return new ContextError(
+    `Cannot ${action}: Expected a prompt of at most ${contextLength - taken} tokens (${left}), got ${n}`,
+  );
+}
+
+/** Runs a generation to its end. */
+export async function completionOf(generation: AsyncGenerator<Piece, Completion>): Promise<Completion> {
+  for (;;) {
+    const { done, value } = await generation.next();
+    if (done) return value;
+  }
+}

@@ -1,0 +1,20 @@
+// A fair mutex for asynchronous work.
+
+/** One holder at a time; waiters get it in the order in which they asked. */
+export class Mutex {
+  #locked = false;
+  readonly #waiting: (() => void)[] = [];
+
+  /** Acquires it: at once if it is free, which makes no promise, else when all who asked before have released it. */
+  acquire(): Promise<void> | undefined {
+    if (this.#locked) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#locked = true;
+  }
+
+  /** Passes it to the first waiter. */
+  release(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#locked = false;
+  }
+}
