@@ -15,7 +15,7 @@ import { headTable } from "../model/gqa.ts";
 import { type HolderKind, type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { createSampler, type Sampler } from "../sample/chain.ts";
+import { createSampler, type Sampler, type SamplerSetup } from "../sample/chain.ts";
 import type { ResolvedSampling } from "../sample/registry.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { EngineError, MemoryError } from "../util/errors.ts";
@@ -337,15 +337,16 @@ export class Engine {
   }
 
   /** A sampler that chooses among the first `vocabSize` logits of a step that asks for one row. */
-  sampler(options: ResolvedSampling, vocabSize: number): Sampler {
+  sampler(options: ResolvedSampling, vocabSize: number, setup?: SamplerSetup): Sampler {
     const { exports, memory } = this.#kernel;
-    return createSampler(options, exports, {
+    const place = {
       memory,
       logitsPtr: this.logitsAddress(0),
       scratchPtr: this.layout.sampler,
       vocabSize,
       rows: this.layout.config.vocabSize,
-    });
+    };
+    return createSampler(options, exports, place, setup);
   }
 
   /** Address of row `i` of the last step's logits: f32 [vocabSize]. */
