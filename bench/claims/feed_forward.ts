@@ -1,3 +1,4 @@
+// Claim: what the gated feed-forward of a layer takes, gate and up read together or apart.
 import {
   ACT_Q8,
   BLOCK_COLS,

@@ -1,3 +1,4 @@
+// Claim: what fewer key and value heads (GQA, MQA) save in memory and time.
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import type { KvType } from "../../src/model/config.ts";
 import { barChart } from "./chart.ts";

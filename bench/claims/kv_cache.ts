@@ -1,3 +1,4 @@
+// Claim: a cached token against computing the whole text again.
 import { embeddedModel, someIds } from "../models.ts";
 import { lineChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";

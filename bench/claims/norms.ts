@@ -1,3 +1,4 @@
+// Claim: RMSNorm against LayerNorm.
 import { places, RowCycle } from "../rows.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";

@@ -1,3 +1,4 @@
+// Claim: what q8 and q4 weights gain in memory and speed, and lose in quality.
 import { Llama } from "../../src/mod.ts";
 import type { Precision } from "../../src/model/config.ts";
 import { embeddedModel, matrixWork } from "../models.ts";

@@ -1,3 +1,4 @@
+// Claim: relaxed SIMD against SIMD.
 import { BLOCK_COLS, TILE_ROWS } from "../../assembly/layout/blocks.ts";
 import { type Variant, variantWorks } from "../../src/kernels/variant.ts";
 import { weightFormats } from "../../src/quant/registry.ts";

@@ -1,3 +1,4 @@
+// Claim: how small a part of a token rotary embedding is.
 import { OP_ROPE_STORE, REC_OP, RECORD_WORDS, ROPE_DIM } from "../../assembly/layout/ops.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { embeddedModel } from "../models.ts";

@@ -1,3 +1,4 @@
+// Claim: blocked attention against attention that stores its scores.
 import { QUERY_TILE } from "../../assembly/layout/control.ts";
 import { fillCache, HEAD_DIM } from "../attention.ts";
 import type { KernelArea } from "../kernel_area.ts";

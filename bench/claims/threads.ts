@@ -1,3 +1,4 @@
+// Claim: two threads against one.
 import { detectRuntime } from "../../src/runtime/detect.ts";
 import { embeddedModel } from "../models.ts";
 import { synthModel } from "../synth.ts";
