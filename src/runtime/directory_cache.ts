@@ -1,9 +1,9 @@
 // Downloads of Bun, Deno and Node: whole files under their names, and unfinished ones that end with ".part".
 import type { ByteSource } from "../source/byte_source.ts";
+import type { CacheWriter, FileCache } from "../source/host.ts";
 import { SourceError } from "../util/errors.ts";
 import { randomWords } from "../util/random.ts";
 import { fileSystem, openLocalFile, reasonOfFile } from "./local_file.ts";
-import type { CacheWriter, FileCache } from "./runtime.ts";
 
 /** What a cache needs of node:fs/promises. */
 export type CacheFileSystem = Pick<

@@ -2,9 +2,9 @@
 // A file is pieces of one size, so that an unfinished download can go on, and a page reads parts of it; a file is
 // whole when it has an entry of its own beside its pieces.
 import type { ByteSource } from "../source/byte_source.ts";
+import type { CacheWriter, FileCache } from "../source/host.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
-import type { CacheWriter, FileCache } from "./runtime.ts";
 
 /** Bytes of a piece. One is held in memory by whoever writes. */
 export const PIECE_BYTES = 8 << 20;

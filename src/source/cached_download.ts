@@ -1,11 +1,11 @@
 // Downloads that are kept for the next time.
 
-import type { CacheWriter, FileCache } from "../runtime/runtime.ts";
 import { SourceError } from "../util/errors.ts";
 import { Sha256, type Sha256Stream, sha256Hex } from "../util/sha256.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { checkRange, wrongDigest } from "./bytes.ts";
 import { checkDigest, hashBytes } from "./digest.ts";
+import type { CacheWriter, FileCache } from "./host.ts";
 import { HttpFile, UnreachableError, type UrlOptions, urlName } from "./http.ts";
 import { ofStorage, withoutStorage } from "./storage_failure.ts";
 

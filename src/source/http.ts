@@ -35,7 +35,7 @@ export interface UrlOptions {
   readonly sha256?: string | undefined;
   /** Begins a SHA-256; cria's own if absent. */
   readonly newHash?: (() => Sha256Stream) | undefined;
-  /** Whether responses of the runtime may be without headers that the server sent; see `Runtime.hidesHeaders`. */
+  /** Whether responses of the runtime may be without headers that the server sent; see `SourceHost.hidesHeaders`. */
   readonly hidesHeaders?: boolean | undefined;
   /** Called as bytes come. */
   readonly onBytes?: ((receivedBytes: number, totalBytes: number | undefined) => void) | undefined;

@@ -24,7 +24,7 @@ export interface Answer {
 export interface AnswerContext {
   /** Bytes of the file, from an earlier answer. */
   readonly knownSize?: number | undefined;
-  /** Whether responses of the runtime may be without headers that the server sent; see `Runtime.hidesHeaders`. */
+  /** Whether responses of the runtime may be without headers that the server sent; see `SourceHost.hidesHeaders`. */
   readonly hidesHeaders?: boolean | undefined;
 }
 

@@ -1,6 +1,5 @@
 // Opens whatever a caller may pass as a file.
 
-import type { Runtime } from "../runtime/runtime.ts";
 import { quoted } from "../util/bytes.ts";
 import { SourceError, UsageError } from "../util/errors.ts";
 import type { ByteSource } from "./byte_source.ts";
@@ -16,6 +15,7 @@ import {
 } from "./bytes.ts";
 import { openCached } from "./cached_download.ts";
 import { checkDigest } from "./digest.ts";
+import type { SourceHost } from "./host.ts";
 import { responseSource, type UrlOptions, urlSource } from "./http.ts";
 import { hubUrl, isHubName } from "./hub.ts";
 import type { SourceLike, SourceOptions } from "./options.ts";
@@ -78,11 +78,11 @@ function parseUrl(text: string): URL {
  */
 export async function openSource(
   source: SourceLike,
-  runtime: Runtime,
+  host: SourceHost,
   options: OpenOptions = {},
 ): Promise<ByteSource> {
   if (options.headersFor !== undefined && options.headersFor !== originOf(source)) {
-    return openSource(source, runtime, {
+    return openSource(source, host, {
       ...options,
       headersFor: undefined,
       http: { ...options.http, headers: {} },
@@ -90,31 +90,30 @@ export async function openSource(
   }
   if (source === "") throw new UsageError(`Cannot open a source: Expected ${kinds}, got an empty string`);
   const { signal, sha256 } = options;
-  const feed: FeedOptions = { signal, sha256: sha256?.toLowerCase(), newHash: runtime.sha256 };
+  const feed: FeedOptions = { signal, sha256: sha256?.toLowerCase(), newHash: host.sha256 };
   if (typeof source === "string") {
-    if (isHubName(source)) return openUrl(hubUrl(source), runtime, true, options);
-    if (/^(https?|file|data|blob):/i.test(source)) return openSource(parseUrl(source), runtime, options);
-    return checked(await runtime.openFile(source), runtime, options);
+    if (isHubName(source)) return openUrl(hubUrl(source), host, true, options);
+    if (/^(https?|file|data|blob):/i.test(source)) return openSource(parseUrl(source), host, options);
+    return checked(await host.openFile(source), host, options);
   }
   if (source instanceof URL) {
-    if (isHubName(source.href)) return openUrl(hubUrl(source.href), runtime, true, options);
-    if (source.protocol === "file:")
-      return checked(await runtime.openFile(filePath(source)), runtime, options);
-    return openUrl(source, runtime, false, options);
+    if (isHubName(source.href)) return openUrl(hubUrl(source.href), host, true, options);
+    if (source.protocol === "file:") return checked(await host.openFile(filePath(source)), host, options);
+    return openUrl(source, host, false, options);
   }
   const bytes = bytesOf(source);
-  if (bytes) return checked(bytesSource(bytes), runtime, options);
-  if (source instanceof Blob) return checked(blobSource(source), runtime, options);
+  if (bytes) return checked(bytesSource(bytes), host, options);
+  if (source instanceof Blob) return checked(blobSource(source), host, options);
   if (isReadableStream(source)) return feedSource(streamFeed(source, "stream"), "stream", feed);
   if (source instanceof Response) {
-    return responseSource(source, { ...feed, hidesHeaders: runtime.hidesHeaders });
+    return responseSource(source, { ...feed, hidesHeaders: host.hidesHeaders });
   }
-  if (source instanceof Request) return openUrl(source, runtime, false, options);
+  if (source instanceof Request) return openUrl(source, host, false, options);
   if (typeof source === "object" && source !== null) {
     // Streams of Node have methods `read` and `close` too.
     if (!("pipe" in source) && isByteSource(source)) {
       checkSize(source);
-      return checked(source, runtime, options);
+      return checked(source, host, options);
     }
     if (isAsyncIterable(source)) {
       const name = iterableName(source);
@@ -128,19 +127,19 @@ export async function openSource(
 
 async function openUrl(
   request: URL | Request,
-  runtime: Runtime,
+  host: SourceHost,
   cachedByDefault: boolean,
   { signal, sha256, cache = cachedByDefault, http, onBytes }: OpenOptions,
 ): Promise<ByteSource> {
-  const { hidesHeaders } = runtime;
+  const { hidesHeaders } = host;
   const options: UrlOptions = {
     ...{ signal, http, onBytes, hidesHeaders },
     sha256: sha256?.toLowerCase(),
-    newHash: runtime.sha256,
+    newHash: host.sha256,
   };
   const address = request instanceof Request ? request.url : request.href;
   if (cache === false || !/^https?:/.test(address)) return urlSource(request, options);
-  const files = await runtime.openCache(cache === true ? undefined : cache);
+  const files = await host.openCache(cache === true ? undefined : cache);
   if (!files) return urlSource(request, options);
   return openCached(request, files, { ...options, named: typeof cache === "string" });
 }
@@ -148,7 +147,7 @@ async function openUrl(
 /** `source`, once its SHA-256 is the one of the options. Closes it where it is not. */
 async function checked(
   source: ByteSource,
-  runtime: Runtime,
+  host: SourceHost,
   { sha256, signal }: OpenOptions,
 ): Promise<ByteSource> {
   if (sha256 === undefined) return source;
@@ -156,7 +155,7 @@ async function checked(
     if (source.size === undefined) {
       throw new UsageError(`Cannot check the SHA-256 of ${source.name}: Expected a source of known size`);
     }
-    await checkDigest(source, source.size, sha256.toLowerCase(), runtime.sha256(), signal);
+    await checkDigest(source, source.size, sha256.toLowerCase(), host.sha256(), signal);
     return source;
   } catch (error) {
     await source.close();

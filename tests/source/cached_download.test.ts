@@ -14,10 +14,11 @@ import {
   UsageError,
 } from "../../src/mod.ts";
 import { directoryCache } from "../../src/runtime/directory_cache.ts";
-import type { FileCache, Runtime } from "../../src/runtime/runtime.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
 import { PIECE_BYTES, webCache } from "../../src/runtime/web_cache.ts";
 import { workerdRuntime } from "../../src/runtime/workerd.ts";
 import { cacheName, cachePrefix } from "../../src/source/cached_download.ts";
+import type { FileCache } from "../../src/source/host.ts";
 import { openSource } from "../../src/source/open.ts";
 import { FakeCacheStorage } from "../support/fake_cache.ts";
 import { tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
