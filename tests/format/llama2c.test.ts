@@ -11,7 +11,8 @@ import {
   readLlama2c,
 } from "../../src/format/llama2c.ts";
 import type { ModelFile, TensorInfo } from "../../src/format/model_file.ts";
-import { bytesSource, streamSource } from "../../src/source/bytes.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+import { streamSource } from "../../src/source/stream.ts";
 import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
 import { decodeTensor } from "../support/gguf_writer.ts";
 import { type Llama2cOptions, llama2cFile } from "../support/llama2c_writer.ts";

@@ -8,7 +8,9 @@ import {
 } from "../../../src/format/gguf/header.ts";
 import { HEADER_CHUNK_BYTES } from "../../../src/format/header_reader.ts";
 import type { ByteSource } from "../../../src/source/byte_source.ts";
-import { bytesSource, LOOK_BACK_BYTES, streamSource } from "../../../src/source/bytes.ts";
+import { bytesSource } from "../../../src/source/bytes.ts";
+import { LOOK_BACK_BYTES } from "../../../src/source/look_back.ts";
+import { streamSource } from "../../../src/source/stream.ts";
 import { FormatError, UnsupportedError } from "../../../src/util/errors.ts";
 import {
   decodeTensor,

@@ -1,5 +1,5 @@
 // What the headers of an answer say about a file, and what of it can be believed.
-import { quoted } from "../util/bytes.ts";
+import { quoted } from "../../util/bytes.ts";
 
 /** What tells the versions of a file apart. */
 export interface Version {
