@@ -146,7 +146,7 @@ class GgufReader {
       const offset = begin + expected;
       end = expected + byteLength;
       this.#checkInside(name, offset, byteLength);
-      tensors.set(name, { name, shape, type, offset, byteLength });
+      tensors.set(name, { name, shape, type, source: this.#source, offset, byteLength });
     }
     this.#checkPadding(begin + end, begin + alignUp(end, alignment));
     return tensors;
