@@ -17,7 +17,7 @@ import { sourceNames } from "./source/options.ts";
 import type { Tokenizer as TokenizerInterface } from "./tokenizer/core/tokenizer.ts";
 import { checkOptions, checkSignal, type OptionNames, wrongOption } from "./util/options.ts";
 
-export type { HttpOptions } from "./source/http.ts";
+export type { HttpOptions } from "./source/http/http_options.ts";
 export type { SourceLike, SourceOptions } from "./source/options.ts";
 export type {
   DecodeOptions,

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const allowed: Record<string, readonly string[]> = {
   util: [],
   "package.ts": ["util"],
-  source: ["util", "runtime"],
+  source: ["util"],
   runtime: ["util", "source"],
   quant: ["layout"],
   tokenizer: ["util"],

@@ -264,7 +264,7 @@ export class Engine {
       engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
       if (early) engine.#employ(pool);
       // Threads help as soon as they are there. Those that nobody asked for are not waited for, and may fail to come.
-      await loadWeights(file.source, engine, options.onProgress, options.signal);
+      await loadWeights(engine, options.onProgress, options.signal);
       await file.checkEnd?.();
       if (!early) engine.#employ(pool);
       const asked = options.threads !== undefined || options.tune?.threads !== undefined;
