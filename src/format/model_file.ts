@@ -1,5 +1,5 @@
 import type { ByteSource } from "../source/byte_source.ts";
-import type { TokenizerData } from "../tokenizer/core/tokenizer.ts";
+import type { TokenizerData } from "../tokenizer/registry.ts";
 
 /** Scalar and array types of file metadata (GGUF's names). */
 export type MetaType =

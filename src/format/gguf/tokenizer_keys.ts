@@ -1,4 +1,4 @@
-import { TokenType } from "../../tokenizer/core/tokenizer.ts";
+import { TokenType } from "../../tokenizer/core/vocabulary_data.ts";
 import { FormatError } from "../../util/errors.ts";
 import type { MetaType, MetaValue } from "../model_file.ts";
 
