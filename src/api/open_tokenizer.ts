@@ -1,7 +1,7 @@
 import { openModelFile } from "../format/detect.ts";
 import { GGUF_MAGIC } from "../format/gguf/header.ts";
 import type { ModelFile } from "../format/model_file.ts";
-import { readConfig } from "../model/config.ts";
+import { readConfig } from "../model/read_model.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { ByteSource } from "../source/byte_source.ts";
 import { type OpenOptions, openSource, readAll } from "../source/open.ts";
