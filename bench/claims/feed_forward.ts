@@ -15,7 +15,7 @@ import {
   STEP_N_TOKENS,
 } from "../../assembly/layout/control.ts";
 import * as op from "../../assembly/layout/ops.ts";
-import { chunkGroups, scaleFactor } from "../../src/model/plan.ts";
+import { chunkGroups, scaleFactor } from "../../src/model/plan/writer.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { FAR_BYTES, type KernelArea, STREAMS } from "../kernel_area.ts";
 import { barChart } from "./chart.ts";
@@ -65,7 +65,7 @@ function writeWeights(area: KernelArea, size: number): number {
   return address;
 }
 
-// norm, up (and gate), activation, down with the residual: the feed-forward records of src/model/plan.ts.
+// norm, up (and gate), activation, down with the residual: the feed-forward records of src/model/plan/.
 function program(area: KernelArea, block: Block): Program {
   const { hiddenDim, gated } = block;
   const layers = Math.floor(FAR_BYTES / 2 / blockBytes(block));

@@ -1,7 +1,7 @@
 // The tokenizer of a model: its own, or one that the caller names.
 import type { ModelFile } from "../format/model_file.ts";
 import { type LoadedTokenizer, loadTokenizer, tokenizerInside } from "../format/tokenizer_file.ts";
-import { readConfig } from "../model/config.ts";
+import { readConfig } from "../model/read_model.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { OpenOptions } from "../source/open.ts";
 import type { SourceLike } from "../source/options.ts";

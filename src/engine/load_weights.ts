@@ -8,8 +8,8 @@ import {
 import * as op from "../../assembly/layout/ops.ts";
 import type { KernelInstance } from "../kernels/instance.ts";
 import { MAX_CONTEXT } from "../model/config.ts";
-import { scaleFactor } from "../model/plan.ts";
-import type { Matrix, Vector } from "../model/weights.ts";
+import { scaleFactor } from "../model/plan/writer.ts";
+import type { Matrix, Vector } from "../model/weights/weights.ts";
 import { type FileType, fileTypes } from "../quant/registry.ts";
 import type { ByteSource } from "../source/byte_source.ts";
 import { FormatError } from "../util/errors.ts";
@@ -108,7 +108,7 @@ class WeightLoader {
       const rows = Math.min(most, weight.rows - row);
       yield {
         source: weight.info.source,
-        values: { offset: weight.info.offset + row * rowBytes, bytes: rows * rowBytes },
+        values: { offset: weight.info.offset + (weight.firstRow + row) * rowBytes, bytes: rows * rowBytes },
         ...this.#packing(weight, type, row, rows, () => ({})),
       };
     }
@@ -125,7 +125,7 @@ class WeightLoader {
     );
     for (let row = 0; row < weight.rows; row += most) {
       const rows = Math.min(most, weight.rows - row);
-      const first = row * cols;
+      const first = (weight.firstRow + row) * cols;
       const firstGroup = Math.floor(first / group);
       const groups = Math.ceil((first + rows * cols) / group) - firstGroup;
       yield {
@@ -149,7 +149,7 @@ class WeightLoader {
       yield {
         source: weight.info.source,
         values: {
-          offset: weight.info.offset + (i / type.blockCols) * type.blockBytes,
+          offset: weight.info.offset + ((weight.firstRow + i) / type.blockCols) * type.blockBytes,
           bytes: (n / type.blockCols) * type.blockBytes,
         },
         open: () => false,
@@ -260,7 +260,10 @@ export async function loadWeights(
 ): Promise<void> {
   const { layout, kernel } = engine;
   const { all, ropeFactors } = layout.weights;
-  const totalBytes = all.reduce((sum, { info }) => sum + info.byteLength + (info.scales?.byteLength ?? 0), 0);
+  const totalBytes = [...new Set(all.map(({ info }) => info))].reduce(
+    (sum, { byteLength, scales }) => sum + byteLength + (scales?.byteLength ?? 0),
+    0,
+  );
   let loadedBytes = 0;
 
   const read = async (part: Part, half: number) => {
