@@ -1,5 +1,5 @@
-// The text that quality is measured with.
-/** A story of our own, for machines without the reference text. */
+// A text to measure quality with, for machines without the reference text.
+/** A story of our own. */
 export const story =
   "Once upon a time there was a little girl who lived in a small house near the forest. Every morning she fed " +
   "the hens and carried water from the well. One day she heard a soft voice behind the wall. She looked over it " +
