@@ -29,6 +29,7 @@ import {
   tinyLlama,
   tinyVocab,
 } from "../tests/support/gguf_writer.ts";
+import { randomF32 } from "../tests/support/kernels.ts";
 import { llama2cFile, tokenizerBin } from "../tests/support/llama2c_writer.ts";
 import { embeddedModel } from "../tests/support/models.ts";
 import { gpt2Json, jsonBytes, llama2Json } from "../tests/support/tokenizer_json.ts";
@@ -167,7 +168,11 @@ async function addVocabularies(files: Files): Promise<void> {
 /** Models of random weights, by the name of their file. */
 const shapes: Readonly<Record<string, TinyLlamaOptions>> = {
   "gqa-f32.gguf": { seed: 11 },
-  "mha-tied-f16.gguf": { seed: 12, type: "F16", nKvHeads: 4, tied: true },
+  "mha-tied-f16.gguf": {
+    ...{ seed: 12, type: "F16", nKvHeads: 4, tied: true },
+    // Smaller than usual, so that a token does not predict itself.
+    tensors: { "token_embd.weight": { values: randomF32(300 * 64, 12, -0.3, 0.3) } },
+  },
   "gqa-q8_0.gguf": { seed: 13, type: "Q8_0" },
   "mqa-q4_0.gguf": { seed: 14, type: "Q4_0", nKvHeads: 1, nLayers: 3 },
   "odd-bf16.gguf": { seed: 15, type: "BF16", nLayers: 1, nHeads: 2, nKvHeads: 2, hiddenDim: 172 },
@@ -254,6 +259,7 @@ function textOf({ pieces }: SentencePieceData, ids: readonly number[]): string {
     const piece = pieces[id] as string;
     const byte = /^<0x([0-9A-F]{2})>$/.exec(piece)?.[1];
     if (byte !== undefined) return [Number.parseInt(byte, 16)];
+    if (id === 0) return [...utf8.encode(" ⁇ ")];
     return id < 3 ? [] : [...utf8.encode(piece.replaceAll("▁", " "))];
   });
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
@@ -278,7 +284,7 @@ async function addModels(files: Files): Promise<void> {
   // The weights of gqa-f32.gguf, and groups of eight bits.
   const legacy = llama2cFile({ seed: 11, shared: false });
   await add("legacy.bin", legacy.bytes, legacy.weights, usual);
-  const grouped = llama2cFile({ version: 2, groupSize: 32, seed: 16 });
+  const grouped = llama2cFile({ version: 2, groupSize: 32, shared: false, seed: 16 });
   await add("version2.bin", grouped.bytes, grouped.weights, usual);
   files.set("tiny.tokenizer.bin", tokenizerBin(tinyVocab()));
   files.set("models.json", json(facts));
