@@ -128,6 +128,11 @@ import {
   PACK_STRIPS,
   PACK_WEIGHT,
   PAIRING_ADJACENT,
+  QUANTIZE_N,
+  QUANTIZE_OUT,
+  QUANTIZE_OUT_STRIDE,
+  QUANTIZE_X,
+  QUANTIZE_X_STRIDE,
   REC_BARRIER,
   REC_COUNTER,
   REC_FLAGS,
@@ -260,10 +265,10 @@ function run_norm(record: usize, scratch: usize): void {
 // The rows of x are padded to whole blocks with zeros.
 function run_quantize(record: usize): void {
   const count = rows(record);
-  const n = (int(record, NORM_N) + BLOCK_COLS - 1) & -BLOCK_COLS;
+  const n = (int(record, QUANTIZE_N) + BLOCK_COLS - 1) & -BLOCK_COLS;
   for (let i = take(record + REC_COUNTER * 4, 1); i < count; i = take(record + REC_COUNTER * 4, 1)) {
-    const x = ptr(record, NORM_X) + <usize>i * ptr(record, NORM_X_STRIDE);
-    const out = act_row(ptr(record, NORM_OUT), ptr(record, NORM_OUT_STRIDE), i, count);
+    const x = ptr(record, QUANTIZE_X) + <usize>i * ptr(record, QUANTIZE_X_STRIDE);
+    const out = act_row(ptr(record, QUANTIZE_OUT), ptr(record, QUANTIZE_OUT_STRIDE), i, count);
     quantize_row(x, out, 0, n, i, count);
   }
 }

@@ -3,7 +3,7 @@ import { KV_PAGE } from "../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../assembly/layout/control.ts";
 import type { KvType } from "../src/model/config.ts";
 import { headTable } from "../src/model/gqa.ts";
-import { kvTypeCodes } from "../src/model/plan.ts";
+import { kvTypeCodes } from "../src/model/kv_types.ts";
 import { FAR_BYTES, type KernelArea } from "./kernel_area.ts";
 import { runSuites, type Session, type Suite } from "./suite.ts";
 

@@ -16,8 +16,8 @@ import { Arena } from "../src/kernels/arena.ts";
 import type { KernelExports } from "../src/kernels/exports.gen.ts";
 import { createInstance, createMemory, type KernelInstance } from "../src/kernels/instance.ts";
 import { compileVariant, type Variant } from "../src/kernels/variant.ts";
-import { chunkGroups, scaleFactor } from "../src/model/plan.ts";
-import type { Matrix } from "../src/model/weights.ts";
+import { chunkGroups, scaleFactor } from "../src/model/plan/writer.ts";
+import type { Matrix } from "../src/model/weights/weights.ts";
 import type { WeightFormat } from "../src/quant/weight_format.ts";
 
 /** Bytes that a case cycles through if it must read from memory: more than any processor's cache holds. */

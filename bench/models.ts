@@ -2,7 +2,7 @@
 import { Engine, type EngineOptions } from "../src/engine/engine.ts";
 import { openModelFile } from "../src/format/detect.ts";
 import type { Sequence } from "../src/model/kv_cache.ts";
-import type { Matrix, ModelWeights } from "../src/model/weights.ts";
+import type { Matrix, ModelWeights } from "../src/model/weights/weights.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
 import { resolveSampling } from "../src/sample/registry.ts";
 import { openSource } from "../src/source/open.ts";
@@ -40,7 +40,7 @@ export interface MatrixWork {
 export function matrixWork(weights: Pick<ModelWeights, "layers" | "output">): MatrixWork {
   const bytesOf = ({ strips, blocks, format }: Matrix) => strips * blocks * format.tileBytes;
   const matrices = weights.layers.flatMap((layer) =>
-    Object.values(layer).filter((weight): weight is Matrix => weight.kind === "matrix"),
+    Object.values(layer).filter((weight): weight is Matrix => weight?.kind === "matrix"),
   );
   return {
     layerBytes: matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0),

@@ -1,4 +1,4 @@
-// Claim: what the gated feed-forward of a layer takes, gate and up read together or apart.
+// Claim: what a gated feed-forward (SwiGLU) takes beside a plain one (ReLU).
 import {
   ACT_Q8,
   BLOCK_COLS,
@@ -15,7 +15,7 @@ import {
   STEP_N_TOKENS,
 } from "../../assembly/layout/control.ts";
 import * as op from "../../assembly/layout/ops.ts";
-import { chunkGroups, scaleFactor } from "../../src/model/plan.ts";
+import { chunkGroups, scaleFactor } from "../../src/model/plan/writer.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { FAR_BYTES, type KernelArea, STREAMS } from "../kernel_area.ts";
 import { barChart } from "./chart.ts";

@@ -5,7 +5,7 @@ import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tu
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
 import { variants, variantWorks } from "../kernels/variant.ts";
 import type { KvType, Precision } from "../model/config.ts";
-import { kvTypeCodes } from "../model/plan.ts";
+import { kvTypeCodes } from "../model/kv_types.ts";
 import { weightFormats } from "../quant/registry.ts";
 import {
   checkSourceOptions,

@@ -13,6 +13,7 @@ import { type TuneOptions, Tuner } from "../kernels/tune/tuner.ts";
 import { compileVariant, pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type HolderKind, type PageMemory, PagePool, Sequence } from "../model/kv_cache.ts";
+import { writeFrequencies } from "../model/rope.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { createSampler, type Sampler, type SamplerSetup } from "../sample/chain.ts";
@@ -264,7 +265,7 @@ export class Engine {
       engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
       if (early) engine.#employ(pool);
       // Threads help as soon as they are there. Those that nobody asked for are not waited for, and may fail to come.
-      await loadWeights(file.source, engine, options.onProgress, options.signal);
+      await loadWeights(engine, options.onProgress, options.signal);
       await file.checkEnd?.();
       if (!early) engine.#employ(pool);
       const asked = options.threads !== undefined || options.tune?.threads !== undefined;
@@ -605,7 +606,10 @@ export class Engine {
   // Gate and up matrices are the largest of most models, logits' of small ones; their products fit into its buffer.
   #chooseStreams(): void {
     const { buffers, weights } = this.layout;
-    const matrices = [...weights.layers.flatMap(({ gate, up }) => [gate, up]), weights.output];
+    const matrices = [
+      ...weights.layers.flatMap(({ gate, up }) => (gate ? [gate, up] : [up])),
+      weights.output,
+    ];
     const most = weights.output.strips;
     const measured = matrices.filter(({ format, strips }) => format.scaled && strips <= most);
     const area = { x: buffers.act.address, out: buffers.logits.address };
@@ -618,13 +622,7 @@ export class Engine {
     const { heads, groups } = headTable(config.nHeads, config.nKvHeads);
     this.#words.set(heads, buffers.heads / 4);
     this.#words.set(groups, buffers.groups / 4);
-    this.#kernel.exports.rope_freqs(config.ropeTheta, config.headDim, buffers.freqs);
-    const factors = weights.ropeFactors;
-    for (let i = 0; i < config.headDim / 2; i++) {
-      const factor = factors ? (this.#floats[factors.address / 4 + i] as number) : 1;
-      const at = buffers.freqs / 4 + i;
-      this.#floats[at] = (this.#floats[at] as number) / (factor * config.ropeScale);
-    }
+    writeFrequencies(this.#kernel, buffers.ropes, weights.ropeFactors?.address);
   }
 
   // Ids, positions, page tables, query tiles and outputs of a step. Everything was reserved before.

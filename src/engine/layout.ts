@@ -15,19 +15,17 @@ import { RECORD_BYTES } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { Arena } from "../kernels/arena.ts";
 import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
-import { archSpec } from "../model/arch/registry.ts";
-import type { ArchSpec } from "../model/arch/spec.ts";
-import { type KvType, type ModelConfig, type Precision, readConfig } from "../model/config.ts";
+import type { Architecture } from "../model/arch/spec.ts";
+import type { KvType, ModelConfig, Precision } from "../model/config.ts";
 import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
-import {
-  type Buffers,
-  buildPlan,
-  type KvShape,
-  kvTypeCodes,
-  type Plan,
-  placeBuffers,
-} from "../model/plan.ts";
-import { type ModelWeights, placeWeights } from "../model/weights.ts";
+import { type KvShape, kvTypeCodes } from "../model/kv_types.ts";
+import { type Buffers, placeBuffers } from "../model/plan/buffers.ts";
+import { buildPlan } from "../model/plan/plan.ts";
+import type { Plan } from "../model/plan/writer.ts";
+import { readModel } from "../model/read_model.ts";
+import type { ChooseFormat } from "../model/weights/formats.ts";
+import { placeWeights } from "../model/weights/place.ts";
+import type { ModelWeights } from "../model/weights/weights.ts";
 import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
 import { mebibytes } from "../util/bytes.ts";
@@ -67,7 +65,6 @@ export interface StepArea {
 
 /** A model's whole linear memory, decided before it exists. */
 export interface Layout {
-  readonly spec: ArchSpec;
   readonly config: ModelConfig;
   readonly contextLength: number;
   readonly weights: ModelWeights;
@@ -104,6 +101,10 @@ export interface LayoutOptions {
   readonly threads?: number | undefined;
   /** Where the layout begins, CONTROL_BYTES or more: for tests of high addresses. */
   readonly base?: number | undefined;
+  /** The format of each matrix in memory, instead of `precision`: for tests of mixed formats. */
+  readonly formats?: ChooseFormat | undefined;
+  /** Architectures instead of the registry's: for tests of others. */
+  readonly architectures?: readonly Architecture[] | undefined;
 }
 
 function contextOf(config: ModelConfig, asked: number | undefined): number {
@@ -145,8 +146,8 @@ function stagingBytes(weights: ModelWeights): number {
  */
 export async function planLayout(file: ModelFile, options: LayoutOptions): Promise<Layout> {
   const budget = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
-  const config = readConfig(file);
-  const spec = archSpec(file.architecture, file.source.name);
+  const model = readModel(file, options.architectures);
+  const { config } = model;
   const contextLength = contextOf(config, options.contextLength);
   const kvType = options.kv ?? (options.precision === "f32" ? "f32" : "f16");
   const batch = Math.min(MAX_BATCH, contextLength);
@@ -154,14 +155,14 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
 
   const begin = options.base ?? CONTROL_BYTES;
   const arena = new Arena(begin);
-  const weights = placeWeights(file, config, arena, options.precision);
+  const weights = placeWeights(file, model, arena, options.formats ?? options.precision);
   const weightBytes = arena.size - begin;
   const kv: KvShape = { type: kvType, headBytes: kvHeadBytes(kvTypeCodes[kvType], config.headDim) };
   const pageBytes = config.nLayers * config.nKvHeads * kv.headBytes;
   const pageCount = Math.ceil(contextLength / KV_PAGE);
   const pages = { address: arena.alloc(pageBytes * pageCount), count: pageCount, bytes: pageBytes };
-  const buffers = placeBuffers(config, arena, batch, maxOutputs);
-  const plan = buildPlan(spec, config, weights, buffers, kv);
+  const buffers = placeBuffers(model, weights.layers, arena, batch, maxOutputs);
+  const plan = buildPlan(model, weights, buffers, kv);
   const planAddress = arena.alloc(plan.words.byteLength);
   const tableBytes = 4 * pageCount;
   const step: StepArea = {
@@ -193,7 +194,6 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const growth = Math.max(GROWTH_BYTES, GROWTH_SESSIONS * pageBytes * pageCount);
   const maxBytes = options.maxBytes === undefined ? Math.min(arena.size + growth, budget) : budget;
   return {
-    spec,
     config,
     contextLength,
     weights,

@@ -3,7 +3,7 @@ import type { MetaValue, ModelFile } from "../format/model_file.ts";
 import { quoted } from "../util/bytes.ts";
 import { UnsupportedError } from "../util/errors.ts";
 
-/** Keys that readConfig reads and checks itself. */
+/** Keys that ggufHyper() reads and checks itself. */
 const understood: readonly string[] = [
   "context_length",
   "embedding_length",
@@ -118,15 +118,21 @@ interface Stated {
 }
 
 /**
- * Checks that no key below `prefix` asks for a computation that is not done. What is not known is refused: a model
- * that computes something else would go on and be wrong.
+ * Checks that no key below `prefix` asks for a computation that is not done. What is not known is refused: otherwise a
+ * model that computes something else would run and be wrong.
+ * @param reads keys that the architecture reads itself, besides those that all architectures have
  * @throws UnsupportedError that names the key, its value and what is supported
  */
-export function checkKeys(file: ModelFile, prefix: string, stated: Stated): void {
+export function checkKeys(
+  file: ModelFile,
+  prefix: string,
+  stated: Stated,
+  reads: readonly string[] = [],
+): void {
   for (const [key, value] of file.metadata) {
     if (!key.startsWith(`${prefix}.`)) continue;
     const name = key.slice(prefix.length + 1);
-    if (always.has(name)) continue;
+    if (always.has(name) || reads.includes(name)) continue;
     const { fits, supported } = rule(name, stated) ?? unknown;
     if (fits && elements(value).every(fits)) continue;
     throw new UnsupportedError(

@@ -23,7 +23,7 @@ import {
   WIDE_TILE_BYTES,
 } from "../../assembly/layout/blocks.ts";
 import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
-import { scaleFactor } from "../../src/model/plan.ts";
+import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import { matmul } from "../reference/matmul.ts";
 import { decodeActivations, decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";

@@ -10,7 +10,7 @@ import {
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
 import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
-import { scaleFactor } from "../../src/model/plan.ts";
+import { scaleFactor } from "../../src/model/plan/writer.ts";
 import {
   activationIntegers,
   activationScale,

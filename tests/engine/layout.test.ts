@@ -56,8 +56,10 @@ function regions(layout: Layout): [string, number, number][] {
       buffers[name].stride * batch,
     ]),
     ["logits", buffers.logits.address, buffers.logits.stride * maxOutputs],
-    ["freqs", buffers.freqs, 2 * config.headDim],
-    ["angles", buffers.angles, 4 * config.headDim * batch],
+    ...buffers.ropes.flatMap(({ freqs, angles }): [string, number, number][] => [
+      ["freqs", freqs, 2 * config.headDim],
+      ["angles", angles, 4 * config.headDim * batch],
+    ]),
     ["heads", buffers.heads, 4 * config.nHeads],
     ["groups", buffers.groups, 4 * (config.nKvHeads + 1)],
     ["plan", layout.planAddress, layout.plan.words.byteLength],
