@@ -1,6 +1,6 @@
-// What blocked attention is measured against: attention that stores every score before it takes a softmax.
-// Same pages, same rows in a tile, same order over pages as assembly/attention.ts; the scores' way through
-// memory is the only difference.
+// Attention that stores all scores before the softmax, to compare blocked attention with.
+// It has the same pages, the same rows in a tile and the same order of pages as the kernels in assembly/. Its only difference
+// is that scores go through memory.
 import { product1_f32, product4_f32 } from "../../assembly/attention/f32";
 import { kv_dims, load4 } from "../../assembly/attention/rows";
 import { KV_PAGE } from "../../assembly/layout/blocks";
@@ -41,7 +41,7 @@ function add_to(out: usize, sum: v128): void {
 
 /**
  * out[r, c] += sum_n a[r, n] * b[n, c]      4 rows r, 8 * groups columns c
- * As product4_f32 of assembly/attention/f32.ts, whose sums need a factor where these need none.
+ * Like product4_f32 of assembly/attention/f32.ts, but without a factor for the sums.
  */
 export function gather4(
   a: usize,
@@ -138,7 +138,7 @@ export function gather4(
   }
 }
 
-/** As gather4 for one row; four groups at once, as product1_f32 does. */
+/** Like gather4, but for one row. It takes four groups at once, like product1_f32. */
 export function gather1(a: usize, n: i32, b: usize, groups: i32, out: usize): void {
   const stop = a + ((<usize>n) << 2);
   let w: v128;
@@ -206,8 +206,8 @@ function largest(s: usize, stop: usize): v128 {
 }
 
 /**
- * s[i] = 2^(s[i] - max s), and their sum; the polynomial of softmax_block (assembly/attention/softmax.ts).
- * s  f32 scores, whole pages; those behind the first `count` become 0
+ * s[i] = 2^(s[i] - max s), and their sum. Uses the polynomial of softmax_block (assembly/attention/softmax.ts).
+ * s  f32 scores, whole pages; scores after the first `count` become 0
  */
 export function softmax_row(s: usize, count: i32): f32 {
   const stop = s + score_bytes(count);
@@ -257,13 +257,13 @@ function tile_of(pos: i32, r: i32, nHeads: i32, first: i32, nRows: i32): i32 {
 
 /**
  * out[t, h] = sum_p softmax_p(scale * q[t, h] . K[p]) * V[p]     positions p in [0, pos + t], one kv head
- * Arguments as attention_f32 of assembly/attention.ts takes them, but for
+ * Arguments are those of the kernel attention_f32, except:
  * tokens   any number
  * scratch  stored_scratch_bytes(headDim, nHeads, tokens, pos + tokens)
  * Units: headDim a multiple of 8
  *
- * Three passes: all scores, the softmax of each row, all sums of V. The first and the last go over pages for
- * eight tokens at a time, as blocked attention is called, so that K and V come from the same cache.
+ * Three passes: all scores, the softmax of each row, all sums of V. The first and the last pass take eight tokens at a time
+ * through the pages, as blocked attention does. So both read K and V from the same level of cache.
  */
 export function attention_stored_f32(
   q: usize,
