@@ -1,6 +1,7 @@
 // Makes dist/, what the package and a URL import consist of; `node scripts/dist.mjs [FOLDER]`.
 //   cria.js        everything in one file, kernels inline: Bun, Deno (by URL too), Node, browsers, bundlers
 //   tokenizer.js   tokenizers alone, in one file
+//   tokenizer_train.js   training of tokenizers, in one file
 //   workerd.js     for runtimes that compile no WebAssembly: imports simd.wasm and relaxed.wasm beside it
 //   worker.js      a compute thread as a file, for pages that allow no `blob:` workers
 //   cli.js         the command line
@@ -21,7 +22,7 @@ const NOTICE = `/*! cria ${version}, ${license}. Contains @assemblyscript/loader
 /** Most characters of a line: Node prints the line of an uncaught error, before its message. */
 export const MAX_LINE = 500;
 
-const library = ["mod", "tokenizer", "workerd", "worker"];
+const library = ["mod", "tokenizer", "tokenizer_train", "workerd", "worker"];
 
 /** What a source file of src/ is called in dist/. */
 function outputName(entry) {

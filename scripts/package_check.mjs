@@ -120,7 +120,7 @@ for (const path of ["/tests/", "/bench/", "/dist/", ".wasm "]) {
 }
 
 // Bundles: complete in themselves, no file that a bundler would look for, declarations of what they export.
-for (const entry of ["cria", "tokenizer", "workerd"]) {
+for (const entry of ["cria", "tokenizer", "tokenizer_train", "workerd"]) {
   const text = read(`dist/${entry}.js`);
   const names = exportedNames(text);
   const declared = exportedNames(read(`dist/${entry}.d.ts`));
@@ -161,7 +161,7 @@ for (const name of readdirSync(`${root}dist`).filter((name) => name.endsWith(".j
 }
 const { stdout: ownVersion } = run("node", ["dist/cli.js", "--version"]);
 check(ownVersion === `cria ${npm.version}\n`, `dist/cli.js --version: ${ownVersion}`);
-for (const entry of ["cria", "tokenizer"]) {
+for (const entry of ["cria", "tokenizer", "tokenizer_train"]) {
   const library = await import(pathToFileURL(`${root}dist/${entry}.js`).href);
   for (const [name, value] of Object.entries(library)) {
     if (typeof value === "function") {

@@ -1,5 +1,6 @@
 import { Engine, type Preparation } from "../engine/engine.ts";
 import { openModelFile } from "../format/detect.ts";
+import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
 import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { embeddedModelUrl, missingModel } from "../package.ts";
@@ -18,7 +19,7 @@ import { checkBoolean, checkOptions, describeValue, type OptionNames, wrongOptio
 import type { LoadOptions } from "./load_options.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import { progressReport } from "./load_progress.ts";
-import { type LoadedTokenizer, modelTokenizer } from "./open_tokenizer.ts";
+import { modelTokenizer } from "./model_tokenizer.ts";
 
 /** What {@link Llama.perplexity} measures. */
 export interface Perplexity {

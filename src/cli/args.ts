@@ -106,6 +106,22 @@ export function numberFlag(
   return { flag, valueName, help, ...extras, read };
 }
 
+/** A flag whose text stands for a value of any other kind; `parse` gives undefined for a text that stands for none. */
+export function parsedFlag<T>(
+  flag: string,
+  valueName: string,
+  help: string,
+  { expected, parse }: { readonly expected: string; parse(text: string): T | undefined },
+  extras: FlagExtras = {},
+): Flag<T> {
+  const read = (text: string): T => {
+    const value = parse(text);
+    if (value === undefined) throw badValue(flag, expected, text);
+    return value;
+  };
+  return { flag, valueName, help, ...extras, read };
+}
+
 /** A flag whose value is a number of bytes: "1000000", "512M", "1.5G" (binary units). */
 export function bytesFlag(flag: string, help: string, extras: FlagExtras = {}): Flag<number> {
   const read = (text: string): number => {

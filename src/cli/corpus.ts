@@ -17,10 +17,10 @@ export class InputFiles {
   readBytes = 0;
   /** Bytes in all; undefined where standard input is among them. */
   readonly totalBytes: number | undefined;
-  private readonly sources: readonly (ByteSource | "-")[];
+  readonly #sources: readonly (ByteSource | "-")[];
 
   private constructor(sources: readonly (ByteSource | "-")[]) {
-    this.sources = sources;
+    this.#sources = sources;
     const sizes = sources.map((source) => (source === "-" ? Number.NaN : (source.size ?? Number.NaN)));
     const total = sizes.reduce((sum, size) => sum + size, 0);
     this.totalBytes = Number.isNaN(total) ? undefined : total;
@@ -43,7 +43,7 @@ export class InputFiles {
    * @throws SourceError when a file cannot be read or is UTF-16
    */
   async *parts(): AsyncGenerator<Uint8Array> {
-    for (const source of this.sources) {
+    for (const source of this.#sources) {
       let last = LINE_END;
       const [parts, name] =
         source === "-"
@@ -58,7 +58,7 @@ export class InputFiles {
   }
 
   close(): Promise<void> {
-    return closeAll(this.sources);
+    return closeAll(this.#sources);
   }
 }
 

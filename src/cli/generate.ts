@@ -14,6 +14,7 @@ import {
   numberFlag,
   oneLine,
   parseArgs,
+  parsedFlag,
   switchFlag,
   textFlag,
 } from "./args.ts";
@@ -33,20 +34,15 @@ const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
 /** No context holds a prompt of this size. */
 const MAX_PROMPT_BYTES = 16 << 20;
 
-// What hands know from other programs.
-const samplingAliases: { readonly [K in keyof SamplingOptions]?: readonly string[] } = {
-  temperature: ["--temp"],
-  seed: ["-s"],
-};
-
 // One flag for each parameter that a sampler has.
 const samplingFlags = Object.fromEntries(
   samplingParams.map((param) => {
+    const { key, flag, valueName, aliases = [] } = param;
+    if (param.kind === "value") return [key, parsedFlag(flag, valueName, param.help, param, { aliases })];
     const help = `${param.help} (default: ${param.default ?? "random"})`;
-    const aliases = samplingAliases[param.key] ?? [];
-    return [param.key, numberFlag(param.flag, param.valueName, help, param, { aliases })];
+    return [key, numberFlag(flag, valueName, help, param, { aliases })];
   }),
-) as { readonly [K in keyof Required<SamplingOptions>]: Flag<number> };
+) as { readonly [K in keyof Required<SamplingOptions>]: Flag<Required<SamplingOptions>[K]> };
 
 const flags = {
   model: textFlag(

@@ -23,14 +23,14 @@ const reasons: Readonly<Record<string, string>> = {
 export class OutputFile {
   /** Where the file is, links followed. */
   readonly path: string;
-  private readonly name: string;
+  readonly #name: string;
   /** The name until the file is whole. */
-  private readonly part: string;
+  readonly #part: string;
 
   private constructor(name: string, path: string) {
-    this.name = name;
+    this.#name = name;
     this.path = path;
-    this.part = join(dirname(path), `.${basename(path).slice(0, 60)}.${process.pid}.part`);
+    this.#part = join(dirname(path), `.${basename(path).slice(0, 60)}.${process.pid}.part`);
   }
 
   /**
@@ -43,8 +43,8 @@ export class OutputFile {
       // Asking for permissions instead would take one more of Deno's.
       if (path !== undefined) await (await open(path, "r+")).close();
       const file = new OutputFile(name, path ?? name);
-      await writeFile(file.part, "");
-      await rm(file.part);
+      await writeFile(file.#part, "");
+      await rm(file.#part);
       return file;
     } catch (error) {
       throw outputError(name, error);
@@ -54,11 +54,11 @@ export class OutputFile {
   /** Writes beside the file, then puts that in its place. @throws SourceError */
   async write(bytes: Uint8Array): Promise<void> {
     try {
-      await writeFile(this.part, bytes);
-      await rename(this.part, this.path);
+      await writeFile(this.#part, bytes);
+      await rename(this.#part, this.path);
     } catch (error) {
-      await rm(this.part, { force: true }).catch(() => {});
-      throw outputError(this.name, error);
+      await rm(this.#part, { force: true }).catch(() => {});
+      throw outputError(this.#name, error);
     }
   }
 }

@@ -1,5 +1,5 @@
-import { checkParam } from "../sample/options.ts";
 import { type SamplingOptions, samplingParams } from "../sample/registry.ts";
+import { checkParam } from "../sample/spec.ts";
 import type { GenerateOptions, Prompt } from "../session/options.ts";
 import { quoted } from "../util/bytes.ts";
 import { CriaError } from "../util/errors.ts";
@@ -40,7 +40,7 @@ function stops(value: unknown): string[] {
 }
 
 function samplingOptions(body: Readonly<Record<string, unknown>>): SamplingOptions {
-  const options: SamplingOptions = {};
+  const options: Record<string, unknown> = {};
   for (const [name, param] of sampling) {
     if (!Object.hasOwn(body, name)) continue;
     try {

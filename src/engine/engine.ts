@@ -16,7 +16,7 @@ import { type HolderKind, type PageMemory, PagePool, Sequence } from "../model/k
 import { writeFrequencies } from "../model/rope.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { createSampler, type Sampler } from "../sample/chain.ts";
+import { createSampler, type Sampler, type SamplerSetup } from "../sample/chain.ts";
 import type { ResolvedSampling } from "../sample/registry.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { EngineError, MemoryError } from "../util/errors.ts";
@@ -265,7 +265,7 @@ export class Engine {
       engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
       if (early) engine.#employ(pool);
       // Threads help as soon as they are there. Those that nobody asked for are not waited for, and may fail to come.
-      await loadWeights(file.source, engine, options.onProgress, options.signal);
+      await loadWeights(engine, options.onProgress, options.signal);
       await file.checkEnd?.();
       if (!early) engine.#employ(pool);
       const asked = options.threads !== undefined || options.tune?.threads !== undefined;
@@ -338,15 +338,16 @@ export class Engine {
   }
 
   /** A sampler that chooses among the first `vocabSize` logits of a step that asks for one row. */
-  sampler(options: ResolvedSampling, vocabSize: number): Sampler {
+  sampler(options: ResolvedSampling, vocabSize: number, setup?: SamplerSetup): Sampler {
     const { exports, memory } = this.#kernel;
-    return createSampler(options, exports, {
+    const place = {
       memory,
       logitsPtr: this.logitsAddress(0),
       scratchPtr: this.layout.sampler,
       vocabSize,
       rows: this.layout.config.vocabSize,
-    });
+    };
+    return createSampler(options, exports, place, setup);
   }
 
   /** Address of row `i` of the last step's logits: f32 [vocabSize]. */

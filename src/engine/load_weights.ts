@@ -42,6 +42,7 @@ interface Range {
 
 /** Some rows of a matrix, or some values of a vector: as much as the staging buffer holds. */
 interface Part {
+  readonly source: ByteSource;
   readonly values: Range;
   /** llama2.c's int8 weights: scales of these values. */
   readonly scales?: Range;
@@ -69,9 +70,9 @@ class WeightLoader {
     this.#engine = engine;
   }
 
-  /** All parts of all weights, in the order of the file. */
+  /** All parts of all weights: each source from front to back, one after the other. */
   *all(): Generator<Part> {
-    for (const weight of this.#engine.layout.weights.all) yield* this.#parts(weight);
+    for (const weight of inReadingOrder(this.#engine.layout.weights.all)) yield* this.#parts(weight);
   }
 
   /** Tells the plan's records what was met in the matrices that they read. */
@@ -106,6 +107,7 @@ class WeightLoader {
     for (let row = 0; row < weight.rows; row += most) {
       const rows = Math.min(most, weight.rows - row);
       yield {
+        source: weight.info.source,
         values: { offset: weight.info.offset + (weight.firstRow + row) * rowBytes, bytes: rows * rowBytes },
         ...this.#packing(weight, type, row, rows, () => ({})),
       };
@@ -127,6 +129,7 @@ class WeightLoader {
       const firstGroup = Math.floor(first / group);
       const groups = Math.ceil((first + rows * cols) / group) - firstGroup;
       yield {
+        source: weight.info.source,
         values: { offset: weight.info.offset + first, bytes: rows * cols },
         scales: { offset: scales.offset + 4 * firstGroup, bytes: 4 * groups },
         ...this.#packing(weight, type, row, rows, (at) => ({
@@ -144,6 +147,7 @@ class WeightLoader {
     for (let i = 0; i < weight.length; i += most) {
       const n = Math.min(most, weight.length - i);
       yield {
+        source: weight.info.source,
         values: {
           offset: weight.info.offset + ((weight.firstRow + i) / type.blockCols) * type.blockBytes,
           bytes: (n / type.blockCols) * type.blockBytes,
@@ -220,6 +224,14 @@ class WeightLoader {
   }
 }
 
+// Sources in the order in which their first tensors are placed; the tensors of each by their offsets.
+function inReadingOrder(weights: readonly (Matrix | Vector)[]): (Matrix | Vector)[] {
+  const ranks = new Map<ByteSource, number>();
+  for (const { info } of weights) if (!ranks.has(info.source)) ranks.set(info.source, ranks.size);
+  const rank = ({ info }: Matrix | Vector) => ranks.get(info.source) as number;
+  return [...weights].sort((a, b) => rank(a) - rank(b) || a.info.offset - b.info.offset);
+}
+
 // A rotary frequency is at most 1 and divided by its factor: with these, no angle of the context is beyond what
 // sin and cos are exact for.
 function checkRopeFactors(
@@ -235,14 +247,13 @@ function checkRopeFactors(
 }
 
 /**
- * Reads and packs every weight of a layout, in the order of the file: while one half of the staging buffer is packed,
- * the other is filled. The other threads pack until it is, then this one joins them: a read takes a core too. Alone,
- * it packs at once.
+ * Reads and packs every weight of a layout, each from its own source, and each source in its order. While one half of
+ * the staging buffer is packed, the other is filled. The other threads pack until it is, then this one joins them: a
+ * read takes a core too. Alone, it packs at once.
  * @throws FormatError for values that are NaN, infinite or too large for their format, and for rotary factors
- *   that are not positive; what the source throws; the signal's reason
+ *   that are not positive; what the sources throw; the signal's reason
  */
 export async function loadWeights(
-  source: ByteSource,
   engine: PackEngine,
   onProgress?: (progress: WeightProgress) => void,
   signal?: AbortSignal,
@@ -258,9 +269,9 @@ export async function loadWeights(
   const read = async (part: Part, half: number) => {
     const src = layout.staging.address + half * layout.staging.bytes;
     const at = src + Math.ceil(part.values.bytes / 4) * 4;
-    await source.read(part.values.offset, new Uint8Array(kernel.memory.buffer, src, part.values.bytes));
+    await part.source.read(part.values.offset, new Uint8Array(kernel.memory.buffer, src, part.values.bytes));
     if (part.scales) {
-      await source.read(part.scales.offset, new Uint8Array(kernel.memory.buffer, at, part.scales.bytes));
+      await part.source.read(part.scales.offset, new Uint8Array(kernel.memory.buffer, at, part.scales.bytes));
     }
     return { part, src, at };
   };

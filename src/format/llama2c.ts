@@ -64,7 +64,7 @@ export async function readLlama2c(source: ByteSource): Promise<ModelFile> {
   if (problem !== undefined) {
     throw legacy ? unknownFormat(name, head) : new FormatError(`Cannot read ${name}: ${problem}`);
   }
-  const { tensors, end } = layout(header);
+  const { tensors, end } = layout(header, source);
   const wrongSize = (got: string) => {
     const mismatch = `Expected ${end} bytes for ${summary(header)}, got ${got}`;
     return legacy
@@ -216,14 +216,14 @@ function shapesOf({ dim, hidden_dim, n_heads, n_kv_heads, vocab_size, seq_len }:
   };
 }
 
-function layout(header: Header): { tensors: Map<string, TensorInfo>; end: number } {
+function layout(header: Header, source: ByteSource): { tensors: Map<string, TensorInfo>; end: number } {
   const tensors = new Map<string, TensorInfo>();
   const shapes = shapesOf(header);
   let end = header.version === 0 ? LEGACY_HEADER_BYTES : HEADER_BYTES;
   for (const stem of orders[header.version] as readonly TensorName[]) {
     if (stem === "output" && header.shared_classifier === 1) continue;
     for (const name of namesOf(stem, header.n_layers)) {
-      const info = tensorAt(end, name, shapes[stem], header.group_size);
+      const info = { ...tensorAt(end, name, shapes[stem], header.group_size), source };
       end += info.byteLength + (info.scales?.byteLength ?? 0);
       if (!stem.startsWith("freq_cis")) tensors.set(name, info);
     }
@@ -237,7 +237,12 @@ function namesOf(stem: TensorName, nLayers: number): string[] {
 }
 
 /** In version 2 matrices are all their int8 values, then the f32 scales of their groups; vectors are f32. */
-function tensorAt(offset: number, name: string, shape: readonly number[], groupSize?: number): TensorInfo {
+function tensorAt(
+  offset: number,
+  name: string,
+  shape: readonly number[],
+  groupSize?: number,
+): Omit<TensorInfo, "source"> {
   const n = shape.reduce((product, dim) => product * dim, 1);
   if (groupSize === undefined || shape.length === 1)
     return { name, shape, type: "F32", offset, byteLength: 4 * n };

@@ -59,23 +59,23 @@ function checkIsFile(name: string, info: Stats): void {
 class LocalFile implements ByteSource {
   readonly name: string;
   readonly size: number;
-  private handle: FileHandle | undefined;
+  #handle: FileHandle | undefined;
 
   constructor(name: string, handle: FileHandle, size: number) {
     this.name = name;
-    this.handle = handle;
+    this.#handle = handle;
     this.size = size;
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {
-    if (!this.handle) throw new SourceError(`Cannot read ${this.name}: It was closed`);
+    if (!this.#handle) throw new SourceError(`Cannot read ${this.name}: It was closed`);
     if (!Number.isSafeInteger(offset) || offset < 0) {
       throw new SourceError(`Cannot read ${this.name}: Expected an offset from 0, got ${offset}`);
     }
     if (offset + target.length > this.size) throw endOfFile(this.name, offset, target.length, this.size);
     for (let done = 0; done < target.length; ) {
       const bytes = Math.min(target.length - done, MAX_READ_BYTES);
-      const read = await this.readSome(target, done, bytes, offset + done);
+      const read = await this.#readSome(target, done, bytes, offset + done);
       // The file has become shorter since it was opened.
       if (read === 0) throw endOfFile(this.name, offset, target.length, offset + done);
       done += read;
@@ -83,14 +83,14 @@ class LocalFile implements ByteSource {
   }
 
   async close(): Promise<void> {
-    const handle = this.handle;
-    this.handle = undefined;
+    const handle = this.#handle;
+    this.#handle = undefined;
     await handle?.close();
   }
 
-  private async readSome(target: Uint8Array, at: number, bytes: number, offset: number): Promise<number> {
+  async #readSome(target: Uint8Array, at: number, bytes: number, offset: number): Promise<number> {
     try {
-      return (await this.handle!.read(target, at, bytes, offset)).bytesRead;
+      return (await this.#handle!.read(target, at, bytes, offset)).bytesRead;
     } catch (error) {
       throw sourceError("read", this.name, error);
     }

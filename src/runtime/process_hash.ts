@@ -12,18 +12,18 @@ export function processSha256(): Sha256Stream {
 }
 
 class ProcessSha256 implements Sha256Stream {
-  private readonly hash: import("node:crypto").Hash;
+  readonly #hash: import("node:crypto").Hash;
 
   constructor(hash: import("node:crypto").Hash) {
-    this.hash = hash;
+    this.#hash = hash;
   }
 
   update(bytes: Uint8Array): void {
     // Not every runtime takes views of shared memory.
-    this.hash.update(bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice());
+    this.#hash.update(bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice());
   }
 
   hex(): string {
-    return this.hash.digest("hex");
+    return this.#hash.digest("hex");
   }
 }

@@ -1,4 +1,5 @@
 // What Bun, Deno and Node have in common: `process` and files.
+import type { FileCache } from "../source/host.ts";
 import { cacheDirectory } from "./cache_directory.ts";
 import { usableCores } from "./cores.ts";
 import { directoryCache } from "./directory_cache.ts";
@@ -6,7 +7,7 @@ import { collectGarbage } from "./garbage.ts";
 import { openLocalFile } from "./local_file.ts";
 import { processSha256 } from "./process_hash.ts";
 import { startProcessWorker } from "./process_worker.ts";
-import type { FileCache, Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** What a program may do without somebody being asked. */
 export interface Permissions {

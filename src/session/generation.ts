@@ -127,7 +127,7 @@ export class Generation {
     this.settings = settings;
     this.begin = begin;
     this.afterText = afterText;
-    this.sampler = engine.sampler(settings.sampling, tokenizer.vocabSize);
+    this.sampler = engine.sampler(settings.sampling, tokenizer.vocabSize, { vocabulary: tokenizer });
     this.stream = tokenizer.stream({ afterText });
     this.matcher = new StopMatcher(settings.stop);
   }
@@ -273,6 +273,7 @@ export async function* runGeneration(
         }
       }
       ids.push(id);
+      sampler.accept(id);
     } catch (error) {
       if (!isAbort(error)) throw error;
       reason = "abort";

@@ -178,7 +178,7 @@ export class Session implements Disposable {
     if (generation) {
       const { settings, begin, afterText, sampler } = generation;
       const again = new Generation(engine, tokenizer, settings, begin, afterText);
-      again.sampler.rng.setState(sampler.rng.getState());
+      again.sampler.load(sampler.save());
       again.replay(ids);
       copy.#state.generation = again;
     }
@@ -202,7 +202,7 @@ export class Session implements Disposable {
 
   /**
    * The session as bytes, without the weights: tokens, their keys and values, and the open generation with its
-   * random numbers, stop strings and unfinished character. `llama.restore(bytes)` goes on bit for bit, in any
+   * samplers, stop strings and unfinished character. `llama.restore(bytes)` goes on bit for bit, in any
    * runtime, with any number of threads. Whoever has the bytes can read the conversation.
    * @throws UsageError while a token is computed
    */

@@ -1,12 +1,15 @@
 // Downloads that are kept for the next time.
 
-import type { CacheWriter, FileCache } from "../runtime/runtime.ts";
 import { SourceError } from "../util/errors.ts";
 import { Sha256, type Sha256Stream, sha256Hex } from "../util/sha256.ts";
 import type { ByteSource } from "./byte_source.ts";
-import { checkRange, wrongDigest } from "./bytes.ts";
-import { checkDigest, hashBytes } from "./digest.ts";
-import { HttpFile, UnreachableError, type UrlOptions, urlName } from "./http.ts";
+import { checkDigest, hashBytes, wrongDigest } from "./digest.ts";
+import type { CacheWriter, FileCache } from "./host.ts";
+import { UnreachableError } from "./http/http_errors.ts";
+import { HttpFile } from "./http/http_file.ts";
+import type { UrlOptions } from "./http/http_options.ts";
+import { urlName } from "./http/http_request.ts";
+import { checkRange } from "./read_errors.ts";
 import { ofStorage, withoutStorage } from "./storage_failure.ts";
 
 const FILE_NAME_CHARS = 80;
@@ -170,31 +173,31 @@ const ownHash = () => new Sha256();
 class CachedDownload implements ByteSource {
   readonly name: string;
   readonly size: number;
-  private readonly parts: DownloadParts;
-  private hash: Sha256Stream | undefined;
-  private begun = false;
-  private closed = false;
-  private lastRead: Promise<void> = Promise.resolve();
+  readonly #parts: DownloadParts;
+  #hash: Sha256Stream | undefined;
+  #begun = false;
+  #closed = false;
+  #lastRead: Promise<void> = Promise.resolve();
 
   constructor(parts: DownloadParts) {
-    this.parts = parts;
+    this.#parts = parts;
     this.name = parts.file.name;
     this.size = parts.size;
   }
 
   read(offset: number, target: Uint8Array): Promise<void> {
-    return this.inTurn(async () => {
+    return this.#inTurn(async () => {
       checkRange(this.name, offset, target.length, this.size);
-      await this.advance(offset + target.length);
-      await ofStorage(this.parts.writer.read(offset, target));
+      await this.#advance(offset + target.length);
+      await ofStorage(this.#parts.writer.read(offset, target));
     });
   }
 
   finish(): Promise<void> {
-    return this.inTurn(async () => {
-      const { writer, sha256, prefix } = this.parts;
-      await this.advance(this.size);
-      const got = this.hash?.hex();
+    return this.#inTurn(async () => {
+      const { writer, sha256, prefix } = this.#parts;
+      await this.#advance(this.size);
+      const got = this.#hash?.hex();
       if (sha256 !== undefined && got !== undefined && got !== sha256) {
         await writer.discard();
         throw wrongDigest(this.name, sha256, got);
@@ -204,53 +207,53 @@ class CachedDownload implements ByteSource {
   }
 
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    await this.parts.file.cancel();
-    await this.lastRead;
-    await this.parts.writer.close();
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#parts.file.cancel();
+    await this.#lastRead;
+    await this.#parts.writer.close();
   }
 
-  private inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.lastRead.then(() => {
-      this.checkOpen();
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#lastRead.then(() => {
+      this.#checkOpen();
       return work();
     });
-    this.lastRead = done.catch(() => {});
+    this.#lastRead = done.catch(() => {});
     return done;
   }
 
   /** Waits until the bytes before `end` are kept. */
-  private async advance(end: number): Promise<void> {
-    const { file, writer } = this.parts;
-    if (!this.begun) await this.begin();
+  async #advance(end: number): Promise<void> {
+    const { file, writer } = this.#parts;
+    if (!this.#begun) await this.#begin();
     while (writer.length < end) {
       const bytes = await file.next();
-      this.checkOpen();
+      this.#checkOpen();
       if (!bytes) throw new SourceError(`Cannot read ${this.name}: Expected ${this.size} bytes, got fewer`);
       await ofStorage(writer.append(bytes));
-      this.hash?.update(bytes);
+      this.#hash?.update(bytes);
     }
   }
 
   /** Takes up what is left of an earlier attempt. */
-  private async begin(): Promise<void> {
-    const { file, writer, sha256, newHash, signal } = this.parts;
+  async #begin(): Promise<void> {
+    const { file, writer, sha256, newHash, signal } = this.#parts;
     if (sha256 !== undefined) {
-      this.hash = newHash();
+      this.#hash = newHash();
       await hashBytes(
-        this.hash,
+        this.#hash,
         (offset, target) => ofStorage(writer.read(offset, target)),
         writer.length,
         signal,
       );
     }
     file.goTo(writer.length);
-    this.begun = true;
+    this.#begun = true;
   }
 
-  private checkOpen(): void {
-    this.parts.signal?.throwIfAborted();
-    if (this.closed) throw new SourceError(`Cannot read ${this.name}: It was closed`);
+  #checkOpen(): void {
+    this.#parts.signal?.throwIfAborted();
+    if (this.#closed) throw new SourceError(`Cannot read ${this.name}: It was closed`);
   }
 }

@@ -1,9 +1,9 @@
 // Comparing files with the SHA-256 that they must have.
 
+import { SourceError } from "../util/errors.ts";
 import type { Sha256Stream } from "../util/sha256.ts";
 import { yieldToEvents } from "../util/yield.ts";
 import type { ByteSource } from "./byte_source.ts";
-import { wrongDigest } from "./bytes.ts";
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -51,4 +51,9 @@ export async function checkDigest(
   await hashBytes(hash, (offset, target) => source.read(offset, target), size, signal);
   const got = hash.hex();
   if (got !== sha256) throw wrongDigest(source.name, sha256, got);
+}
+
+/** The error of bytes whose SHA-256 is another. */
+export function wrongDigest(name: string, expected: string, got: string): SourceError {
+  return new SourceError(`Cannot load ${name}: Expected SHA-256 ${expected}, got ${got}`);
 }

@@ -3,7 +3,7 @@ import { quoted } from "../util/bytes.ts";
 import { UsageError } from "../util/errors.ts";
 import { checkOptions, type OptionNames } from "../util/options.ts";
 import type { ByteSource } from "./byte_source.ts";
-import type { HttpOptions } from "./http.ts";
+import type { HttpOptions } from "./http/http_options.ts";
 
 /**
  * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), a `URL`, a `Blob` or

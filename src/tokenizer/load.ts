@@ -1,8 +1,8 @@
 import { decodeUtf8 } from "../util/bytes.ts";
 import { FormatError, UnsupportedError, UsageError } from "../util/errors.ts";
 import { isTiktokenFile, parseTiktokenFile } from "./byte_level/tiktoken_file.ts";
-import type { TokenizerData } from "./core/tokenizer.ts";
 import { parseTokenizerJson } from "./huggingface/data.ts";
+import type { TokenizerData } from "./registry.ts";
 import { parseLlama2cTokenizer } from "./sentencepiece/llama2c_bin.ts";
 import { parseSentencePieceModel } from "./sentencepiece/spm_model.ts";
 

@@ -1,9 +1,14 @@
+// Builds the tokenizer of a vocabulary, whichever kind it is.
 import { UnsupportedError } from "../util/errors.ts";
 import { ByteBpeTokenizer } from "./byte_level/byte_bpe.ts";
-import type { ByteBpeData, SentencePieceData, Tokenizer, TokenizerData } from "./core/tokenizer.ts";
+import type { Tokenizer } from "./core/tokenizer.ts";
+import type { ByteBpeData, SentencePieceData } from "./core/vocabulary_data.ts";
 import type { HuggingFaceData } from "./huggingface/data.ts";
 import { HuggingFaceTokenizer } from "./huggingface/huggingface_tokenizer.ts";
 import { SentencePieceTokenizer } from "./sentencepiece/sentencepiece.ts";
+
+/** A vocabulary as a reader returns it; `kind` says which. */
+export type TokenizerData = SentencePieceData | ByteBpeData | HuggingFaceData;
 
 /** How each kind is built. The casts are sound: a builder gets data of its own kind. */
 const builders: Record<TokenizerData["kind"], (data: TokenizerData) => Tokenizer> = {

@@ -172,7 +172,7 @@ describe("options", () => {
     const wish = readWish('{"prompt":"in the","temperature":3,"top_k":0,"top_p":0,"max_tokens":20}', 99);
     assert.deepEqual(wish, { prompt: "in the", options: { ...options, logprobs: false } });
     const topP = samplingParams.find(({ key }) => key === "topP");
-    assert.ok(topP);
+    assert.ok(topP?.kind === "number");
     assert.equal(numberFlag(topP.flag, topP.valueName, topP.help, topP).read("0", undefined), 0);
   });
 

@@ -5,9 +5,12 @@ import { matrixWork, someIds } from "../../bench/models.ts";
 import { generatedText } from "../../bench/tokenizer.ts";
 import type { LayerWeights, Matrix, Vector } from "../../src/model/weights/weights.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+
+const source = bytesSource(new Uint8Array(0));
 
 function matrix(rows: number, cols: number, precision: "f32" | "q8" | "q4"): Matrix {
-  const info = { name: "w", shape: [rows, cols], type: "F32", offset: 0, byteLength: 0 };
+  const info = { name: "w", shape: [rows, cols], type: "F32", source, offset: 0, byteLength: 0 };
   const strips = Math.ceil(rows / 4);
   const blocks = Math.ceil(cols / 32);
   const format = weightFormats[precision];

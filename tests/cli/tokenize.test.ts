@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Tokenizer, trainTokenizer } from "../../src/tokenizer.ts";
+import { Tokenizer } from "../../src/tokenizer.ts";
+import { trainTokenizer } from "../../src/tokenizer_train.ts";
 import { type CliResult, runCli, startCli, testFolder } from "../support/cli.ts";
 import { itShared, sharedJson, sharedPath } from "../support/shared.ts";
 

@@ -21,7 +21,7 @@ describe("readWish()", () => {
   it("readWish() takes a prompt and every sampling field of the registry", () => {
     assert.deepEqual(wish({ prompt: "" }), { prompt: "", options: { logprobs: false } });
     for (const param of samplingParams) {
-      const value = param.integer ? 1 : 0.5;
+      const value = param.kind === "number" && param.integer ? 1 : 0.5;
       assert.deepEqual(wish({ prompt: "x", [param.openai]: value }), {
         prompt: "x",
         options: { [param.key]: value, logprobs: false },

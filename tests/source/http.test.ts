@@ -5,8 +5,9 @@ import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import type { ByteSource } from "../../src/source/byte_source.ts";
-import { responseSource, type UrlOptions, urlSource } from "../../src/source/http.ts";
-import { readAnswer, retryAfterMs } from "../../src/source/http_answer.ts";
+import { readAnswer, retryAfterMs } from "../../src/source/http/http_answer.ts";
+import type { UrlOptions } from "../../src/source/http/http_options.ts";
+import { responseSource, urlSource } from "../../src/source/http.ts";
 import { SourceError, UsageError } from "../../src/util/errors.ts";
 import { chunked, refused } from "../support/refused.ts";
 import { fileReply, hostile, type RawReply, type RawRequest, serving } from "../support/server.ts";
@@ -564,7 +565,7 @@ describe("urlSource() of a file that changes while it is read", () => {
     await brokenOff(answer(start), answer, (reading) =>
       refused(
         reading,
-        /lost after \d+ of 300000 bytes .* cannot be taken up there: the server names no version/,
+        /lost after \d+ of 300000 bytes .* cannot be resumed there: the server names no version/,
         SourceError,
       ),
     );
@@ -609,7 +610,7 @@ describe("urlSource() of a server without ranges", () => {
       () => unnamed,
       async (reading, requests) => {
         const message =
-          /lost after \d+ of 300000 bytes .* cannot be taken up there: the server gives no ranges$/;
+          /lost after \d+ of 300000 bytes .* cannot be resumed there: the server gives no ranges$/;
         await refused(reading, message, SourceError);
         assert.equal(requests.length, 1);
       },

@@ -1,6 +1,6 @@
 // Byte-level vocabularies for tests.
 import { packTokens } from "../../src/tokenizer/byte_level/byte_vocabulary.ts";
-import { type ByteBpeData, TokenType } from "../../src/tokenizer/core/tokenizer.ts";
+import { type ByteBpeData, TokenType } from "../../src/tokenizer/core/vocabulary_data.ts";
 
 const utf8 = new TextEncoder();
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { SentencePieceData } from "../../src/tokenizer/core/tokenizer.ts";
+import type { SentencePieceData } from "../../src/tokenizer/core/vocabulary_data.ts";
 import { parseTokenizerFile } from "../../src/tokenizer/load.ts";
 import { FormatError, UnsupportedError, UsageError } from "../../src/util/errors.ts";
 import { itShared, sharedBytes } from "../support/shared.ts";

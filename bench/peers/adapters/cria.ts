@@ -1,6 +1,6 @@
 // cria as a peer, in any runtime: the engine alone, without the text.
 
-import { modelTokenizer } from "../../../src/api/open_tokenizer.ts";
+import { modelTokenizer } from "../../../src/api/model_tokenizer.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import { openModelFile } from "../../../src/format/detect.ts";
 import { Llama } from "../../../src/mod.ts";

@@ -5,7 +5,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
-import type { ByteBpeData, SentencePieceData } from "../../../src/tokenizer/core/tokenizer.ts";
+import type { ByteBpeData, SentencePieceData } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { parseTokenizerFile } from "../../../src/tokenizer/load.ts";
 import { Tokenizer } from "../../../src/tokenizer.ts";
 import { llama2Json, llama3Json, type TokenizerJson } from "../../../tests/support/tokenizer_json.ts";

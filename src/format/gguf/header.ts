@@ -83,22 +83,22 @@ interface TensorLayout {
 }
 
 class GgufReader {
-  private readonly source: ByteSource;
-  private readonly header: HeaderReader;
+  readonly #source: ByteSource;
+  readonly #header: HeaderReader;
 
   constructor(source: ByteSource) {
-    this.source = source;
-    this.header = new HeaderReader(source, MAX_HEADER_BYTES);
+    this.#source = source;
+    this.#header = new HeaderReader(source, MAX_HEADER_BYTES);
   }
 
   async preamble(): Promise<{ nTensors: number; nKeys: number }> {
-    const magic = await this.header.need(4);
+    const magic = await this.#header.need(4);
     const head = magic.peek(MAGIC_BYTES);
     if (magic.u32() !== GGUF_MAGIC) {
-      throw this.error(`Expected a GGUF file, which begins with "GGUF", got ${describeMagic(head)}`);
+      throw this.#error(`Expected a GGUF file, which begins with "GGUF", got ${describeMagic(head)}`);
     }
-    this.checkVersion((await this.header.need(4)).u32());
-    const counts = await this.header.need(16);
+    this.#checkVersion((await this.#header.need(4)).u32());
+    const counts = await this.#header.need(16);
     return {
       nTensors: counts.length(MAX_TENSORS, "tensors"),
       nKeys: counts.length(MAX_KEYS, "metadata keys"),
@@ -108,10 +108,10 @@ class GgufReader {
   async metadata(n: number): Promise<Map<string, MetaValue>> {
     const metadata = new Map<string, MetaValue>();
     for (let i = 0; i < n; i++) {
-      const key = await this.header.text(MAX_KEY_BYTES, "bytes of a key");
-      if (key === "") throw this.error(`Expected a name for metadata key ${i}, got an empty one`);
-      if (metadata.has(key)) throw this.error(`Expected each metadata key once, got ${quoted(key)} again`);
-      metadata.set(key, await this.value(key));
+      const key = await this.#header.text(MAX_KEY_BYTES, "bytes of a key");
+      if (key === "") throw this.#error(`Expected a name for metadata key ${i}, got an empty one`);
+      if (metadata.has(key)) throw this.#error(`Expected each metadata key once, got ${quoted(key)} again`);
+      metadata.set(key, await this.#value(key));
     }
     return metadata;
   }
@@ -120,9 +120,9 @@ class GgufReader {
     const layouts: TensorLayout[] = [];
     const names = new Set<string>();
     for (let i = 0; i < n; i++) {
-      const layout = await this.tensorLayout();
+      const layout = await this.#tensorLayout();
       if (names.has(layout.name))
-        throw this.error(`Expected each tensor once, got ${quoted(layout.name)} again`);
+        throw this.#error(`Expected each tensor once, got ${quoted(layout.name)} again`);
       names.add(layout.name);
       layouts.push(layout);
     }
@@ -133,29 +133,29 @@ class GgufReader {
   place(layouts: readonly TensorLayout[], alignment: number): Map<string, TensorInfo> {
     const tensors = new Map<string, TensorInfo>();
     if (layouts.length === 0) return tensors;
-    const begin = alignUp(this.header.offset, alignment);
+    const begin = alignUp(this.#header.offset, alignment);
     let end = 0;
     for (const { name, shape, type, byteLength, relative } of layouts) {
       const expected = alignUp(end, alignment);
       if (relative !== expected) {
-        throw this.error(
+        throw this.#error(
           `Tensor ${quoted(name)}: Expected offset ${expected}, the end of the tensor before it aligned to ` +
             `${alignment}, got ${relative}`,
         );
       }
       const offset = begin + expected;
       end = expected + byteLength;
-      this.checkInside(name, offset, byteLength);
-      tensors.set(name, { name, shape, type, offset, byteLength });
+      this.#checkInside(name, offset, byteLength);
+      tensors.set(name, { name, shape, type, source: this.#source, offset, byteLength });
     }
-    this.checkPadding(begin + end, begin + alignUp(end, alignment));
+    this.#checkPadding(begin + end, begin + alignUp(end, alignment));
     return tensors;
   }
 
-  private checkVersion(version: number): void {
+  #checkVersion(version: number): void {
     if (versions.includes(version)) return;
     const swapped = version >>> 24;
-    const { name } = this.source;
+    const { name } = this.#source;
     if (version === swapped << 24 && swapped !== 0) {
       throw new UnsupportedError(
         `Cannot read ${name}: Expected a little-endian GGUF file, got a big-endian one (version ${swapped})`,
@@ -166,65 +166,65 @@ class GgufReader {
     );
   }
 
-  private async value(key: string): Promise<MetaValue> {
-    const type = await this.metaType(key);
-    if (type !== "array") return { type, value: await this.scalar(type) };
-    const elementType = await this.metaType(key);
+  async #value(key: string): Promise<MetaValue> {
+    const type = await this.#metaType(key);
+    if (type !== "array") return { type, value: await this.#scalar(type) };
+    const elementType = await this.#metaType(key);
     if (elementType === "array") {
       throw new UnsupportedError(
-        `Cannot read ${this.source.name}: Metadata key ${quoted(key)}: Unsupported array of arrays`,
+        `Cannot read ${this.#source.name}: Metadata key ${quoted(key)}: Unsupported array of arrays`,
       );
     }
-    const n = (await this.header.need(8)).length(MAX_ARRAY_ELEMENTS, "array elements");
-    return { type, elementType, value: await this.elements(elementType, n) };
+    const n = (await this.#header.need(8)).length(MAX_ARRAY_ELEMENTS, "array elements");
+    return { type, elementType, value: await this.#elements(elementType, n) };
   }
 
-  private async metaType(key: string): Promise<MetaType | "array"> {
-    const id = (await this.header.need(4)).u32();
+  async #metaType(key: string): Promise<MetaType | "array"> {
+    const id = (await this.#header.need(4)).u32();
     const type = metaTypes[id];
     if (type === undefined) {
-      throw this.error(
+      throw this.#error(
         `Metadata key ${quoted(key)}: Expected a value type from 0 to ${metaTypes.length - 1}, got ${id}`,
       );
     }
     return type;
   }
 
-  private async scalar(type: MetaType): Promise<number | bigint | boolean | string> {
-    if (type === "string") return this.header.text(MAX_STRING_BYTES, "bytes of a string");
-    return readScalar(await this.header.need(elementBytes(type)), type);
+  async #scalar(type: MetaType): Promise<number | bigint | boolean | string> {
+    if (type === "string") return this.#header.text(MAX_STRING_BYTES, "bytes of a string");
+    return readScalar(await this.#header.need(elementBytes(type)), type);
   }
 
-  private async elements(type: MetaType, n: number): Promise<ArrayOf> {
-    if (type === "string") return this.header.texts(n, MAX_STRING_BYTES, "bytes of a string");
-    const cursor = await this.header.need(n * elementBytes(type));
+  async #elements(type: MetaType, n: number): Promise<ArrayOf> {
+    if (type === "string") return this.#header.texts(n, MAX_STRING_BYTES, "bytes of a string");
+    const cursor = await this.#header.need(n * elementBytes(type));
     if (type === "u64" || type === "i64") return Array.from({ length: n }, () => cursor[type]());
     const bytes = cursor.bytes(n * elementBytes(type));
     if (type === "bool") return Array.from(bytes, (byte) => byte !== 0);
     return new arrayTypes[type](bytes.slice().buffer);
   }
 
-  private async tensorLayout(): Promise<TensorLayout> {
-    const name = await this.header.text(MAX_TENSOR_NAME_BYTES, "bytes of a tensor name");
-    const nDims = (await this.header.need(4)).u32();
+  async #tensorLayout(): Promise<TensorLayout> {
+    const name = await this.#header.text(MAX_TENSOR_NAME_BYTES, "bytes of a tensor name");
+    const nDims = (await this.#header.need(4)).u32();
     if (nDims > MAX_DIMS) {
-      throw this.error(`Tensor ${quoted(name)}: Expected at most ${MAX_DIMS} dimensions, got ${nDims}`);
+      throw this.#error(`Tensor ${quoted(name)}: Expected at most ${MAX_DIMS} dimensions, got ${nDims}`);
     }
-    const cursor = await this.header.need(8 * nDims + 12);
+    const cursor = await this.#header.need(8 * nDims + 12);
     const dims = Array.from({ length: nDims }, () => cursor.u64());
     const typeId = cursor.u32();
     const relative = cursor.u64();
-    const { type, byteLength } = this.size(name, dims, typeId);
+    const { type, byteLength } = this.#size(name, dims, typeId);
     // The file has the innermost dimension first.
     return { name, shape: dims.map(Number).reverse(), type, byteLength, relative };
   }
 
   /** Bytes of a tensor. Products of elements and bytes stay below 2^53, so that none is rounded. */
-  private size(name: string, dims: readonly (number | bigint)[], typeId: number) {
-    const type = this.ggmlType(name, typeId);
+  #size(name: string, dims: readonly (number | bigint)[], typeId: number) {
+    const type = this.#ggmlType(name, typeId);
     const rowElements = dims[0] ?? 1;
     if (typeof rowElements === "number" && rowElements % type.blockElements !== 0) {
-      throw this.error(
+      throw this.#error(
         `Tensor ${quoted(name)}: Expected rows of a multiple of ${type.blockElements} elements for type ` +
           `${type.name}, got ${rowElements}`,
       );
@@ -234,7 +234,7 @@ class GgufReader {
     for (const dim of dims) most *= Math.max(Number(dim), 1);
     if (!(most <= Number.MAX_SAFE_INTEGER)) {
       const shape = [...dims].reverse().join(", ");
-      throw this.error(
+      throw this.#error(
         `Tensor ${quoted(name)}: Expected at most ${Number.MAX_SAFE_INTEGER} bytes, got shape [${shape}]`,
       );
     }
@@ -242,40 +242,40 @@ class GgufReader {
     return { type: type.name, byteLength: (elements / type.blockElements) * type.blockBytes };
   }
 
-  private ggmlType(name: string, id: number) {
+  #ggmlType(name: string, id: number) {
     const type = ggmlTypes.get(id);
     if (type !== undefined) return type;
     const removed = removedGgmlTypes.get(id);
     if (removed !== undefined) {
       throw new UnsupportedError(
-        `Cannot read ${this.source.name}: Tensor ${quoted(name)}: Unsupported type ${removed}, which GGUF gave ` +
+        `Cannot read ${this.#source.name}: Tensor ${quoted(name)}: Unsupported type ${removed}, which GGUF gave ` +
           "up; convert the model again",
       );
     }
     const last = Math.max(...ggmlTypes.keys());
-    throw this.error(`Tensor ${quoted(name)}: Expected a tensor type from 0 to ${last}, got ${id | 0}`);
+    throw this.#error(`Tensor ${quoted(name)}: Expected a tensor type from 0 to ${last}, got ${id | 0}`);
   }
 
-  private checkInside(name: string, offset: number, byteLength: number): void {
-    const size = this.source.size ?? Number.MAX_SAFE_INTEGER;
+  #checkInside(name: string, offset: number, byteLength: number): void {
+    const size = this.#source.size ?? Number.MAX_SAFE_INTEGER;
     if (offset + byteLength <= size) return;
-    throw this.error(
+    throw this.#error(
       `Tensor ${quoted(name)}: Expected ${byteLength} bytes at offset ${offset}, the file ends at ${size}`,
     );
   }
 
   /** Some writers leave the padding of the last tensor away; a part of it means that the file was cut. */
-  private checkPadding(end: number, paddedEnd: number): void {
-    const { size } = this.source;
+  #checkPadding(end: number, paddedEnd: number): void {
+    const { size } = this.#source;
     if (size !== undefined && size > end && size < paddedEnd) {
-      throw this.error(
+      throw this.#error(
         `Expected ${paddedEnd} bytes with the padding of the last tensor, the file ends at ${size}`,
       );
     }
   }
 
-  private error(message: string): FormatError {
-    return new FormatError(`Cannot read ${this.source.name}: ${message}`);
+  #error(message: string): FormatError {
+    return new FormatError(`Cannot read ${this.#source.name}: ${message}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { writeSpelling } from "../../tokenizer/byte_level/byte_alphabet.ts";
 import { ByteVocabulary } from "../../tokenizer/byte_level/byte_vocabulary.ts";
-import { type ByteBpeData, TokenType } from "../../tokenizer/core/tokenizer.ts";
+import { type ByteBpeData, TokenType } from "../../tokenizer/core/vocabulary_data.ts";
 import { ggufPretokenizer, ggufPretokenizerNames } from "../../tokenizer/pretokenize/registry.ts";
 import { quoted } from "../../util/bytes.ts";
 import { UnsupportedError } from "../../util/errors.ts";

@@ -1,4 +1,5 @@
-import { type SentencePieceData, type TokenizerData, TokenType } from "../../tokenizer/core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../../tokenizer/core/vocabulary_data.ts";
+import type { TokenizerData } from "../../tokenizer/registry.ts";
 import { quoted } from "../../util/bytes.ts";
 import { UnsupportedError } from "../../util/errors.ts";
 import type { MetaValue } from "../model_file.ts";

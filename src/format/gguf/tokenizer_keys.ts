@@ -1,4 +1,4 @@
-import { TokenType } from "../../tokenizer/core/tokenizer.ts";
+import { TokenType } from "../../tokenizer/core/vocabulary_data.ts";
 import { FormatError } from "../../util/errors.ts";
 import type { MetaType, MetaValue } from "../model_file.ts";
 
@@ -8,42 +8,42 @@ const UNDEFINED_TYPE = 0;
 
 /** The keys below "tokenizer.ggml.", each with the type that it must have. */
 export class TokenizerKeys {
-  private readonly metadata: ReadonlyMap<string, MetaValue>;
+  readonly #metadata: ReadonlyMap<string, MetaValue>;
   readonly fileName: string;
   /** What was passed over: see {@link VocabularyData.warnings}. */
   readonly warnings: string[] = [];
 
   constructor(metadata: ReadonlyMap<string, MetaValue>, fileName: string) {
-    this.metadata = metadata;
+    this.#metadata = metadata;
     this.fileName = fileName;
   }
 
   has(key: string): boolean {
-    return this.get(key) !== undefined;
+    return this.#get(key) !== undefined;
   }
 
   /** The type of an array's elements; undefined where there is no array. */
   elementType(key: string): MetaType | undefined {
-    const found = this.get(key);
+    const found = this.#get(key);
     return found?.type === "array" ? found.elementType : undefined;
   }
 
   string(key: string): string | undefined {
-    const found = this.get(key);
+    const found = this.#get(key);
     if (found === undefined) return undefined;
     if (found.type !== "string") throw this.error(key, `Expected a string, got ${typeName(found)}`);
     return String(found.value);
   }
 
   bool(key: string, fallback: boolean): boolean {
-    const found = this.get(key);
+    const found = this.#get(key);
     if (found === undefined) return fallback;
     if (found.type !== "bool") throw this.error(key, `Expected a bool, got ${typeName(found)}`);
     return found.value === true;
   }
 
   array<T>(key: string, elementType: MetaType, length?: number): ArrayLike<T> | undefined {
-    const found = this.get(key);
+    const found = this.#get(key);
     if (found === undefined) return undefined;
     if (found.type !== "array" || found.elementType !== elementType) {
       throw this.error(key, `Expected an array of ${elementType}, got ${typeName(found)}`);
@@ -85,7 +85,7 @@ export class TokenizerKeys {
       this.id("eos_token_id", types, fallback),
       this.id("eot_token_id", types),
       this.id("eom_token_id", types),
-      ...this.ids("eos_token_ids", types),
+      ...this.#ids("eos_token_ids", types),
       ...named,
     ];
     return [...new Set(ids.filter((id) => id !== undefined))];
@@ -97,11 +97,11 @@ export class TokenizerKeys {
    * a warning: published files have 2^32 - 1 and the like.
    */
   id(key: string, types: ArrayLike<number>, fallback?: number): number | undefined {
-    const found = this.get(key);
+    const found = this.#get(key);
     if (found !== undefined && !/^[ui]/.test(found.type)) {
       throw this.error(key, `Expected an integer, got ${typeName(found)}`);
     }
-    const id = found && this.inside(key, found.value as number | bigint, types.length);
+    const id = found && this.#inside(key, found.value as number | bigint, types.length);
     if (id !== undefined) return id;
     const type = fallback === undefined ? undefined : types[fallback];
     return type === TokenType.control || type === TokenType.unknown ? fallback : undefined;
@@ -115,17 +115,17 @@ export class TokenizerKeys {
     return this.bool(key, fallback) && !(id === undefined && this.has(idKey));
   }
 
-  private ids(key: string, types: ArrayLike<number>): (number | undefined)[] {
-    const found = this.get(key);
+  #ids(key: string, types: ArrayLike<number>): (number | undefined)[] {
+    const found = this.#get(key);
     if (found === undefined) return [];
     if (found.type !== "array" || !/^[ui]/.test(found.elementType)) {
       throw this.error(key, `Expected an array of integers, got ${typeName(found)}`);
     }
     const ids = found.value as ArrayLike<number | bigint>;
-    return Array.from(ids, (id) => this.inside(key, id, types.length));
+    return Array.from(ids, (id) => this.#inside(key, id, types.length));
   }
 
-  private inside(key: string, id: number | bigint, size: number): number | undefined {
+  #inside(key: string, id: number | bigint, size: number): number | undefined {
     if (id >= 0 && id < size) return Number(id);
     const warning = `Metadata key "tokenizer.ggml.${key}" of ${this.fileName}: Expected an id of a vocabulary of ${size} tokens, got ${id}; it is passed over`;
     if (!this.warnings.includes(warning)) this.warnings.push(warning);
@@ -138,8 +138,8 @@ export class TokenizerKeys {
     );
   }
 
-  private get(key: string): MetaValue | undefined {
-    return this.metadata.get(`tokenizer.ggml.${key}`);
+  #get(key: string): MetaValue | undefined {
+    return this.#metadata.get(`tokenizer.ggml.${key}`);
   }
 }
 

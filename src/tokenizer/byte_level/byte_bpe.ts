@@ -4,17 +4,15 @@ import { PrintedTokenizer } from "../core/printed.ts";
 import { checkSpecialIds, present } from "../core/special_ids.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { TokenSink } from "../core/token_sink.ts";
-import {
-  type ByteBpeData,
-  type DecodeOptions,
-  type EncodeOptions,
-  type Tokenizer,
-  type TokenizerData,
-  type TokenOffsets,
-  type TokenStream,
-  type TokenStreamOptions,
-  TokenType,
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  Tokenizer,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
 } from "../core/tokenizer.ts";
+import { type ByteBpeData, TokenType } from "../core/vocabulary_data.ts";
 import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
 import { pretokenizerNamed } from "../pretokenize/registry.ts";
 import { byteSpelling } from "./byte_alphabet.ts";
@@ -64,7 +62,7 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
     this.addEos = data.addEos;
   }
 
-  get kind(): TokenizerData["kind"] {
+  get kind(): string {
     return "byte-bpe";
   }
 

@@ -1,5 +1,5 @@
 import type { TokenSink } from "../core/token_sink.ts";
-import type { ByteBpeData } from "../core/tokenizer.ts";
+import type { ByteBpeData } from "../core/vocabulary_data.ts";
 import { ClassifiedText, characterAt } from "../pretokenize/classified_text.ts";
 import { type Pretokenizer, WordEnds } from "../pretokenize/pretokenizer.ts";
 import { ByteMerger } from "./byte_merger.ts";

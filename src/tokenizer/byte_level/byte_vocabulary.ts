@@ -1,7 +1,7 @@
 import { TokenizerError } from "../../util/errors.ts";
+import { MAX_PIECES } from "../core/limits.ts";
 import { invalid } from "../core/special_ids.ts";
-import { type ByteBpeData, TokenType } from "../core/tokenizer.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
+import { type ByteBpeData, TokenType } from "../core/vocabulary_data.ts";
 import { byteSpelling } from "./byte_alphabet.ts";
 
 const NONE = -1;

@@ -1,7 +1,7 @@
+import { MAX_PIECES } from "../core/limits.ts";
 import { type MergeRule, NO_RANK, NONE } from "../core/merger.ts";
 import { mixPair, PairCache } from "../core/pair_cache.ts";
 import { invalid } from "../core/special_ids.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
 import { type ByteVocabulary, tableSize } from "./byte_vocabulary.ts";
 
 /** Slots looked at before merges are refused: real ones need a few dozen at most. */

@@ -1,7 +1,7 @@
 import { FormatError } from "../../util/errors.ts";
-import { type ByteBpeData, TokenType } from "../core/tokenizer.ts";
+import { MAX_PIECES } from "../core/limits.ts";
+import { type ByteBpeData, TokenType } from "../core/vocabulary_data.ts";
 import { pretokenizerNamed } from "../pretokenize/registry.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
 
 /** The pattern of rank files that are none of the known ones: Llama 3's. */
 export const DEFAULT_PATTERN = "llama-bpe";

@@ -1,5 +1,5 @@
 import { FormatError, TokenizerError } from "../../util/errors.ts";
-import type { VocabularyData } from "./tokenizer.ts";
+import type { VocabularyData } from "./vocabulary_data.ts";
 
 /** The error of a vocabulary that contradicts itself. */
 export function invalid(problem: string): FormatError {

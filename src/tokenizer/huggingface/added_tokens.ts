@@ -1,5 +1,5 @@
+import { MAX_PIECES } from "../core/limits.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
 import { CharSet, isRustWord, isSpace } from "./char_set.ts";
 import type { JsonValue } from "./json.ts";
 

@@ -1,5 +1,5 @@
-import { TokenType } from "../core/tokenizer.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
+import { MAX_PIECES } from "../core/limits.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { type AddedToken, readAddedTokens } from "./added_tokens.ts";
 import { type Decoder, readDecoders } from "./decoders.ts";
 import { JsonValue } from "./json.ts";

@@ -8,7 +8,6 @@ import type {
   DecodeOptions,
   EncodeOptions,
   Tokenizer,
-  TokenizerData,
   TokenOffsets,
   TokenStream,
   TokenStreamOptions,
@@ -66,7 +65,7 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
     this.needsAlignment = first > 0 || (first === 0 && normalizer !== undefined);
   }
 
-  get kind(): TokenizerData["kind"] {
+  get kind(): string {
     return "huggingface";
   }
 

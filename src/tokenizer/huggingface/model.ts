@@ -1,4 +1,4 @@
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
+import { MAX_PIECES } from "../core/limits.ts";
 import type { JsonValue } from "./json.ts";
 import { TokenTable } from "./token_table.ts";
 

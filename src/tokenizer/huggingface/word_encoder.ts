@@ -2,7 +2,7 @@ import { TokenizerError } from "../../util/errors.ts";
 import { byteSpelling, writeSpelling } from "../byte_level/byte_alphabet.ts";
 import { ByteBpeEncoder } from "../byte_level/byte_encoder.ts";
 import type { TokenSink } from "../core/token_sink.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { BpeSegmenter } from "../sentencepiece/bpe.ts";
 import type { Segmenter } from "../sentencepiece/segmenter.ts";
 import { UnigramSegmenter } from "../sentencepiece/unigram.ts";

@@ -1,6 +1,6 @@
 import { Merger } from "../core/merger.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { JoinSet } from "./join_set.ts";
 import { PieceMerges } from "./piece_merges.ts";
 import { MAX_CACHED_UNITS, SegmentCache } from "./segment_cache.ts";

@@ -1,7 +1,7 @@
 import { ByteCursor } from "../../util/bytes.ts";
 import { FormatError } from "../../util/errors.ts";
 import { pieceText } from "../core/piece_text.ts";
-import { type SentencePieceData, TokenType } from "../core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../core/vocabulary_data.ts";
 import { escapeSpaces } from "./vocabulary.ts";
 
 const UNK_ID = 0;

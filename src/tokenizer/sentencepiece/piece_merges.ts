@@ -1,7 +1,7 @@
 import { extendHash, tableSize } from "../byte_level/byte_vocabulary.ts";
 import { LONGEST, type MergeRule, type MergeTokens, NO_RANK } from "../core/merger.ts";
 import { PairCache } from "../core/pair_cache.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
 import { codePointAt, type FlatPieces, flatten, idsOfTypes, type ScoredPieces } from "./segmenter.ts";
 

@@ -4,17 +4,15 @@ import { PrintedTokenizer } from "../core/printed.ts";
 import { present } from "../core/special_ids.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { TokenSink } from "../core/token_sink.ts";
-import {
-  type DecodeOptions,
-  type EncodeOptions,
-  type SentencePieceData,
-  type Tokenizer,
-  type TokenizerData,
-  type TokenOffsets,
-  type TokenStream,
-  type TokenStreamOptions,
-  TokenType,
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  Tokenizer,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
 } from "../core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../core/vocabulary_data.ts";
 import { BpeSegmenter } from "./bpe.ts";
 import { Charsmap } from "./charsmap.ts";
 import { Normalizer } from "./normalizer.ts";
@@ -76,7 +74,7 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
     );
   }
 
-  get kind(): TokenizerData["kind"] {
+  get kind(): string {
     return this.data.kind;
   }
 

@@ -1,7 +1,7 @@
 import { decodeUtf8 } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import { checkPiece } from "../core/piece_text.ts";
-import { type SentencePieceData, TokenType } from "../core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../core/vocabulary_data.ts";
 import { MessageReader } from "./protobuf.ts";
 
 /** TrainerSpec.ModelType. */

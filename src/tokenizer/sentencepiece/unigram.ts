@@ -1,5 +1,5 @@
 import { FormatError } from "../../util/errors.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
 import {
   codePointAt,

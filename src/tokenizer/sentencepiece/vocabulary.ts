@@ -1,17 +1,12 @@
 import { quoted } from "../../util/bytes.ts";
 import { TokenizerError } from "../../util/errors.ts";
+import { MAX_PIECES } from "../core/limits.ts";
 import { checkSpecialIds, invalid } from "../core/special_ids.ts";
-import { type SentencePieceData, TokenType } from "../core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../core/vocabulary_data.ts";
 import { idsOfTypes } from "./segmenter.ts";
 
 /** U+2581, which stands for a space inside SentencePiece pieces. */
 export const SPACE = "\u2581";
-
-/**
- * Most pieces of a vocabulary. Four times the largest in use; GGUF readers cap metadata arrays likewise,
- * and the order of merges packs a rank below 2^21 with a position into one double.
- */
-export const MAX_PIECES = 1 << 20;
 
 /** What SentencePiece writes for the unknown token unless the file says otherwise. */
 const DEFAULT_UNK_SURFACE = " \u2047 ";

@@ -1,5 +1,5 @@
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
 import {
   codePointAt,

@@ -1,6 +1,6 @@
 import { quoted } from "../../util/bytes.ts";
 import { UsageError } from "../../util/errors.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import type { SentencePieceSpec } from "./options.ts";
 
 /** How the tokens with fixed meanings are spelled. */

@@ -1,4 +1,4 @@
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { MessageWriter } from "./message_writer.ts";
 import type { SentencePieceSpec } from "./options.ts";
 import type { WeightedPiece } from "./seeds.ts";

@@ -11,7 +11,7 @@ import { readGguf } from "../../../src/format/gguf/header.ts";
 import { Tokenizer } from "../../../src/mod.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
 import { parseTiktokenFile } from "../../../src/tokenizer/byte_level/tiktoken_file.ts";
-import type { TokenizerData } from "../../../src/tokenizer/core/tokenizer.ts";
+import type { TokenizerData } from "../../../src/tokenizer/registry.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
 import { hardCharacters, rankFile } from "../../support/byte_vocabularies.ts";
 import { itShared, sharedBytes, sharedJson, sharedPath } from "../../support/shared.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type SentencePieceData, TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { BpeSegmenter } from "../../../src/tokenizer/sentencepiece/bpe.ts";
 import { segmentText } from "../../../src/tokenizer/sentencepiece/segmenter.ts";
 import { parseSentencePieceModel } from "../../../src/tokenizer/sentencepiece/spm_model.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
 import { parseLlama2cTokenizer } from "../../../src/tokenizer/sentencepiece/llama2c_bin.ts";
 import { FormatError } from "../../../src/util/errors.ts";

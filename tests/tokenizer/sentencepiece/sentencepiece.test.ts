@@ -3,14 +3,10 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { readGguf } from "../../../src/format/gguf/header.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
-import {
-  type SentencePieceData,
-  type Tokenizer,
-  type TokenizerData,
-  TokenType,
-} from "../../../src/tokenizer/core/tokenizer.ts";
+import type { Tokenizer } from "../../../src/tokenizer/core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { parseTokenizerFile } from "../../../src/tokenizer/load.ts";
-import { createTokenizer } from "../../../src/tokenizer/registry.ts";
+import { createTokenizer, type TokenizerData } from "../../../src/tokenizer/registry.ts";
 import { Charsmap } from "../../../src/tokenizer/sentencepiece/charsmap.ts";
 import { TokenizerError } from "../../../src/util/errors.ts";
 import { writeCharsmap } from "../../support/charsmap_writer.ts";

@@ -2,12 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import {
-  type SentencePieceOptions,
-  Tokenizer,
-  TokenizerError,
-  trainTokenizer,
-} from "../../../src/tokenizer.ts";
+import { Tokenizer, TokenizerError } from "../../../src/tokenizer.ts";
+import { type SentencePieceOptions, trainTokenizer } from "../../../src/tokenizer_train.ts";
 
 interface Case {
   readonly title: string;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { MessageReader } from "../../../src/tokenizer/sentencepiece/protobuf.ts";
 import { parseSentencePieceModel } from "../../../src/tokenizer/sentencepiece/spm_model.ts";
 import { MessageWriter } from "../../../src/tokenizer/train/message_writer.ts";

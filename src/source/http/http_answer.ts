@@ -1,5 +1,5 @@
 // What the headers of an answer say about a file, and what of it can be believed.
-import { quoted } from "../util/bytes.ts";
+import { quoted } from "../../util/bytes.ts";
 
 /** What tells the versions of a file apart. */
 export interface Version {
@@ -24,7 +24,7 @@ export interface Answer {
 export interface AnswerContext {
   /** Bytes of the file, from an earlier answer. */
   readonly knownSize?: number | undefined;
-  /** Whether responses of the runtime may be without headers that the server sent; see `Runtime.hidesHeaders`. */
+  /** Whether responses of the runtime may be without headers that the server sent; see `SourceHost.hidesHeaders`. */
   readonly hidesHeaders?: boolean | undefined;
 }
 
