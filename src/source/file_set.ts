@@ -1,5 +1,5 @@
 // Files that belong together: a folder, a repository, or what a caller has gathered.
-import { quoted } from "../util/bytes.ts";
+import { describeValue } from "../util/describe.ts";
 import { FormatError, UsageError } from "../util/errors.ts";
 import type { ByteSource } from "./byte_source.ts";
 import type { SourceHost } from "./host.ts";
@@ -150,9 +150,8 @@ function fileSet(
     name: set,
     async open(name, options = {}) {
       if (!isInside(name)) {
-        const shown = typeof name === "string" ? quoted(name) : typeof name;
         throw new FormatError(
-          `Cannot open a file of ${set}: Expected the name of a file in it, got ${shown}`,
+          `Cannot open a file of ${set}: Expected the name of a file in it, got ${describeValue(name)}`,
         );
       }
       // An option given as undefined must not hide the set's own.
@@ -188,9 +187,7 @@ function sourcesByName(given: unknown): ReadonlyMap<unknown, SourceLike> {
   const isPlain = Object.prototype.toString.call(given) === "[object Object]";
   // A source of the caller's own is one file.
   if (!isPlain || typeof (given as Partial<ByteSource>).read === "function") {
-    throw new UsageError(
-      `Cannot open files: Expected ${kinds}, got ${given === null ? "null" : Array.isArray(given) ? "an array" : typeof given}`,
-    );
+    throw new UsageError(`Cannot open files: Expected ${kinds}, got ${describeValue(given)}`);
   }
   return new Map(Object.entries(given as { readonly [name: string]: SourceLike }));
 }
