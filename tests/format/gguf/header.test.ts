@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import {
-  GGUF_MAGIC,
-  MAX_ARRAY_ELEMENTS,
-  MAX_STRING_BYTES,
-  readGguf,
-} from "../../../src/format/gguf/header.ts";
+import { GGUF_MAGIC, readGguf } from "../../../src/format/gguf/header.ts";
+import { MAX_ARRAY_ELEMENTS, MAX_STRING_BYTES } from "../../../src/format/gguf/metadata.ts";
 import { HEADER_CHUNK_BYTES } from "../../../src/format/header_reader.ts";
 import type { ByteSource } from "../../../src/source/byte_source.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
