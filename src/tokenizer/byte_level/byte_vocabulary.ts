@@ -34,16 +34,16 @@ export class ByteVocabulary {
   readonly byteIds = new Int32Array(256).fill(NONE);
   /** Bytes of the longest token that text can become. */
   readonly longest: number;
-  private readonly types: Uint8Array;
+  readonly #types: Uint8Array;
   /** Hash and id of each slot; the id is -1 where it is free. */
-  private readonly slots: Int32Array;
+  readonly #slots: Int32Array;
   /**
    * Hash of a token's bytes by id: the polynomial sum of byte * FACTOR^(bytes after it), modulo 2^32, so that the
    * hash of two tokens together follows from theirs.
    */
-  private readonly hashes: Int32Array;
+  readonly #hashes: Int32Array;
   /** FACTOR to the power of each length of a token. */
-  private readonly powers: Int32Array;
+  readonly #powers: Int32Array;
 
   /** @throws FormatError where the data contradict themselves */
   constructor({ bytes, offsets, types }: ByteTokens) {
@@ -51,29 +51,29 @@ export class ByteVocabulary {
     checkOffsets(bytes, offsets);
     this.bytes = bytes;
     this.offsets = offsets;
-    this.types = checkTypes(types, this.size);
-    this.hashes = new Int32Array(this.size);
-    this.slots = new Int32Array(2 * tableSize(this.size)).fill(NONE);
+    this.#types = checkTypes(types, this.size);
+    this.#hashes = new Int32Array(this.size);
+    this.#slots = new Int32Array(2 * tableSize(this.size)).fill(NONE);
     let longest = 0;
     for (let id = 0; id < this.size; id++) {
       const n = (offsets[id + 1] as number) - (offsets[id] as number);
-      if (n === 0 || this.types[id] !== TokenType.normal) continue;
-      this.insert(id, n);
+      if (n === 0 || this.#types[id] !== TokenType.normal) continue;
+      this.#insert(id, n);
       if (n > longest) longest = n;
     }
     this.longest = longest;
-    this.powers = powersUpTo(longest);
-    this.indexBytes();
+    this.#powers = powersUpTo(longest);
+    this.#indexBytes();
   }
 
   /** {@link TokenType} of an id of the vocabulary. */
   type(id: number): number {
-    return this.types[id] as number;
+    return this.#types[id] as number;
   }
 
   /** Whether text can become a token. */
   isText(id: number): boolean {
-    return this.types[id] === TokenType.normal && this.length(id) > 0;
+    return this.#types[id] === TokenType.normal && this.length(id) > 0;
   }
 
   /** Bytes of a token. */
@@ -116,12 +116,12 @@ export class ByteVocabulary {
   /** As {@link find}, where the hash of the bytes is known. */
   findHashed(bytes: Uint8Array, begin: number, end: number, hash: number): number {
     const n = end - begin;
-    const { slots } = this;
+    const slots = this.#slots;
     const mask = slots.length - 1;
     for (let slot = slotOf(hash, mask); ; slot = (slot + 2) & mask) {
       const id = slots[slot + 1] as number;
       if (id === NONE) return NONE;
-      if (slots[slot] === hash && this.length(id) === n && this.equals(id, 0, bytes, begin, n)) return id;
+      if (slots[slot] === hash && this.length(id) === n && this.#equals(id, 0, bytes, begin, n)) return id;
     }
   }
 
@@ -131,10 +131,10 @@ export class ByteVocabulary {
     const nRight = this.length(right);
     if (nLeft + nRight > this.longest) return NONE;
     const hash =
-      (Math.imul(this.hashes[left] as number, this.powers[nRight] as number) +
-        (this.hashes[right] as number)) |
+      (Math.imul(this.#hashes[left] as number, this.#powers[nRight] as number) +
+        (this.#hashes[right] as number)) |
       0;
-    const { slots } = this;
+    const slots = this.#slots;
     const mask = slots.length - 1;
     for (let slot = slotOf(hash, mask); ; slot = (slot + 2) & mask) {
       const id = slots[slot + 1] as number;
@@ -149,21 +149,23 @@ export class ByteVocabulary {
     const nRight = this.length(right);
     return (
       this.length(id) === nLeft + nRight &&
-      this.equals(id, 0, this.bytes, this.offsets[left] as number, nLeft) &&
-      this.equals(id, nLeft, this.bytes, this.offsets[right] as number, nRight)
+      this.#equals(id, 0, this.bytes, this.offsets[left] as number, nLeft) &&
+      this.#equals(id, nLeft, this.bytes, this.offsets[right] as number, nRight)
     );
   }
 
   /** Whether `n` bytes of a token, from `at` on, are those of `bytes` from `begin` on. */
-  private equals(id: number, at: number, bytes: Uint8Array, begin: number, n: number): boolean {
+  #equals(id: number, at: number, bytes: Uint8Array, begin: number, n: number): boolean {
     const own = (this.offsets[id] as number) + at;
     for (let i = 0; i < n; i++) if (this.bytes[own + i] !== bytes[begin + i]) return false;
     return true;
   }
 
   /** Of equal tokens the first counts. */
-  private insert(id: number, n: number): void {
-    const { bytes, offsets, hashes, slots } = this;
+  #insert(id: number, n: number): void {
+    const { bytes, offsets } = this;
+    const hashes = this.#hashes;
+    const slots = this.#slots;
     const begin = offsets[id] as number;
     let hash = 0;
     for (let i = 0; i < n; i++) hash = extendHash(hash, bytes[begin + i] as number);
@@ -173,7 +175,7 @@ export class ByteVocabulary {
     for (let probes = 0; ; probes++) {
       const other = slots[slot + 1] as number;
       if (other === NONE) break;
-      if (slots[slot] === hash && this.length(other) === n && this.equals(other, 0, bytes, begin, n)) return;
+      if (slots[slot] === hash && this.length(other) === n && this.#equals(other, 0, bytes, begin, n)) return;
       if (probes > MAX_PROBES) {
         throw invalid(`Expected tokens that differ as text does, got ${MAX_PROBES} of one hash`);
       }
@@ -184,7 +186,7 @@ export class ByteVocabulary {
   }
 
   /** Bytes that no normal token stands for alone may have a byte token. */
-  private indexBytes(): void {
+  #indexBytes(): void {
     const one = new Uint8Array(1);
     for (let byte = 0; byte < 256; byte++) {
       one[0] = byte;
@@ -195,7 +197,7 @@ export class ByteVocabulary {
       const byte = this.bytes[this.offsets[id] as number] as number;
       if (this.find(this.token(id), 0, 1) !== NONE) continue;
       this.byteIds[byte] = id;
-      this.hashes[id] = byte;
+      this.#hashes[id] = byte;
     }
   }
 

@@ -80,114 +80,110 @@ export interface MergeTokens<Units> {
  * Source of the idea: github/rust-gems, crates/bpe.
  */
 export class Merger<Units> {
-  private readonly tokens: MergeTokens<Units>;
-  private readonly rule: MergeRule;
-  private readonly shortest: number;
+  readonly #tokens: MergeTokens<Units>;
+  readonly #rule: MergeRule;
+  readonly #shortest: number;
   /** For the last pair of each slot its left token, and twice the right one, plus one if they go together. */
-  private readonly pairs = new Int32Array(2 * PAIRS).fill(NONE);
+  readonly #pairs = new Int32Array(2 * PAIRS).fill(NONE);
   /**
    * Four numbers a token: {@link Known}, the two that the last merge made it of, and the rank of that, which is -1
    * where there was none.
    */
-  private readonly splits: Int32Array;
+  readonly #splits: Int32Array;
   /** 1 where a word cannot be divided: what comes after cannot be tokens that go together. */
-  private dead = new Uint8Array(0);
-  private readonly ranks = new Int32Array(SHORT);
-  private readonly tried = new Int32Array(2 * LONGEST);
-  private buffers = new Buffers(0);
-  private stepsLeft = 0;
+  #dead = new Uint8Array(0);
+  readonly #ranks = new Int32Array(SHORT);
+  readonly #tried = new Int32Array(2 * LONGEST);
+  #buffers = new Buffers(0);
+  #stepsLeft = 0;
   /** Units of the token that {@link longestAt} found last. */
-  private foundLength = 0;
+  #foundLength = 0;
   /** The last merge of all. */
-  private readonly last = { left: NONE, right: NONE, rank: NONE };
+  readonly #last = { left: NONE, right: NONE, rank: NONE };
 
   /** @param shortest units of the shortest words that are worth dividing */
   constructor(tokens: MergeTokens<Units>, rule: MergeRule, shortest: number) {
-    this.shortest = shortest;
-    this.tokens = tokens;
-    this.rule = rule;
-    this.splits = new Int32Array(4 * tokens.size);
+    this.#shortest = shortest;
+    this.#tokens = tokens;
+    this.#rule = rule;
+    this.#splits = new Int32Array(4 * tokens.size);
   }
 
   /** Merges units [begin, end), writes ids to `out` from `at` on, which must have room for as many, and gives their end. */
   merge(units: Units, begin: number, end: number, out: Int32Array, at: number): number {
-    const divided = end - begin < this.shortest ? NONE : this.divide(units, begin, end, out, at);
+    const divided = end - begin < this.#shortest ? NONE : this.#divide(units, begin, end, out, at);
     if (divided !== NONE) return divided;
-    const n = this.tokens.split(units, begin, end, out, at) - at;
-    const count = this.mergePairs(out, at, n);
-    if (n > KEPT_UNITS) this.buffers = new Buffers(0);
+    const n = this.#tokens.split(units, begin, end, out, at) - at;
+    const count = this.#mergePairs(out, at, n);
+    if (n > KEPT_UNITS) this.#buffers = new Buffers(0);
     return at + count;
   }
 
   /** Finds the tokens from the left. NONE where that takes too long, or there are none. */
-  private divide(units: Units, begin: number, end: number, out: Int32Array, at: number): number {
-    const { tokens } = this;
+  #divide(units: Units, begin: number, end: number, out: Int32Array, at: number): number {
+    const tokens = this.#tokens;
     const n = end - begin;
-    if (this.dead.length <= n) this.dead = new Uint8Array(n < KEPT_UNITS ? 2 * n : n + 1);
-    this.stepsLeft = MAX_STEPS * (n + 1);
+    if (this.#dead.length <= n) this.#dead = new Uint8Array(n < KEPT_UNITS ? 2 * n : n + 1);
+    this.#stepsLeft = MAX_STEPS * (n + 1);
     let anyDead = false;
     let to = at;
     let limit = LONGEST + 1;
     for (let i = begin; i < end; ) {
-      const id = this.longestAt(units, begin, i, end, limit, to > at ? (out[to - 1] as number) : NONE);
-      if (this.stepsLeft <= 0 || (id === NONE && to === at)) {
+      const id = this.#longestAt(units, begin, i, end, limit, to > at ? (out[to - 1] as number) : NONE);
+      if (this.#stepsLeft <= 0 || (id === NONE && to === at)) {
         to = NONE;
         break;
       }
       if (id !== NONE) {
         out[to++] = id;
-        i += this.foundLength;
+        i += this.#foundLength;
         limit = LONGEST + 1;
       } else {
-        this.dead[i - begin] = 1;
+        this.#dead[i - begin] = 1;
         anyDead = true;
         limit = tokens.length(out[--to] as number);
         i -= limit;
       }
     }
-    if (this.dead.length > KEPT_UNITS) this.dead = new Uint8Array(0);
-    else if (anyDead) this.dead.fill(0, 0, n + 1);
+    if (this.#dead.length > KEPT_UNITS) this.#dead = new Uint8Array(0);
+    else if (anyDead) this.#dead.fill(0, 0, n + 1);
     return to;
   }
 
   /** The longest token of less than `limit` units at `at` that goes with the one before; NONE without any. */
-  private longestAt(
-    units: Units,
-    begin: number,
-    at: number,
-    end: number,
-    limit: number,
-    before: number,
-  ): number {
-    const { tokens, dead } = this;
+  #longestAt(units: Units, begin: number, at: number, end: number, limit: number, before: number): number {
+    const tokens = this.#tokens;
+    const dead = this.#dead;
     const n = tokens.walk(units, at, end, limit);
-    this.stepsLeft -= tokens.walked + n;
+    this.#stepsLeft -= tokens.walked + n;
     for (let i = n - 1; i >= 0; i--) {
       if (dead[at - begin + (tokens.lengths[i] as number)] === 1) continue;
       const id = tokens.found(i, units, at);
       if (id === NONE) continue;
-      if (before === NONE ? this.known(id) === Known.unreachable : !this.goTogether(before, id)) continue;
-      this.foundLength = tokens.lengths[i] as number;
+      if (before === NONE ? this.#known(id) === Known.unreachable : !this.#goTogether(before, id)) continue;
+      this.#foundLength = tokens.lengths[i] as number;
       return id;
     }
     return NONE;
   }
 
-  private known(id: number): number {
-    return id < this.tokens.size ? this.splits[4 * id] || this.learn(id) : Known.monotone;
+  #known(id: number): number {
+    return id < this.#tokens.size ? this.#splits[4 * id] || this.#learn(id) : Known.monotone;
   }
 
   /** Merges a token's own units and remembers what comes of it. */
-  private learn(id: number): number {
-    const { splits, tried, last } = this;
-    const n = this.tokens.splitToken(id, tried, 0);
-    const isReachable = this.mergePairs(tried, 0, n) === 1 && tried[0] === id;
+  #learn(id: number): number {
+    const splits = this.#splits;
+    const tried = this.#tried;
+    const last = this.#last;
+    const n = this.#tokens.splitToken(id, tried, 0);
+    const isReachable = this.#mergePairs(tried, 0, n) === 1 && tried[0] === id;
     if (!isReachable || n === 1) {
       splits.set([isReachable ? Known.monotone : Known.unreachable, NONE, NONE, NONE], 4 * id);
     } else {
       const { left, right, rank } = last;
       const isMonotone = [left, right].every(
-        (part) => this.known(part) === Known.monotone && this.rankOf(part) < rank,
+        (part) => this.#known(part) === Known.monotone && this.#rankOf(part) < rank,
       );
       splits.set([isMonotone ? Known.monotone : Known.reachable, left, right, rank], 4 * id);
     }
@@ -195,41 +191,43 @@ export class Merger<Units> {
   }
 
   /** The rank of the last merge of a reachable token. */
-  private rankOf(id: number): number {
-    return id < this.tokens.size ? (this.splits[4 * id + 3] as number) : NONE;
+  #rankOf(id: number): number {
+    return id < this.#tokens.size ? (this.#splits[4 * id + 3] as number) : NONE;
   }
 
   /** Whether merging the units of a reachable token and another makes these two. */
-  private goTogether(left: number, right: number): boolean {
-    const { pairs } = this;
+  #goTogether(left: number, right: number): boolean {
+    const pairs = this.#pairs;
     const slot = (mixPair(left, right) & (PAIRS - 1)) << 1;
     const known = pairs[slot + 1] as number;
     if (pairs[slot] === left && known >> 1 === right) return (known & 1) === 1;
-    const goTogether = this.tryTogether(left, right);
+    const goTogether = this.#tryTogether(left, right);
     pairs[slot] = left;
     pairs[slot + 1] = (right << 1) | (goTogether ? 1 : 0);
     return goTogether;
   }
 
-  private tryTogether(left: number, right: number): boolean {
-    const known = this.known(right);
+  #tryTogether(left: number, right: number): boolean {
+    const known = this.#known(right);
     if (known === Known.unreachable) return false;
-    const isMonotone = known === Known.monotone && this.known(left) === Known.monotone;
-    return isMonotone ? this.neverMerge(left, right) : this.staySame(left, right);
+    const isMonotone = known === Known.monotone && this.#known(left) === Known.monotone;
+    return isMonotone ? this.#neverMerge(left, right) : this.#staySame(left, right);
   }
 
-  private staySame(left: number, right: number): boolean {
-    const { tokens, tried } = this;
+  #staySame(left: number, right: number): boolean {
+    const tokens = this.#tokens;
+    const tried = this.#tried;
     const n = tokens.splitToken(right, tried, tokens.splitToken(left, tried, 0));
-    return this.mergePairs(tried, 0, n) === 2 && tried[0] === left && tried[1] === right;
+    return this.#mergePairs(tried, 0, n) === 2 && tried[0] === left && tried[1] === right;
   }
 
   /**
    * Whether no merge goes over the border between two monotone tokens, whose merges therefore happen in the order of
    * their ranks: takes them back one by one, the last first, and looks at what met at the border until then.
    */
-  private neverMerge(left: number, right: number): boolean {
-    const { rule, splits } = this;
+  #neverMerge(left: number, right: number): boolean {
+    const rule = this.#rule;
+    const splits = this.#splits;
     let l = left;
     let r = right;
     // The ranks of the merges that take these two away from the border; of equals the one on the left goes first.
@@ -238,9 +236,9 @@ export class Merger<Units> {
     for (;;) {
       const rank = rule.rank(l, r);
       if (rank < nextLeft && rank <= nextRight && rank !== NO_RANK) return false;
-      this.stepsLeft--;
-      const rankLeft = this.rankOf(l);
-      const rankRight = this.rankOf(r);
+      this.#stepsLeft--;
+      const rankLeft = this.#rankOf(l);
+      const rankRight = this.#rankOf(r);
       if (rankLeft === NONE && rankRight === NONE) return true;
       if (rankLeft > rankRight) {
         nextLeft = rankLeft;
@@ -253,13 +251,15 @@ export class Merger<Units> {
   }
 
   /** Merges ids [from, from + n) in place and gives the number left. */
-  private mergePairs(ids: Int32Array, from: number, n: number): number {
-    this.stepsLeft -= n;
-    return n <= SHORT ? this.mergeShort(ids, from, n) : this.mergeLong(ids, from, n);
+  #mergePairs(ids: Int32Array, from: number, n: number): number {
+    this.#stepsLeft -= n;
+    return n <= SHORT ? this.#mergeShort(ids, from, n) : this.#mergeLong(ids, from, n);
   }
 
-  private mergeShort(ids: Int32Array, from: number, n: number): number {
-    const { rule, ranks, last } = this;
+  #mergeShort(ids: Int32Array, from: number, n: number): number {
+    const rule = this.#rule;
+    const ranks = this.#ranks;
+    const last = this.#last;
     for (let i = 0; i < n - 1; i++)
       ranks[i] = rule.rank(ids[from + i] as number, ids[from + i + 1] as number);
     for (let count = n; ; ) {
@@ -289,23 +289,24 @@ export class Merger<Units> {
   }
 
   /** The same with a queue of pairs. */
-  private mergeLong(ids: Int32Array, from: number, n: number): number {
-    if (this.buffers.capacity < n) this.buffers = new Buffers(Math.max(n, 2 * LONGEST));
-    const { rule, last } = this;
-    const { next, previous, heap } = this.buffers;
+  #mergeLong(ids: Int32Array, from: number, n: number): number {
+    if (this.#buffers.capacity < n) this.#buffers = new Buffers(Math.max(n, 2 * LONGEST));
+    const rule = this.#rule;
+    const last = this.#last;
+    const { next, previous, heap } = this.#buffers;
     heap.size = 0;
     for (let i = 0; i < n; i++) {
       next[i] = i + 1;
       previous[i] = i - 1;
     }
-    for (let i = 0; i < n; i++) this.propose(ids, from, i, n);
+    for (let i = 0; i < n; i++) this.#propose(ids, from, i, n);
     let count = n;
     while (heap.size > 0) {
       const key = heap.pop();
       const rank = Math.floor(key / POSITIONS);
       const position = key - rank * POSITIONS;
       // One side has been merged with something else since: this key is out of date.
-      if (this.buffers.pending[position] !== rank) continue;
+      if (this.#buffers.pending[position] !== rank) continue;
       const other = next[position] as number;
       const after = next[other] as number;
       last.left = ids[from + position] as number;
@@ -313,10 +314,10 @@ export class Merger<Units> {
       last.rank = rank;
       ids[from + position] = rule.result(rank, last.left, last.right);
       next[position] = after;
-      this.buffers.pending[other] = NO_RANK;
+      this.#buffers.pending[other] = NO_RANK;
       if (after < n) previous[after] = position;
-      if (position > 0) this.propose(ids, from, previous[position] as number, n);
-      this.propose(ids, from, position, n);
+      if (position > 0) this.#propose(ids, from, previous[position] as number, n);
+      this.#propose(ids, from, position, n);
       count--;
     }
     for (let i = 0, to = from; i < n; i = next[i] as number) ids[to++] = ids[from + i] as number;
@@ -324,11 +325,11 @@ export class Merger<Units> {
   }
 
   /** Queues the pair of the token at `left` and its successor, if they merge. */
-  private propose(ids: Int32Array, from: number, left: number, n: number): void {
-    const { next, pending, heap } = this.buffers;
+  #propose(ids: Int32Array, from: number, left: number, n: number): void {
+    const { next, pending, heap } = this.#buffers;
     const right = next[left] as number;
     const rank =
-      right < n ? this.rule.rank(ids[from + left] as number, ids[from + right] as number) : NO_RANK;
+      right < n ? this.#rule.rank(ids[from + left] as number, ids[from + right] as number) : NO_RANK;
     pending[left] = rank;
     if (rank !== NO_RANK) heap.push(rank * POSITIONS + left);
   }

@@ -29,16 +29,16 @@ export function compileCharsmap(rules: Rules): Uint8Array {
 /** Texts one after the other, each once. */
 class Replacements {
   text = "";
-  private bytes = 0;
-  private readonly offsets = new Map<string, number>();
+  #bytes = 0;
+  readonly #offsets = new Map<string, number>();
 
   offset(value: string): number {
-    const known = this.offsets.get(value);
+    const known = this.#offsets.get(value);
     if (known !== undefined) return known;
-    const offset = this.bytes;
-    this.offsets.set(value, offset);
+    const offset = this.#bytes;
+    this.#offsets.set(value, offset);
     this.text += `${value}\0`;
-    this.bytes += utf8.encode(value).length + 1;
+    this.#bytes += utf8.encode(value).length + 1;
     return offset;
   }
 }

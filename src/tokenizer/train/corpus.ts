@@ -56,54 +56,54 @@ function describe({ tooLong, reserved }: SkippedLines, { maxSentenceLength }: Se
 class WordCounter {
   readonly words = new Map<string, number>();
   readonly skipped = { tooLong: 0, reserved: 0 };
-  private readonly spec: SentencePieceSpec;
-  private readonly normalizer: TrainingNormalizer;
-  private readonly specials: readonly string[];
-  private readonly firstUnits: readonly string[];
-  private readonly matcher: SymbolMatcher;
+  readonly #spec: SentencePieceSpec;
+  readonly #normalizer: TrainingNormalizer;
+  readonly #specials: readonly string[];
+  readonly #firstUnits: readonly string[];
+  readonly #matcher: SymbolMatcher;
 
   constructor(spec: SentencePieceSpec, normalizer: TrainingNormalizer, specials: readonly string[]) {
-    this.spec = spec;
-    this.normalizer = normalizer;
-    this.specials = specials;
-    this.firstUnits = [...new Set(specials.map((text) => text.charAt(0)))];
-    this.matcher = new SymbolMatcher(specials.map((text, i) => [text, i]));
+    this.#spec = spec;
+    this.#normalizer = normalizer;
+    this.#specials = specials;
+    this.#firstUnits = [...new Set(specials.map((text) => text.charAt(0)))];
+    this.#matcher = new SymbolMatcher(specials.map((text, i) => [text, i]));
   }
 
   add(line: string): void {
     if (line === "") return;
-    if (this.isTooLong(line)) {
+    if (this.#isTooLong(line)) {
       this.skipped.tooLong++;
     } else if (line.includes(RARE)) {
       this.skipped.reserved++;
     } else {
-      const text = withoutBroken(this.normalizer.normalize(line)).replaceAll("\0", RARE);
-      if (text !== "") this.addText(this.cutSpecials(text));
+      const text = withoutBroken(this.#normalizer.normalize(line)).replaceAll("\0", RARE);
+      if (text !== "") this.#addText(this.#cutSpecials(text));
     }
   }
 
-  private addText(text: string): void {
+  #addText(text: string): void {
     // Whether a word ends its line tells how its ending continues, and so what the seeds of a unigram model are.
-    const end = this.spec.modelType === "unigram" ? LINE_END : "";
-    const words = this.split(text);
+    const end = this.#spec.modelType === "unigram" ? LINE_END : "";
+    const words = this.#split(text);
     words.forEach((word, i) => {
       countWord(this.words, i === words.length - 1 ? word + end : word);
     });
   }
 
-  private isTooLong(line: string): boolean {
-    const { maxSentenceLength } = this.spec;
+  #isTooLong(line: string): boolean {
+    const { maxSentenceLength } = this.#spec;
     if (line.length * 3 <= maxSentenceLength) return false;
     return line.length > maxSentenceLength || utf8Length(line) > maxSentenceLength;
   }
 
-  private cutSpecials(text: string): string {
+  #cutSpecials(text: string): string {
     // Special symbols are rare, and finding them takes longer than all the rest.
-    if (!this.firstUnits.some((unit) => text.includes(unit))) return text;
-    const found = this.matcher.match(text);
+    if (!this.#firstUnits.some((unit) => text.includes(unit))) return text;
+    const found = this.#matcher.match(text);
     let result = "";
     for (let i = 0; i < text.length; ) {
-      const special = this.specials[found[i] as number];
+      const special = this.#specials[found[i] as number];
       result += special === undefined ? text[i] : BOUNDARY;
       i += special?.length ?? 1;
     }
@@ -111,8 +111,8 @@ class WordCounter {
   }
 
   /** Words begin with their space; with whitespace-only pieces, with all spaces before them. */
-  private split(text: string): string[] {
-    const { splitByWhitespace, allowWhitespaceOnlyPieces } = this.spec;
+  #split(text: string): string[] {
+    const { splitByWhitespace, allowWhitespaceOnlyPieces } = this.#spec;
     if (!splitByWhitespace) return [text];
     const words: string[] = [];
     let begin = 0;

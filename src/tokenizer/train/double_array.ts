@@ -27,70 +27,70 @@ interface State {
  * 1989; the units' bits as in darts-clone (s-yata/darts-clone, doc/en/Introduction.md).
  */
 export class DoubleArray {
-  private readonly bases = new Map<number, number>();
-  private readonly usedBases = new Set<number>();
-  private readonly slots = new Slots();
-  private units = new Uint32Array(0);
+  readonly #bases = new Map<number, number>();
+  readonly #usedBases = new Set<number>();
+  readonly #slots = new Slots();
+  #units = new Uint32Array(0);
 
   /** @param entries different keys of at least one byte and without zero bytes, few enough for 2^21 units; values
    *   below 2^31 */
   constructor(entries: readonly (readonly [key: Uint8Array, value: number])[]) {
     const root = new Minimizer(entries).root;
     // Unit 0 leads to the root's base; at a base of 0 it would be what byte 0 leads to.
-    this.slots.take(0);
-    this.usedBases.add(0);
-    const base = this.place(root);
-    this.set(0, base * 2 ** OFFSET_SHIFT);
-    this.fillUnused();
+    this.#slots.take(0);
+    this.#usedBases.add(0);
+    const base = this.#place(root);
+    this.#set(0, base * 2 ** OFFSET_SHIFT);
+    this.#fillUnused();
   }
 
   /** The units, little-endian. */
   bytes(): Uint8Array {
-    const n = this.slots.size;
+    const n = this.#slots.size;
     const view = new DataView(new ArrayBuffer(4 * n));
-    for (let i = 0; i < n; i++) view.setUint32(4 * i, this.units[i] as number, true);
+    for (let i = 0; i < n; i++) view.setUint32(4 * i, this.#units[i] as number, true);
     return new Uint8Array(view.buffer);
   }
 
   /** Gives a state and all it leads to their units; the result is its base. */
-  private place(state: State): number {
-    const known = this.bases.get(state.id);
+  #place(state: State): number {
+    const known = this.#bases.get(state.id);
     if (known !== undefined) return known;
     const labels = state.value === undefined ? state.labels : [0, ...state.labels];
-    const base = this.slots.findBase(labels, this.usedBases);
-    this.bases.set(state.id, base);
-    this.usedBases.add(base);
-    for (const label of labels) this.slots.take(base ^ label);
-    if (state.value !== undefined) this.set(base, LEAF + state.value);
+    const base = this.#slots.findBase(labels, this.#usedBases);
+    this.#bases.set(state.id, base);
+    this.#usedBases.add(base);
+    for (const label of labels) this.#slots.take(base ^ label);
+    if (state.value !== undefined) this.#set(base, LEAF + state.value);
     state.targets.forEach((target, i) => {
       const label = state.labels[i] as number;
       const index = base ^ label;
       const leaf = target.value === undefined ? 0 : HAS_LEAF;
-      this.set(index, ((index ^ this.place(target)) * 2 ** OFFSET_SHIFT + leaf + label) >>> 0);
+      this.#set(index, ((index ^ this.#place(target)) * 2 ** OFFSET_SHIFT + leaf + label) >>> 0);
     });
     return base;
   }
 
-  private set(index: number, unit: number): void {
-    if (index >= this.units.length) {
-      const grown = new Uint32Array(Math.max(2 * this.units.length, this.slots.size));
-      grown.set(this.units);
-      this.units = grown;
+  #set(index: number, unit: number): void {
+    if (index >= this.#units.length) {
+      const grown = new Uint32Array(Math.max(2 * this.#units.length, this.#slots.size));
+      grown.set(this.#units);
+      this.#units = grown;
     }
-    this.units[index] = unit;
+    this.#units[index] = unit;
   }
 
   /** A unit that is none must not look like the transition of any state, by whatever byte. */
-  private fillUnused(): void {
-    const { size } = this.slots;
-    this.set(size - 1, this.units[size - 1] ?? 0);
+  #fillUnused(): void {
+    const { size } = this.#slots;
+    this.#set(size - 1, this.#units[size - 1] ?? 0);
     let free = 0;
     for (let index = 0; index < size; index++) {
       if (index % BLOCK_UNITS === 0) {
         free = index;
-        while (this.usedBases.has(free) && free + 1 < index + BLOCK_UNITS) free++;
+        while (this.#usedBases.has(free) && free + 1 < index + BLOCK_UNITS) free++;
       }
-      if (!this.slots.taken(index)) this.units[index] = index ^ free;
+      if (!this.#slots.taken(index)) this.#units[index] = index ^ free;
     }
   }
 }
@@ -98,15 +98,15 @@ export class DoubleArray {
 /** Units in use, in blocks. */
 class Slots {
   size = 0;
-  private used = new Uint8Array(0);
+  #used = new Uint8Array(0);
 
   taken(index: number): boolean {
-    return this.used[index] === 1;
+    return this.#used[index] === 1;
   }
 
   take(index: number): void {
-    while (index >= this.size) this.addBlock();
-    this.used[index] = 1;
+    while (index >= this.size) this.#addBlock();
+    this.#used[index] = 1;
   }
 
   /** A base that no state has, where the units of all labels are free. */
@@ -114,64 +114,64 @@ class Slots {
     const first = labels[0] as number;
     const begin = Math.max(0, this.size - OPEN_BLOCKS * BLOCK_UNITS);
     for (let index = begin; index < this.size; index++) {
-      if (this.used[index] === 1) continue;
+      if (this.#used[index] === 1) continue;
       const base = index ^ first;
-      if (!usedBases.has(base) && labels.every((label) => this.used[base ^ label] === 0)) return base;
+      if (!usedBases.has(base) && labels.every((label) => this.#used[base ^ label] === 0)) return base;
     }
-    this.addBlock();
+    this.#addBlock();
     return this.size - BLOCK_UNITS;
   }
 
-  private addBlock(): void {
+  #addBlock(): void {
     this.size += BLOCK_UNITS;
-    if (this.size <= this.used.length) return;
+    if (this.size <= this.#used.length) return;
     const grown = new Uint8Array(2 * this.size);
-    grown.set(this.used);
-    this.used = grown;
+    grown.set(this.#used);
+    this.#used = grown;
   }
 }
 
 /** Builds the minimal automaton of sorted keys from its endings. */
 class Minimizer {
   readonly root: State;
-  private readonly entries: readonly (readonly [key: Uint8Array, value: number])[];
-  private readonly known = new Map<string | number, State>();
+  readonly #entries: readonly (readonly [key: Uint8Array, value: number])[];
+  readonly #known = new Map<string | number, State>();
 
   constructor(entries: readonly (readonly [key: Uint8Array, value: number])[]) {
-    this.entries = entries.toSorted(([a], [b]) => compareBytes(a, b));
-    this.root = this.state(0, entries.length, 0);
+    this.#entries = entries.toSorted(([a], [b]) => compareBytes(a, b));
+    this.root = this.#state(0, entries.length, 0);
   }
 
   /** The state after the first `depth` bytes, which the entries [begin, end) share. */
-  private state(begin: number, end: number, depth: number): State {
+  #state(begin: number, end: number, depth: number): State {
     let at = begin;
     let value: number | undefined;
-    if (this.entries[at]?.[0].length === depth) value = this.entries[at++]?.[1];
+    if (this.#entries[at]?.[0].length === depth) value = this.#entries[at++]?.[1];
     const labels: number[] = [];
     const targets: State[] = [];
     while (at < end) {
-      const label = this.label(at, depth);
+      const label = this.#label(at, depth);
       const from = at;
-      while (at < end && this.label(at, depth) === label) at++;
+      while (at < end && this.#label(at, depth) === label) at++;
       labels.push(label);
-      targets.push(this.state(from, at, depth + 1));
+      targets.push(this.#state(from, at, depth + 1));
     }
-    return this.unique(value, labels, targets);
+    return this.#unique(value, labels, targets);
   }
 
-  private label(at: number, depth: number): number {
-    return this.entries[at]?.[0][depth] as number;
+  #label(at: number, depth: number): number {
+    return this.#entries[at]?.[0][depth] as number;
   }
 
-  private unique(value: number | undefined, labels: number[], targets: State[]): State {
+  #unique(value: number | undefined, labels: number[], targets: State[]): State {
     const signature =
       value !== undefined && labels.length === 0
         ? value
         : `${value}|${labels}|${targets.map(({ id }) => id)}`;
-    let state = this.known.get(signature);
+    let state = this.#known.get(signature);
     if (state === undefined) {
-      state = { id: this.known.size, value, labels, targets };
-      this.known.set(signature, state);
+      state = { id: this.#known.size, value, labels, targets };
+      this.#known.set(signature, state);
     }
     return state;
   }

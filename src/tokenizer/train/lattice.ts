@@ -17,44 +17,44 @@ const UNKNOWN_PIECE = 0;
  * Source: google/sentencepiece, unigram_model.cc.
  */
 export class Lattice {
-  private readonly trie: PieceTrie;
-  private readonly scores: Float32Array;
-  private readonly unknownScore: number;
+  readonly #trie: PieceTrie;
+  readonly #scores: Float32Array;
+  readonly #unknownScore: number;
   /** Characters of the word. */
-  private length = 0;
-  private nodeCount = 0;
+  #length = 0;
+  #nodeCount = 0;
   /** By node, in the order of their beginnings. */
-  private piece = new Int32Array(64);
-  private begin = new Int32Array(64);
-  private end = new Int32Array(64);
-  private score = new Float32Array(64);
+  #piece = new Int32Array(64);
+  #begin = new Int32Array(64);
+  #end = new Int32Array(64);
+  #score = new Float32Array(64);
   /** The next node that ends at the same place. */
-  private nextEnding = new Int32Array(64);
+  #nextEnding = new Int32Array(64);
   /** The best way to each node: the node before it, and the score of all. */
-  private previous = new Int32Array(64);
-  private bestScore = new Float32Array(64);
+  #previous = new Int32Array(64);
+  #bestScore = new Float32Array(64);
   /** By place: the first node that begins there, the first and the last that end there. */
-  private firstNode = new Int32Array(16);
-  private firstEnding = new Int32Array(16);
-  private lastEnding = new Int32Array(16);
+  #firstNode = new Int32Array(16);
+  #firstEnding = new Int32Array(16);
+  #lastEnding = new Int32Array(16);
   /** By place: the sums over all ways to write the word up to it, and from it on. */
-  private before = new Float32Array(16);
-  private after = new Float32Array(16);
+  #before = new Float32Array(16);
+  #after = new Float32Array(16);
 
   /** @param scores log probabilities of the pieces of the trie */
   constructor(trie: PieceTrie, scores: Float32Array) {
-    this.trie = trie;
-    this.scores = scores;
+    this.#trie = trie;
+    this.#scores = scores;
     const worst = scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY);
-    this.unknownScore = Math.fround(worst - UNKNOWN_PENALTY);
+    this.#unknownScore = Math.fround(worst - UNKNOWN_PENALTY);
   }
 
   /** Takes a word, as numbers of its characters. */
   set(word: Int32Array): void {
-    const { trie } = this;
-    this.clear(word.length);
+    const trie = this.#trie;
+    this.#clear(word.length);
     for (let begin = 0; begin < word.length; begin++) {
-      this.firstNode[begin] = this.nodeCount;
+      this.#firstNode[begin] = this.#nodeCount;
       let known = false;
       let node = 0;
       for (let end = begin + 1; end <= word.length; end++) {
@@ -62,12 +62,12 @@ export class Lattice {
         if (node === NONE) break;
         const piece = trie.pieceAt(node);
         if (piece === NONE) continue;
-        this.insert(piece, begin, end, this.scores[piece] as number);
+        this.#insert(piece, begin, end, this.#scores[piece] as number);
         if (end === begin + 1) known = true;
       }
-      if (!known) this.insert(UNKNOWN_PIECE, begin, begin + 1, this.unknownScore);
+      if (!known) this.#insert(UNKNOWN_PIECE, begin, begin + 1, this.#unknownScore);
     }
-    this.firstNode[word.length] = this.nodeCount;
+    this.#firstNode[word.length] = this.#nodeCount;
   }
 
   /**
@@ -75,25 +75,25 @@ export class Lattice {
    * probabilities, times `frequency`.
    */
   addExpected(frequency: number, expected: Float32Array): void {
-    this.sumForward();
-    this.sumBackward();
-    const total = this.before[this.length] as number;
+    this.#sumForward();
+    this.#sumBackward();
+    const total = this.#before[this.#length] as number;
     const weight = Math.fround(frequency);
-    for (let node = 0; node < this.nodeCount; node++) {
-      const before = this.before[this.begin[node] as number] as number;
-      const after = this.after[this.end[node] as number] as number;
-      const through = Math.fround(Math.fround(before + (this.score[node] as number)) + after);
-      const piece = this.piece[node] as number;
+    for (let node = 0; node < this.#nodeCount; node++) {
+      const before = this.#before[this.#begin[node] as number] as number;
+      const after = this.#after[this.#end[node] as number] as number;
+      const through = Math.fround(Math.fround(before + (this.#score[node] as number)) + after);
+      const piece = this.#piece[node] as number;
       expected[piece] = (expected[piece] as number) + weight * exp(Math.fround(through - total));
     }
   }
 
   /** The best way to write the word. */
   best(): number[] {
-    const last = this.findBest();
+    const last = this.#findBest();
     const pieces: number[] = [];
-    for (let node = last; node !== NONE; node = this.previous[node] as number) {
-      pieces.push(this.piece[node] as number);
+    for (let node = last; node !== NONE; node = this.#previous[node] as number) {
+      pieces.push(this.#piece[node] as number);
     }
     return pieces.reverse();
   }
@@ -103,10 +103,10 @@ export class Lattice {
    * promising way first (the A* algorithm, to which the scores from the left are an exact estimate).
    */
   twoBest(): number[][] {
-    this.findBest();
+    this.#findBest();
     const ways: number[][] = [];
     const open = new WayHeap();
-    open.push({ begin: this.length, piece: NONE, rest: undefined, score: 0, estimate: 0 });
+    open.push({ begin: this.#length, piece: NONE, rest: undefined, score: 0, estimate: 0 });
     for (let way = open.pop(); way !== undefined; way = open.pop()) {
       if (way.begin === 0) {
         ways.push(piecesOf(way));
@@ -114,47 +114,47 @@ export class Lattice {
         continue;
       }
       for (
-        let node = this.firstEnding[way.begin] as number;
+        let node = this.#firstEnding[way.begin] as number;
         node !== NONE;
-        node = this.nextEnding[node] as number
+        node = this.#nextEnding[node] as number
       ) {
-        open.push(this.extended(way, node));
+        open.push(this.#extended(way, node));
       }
     }
     return ways;
   }
 
-  private extended(rest: Way, node: number): Way {
+  #extended(rest: Way, node: number): Way {
     return {
-      begin: this.begin[node] as number,
-      piece: this.piece[node] as number,
+      begin: this.#begin[node] as number,
+      piece: this.#piece[node] as number,
       rest,
-      score: Math.fround((this.score[node] as number) + rest.score),
-      estimate: Math.fround((this.bestScore[node] as number) + rest.score),
+      score: Math.fround((this.#score[node] as number) + rest.score),
+      estimate: Math.fround((this.#bestScore[node] as number) + rest.score),
     };
   }
 
   /** Finds the best way to each node, and to the end of the word: its last node. */
-  private findBest(): number {
-    for (let node = 0; node < this.nodeCount; node++) {
-      const score = this.score[node] as number;
-      const previous = this.bestEnding(this.begin[node] as number, score);
-      this.previous[node] = previous;
-      this.bestScore[node] = previous === NONE ? score : (this.bestScore[previous] as number) + score;
+  #findBest(): number {
+    for (let node = 0; node < this.#nodeCount; node++) {
+      const score = this.#score[node] as number;
+      const previous = this.#bestEnding(this.#begin[node] as number, score);
+      this.#previous[node] = previous;
+      this.#bestScore[node] = previous === NONE ? score : (this.#bestScore[previous] as number) + score;
     }
-    return this.bestEnding(this.length, 0);
+    return this.#bestEnding(this.#length, 0);
   }
 
   /** The node that ends at a place and is best before one of this score; of equal ones the longest. */
-  private bestEnding(place: number, score: number): number {
+  #bestEnding(place: number, score: number): number {
     let best = NONE;
     let bestScore = 0;
     for (
-      let node = this.firstEnding[place] as number;
+      let node = this.#firstEnding[place] as number;
       node !== NONE;
-      node = this.nextEnding[node] as number
+      node = this.#nextEnding[node] as number
     ) {
-      const sum = Math.fround((this.bestScore[node] as number) + score);
+      const sum = Math.fround((this.#bestScore[node] as number) + score);
       if (best === NONE || sum > bestScore) {
         best = node;
         bestScore = sum;
@@ -163,73 +163,73 @@ export class Lattice {
     return best;
   }
 
-  private sumForward(): void {
-    this.before[0] = 0;
-    for (let place = 1; place <= this.length; place++) {
-      const first = this.firstEnding[place] as number;
+  #sumForward(): void {
+    this.#before[0] = 0;
+    for (let place = 1; place <= this.#length; place++) {
+      const first = this.#firstEnding[place] as number;
       let sum = 0;
-      for (let node = first; node !== NONE; node = this.nextEnding[node] as number) {
-        const before = this.before[this.begin[node] as number] as number;
-        sum = addLogs(sum, Math.fround((this.score[node] as number) + before), node === first);
+      for (let node = first; node !== NONE; node = this.#nextEnding[node] as number) {
+        const before = this.#before[this.#begin[node] as number] as number;
+        sum = addLogs(sum, Math.fround((this.#score[node] as number) + before), node === first);
       }
-      this.before[place] = sum;
+      this.#before[place] = sum;
     }
   }
 
-  private sumBackward(): void {
-    this.after[this.length] = 0;
-    for (let place = this.length - 1; place > 0; place--) {
-      const first = this.firstNode[place] as number;
-      const end = this.firstNode[place + 1] as number;
+  #sumBackward(): void {
+    this.#after[this.#length] = 0;
+    for (let place = this.#length - 1; place > 0; place--) {
+      const first = this.#firstNode[place] as number;
+      const end = this.#firstNode[place + 1] as number;
       let sum = 0;
       for (let node = first; node < end; node++) {
-        const after = this.after[this.end[node] as number] as number;
-        sum = addLogs(sum, Math.fround((this.score[node] as number) + after), node === first);
+        const after = this.#after[this.#end[node] as number] as number;
+        sum = addLogs(sum, Math.fround((this.#score[node] as number) + after), node === first);
       }
-      this.after[place] = sum;
+      this.#after[place] = sum;
     }
   }
 
-  private insert(piece: number, begin: number, end: number, score: number): void {
-    const node = this.nodeCount++;
-    if (node === this.piece.length) this.growNodes();
-    this.piece[node] = piece;
-    this.begin[node] = begin;
-    this.end[node] = end;
-    this.score[node] = score;
-    this.nextEnding[node] = NONE;
-    const last = this.lastEnding[end] as number;
-    if (last === NONE) this.firstEnding[end] = node;
-    else this.nextEnding[last] = node;
-    this.lastEnding[end] = node;
+  #insert(piece: number, begin: number, end: number, score: number): void {
+    const node = this.#nodeCount++;
+    if (node === this.#piece.length) this.#growNodes();
+    this.#piece[node] = piece;
+    this.#begin[node] = begin;
+    this.#end[node] = end;
+    this.#score[node] = score;
+    this.#nextEnding[node] = NONE;
+    const last = this.#lastEnding[end] as number;
+    if (last === NONE) this.#firstEnding[end] = node;
+    else this.#nextEnding[last] = node;
+    this.#lastEnding[end] = node;
   }
 
-  private clear(length: number): void {
-    this.length = length;
-    this.nodeCount = 0;
-    if (length >= this.firstNode.length) this.growPlaces(length + 1);
-    this.firstEnding.fill(NONE, 0, length + 1);
-    this.lastEnding.fill(NONE, 0, length + 1);
+  #clear(length: number): void {
+    this.#length = length;
+    this.#nodeCount = 0;
+    if (length >= this.#firstNode.length) this.#growPlaces(length + 1);
+    this.#firstEnding.fill(NONE, 0, length + 1);
+    this.#lastEnding.fill(NONE, 0, length + 1);
   }
 
-  private growNodes(): void {
-    this.piece = grown(this.piece);
-    this.begin = grown(this.begin);
-    this.end = grown(this.end);
-    this.nextEnding = grown(this.nextEnding);
-    this.previous = new Int32Array(this.piece.length);
-    this.bestScore = new Float32Array(this.piece.length);
-    const scores = new Float32Array(this.piece.length);
-    scores.set(this.score);
-    this.score = scores;
+  #growNodes(): void {
+    this.#piece = grown(this.#piece);
+    this.#begin = grown(this.#begin);
+    this.#end = grown(this.#end);
+    this.#nextEnding = grown(this.#nextEnding);
+    this.#previous = new Int32Array(this.#piece.length);
+    this.#bestScore = new Float32Array(this.#piece.length);
+    const scores = new Float32Array(this.#piece.length);
+    scores.set(this.#score);
+    this.#score = scores;
   }
 
-  private growPlaces(size: number): void {
-    this.firstNode = new Int32Array(2 * size);
-    this.firstEnding = new Int32Array(2 * size);
-    this.lastEnding = new Int32Array(2 * size);
-    this.before = new Float32Array(2 * size);
-    this.after = new Float32Array(2 * size);
+  #growPlaces(size: number): void {
+    this.#firstNode = new Int32Array(2 * size);
+    this.#firstEnding = new Int32Array(2 * size);
+    this.#lastEnding = new Int32Array(2 * size);
+    this.#before = new Float32Array(2 * size);
+    this.#after = new Float32Array(2 * size);
   }
 }
 
@@ -263,15 +263,15 @@ function piecesOf(way: Way): number[] {
  * standard library, and so SentencePiece, has them: pieces of rare words often score the same.
  */
 class WayHeap {
-  private readonly ways: Way[] = [];
+  readonly #ways: Way[] = [];
 
   push(way: Way): void {
-    this.ways.push(way);
-    this.rise(this.ways.length - 1, way);
+    this.#ways.push(way);
+    this.#rise(this.#ways.length - 1, way);
   }
 
   pop(): Way | undefined {
-    const { ways } = this;
+    const ways = this.#ways;
     const first = ways[0];
     const last = ways.pop();
     const n = ways.length;
@@ -279,27 +279,27 @@ class WayHeap {
     // The hole goes down to the bottom, then the last way rises from there.
     let hole = 0;
     for (let child = 2; child <= n; child = 2 * hole + 2) {
-      if (child === n || this.estimate(child) < this.estimate(child - 1)) child--;
+      if (child === n || this.#estimate(child) < this.#estimate(child - 1)) child--;
       ways[hole] = ways[child] as Way;
       hole = child;
     }
-    this.rise(hole, last);
+    this.#rise(hole, last);
     return first;
   }
 
-  private rise(from: number, way: Way): void {
+  #rise(from: number, way: Way): void {
     let i = from;
     while (i > 0) {
       const parent = (i - 1) >> 1;
-      if (this.estimate(parent) >= way.estimate) break;
-      this.ways[i] = this.ways[parent] as Way;
+      if (this.#estimate(parent) >= way.estimate) break;
+      this.#ways[i] = this.#ways[parent] as Way;
       i = parent;
     }
-    this.ways[i] = way;
+    this.#ways[i] = way;
   }
 
-  private estimate(i: number): number {
-    return (this.ways[i] as Way).estimate;
+  #estimate(i: number): number {
+    return (this.#ways[i] as Way).estimate;
   }
 }
 

@@ -37,35 +37,35 @@ export async function* textParts(corpus: Corpus): AsyncGenerator<string> {
 
 /** Decodes UTF-8 part by part; every byte that is no part of a character is {@link BROKEN}. */
 class Utf8Decoder {
-  private readonly strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  readonly #strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   /** Up to three bytes that may begin a character. */
-  private pending = new Uint8Array(0);
+  #pending = new Uint8Array(0);
 
   decode(part: Uint8Array): string {
-    const bytes = new Uint8Array(this.pending.length + part.length);
-    bytes.set(this.pending);
-    bytes.set(part, this.pending.length);
+    const bytes = new Uint8Array(this.#pending.length + part.length);
+    bytes.set(this.#pending);
+    bytes.set(part, this.#pending.length);
     const end = bytes.length - openBytes(bytes);
-    this.pending = bytes.slice(end);
-    return this.text(bytes.subarray(0, end));
+    this.#pending = bytes.slice(end);
+    return this.#text(bytes.subarray(0, end));
   }
 
   /** What is left is broken. */
   end(): string {
-    const text = BROKEN.repeat(this.pending.length);
-    this.pending = new Uint8Array(0);
+    const text = BROKEN.repeat(this.#pending.length);
+    this.#pending = new Uint8Array(0);
     return text;
   }
 
-  private text(bytes: Uint8Array): string {
+  #text(bytes: Uint8Array): string {
     try {
-      return this.strict.decode(bytes);
+      return this.#strict.decode(bytes);
     } catch {
-      return this.brokenText(bytes);
+      return this.#brokenText(bytes);
     }
   }
 
-  private brokenText(bytes: Uint8Array): string {
+  #brokenText(bytes: Uint8Array): string {
     let text = "";
     let begin = 0;
     for (let i = 0; i < bytes.length; ) {
@@ -74,11 +74,11 @@ class Utf8Decoder {
         i += length;
         continue;
       }
-      text += this.strict.decode(bytes.subarray(begin, i)) + BROKEN;
+      text += this.#strict.decode(bytes.subarray(begin, i)) + BROKEN;
       i++;
       begin = i;
     }
-    return text + this.strict.decode(bytes.subarray(begin));
+    return text + this.#strict.decode(bytes.subarray(begin));
   }
 }
 
@@ -125,38 +125,38 @@ function endsInHalf(text: string): boolean {
  * more is kept than tells that it is.
  */
 export class LineSplitter {
-  private readonly maxUnits: number;
-  private pending = "";
+  readonly #maxUnits: number;
+  #pending = "";
 
   /** @param maxUnits a line of more UTF-16 units is too long, and comes out cut after some more */
   constructor(maxUnits: number) {
-    this.maxUnits = maxUnits;
+    this.#maxUnits = maxUnits;
   }
 
   /** The lines that a part completes. */
   *push(part: string): Generator<string> {
     let begin = 0;
     for (let end = part.indexOf("\n"); end >= 0; end = part.indexOf("\n", begin)) {
-      this.keep(part, begin, end);
-      yield this.take();
+      this.#keep(part, begin, end);
+      yield this.#take();
       begin = end + 1;
     }
-    this.keep(part, begin, part.length);
+    this.#keep(part, begin, part.length);
   }
 
   /** The line that the text ends with, if it does not end with a line end. */
   *flush(): Generator<string> {
-    if (this.pending !== "") yield this.take();
+    if (this.#pending !== "") yield this.#take();
   }
 
-  private keep(part: string, begin: number, end: number): void {
-    const room = this.maxUnits + 1 - this.pending.length;
-    if (room > 0) this.pending += part.slice(begin, Math.min(end, begin + room));
+  #keep(part: string, begin: number, end: number): void {
+    const room = this.#maxUnits + 1 - this.#pending.length;
+    if (room > 0) this.#pending += part.slice(begin, Math.min(end, begin + room));
   }
 
-  private take(): string {
-    const line = this.pending;
-    this.pending = "";
+  #take(): string {
+    const line = this.#pending;
+    this.#pending = "";
     return line;
   }
 }

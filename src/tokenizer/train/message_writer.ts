@@ -6,19 +6,19 @@ const utf8 = new TextEncoder();
  * Source: protobuf.dev/programming-guides/encoding.
  */
 export class MessageWriter {
-  private all = new Uint8Array(256);
-  private length = 0;
+  #all = new Uint8Array(256);
+  #length = 0;
 
   /** What was written. */
   bytes(): Uint8Array<ArrayBuffer> {
-    return this.all.slice(0, this.length);
+    return this.#all.slice(0, this.#length);
   }
 
   /** An integer from -(2^53 - 1) to 2^53 - 1; negative ones in two's complement of 64 bits, as int32 fields are. */
   integer(field: number, value: number): void {
-    this.varint(field * 8);
-    if (value >= 0) this.varint(value);
-    else this.bigVarint(BigInt.asUintN(64, BigInt(value)));
+    this.#varint(field * 8);
+    if (value >= 0) this.#varint(value);
+    else this.#bigVarint(BigInt.asUintN(64, BigInt(value)));
   }
 
   bool(field: number, value: boolean): void {
@@ -26,10 +26,10 @@ export class MessageWriter {
   }
 
   float(field: number, value: number): void {
-    this.varint(field * 8 + 5);
+    this.#varint(field * 8 + 5);
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setFloat32(0, value, true);
-    this.append(bytes);
+    this.#append(bytes);
   }
 
   text(field: number, value: string): void {
@@ -41,38 +41,38 @@ export class MessageWriter {
   }
 
   data(field: number, bytes: Uint8Array): void {
-    this.varint(field * 8 + 2);
-    this.varint(bytes.length);
-    this.append(bytes);
+    this.#varint(field * 8 + 2);
+    this.#varint(bytes.length);
+    this.#append(bytes);
   }
 
-  private varint(value: number): void {
+  #varint(value: number): void {
     let rest = value;
     const bytes: number[] = [];
     while (rest >= 0x80) {
       bytes.push((rest % 0x80) + 0x80);
       rest = Math.floor(rest / 0x80);
     }
-    this.append([...bytes, rest]);
+    this.#append([...bytes, rest]);
   }
 
-  private bigVarint(value: bigint): void {
+  #bigVarint(value: bigint): void {
     let rest = value;
     const bytes: number[] = [];
     while (rest >= 0x80n) {
       bytes.push(Number(rest % 0x80n) + 0x80);
       rest /= 0x80n;
     }
-    this.append([...bytes, Number(rest)]);
+    this.#append([...bytes, Number(rest)]);
   }
 
-  private append(bytes: ArrayLike<number>): void {
-    if (this.length + bytes.length > this.all.length) {
-      const grown = new Uint8Array(2 * (this.length + bytes.length));
-      grown.set(this.all.subarray(0, this.length));
-      this.all = grown;
+  #append(bytes: ArrayLike<number>): void {
+    if (this.#length + bytes.length > this.#all.length) {
+      const grown = new Uint8Array(2 * (this.#length + bytes.length));
+      grown.set(this.#all.subarray(0, this.#length));
+      this.#all = grown;
     }
-    this.all.set(bytes, this.length);
-    this.length += bytes.length;
+    this.#all.set(bytes, this.#length);
+    this.#length += bytes.length;
   }
 }

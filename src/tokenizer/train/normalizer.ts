@@ -23,11 +23,11 @@ function charsmapOf(normalization: Normalization): Uint8Array {
 export class TrainingNormalizer {
   /** The compiled rules; empty where there are none. */
   readonly charsmap: Uint8Array;
-  private readonly normalizer: Normalizer;
+  readonly #normalizer: Normalizer;
 
   constructor(spec: SentencePieceSpec) {
     this.charsmap = charsmapOf(spec.normalization);
-    this.normalizer = new Normalizer({
+    this.#normalizer = new Normalizer({
       charsmap: this.charsmap.length === 0 ? undefined : new Charsmap(this.charsmap, spec.normalization),
       addDummyPrefix: spec.addDummyPrefix,
       removeExtraWhitespaces: spec.removeExtraWhitespaces,
@@ -40,10 +40,10 @@ export class TrainingNormalizer {
 
   /** A text normalized; surrogates alone remain. Its spaces U+2581; empty where nothing is left. */
   normalize(text: string): string {
-    const n = this.normalizer.normalize(text, false);
+    const n = this.#normalizer.normalize(text, false);
     let normalized = "";
     for (let i = 0; i < n; i += UNITS_A_CALL) {
-      const units = this.normalizer.units.subarray(i, Math.min(n, i + UNITS_A_CALL));
+      const units = this.#normalizer.units.subarray(i, Math.min(n, i + UNITS_A_CALL));
       normalized += String.fromCharCode(...units);
     }
     return normalized;

@@ -17,37 +17,37 @@ const ANY = "";
  * Source: google/sentencepiece, trainer_interface.cc (IsValidSentencePiece).
  */
 export class PieceRules {
-  private readonly spec: SentencePieceSpec;
-  private readonly scripts = new Map<string, string>();
+  readonly #spec: SentencePieceSpec;
+  readonly #scripts = new Map<string, string>();
 
   constructor(spec: SentencePieceSpec) {
-    this.spec = spec;
+    this.#spec = spec;
   }
 
   isValid(characters: readonly string[]): boolean {
     const n = characters.length;
-    if (n === 0 || n > this.spec.maxPieceLength) return false;
-    if (!this.hasValidSpaces(characters)) return false;
+    if (n === 0 || n > this.#spec.maxPieceLength) return false;
+    if (!this.#hasValidSpaces(characters)) return false;
     let previous = ANY;
     for (const character of characters) {
       if (character === RARE || character === BOUNDARY || character === " " || character === "\0")
         return false;
       if (character === SPACE) continue;
       const isDigit = isDecimalDigit(character);
-      if (isDigit && this.spec.splitDigits && n > 1) return false;
-      let script = this.script(character);
+      if (isDigit && this.#spec.splitDigits && n > 1) return false;
+      let script = this.#script(character);
       if (script === "Zinh") script = previous;
-      if (isDigit && !this.spec.splitByNumber) script = ANY;
+      if (isDigit && !this.#spec.splitByNumber) script = ANY;
       const differs = script !== ANY && previous !== ANY && script !== previous;
-      if (differs && this.spec.splitByUnicodeScript) return false;
+      if (differs && this.#spec.splitByUnicodeScript) return false;
       previous = script;
     }
     return true;
   }
 
   /** Spaces are at the beginning of a piece, or inside where words may join, or all there is. */
-  private hasValidSpaces(characters: readonly string[]): boolean {
-    const { allowWhitespaceOnlyPieces, splitByWhitespace } = this.spec;
+  #hasValidSpaces(characters: readonly string[]): boolean {
+    const { allowWhitespaceOnlyPieces, splitByWhitespace } = this.#spec;
     if (allowWhitespaceOnlyPieces && characters.every((character) => character === SPACE)) return true;
     const last = characters.length - 1;
     return characters.every(
@@ -55,11 +55,11 @@ export class PieceRules {
     );
   }
 
-  private script(character: string): string {
-    let script = this.scripts.get(character);
+  #script(character: string): string {
+    let script = this.#scripts.get(character);
     if (script === undefined) {
       script = scriptForPieces(character);
-      this.scripts.set(character, script);
+      this.#scripts.set(character, script);
     }
     return script;
   }

@@ -53,23 +53,23 @@ interface Group {
 }
 
 class SuffixGroups {
-  private readonly spec: SentencePieceSpec;
-  private readonly rules: PieceRules;
+  readonly #spec: SentencePieceSpec;
+  readonly #rules: PieceRules;
   /** Characters by rank in the order of code points; the end of a line is the first. */
-  private readonly characters: string[];
+  readonly #characters: string[];
   /** The words one after the other, as ranks, each followed by the end of a line or the next word's space. */
-  private readonly text: Int32Array;
+  readonly #text: Int32Array;
   /** How often the word at each place of the text occurs. */
-  private readonly weights: Float64Array;
+  readonly #weights: Float64Array;
   /** Where suffixes begin, sorted as far as they were looked into. */
-  private readonly places: Int32Array;
-  private readonly found: WeightedPiece[] = [];
-  private readonly counts: Int32Array;
-  private readonly sorted: Int32Array;
+  readonly #places: Int32Array;
+  readonly #found: WeightedPiece[] = [];
+  readonly #counts: Int32Array;
+  readonly #sorted: Int32Array;
 
   constructor(words: Alphabet["words"], spec: SentencePieceSpec) {
-    this.spec = spec;
-    this.rules = new PieceRules(spec);
+    this.#spec = spec;
+    this.#rules = new PieceRules(spec);
     const used = new Set([LINE_END, SPACE]);
     let size = 0;
     for (const word of words.keys()) {
@@ -78,66 +78,67 @@ class SuffixGroups {
         size++;
       }
     }
-    this.characters = [...used].sort(compareCodePoints);
-    this.text = new Int32Array(size);
-    this.weights = new Float64Array(size);
-    this.counts = new Int32Array(this.characters.length + 1);
-    this.places = new Int32Array(size - words.size);
-    this.sorted = new Int32Array(this.places.length);
-    this.fill(words);
+    this.#characters = [...used].sort(compareCodePoints);
+    this.#text = new Int32Array(size);
+    this.#weights = new Float64Array(size);
+    this.#counts = new Int32Array(this.#characters.length + 1);
+    this.#places = new Int32Array(size - words.size);
+    this.#sorted = new Int32Array(this.#places.length);
+    this.#fill(words);
   }
 
   /** Inner nodes of the suffix tree that are valid pieces, with their scores; in the order of the tree, leaves first. */
   async nodes(pace: Pace): Promise<WeightedPiece[]> {
-    const { places } = this;
+    const places = this.#places;
     // Groups still to be looked into, the next one last.
     const open: Group[] = [{ begin: 0, end: places.length, depth: 0, isNode: false }];
     for (let groups = 0; open.length > 0; groups++) {
       if (groups % GROUPS_A_TURN === 0 && pace.due()) await pace.rest("finding pieces");
       const group = open.pop() as Group;
-      if (group.isNode) this.add(group);
-      else this.open(group, open);
+      if (group.isNode) this.#add(group);
+      else this.#open(group, open);
     }
-    return this.found;
+    return this.#found;
   }
 
-  private open({ begin, end, depth }: Group, open: Group[]): void {
-    const children = this.split(begin, end, depth);
+  #open({ begin, end, depth }: Group, open: Group[]): void {
+    const children = this.#split(begin, end, depth);
     if (depth >= 2 && children.length > 1) open.push({ begin, end, depth, isNode: true });
-    if (depth === this.spec.maxPieceLength) return;
+    if (depth === this.#spec.maxPieceLength) return;
     for (const [from, to] of children.reverse()) {
       // A single suffix is not followed by different characters.
-      if (to - from > 1 && this.mayContinue(this.places[from] as number, depth)) {
+      if (to - from > 1 && this.#mayContinue(this.#places[from] as number, depth)) {
         open.push({ begin: from, end: to, depth: depth + 1, isNode: false });
       }
     }
   }
 
-  private add({ begin, end, depth }: Group): void {
-    const piece = this.prefix(this.places[begin] as number, depth);
-    if (this.rules.isValid(piece)) this.found.push([piece.join(""), depth * this.weight(begin, end)]);
+  #add({ begin, end, depth }: Group): void {
+    const piece = this.#prefix(this.#places[begin] as number, depth);
+    if (this.#rules.isValid(piece)) this.#found.push([piece.join(""), depth * this.#weight(begin, end)]);
   }
 
-  private fill(words: Alphabet["words"]): void {
-    const ranks = new Map(this.characters.map((character, rank) => [character, rank]));
+  #fill(words: Alphabet["words"]): void {
+    const ranks = new Map(this.#characters.map((character, rank) => [character, rank]));
     let end = 0;
     let suffixes = 0;
     for (const [word, n] of words) {
       const begin = end;
       for (const character of withEnd(word)) {
-        this.text[end] = ranks.get(character) as number;
-        this.weights[end++] = n;
+        this.#text[end] = ranks.get(character) as number;
+        this.#weights[end++] = n;
       }
       // What ends a word begins no suffix: a space is the next word's.
-      for (let place = begin; place < end - 1; place++) this.places[suffixes++] = place;
+      for (let place = begin; place < end - 1; place++) this.#places[suffixes++] = place;
     }
   }
 
   /** Sorts suffixes by their character at `depth`; the result is the ranges of those with the same one. */
-  private split(begin: number, end: number, depth: number): [number, number][] {
-    const { text, places } = this;
+  #split(begin: number, end: number, depth: number): [number, number][] {
+    const text = this.#text;
+    const places = this.#places;
     const group = places.subarray(begin, end);
-    if (group.length * COUNTING_SORT_RATIO > this.characters.length) this.sortByCounting(group, depth);
+    if (group.length * COUNTING_SORT_RATIO > this.#characters.length) this.#sortByCounting(group, depth);
     else group.sort((a, b) => (text[a + depth] as number) - (text[b + depth] as number));
     const ranges: [number, number][] = [];
     for (let from = begin; from < end; ) {
@@ -150,8 +151,10 @@ class SuffixGroups {
     return ranges;
   }
 
-  private sortByCounting(group: Int32Array, depth: number): void {
-    const { text, counts, sorted } = this;
+  #sortByCounting(group: Int32Array, depth: number): void {
+    const text = this.#text;
+    const counts = this.#counts;
+    const sorted = this.#sorted;
     counts.fill(0);
     for (const place of group) {
       const after = (text[place + depth] as number) + 1;
@@ -168,22 +171,27 @@ class SuffixGroups {
     group.set(sorted.subarray(0, group.length));
   }
 
-  private prefix(place: number, depth: number): string[] {
-    return Array.from({ length: depth }, (_, i) => this.characters[this.text[place + i] as number] as string);
+  #prefix(place: number, depth: number): string[] {
+    return Array.from(
+      { length: depth },
+      (_, i) => this.#characters[this.#text[place + i] as number] as string,
+    );
   }
 
-  private weight(begin: number, end: number): number {
+  #weight(begin: number, end: number): number {
     let sum = 0;
-    for (let i = begin; i < end; i++) sum += this.weights[this.places[i] as number] as number;
+    for (let i = begin; i < end; i++) sum += this.#weights[this.#places[i] as number] as number;
     return sum;
   }
 
   /** No piece goes beyond a rare character or a line, nor, where words are apart, into the next word. */
-  private mayContinue(place: number, depth: number): boolean {
-    const character = this.characters[this.text[place + depth] as number];
+  #mayContinue(place: number, depth: number): boolean {
+    const character = this.#characters[this.#text[place + depth] as number];
     if (character === LINE_END || character === RARE) return false;
-    if (depth === 0 || character !== SPACE || !this.spec.splitByWhitespace) return true;
-    return this.spec.allowWhitespaceOnlyPieces && this.text[place + depth - 1] === this.text[place + depth];
+    if (depth === 0 || character !== SPACE || !this.#spec.splitByWhitespace) return true;
+    return (
+      this.#spec.allowWhitespaceOnlyPieces && this.#text[place + depth - 1] === this.#text[place + depth]
+    );
   }
 }
 

@@ -51,50 +51,50 @@ function toLogProbabilities(pieces: readonly WeightedPiece[]): WeightedPiece[] {
 }
 
 class UnigramTrainer {
-  private readonly spec: SentencePieceSpec;
-  private readonly required: Alphabet["required"];
-  private readonly words: Words;
-  private readonly pace: Pace;
-  private readonly target: number;
-  private readonly seedCount: number;
-  private pieces: WeightedPiece[];
+  readonly #spec: SentencePieceSpec;
+  readonly #required: Alphabet["required"];
+  readonly #words: Words;
+  readonly #pace: Pace;
+  readonly #target: number;
+  readonly #seedCount: number;
+  #pieces: WeightedPiece[];
 
   constructor(alphabet: Alphabet, spec: SentencePieceSpec, pieces: WeightedPiece[], pace: Pace) {
-    this.spec = spec;
-    this.required = alphabet.required;
-    this.words = new Words(alphabet.words);
-    this.pieces = pieces;
-    this.seedCount = pieces.length;
-    this.target = Math.trunc(spec.vocabSize * SPARE);
-    this.pace = pace;
+    this.#spec = spec;
+    this.#required = alphabet.required;
+    this.#words = new Words(alphabet.words);
+    this.#pieces = pieces;
+    this.#seedCount = pieces.length;
+    this.#target = Math.trunc(spec.vocabSize * SPARE);
+    this.#pace = pace;
   }
 
   async train(): Promise<void> {
     for (;;) {
-      for (let i = 0; i < this.spec.subIterations; i++) {
-        const expected = await this.expect();
-        this.pieces = this.maximize(expected);
+      for (let i = 0; i < this.#spec.subIterations; i++) {
+        const expected = await this.#expect();
+        this.#pieces = this.#maximize(expected);
       }
-      if (this.pieces.length <= this.target) return;
-      const before = this.pieces.length;
-      this.pieces = await this.prune();
+      if (this.#pieces.length <= this.#target) return;
+      const before = this.#pieces.length;
+      this.#pieces = await this.#prune();
       // Nothing more can be dropped: every piece left is the only way to write something.
-      if (this.pieces.length === before) return;
+      if (this.#pieces.length === before) return;
     }
   }
 
   /** The required characters, and the best pieces besides. */
   finalPieces(size: number): WeightedPiece[] {
-    const scores = new Map(this.pieces);
-    const least = leastScore(this.pieces);
+    const scores = new Map(this.#pieces);
+    const least = leastScore(this.#pieces);
     const final = new Map<string, number>();
     let penalty = 0;
-    for (const [character] of this.required) {
+    for (const [character] of this.#required) {
       const score = scores.get(character);
       final.set(character, score ?? Math.fround(least + penalty));
       if (score === undefined) penalty = Math.fround(penalty + SCORE_STEP);
     }
-    for (const [piece, score] of sortedByCount(this.pieces)) {
+    for (const [piece, score] of sortedByCount(this.#pieces)) {
       if (final.size >= size) break;
       if (!final.has(piece)) final.set(piece, score);
     }
@@ -102,16 +102,16 @@ class UnigramTrainer {
   }
 
   /** How often each piece is expected in the corpus, by the current probabilities. */
-  private async expect(): Promise<Float32Array> {
-    const expected = new Float32Array(this.pieces.length);
-    await this.forEachWord((lattice, count) => lattice.addExpected(count, expected));
+  async #expect(): Promise<Float32Array> {
+    const expected = new Float32Array(this.#pieces.length);
+    await this.#forEachWord((lattice, count) => lattice.addExpected(count, expected));
     return expected;
   }
 
-  private maximize(expected: Float32Array): WeightedPiece[] {
+  #maximize(expected: Float32Array): WeightedPiece[] {
     const kept: WeightedPiece[] = [];
     let sum = 0;
-    for (const [i, [piece]] of this.pieces.entries()) {
+    for (const [i, [piece]] of this.#pieces.entries()) {
       const frequency = expected[i] as number;
       if (frequency < LEAST_EXPECTED) continue;
       kept.push([piece, frequency]);
@@ -122,12 +122,12 @@ class UnigramTrainer {
   }
 
   /** Drops the pieces without which the text becomes the least improbable. */
-  private async prune(): Promise<WeightedPiece[]> {
-    const alternatives = await this.alternatives();
-    const usage = await this.usage();
+  async #prune(): Promise<WeightedPiece[]> {
+    const alternatives = await this.#alternatives();
+    const usage = await this.#usage();
     const kept: WeightedPiece[] = [];
     const candidates: [piece: number, loss: number][] = [];
-    for (const [i, entry] of this.pieces.entries()) {
+    for (const [i, entry] of this.#pieces.entries()) {
       const alternative = alternatives[i];
       // Not used by the best way to write any word, or written better as other pieces.
       if (usage.frequencies[i] === 0 || alternative === undefined) continue;
@@ -135,22 +135,22 @@ class UnigramTrainer {
       else candidates.push([i, loss(i, alternative, usage)]);
     }
     candidates.sort(([i, a], [j, b]) => b - a || i - j);
-    const shrunk = Math.trunc(Math.fround(Math.fround(this.spec.shrinkingFactor) * this.pieces.length));
-    const room = Math.max(this.target, shrunk) - kept.length;
+    const shrunk = Math.trunc(Math.fround(Math.fround(this.#spec.shrinkingFactor) * this.#pieces.length));
+    const room = Math.max(this.#target, shrunk) - kept.length;
     const best = candidates.slice(0, Math.max(0, room));
-    return [...kept, ...best.map(([i]) => this.pieces[i] as WeightedPiece)];
+    return [...kept, ...best.map(([i]) => this.#pieces[i] as WeightedPiece)];
   }
 
   /**
    * By piece, the best way to write it as other pieces: none where it is the only way, undefined where that
    * is better than the piece itself.
    */
-  private async alternatives(): Promise<(readonly number[] | undefined)[]> {
-    const lattice = this.lattice();
+  async #alternatives(): Promise<(readonly number[] | undefined)[]> {
+    const lattice = this.#lattice();
     const found: (readonly number[] | undefined)[] = [];
-    for (const [i, [piece]] of this.pieces.entries()) {
-      if (i % WORDS_A_TURN === 0 && this.pace.due()) await this.rest();
-      lattice.set(this.words.encode(piece));
+    for (const [i, [piece]] of this.#pieces.entries()) {
+      if (i % WORDS_A_TURN === 0 && this.#pace.due()) await this.#rest();
+      lattice.set(this.#words.encode(piece));
       const [first = [], second = []] = lattice.twoBest();
       found.push(first.length > 1 ? undefined : second);
     }
@@ -158,10 +158,10 @@ class UnigramTrainer {
   }
 
   /** How the best way to write each word uses the pieces. */
-  private async usage(): Promise<Usage> {
-    const frequencies = new Float32Array(this.pieces.length);
+  async #usage(): Promise<Usage> {
+    const frequencies = new Float32Array(this.#pieces.length);
     let total = 0;
-    await this.forEachWord((lattice, count) => {
+    await this.#forEachWord((lattice, count) => {
       total = Math.fround(total + count);
       for (const piece of lattice.best()) frequencies[piece] = (frequencies[piece] as number) + count;
     });
@@ -169,29 +169,30 @@ class UnigramTrainer {
     return { frequencies, sum: Math.fround(sum), total };
   }
 
-  private async forEachWord(use: (lattice: Lattice, count: number) => void): Promise<void> {
-    const lattice = this.lattice();
-    const { counts } = this.words;
+  async #forEachWord(use: (lattice: Lattice, count: number) => void): Promise<void> {
+    const lattice = this.#lattice();
+    const { counts } = this.#words;
     for (let i = 0; i < counts.length; i++) {
-      if (i % WORDS_A_TURN === 0 && this.pace.due()) await this.rest();
-      lattice.set(this.words.word(i));
+      if (i % WORDS_A_TURN === 0 && this.#pace.due()) await this.#rest();
+      lattice.set(this.#words.word(i));
       use(lattice, counts[i] as number);
     }
   }
 
   /** The current pieces, ready to write words. */
-  private lattice(): Lattice {
-    const trie = new PieceTrie(this.pieces.map(([piece]) => this.words.encode(piece)));
-    const scores = Float32Array.from(this.pieces, ([, score]) => score);
+  #lattice(): Lattice {
+    const trie = new PieceTrie(this.#pieces.map(([piece]) => this.#words.encode(piece)));
+    const scores = Float32Array.from(this.#pieces, ([, score]) => score);
     return new Lattice(trie, scores);
   }
 
   /** Every round keeps a fixed share of the pieces, so the number of rounds is known by their logarithm. */
-  private rest(): Promise<void> {
-    const { seedCount, target } = this;
+  #rest(): Promise<void> {
+    const seedCount = this.#seedCount;
+    const target = this.#target;
     const rounds = (n: number) => log(Math.max(1, n / target));
     const all = rounds(seedCount);
-    return this.pace.rest("pruning", all === 0 ? undefined : 1 - rounds(this.pieces.length) / all);
+    return this.#pace.rest("pruning", all === 0 ? undefined : 1 - rounds(this.#pieces.length) / all);
   }
 }
 
@@ -230,40 +231,40 @@ function leastScore(pieces: readonly WeightedPiece[]): number {
 class Words {
   /** How often each occurs. */
   readonly counts: Float64Array;
-  private readonly characters = new Map<string, number>();
+  readonly #characters = new Map<string, number>();
   /** The words one after the other; word i begins at begins[i]. */
-  private readonly text: Int32Array;
-  private readonly begins: Int32Array;
+  readonly #text: Int32Array;
+  readonly #begins: Int32Array;
 
   constructor(counted: Alphabet["words"]) {
     const words = new Map<string, number>();
     for (const [word, n] of counted) addCount(words, word.endsWith(LINE_END) ? word.slice(0, -1) : word, n);
     const sorted = sortedByCount(words);
     this.counts = Float64Array.from(sorted, ([, count]) => count);
-    this.begins = new Int32Array(sorted.length + 1);
+    this.#begins = new Int32Array(sorted.length + 1);
     const text = new Int32Array(sorted.reduce((sum, [word]) => sum + word.length, 0));
     let end = 0;
     for (const [i, [word]] of sorted.entries()) {
-      for (const character of word) text[end++] = this.number(character);
-      this.begins[i + 1] = end;
+      for (const character of word) text[end++] = this.#number(character);
+      this.#begins[i + 1] = end;
     }
-    this.text = text;
+    this.#text = text;
   }
 
   word(i: number): Int32Array {
-    return this.text.subarray(this.begins[i] as number, this.begins[i + 1] as number);
+    return this.#text.subarray(this.#begins[i] as number, this.#begins[i + 1] as number);
   }
 
   /** A piece as numbers of its characters. */
   encode(piece: string): Int32Array {
-    return Int32Array.from(Array.from(piece), (character) => this.number(character));
+    return Int32Array.from(Array.from(piece), (character) => this.#number(character));
   }
 
-  private number(character: string): number {
-    let number = this.characters.get(character);
+  #number(character: string): number {
+    let number = this.#characters.get(character);
     if (number === undefined) {
-      number = this.characters.size;
-      this.characters.set(character, number);
+      number = this.#characters.size;
+      this.#characters.set(character, number);
     }
     return number;
   }
