@@ -1,3 +1,4 @@
+// The tokenizer of byte-level BPE: tiktoken rank files and GGUF vocabularies of the kind gpt2.
 import { decodeUtf8 } from "../../util/bytes.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
@@ -172,7 +173,7 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
 
 /** Tokens that are found in a text as they are. */
 interface Cuts {
-  /** As {@link SymbolMatcher.match}; undefined where there are none. */
+  /** As {@link SymbolMatcher.match}; undefined if there are none. */
   match(text: string): Int32Array | undefined;
 }
 

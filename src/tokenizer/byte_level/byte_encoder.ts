@@ -1,3 +1,4 @@
+// Text to ids of a byte-level BPE vocabulary: pre-tokenizer, word cache, merging.
 import type { TokenSink } from "../core/token_sink.ts";
 import type { ByteBpeData } from "../core/vocabulary_data.ts";
 import { ClassifiedText, characterAt } from "../pretokenize/classified_text.ts";
@@ -7,22 +8,22 @@ import { ByteVocabulary } from "./byte_vocabulary.ts";
 import { ByteWordCache, CACHED_UNITS } from "./byte_word_cache.ts";
 import { ConcatenationRanks, MergeRanks } from "./pair_ranks.ts";
 
-/** Units of the windows in which long words are taken. */
+/** Units of the windows into which long words are cut. */
 const WINDOW = CACHED_UNITS;
 const LARGE_WINDOW = 16 * WINDOW;
-/** Kinds in the cache: a word, and a part of one, which is never taken for a token as a whole. */
+/** Kinds of cache entries: a word, and a part of a word. A part is never looked up as a whole token. */
 const WORD = 0;
 const PART = 1;
 const NONE = -1;
-/** Units of a text whose memory is kept for the next. */
+/** Buffers of texts up to this many units are reused for the next text. */
 const KEPT_UNITS = 1 << 16;
 
 /** What a {@link ByteBpeEncoder} needs of a vocabulary. */
 export type ByteBpeMerges = Pick<ByteBpeData, "bytes" | "offsets" | "types" | "merges" | "wholeWords">;
 
 /**
- * Text to ids of a byte-level BPE vocabulary: words by a pre-tokenizer, bytes of each merged. Words met before are
- * remembered, as many as fit a table of fixed size. No special tokens, no BOS or EOS.
+ * Text to ids of a byte-level BPE vocabulary: a pre-tokenizer splits words, and the bytes of each are merged. Words are
+ * cached in a table of fixed size. No special tokens, no BOS or EOS.
  */
 export class ByteBpeEncoder {
   readonly vocabulary: ByteVocabulary;
@@ -36,7 +37,7 @@ export class ByteBpeEncoder {
   /** The last window's ids, from `at` on in `ids`, and the unit that the next window begins with. */
   readonly #found = { ids: new Int32Array(0), at: 0, count: 0, next: 0 };
 
-  /** @throws FormatError where the data contradict themselves */
+  /** @throws FormatError if the data contradict themselves */
   constructor(data: ByteBpeMerges) {
     this.vocabulary = new ByteVocabulary(data);
     const { merges } = data;
@@ -119,10 +120,10 @@ export class ByteBpeEncoder {
   }
 
   /**
-   * Long words are taken window by window, so that they too find what was met before. That gives the same ids:
-   * each two neighbours among them come from one window, and that is enough, see {@link ByteMerger}. For each
-   * window begins with the last token kept of the one before, and must find that token again. Where it does not,
-   * larger windows are tried, and at last the word as a whole.
+   * Long words are encoded window by window, so that windows can be cached. That gives the same ids, by the lemma of
+   * {@link Merger}: every adjacent pair comes from one window. For each window begins with the last token that was taken
+   * from the window before, and must find that token again. If it does not, larger windows are tried, and at last the
+   * word as a whole.
    */
   #longWord(units: Uint16Array, begin: number, end: number, out: TokenSink): void {
     const whole = this.#findWhole(units, begin, end);
@@ -141,7 +142,7 @@ export class ByteBpeEncoder {
     const found = this.#found;
     let from = begin;
     let size = WINDOW;
-    /** Tokens at the beginning of the window that have been kept already. */
+    /** Tokens at the beginning of the window that have been taken already. */
     let known = 0;
     /** The window before: to go back to, if it was a small one. */
     const before = { from, size: LARGE_WINDOW, known, length: out.length };
@@ -229,7 +230,7 @@ export class ByteBpeEncoder {
     return 1;
   }
 
-  /** The token that a word is as a whole, where the vocabulary wants that; -1 without any. */
+  /** The token that a word is as a whole, if the vocabulary prefers whole words; -1 if there is none. */
   #findWhole(units: Uint16Array, begin: number, end: number): number {
     if (!this.#wholeWords || end - begin > this.vocabulary.longest) return NONE;
     const n = this.#toBytes(units, begin, end);

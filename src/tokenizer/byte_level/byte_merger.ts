@@ -1,3 +1,4 @@
+// Byte pair encoding of words of bytes: what core/merger.ts must know about a byte-level vocabulary.
 import { LONGEST, type MergeRule, Merger, type MergeTokens, NONE } from "../core/merger.ts";
 import type { ByteVocabulary } from "./byte_vocabulary.ts";
 import { PrefixFilter } from "./prefix_filter.ts";

@@ -1,3 +1,4 @@
+// Streaming decoder of ids whose tokens are any bytes.
 import { decodeUtf8 } from "../../util/bytes.ts";
 import type { TokenStream } from "../core/tokenizer.ts";
 
@@ -47,7 +48,7 @@ function openBytes(bytes: Uint8Array): number {
   return 0;
 }
 
-/** Bytes of the UTF-8 sequence that a byte begins; 1 where it begins none. */
+/** Bytes of the UTF-8 sequence that a byte begins; 1 if it begins none. */
 function sequenceLength(first: number): number {
   if (first < 0xc2 || first > 0xf4) return 1;
   if (first < 0xe0) return 2;

@@ -1,3 +1,4 @@
+// A checked byte-level vocabulary: the bytes of each id, and hash tables from bytes to ids.
 import { TokenizerError } from "../../util/errors.ts";
 import { MAX_PIECES } from "../core/limits.ts";
 import { invalid } from "../core/special_ids.ts";
@@ -30,12 +31,12 @@ export class ByteVocabulary {
   readonly size: number;
   readonly bytes: Uint8Array;
   readonly offsets: Uint32Array;
-  /** Id of the token of each byte, -1 where there is none. */
+  /** Id of the token of each byte, -1 if there is none. */
   readonly byteIds = new Int32Array(256).fill(NONE);
   /** Bytes of the longest token that text can become. */
   readonly longest: number;
   readonly #types: Uint8Array;
-  /** Hash and id of each slot; the id is -1 where it is free. */
+  /** Hash and id of each slot; the id is -1 if it is free. */
   readonly #slots: Int32Array;
   /**
    * Hash of a token's bytes by id: the polynomial sum of byte * FACTOR^(bytes after it), modulo 2^32, so that the
@@ -45,7 +46,7 @@ export class ByteVocabulary {
   /** FACTOR to the power of each length of a token. */
   readonly #powers: Int32Array;
 
-  /** @throws FormatError where the data contradict themselves */
+  /** @throws FormatError if the data contradict themselves */
   constructor({ bytes, offsets, types }: ByteTokens) {
     this.size = offsets.length - 1;
     checkOffsets(bytes, offsets);
@@ -104,7 +105,7 @@ export class ByteVocabulary {
     return this.bytes.subarray(this.offsets[id], this.offsets[id + 1]);
   }
 
-  /** Id of the token of bytes [begin, end), -1 where there is none. */
+  /** Id of the token of bytes [begin, end), -1 if there is none. */
   find(bytes: Uint8Array, begin: number, end: number): number {
     const n = end - begin;
     if (n === 0 || n > this.longest) return NONE;
@@ -113,7 +114,7 @@ export class ByteVocabulary {
     return this.findHashed(bytes, begin, end, hash);
   }
 
-  /** As {@link find}, where the hash of the bytes is known. */
+  /** As {@link find}, for bytes whose hash is known. */
   findHashed(bytes: Uint8Array, begin: number, end: number, hash: number): number {
     const n = end - begin;
     const slots = this.#slots;
@@ -125,7 +126,7 @@ export class ByteVocabulary {
     }
   }
 
-  /** Id of the token of the bytes of two tokens, one after the other; -1 where there is none. */
+  /** Id of the token of the bytes of two tokens, one after the other; -1 if there is none. */
   findPair(left: number, right: number): number {
     const nLeft = this.length(left);
     const nRight = this.length(right);

@@ -1,24 +1,26 @@
-/** Units up to which a word is remembered. */
+// A bounded cache from words to their ids.
+
+/** Longest word, in units, that is cached. */
 export const CACHED_UNITS = 32;
 
-/** Places of words, a power of two: 2 MB. A word may be in any of four that lie together. */
+/** Slots, a power of two: 2 MB. The cache is set-associative: a word may be in any of four neighbouring slots. */
 const SLOTS = 1 << 18;
 const WAYS = 4;
-/** Numbers that words and their ids take at first, and at most (8 MB); then everything is forgotten. */
+/** First and largest size of the arena, in numbers. The largest takes 8 MB; when it is full, the cache is cleared. */
 const FIRST_ARENA = 1 << 17;
 const MAX_ARENA = 1 << 21;
 
-/** Remembers the ids of words, by their UTF-16 units. Its size has a limit, so that no text can make it grow. */
+/** A cache from words, by their UTF-16 units, to their ids. Its size is bounded: no text can make it grow further. */
 export class ByteWordCache {
-  /** Of each slot the hash of its word, and where the word lies in the arena; 0 where the slot is free. */
+  /** Two numbers for each slot: the hash of its word, and the position of the word in the arena, 0 if it is free. */
   readonly #slots = new Int32Array(2 * SLOTS);
-  /** Of each word: units and kind << 16 | ids, the units, two a number, then the ids. The first number is not used. */
+  /** For each word: (units | kind << 8) << 16 | ids; its units, two a number; its ids. The first number is unused. */
   arena = new Int32Array(FIRST_ARENA);
   #top = 1;
-  /** Hash of the last word that was looked for. */
+  /** Hash of the last word that `find` was called for. */
   #hash = 0;
 
-  /** Where the word of units [begin, end) lies, 0 where it is not known. Words of two kinds are never the same. */
+  /** The position of the word of units [begin, end), 0 if it is not cached. Words of two kinds are never the same. */
   find(units: Uint16Array, begin: number, end: number, kind: 0 | 1): number {
     const head = (end - begin) | (kind << 8);
     let hash = head;
@@ -35,7 +37,7 @@ export class ByteWordCache {
     return 0;
   }
 
-  /** Where the ids of a word begin in the arena. */
+  /** The position of the ids of a word in the arena. */
   ids(at: number): number {
     const n = ((this.arena[at] as number) >>> 16) & 0xff;
     return at + 1 + ((n + 1) >>> 1);
@@ -46,14 +48,14 @@ export class ByteWordCache {
     return (this.arena[at] as number) & 0xffff;
   }
 
-  /** Remembers the word that was looked for last. */
+  /** Adds the word that `find` was called for last. */
   add(units: Uint16Array, begin: number, end: number, kind: 0 | 1, ids: Int32Array, count: number): void {
     const n = end - begin;
     this.#makeRoom(1 + ((n + 1) >>> 1) + count);
     const { arena } = this;
     const slots = this.#slots;
     let at = this.#top;
-    // The new word takes the first place, and the one that was in the last is forgotten.
+    // The new word takes the first of the four slots. The word in the last one is dropped.
     const slot = slotOf(this.#hash);
     slots.copyWithin(slot + 2, slot, slot + 2 * WAYS - 2);
     slots[slot] = this.#hash;

@@ -1,16 +1,17 @@
+// The rank of a pair of byte-level tokens: by tiktoken's ranks, or by a list of merges.
 import { MAX_PIECES } from "../core/limits.ts";
 import { type MergeRule, NO_RANK, NONE } from "../core/merger.ts";
 import { mixPair, PairCache } from "../core/pair_cache.ts";
 import { invalid } from "../core/special_ids.ts";
 import { type ByteVocabulary, tableSize } from "./byte_vocabulary.ts";
 
-/** Slots looked at before merges are refused: real ones need a few dozen at most. */
+/** Most slots that an insertion looks at before the merges are refused. Real ones need a few dozen. */
 const MAX_PROBES = 1 << 10;
 
-/** Most merges of a vocabulary: one a token, and some more for tokens that several pairs make. */
+/** Most merges of a vocabulary: one for each token, and more because several pairs can make one token. */
 const MAX_MERGES = 2 * MAX_PIECES - 1;
 
-/** tiktoken's: two tokens merge where their bytes together are a token, and its id is the rank. */
+/** tiktoken's rule: two tokens merge if their bytes together are a token, and its id is the rank. */
 export class ConcatenationRanks implements MergeRule {
   readonly #vocabulary: ByteVocabulary;
   readonly #cache = new PairCache();
@@ -41,7 +42,7 @@ export class MergeRanks implements MergeRule {
 
   /**
    * @param merges of equal pairs the first counts
-   * @throws FormatError where there are too many, an id is outside the vocabulary, or a result is not what its
+   * @throws FormatError if there are too many, an id is outside the vocabulary, or a result is not what its
    *   two tokens are together
    */
   constructor(merges: Int32Array, vocabulary: ByteVocabulary) {

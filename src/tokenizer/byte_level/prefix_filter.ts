@@ -1,6 +1,7 @@
+// Finds the lengths of tokens that may begin at a byte, by hashes of their prefixes.
 import { type ByteVocabulary, extendHash, tableSize } from "./byte_vocabulary.ts";
 
-/** Bits of an entry: some token has this hash; some token goes on after bytes of this hash. */
+/** Bits of an entry: a token has this hash; a longer token begins with bytes of this hash. */
 const ENDS = 1;
 const GOES_ON = 2;
 
@@ -35,7 +36,7 @@ export class PrefixFilter {
     for (let id = 0; id < vocabulary.size; id++) if (vocabulary.isText(id)) this.#add(id);
   }
 
-  /** Finds where tokens of less than `limit` bytes that begin at `begin` may end, and gives their number. */
+  /** Finds the ends of all tokens of less than `limit` bytes that may begin at `begin`. Returns their number. */
   walk(bytes: Uint8Array, begin: number, end: number, limit: number): number {
     const { lengths, hashes } = this;
     const bits = this.#bits;

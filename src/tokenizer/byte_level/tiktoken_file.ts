@@ -1,3 +1,4 @@
+// Reads tiktoken rank files: a line for each token, its bytes in base64 and its rank.
 import { FormatError } from "../../util/errors.ts";
 import { MAX_PIECES } from "../core/limits.ts";
 import { type ByteBpeData, TokenType } from "../core/vocabulary_data.ts";

@@ -1,7 +1,8 @@
+// Byte pair encoding of one word, for any vocabulary: the core of every BPE tokenizer.
 import { Heap } from "./heap.ts";
 import { mixPair } from "./pair_cache.ts";
 
-/** No token. */
+/** The id that stands for no token. */
 export const NONE = -1;
 
 /** The rank of a pair that does not merge: after all others. */
@@ -10,98 +11,101 @@ export const NO_RANK = 0x7fffffff;
 /** A heap key is rank * POSITIONS + position: lower rank first, then leftmost. Exact: ranks are below 2^22. */
 const POSITIONS = 2 ** 31;
 
-/** Tokens up to which looking through all pairs is quicker than a heap. */
+/** Up to this many tokens, a scan of all pairs is faster than a heap. */
 const SHORT = 40;
 
-/** Units of the longest tokens that are looked for in a word; those of known vocabularies have up to 128. */
+/** Longest token, in units, that dividing looks for. Known vocabularies have up to 128. */
 export const LONGEST = 256;
 
-/** Steps a unit of a word before looking for tokens is given up; words of known vocabularies take two to five. */
+/** Dividing gives up after this many steps for each unit of the word. Known vocabularies take two to five. */
 const MAX_STEPS = 64;
 
-/** Units that a merge keeps buffers for; those of longer words are let go. */
+/** Buffers of words up to this many units are reused. Those of longer words are released. */
 const KEPT_UNITS = 1 << 14;
 
-/** Slots of the memory of pairs, a power of two: of fixed size, so that no text can make it grow. */
+/** Slots of the cache of pairs, a power of two. The size is fixed: no text can make it grow. */
 const PAIRS = 1 << 16;
 
-/** What is known of a token. */
+/** What has been learned about a token. Zero until it is needed. */
 const Known = {
   nothing: 0,
-  /** Merging makes something else of its units. */
+  /** Merging its own units gives other tokens. */
   unreachable: 1,
-  /** Merging makes it of its units, but some merge has no higher rank than one that it builds on. */
+  /** Merging its own units gives it, but some merge has no higher rank than a merge that it builds on. */
   reachable: 2,
-  /** Merging makes it of its units, each merge of a higher rank than those that it builds on. */
+  /** Merging its own units gives it, and each merge has a higher rank than the merges that it builds on. */
   monotone: 3,
 } as const;
 
-/** Which pairs of tokens merge, in which order, and into what. */
+/** Which pairs of tokens merge, in which order, and into which token. */
 export interface MergeRule {
   /** Lower merges first, of equals the leftmost; {@link NO_RANK} for a pair that does not merge. */
   rank(left: number, right: number): number;
-  /** The token that a pair becomes, whose rank this is. */
+  /** The token that a pair of this rank becomes. */
   result(rank: number, left: number, right: number): number;
 }
 
-/** Tokens as a {@link Merger} sees them. Those that merging begins with may have ids from `size` on. */
+/** The vocabulary as a {@link Merger} sees it. Initial symbols may have ids from `size` on. */
 export interface MergeTokens<Units> {
   readonly size: number;
   /** Units of a token. */
   length(id: number): number;
-  /** Writes what merging begins with for units [begin, end) to `out` from `at` on, and gives its end. */
+  /** Writes the initial symbols of units [begin, end) to `out` from `at` on, and returns their end. */
   split(units: Units, begin: number, end: number, out: Int32Array, at: number): number;
   /** The same for the units of a token. */
   splitToken(id: number, out: Int32Array, at: number): number;
   /**
-   * Finds tokens of less than `limit` units, and of at most {@link LONGEST}, that begin at `begin`, and gives their
-   * number. It may leave some out, which costs time.
+   * Finds the tokens of less than `limit` units, and at most {@link LONGEST}, that begin at `begin`. Returns their number.
+   * It may miss some: that costs time, and changes no result.
    */
   walk(units: Units, begin: number, end: number, limit: number): number;
-  /** Of the last walk: the lengths of what it found, the shortest first, and how many units it looked at. */
+  /** Results of the last walk: the lengths of the tokens, the shortest first, and how many units were looked at. */
   readonly lengths: Int32Array;
   readonly walked: number;
-  /** The id of what a walk from `begin` found; {@link NONE} if it was no token after all. */
+  /** The id of token `i` of a walk from `begin`; {@link NONE} if it was no token after all. */
   found(i: number, units: Units, begin: number): number;
 }
 
 /**
- * Byte pair encoding of one word: its characters or bytes are merged pairwise, the pair of the lowest rank first and
- * the leftmost of equals.
+ * Byte pair encoding (BPE) of one word: characters or bytes are merged pairwise. The pair of the lowest rank merges
+ * first; of equal ranks, the leftmost.
  *
- * That is done without merging, in most cases, because of this: a sequence of tokens is what merging makes of its
- * units if and only if each two neighbours are what merging makes of theirs. (Until a merge goes over a border
- * between two tokens, merging goes on both sides as it would alone; and the first to go over it would do so in the
- * two alone as well.) So there is one such sequence for each beginning of a word, and it is found from the left: the
- * longest token that goes with the one before, or else a shorter one, or else a shorter one before. Whether two
- * tokens go together is found by merging, and remembered.
+ * Most words are divided without merging them.
  *
- * Where that takes too many steps, which a vocabulary can be made for, the word is merged in n log n steps.
+ * Lemma: a sequence of tokens is the BPE result of its units if and only if every adjacent pair of it is the BPE
+ * result of the units of that pair.
+ * Proof: until a merge crosses the border between two tokens, both sides merge as they would alone. The first merge
+ * that crosses a border would also happen in the pair alone.
+ * Algorithm: every prefix of a word has exactly one such sequence. It is found greedily from the left: take the
+ * longest token that is compatible with the previous one; if there is none, backtrack to a shorter previous token.
+ * Whether a pair is compatible is found by merging its units once, and cached.
+ *
+ * A vocabulary can be made for which this takes too many steps. Then the word is merged, in n log n steps.
  * Source of the idea: github/rust-gems, crates/bpe.
  */
 export class Merger<Units> {
   readonly #tokens: MergeTokens<Units>;
   readonly #rule: MergeRule;
   readonly #shortest: number;
-  /** For the last pair of each slot its left token, and twice the right one, plus one if they go together. */
+  /** Direct-mapped cache: slot = [left, right << 1 | compatible]. */
   readonly #pairs = new Int32Array(2 * PAIRS).fill(NONE);
   /**
-   * Four numbers a token: {@link Known}, the two that the last merge made it of, and the rank of that, which is -1
-   * where there was none.
+   * Four numbers for each token: {@link Known}, the two tokens of its last merge, and the rank of that merge. All three
+   * are -1 if the token is a single unit.
    */
   readonly #splits: Int32Array;
-  /** 1 where a word cannot be divided: what comes after cannot be tokens that go together. */
+  /** 1 at each border that backtracking has ruled out: no compatible tokens cover the rest of the word. */
   #dead = new Uint8Array(0);
   readonly #ranks = new Int32Array(SHORT);
   readonly #tried = new Int32Array(2 * LONGEST);
   #buffers = new Buffers(0);
   #stepsLeft = 0;
-  /** Units of the token that {@link longestAt} found last. */
+  /** Units of the token that `#longestAt` found last. */
   #foundLength = 0;
-  /** The last merge of all. */
+  /** The merge that happened last. */
   readonly #last = { left: NONE, right: NONE, rank: NONE };
 
-  /** @param shortest units of the shortest words that are worth dividing */
+  /** @param shortest units of the shortest word that is divided; shorter ones are merged */
   constructor(tokens: MergeTokens<Units>, rule: MergeRule, shortest: number) {
     this.#shortest = shortest;
     this.#tokens = tokens;
@@ -109,7 +113,10 @@ export class Merger<Units> {
     this.#splits = new Int32Array(4 * tokens.size);
   }
 
-  /** Merges units [begin, end), writes ids to `out` from `at` on, which must have room for as many, and gives their end. */
+  /**
+   * Encodes units [begin, end): writes ids to `out` from `at` on, and returns their end.
+   * @param out must have room for one id for each unit
+   */
   merge(units: Units, begin: number, end: number, out: Int32Array, at: number): number {
     const divided = end - begin < this.#shortest ? NONE : this.#divide(units, begin, end, out, at);
     if (divided !== NONE) return divided;
@@ -119,7 +126,7 @@ export class Merger<Units> {
     return at + count;
   }
 
-  /** Finds the tokens from the left. NONE where that takes too long, or there are none. */
+  /** Divides a word as the lemma allows. Returns NONE if that takes too long or no sequence exists. */
   #divide(units: Units, begin: number, end: number, out: Int32Array, at: number): number {
     const tokens = this.#tokens;
     const n = end - begin;
@@ -150,7 +157,7 @@ export class Merger<Units> {
     return to;
   }
 
-  /** The longest token of less than `limit` units at `at` that goes with the one before; NONE without any. */
+  /** The longest token of less than `limit` units at `at` that is compatible with `before`, or NONE. */
   #longestAt(units: Units, begin: number, at: number, end: number, limit: number, before: number): number {
     const tokens = this.#tokens;
     const dead = this.#dead;
@@ -171,7 +178,7 @@ export class Merger<Units> {
     return id < this.#tokens.size ? this.#splits[4 * id] || this.#learn(id) : Known.monotone;
   }
 
-  /** Merges a token's own units and remembers what comes of it. */
+  /** Merges a token's own units and stores what comes of it. */
   #learn(id: number): number {
     const splits = this.#splits;
     const tried = this.#tried;
@@ -195,7 +202,7 @@ export class Merger<Units> {
     return id < this.#tokens.size ? (this.#splits[4 * id + 3] as number) : NONE;
   }
 
-  /** Whether merging the units of a reachable token and another makes these two. */
+  /** Whether a pair is compatible: merging the units of both gives these two. `left` must be reachable. */
   #goTogether(left: number, right: number): boolean {
     const pairs = this.#pairs;
     const slot = (mixPair(left, right) & (PAIRS - 1)) << 1;
@@ -222,15 +229,15 @@ export class Merger<Units> {
   }
 
   /**
-   * Whether no merge goes over the border between two monotone tokens, whose merges therefore happen in the order of
-   * their ranks: takes them back one by one, the last first, and looks at what met at the border until then.
+   * Whether no merge crosses the border between two monotone tokens. Their merges happen in the order of their ranks.
+   * So they are undone one by one, the last first, and each pair that met at the border is looked at.
    */
   #neverMerge(left: number, right: number): boolean {
     const rule = this.#rule;
     const splits = this.#splits;
     let l = left;
     let r = right;
-    // The ranks of the merges that take these two away from the border; of equals the one on the left goes first.
+    // Ranks of the merges that take `l` and `r` away from the border. Of equal ranks the left one happens first.
     let nextLeft = NO_RANK;
     let nextRight = NO_RANK;
     for (;;) {

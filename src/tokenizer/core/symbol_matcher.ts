@@ -1,3 +1,4 @@
+// Finds symbols in a text, the longest at each position: a trie of the symbols.
 import { FormatError } from "../../util/errors.ts";
 
 /**
@@ -43,7 +44,7 @@ export class SymbolMatcher {
     this.#build(symbols.filter(([text]) => text !== ""));
   }
 
-  /** The id of the longest symbol at each UTF-16 position of `text`, -1 where none begins. */
+  /** The id of the longest symbol at each UTF-16 position of `text`, -1 if none begins. */
   match(text: string): Int32Array {
     const ids = new Int32Array(text.length);
     let node = 0;

@@ -1,38 +1,39 @@
+// Collects the ids of a text, and their offsets if wanted.
 import type { TokenOffsets } from "./tokenizer.ts";
 
-/** Tokens that room is kept for from one text to the next: 2 MB. */
+/** Capacity of the buffer that is reused between texts: 512 K tokens, 2 MB. */
 const KEPT = 1 << 19;
-/** Ids from which on a loop is slower than what arrays bring along. */
+/** Above this many ids, methods of typed arrays beat a loop. */
 const LONG = 64;
 const NOTHING = new Int32Array(0);
-/** Where the ids of the next text without offsets go; undefined while a text has it. */
+/** The buffer for the ids of the next text without offsets; undefined while a text uses it. */
 let spare: Int32Array | undefined;
 
 /**
- * Where the tokens of a text go while it is encoded. They are collected in typed arrays and copied once at the end:
- * a plain array that grows by pushing is copied at each step of its growth, which was a fifth of encoding.
+ * Collects the tokens of a text while it is encoded. They are stored in typed arrays and copied once at the end. A
+ * plain array would be copied each time it grows, which was a fifth of the time of encoding.
  */
 export class TokenSink {
   /** Tokens so far. */
   length = 0;
-  /** Whether the part of the text that each token stands for is wanted too, in UTF-16 units. */
+  /** Whether offsets are collected too: the part of the text, in UTF-16 units, that each token stands for. */
   readonly withOffsets: boolean;
   #ids: Int32Array;
   #starts: Int32Array;
   #ends: Int32Array;
 
-  /** @param units of the text: room for half as many tokens is made, more where that is not enough */
+  /** @param units units of the text. The first buffers hold half as many tokens, and grow if that is not enough. */
   constructor(units: number, withOffsets: boolean) {
     const capacity = 64 + (units >>> 1);
     this.withOffsets = withOffsets;
     if (withOffsets || spare === undefined || spare.length < capacity) {
       this.#ids = new Int32Array(capacity);
     } else {
-      // Two megabytes of fresh memory take as long as a tenth of the encoding that fills them.
+      // Fresh memory of 2 MB costs a tenth of the encoding that fills it.
       this.#ids = spare;
       spare = undefined;
     }
-    // As long as ids, so that one comparison tells whether all have room.
+    // The same capacity as ids: one comparison covers all three.
     this.#starts = new Int32Array(withOffsets ? capacity : 0);
     this.#ends = new Int32Array(withOffsets ? capacity : 0);
   }
@@ -49,7 +50,7 @@ export class TokenSink {
     this.length = at + 1;
   }
 
-  /** Tokens [begin, end) of `ids`, where offsets are not wanted. */
+  /** Adds tokens [begin, end) of `ids`. Only for a sink without offsets. */
   append(ids: Int32Array, begin: number, end: number): void {
     let at = this.length;
     if (at + end - begin > this.#ids.length) this.#grow(at + end - begin);

@@ -1,3 +1,4 @@
+// Added tokens of a tokenizer.json: cut out of the text before anything else happens to it.
 import { MAX_PIECES } from "../core/limits.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { CharSet, isRustWord, isSpace } from "./char_set.ts";
@@ -12,7 +13,7 @@ export interface AddedToken {
   /** Whether it takes the white space before or after it along. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Whether it counts only where no word character is beside it. */
+  /** Whether it counts only if no word character is beside it. */
   readonly singleWord: boolean;
   /** Whether it is looked for in the normalized text. */
   readonly normalized: boolean;

@@ -1,3 +1,5 @@
+// A text under change, and where each of its units comes from in the original.
+
 /** Replaces [begin, end) of a text; called from left to right. */
 export type Edit = (begin: number, end: number, replacement: string) => void;
 

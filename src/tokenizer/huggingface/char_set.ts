@@ -1,3 +1,4 @@
+// Sets of characters in regular expressions.
 import { caseVariantsOf } from "../unicode/case.ts";
 import { type Test, unicodeProperty } from "../unicode/properties.ts";
 

@@ -1,3 +1,4 @@
+// Decoders of a tokenizer.json: from the texts of tokens to one text.
 import { bytesOfSpelling } from "../byte_level/byte_alphabet.ts";
 import { type Components, type JsonValue, readComponent } from "./json.ts";
 import { type Pattern, readPattern } from "./pattern.ts";
@@ -89,7 +90,7 @@ function planOf(decoders: readonly Decoder[]): Plan {
 
 /**
  * Decoders in the order in which they apply. Up to the first that joins tokens they change each token for itself;
- * these results are remembered by id. What comes after works on the text as it grows where that can be, which is
+ * these results are remembered by id. What comes after works on the text as it grows if that can be, which is
  * one Strip; anything else waits for the last token.
  */
 export class DecoderChain {

@@ -1,3 +1,4 @@
+// The tokenizer of a tokenizer.json: the file's own pipeline.
 import { TokenizerError } from "../../util/errors.ts";
 import type { ByteBpeEncoder } from "../byte_level/byte_encoder.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
@@ -27,9 +28,9 @@ import { byteEncoder, WordEncoder } from "./word_encoder.ts";
  *
  * Added tokens are cut out of the text first; what is left is normalized, cut at added tokens again (those that
  * are looked for in normalized text), split into words, and each word is encoded by the model. Special added
- * tokens are found only with `special`. Where splitting ends in ByteLevel, words go to byte-level BPE as bytes.
+ * tokens are found only with `special`. If splitting ends in ByteLevel, words go to byte-level BPE as bytes.
  *
- * Different from Hugging Face's: a character that is no token where there is no unknown token is an error, not
+ * Different from Hugging Face's: a character that is no token is an error if there is no unknown token, not
  * left out; so is an id outside the vocabulary; and bytes that are no UTF-8 become U+FFFD once for each broken
  * sequence, not once for each byte of the run, so that text around them is kept and streams need not wait.
  *
@@ -41,7 +42,7 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
   /** Finds tokens in the text as it is, and in the normalized text. */
   readonly #plainTokens: AddedTokenFinder | undefined;
   readonly #normalizedTokens: AddedTokenFinder | undefined;
-  /** Where words are bytes: the stages before, and their splitting without regular expressions. */
+  /** If words are bytes: the stages before, and their splitting without regular expressions. */
   readonly #byteWords: ByteWords | undefined;
   #words: WordEncoder | undefined;
   readonly #chain: DecoderChain;
@@ -214,7 +215,7 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
 /** How words of bytes are made and encoded. */
 interface ByteWords {
   readonly encoder: ByteBpeEncoder;
-  /** Splits without regular expressions, where all stages can. */
+  /** Splits without regular expressions, if all stages can. */
   readonly pretokenizer: Pretokenizer | undefined;
   /** The stages, of which the last does not spell bytes. */
   readonly stages: readonly PreTokenizer[];

@@ -1,3 +1,4 @@
+// Typed access to parsed JSON: each wrong value is an error that says where it stands.
 import { decodeUtf8, quoted } from "../../util/bytes.ts";
 import { type CriaError, FormatError, UnsupportedError } from "../../util/errors.ts";
 
@@ -29,7 +30,7 @@ export class JsonValue {
   /**
    * @param bytes UTF-8, with or without a byte order mark
    * @param file what error messages call the file
-   * @throws FormatError where the bytes are not JSON
+   * @throws FormatError if the bytes are not JSON
    */
   static parse(bytes: Uint8Array, file: string): JsonValue {
     try {
@@ -54,7 +55,7 @@ export class JsonValue {
     );
   }
 
-  /** @throws FormatError where the value is not an object */
+  /** @throws FormatError if the value is not an object */
   object(): Record<string, unknown> {
     const { value } = this;
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw this.expected("an object");

@@ -1,3 +1,4 @@
+// The normalizer Precompiled of a tokenizer.json: a SentencePiece charsmap, applied by graphemes.
 import { Charsmap, unitsAt } from "../sentencepiece/charsmap.ts";
 import { Graphemes } from "../unicode/graphemes.ts";
 import type { Edit } from "./aligned_text.ts";
@@ -16,14 +17,14 @@ const LONG_GRAPHEME = 6;
 export class PrecompiledNormalizer {
   readonly #charsmap: Charsmap;
   readonly #graphemes = new Graphemes();
-  /** Replacements found before, null where there is none. */
+  /** Replacements found before, null if there is none. */
   readonly #known = new Map<string, string | null>();
 
   private constructor(charsmap: Charsmap) {
     this.#charsmap = charsmap;
   }
 
-  /** @param json the charsmap in base64 @throws FormatError where it is not valid */
+  /** @param json the charsmap in base64 @throws FormatError if it is not valid */
   static read(json: JsonValue): PrecompiledNormalizer {
     return new PrecompiledNormalizer(new Charsmap(json.base64(), json.name));
   }

@@ -1,3 +1,4 @@
+// The text of tokens that are bytes, while ids are decoded.
 import { decodeUtf8 } from "../../util/bytes.ts";
 import { ByteStream } from "../byte_level/byte_stream.ts";
 import type { TokenStream } from "../core/tokenizer.ts";

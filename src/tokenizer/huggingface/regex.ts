@@ -1,3 +1,4 @@
+// Matches regular expressions of tokenizer.json files by backtracking, with a limit on its steps.
 import { FormatError, TokenizerError, UnsupportedError } from "../../util/errors.ts";
 import { CharSet, isWord } from "./char_set.ts";
 import type { JsonValue } from "./json.ts";
@@ -50,7 +51,7 @@ interface Instruction {
 export type Match = readonly [begin: number, end: number];
 
 /**
- * A regular expression that finds what Oniguruma finds, in bounded time: where a pattern and a text need more
+ * A regular expression that finds what Oniguruma finds, in bounded time: if a pattern and a text need more
  * than two hundred steps a character, matching stops with an error.
  */
 export class Regex {
@@ -67,8 +68,8 @@ export class Regex {
   }
 
   /**
-   * All matches from left to right; an empty one only where none has just ended.
-   * @throws TokenizerError where they take too many steps
+   * All matches from left to right; an empty one only if none has just ended.
+   * @throws TokenizerError if they take too many steps
    */
   matches(text: string): Match[] {
     this.#text = text;
@@ -366,7 +367,7 @@ function leastWidth(node: Node): number {
   }
 }
 
-/** The characters that a node matches, always as many. @throws UnsupportedError where that varies */
+/** The characters that a node matches, always the same number. @throws UnsupportedError if that varies */
 function fixedWidth(node: Node): number {
   const widths = widthsOf(node);
   if (widths.min !== widths.max) throw unsupported("a look behind of varying width");

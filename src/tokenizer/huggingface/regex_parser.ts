@@ -1,3 +1,4 @@
+// Parses regular expressions of tokenizer.json files (Oniguruma's syntax) to programs for regex.ts.
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import {
   allOf,
@@ -82,7 +83,7 @@ const characterEscapes: Readonly<Record<string, number>> = {
  * Groups do not capture. Case is ignored character by character: no "ß" for "ss".
  *
  * Source: Oniguruma, doc/RE (syntax ONIG_SYNTAX_RUBY's relatives, Unicode).
- * @throws FormatError where the pattern is not valid
+ * @throws FormatError if the pattern is not valid
  * @throws UnsupportedError for back-references, conditionals, \G, \K, \R, \X and options other than i and m
  */
 export function parseRegex(pattern: string): Node {

@@ -1,3 +1,4 @@
+// The vocabulary of a tokenizer.json: tokens by id and ids by token.
 import { FormatError } from "../../util/errors.ts";
 
 const NONE = -1;

@@ -1,3 +1,4 @@
+// Encodes one word by the model of a tokenizer.json: BPE, unigram or whole words.
 import { TokenizerError } from "../../util/errors.ts";
 import { byteSpelling, writeSpelling } from "../byte_level/byte_alphabet.ts";
 import { ByteBpeEncoder } from "../byte_level/byte_encoder.ts";
@@ -8,7 +9,7 @@ import type { Segmenter } from "../sentencepiece/segmenter.ts";
 import { UnigramSegmenter } from "../sentencepiece/unigram.ts";
 import type { BpeModel, Model } from "./model.ts";
 
-/** Units of a word whose memory is kept for the next. */
+/** Buffers of words up to this many units are reused for the next word. */
 const KEPT_UNITS = 1 << 16;
 
 const utf8 = new TextEncoder();
@@ -21,7 +22,7 @@ export class WordEncoder {
   readonly #model: Model;
   readonly #segmenter: Segmenter;
   readonly #lengths: Int32Array;
-  /** Token of each byte, -1 where there is none. */
+  /** Token of each byte, -1 if there is none. */
   readonly #byteIds: Int32Array | undefined;
   #units = new Uint16Array(64);
   #bytes = new Uint8Array(6);
@@ -44,7 +45,7 @@ export class WordEncoder {
 
   /**
    * @param word well-formed
-   * @throws TokenizerError for what is no token, where there are neither byte tokens nor an unknown token for it
+   * @throws TokenizerError for what is no token, if there are neither byte tokens nor an unknown token for it
    */
   encode(word: string, out: TokenSink): void {
     const model = this.#model;

@@ -1,3 +1,4 @@
+// BPE of SentencePiece vocabularies.
 import { Merger } from "../core/merger.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { TokenType } from "../core/vocabulary_data.ts";
@@ -6,7 +7,7 @@ import { PieceMerges } from "./piece_merges.ts";
 import { MAX_CACHED_UNITS, SegmentCache } from "./segment_cache.ts";
 import { idsOfTypes, KEPT_SYMBOLS, type ScoredPieces, type Segmenter } from "./segmenter.ts";
 
-/** Units from which on words are divided: shorter ones are merged sooner than it is known which pieces go together. */
+/** Shortest word, in UTF-16 units, worth dividing. Plain merging is faster below it. */
 const DIVIDED_UNITS = 33;
 
 /** How a {@link BpeSegmenter} differs from SentencePiece's. */

@@ -1,3 +1,4 @@
+// Normalization rules compiled by SentencePiece (precompiled_charsmap): checks and applies them.
 import { FormatError } from "../../util/errors.ts";
 
 /** Most bytes of a charsmap, sixteen times those of nmt_nfkc_cf. */
@@ -45,7 +46,7 @@ export class Charsmap {
 
   /**
    * @param name what error messages call the file
-   * @throws FormatError where the charsmap is cut or too large, its trie leaves the array, goes in circles or
+   * @throws FormatError if the charsmap is cut or too large, its trie leaves the array, goes in circles or
    *   has a rule of more than MAX_RULE_BYTES, or a replacement is outside of it or not UTF-8
    */
   constructor(bytes: Uint8Array, name: string) {
@@ -190,7 +191,7 @@ function childrenByBase(trie: Uint32Array): { first: Int32Array; next: Int32Arra
  */
 function longestRule(trie: Uint32Array, offsets: Int32Array, invalid: Invalid): number {
   const OPEN = -1;
-  /** One more than the bytes of the longest rest of a rule, by base; 0 where not visited yet. */
+  /** One more than the bytes of the longest rest of a rule, by base; 0 if not visited yet. */
   const longest = new Int32Array((trie.length + 255) & ~255);
   const visited: number[] = [];
   const { first, next } = childrenByBase(trie);

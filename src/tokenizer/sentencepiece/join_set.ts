@@ -1,3 +1,4 @@
+// The pairs of units that stand next to each other inside some piece.
 import type { FlatPieces } from "./segmenter.ts";
 
 /**

@@ -1,3 +1,4 @@
+// Normalizes a text as SentencePiece does: charsmap, spaces, dummy prefix.
 import { TokenizerError } from "../../util/errors.ts";
 import type { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { type Charsmap, unitsAt } from "./charsmap.ts";
@@ -15,7 +16,7 @@ export const MAX_EXPANSION = 32;
 /** How a text is normalized; SentencePiece's NormalizerSpec. */
 export interface NormalizerRules {
   readonly charsmap: Charsmap | undefined;
-  /** Put a space before the text, or after it where `whitespaceAsSuffix` is set. */
+  /** Put a space before the text, or after it if `whitespaceAsSuffix` is set. */
   readonly addDummyPrefix: boolean;
   /** Collapse runs of spaces, and take them off at both ends. */
   readonly removeExtraWhitespaces: boolean;
@@ -124,7 +125,7 @@ export class Normalizer {
     return replacements[rule] === SPACE_UNIT && replacements[rule + 1] === 0;
   }
 
-  /** Each of these writes a part of a text, and gives whether a space, or a part of nothing after one, is last. */
+  /** Writes a part of a text. Returns whether a space comes last, or nothing after a space. */
   #writeText(text: string, begin: number, end: number, afterSpace: boolean): boolean {
     let skipping = afterSpace;
     for (let i = begin; i < end; i++) skipping = this.#write(text.charCodeAt(i), i, skipping);
@@ -138,7 +139,7 @@ export class Normalizer {
     return skipping || (i > rule && replacements[i - 1] === SPACE_UNIT);
   }
 
-  /** Writes a unit, or skips a space where that is asked for; gives whether to go on skipping. */
+  /** Writes a unit, or skips a space if `skipping` is set. Returns whether to skip the next space too. */
   #write(unit: number, origin: number, skipping: boolean): boolean {
     if (unit !== SPACE_UNIT) this.#put(unit, origin);
     else if (skipping) return true;

@@ -1,3 +1,4 @@
+// What core/merger.ts must know about a SentencePiece vocabulary: its tokens and the order of merges.
 import { extendHash, tableSize } from "../byte_level/byte_vocabulary.ts";
 import { LONGEST, type MergeRule, type MergeTokens, NO_RANK } from "../core/merger.ts";
 import { PairCache } from "../core/pair_cache.ts";
@@ -34,11 +35,11 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
   readonly #list: Map<number, number> | undefined;
   readonly #pairs = new PairCache();
   /**
-   * The hash of each piece's units, and what to multiply the hash of units before them with: the sum of both is the
-   * hash of all.
+   * For each piece the hash of its units, and the factor for the hash of the units before it. Product and hash together
+   * are the hash of all.
    */
   readonly #hashes: Int32Array;
-  /** A bit for each hash of a piece that merging may make: most pairs are told by it that they do not merge. */
+  /** A Bloom filter of the pieces that merging may make: it rules most pairs out at once. */
   readonly #made: Uint8Array;
   /** What the last walk found. */
   readonly #foundIds = new Int32Array(LONGEST);
@@ -96,7 +97,7 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
     return merge === NONE ? NO_RANK : (this.#ranks[merge] as number);
   }
 
-  /** Called where two merge, and not where that is only asked about: see {@link splits}. */
+  /** Called when two merge, and not when a rank is only asked for: see {@link splits}. */
   result(_rank: number, left: number, right: number): number {
     const id = this.#results[this.#find(left, right)] as number;
     if (this.#types[id] === TokenType.unused) this.splits.set(id, [left, right]);
@@ -234,7 +235,7 @@ function ranksOf(scores: ArrayLike<number>): Uint32Array {
   return Uint32Array.from(scores, (score) => n - 1 - placeOf(score, sorted, n));
 }
 
-/** Where a score is among the first `n` of `sorted`, which have it. */
+/** The index of a score among the first `n` of `sorted`, which contain it. */
 function placeOf(score: number, sorted: Float64Array, n: number): number {
   let low = 0;
   let high = n;

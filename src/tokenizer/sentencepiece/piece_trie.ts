@@ -1,3 +1,4 @@
+// The pieces of a vocabulary as a trie in one hash table.
 import { FormatError } from "../../util/errors.ts";
 import type { FlatPieces } from "./segmenter.ts";
 
@@ -14,8 +15,8 @@ export const NONE = -1;
 export const ROOT = 0;
 
 /**
- * Most slots that a look-up passes. Half-empty tables need a few dozen; pieces made to collide would need
- * thousands, and time quadratic in the file: the table grows instead, and then refuses.
+ * Most slots that a look-up passes. Half-empty tables need a few dozen. Pieces made to collide would need thousands, and
+ * quadratic time: the table grows instead, and refuses such a file at last.
  */
 const MAX_PROBES = 256;
 
@@ -34,7 +35,7 @@ const ID_BITS = 0xffffff;
  * (node, unit) is itself the node that the unit leads to. A step is one multiplication and one cache line.
  *
  * Small, because what steps cost is cache misses. Of a slot's two numbers the first, the key, has one more than the
- * parent node in its upper 24 bits, 0 where the slot is free, and below that the lower half of the unit that leads
+ * parent node in its upper 24 bits, 0 if the slot is free, and below that the lower half of the unit that leads
  * here from it. The second has the unit's upper half above one more than the id of the piece that ends here, or 0.
  */
 export class PieceTrie {
@@ -143,7 +144,7 @@ export class PieceTrie {
     this.#used = 1;
   }
 
-  /** False where the table is too small. */
+  /** False if the table is too small. */
   #enterAll({ units, begins }: FlatPieces, ids: ArrayLike<number>): boolean {
     for (let k = 0; k < ids.length; k++) {
       const id = ids[k] as number;
@@ -161,7 +162,7 @@ export class PieceTrie {
     return true;
   }
 
-  /** The child of `node`, made where there is none; NONE where the table is too full. */
+  /** The child of `node`, made if it is missing; NONE if the table is too full. */
   #enter(node: number, unit: number): number {
     const table = this.#table;
     const depths = this.#depths;

@@ -1,3 +1,4 @@
+// Reads protocol buffer messages, the encoding of SentencePiece models.
 import { FormatError } from "../../util/errors.ts";
 import { utf8Text } from "../core/piece_text.ts";
 
@@ -87,7 +88,7 @@ export class MessageReader {
     return this.#file.subarray(begin, this.#position);
   }
 
-  /** The field's bytes as text, undefined where they are not UTF-8. @throws FormatError */
+  /** The field's bytes as text, undefined if they are not UTF-8. @throws FormatError */
   text(): string | undefined {
     this.#expect(WireType.bytes);
     const begin = this.#take(this.#readVarint());

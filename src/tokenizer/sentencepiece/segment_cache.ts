@@ -1,3 +1,5 @@
+// A bounded cache from segments of a text to their symbols.
+
 /** Words of more units are not remembered. */
 export const MAX_CACHED_UNITS = 48;
 

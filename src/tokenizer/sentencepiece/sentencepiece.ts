@@ -1,3 +1,4 @@
+// The tokenizer of SentencePiece vocabularies.
 import { TokenizerError } from "../../util/errors.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
@@ -26,9 +27,9 @@ import { WholePieceSegmenter } from "./whole_pieces.ts";
  * SentencePiece: BPE with byte fallback, the tokenizer of Llama 1 and 2; the unigram language model, that of
  * T5 and its like; words and characters.
  *
- * Encoding normalizes (the file's charsmap, spaces as U+2581, one put before the text where the vocabulary
- * says so), then splits into pieces. What is no piece becomes its UTF-8 bytes, or the unknown token where
- * byte tokens are missing, once for a run of such characters. With `special`, control tokens and the unknown
+ * Encoding normalizes (the file's charsmap, spaces as U+2581, one put before the text if the vocabulary says so), then
+ * splits into pieces. A character that is no piece becomes its UTF-8 bytes. If byte tokens are missing, it becomes the
+ * unknown token, once for a run of such characters. With `special`, control tokens and the unknown
  * token are found in the text first, the longest at each position, and the text after one is encoded as a
  * text of its own.
  *
@@ -106,7 +107,7 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
     return text + stream.flush();
   }
 
-  /** Where decoding replaces text (a denormalizer), the UTF-8 of {@link decode}. */
+  /** With a denormalizer, which replaces text, these are the UTF-8 of {@link decode}. */
   decodeBytes(ids: ArrayLike<number>, options?: DecodeOptions): Uint8Array {
     checkDecode(ids, options);
     if (this.#denormalizer !== undefined) return new TextEncoder().encode(this.decode(ids, options));
@@ -152,7 +153,7 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
     });
   }
 
-  /** User-defined symbols, where rules could change them: a charsmap, or the removal of spaces inside of them. */
+  /** The user-defined symbols that rules must not change; undefined if no rule could change any. */
   #untouchedByRules(matched: boolean): SymbolMatcher | undefined {
     const { charsmap, removeExtraWhitespaces, pieces } = this.#data;
     if (!matched) return undefined;

@@ -1,3 +1,4 @@
+// Streaming decoders of SentencePiece vocabularies.
 import type { TokenStream } from "../core/tokenizer.ts";
 import { type Charsmap, unitsAt } from "./charsmap.ts";
 import { SPACE, type Vocabulary } from "./vocabulary.ts";
@@ -66,7 +67,7 @@ export class PieceStream implements TokenStream {
     return REPLACEMENT;
   }
 
-  /** As the Encoding Standard decodes UTF-8: what cannot go on is one U+FFFD, and the byte begins anew. */
+  /** As the Encoding Standard decodes UTF-8: a broken sequence is one U+FFFD, and the byte begins a new one. */
   #pushByte(byte: number): string {
     this.#atStart = false;
     if (this.#needed === 0) return this.#begin(byte);
@@ -100,8 +101,7 @@ export class PieceStream implements TokenStream {
 }
 
 /**
- * Applies the rules of a charsmap to the text of another stream. What a rule may still go on with is held
- * back.
+ * Applies the rules of a charsmap to the text of another stream. Text that a rule may still match is held back.
  */
 export class DenormalizingStream implements TokenStream {
   readonly #inner: TokenStream;

@@ -1,3 +1,4 @@
+// The unigram language model of SentencePiece vocabularies: the best split by Viterbi's algorithm.
 import { FormatError } from "../../util/errors.ts";
 import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
@@ -55,7 +56,7 @@ export class UnigramSegmenter implements Segmenter {
   readonly #precision: "f32" | "f64";
   /** For each position the greatest sum of what ends there. */
   #sums: Float32Array | Float64Array;
-  /** Where the last symbol of it begins, or NONE where nothing ends; and that symbol. */
+  /** For each position the begin of its last symbol, NONE if no symbol ends there; and that symbol. */
   #begins = new Int32Array(0);
   #last = new Int32Array(0);
 

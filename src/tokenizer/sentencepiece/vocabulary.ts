@@ -1,3 +1,4 @@
+// A checked SentencePiece vocabulary: the type, the text and the bytes of each id.
 import { quoted } from "../../util/bytes.ts";
 import { TokenizerError } from "../../util/errors.ts";
 import { MAX_PIECES } from "../core/limits.ts";
@@ -21,7 +22,7 @@ export class Vocabulary {
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
   readonly unkId: number | undefined;
-  /** Id of the token of each byte, -1 where there is none. */
+  /** Id of the token of each byte, -1 if there is none. */
   readonly byteIds: Int32Array;
   /** {@link TokenType} of each id. */
   readonly types: Uint8Array;
@@ -33,7 +34,7 @@ export class Vocabulary {
   readonly #specialTexts: (string | undefined)[];
   readonly #encoded: (Uint8Array | undefined)[] = [];
 
-  /** @throws FormatError where the data contradict themselves; see {@link createTokenizer} */
+  /** @throws FormatError if the data contradict themselves; see {@link createTokenizer} */
   constructor(data: SentencePieceData) {
     checkLengths(data);
     checkScores(data.scores);

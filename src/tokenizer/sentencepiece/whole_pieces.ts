@@ -1,3 +1,4 @@
+// SentencePiece vocabularies whose pieces are whole words or single characters.
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";

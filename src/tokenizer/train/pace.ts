@@ -1,3 +1,4 @@
+// Reports progress of a training, yields to events, and ends it when the signal aborts.
 import { yieldToEvents } from "../../util/yield.ts";
 import type { TrainProgress } from "./options.ts";
 
