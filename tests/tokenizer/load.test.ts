@@ -1,3 +1,4 @@
+// Telling tokenizer files apart.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

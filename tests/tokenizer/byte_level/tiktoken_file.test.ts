@@ -1,3 +1,4 @@
+// Reading of tiktoken rank files, right and wrong ones.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

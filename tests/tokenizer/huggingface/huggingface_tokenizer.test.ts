@@ -1,3 +1,4 @@
+// Whole tokenizers of tokenizer.json files.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Tokenizer as Oracle } from "@huggingface/tokenizers";

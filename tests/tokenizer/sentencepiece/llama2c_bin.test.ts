@@ -1,3 +1,4 @@
+// Reading of llama2.c's tokenizer.bin.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

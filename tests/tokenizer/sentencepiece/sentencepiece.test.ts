@@ -1,3 +1,4 @@
+// SentencePiece tokenizers: encoding, decoding, offsets.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
