@@ -5,8 +5,8 @@ import { archSpec } from "./arch/registry.ts";
 import { checkKeys, describeMeta } from "./config_keys.ts";
 import { checkWholeModel } from "./whole_model.ts";
 
-/** Weight formats in memory, as options name them. */
-export type Precision = "f32" | "q8" | "q4";
+export type { Precision } from "../quant/registry.ts";
+
 /** Key and value formats in memory, as options name them. */
 export type KvType = "f32" | "f16" | "q8";
 

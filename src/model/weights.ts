@@ -2,7 +2,7 @@ import { BLOCK_COLS, PADDED_ROWS, TILE_ROWS } from "../../assembly/layout/blocks
 import { assertTensorType } from "../format/gguf/tensor_types.ts";
 import type { ModelFile, TensorInfo } from "../format/model_file.ts";
 import type { Arena } from "../kernels/arena.ts";
-import { weightFormats } from "../quant/registry.ts";
+import { naturalPrecision, weightFormats } from "../quant/registry.ts";
 import type { WeightFormat } from "../quant/weight_format.ts";
 import { quoted } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
@@ -58,7 +58,7 @@ const IGNORED = /^blk\.\d+\.attn_rot_embd\.weight$/;
 
 // The format that keeps what a file's type holds.
 function natural(info: TensorInfo | undefined): Precision {
-  return info?.type === "Q4_0" ? "q4" : "q8";
+  return naturalPrecision(info?.type);
 }
 
 // The matrices of all layers share one format, so that a row of activations is quantized once.

@@ -223,14 +223,14 @@ class GgufReader {
   private size(name: string, dims: readonly (number | bigint)[], typeId: number) {
     const type = this.ggmlType(name, typeId);
     const rowElements = dims[0] ?? 1;
-    if (typeof rowElements === "number" && rowElements % type.blockElements !== 0) {
+    if (typeof rowElements === "number" && rowElements % type.blockCols !== 0) {
       throw this.error(
-        `Tensor ${quoted(name)}: Expected rows of a multiple of ${type.blockElements} elements for type ` +
+        `Tensor ${quoted(name)}: Expected rows of a multiple of ${type.blockCols} elements for type ` +
           `${type.name}, got ${rowElements}`,
       );
     }
     // A dimension of zero must not hide that the others are absurd.
-    let most = Math.max(type.blockBytes / type.blockElements, 1);
+    let most = Math.max(type.blockBytes / type.blockCols, 1);
     for (const dim of dims) most *= Math.max(Number(dim), 1);
     if (!(most <= Number.MAX_SAFE_INTEGER)) {
       const shape = [...dims].reverse().join(", ");
@@ -239,7 +239,7 @@ class GgufReader {
       );
     }
     const elements = dims.reduce<number>((product, dim) => product * Number(dim), 1);
-    return { type: type.name, byteLength: (elements / type.blockElements) * type.blockBytes };
+    return { type: type.name, byteLength: (elements / type.blockCols) * type.blockBytes };
   }
 
   private ggmlType(name: string, id: number) {
