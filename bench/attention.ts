@@ -1,9 +1,11 @@
 // Suite: attention over keys and values from memory, for one token at two positions and for a tile of a prompt.
 import { KV_PAGE } from "../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../assembly/layout/control.ts";
+import { ATT_LAYER, RECORD_WORDS } from "../assembly/layout/ops.ts";
 import type { KvType } from "../src/model/config.ts";
 import { headTable } from "../src/model/gqa.ts";
 import { kvTypeCodes } from "../src/model/kv_types.ts";
+import { attentionRecord, queryTile } from "../tests/support/attention_record.ts";
 import { FAR_BYTES, type KernelArea } from "./kernel_area.ts";
 import { runSuites, type Session, type Suite } from "./suite.ts";
 
@@ -67,23 +69,32 @@ async function measureStep(
   const { kernels } = area;
   const { headBytes, layerBytes, layers, pages } = fillCache(area, type, nKvHeads, positions);
   const { heads, groups } = headTable(nHeads, nKvHeads);
-  const list = area.words(heads);
   const stride = 4 * nHeads * HEAD_DIM;
   const q = area.random(tokens * nHeads * HEAD_DIM);
   const out = area.alloc(tokens * stride);
   const scratch = area.alloc(kernels.attention_scratch_bytes(HEAD_DIM, nHeads / nKvHeads) >>> 0);
-  const attend = kernels[`attention_${type}`];
-  const scale = 1 / Math.sqrt(HEAD_DIM);
   const pos = positions - tokens;
+  const record = area.words(
+    attentionRecord({
+      q,
+      qStride: stride,
+      out,
+      outStride: stride,
+      heads: area.words(heads),
+      groups: area.words(groups),
+      type: kvTypeCodes[type],
+      layer: 0,
+      headBytes,
+      headDim: HEAD_DIM,
+      scale: 1 / Math.sqrt(HEAD_DIM),
+    }),
+  );
+  const tile = area.words(queryTile({ firstToken: 0, tokens, position: pos, pageTable: pages }));
+  const words = new Int32Array(area.memory.buffer, record, RECORD_WORDS);
   let layer = 0;
   const call = () => {
-    const base = (layer++ % layers) * layerBytes;
-    for (let kvHead = 0; kvHead < nKvHeads; kvHead++) {
-      const first = groups[kvHead] as number;
-      const n = (groups[kvHead + 1] as number) - first;
-      const head = base + kvHead * headBytes;
-      attend(q, stride, out, stride, list + 4 * first, n, tokens, pos, pages, head, HEAD_DIM, scale, scratch);
-    }
+    words[ATT_LAYER] = (layer++ % layers) * layerBytes;
+    for (let kvHead = 0; kvHead < nKvHeads; kvHead++) kernels.attention(record, tile, kvHead, scratch);
   };
   // Token t sees pos + t + 1 positions.
   const pairs = tokens * (pos + (tokens + 1) / 2);

@@ -3,7 +3,6 @@ import {
   ACT_BLOCK_BYTES,
   ACT_TOKENS,
   BLOCK_COLS,
-  FILE_F32,
   GROUP_STRIPS,
   PADDED_ROWS,
   SCALE_SHIFT,
@@ -12,6 +11,7 @@ import {
   WIDE_TILE_BYTES,
 } from "../assembly/layout/blocks.ts";
 import { CONTROL_BYTES, PACK_SCRATCH_BYTES } from "../assembly/layout/control.ts";
+import { FILE_F32 } from "../assembly/layout/file_types.gen.ts";
 import { Arena } from "../src/kernels/arena.ts";
 import type { KernelExports } from "../src/kernels/exports.gen.ts";
 import { createInstance, createMemory, type KernelInstance } from "../src/kernels/instance.ts";
@@ -63,20 +63,13 @@ export function multiplier(area: KernelArea, product: Product): (w: number) => v
   const { format, strips, blocks, x, stride, out, outStride, tokens } = product;
   const { kernels } = area;
   const calls = callsOf(product, tokens);
-  if (format.name === "f32") {
-    return (w) => {
-      for (const [begin, end] of calls) {
-        kernels.matmul_f32(w, x, stride, out, outStride, 0, 0, begin, end, strips, blocks, tokens);
-      }
-    };
-  }
   const dot = kernels.dot_form();
   const factor = scaleFactor(SCALE_SHIFT);
   const scratch = area.alloc(UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES);
-  const kernel = kernels[`matmul_${format.name}`];
   return (w) => {
     for (const [begin, end] of calls) {
-      kernel(
+      kernels.matmul(
+        format.code,
         w,
         x,
         stride,

@@ -16,7 +16,7 @@ const allowed: Record<string, readonly string[]> = {
   tokenizer: ["util"],
   sample: ["util"],
   kernels: ["layout", "util"],
-  format: ["util", "tokenizer", "source", "runtime"],
+  format: ["util", "tokenizer", "source", "runtime", "quant"],
   model: ["layout", "util", "quant", "kernels", "format"],
   engine: ["layout", "util", "source", "runtime", "quant", "sample", "kernels", "format", "model"],
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
@@ -38,6 +38,7 @@ const allowed: Record<string, readonly string[]> = {
   cli: [
     "util",
     "source",
+    "quant",
     "sample",
     "session",
     "api",

@@ -4,12 +4,12 @@ import {
   ACT_BLOCK_BYTES,
   ACT_SUMS,
   ACTS_BLOCK_BYTES,
-  FILE_F32,
   SCALE_SHIFT,
   WEIGHT_Q4,
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
 import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
+import { FILE_F32 } from "../../assembly/layout/file_types.gen.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
 import {
   activationIntegers,
@@ -248,9 +248,9 @@ describe("error of quantization by ggml's test-quantize-fns", () => {
     return { n, weights: 1.25 * weights, activations: 1.25 * activations, dot };
   };
 
-  for (const { name, weight, matvec, steps } of [
-    { name: "q8", weight: WEIGHT_Q8, matvec: "matvec_q8", steps: 127 },
-    { name: "q4", weight: WEIGHT_Q4, matvec: "matvec_q4", steps: 8 },
+  for (const { name, weight, steps } of [
+    { name: "q8", weight: WEIGHT_Q8, steps: 127 },
+    { name: "q4", weight: WEIGHT_Q4, steps: 8 },
   ] as const) {
     const format = formats[0];
     const subjects = [
@@ -274,7 +274,8 @@ describe("error of quantization by ggml's test-quantize-fns", () => {
         const acts = quantize(bench, format, x).byteOffset;
         const tiles = packed(bench, weight, w);
         const dot = bench.kernels.dot_form();
-        bench.kernels[matvec](tiles, acts, out, 0, 0, 1, 2, n / 32, dot, 1, scaleFactor(SCALE_SHIFT));
+        const factor = scaleFactor(SCALE_SHIFT);
+        bench.kernels.matvec(weight, tiles, acts, out, 0, 0, 1, 2, n / 32, dot, 1, factor);
         return bench.f32(out, 1);
       });
       let exact = 0;

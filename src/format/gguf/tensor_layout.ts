@@ -1,8 +1,10 @@
 // Tensors of a GGUF file as its header describes them: name, shape, type and place.
+
+import type { TensorType } from "../../quant/file_types.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import type { HeaderReader } from "../header_reader.ts";
-import { type GgmlType, ggmlTypes, removedGgmlTypes } from "./tensor_types.ts";
+import { ggmlTypes, removedGgmlTypes } from "./tensor_types.ts";
 
 /** Longest tensor name: ggml keeps 64 bytes with the closing zero. */
 const MAX_TENSOR_NAME_BYTES = 63;
@@ -61,7 +63,7 @@ async function readTensorLayout(header: HeaderReader, fileName: string): Promise
   return { name, shape: dims.map(Number).reverse(), type: type.name, byteLength, relative };
 }
 
-function typeOf(id: number, where: string): GgmlType {
+function typeOf(id: number, where: string): TensorType {
   const type = ggmlTypes.get(id);
   if (type !== undefined) return type;
   const removed = removedGgmlTypes.get(id);
@@ -75,16 +77,16 @@ function typeOf(id: number, where: string): GgmlType {
 }
 
 /** Bytes of a tensor. Products of elements and bytes stay below 2^53: none is rounded. */
-function sizeOf(dims: readonly (number | bigint)[], type: GgmlType, where: string): number {
+function sizeOf(dims: readonly (number | bigint)[], type: TensorType, where: string): number {
   const rowElements = dims[0] ?? 1;
-  if (typeof rowElements === "number" && rowElements % type.blockElements !== 0) {
+  if (typeof rowElements === "number" && rowElements % type.blockCols !== 0) {
     throw new FormatError(
-      `${where}: Expected rows of a multiple of ${type.blockElements} elements for type ${type.name}, ` +
+      `${where}: Expected rows of a multiple of ${type.blockCols} elements for type ${type.name}, ` +
         `got ${rowElements}`,
     );
   }
   // A dimension of zero must not hide that the others are absurd.
-  let most = Math.max(type.blockBytes / type.blockElements, 1);
+  let most = Math.max(type.blockBytes / type.blockCols, 1);
   for (const dim of dims) most *= Math.max(Number(dim), 1);
   if (!(most <= Number.MAX_SAFE_INTEGER)) {
     const shape = [...dims].reverse().join(", ");
@@ -93,5 +95,5 @@ function sizeOf(dims: readonly (number | bigint)[], type: GgmlType, where: strin
     );
   }
   const elements = dims.reduce<number>((product, dim) => product * Number(dim), 1);
-  return (elements / type.blockElements) * type.blockBytes;
+  return (elements / type.blockCols) * type.blockBytes;
 }

@@ -1,14 +1,40 @@
-// f32 weights times f32 activations.
+// f32: exact weights. How rows are packed into groups, and products with f32 activations.
 import { BLOCK_COLS, F32_GROUP_STRIPS, F32_TILE_BYTES } from "../layout/blocks";
 import { madd } from "../simd/math";
-import { start_rows, store_rows } from "./rows";
+import { start_rows, store_rows } from "./groups";
 
-// Bytes of four columns of a strip.
-const STEP: usize = 64;
-// The same of a group.
-const GROUP_STEP: usize = <usize>F32_GROUP_STRIPS * STEP;
+/** Bytes of four columns of a strip, which lie together. */
+export const CELL_F32 = 64;
+const CELL: usize = CELL_F32;
+// The same of a whole group.
+const GROUP_CELLS: usize = <usize>F32_GROUP_STRIPS * CELL;
+const COLS: usize = BLOCK_COLS;
 
-// Stores a token's sums of four neighbouring strips, with what is at `add` added unless that is 0.
+/** out[c] = W[r, c] * scale, `cell` and `step` as embed_row() of formats.ts has them. */
+export function embed_row_f32(cell: usize, step: usize, r: usize, blocks: i32, scale: f32, out: usize): void {
+  const stop = out + <usize>blocks * (4 * BLOCK_COLS);
+  for (let p = cell + (r << 2); out < stop; out += 16, p += step) {
+    for (let c: usize = 0; c < 4; c++) store<f32>(out + (c << 2), load<f32>(p + (c << 4)) * scale);
+  }
+}
+
+// The address of column c of row r of a block.
+function value_at(cell: usize, step: usize, r: usize, c: usize): usize {
+  return cell + (c >> 2) * step + ((c & 3) << 4) + (r << 2);
+}
+
+/** Packs a row of a block: see pack_row() of formats.ts. */
+export function pack_row_f32(row: usize, cell: usize, step: usize, r: usize): i32 {
+  for (let c: usize = 0; c < COLS; c++) store<f32>(value_at(cell, step, r, c), load<f32>(row + (c << 2)));
+  return 0;
+}
+
+/** Zeros as row r of a block. */
+export function zero_row_f32(cell: usize, step: usize, r: usize): void {
+  for (let c: usize = 0; c < COLS; c++) store<f32>(value_at(cell, step, r, c), 0);
+}
+
+// Stores a token's sums of four neighbouring strips, with what is at `add` added unless `add` is 0.
 function store_strips(out: usize, add: usize, a: v128, b: v128, c: v128, d: v128): void {
   store_rows(out, add, a);
   store_rows(out + 16, add ? add + 16 : 0, b);
@@ -16,16 +42,8 @@ function store_strips(out: usize, add: usize, a: v128, b: v128, c: v128, d: v128
   store_rows(out + 48, add ? add + 48 : 0, d);
 }
 
-/** A group of four strips, and the one `gap` bytes behind it, whose rows are `rowGap` bytes on, times one token. */
-export function pair_f32(
-  t: usize,
-  gap: usize,
-  x: usize,
-  stop: usize,
-  out: usize,
-  rowGap: usize,
-  add: usize,
-): void {
+// A group of four strips, and the one `gap` bytes behind it, whose rows are `rowGap` bytes on, times one token.
+function pair_f32(t: usize, gap: usize, x: usize, stop: usize, out: usize, rowGap: usize, add: usize): void {
   let u = t + gap;
   let f0 = f32x4.splat(0);
   let f1 = f0;
@@ -74,15 +92,15 @@ export function pair_f32(
     g1 = madd(g1, v128.load(u, 112), xs);
     g2 = madd(g2, v128.load(u, 176), xs);
     g3 = madd(g3, v128.load(u, 240), xs);
-    t += GROUP_STEP;
-    u += GROUP_STEP;
+    t += GROUP_CELLS;
+    u += GROUP_CELLS;
   }
   store_strips(out, add, f0, f1, f2, f3);
   store_strips(out + rowGap, add ? add + rowGap : 0, g0, g1, g2, g3);
 }
 
-/** One strip of a group times one token; `step` bytes lead to its next four columns. */
-export function strip_f32(t: usize, step: usize, x: usize, stop: usize, out: usize, add: usize): void {
+// One strip of a group times one token; `step` bytes lead to its next four columns.
+function strip_f32(t: usize, step: usize, x: usize, stop: usize, out: usize, add: usize): void {
   let f = f32x4.splat(0);
   for (; x < stop; x += 16, t += step) {
     const x4 = v128.load(x);
@@ -97,7 +115,7 @@ export function strip_f32(t: usize, step: usize, x: usize, stop: usize, out: usi
 /**
  * out[r] = sum_c W[r,c] * x[c] (+ add[r])      rows of groups [begin, end), one token
  * W    f32 tiles [strips * 4, blocks * 32]      see layout/blocks.ts
- * x    f32 [blocks * 32]                       zeros where a row is padded
+ * x    f32 [blocks * 32]                       padded with zeros
  * out  f32 [strips * 4]
  * add  f32 [strips * 4] or 0                   may be out
  * Align: W, x 4 B; out, add 16 B               Reads past the end: none
@@ -131,14 +149,14 @@ export function matvec_f32(
     const size = min(F32_GROUP_STRIPS, strips - group * F32_GROUP_STRIPS);
     for (let s = 0; s < size; s++) {
       const at = (<usize>(group * F32_GROUP_STRIPS + s)) << 4;
-      const tile = w + <usize>group * groupBytes + <usize>s * STEP;
-      strip_f32(tile, <usize>size * STEP, x, stop, out + at, add ? add + at : 0);
+      const tile = w + <usize>group * groupBytes + <usize>s * CELL;
+      strip_f32(tile, <usize>size * CELL, x, stop, out + at, add ? add + at : 0);
     }
   }
 }
 
 /**
- * As matvec_f32, for two tokens and a group of four strips: each weight vector meets two activations, each activation
+ * As matvec_f32, for two tokens and a group of four strips. Each weight vector meets two activations, each activation
  * four weight vectors: eight accumulators. Activations come in whole vectors that are spread by shuffles: see ADR 7.
  * x, out, add: of the first token; the strides (bytes) lead to the next one
  */
@@ -163,7 +181,7 @@ export function tile_f32(
   let g2 = f0;
   let g3 = f0;
   // Four columns at a time: a block has 32.
-  for (; x < stop; x += 16, y += 16, t += GROUP_STEP) {
+  for (; x < stop; x += 16, y += 16, t += GROUP_CELLS) {
     const xs = v128.load(x);
     const ys = v128.load(y);
     let a = v128.shuffle<i32>(xs, xs, 0, 0, 0, 0);
@@ -246,7 +264,7 @@ export function matmul_f32(
   blocks: i32,
   tokens: i32,
 ): void {
-  // Where there are no columns, only what is added.
+  // Without columns, the result is what is added.
   if (!blocks) {
     const first = begin * F32_GROUP_STRIPS;
     start_rows(out, outStride, add, addStride, first, min(end * F32_GROUP_STRIPS, strips), tokens);
@@ -271,7 +289,7 @@ export function matmul_f32(
       }
     }
   }
-  // Strips that are left over, and of the last token of an odd number all.
+  // The strips that are left over, and all strips of the last token of an odd number.
   for (let t = 0; t < tokens; t++) {
     const token = <usize>t;
     const addRow = add ? add + token * addStride : 0;

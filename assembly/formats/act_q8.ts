@@ -1,16 +1,39 @@
-// f32 activations to int8 blocks.
+// ACT_Q8: activations as blocks of 32 int8 with a scale and their sums.
 import {
   ACT_BLOCK_BYTES,
   ACT_SCALE,
   ACT_SUMS,
+  ACT_TOKENS,
   ACTS_BLOCK_BYTES,
   ACTS_SCALES,
   ACTS_SUMS,
   BLOCK_COLS,
-} from "./layout/blocks";
+} from "../layout/blocks";
 
 // Below this a block is all zeros: its scale's reciprocal would overflow.
 const SMALLEST: f32 = 1e-30;
+
+/**
+ * Row t of `count`, columns from `first` on: n f32 values at `row`, whole blocks. A row that is alone has blocks of its
+ * own; of several, ACT_TOKENS share them.
+ */
+export function quantize_row_q8(
+  row: usize,
+  base: usize,
+  stride: usize,
+  first: i32,
+  n: i32,
+  t: i32,
+  count: i32,
+): void {
+  const block = <usize>(first / BLOCK_COLS);
+  if (count === 1) {
+    quantize_q8(row, base + <usize>t * stride + block * ACT_BLOCK_BYTES, n);
+  } else {
+    const out = base + <usize>(t & -ACT_TOKENS) * stride;
+    quantize_q8x4(row, out + block * ACTS_BLOCK_BYTES, t & (ACT_TOKENS - 1), n);
+  }
+}
 
 function abs_max4(ptr: usize): v128 {
   return f32x4.max(f32x4.abs(v128.load(ptr)), f32x4.abs(v128.load(ptr, 16)));
@@ -35,7 +58,7 @@ function round16(ptr: usize, inverse: v128): v128 {
   return i8x16.narrow_i16x8_s(a, b);
 }
 
-/** What 127 stands for in a block of maximum m; 0 for a block of zeros. NaN and infinity reach it, and so the result. */
+// What 127 stands for in a block of maximum m; 0 for a block of zeros. NaN and infinity reach it, and so the result.
 function block_scale(m: f32): f32 {
   return m >= SMALLEST ? m / 127 : m < SMALLEST ? 0 : m;
 }
@@ -51,7 +74,7 @@ function block_sums(a: v128, b: v128): v128 {
  * out[b] = block b of x as int8, scale = max|x| / 127
  * x    f32 [n]
  * out  n / 32 blocks of ACT_BLOCK_BYTES: 32 int8, f32 scale, two i16: -8 * sum(int8) of columns 4v, 4v + 1 and of
- *      4v + 2, 4v + 3, which is what stored weights are above their values, paid in advance: see simd/dot.ts
+ *      4v + 2, 4v + 3. Stored weights are above their values; this takes that off in advance: see simd/dot.ts
  * Units: n elements; n % 32 == 0
  * Align: 4 B                    Reads past the end: none
  * Numerics: round to nearest, ties to even; a block whose maximum is under 1e-30 becomes zeros
@@ -73,7 +96,7 @@ export function quantize_q8(x: usize, out: usize, n: i32): void {
 
 /**
  * As quantize_q8, for token `lane` of the four that share blocks.
- * out  n / 32 blocks of ACTS_BLOCK_BYTES; only what is this token's is written
+ * out  n / 32 blocks of ACTS_BLOCK_BYTES; only this token's part is written
  */
 export function quantize_q8x4(x: usize, out: usize, lane: i32, n: i32): void {
   out += (<usize>lane) << 2;

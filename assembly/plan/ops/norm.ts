@@ -1,4 +1,29 @@
-import { load_tail, store_tail, sum_f32x4 } from "./simd/reduce";
+// OP_NORM: RMSNorm and LayerNorm, whose results go on in an activation format.
+import { begin_row, finish_row } from "../../formats/activations";
+import { STEP_OUTPUTS } from "../../layout/control";
+import * as op from "../../layout/ops";
+import { element, float, int, next, ptr, rows } from "../../record";
+import { load_tail, store_tail, sum_f32x4 } from "../../simd/reduce";
+
+/** Runs the record, row by row. Rows of outputs are gathered from the tokens whose logits were asked for. */
+export function run_norm(record: usize, scratch: usize): void {
+  const count = rows(record);
+  const gather = int(record, op.REC_ROWS) === op.ROWS_OUTPUTS;
+  const n = int(record, op.NORM_N);
+  const eps = float(record, op.NORM_EPS);
+  const weight = ptr(record, op.NORM_WEIGHT);
+  const format = int(record, op.NORM_FORMAT);
+  for (let i = next(record); i < count; i = next(record)) {
+    const t = gather ? element(STEP_OUTPUTS, i) : i;
+    const x = ptr(record, op.NORM_X) + <usize>t * ptr(record, op.NORM_X_STRIDE);
+    const stride = ptr(record, op.NORM_OUT_STRIDE);
+    const base = ptr(record, op.NORM_OUT);
+    const row = begin_row(format, base, stride, i, 0, scratch);
+    if (int(record, op.NORM_KIND) === op.NORM_RMS) rmsnorm_f32(x, weight, row, n, eps);
+    else layernorm_f32(x, weight, ptr(record, op.NORM_BIAS), row, n, eps);
+    finish_row(format, row, base, stride, 0, n, i, count);
+  }
+}
 
 // Sum of (x - mean)^2 over a row, four values at a time, in f64: no square of an f32 overflows there.
 function squares(x: usize, n: i32, mean: f32): f64 {

@@ -1,4 +1,4 @@
-// What matrix kernels of every weight type share: where groups lie, and the rows that products are added to.
+// What the matrix kernels of every format share: where groups lie, and the rows that products are added to.
 import { ACT_TOKENS } from "../layout/blocks";
 
 /** Sums at `out` += integers * (weight scales * activation scale), each f32x4 or i32x4 of four rows. */
@@ -24,9 +24,9 @@ export function group_bytes_before(strip: i32, blocks: i32, most: i32, tileBytes
 }
 
 /**
- * What products are added to: rows of strips [begin, end) of each token become those of `add`, or zero where
- * that is 0. Nothing is to be done where add is out. Kernels of several tokens compute ACT_TOKENS at a time: rows of
- * tokens that do not exist, up to that number, become zero.
+ * What products are added to: rows of strips [begin, end) of each token become those of `add`, or zero if `add` is 0.
+ * Nothing is done if `add` is `out`. Kernels of several tokens compute ACT_TOKENS at a time: rows of tokens that do not
+ * exist, up to that number, become zero.
  */
 export function start_rows(
   out: usize,
@@ -52,7 +52,7 @@ export function start_rows(
   for (let t = <usize>tokens; t < all; t++) memory.fill(out + t * outStride + first, 0, bytes);
 }
 
-/** Stores four rows' sums, with what is at `add` added unless that is 0. */
+/** Stores four rows' sums, with what is at `add` added unless `add` is 0. */
 export function store_rows(out: usize, add: usize, sum: v128): void {
   v128.store(out, add ? f32x4.add(sum, v128.load(add)) : sum);
 }

@@ -1,30 +1,46 @@
-import { cos_f64, pow_f64, sin_f64 } from "./simd/math";
+// OP_ROPE_STORE: rotates q and k by their positions, and stores k and v into the cache.
+import { kv_store } from "../../attention/kv_types";
+import { KV_PAGE } from "../../layout/blocks";
+import { STEP_N_TOKENS, STEP_PAGE_TABLES, STEP_POSITIONS } from "../../layout/control";
+import * as op from "../../layout/ops";
+import { element, int, next, ptr } from "../../record";
 
-/**
- * freqs[i] = theta ^ (-2 i / dim)     for i in [0, dim / 2)
- * freqs  f32 [dim / 2]
- * Units: dim elements, even; theta positive, finite
- * Align: 4 B
- * Source: Su et al. 2021, "RoFormer", arXiv:2104.09864, section 3.2.2
- */
-export function rope_freqs(theta: f64, dim: i32, out: usize): void {
-  for (let i = 0; i < dim >> 1; i++) {
-    store<f32>(out + ((<usize>i) << 2), <f32>pow_f64(theta, <f64>(-2 * i) / <f64>dim));
+/** Runs the record, token by token. */
+export function run_rope_store(record: usize): void {
+  const n = load<i32>(STEP_N_TOKENS);
+  const half = int(record, op.ROPE_DIM) >> 1;
+  const headDim = int(record, op.ROPE_HEAD_DIM);
+  const rowBytes = (<usize>headDim) << 2;
+  const pairing = int(record, op.ROPE_PAIRING);
+  const type = int(record, op.ROPE_KV_TYPE);
+  for (let t = next(record); t < n; t = next(record)) {
+    const token = <usize>t;
+    const pos = element(STEP_POSITIONS, t);
+    const pages = <usize>(<u32>element(STEP_PAGE_TABLES, t));
+    const page = <usize>load<u32>(pages + ((<usize>(pos / KV_PAGE)) << 2));
+    const slot = pos % KV_PAGE;
+    const angles = ptr(record, op.ROPE_ANGLES) + token * ((<usize>half) << 3);
+    let q = ptr(record, op.ROPE_Q) + token * ptr(record, op.ROPE_Q_STRIDE);
+    for (let h = int(record, op.ROPE_N_HEADS); h > 0; h--) {
+      rotate(pairing, q, angles, half);
+      q += rowBytes;
+    }
+    let k = ptr(record, op.ROPE_K) + token * ptr(record, op.ROPE_K_STRIDE);
+    let v = ptr(record, op.ROPE_V) + token * ptr(record, op.ROPE_V_STRIDE);
+    let head = page + ptr(record, op.ROPE_LAYER);
+    for (let h = int(record, op.ROPE_N_KV_HEADS); h > 0; h--) {
+      rotate(pairing, k, angles, half);
+      kv_store(type, k, v, head, slot, headDim);
+      k += rowBytes;
+      v += rowBytes;
+      head += ptr(record, op.ROPE_HEAD_BYTES);
+    }
   }
 }
 
-/**
- * out[i] = (cos, sin)(pos * freqs[i])  for i in [0, half)
- * freqs  f32 [half]; out f32 [half][2]
- * Align: 4 B
- * Numerics: angle and functions in f64, rounded once
- */
-export function rope_angles(freqs: usize, pos: i32, half: i32, out: usize): void {
-  for (let i = 0; i < half; i++) {
-    const angle = <f64>pos * <f64>load<f32>(freqs + ((<usize>i) << 2));
-    store<f32>(out + ((<usize>i) << 3), <f32>cos_f64(angle));
-    store<f32>(out + ((<usize>i) << 3), <f32>sin_f64(angle), 4);
-  }
+function rotate(pairing: i32, x: usize, angles: usize, half: i32): void {
+  if (pairing === op.PAIRING_ADJACENT) rope_adjacent_f32(x, angles, half);
+  else rope_halves_f32(x, angles, half);
 }
 
 /**
