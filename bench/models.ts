@@ -5,6 +5,7 @@ import type { Sequence } from "../src/model/kv_cache.ts";
 import type { Matrix, ModelWeights } from "../src/model/weights/weights.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
 import { resolveSampling } from "../src/sample/registry.ts";
+import { samplerOf } from "../src/session/sampler.ts";
 import { openSource } from "../src/source/open.ts";
 
 /** The model that comes with cria. */
@@ -70,7 +71,7 @@ export function greedyDecoder(
   tokens: number,
   stepMs?: (ms: number) => void,
 ) {
-  const sampler = engine.sampler(resolveSampling({ temperature: 0 }), engine.layout.config.vocabSize);
+  const sampler = samplerOf(engine, resolveSampling({ temperature: 0 }), engine.layout.config.vocabSize);
   const begin = sequence.length;
   const all = ids.slice(0, begin + 1);
   return async (): Promise<void> => {
