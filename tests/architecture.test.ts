@@ -190,6 +190,30 @@ describe("imports", () => {
   });
 });
 
+describe("first lines", () => {
+  it("of tokenizers say what the file is", () => {
+    for (const file of [
+      ...files("src/tokenizer"),
+      ...files("tests/tokenizer"),
+      "src/tokenizer.ts",
+      "src/tokenizer_train.ts",
+    ]) {
+      assert.match(readFileSync(root + file, "utf8"), /^(\/\/ \S.{10,}|\/\*\*)\n/, file);
+    }
+  });
+});
+
+describe("folders", () => {
+  it("of tokenizers hold at most 20 files", () => {
+    const counts = new Map<string, number>();
+    for (const file of files("src/tokenizer")) {
+      const folder = file.slice(0, file.lastIndexOf("/"));
+      counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    }
+    for (const [folder, n] of counts) assert.ok(n <= 20, `${folder}: ${n} files`);
+  });
+});
+
 describe("globals", () => {
   it("of a runtime are named in runtime/ and cli/ only", () => {
     for (const file of files("src")) {

@@ -8,7 +8,7 @@ import {
 import * as op from "../../assembly/layout/ops.ts";
 import type { KernelInstance } from "../kernels/instance.ts";
 import { MAX_CONTEXT } from "../model/config.ts";
-import { scaleFactor } from "../model/plan/writer.ts";
+import { packRecord, scaleFactor } from "../model/plan/writer.ts";
 import type { Matrix, Vector } from "../model/weights/weights.ts";
 import { type FileType, fileTypes } from "../quant/registry.ts";
 import type { ByteSource } from "../source/byte_source.ts";
@@ -109,7 +109,7 @@ class WeightLoader {
       yield {
         source: weight.info.source,
         values: { offset: weight.info.offset + (weight.firstRow + row) * rowBytes, bytes: rows * rowBytes },
-        ...this.#packing(weight, type, row, rows, () => ({})),
+        ...this.#packing(weight, type, row, rows),
       };
     }
   }
@@ -132,11 +132,7 @@ class WeightLoader {
         source: weight.info.source,
         values: { offset: weight.info.offset + first, bytes: rows * cols },
         scales: { offset: scales.offset + 4 * firstGroup, bytes: 4 * groups },
-        ...this.#packing(weight, type, row, rows, (at) => ({
-          [op.PACK_SCALES]: at,
-          [op.PACK_GROUP]: group,
-          [op.PACK_PHASE]: first - firstGroup * group,
-        })),
+        ...this.#packing(weight, type, row, rows, { size: group, phase: first - firstGroup * group }),
       };
     }
   }
@@ -164,38 +160,31 @@ class WeightLoader {
     }
   }
 
-  // How some rows are packed, with the fields of the record that say where scales at an address are.
+  // How some rows are packed; `groups` are those of scales that are stored apart.
   #packing(
     weight: Matrix,
     type: FileType,
     firstRow: number,
     rows: number,
-    grouped: (scales: number) => Record<number, number>,
+    groups?: { readonly size: number; readonly phase: number },
   ): Pick<Part, "open" | "pack"> {
     const { kernel, layout } = this.#engine;
-    const { format, blocks, cols, info, strips } = weight;
+    const { format, blocks, info, strips } = weight;
     const firstStrip = firstRow / TILE_ROWS;
     const bytes = Math.ceil(rows / TILE_ROWS) * blocks * format.tileBytes;
     const word = (address: number) => new Int32Array(kernel.memory.buffer, address, 1);
     const open = (src: number, scales: number) => {
-      const fields: Record<number, number> = {
-        [op.REC_OP]: op.OP_PACK,
-        [op.REC_FLAGS]: op.REC_BARRIER,
-        [op.PACK_FILE]: type.code,
-        [op.PACK_WEIGHT]: format.code,
-        [op.PACK_SRC]: src,
-        [op.PACK_ROW_BYTES]: (cols / type.blockCols) * type.blockBytes,
-        [op.PACK_ROWS]: rows,
-        [op.PACK_COLS]: cols,
-        [op.PACK_OUT]: weight.address,
-        [op.PACK_FIRST_STRIP]: firstStrip,
-        [op.PACK_STRIPS]: strips,
-        [op.PACK_CHUNK]: CHUNK_STRIPS,
-        [op.PACK_SHIFT]: this.#shifts.get(weight) ?? SCALE_SHIFT,
-        ...grouped(scales),
-      };
-      const record = new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).fill(0);
-      for (const [at, value] of Object.entries(fields)) record[Number(at)] = value;
+      const record = packRecord({
+        w: weight,
+        type,
+        src,
+        rows,
+        firstStrip,
+        groups: groups && { scales, ...groups },
+        chunk: CHUNK_STRIPS,
+        shift: this.#shifts.get(weight) ?? SCALE_SHIFT,
+      });
+      new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).set(record);
       word(CONTROL_BAD_ROW).fill(0);
       word(CONTROL_PACKED).fill(0);
       return this.#engine.openPack(bytes);

@@ -68,10 +68,10 @@ describe("options", () => {
     for (const [action, call] of calls) {
       for (const [options, got] of [
         [null, "null"],
-        ["fast", "string"],
-        [5, "number"],
+        ["fast", '"fast"'],
+        [5, "5"],
         [[], "an array"],
-        [true, "boolean"],
+        [true, "true"],
       ]) {
         assert.equal(
           await refusal(() => call(options as never)),

@@ -1,6 +1,7 @@
 // Writes the records of a plan: one method for each operation of assembly/layout/ops.ts, with every operand named.
 import { BLOCK_COLS, SCALE_SHIFT } from "../../../assembly/layout/blocks.ts";
 import * as op from "../../../assembly/layout/ops.ts";
+import type { FileType } from "../../quant/registry.ts";
 import type { FeedForwardSpec, NormSpec } from "../arch/spec.ts";
 import type { ModelConfig } from "../config.ts";
 import { type KvShape, kvTypeCodes } from "../kv_types.ts";
@@ -93,6 +94,23 @@ export interface GluOp {
   readonly n: number;
   /** ACT_* of out. */
   readonly format: number;
+}
+
+/** Packs rows of a file into the tiles of a matrix, at load. */
+export interface PackOp {
+  readonly w: Matrix;
+  readonly type: FileType;
+  /** Address of the rows as they are in the file. */
+  readonly src: number;
+  readonly rows: number;
+  /** The strip of the matrix that begins with the first row. */
+  readonly firstStrip: number;
+  /** Scales that are stored apart: their address, the values that share one, and where in such a group `src` begins. */
+  readonly groups: { readonly scales: number; readonly size: number; readonly phase: number } | undefined;
+  /** Strips that a thread takes at once. */
+  readonly chunk: number;
+  /** Scales are stored times 2^shift. */
+  readonly shift: number;
 }
 
 /** Records of a model that was compiled: `records` of RECORD_WORDS words each. */
@@ -249,6 +267,28 @@ export class PlanWriter {
     this.#weightBytes.push(weightBytes);
     return record;
   }
+}
+
+/** The record that packs. It is a segment by itself. */
+export function packRecord({ w, type, src, rows, firstStrip, groups, chunk, shift }: PackOp): Int32Array {
+  const r = new Int32Array(op.RECORD_WORDS);
+  r[op.REC_OP] = op.OP_PACK;
+  r[op.REC_FLAGS] = op.REC_BARRIER;
+  r[op.PACK_FILE] = type.code;
+  r[op.PACK_WEIGHT] = w.format.code;
+  r[op.PACK_SRC] = src;
+  r[op.PACK_ROW_BYTES] = (w.cols / type.blockCols) * type.blockBytes;
+  r[op.PACK_SCALES] = groups?.scales ?? 0;
+  r[op.PACK_GROUP] = groups?.size ?? 0;
+  r[op.PACK_PHASE] = groups?.phase ?? 0;
+  r[op.PACK_ROWS] = rows;
+  r[op.PACK_COLS] = w.cols;
+  r[op.PACK_OUT] = w.address;
+  r[op.PACK_FIRST_STRIP] = firstStrip;
+  r[op.PACK_STRIPS] = w.strips;
+  r[op.PACK_CHUNK] = chunk;
+  r[op.PACK_SHIFT] = shift;
+  return r;
 }
 
 const normKinds: Readonly<Record<NormSpec["kind"], number>> = { rms: op.NORM_RMS, layer: op.NORM_LAYER };
