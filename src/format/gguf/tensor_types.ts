@@ -1,3 +1,4 @@
+// Types of metadata and tensors by their numbers in GGUF files.
 import { UnsupportedError } from "../../util/errors.ts";
 import type { MetaType, TensorInfo } from "../model_file.ts";
 
@@ -26,8 +27,8 @@ export interface GgmlType {
 }
 
 /**
- * Tensor types by their number in the file (ggml.h: enum ggml_type; sizes: ggml-common.h). Numbers that are
- * not here were never given or are in {@link removedGgmlTypes}.
+ * Tensor types by their number in the file (ggml.h: enum ggml_type; sizes: ggml-common.h). Other numbers
+ * were never given, or are in {@link removedGgmlTypes}.
  */
 export const ggmlTypes: ReadonlyMap<number, GgmlType> = new Map(
   (

@@ -1,3 +1,4 @@
+// Headers of GGUF files.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { GGUF_MAGIC, readGguf } from "../../../src/format/gguf/header.ts";
