@@ -3,9 +3,7 @@ import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
 /** There is no such file. */
-export class MissingFileError extends SourceError {
-  override readonly name = "SourceError";
-}
+export class MissingFileError extends SourceError {}
 
 /** @throws SourceError for an invalid offset, FormatError for a range past the end */
 export function checkRange(name: string, offset: number, n: number, size: number | undefined): void {
