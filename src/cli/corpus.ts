@@ -15,7 +15,7 @@ const LINE_END = 0x0a;
 export class InputFiles {
   /** Bytes read so far. */
   readBytes = 0;
-  /** Bytes in all; undefined where standard input is among them. */
+  /** Bytes in all; undefined if standard input is among them. */
   readonly totalBytes: number | undefined;
   readonly #sources: readonly (ByteSource | "-")[];
 
@@ -26,7 +26,7 @@ export class InputFiles {
     this.totalBytes = Number.isNaN(total) ? undefined : total;
   }
 
-  /** Opens all files; "-" is standard input. @throws SourceError where one cannot be read */
+  /** Opens all files; "-" is standard input. @throws SourceError if one cannot be read */
   static async open(names: readonly string[]): Promise<InputFiles> {
     const sources: (ByteSource | "-")[] = [];
     try {
@@ -62,7 +62,7 @@ export class InputFiles {
   }
 }
 
-/** Whether two names are one file; false where one of them is none. */
+/** Whether two names are one file; false if one of them is no file. */
 export async function isSameFile(a: string, b: string): Promise<boolean> {
   const real = (name: string) => realpath(name).catch(() => undefined);
   const path = await real(a);
@@ -78,7 +78,7 @@ async function* fileParts(source: ByteSource): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The parts without the byte order mark, of which the first may hold a piece only. */
+/** The parts without the byte order mark, which may be spread over several of them. */
 async function* withoutMark(
   parts: AsyncIterable<Uint8Array>,
   name: string,

@@ -1,3 +1,4 @@
+// Tells model files apart by their first bytes.
 import type { ByteSource } from "../source/byte_source.ts";
 import { ByteCursor } from "../util/bytes.ts";
 import { FormatError } from "../util/errors.ts";

@@ -1,3 +1,4 @@
+// Reads the header of a file in bounded pieces.
 import type { ByteSource } from "../source/byte_source.ts";
 import { LOOK_BACK_BYTES } from "../source/look_back.ts";
 import { ByteCursor, endOfFile } from "../util/bytes.ts";
@@ -10,9 +11,9 @@ import { FormatError } from "../util/errors.ts";
 export const HEADER_CHUNK_BYTES = Math.min(64 << 10, LOOK_BACK_BYTES);
 
 /**
- * Reads a header from the start of a source in bounded pieces. It holds what is fetched and not read yet,
- * allocates no more than the file can hold, and from a source of unknown size fetches only bytes that the
- * format says must be there, in steps that at most double what has already arrived.
+ * Reads a header from the start of a source in bounded pieces. It holds what is fetched and not read yet, and allocates
+ * no more than the file can hold. From a source of unknown size it fetches only bytes that the format says must be there,
+ * in steps that at most double what has already arrived.
  */
 export class HeaderReader {
   readonly #source: ByteSource;
@@ -53,8 +54,8 @@ export class HeaderReader {
     const texts: string[] = [];
     let cursor = this.#cursor;
     for (let i = 0; i < count; i++) {
-      // Waiting only where bytes are missing keeps large vocabularies fast. Each string still to come has
-      // at least its length, so that many bytes are sure to follow.
+      // Awaiting only if bytes are missing makes large vocabularies fast. Each string still to come has at least its
+      // length: that many bytes must follow.
       if (cursor.remaining < 8) cursor = await this.need(8 * (count - i));
       const n = cursor.length(maxBytes, what);
       if (cursor.remaining < n) cursor = await this.need(n);

@@ -1,3 +1,4 @@
+// What every reader of model files gives: metadata, tensors and their places.
 import type { ByteSource } from "../source/byte_source.ts";
 import type { TokenizerData } from "../tokenizer/registry.ts";
 
@@ -67,9 +68,9 @@ export interface ModelFile {
   /** Tensors by GGUF name (token_embd.weight, blk.0.attn_q.weight, ...), whatever the format. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
-   * Looks whether the file ends where its header says, in formats that tell by its size what it holds. Called after the
-   * last tensor was read: only then does a stream know its size.
-   * @throws FormatError where more follows
+   * Checks that the file ends where its header says, in formats whose size tells what they hold. Called after the last
+   * tensor was read: only then does a stream know its size.
+   * @throws FormatError if more follows
    */
   checkEnd?(): Promise<void>;
   /** Tokenizer inside the file, if there is one. Parsed lazily: throws its own errors. */

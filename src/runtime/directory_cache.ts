@@ -1,4 +1,4 @@
-// Downloads of Bun, Deno and Node: whole files under their names, and unfinished ones that end with ".part".
+// The cache of downloads of Bun, Deno and Node: whole files under their names, unfinished ones that end with ".part".
 import type { ByteSource } from "../source/byte_source.ts";
 import type { CacheWriter, FileCache } from "../source/host.ts";
 import { SourceError } from "../util/errors.ts";
@@ -13,14 +13,14 @@ export type CacheFileSystem = Pick<
 type FileHandle = Awaited<ReturnType<CacheFileSystem["open"]>>;
 
 /**
- * An unfinished file that nobody has written for this long is taken over. A process that was only slow does no harm:
- * whoever writes a name writes the same bytes to the same places.
+ * An unfinished file that was not written for this long is taken over. A process that was only slow does no harm: all
+ * that write one name write the same bytes to the same places.
  */
 const ABANDONED_MS = 30_000;
 
 /**
- * The files of a directory, which is made where it does not exist.
- * @throws SourceError where it cannot be made or is none
+ * The files of a directory, which is made if it does not exist.
+ * @throws SourceError if it cannot be made or is not a directory
  */
 export async function directoryCache(
   directory: string,
@@ -50,7 +50,7 @@ class DirectoryCache implements FileCache {
   }
 
   async open(name: string, size?: number): Promise<ByteSource | undefined> {
-    // What may not be read, or is no file, comes again.
+    // What may not be read, or is not a file, is downloaded again.
     const file = await openLocalFile(this.path(name)).catch(() => undefined);
     if (!file || size === undefined || file.size === size) return file;
     await file.close();
@@ -60,7 +60,7 @@ class DirectoryCache implements FileCache {
   async write(name: string, size: number, resume: boolean): Promise<CacheWriter> {
     const left = this.path(`${name}.${randomName()}.part`);
     const claimed = await this.#claim(name, left, resume ? size : 0);
-    // What is left and may not be written, or is no file, must not stand in the way for ever.
+    // A part that may not be written, or is not a file, must not prevent the download for ever.
     const resumed = claimed ? await this.#begin(name, left, "r+").catch(() => undefined) : undefined;
     return resumed ?? (await this.#begin(name, this.path(`${name}.${randomName()}.part`), "wx+"));
   }
@@ -88,11 +88,11 @@ class DirectoryCache implements FileCache {
     return `${this.#directory}/${name}`;
   }
 
-  /** Removes all files that begin with `prefix` but `kept` and what somebody may be writing. */
-  async clean(prefix: string, kept: string): Promise<void> {
+  /** Removes all files that begin with `prefix` except `current` and those that a process may be writing. */
+  async clean(prefix: string, current: string): Promise<void> {
     const names = await this.#list(prefix);
     for (const name of names) {
-      if (name === kept) continue;
+      if (name === current) continue;
       if (name.endsWith(".part") && !(await this.#isAbandoned(name))) continue;
       await this.remove(name);
     }
@@ -106,20 +106,20 @@ class DirectoryCache implements FileCache {
     }
   }
 
-  /** Renames an abandoned part of at most `size` bytes to `own`, which has one winner; removes others. */
+  /** Renames an abandoned part of at most `size` bytes to `own`; one process wins. Removes longer ones. */
   async #claim(name: string, own: string, size: number): Promise<boolean> {
     for (const part of await this.#list(name)) {
       if (!part.endsWith(".part") || !(await this.#isAbandoned(part, name))) continue;
       const path = this.path(part);
       const info = await this.#fs.stat(path).catch(() => undefined);
-      // Never emptied: whoever has it open after all goes on reading it.
+      // Never emptied: another process may still read it.
       if (info && info.size > size) await this.remove(part);
       else if (info && (await succeeds(this.#fs.rename(path, own)))) return true;
     }
     return false;
   }
 
-  // Its writer has given it back under the plain name, or has not written for long.
+  // Its writer has released it under the plain name, or has not written for long.
   async #isAbandoned(part: string, name?: string): Promise<boolean> {
     return part === `${name}.part` || Date.now() - (await this.#time(part)) > ABANDONED_MS;
   }
@@ -163,7 +163,7 @@ class PartWriter implements CacheWriter {
         done += bytesWritten;
         this.length += bytesWritten;
       } catch (error) {
-        // What is there would only keep the disk full.
+        // The disk is full: what was written only takes room.
         await this.discard();
         throw cacheError("write", this.#part, error, "; load with cache: false (--no-cache) to keep nothing");
       }
@@ -204,10 +204,10 @@ class PartWriter implements CacheWriter {
 
   async close(): Promise<void> {
     if (this.#state === "closed") return;
-    const givenBack = this.#state === "open";
+    const released = this.#state === "open";
     this.#state = "closed";
     await this.#handle.close();
-    if (!givenBack) return;
+    if (!released) return;
     if (this.length === 0) await this.#fs.unlink(this.#part).catch(() => {});
     else await this.#fs.rename(this.#part, `${this.#cache.path(this.#name)}.part`).catch(() => {});
   }

@@ -1,5 +1,5 @@
-// Local files of Bun, Deno and Node, which share Node's file interface. It is asked for at run time, so that
-// a bundle for a browser holds no import of it.
+// Local files of Bun, Deno and Node, which share Node's file interface. It is asked for at run time: a bundle for a browser
+// must not import it.
 import type { ByteSource } from "../source/byte_source.ts";
 import { MissingFileError } from "../source/read_errors.ts";
 import { endOfFile } from "../util/bytes.ts";
@@ -107,7 +107,7 @@ export function fileSystem(name: string): FileSystem {
   return process.getBuiltinModule("node:fs/promises");
 }
 
-/** What the system, or Deno or Node in its place, says was wrong with a file. */
+/** What was wrong with a file, as the system says, or Deno or Node before they ask it. */
 export function reasonOfFile(error: unknown): string {
   const { code, message, name: kind, permission } = error as Partial<Record<string, string>>;
   if (code === "ERR_ACCESS_DENIED") {

@@ -16,7 +16,7 @@ export interface Runtime extends SourceHost {
   readonly pauses: boolean;
   /** What can be done if memory is refused, as a part of a sentence: "raise the limit on ..." */
   readonly memoryHint: string;
-  /** Asks for garbage collections, and lets what they found be reported, until `isDone` or until more of them seem useless. */
+  /** Asks for garbage collections, and lets finalizers run, until `isDone` or until more of them seem useless. */
   collectGarbage(isDone: () => boolean): Promise<void>;
   /** Largest resident memory of the process so far, in bytes; undefined if the runtime does not say. */
   peakRssBytes(): number | undefined;

@@ -1,12 +1,12 @@
-// Downloads of browsers, in the Cache API: every browser and worker has it, and what is put there is whole or absent.
-// A file is pieces of one size, so that an unfinished download can go on, and a page reads parts of it; a file is
+// The cache of downloads of browsers, in the Cache API: every browser and worker has it, and an entry is whole or absent.
+// A file is stored as pieces of one size: an unfinished download can be resumed, and a page reads parts of it. A file is
 // whole when it has an entry of its own beside its pieces.
 import type { ByteSource } from "../source/byte_source.ts";
 import type { CacheWriter, FileCache } from "../source/host.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
-/** Bytes of a piece. One is held in memory by whoever writes. */
+/** Bytes of a piece. A writer holds one in memory. */
 export const PIECE_BYTES = 8 << 20;
 
 const CACHE_NAME = "cria-models";
@@ -39,11 +39,11 @@ class WebCache implements FileCache {
   }
 
   async open(name: string, size?: number): Promise<ByteSource | undefined> {
-    const kept = Number(await (await this.#cache.match(ROOT + name))?.text());
-    if (!Number.isSafeInteger(kept) || (size !== undefined && kept !== size)) return undefined;
+    const bytes = Number(await (await this.#cache.match(ROOT + name))?.text());
+    if (!Number.isSafeInteger(bytes) || (size !== undefined && bytes !== size)) return undefined;
     const pieces = new Set(await this.#keys(`${name}/`));
-    for (let i = 0; i < pieceCount(kept); i++) if (!pieces.has(`${name}/${i}`)) return undefined;
-    return new PieceSource(this.#cache, name, kept);
+    for (let i = 0; i < pieceCount(bytes); i++) if (!pieces.has(`${name}/${i}`)) return undefined;
+    return new PieceSource(this.#cache, name, bytes);
   }
 
   async write(name: string, size: number, resume: boolean): Promise<CacheWriter> {
@@ -58,10 +58,10 @@ class WebCache implements FileCache {
     for (const key of [name, ...(await this.#keys(`${name}/`))]) await this.#cache.delete(ROOT + key);
   }
 
-  /** Removes the files that begin with `prefix`, whole or not, but `kept`. */
-  async clean(prefix: string, kept: string): Promise<void> {
+  /** Removes the files that begin with `prefix`, whole or not, except `current`. */
+  async clean(prefix: string, current: string): Promise<void> {
     for (const key of await this.#keys(prefix)) {
-      if (key !== kept && !key.startsWith(`${kept}/`)) await this.#cache.delete(ROOT + key);
+      if (key !== current && !key.startsWith(`${current}/`)) await this.#cache.delete(ROOT + key);
     }
   }
 
@@ -71,7 +71,7 @@ class WebCache implements FileCache {
   }
 }
 
-/** Pieces that were written, the one read last at hand. */
+/** Pieces that were written. The one that was read last is held. */
 class Pieces {
   readonly #cache: Cache;
   readonly #name: string;
@@ -91,7 +91,7 @@ class Pieces {
       const part = (await this.#piece(index)).slice(at, at + n).arrayBuffer();
       const bytes = new Uint8Array(await part.catch(() => new ArrayBuffer(0)));
       if (bytes.length !== n) {
-        // It must not be there the next time: it would be taken for whole again.
+        // A damaged piece must not be there the next time: it would be taken for whole again.
         await this.#cache.delete(pieceKey(this.#name, index)).catch(() => {});
         throw this.#lost(index);
       }
@@ -183,7 +183,7 @@ class PieceWriter implements CacheWriter {
       await this.#put(ROOT + this.#name, String(this.length));
       await this.#owner.clean(prefix, this.#name);
     } catch {
-      // The bytes are whole and were read; they come again next time.
+      // The bytes were read; the next load downloads them again.
     }
   }
 

@@ -3,10 +3,8 @@ import { endOfFile } from "../util/bytes.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { checkRange, readErrors } from "./read_errors.ts";
 
-/**
- * Read at once from a Blob, and how many of these are read ahead of who asks: in a browser each read of a file
- * passes through another process, which takes milliseconds.
- */
+// In a browser each read of a file passes through another process, which takes milliseconds: reads are large, and made
+// ahead of the caller.
 const BLOB_WINDOW_BYTES = 8 << 20;
 const BLOB_WINDOWS_AHEAD = 2;
 
@@ -33,7 +31,7 @@ export function blobSource(blob: Blob, name = fileName(blob)): ByteSource {
   };
 }
 
-/** Parts of a Blob: the one that was asked for last, and the next ones on their way where reads ascend. */
+/** Parts of a Blob: the one that was asked for last, and the next ones if reads ascend. */
 class BlobWindows {
   readonly #blob: Blob;
   readonly #name: string;
@@ -69,7 +67,7 @@ class BlobWindows {
     const open = this.#open.get(begin);
     if (open) return open;
     const window = this.#read(begin, Math.min(begin + BLOB_WINDOW_BYTES, this.#blob.size));
-    // Nobody may ever wait for what is read ahead.
+    // What is read ahead may never be awaited: its failure must not be an unhandled rejection.
     window.catch(() => {});
     this.#open.set(begin, window);
     return window;

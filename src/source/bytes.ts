@@ -17,9 +17,9 @@ export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
 }
 
 /**
- * The bytes of an ArrayBuffer, a SharedArrayBuffer or a view of one, not copied; undefined for anything else. Those
- * of another realm (an iframe, a test runner's context) are none by `instanceof`.
- * @throws SourceError for a buffer that was transferred to somebody else
+ * The bytes of an ArrayBuffer, a SharedArrayBuffer or a view of one, not copied; undefined for anything else. Not by
+ * `instanceof`: buffers may be of another realm (an iframe, a test runner's context).
+ * @throws SourceError for a buffer that was transferred
  */
 export function bytesOf(value: unknown): Uint8Array | undefined {
   if (!ArrayBuffer.isView(value) && !isBuffer(value)) return undefined;

@@ -63,7 +63,7 @@ export function openFileSet(from: FileSetLike, host: SourceHost, options: FileSe
  * The set of files beside a single one, if it has a place: a path, a URL, a file of the hub, a Request. Undefined for
  * bytes, Blobs, streams, responses and sources of the caller's own. Headers go to the same origin only, since all these
  * files are there.
- * @throws UsageError for a hub name that is none; SourceError for a URL that is none
+ * @throws UsageError for an invalid hub name; SourceError for an invalid URL
  */
 export function siblings(
   source: SourceLike | undefined,

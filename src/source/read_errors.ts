@@ -3,11 +3,9 @@ import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
 /** There is no such file. */
-export class MissingFileError extends SourceError {
-  override readonly name = "SourceError";
-}
+export class MissingFileError extends SourceError {}
 
-/** @throws SourceError for an offset that is none, FormatError for a range past the end */
+/** @throws SourceError for an invalid offset, FormatError for a range past the end */
 export function checkRange(name: string, offset: number, n: number, size: number | undefined): void {
   if (!Number.isSafeInteger(offset) || offset < 0) {
     throw new SourceError(`Cannot read ${name}: Expected an offset from 0, got ${offset}`);

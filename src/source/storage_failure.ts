@@ -1,7 +1,7 @@
-// Keeping a file is an optimisation: if storage fails in the middle of it, the file is fetched without.
+// Caching is an optimisation: if the storage fails in the middle of a file, the file is fetched without it.
 import type { ByteSource } from "./byte_source.ts";
 
-/** What a storage threw, told apart from what a network throws. */
+/** What a storage threw, to tell it apart from what a network throws. */
 class StorageFailure extends Error {
   readonly reason: unknown;
 
@@ -21,8 +21,8 @@ export async function ofStorage<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * A source over a storage, until that fails: then one that does not need it.
- * @param plain opens the other source; without it what the storage threw is thrown
+ * A source over a storage; if that fails, it is replaced by one that needs no storage.
+ * @param plain opens that one; without it what the storage threw is thrown
  */
 export function withoutStorage(
   source: ByteSource,
@@ -72,7 +72,7 @@ class ReplaceableSource implements ByteSource {
   }
 
   async #replace(plain: () => Promise<ByteSource>): Promise<ByteSource> {
-    // Its connection and its handles are of no use any more.
+    // Its connection and its handles are no longer of use.
     await this.#source.close().catch(() => {});
     this.#source = await plain();
     return this.#source;

@@ -6,13 +6,13 @@ import { type ByteFeed, feedSource } from "./feed.ts";
 import { readErrors } from "./read_errors.ts";
 
 /**
- * A stream, read once from front to back: offsets of reads must ascend, except that the last
- * {@link LOOK_BACK_BYTES} can be read again. Bytes between reads are skipped.
+ * A stream, read once from front to back: offsets of reads must ascend, except that the last 256 KiB can be read again.
+ * Bytes between reads are skipped.
  *
- * A size that is not given is undefined until a read has come to the end of the stream. If it is given, a stream that
- * ends before it has failed (SourceError); what comes after it is never read. An abort of `signal` cancels the stream
- * and ends every read with its reason.
- * @throws SourceError where something else reads the stream already
+ * Without `size`, the size is undefined until a read has come to the end of the stream. With it, a stream that ends
+ * earlier has failed (SourceError), and what comes later is never read. An abort of `signal` cancels the stream and ends
+ * every read with its reason.
+ * @throws SourceError if something else reads the stream already
  */
 export function streamSource(
   stream: ReadableStream<Uint8Array>,
@@ -39,7 +39,7 @@ export function streamFeed(stream: ReadableStream<Uint8Array>, name: string): By
   };
 }
 
-/** A stream of Node, as far as it is of interest. */
+/** What is asked of a stream of Node. */
 interface NodeStream {
   readonly path?: unknown;
   readonly readableDidRead?: boolean;
@@ -82,7 +82,7 @@ export function iterableFeed(iterable: AsyncIterable<unknown>, name: string): By
     },
     async cancel() {
       release();
-      // Not waited for: a generator ends only when what it waits for itself has come.
+      // Not awaited: a generator ends only after what it waits for itself has come.
       readErrors(name, async () => {
         (iterable as NodeStream).destroy?.();
         await iterator.return?.();
@@ -98,7 +98,7 @@ function chunkBytes(chunk: unknown, name: string): Uint8Array {
   throw new SourceError(`Cannot read ${name}: Expected a stream of Uint8Array, got ${typeof chunk}${hint}`);
 }
 
-// Only a Response tells, which refuses such a stream.
+// Only a Response tells: it refuses a stream that was read.
 function wasRead(stream: ReadableStream<Uint8Array>): boolean {
   try {
     new Response(stream);

@@ -1,3 +1,4 @@
+// Bytes: a cursor that reads them, texts in them, and errors about them.
 import { FormatError, MemoryError } from "./errors.ts";
 
 // A byte order mark is text here: vocabularies have it as a token.
@@ -27,7 +28,7 @@ export function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
 
-/** Zeros, as many as `what` takes. @throws MemoryError where the runtime gives no such buffer */
+/** Zeros, as many as `what` takes. @throws MemoryError if the runtime gives no such buffer */
 export function newBytes(bytes: number, what: string): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(bytes);

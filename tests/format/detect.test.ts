@@ -1,3 +1,4 @@
+// Model files told apart by their first bytes.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { openModelFile } from "../../src/format/detect.ts";

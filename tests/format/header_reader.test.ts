@@ -1,3 +1,4 @@
+// Headers read in bounded pieces.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HEADER_CHUNK_BYTES, HeaderReader } from "../../src/format/header_reader.ts";

@@ -1,3 +1,4 @@
+// Model files of llama2.c.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readGguf } from "../../src/format/gguf/header.ts";

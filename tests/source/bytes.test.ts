@@ -1,3 +1,4 @@
+// Sources over bytes, Blobs and streams.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";

@@ -102,7 +102,7 @@ describe("Llama.load() with a cache", () => {
     );
   });
 
-  it("goes on with a download that was given up or lost, from where it ended", async () => {
+  it("resumes a download that was given up or lost, from where it ended", async () => {
     const folder = newFolder();
     await hostile(
       (request) =>
@@ -226,7 +226,7 @@ describe("Llama.load() with a cache", () => {
     );
   });
 
-  it("uses what was kept where the server cannot be reached, and says so where nothing was", async () => {
+  it("uses a cached file if the server cannot be reached, and says so if there is none", async () => {
     const folder = newFolder();
     let gone = "";
     await hostile(
@@ -437,7 +437,7 @@ describe("openSource() with other caches", () => {
     );
   });
 
-  it("openSource() goes on without a cache that is full at the end", async () => {
+  it("openSource() continues without a cache that is full at the end", async () => {
     const fake = new FakeCacheStorage();
     fake.quota = 1000;
     const cache = await webCache(fake.storage);

@@ -1,16 +1,17 @@
+// The metadata keys of a GGUF file that describe its tokenizer, each checked for its type.
 import { TokenType } from "../../tokenizer/core/vocabulary_data.ts";
 import { FormatError } from "../../util/errors.ts";
 import type { MetaType, MetaValue } from "../model_file.ts";
 
 const typeNumbers: readonly number[] = Object.values(TokenType);
-/** What files have for a token whose type nobody stated. */
+/** What files have for a token without a stated type. */
 const UNDEFINED_TYPE = 0;
 
 /** The keys below "tokenizer.ggml.", each with the type that it must have. */
 export class TokenizerKeys {
   readonly #metadata: ReadonlyMap<string, MetaValue>;
   readonly fileName: string;
-  /** What was passed over: see {@link VocabularyData.warnings}. */
+  /** What was ignored: see {@link VocabularyData.warnings}. */
   readonly warnings: string[] = [];
 
   constructor(metadata: ReadonlyMap<string, MetaValue>, fileName: string) {
@@ -22,7 +23,7 @@ export class TokenizerKeys {
     return this.#get(key) !== undefined;
   }
 
-  /** The type of an array's elements; undefined where there is no array. */
+  /** The type of an array's elements; undefined if there is no array. */
   elementType(key: string): MetaType | undefined {
     const found = this.#get(key);
     return found?.type === "array" ? found.elementType : undefined;
@@ -62,7 +63,7 @@ export class TokenizerKeys {
   }
 
   /**
-   * {@link TokenType} by id, from the file or, where it has none or says that it is undefined, from how pieces are
+   * {@link TokenType} by id, from the file. If it has none or says that it is undefined, from how pieces are
    * spelled.
    */
   types(pieces: ArrayLike<string>, inferType: (piece: string) => number): Uint8Array {
@@ -92,9 +93,9 @@ export class TokenizerKeys {
   }
 
   /**
-   * A special id. `fallback` counts only where the vocabulary has a special token there: without the key,
-   * a small vocabulary may have none, or an ordinary piece in its place. An id outside the vocabulary is as none, with
-   * a warning: published files have 2^32 - 1 and the like.
+   * A special id. `fallback` counts only if that token of the vocabulary is special: without the key, a small
+   * vocabulary may have none, or an ordinary piece in its place. An id outside the vocabulary counts as absent, with a
+   * warning: published files have 2^32 - 1 and the like.
    */
   id(key: string, types: ArrayLike<number>, fallback?: number): number | undefined {
     const found = this.#get(key);
@@ -108,7 +109,7 @@ export class TokenizerKeys {
   }
 
   /**
-   * Whether a special token is added to texts: what `key` says, else `fallback`. Nothing is added where the token's id
+   * Whether a special token is added to texts: what `key` says, else `fallback`. Nothing is added if the token's id
    * (under `idKey`) is outside the vocabulary.
    */
   adds(key: string, idKey: string, id: number | undefined, fallback: boolean): boolean {

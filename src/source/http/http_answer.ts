@@ -1,4 +1,4 @@
-// What the headers of an answer say about a file, and what of it can be believed.
+// What the headers of an answer say about a file, and which of them can be believed.
 import { quoted } from "../../util/bytes.ts";
 
 /** What tells the versions of a file apart. */
@@ -24,7 +24,7 @@ export interface Answer {
 export interface AnswerContext {
   /** Bytes of the file, from an earlier answer. */
   readonly knownSize?: number | undefined;
-  /** Whether responses of the runtime may be without headers that the server sent; see `SourceHost.hidesHeaders`. */
+  /** Whether responses may lack headers that the server sent; see `SourceHost.hidesHeaders`. */
   readonly hidesHeaders?: boolean | undefined;
 }
 
@@ -83,7 +83,7 @@ export function readAnswer(response: Response, context: AnswerContext = {}): Ans
 }
 
 /**
- * Milliseconds that a Retry-After header asks to wait, in seconds or as a date; undefined where there is none.
+ * Milliseconds that a Retry-After header asks to wait, in seconds or as a date; undefined without one.
  * Source: RFC 9110, section 10.2.3.
  */
 export function retryAfterMs(headers: Headers, now: number): number | undefined {
@@ -136,9 +136,9 @@ function contentLength(response: Response, { hidesHeaders = false }: AnswerConte
   const { headers, type } = response;
   const length = headers.get("content-length") ?? "";
   if (isEncoded(headers) || !/^[0-9]{1,15}$/.test(length)) return undefined;
-  // The length is that of the compressed bytes, and a page sees it without seeing that they are compressed: in an
-  // answer of another origin, and in one that a service worker or the page itself has made of such an answer. Those
-  // have no Date, which every server sends and no page of another origin sees.
+  // The length is that of the compressed bytes. A page may see it without seeing that they are compressed: in an answer
+  // of another origin, and in one that a service worker or the page itself has made of such an answer. The latter have
+  // no Date, which every server sends and no page of another origin sees.
   const copied = hidesHeaders && !/^(blob|data):/i.test(response.url) && !headers.has("date");
   return (type === "cors" || copied) && !showsEncoding(headers) ? undefined : Number(length);
 }

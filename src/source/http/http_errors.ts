@@ -2,14 +2,10 @@
 import { CriaError, SourceError } from "../../util/errors.ts";
 
 /** The server could not be reached, or was not able to answer: a cached copy may be used instead. */
-export class UnreachableError extends SourceError {
-  override readonly name = "SourceError";
-}
+export class UnreachableError extends SourceError {}
 
 /** The server has another file now; asking in another way does not bring the first one back. */
-export class ChangedError extends SourceError {
-  override readonly name = "SourceError";
-}
+export class ChangedError extends SourceError {}
 
 /** A connection that was lost, or an answer that asks to come again: another attempt may help. */
 export class Interruption extends Error {

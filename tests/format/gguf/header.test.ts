@@ -1,3 +1,4 @@
+// Headers of GGUF files.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";

@@ -1,3 +1,4 @@
+// Tensor types of GGUF files.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readGguf } from "../../../src/format/gguf/header.ts";
