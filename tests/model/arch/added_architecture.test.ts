@@ -242,7 +242,9 @@ describe("LayerSpec", () => {
   for (const act of ["silu", "gelu", "relu"] as const) {
     for (const gated of [true, false]) {
       it(`feedForward: ${act}, ${gated ? "gated" : "plain"}, with biases`, async () => {
-        const feedForward = { act, gated, gateUp: "split", bias: "required" } as const;
+        const feedForward: LayerSpec["feedForward"] = gated
+          ? { act, gated, gateUp: "split", bias: "required" }
+          : { act, gated, bias: "required" };
         const tensors = {
           ...biasesOf(gated ? { ffn_gate: 96, ffn_up: 96 } : { ffn_up: 96 }),
           ...(gated ? {} : { "blk.0.ffn_gate.weight": undefined, "blk.1.ffn_gate.weight": undefined }),
