@@ -14,27 +14,29 @@ import {
   CONST_TWO_112,
 } from "./layout/control";
 
-export { attention_f16, attention_f32, attention_q8, attention_scratch_bytes } from "./attention";
-export { embed_row } from "./embed";
-export { glu_f32 } from "./glu";
-export { kv_head_bytes, kv_store_f16, kv_store_f32, kv_store_q8 } from "./kv_store";
-export { matmul_f32, matvec_f32, tile_f32 } from "./matmul/f32";
+export { attention, attention_scratch_bytes } from "./attention/attention";
+export { kv_store_f16 } from "./attention/f16";
+export { kv_store_f32 } from "./attention/f32";
+export { kv_head_bytes } from "./attention/kv_types";
+export { kv_store_q8 } from "./attention/q8";
+export { quantize_q8, quantize_q8x4 } from "./formats/act_q8";
+export { matvec_f32, tile_f32 } from "./formats/f32";
+export { embed_row } from "./formats/formats";
 export {
-  matmul_q4,
-  matvec_q4,
+  unpack_q4_bytes,
+  unpack_q4_wide,
   walk_q4_pairs,
   walk_q4_signed,
   walk_q4_unsigned,
   walk_q4_wide,
-} from "./matmul/q4";
+} from "./formats/q4";
 export {
-  matmul_q8,
-  matvec_q8,
+  unpack_q8_wide,
   walk_q8_moved,
   walk_q8_signed,
   walk_q8_unsigned,
   walk_q8_wide,
-} from "./matmul/q8";
+} from "./formats/q8";
 export {
   tile_nibbles_add,
   tile_nibbles_pairs,
@@ -42,15 +44,14 @@ export {
   tile_signed,
   tile_unsigned,
   tile_wide,
-  unpack_q4_bytes,
-  unpack_q4_wide,
-  unpack_q8_wide,
-} from "./matmul/tiles";
-export { pack, unpack, unshift_scales } from "./pack";
-export { open_step, run_step, work } from "./plan";
-export { quantize_q8, quantize_q8x4 } from "./quantize";
-export { layernorm_f32, rmsnorm_f32 } from "./rmsnorm";
-export { rope_adjacent_f32, rope_angles, rope_freqs, rope_halves_f32 } from "./rope";
+} from "./formats/tiles";
+export { rope_angles, rope_freqs } from "./plan/ops/angles";
+export { glu_f32 } from "./plan/ops/glu";
+export { matmul, matvec } from "./plan/ops/matmul";
+export { layernorm_f32, rmsnorm_f32 } from "./plan/ops/norm";
+export { pack, unpack, unshift_scales } from "./plan/ops/pack";
+export { rope_adjacent_f32, rope_halves_f32 } from "./plan/ops/rope";
+export { open_step, run_step, work } from "./plan/run";
 export {
   argmax,
   log_sum_exp,

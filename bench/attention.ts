@@ -1,9 +1,11 @@
-// Attention over keys and values that come from memory: one token at two positions, and a tile of a prompt.
+// Suite: attention over keys and values from memory, for one token at two positions and for a tile of a prompt.
 import { KV_PAGE } from "../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../assembly/layout/control.ts";
+import { ATT_LAYER, RECORD_WORDS } from "../assembly/layout/ops.ts";
 import type { KvType } from "../src/model/config.ts";
 import { headTable } from "../src/model/gqa.ts";
 import { kvTypeCodes } from "../src/model/kv_types.ts";
+import { attentionRecord, queryTile } from "../tests/support/attention_record.ts";
 import { FAR_BYTES, type KernelArea } from "./kernel_area.ts";
 import { runSuites, type Session, type Suite } from "./suite.ts";
 
@@ -21,7 +23,7 @@ const headCounts: readonly Heads[] = [
   { name: "MHA 12", nHeads: 12, nKvHeads: 12 },
 ];
 
-/** Tokens of one step, and the positions that the last of them sees. */
+/** Tokens of one step, and the number of positions that its last token sees. */
 const steps = [
   { tokens: 1, positions: 512 },
   { tokens: 1, positions: 4000 },
@@ -37,7 +39,7 @@ export interface Cache {
   readonly pages: number;
 }
 
-/** A cache of as many layers as it takes to leave no cache line where it was; all hold the same 32 positions. */
+/** Fills a KV cache with so many layers that the processor's cache cannot hold them. All pages hold the same 32 positions. */
 export function fillCache(area: KernelArea, type: KvType, nKvHeads: number, positions: number): Cache {
   const { kernels } = area;
   const headBytes = kernels.kv_head_bytes(kvTypeCodes[type], HEAD_DIM);
@@ -67,23 +69,32 @@ async function measureStep(
   const { kernels } = area;
   const { headBytes, layerBytes, layers, pages } = fillCache(area, type, nKvHeads, positions);
   const { heads, groups } = headTable(nHeads, nKvHeads);
-  const list = area.words(heads);
   const stride = 4 * nHeads * HEAD_DIM;
   const q = area.random(tokens * nHeads * HEAD_DIM);
   const out = area.alloc(tokens * stride);
   const scratch = area.alloc(kernels.attention_scratch_bytes(HEAD_DIM, nHeads / nKvHeads) >>> 0);
-  const attend = kernels[`attention_${type}`];
-  const scale = 1 / Math.sqrt(HEAD_DIM);
   const pos = positions - tokens;
+  const record = area.words(
+    attentionRecord({
+      q,
+      qStride: stride,
+      out,
+      outStride: stride,
+      heads: area.words(heads),
+      groups: area.words(groups),
+      type: kvTypeCodes[type],
+      layer: 0,
+      headBytes,
+      headDim: HEAD_DIM,
+      scale: 1 / Math.sqrt(HEAD_DIM),
+    }),
+  );
+  const tile = area.words(queryTile({ firstToken: 0, tokens, position: pos, pageTable: pages }));
+  const words = new Int32Array(area.memory.buffer, record, RECORD_WORDS);
   let layer = 0;
   const call = () => {
-    const base = (layer++ % layers) * layerBytes;
-    for (let kvHead = 0; kvHead < nKvHeads; kvHead++) {
-      const first = groups[kvHead] as number;
-      const n = (groups[kvHead + 1] as number) - first;
-      const head = base + kvHead * headBytes;
-      attend(q, stride, out, stride, list + 4 * first, n, tokens, pos, pages, head, HEAD_DIM, scale, scratch);
-    }
+    words[ATT_LAYER] = (layer++ % layers) * layerBytes;
+    for (let kvHead = 0; kvHead < nKvHeads; kvHead++) kernels.attention(record, tile, kvHead, scratch);
   };
   // Token t sees pos + t + 1 positions.
   const pairs = tokens * (pos + (tokens + 1) / 2);
@@ -98,8 +109,8 @@ async function measureStep(
 export const attention: Suite = {
   name: "attention",
   about:
-    "One layer in each call: every kv head, query heads / kv heads x head size. Layers follow one another " +
-    "through at least 288 MiB, so that keys and values come from memory; bytes are theirs.",
+    "One layer in each call, with all its kv heads; shapes are query heads / kv heads x head size. Calls go through at " +
+    "least 288 MiB of layers, so keys and values come from memory. Bytes are those of keys and values.",
   async run(session) {
     for (const type of ["f32", "f16", "q8"] as const) {
       for (const heads of headCounts) {

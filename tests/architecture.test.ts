@@ -16,7 +16,7 @@ const allowed: Record<string, readonly string[]> = {
   tokenizer: ["util"],
   sample: ["util"],
   kernels: ["layout", "util"],
-  format: ["util", "tokenizer", "source", "runtime"],
+  format: ["util", "tokenizer", "source", "runtime", "quant"],
   model: ["layout", "util", "quant", "kernels", "format"],
   engine: ["layout", "util", "source", "runtime", "quant", "sample", "kernels", "format", "model"],
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
@@ -38,6 +38,7 @@ const allowed: Record<string, readonly string[]> = {
   cli: [
     "util",
     "source",
+    "quant",
     "sample",
     "session",
     "api",
@@ -187,6 +188,30 @@ describe("imports", () => {
         );
       }
     }
+  });
+});
+
+describe("first lines", () => {
+  it("of tokenizers say what the file is", () => {
+    for (const file of [
+      ...files("src/tokenizer"),
+      ...files("tests/tokenizer"),
+      "src/tokenizer.ts",
+      "src/tokenizer_train.ts",
+    ]) {
+      assert.match(readFileSync(root + file, "utf8"), /^(\/\/ \S.{10,}|\/\*\*)\n/, file);
+    }
+  });
+});
+
+describe("folders", () => {
+  it("of tokenizers hold at most 20 files", () => {
+    const counts = new Map<string, number>();
+    for (const file of files("src/tokenizer")) {
+      const folder = file.slice(0, file.lastIndexOf("/"));
+      counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    }
+    for (const [folder, n] of counts) assert.ok(n <= 20, `${folder}: ${n} files`);
   });
 });
 

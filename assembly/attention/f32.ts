@@ -1,216 +1,48 @@
+// Keys and values as f32: how they are stored, and attention to one block of them.
 import { KV_PAGE } from "../layout/blocks";
-import { madd } from "../simd/math";
-import { hide, ROW_Q, SCORE_BYTES, SCORE_FACTOR, softmax_block } from "./softmax";
+import { product1, product4 } from "./products";
+import { k_index, kv_dims, load4 } from "./rows";
+import { hide, ROW_Q, SCORE_BYTES, softmax_block } from "./softmax";
 
 // Bytes of eight dims of V.
 const V_GROUP: usize = KV_PAGE * 32;
 
-function folded(sum: v128, out: usize, weights: usize): v128 {
-  return madd(sum, v128.load(out), v128.load(weights, SCORE_FACTOR));
-}
-
 /**
- * out[r, c] = sum_n a[r, n] * b[n, c]  (fold: + out[r, c] * factor[r])      4 rows r, 8 * groups columns c
- * a    f32 [4][n]                  aStride bytes between rows; fold: factor[r] is at SCORE_FACTOR of row r
- * b    f32 [groups][.. n ..][8]    groupBytes between groups
- * out  f32 [4][8 * groups]         outStride bytes between rows
- * Align: b, out 16 B; a 4 B        Reads past the end: none
- * Numerics: f32, ascending n, mul and add apart
- *
- * 4 x 8 outputs are 8 accumulators; with two vectors of b, one of a and a product they fill 12 of the 16
- * registers of x86-64, and each step is 2 + 4 loads for 8 multiplications.
+ * head[slot] = k, v                one position of one kv head
+ * k, v  f32 [headDim]
+ * head  f32 page head block        see layout/blocks.ts; only this slot is written
+ * Units: slot 0..31; headDim even, 2..256
+ * Align: head 16 B; k, v 4 B       Reads past the end: none
+ * Numerics: exact
  */
-export function product4_f32(
-  a: usize,
-  aStride: usize,
-  n: i32,
-  b: usize,
-  groupBytes: usize,
-  groups: i32,
-  out: usize,
-  outStride: usize,
-  fold: bool,
-): void {
-  const stop2 = a + ((<usize>n & ~1) << 2);
-  const stop = a + ((<usize>n) << 2);
-  for (; groups > 0; groups--) {
-    let a0 = a;
-    let a1 = a0 + aStride;
-    let a2 = a1 + aStride;
-    let a3 = a2 + aStride;
-    let s0 = f32x4.splat(0);
-    let t0 = s0;
-    let s1 = s0;
-    let t1 = s0;
-    let s2 = s0;
-    let t2 = s0;
-    let s3 = s0;
-    let t3 = s0;
-    let x: v128, y: v128, w: v128;
-    let at = b;
-    while (a0 < stop2) {
-      x = v128.load(at);
-      y = v128.load(at, 16);
-      w = v128.load32_splat(a0);
-      s0 = madd(s0, w, x);
-      t0 = madd(t0, w, y);
-      w = v128.load32_splat(a1);
-      s1 = madd(s1, w, x);
-      t1 = madd(t1, w, y);
-      w = v128.load32_splat(a2);
-      s2 = madd(s2, w, x);
-      t2 = madd(t2, w, y);
-      w = v128.load32_splat(a3);
-      s3 = madd(s3, w, x);
-      t3 = madd(t3, w, y);
-      x = v128.load(at, 32);
-      y = v128.load(at, 48);
-      w = v128.load32_splat(a0, 4);
-      s0 = madd(s0, w, x);
-      t0 = madd(t0, w, y);
-      w = v128.load32_splat(a1, 4);
-      s1 = madd(s1, w, x);
-      t1 = madd(t1, w, y);
-      w = v128.load32_splat(a2, 4);
-      s2 = madd(s2, w, x);
-      t2 = madd(t2, w, y);
-      w = v128.load32_splat(a3, 4);
-      s3 = madd(s3, w, x);
-      t3 = madd(t3, w, y);
-      a0 += 8;
-      a1 += 8;
-      a2 += 8;
-      a3 += 8;
-      at += 64;
-    }
-    if (a0 < stop) {
-      x = v128.load(at);
-      y = v128.load(at, 16);
-      w = v128.load32_splat(a0);
-      s0 = madd(s0, w, x);
-      t0 = madd(t0, w, y);
-      w = v128.load32_splat(a1);
-      s1 = madd(s1, w, x);
-      t1 = madd(t1, w, y);
-      w = v128.load32_splat(a2);
-      s2 = madd(s2, w, x);
-      t2 = madd(t2, w, y);
-      w = v128.load32_splat(a3);
-      s3 = madd(s3, w, x);
-      t3 = madd(t3, w, y);
-    }
-    a0 = a;
-    a1 = a0 + aStride;
-    a2 = a1 + aStride;
-    a3 = a2 + aStride;
-    const out1 = out + outStride;
-    const out2 = out1 + outStride;
-    const out3 = out2 + outStride;
-    if (fold) {
-      s0 = folded(s0, out, a0);
-      t0 = folded(t0, out + 16, a0);
-      s1 = folded(s1, out1, a1);
-      t1 = folded(t1, out1 + 16, a1);
-      s2 = folded(s2, out2, a2);
-      t2 = folded(t2, out2 + 16, a2);
-      s3 = folded(s3, out3, a3);
-      t3 = folded(t3, out3 + 16, a3);
-    }
-    v128.store(out, s0);
-    v128.store(out, t0, 16);
-    v128.store(out1, s1);
-    v128.store(out1, t1, 16);
-    v128.store(out2, s2);
-    v128.store(out2, t2, 16);
-    v128.store(out3, s3);
-    v128.store(out3, t3, 16);
-    b += groupBytes;
-    out += 32;
+export function kv_store_f32(k: usize, v: usize, head: usize, slot: i32, headDim: i32): void {
+  const dims = kv_dims(headDim);
+  let kAt = head + (k_index(slot, dims) << 2);
+  let vAt = head + <usize>((dims * KV_PAGE + slot * 8) << 2);
+  for (let d = 0; d < dims; d += 8) {
+    const a = load4(k, d, headDim);
+    const b = load4(k, d + 4, headDim);
+    v128.store32_lane(kAt, a, 0);
+    v128.store32_lane(kAt, a, 1, 32);
+    v128.store32_lane(kAt, a, 2, 64);
+    v128.store32_lane(kAt, a, 3, 96);
+    v128.store32_lane(kAt, b, 0, 128);
+    v128.store32_lane(kAt, b, 1, 160);
+    v128.store32_lane(kAt, b, 2, 192);
+    v128.store32_lane(kAt, b, 3, 224);
+    v128.store(vAt, load4(v, d, headDim));
+    v128.store(vAt, load4(v, d + 4, headDim), 16);
+    kAt += 256;
+    vAt += 32 * KV_PAGE;
   }
 }
 
-/**
- * As product4_f32 for one row, with the same bits.
- *
- * An addition takes four cycles, so two accumulators would wait for themselves: four groups go at once.
- */
-export function product1_f32(
-  a: usize,
-  n: i32,
-  b: usize,
-  groupBytes: usize,
-  groups: i32,
-  out: usize,
-  fold: bool,
-): void {
-  const stop = a + ((<usize>n) << 2);
-  let w: v128;
-  for (; groups >= 4; groups -= 4) {
-    let b0 = b;
-    let b1 = b0 + groupBytes;
-    let b2 = b1 + groupBytes;
-    let b3 = b2 + groupBytes;
-    let s0 = f32x4.splat(0);
-    let t0 = s0;
-    let s1 = s0;
-    let t1 = s0;
-    let s2 = s0;
-    let t2 = s0;
-    let s3 = s0;
-    let t3 = s0;
-    for (let at = a; at < stop; at += 4) {
-      w = v128.load32_splat(at);
-      s0 = madd(s0, w, v128.load(b0));
-      t0 = madd(t0, w, v128.load(b0, 16));
-      s1 = madd(s1, w, v128.load(b1));
-      t1 = madd(t1, w, v128.load(b1, 16));
-      s2 = madd(s2, w, v128.load(b2));
-      t2 = madd(t2, w, v128.load(b2, 16));
-      s3 = madd(s3, w, v128.load(b3));
-      t3 = madd(t3, w, v128.load(b3, 16));
-      b0 += 32;
-      b1 += 32;
-      b2 += 32;
-      b3 += 32;
-    }
-    if (fold) {
-      s0 = folded(s0, out, a);
-      t0 = folded(t0, out + 16, a);
-      s1 = folded(s1, out + 32, a);
-      t1 = folded(t1, out + 48, a);
-      s2 = folded(s2, out + 64, a);
-      t2 = folded(t2, out + 80, a);
-      s3 = folded(s3, out + 96, a);
-      t3 = folded(t3, out + 112, a);
-    }
-    v128.store(out, s0);
-    v128.store(out, t0, 16);
-    v128.store(out, s1, 32);
-    v128.store(out, t1, 48);
-    v128.store(out, s2, 64);
-    v128.store(out, t2, 80);
-    v128.store(out, s3, 96);
-    v128.store(out, t3, 112);
-    b += groupBytes << 2;
-    out += 128;
-  }
-  for (; groups > 0; groups--) {
-    let at = b;
-    let s = f32x4.splat(0);
-    let t = s;
-    for (let p = a; p < stop; p += 4, at += 32) {
-      w = v128.load32_splat(p);
-      s = madd(s, w, v128.load(at));
-      t = madd(t, w, v128.load(at, 16));
-    }
-    if (fold) {
-      s = folded(s, out, a);
-      t = folded(t, out + 16, a);
-    }
-    v128.store(out, s);
-    v128.store(out, t, 16);
-    b += groupBytes;
-    out += 32;
+/** q as f32. */
+export function start_f32(row: usize, q: usize, headDim: i32, scale: f32): void {
+  const f = f32x4.splat(scale);
+  const dims = kv_dims(headDim);
+  for (let i = 0; i < dims; i += 4) {
+    v128.store(row + ROW_Q + ((<usize>i) << 2), f32x4.mul(load4(q, i, headDim), f));
   }
 }
 
@@ -236,11 +68,11 @@ export function block_f32(
   const q = row + ROW_Q;
   const sums = q + ((<usize>dims) << 2);
   const kGroup = (<usize>dims) << 5;
-  if (rows === 4) product4_f32(q, rowBytes, dims, k, kGroup, 4, scores, SCORE_BYTES, false);
-  else product1_f32(q, dims, k, kGroup, 4, scores, false);
+  if (rows === 4) product4<f32>(q, rowBytes, dims, k, kGroup, 4, scores, SCORE_BYTES, false);
+  else product1<f32>(q, dims, k, kGroup, 4, scores, false);
   const stop = scores + <usize>rows * SCORE_BYTES;
   for (let s = scores; s < stop; s += SCORE_BYTES) hide(s, count);
   softmax_block(scores, rows, row, rowBytes);
-  if (rows === 4) product4_f32(scores, SCORE_BYTES, count, v, V_GROUP, groups, sums, rowBytes, true);
-  else product1_f32(scores, count, v, V_GROUP, groups, sums, true);
+  if (rows === 4) product4<f32>(scores, SCORE_BYTES, count, v, V_GROUP, groups, sums, rowBytes, true);
+  else product1<f32>(scores, count, v, V_GROUP, groups, sums, true);
 }

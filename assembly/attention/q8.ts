@@ -1,16 +1,13 @@
+// Keys and values as int8 with a scale for each position: how they are stored, and attention to one block of them.
 import { KV_PAGE } from "../layout/blocks";
 import { CONST_EXP2_ROUND } from "../layout/control";
-import {
-  hide,
-  ROW_Q,
-  ROW_SCALE,
-  SCORE_BYTES,
-  SCORE_FACTOR,
-  SCORE_UNIT,
-  softmax_block,
-  top_of,
-} from "./softmax";
+import { product1, product4 } from "./products";
+import { abs_max, inverse_of, kv_dims, load4, scale_of } from "./rows";
+import { hide, ROW_Q, ROW_SCALE, SCORE_BYTES, SCORE_UNIT, softmax_block, top_of } from "./softmax";
 
+const INT8_MAX: f32 = 127;
+// Largest integer of a quantized query.
+const QUERY_MAX: f32 = 32767;
 // Weights are quantized to 0..WEIGHT_MAX.
 const WEIGHT_MAX: f32 = 32767;
 // A block whose largest weight is smaller becomes zeros: its reciprocal would overflow.
@@ -18,167 +15,62 @@ const SMALLEST: f32 = 1e-30;
 // Bytes of eight dims of V.
 const V_GROUP: usize = KV_PAGE * 8;
 
-// Four columns of two int8 each, times the pair in every lane of w.
-function dot(sum: v128, w: v128, b: v128): v128 {
-  return i32x4.add(sum, i32x4.dot_i16x8_s(w, b));
+function round4(x: usize, d: i32, n: i32, inverse: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(load4(x, d, n), inverse)));
 }
 
-function folded(sum: v128, out: usize, weights: usize): v128 {
-  return f32x4.add(
-    f32x4.mul(sum, v128.load(weights, SCORE_UNIT)),
-    f32x4.mul(v128.load(out), v128.load(weights, SCORE_FACTOR)),
-  );
+// Eight dims as int8.
+function round8(x: usize, d: i32, n: i32, inverse: v128): v128 {
+  const q = i16x8.narrow_i32x4_s(round4(x, d, n, inverse), round4(x, d + 4, n, inverse));
+  return i8x16.narrow_i16x8_s(q, q);
 }
 
 /**
- * out[r, c] = sum_n a[r, n] * b[n, c]        4 rows r, 8 * groups columns c
- * fold: out[r, c] = out[r, c] * factor[r] + scale[r] * sum_n a[r, n] * b[n, c]
- * a      i16 pairs [4][pairs]          aStride bytes between rows; fold: SCORE_FACTOR, SCORE_UNIT of row r
- * b      int8 [groups][.. pairs ..][8][2]    groupBytes between groups
- * out    f32 [4][8 * groups]           outStride bytes between rows
- * Units: pairs even
- * Align: b, out 16 B; a 4 B            Reads past the end: none
- * Numerics: i32 exact, converted once. K: at most 256 dims of |int8| <= 128 and |i16| <= 32767, under
- *           2^31 - 1 = 2147483647 with 1073709056; V: 32 positions, 134213632
- *
- * 4 x 8 outputs are 8 accumulators; with two vectors of b, one of a and a product they fill 12 of the 16
- * registers of x86-64; a load widens b for four rows.
+ * As kv_store_f32, with int8 and one f32 scale for K and one for V, max|x| / 127.
+ * Numerics: round to nearest, ties to even; a row whose maximum is under 1e-30 becomes zeros. NaN or
+ *           infinity in k or v makes the scale of K so, and with it every score of this position
  */
-export function product4_q8(
-  a: usize,
-  aStride: usize,
-  pairs: i32,
-  b: usize,
-  groupBytes: usize,
-  groups: i32,
-  out: usize,
-  outStride: usize,
-  fold: bool,
-): void {
-  const stop = a + ((<usize>pairs) << 2);
-  for (; groups > 0; groups--) {
-    let a0 = a;
-    let a1 = a0 + aStride;
-    let a2 = a1 + aStride;
-    let a3 = a2 + aStride;
-    let s0 = i32x4.splat(0);
-    let t0 = s0;
-    let s1 = s0;
-    let t1 = s0;
-    let s2 = s0;
-    let t2 = s0;
-    let s3 = s0;
-    let t3 = s0;
-    let x: v128, y: v128, w: v128;
-    let at = b;
-    while (a0 < stop) {
-      x = v128.load8x8_s(at);
-      y = v128.load8x8_s(at, 8);
-      w = v128.load32_splat(a0);
-      s0 = dot(s0, w, x);
-      t0 = dot(t0, w, y);
-      w = v128.load32_splat(a1);
-      s1 = dot(s1, w, x);
-      t1 = dot(t1, w, y);
-      w = v128.load32_splat(a2);
-      s2 = dot(s2, w, x);
-      t2 = dot(t2, w, y);
-      w = v128.load32_splat(a3);
-      s3 = dot(s3, w, x);
-      t3 = dot(t3, w, y);
-      x = v128.load8x8_s(at, 16);
-      y = v128.load8x8_s(at, 24);
-      w = v128.load32_splat(a0, 4);
-      s0 = dot(s0, w, x);
-      t0 = dot(t0, w, y);
-      w = v128.load32_splat(a1, 4);
-      s1 = dot(s1, w, x);
-      t1 = dot(t1, w, y);
-      w = v128.load32_splat(a2, 4);
-      s2 = dot(s2, w, x);
-      t2 = dot(t2, w, y);
-      w = v128.load32_splat(a3, 4);
-      s3 = dot(s3, w, x);
-      t3 = dot(t3, w, y);
-      a0 += 8;
-      a1 += 8;
-      a2 += 8;
-      a3 += 8;
-      at += 32;
-    }
-    s0 = f32x4.convert_i32x4_s(s0);
-    t0 = f32x4.convert_i32x4_s(t0);
-    s1 = f32x4.convert_i32x4_s(s1);
-    t1 = f32x4.convert_i32x4_s(t1);
-    s2 = f32x4.convert_i32x4_s(s2);
-    t2 = f32x4.convert_i32x4_s(t2);
-    s3 = f32x4.convert_i32x4_s(s3);
-    t3 = f32x4.convert_i32x4_s(t3);
-    a0 = a;
-    a1 = a0 + aStride;
-    a2 = a1 + aStride;
-    a3 = a2 + aStride;
-    const out1 = out + outStride;
-    const out2 = out1 + outStride;
-    const out3 = out2 + outStride;
-    if (fold) {
-      s0 = folded(s0, out, a0);
-      t0 = folded(t0, out + 16, a0);
-      s1 = folded(s1, out1, a1);
-      t1 = folded(t1, out1 + 16, a1);
-      s2 = folded(s2, out2, a2);
-      t2 = folded(t2, out2 + 16, a2);
-      s3 = folded(s3, out3, a3);
-      t3 = folded(t3, out3 + 16, a3);
-    }
-    v128.store(out, s0);
-    v128.store(out, t0, 16);
-    v128.store(out1, s1);
-    v128.store(out1, t1, 16);
-    v128.store(out2, s2);
-    v128.store(out2, t2, 16);
-    v128.store(out3, s3);
-    v128.store(out3, t3, 16);
-    b += groupBytes;
-    out += 32;
+export function kv_store_q8(k: usize, v: usize, head: usize, slot: i32, headDim: i32): void {
+  const dims = kv_dims(headDim);
+  const kTop = abs_max(k, headDim);
+  const vTop = abs_max(v, headDim);
+  const kInverse = f32x4.splat(inverse_of(kTop, INT8_MAX));
+  const vInverse = f32x4.splat(inverse_of(vTop, INT8_MAX));
+  let kAt = head + <usize>((slot >> 3) * 8 * dims + (slot & 7) * 2);
+  let vAt = head + <usize>(dims * KV_PAGE + (slot >> 1) * 16 + (slot & 1));
+  for (let d = 0; d < dims; d += 8) {
+    const a = round8(k, d, headDim, kInverse);
+    v128.store16_lane(kAt, a, 0);
+    v128.store16_lane(kAt, a, 1, 16);
+    v128.store16_lane(kAt, a, 2, 32);
+    v128.store16_lane(kAt, a, 3, 48);
+    const b = round8(v, d, headDim, vInverse);
+    v128.store8_lane(vAt, b, 0);
+    v128.store8_lane(vAt, b, 1, 2);
+    v128.store8_lane(vAt, b, 2, 4);
+    v128.store8_lane(vAt, b, 3, 6);
+    v128.store8_lane(vAt, b, 4, 8);
+    v128.store8_lane(vAt, b, 5, 10);
+    v128.store8_lane(vAt, b, 6, 12);
+    v128.store8_lane(vAt, b, 7, 14);
+    kAt += 64;
+    vAt += 8 * KV_PAGE;
   }
+  const scales = head + <usize>(2 * dims * KV_PAGE + 4 * slot);
+  store<f32>(scales, scale_of(kTop, INT8_MAX) + (vTop - vTop));
+  store<f32>(scales, scale_of(vTop, INT8_MAX), 4 * KV_PAGE);
 }
 
-/** As product4_q8 for one row, with the same bits. */
-export function product1_q8(
-  a: usize,
-  pairs: i32,
-  b: usize,
-  groupBytes: usize,
-  groups: i32,
-  out: usize,
-  fold: bool,
-): void {
-  const stop = a + ((<usize>pairs) << 2);
-  for (; groups > 0; groups--) {
-    let at = b;
-    let s = i32x4.splat(0);
-    let t = s;
-    let w: v128;
-    for (let p = a; p < stop; p += 8, at += 32) {
-      w = v128.load32_splat(p);
-      s = dot(s, w, v128.load8x8_s(at));
-      t = dot(t, w, v128.load8x8_s(at, 8));
-      w = v128.load32_splat(p, 4);
-      s = dot(s, w, v128.load8x8_s(at, 16));
-      t = dot(t, w, v128.load8x8_s(at, 24));
-    }
-    s = f32x4.convert_i32x4_s(s);
-    t = f32x4.convert_i32x4_s(t);
-    if (fold) {
-      s = folded(s, out, a);
-      t = folded(t, out + 16, a);
-    }
-    v128.store(out, s);
-    v128.store(out, t, 16);
-    b += groupBytes;
-    out += 32;
+/** q as i16 of full width: only K's error is left. */
+export function start_q8(row: usize, q: usize, headDim: i32, scale: f32): void {
+  const dims = kv_dims(headDim);
+  const top = abs_max(q, headDim);
+  const inverse = f32x4.splat(inverse_of(top, QUERY_MAX));
+  for (let i = 0; i < dims; i += 4) {
+    const x = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(load4(q, i, headDim), inverse)));
+    v128.store64_lane(row + ROW_Q + ((<usize>i) << 1), i16x8.narrow_i32x4_s(x, x), 0);
   }
+  store<f32>(row, scale_of(top, QUERY_MAX) * scale, ROW_SCALE);
 }
 
 // Integer dot products of a row become scores: times the scales of K and of q.
@@ -206,7 +98,7 @@ function weigh(s: usize, scales: usize, count: i32): void {
  * Align: 16 B                   Reads past the end: none
  * Numerics: round to nearest, ties to even; a maximum under 1e-30 gives zeros
  */
-export function quantize_weights(s: usize, rows: i32, scales: usize, count: i32): void {
+function quantize_weights(s: usize, rows: i32, scales: usize, count: i32): void {
   const stop = s + <usize>rows * SCORE_BYTES;
   for (let at = s; at < stop; at += SCORE_BYTES) weigh(at, scales, count);
   const round = v128.load(CONST_EXP2_ROUND);
@@ -249,8 +141,8 @@ export function block_q8(
   const q = row + ROW_Q;
   const sums = q + ((<usize>dims) << 2);
   const kGroup = (<usize>dims) << 3;
-  if (rows === 4) product4_q8(q, rowBytes, dims >> 1, k, kGroup, 4, scores, SCORE_BYTES, false);
-  else product1_q8(q, dims >> 1, k, kGroup, 4, scores, false);
+  if (rows === 4) product4<i8>(q, rowBytes, dims >> 1, k, kGroup, 4, scores, SCORE_BYTES, false);
+  else product1<i8>(q, dims >> 1, k, kGroup, 4, scores, false);
   const stop = scores + <usize>rows * SCORE_BYTES;
   for (let s = scores, r = row; s < stop; s += SCORE_BYTES, r += rowBytes) {
     scale_scores(s, scales, v128.load32_splat(r, ROW_SCALE));
@@ -259,6 +151,6 @@ export function block_q8(
   softmax_block(scores, rows, row, rowBytes);
   quantize_weights(scores, rows, scales + 4 * KV_PAGE, count);
   const pairs = ((count + 3) & ~3) >> 1;
-  if (rows === 4) product4_q8(scores, SCORE_BYTES, pairs, v, V_GROUP, groups, sums, rowBytes, true);
-  else product1_q8(scores, pairs, v, V_GROUP, groups, sums, true);
+  if (rows === 4) product4<i8>(scores, SCORE_BYTES, pairs, v, V_GROUP, groups, sums, rowBytes, true);
+  else product1<i8>(scores, pairs, v, V_GROUP, groups, sums, true);
 }

@@ -1,5 +1,7 @@
-import { KV_DIM_ALIGN } from "../layout/blocks";
-import { load_tail } from "../simd/reduce";
+// Rows of queries, keys and values: reading them, their state, and where they lie.
+import { KV_DIM_ALIGN, KV_PAGE } from "../layout/blocks";
+import { load_tail, store_tail } from "../simd/reduce";
+import { ROW_Q, ROW_SUM } from "./softmax";
 
 /** Dims of a row in the cache: headDim padded to KV_DIM_ALIGN. */
 export function kv_dims(headDim: i32): i32 {
@@ -32,4 +34,31 @@ export function inverse_of(top: f32, most: f32): f32 {
 /** What one step of a row's integers stands for; NaN and infinity stay, so that they reach the result. */
 export function scale_of(top: f32, most: f32): f32 {
   return top / most;
+}
+
+/** Index of a position's dim 0 in K; the next dim is eight elements further. */
+export function k_index(slot: i32, dims: i32): usize {
+  return <usize>((slot >> 3) * 8 * dims + (slot & 7));
+}
+
+/** The address of row r's head in q or out: rows go by token, then by head. */
+export function row_at(x: usize, stride: usize, heads: usize, nHeads: i32, r: i32, headDim: i32): usize {
+  const h = load<i32>(heads + ((<usize>(r % nHeads)) << 2));
+  return x + <usize>(r / nHeads) * stride + ((<usize>(h * headDim)) << 2);
+}
+
+/** Positions of the page that begins at `first` that row r sees; none if not positive. */
+export function seen(pos: i32, r: i32, nHeads: i32, first: i32): i32 {
+  return min(pos + r / nHeads + 1 - first, KV_PAGE);
+}
+
+/** Writes a row's result: its sums divided by the sum of its weights. */
+export function finish_row(row: usize, out: usize, headDim: i32): void {
+  const sum = v128.load32_splat(row, ROW_SUM);
+  let sums = row + ROW_Q + ((<usize>kv_dims(headDim)) << 2);
+  for (let rest = headDim; rest > 0; rest -= 4, sums += 16, out += 16) {
+    const x = f32x4.div(v128.load(sums), sum);
+    if (rest >= 4) v128.store(out, x);
+    else store_tail(out, rest, x);
+  }
 }

@@ -1,8 +1,9 @@
+// The softmax of attention, one block of 32 positions at a time.
 import { KV_PAGE } from "../layout/blocks";
 import { CONST_EXP2_COEFFICIENTS, CONST_EXP2_LOWEST, CONST_EXP2_ROUND, CONST_ONE } from "../layout/control";
 
-// A row of scores is 32 f32, one for each position of a block; softmax_block() turns them into weights in
-// place and leaves behind them what the values kernel needs, ready to be loaded as vectors.
+// A row of scores is 32 f32, one for each position of a block. softmax_block() turns them into weights in place. Behind
+// them it leaves what the kernel of V needs, ready to be loaded as vectors.
 
 /** f32x4: what earlier sums of the row are multiplied by. */
 export const SCORE_FACTOR = 128;
@@ -40,13 +41,37 @@ export function top_of(s: usize): v128 {
 }
 
 /**
+ * 2^x = 2^k * 2^r, k = round(x), |r| <= 1/2, by a polynomial of degree 5, for x over -127. The constants are those at
+ * CONST_EXP2_ROUND, CONST_ONE and CONST_EXP2_COEFFICIENTS: load them once before a loop.
+ */
+export function exp2_f32x4(
+  x: v128,
+  round: v128,
+  one: v128,
+  c1: v128,
+  c2: v128,
+  c3: v128,
+  c4: v128,
+  c5: v128,
+): v128 {
+  const k = f32x4.add(x, round);
+  const r = f32x4.sub(x, f32x4.sub(k, round));
+  let y = f32x4.add(c4, f32x4.mul(c5, r));
+  y = f32x4.add(c3, f32x4.mul(y, r));
+  y = f32x4.add(c2, f32x4.mul(y, r));
+  y = f32x4.add(c1, f32x4.mul(y, r));
+  y = f32x4.add(one, f32x4.mul(y, r));
+  // `round` has left k in the low bits; the bits of 1 are the exponent's bias.
+  return f32x4.mul(y, i32x4.add(i32x4.shl(k, 23), one));
+}
+
+/**
  * One block of the softmax of each row, which never sees all its scores at once:
  *   new = max(max, max_i s[i]);  factor = 2^(max - new);  s[i] = 2^(s[i] - new);  sum = sum * factor + sum_i s[i]
- * s      [rows] SCORE_BYTES: f32 [32] scores in units of log2 e, -infinity where a position is not seen
+ * s      [rows] SCORE_BYTES: f32 [32] scores in units of log2 e, -infinity for a position that is not seen
  * state  ROW_MAX (-infinity before the first block) and ROW_SUM of each row, rowBytes between rows
  * Align: 16 B                   Reads past the end: none
- * Numerics: 2^x = 2^k * 2^r, k = round(x), |r| <= 1/2, by a polynomial of degree 5: relative error under
- *           2e-7; 2^0 is exactly 1; exactly 0 under -127. The sum is a fixed tree
+ * Numerics: 2^x by exp2_f32x4(), relative error under 2e-7; 2^0 is exactly 1; exactly 0 under -127. The sum is a fixed tree
  * Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", arXiv:1805.02867
  *
  * Each pass goes over all rows, so that the rows' chains of dependent instructions overlap.
@@ -75,15 +100,7 @@ export function softmax_block(s: usize, rows: i32, state: usize, rowBytes: usize
     // The ninth vector becomes the factor.
     for (let p = at, end = at + SCORE_FACTOR; p <= end; p += 16) {
       const x = f32x4.pmax(f32x4.sub(v128.load(p), top), lowest);
-      const k = f32x4.add(x, round);
-      const r = f32x4.sub(x, f32x4.sub(k, round));
-      let y = f32x4.add(c4, f32x4.mul(c5, r));
-      y = f32x4.add(c3, f32x4.mul(y, r));
-      y = f32x4.add(c2, f32x4.mul(y, r));
-      y = f32x4.add(c1, f32x4.mul(y, r));
-      y = f32x4.add(one, f32x4.mul(y, r));
-      // `round` has left k in the low bits; the bits of 1 are the exponent's bias.
-      v128.store(p, f32x4.mul(y, i32x4.add(i32x4.shl(k, 23), one)));
+      v128.store(p, exp2_f32x4(x, round, one, c1, c2, c3, c4, c5));
     }
   }
 

@@ -46,19 +46,6 @@ export const WEIGHT_F32 = 0;
 export const WEIGHT_Q8 = 1;
 export const WEIGHT_Q4 = 2;
 
-// ---- File blocks that pack.ts reads.
-export const FILE_F32 = 0;
-export const FILE_F16 = 1;
-export const FILE_BF16 = 2;
-/** GGUF Q8_0: f16 scale, 32 int8. */
-export const FILE_Q8_0 = 3;
-export const FILE_Q8_0_BYTES = 34;
-/** GGUF Q4_0: f16 scale, 16 bytes; low nibbles are columns 0..15, high nibbles 16..31. */
-export const FILE_Q4_0 = 4;
-export const FILE_Q4_0_BYTES = 18;
-/** llama2.c v2: int8, with one f32 scale for each group of values, stored apart. */
-export const FILE_Q8_G = 5;
-
 // ---- Activations. A row is padded with zeros to BLOCK_COLS.
 
 /** Activation formats: f32; 32 int8 + scale + sums as ACT_BLOCK_BYTES say, for every other weight type. */

@@ -73,10 +73,11 @@ export const NORM_LAYER = 1;
 // OP_QUANTIZE
 export const QUANTIZE_X = 3;
 export const QUANTIZE_X_STRIDE = 4;
-/** int8 activations (ACT_Q8). */
 export const QUANTIZE_OUT = 5;
 export const QUANTIZE_OUT_STRIDE = 6;
 export const QUANTIZE_N = 7;
+/** ACT_* of out. */
+export const QUANTIZE_FORMAT = 8;
 
 // OP_MATMUL
 export const MATMUL_W = 3;

@@ -12,10 +12,11 @@ export function f16_mask(): v128 {
 }
 
 /**
- * Four f16 at `ptr` times 2^-112, as f32x4; exact for both signs where no f16 is subnormal, and then a number that is not
- * subnormal either. What multiplies it takes the power off again.
- * Sign-extended and shifted left by 13 (by a product of i16 pairs with 2^13: JavaScriptCore moves the count of every shift
- * into a register), a half has sign, exponent and mantissa where f32 wants them, with an exponent 112 too small.
+ * Four f16 at `ptr` times 2^-112, as f32x4. Exact for both signs if no f16 is subnormal; then the result is not subnormal
+ * either. What multiplies it takes the power off again.
+ * A half that is sign-extended and shifted left by 13 has sign, exponent and mantissa where f32 has them, with an exponent
+ * 112 too small. The shift is a product of i16 pairs with 2^13: JavaScriptCore moves the count of every shift into a
+ * register.
  */
 export function load_scales(ptr: usize, mask: v128): v128 {
   return v128.and(i32x4.dot_i16x8_s(v128.load16x4_u(ptr), v128.load(CONST_SHIFT_13)), mask);
@@ -23,16 +24,26 @@ export function load_scales(ptr: usize, mask: v128): v128 {
 
 /**
  * Four f16 at `ptr`, widened to f32x4; exact for both signs and for subnormals (infinities and NaN become
- * finite: the host refuses those at load).
+ * finite: packing refuses those).
  */
 export function load_f16x4(ptr: usize, scale: v128, mask: v128): v128 {
   return f32x4.mul(load_scales(ptr, mask), scale);
+}
+
+/** Whether f16 bits are neither NaN nor infinity, which load_f16() would quietly make finite. */
+export function f16_finite(bits: u32): bool {
+  return (bits & 0x7c00) !== 0x7c00;
 }
 
 /** One f16 at `ptr` as f32; exact for finite values. */
 export function load_f16(ptr: usize): f32 {
   const h = <u32>((<i32>load<i16>(ptr)) << 13) & 0x8fffffff;
   return reinterpret<f32>(h) * reinterpret<f32>(0x77800000);
+}
+
+/** One f16 at `ptr` as f32; NaN if it is not finite. */
+export function finite_f16(ptr: usize): f32 {
+  return f16_finite(load<u16>(ptr)) ? load_f16(ptr) : NaN;
 }
 
 /** Nearest f16 (ties to even) of `x`, as bits; overflow saturates to 65504, NaN becomes 0. */

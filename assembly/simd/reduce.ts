@@ -1,3 +1,5 @@
+// Sums and maxima of lanes, and the last lanes of a row.
+
 /** Sum of four lanes, always in the order (0 + 2) + (1 + 3). */
 export function sum_f32x4(x: v128): f32 {
   const y = f32x4.add(x, v128.shuffle<i32>(x, x, 2, 3, 0, 1));
@@ -8,12 +10,6 @@ export function sum_f32x4(x: v128): f32 {
 export function max_f32x4(x: v128): f32 {
   const y = f32x4.max(x, v128.shuffle<i32>(x, x, 2, 3, 0, 1));
   return max(f32x4.extract_lane(y, 0), f32x4.extract_lane(y, 1));
-}
-
-/** Sum of four i32 lanes. */
-export function sum_i32x4(x: v128): i32 {
-  const y = i32x4.add(x, v128.shuffle<i32>(x, x, 2, 3, 0, 1));
-  return i32x4.extract_lane(y, 0) + i32x4.extract_lane(y, 1);
 }
 
 /** The last `rest` (1 to 3) values of a row as a vector with zeros behind them. */

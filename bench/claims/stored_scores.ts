@@ -1,5 +1,8 @@
 // Claim: blocked attention against attention that stores all scores.
+import { KV_F32 } from "../../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../../assembly/layout/control.ts";
+import { ATT_LAYER, RECORD_WORDS } from "../../assembly/layout/ops.ts";
+import { attentionRecord, queryTile } from "../../tests/support/attention_record.ts";
 import { fillCache, HEAD_DIM } from "../attention.ts";
 import type { KernelArea } from "../kernel_area.ts";
 import { wasm } from "../stored_attention.gen.ts";
@@ -11,22 +14,8 @@ const lengths = [256, 512, 1024, 2048, 4096];
 const KV_HEADS = 4;
 const GROUP = 8;
 
-/** Arguments of attention_f32 in assembly/attention.ts. */
-type Attention = (
-  q: number,
-  qStride: number,
-  out: number,
-  outStride: number,
-  heads: number,
-  nHeads: number,
-  tokens: number,
-  pos: number,
-  pages: number,
-  head: number,
-  headDim: number,
-  scale: number,
-  scratch: number,
-) => void;
+/** attention() of assembly/attention/attention.ts. */
+type Attention = (record: number, tile: number, kvHead: number, scratch: number) => void;
 
 /** The kernels of bench/assembly/stored_attention.ts. */
 export interface StoredAttention {
@@ -56,7 +45,26 @@ interface Data {
   readonly token: readonly Row[];
 }
 
-const scale = 1 / Math.sqrt(HEAD_DIM);
+// A record over kv heads of f32 with `group` q heads each, in layer 0.
+function recordOf(area: KernelArea, nKvHeads: number, group: number, q: number, out: number): number {
+  const nHeads = nKvHeads * group;
+  const stride = 4 * nHeads * HEAD_DIM;
+  return area.words(
+    attentionRecord({
+      q,
+      qStride: stride,
+      out,
+      outStride: stride,
+      heads: area.words(Array.from({ length: nHeads }, (_, h) => h)),
+      groups: area.words(Array.from({ length: nKvHeads + 1 }, (_, h) => h * group)),
+      type: KV_F32,
+      layer: 0,
+      headBytes: area.kernels.kv_head_bytes(KV_F32, HEAD_DIM),
+      headDim: HEAD_DIM,
+      scale: 1 / Math.sqrt(HEAD_DIM),
+    }),
+  );
+}
 
 function blockedScratch({ kernels }: KernelArea, nHeads: number): number {
   return kernels.attention_scratch_bytes(HEAD_DIM, nHeads) >>> 0;
@@ -67,51 +75,23 @@ async function measurePrompt(bench: Bench, length: number): Promise<Row> {
   const { kernels, memory } = area;
   const stored = storedAttention(memory);
   const { pages } = fillCache(area, "f32", 1, length);
-  const list = area.words([0]);
   const stride = 4 * HEAD_DIM;
   const q = area.random(length * HEAD_DIM);
   const out = area.alloc(length * stride);
+  const record = recordOf(area, 1, 1, q, out);
+  const tileOf = (firstToken: number, tokens: number) =>
+    area.words(queryTile({ firstToken, tokens, position: firstToken, pageTable: pages }));
+  const tiles = Array.from({ length: length / QUERY_TILE }, (_, i) => tileOf(i * QUERY_TILE, QUERY_TILE));
+  const whole = tileOf(0, length);
   const blockedBytes = blockedScratch(area, 1);
   const storedBytes = stored.stored_scratch_bytes(HEAD_DIM, 1, length, length) >>> 0;
   const small = area.alloc(blockedBytes);
   const large = area.alloc(storedBytes);
   const [blockedNs = 0, storedNs = 0] = await bench.time([
     () => {
-      for (let t = 0; t < length; t += QUERY_TILE) {
-        const at = t * stride;
-        kernels.attention_f32(
-          q + at,
-          stride,
-          out + at,
-          stride,
-          list,
-          1,
-          QUERY_TILE,
-          t,
-          pages,
-          0,
-          HEAD_DIM,
-          scale,
-          small,
-        );
-      }
+      for (const tile of tiles) kernels.attention(record, tile, 0, small);
     },
-    () =>
-      stored.attention_stored_f32(
-        q,
-        stride,
-        out,
-        stride,
-        list,
-        1,
-        length,
-        0,
-        pages,
-        0,
-        HEAD_DIM,
-        scale,
-        large,
-      ),
+    () => stored.attention_stored_f32(record, whole, 0, large),
   ]);
   return { length, blockedBytes, storedBytes, blockedNs, storedNs };
 }
@@ -120,8 +100,7 @@ async function measureToken(bench: Bench, length: number): Promise<Row> {
   const area = await bench.area();
   const { kernels, memory } = area;
   const stored = storedAttention(memory);
-  const { headBytes, layerBytes, layers, pages } = fillCache(area, "f32", KV_HEADS, length);
-  const list = area.words(Array.from({ length: KV_HEADS * GROUP }, (_, h) => h));
+  const { layerBytes, layers, pages } = fillCache(area, "f32", KV_HEADS, length);
   const stride = 4 * KV_HEADS * GROUP * HEAD_DIM;
   const q = area.random(KV_HEADS * GROUP * HEAD_DIM);
   const out = area.alloc(stride);
@@ -129,17 +108,16 @@ async function measureToken(bench: Bench, length: number): Promise<Row> {
   const storedBytes = stored.stored_scratch_bytes(HEAD_DIM, GROUP, 1, length) >>> 0;
   const small = area.alloc(blockedBytes);
   const large = area.alloc(storedBytes);
+  const record = recordOf(area, KV_HEADS, GROUP, q, out);
+  const tile = area.words(queryTile({ firstToken: 0, tokens: 1, position: length - 1, pageTable: pages }));
+  const words = new Int32Array(memory.buffer, record, RECORD_WORDS);
   let layer = 0;
   const call = (attend: Attention, scratch: number) => () => {
-    const base = (layer++ % layers) * layerBytes;
-    for (let h = 0; h < KV_HEADS; h++) {
-      const heads = list + 4 * GROUP * h;
-      const head = base + h * headBytes;
-      attend(q, stride, out, stride, heads, GROUP, 1, length - 1, pages, head, HEAD_DIM, scale, scratch);
-    }
+    words[ATT_LAYER] = (layer++ % layers) * layerBytes;
+    for (let h = 0; h < KV_HEADS; h++) attend(record, tile, h, scratch);
   };
   const [blockedNs = 0, storedNs = 0] = await bench.time([
-    call(kernels.attention_f32, small),
+    call(kernels.attention, small),
     call(stored.attention_stored_f32, large),
   ]);
   return { length, blockedBytes, storedBytes, blockedNs, storedNs };

@@ -1,6 +1,7 @@
 // `cria generate`: continues a prompt.
 import process from "node:process";
 import { type Completion, type GenerateOptions, Llama, type SamplingOptions } from "../mod.ts";
+import { precisions } from "../quant/registry.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { samplingParams } from "../sample/registry.ts";
 import {
@@ -81,11 +82,7 @@ const flags = {
     { ...count, min: 1 },
     { aliases: ["-c", "--ctx-size"] },
   ),
-  precision: choiceFlag(
-    "--precision",
-    ["f32", "q8", "q4"],
-    "weights in memory (default: as the file has them)",
-  ),
+  precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
   kv: choiceFlag(
     "--kv",
     ["f32", "f16", "q8"],

@@ -5,12 +5,7 @@ import {
   UNPACKED_BLOCKS,
   WIDE_TILE_BYTES,
 } from "../../assembly/layout/blocks.ts";
-import {
-  CONTROL_BYTES,
-  PACK_SCRATCH_BYTES,
-  QUERY_TILE,
-  QUERY_TILE_BYTES,
-} from "../../assembly/layout/control.ts";
+import { CONTROL_BYTES, PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import { RECORD_BYTES } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { Arena } from "../kernels/arena.ts";
@@ -30,14 +25,13 @@ import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { MemoryError, UsageError } from "../util/errors.ts";
+import { MAX_SEGMENTS, placeStepArea, type StepArea } from "./step_area.ts";
 
 /** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
 export const MAX_BATCH = 64;
-/** Sequences of one step. */
-export const MAX_SEGMENTS = 8;
 /** Context where neither the caller nor the model asks for less. */
 export const DEFAULT_CONTEXT = 4096;
-/** Logits of one step: as many rows as fit here, one at least. */
+/** Logits of one step: as many rows as fit here, and at least one for each of its sequences. */
 const LOGITS_BYTES = 4 << 20;
 /** File bytes in memory while weights are packed. A few rows of wide matrices need more. */
 const STAGING_BYTES = 1 << 20;
@@ -50,18 +44,6 @@ export const ADDRESSABLE_BYTES = WASM_PAGE * (MAX_WASM_PAGES - 1);
  */
 const GROWTH_SESSIONS = 64;
 const GROWTH_BYTES = 256 << 20;
-
-/** Addresses of the words that describe a step; see layout/control.ts. */
-export interface StepArea {
-  readonly ids: number;
-  readonly positions: number;
-  readonly pageTables: number;
-  readonly outputs: number;
-  readonly tiles: number;
-  /** MAX_SEGMENTS tables of `tableBytes` bytes. */
-  readonly tables: number;
-  readonly tableBytes: number;
-}
 
 /** A model's whole linear memory, decided before it exists. */
 export interface Layout {
@@ -151,7 +133,10 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const contextLength = contextOf(config, options.contextLength);
   const kvType = options.kv ?? (options.precision === "f32" ? "f32" : "f16");
   const batch = Math.min(MAX_BATCH, contextLength);
-  const maxOutputs = Math.max(1, Math.min(batch, Math.floor(LOGITS_BYTES / (4 * config.vocabSize))));
+  const maxOutputs = Math.min(
+    batch,
+    Math.max(MAX_SEGMENTS, Math.floor(LOGITS_BYTES / (4 * config.vocabSize))),
+  );
 
   const begin = options.base ?? CONTROL_BYTES;
   const arena = new Arena(begin);
@@ -164,16 +149,7 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const buffers = placeBuffers(model, weights.layers, arena, batch, maxOutputs);
   const plan = buildPlan(model, weights, buffers, kv);
   const planAddress = arena.alloc(plan.words.byteLength);
-  const tableBytes = 4 * pageCount;
-  const step: StepArea = {
-    ids: arena.alloc(4 * batch),
-    positions: arena.alloc(4 * batch),
-    pageTables: arena.alloc(4 * batch),
-    outputs: arena.alloc(4 * maxOutputs),
-    tiles: arena.alloc(QUERY_TILE_BYTES * (Math.ceil(batch / QUERY_TILE) + MAX_SEGMENTS)),
-    tables: arena.alloc(tableBytes * MAX_SEGMENTS),
-    tableBytes,
-  };
+  const step = placeStepArea(arena, { batch, maxOutputs }, pageCount);
   const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
   const attentionBytes = attentionScratchBytes(config.headDim, config.nHeads / config.nKvHeads);
   const unpacked = unpackedBytes(weights);

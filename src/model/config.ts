@@ -1,7 +1,7 @@
 // Hyper-parameters of a model under cria's names, and the limits that they are held to.
 
-/** Weight formats in memory, as options name them. */
-export type Precision = "f32" | "q8" | "q4";
+export type { Precision } from "../quant/registry.ts";
+
 /** Key and value formats in memory, as options name them. */
 export type KvType = "f32" | "f16" | "q8";
 

@@ -1,40 +1,50 @@
+// The weight formats in memory and the tensor types of files: every list of them derives from here.
 import {
-  FILE_BF16,
-  FILE_F16,
-  FILE_F32,
-  FILE_Q4_0,
-  FILE_Q4_0_BYTES,
-  FILE_Q8_0,
-  FILE_Q8_0_BYTES,
-  FILE_Q8_G,
+  ACT_BLOCK_BYTES,
+  ACT_F32,
+  ACT_Q8,
+  BLOCK_COLS,
+  F32_GROUP_STRIPS,
+  F32_TILE_BYTES,
+  GROUP_STRIPS,
+  Q4_TILE_BYTES,
+  Q8_TILE_BYTES,
+  WEIGHT_F32,
+  WEIGHT_Q4,
+  WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
-import { f32 } from "./f32.ts";
-import { q4 } from "./q4.ts";
-import { q8 } from "./q8.ts";
+import { type FileType, fileTypes } from "./file_types.ts";
 import type { WeightFormat } from "./weight_format.ts";
 
+export { type FileType, fileTypes };
+
+/** Weight formats in memory, as options name them. */
+export type Precision = "f32" | "q8" | "q4";
+
+const exact = { activation: ACT_F32, activationBlockBytes: 4 * BLOCK_COLS, scaled: false };
+const scaled = { activation: ACT_Q8, activationBlockBytes: ACT_BLOCK_BYTES, scaled: true };
+
 /** Weight formats by name. Tests and benchmarks iterate them. */
-export const weightFormats: Readonly<Record<WeightFormat["name"], WeightFormat>> = { f32, q8, q4 };
+export const weightFormats: Readonly<Record<Precision, WeightFormat>> = {
+  // Exact weights and activations: for verification and for the smallest models.
+  f32: {
+    name: "f32",
+    code: WEIGHT_F32,
+    tileBytes: F32_TILE_BYTES,
+    groupStrips: F32_GROUP_STRIPS,
+    ...exact,
+  },
+  // int8 weights with an f16 scale for each row of a block.
+  q8: { name: "q8", code: WEIGHT_Q8, tileBytes: Q8_TILE_BYTES, groupStrips: GROUP_STRIPS, ...scaled },
+  // 4-bit weights with an f16 scale for each row of a block.
+  q4: { name: "q4", code: WEIGHT_Q4, tileBytes: Q4_TILE_BYTES, groupStrips: GROUP_STRIPS, ...scaled },
+};
 
-/** A tensor type of files that the packer reads. */
-export interface FileType {
-  /** As {@link TensorInfo.type} spells it. */
-  readonly name: string;
-  /** FILE_* of the pack kernel. */
-  readonly code: number;
-  /** Values of a block, and its bytes. Rows of block types are whole blocks. */
-  readonly blockCols: number;
-  readonly blockBytes: number;
+/** The names of the formats, in the order in which options list them. */
+export const precisions = Object.keys(weightFormats) as readonly Precision[];
+
+/** The weight format that a tensor type of files becomes unless another is asked for. */
+export function naturalPrecision(type: string | undefined): Precision {
+  const memory = type === undefined ? undefined : fileTypes.get(type)?.memory;
+  return precisions.find((name) => name === memory) ?? "q8";
 }
-
-/** Tensor types that cria loads. Q8_G is llama2.c's int8 with scales kept apart. */
-export const fileTypes: ReadonlyMap<string, FileType> = new Map(
-  [
-    { name: "F32", code: FILE_F32, blockCols: 1, blockBytes: 4 },
-    { name: "F16", code: FILE_F16, blockCols: 1, blockBytes: 2 },
-    { name: "BF16", code: FILE_BF16, blockCols: 1, blockBytes: 2 },
-    { name: "Q8_0", code: FILE_Q8_0, blockCols: 32, blockBytes: FILE_Q8_0_BYTES },
-    { name: "Q4_0", code: FILE_Q4_0, blockCols: 32, blockBytes: FILE_Q4_0_BYTES },
-    { name: "Q8_G", code: FILE_Q8_G, blockCols: 1, blockBytes: 1 },
-  ].map((type) => [type.name, type]),
-);

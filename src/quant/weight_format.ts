@@ -1,7 +1,9 @@
+// What the host knows of a weight format.
+
 /** A weight format in linear memory: what the packer makes and a matmul kernel reads. */
 export interface WeightFormat {
   /** As options name it. */
-  readonly name: "f32" | "q8" | "q4";
+  readonly name: string;
   /** WEIGHT_* of plan records and of the pack kernel. */
   readonly code: number;
   /** Bytes of a tile of TILE_ROWS rows and BLOCK_COLS columns. */

@@ -1,6 +1,7 @@
 // Local files of Bun, Deno and Node, which share Node's file interface. It is asked for at run time, so that
 // a bundle for a browser holds no import of it.
 import type { ByteSource } from "../source/byte_source.ts";
+import { MissingFileError } from "../source/read_errors.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
@@ -124,5 +125,7 @@ export function reasonOfFile(error: unknown): string {
 }
 
 function sourceError(doing: "open" | "read", name: string, cause: unknown): SourceError {
-  return new SourceError(`Cannot ${doing} ${name}: ${reasonOfFile(cause)}`, { cause });
+  const isMissing = ["ENOENT", "ENOTDIR"].includes((cause as { code?: string })?.code ?? "");
+  const ErrorClass = isMissing ? MissingFileError : SourceError;
+  return new ErrorClass(`Cannot ${doing} ${name}: ${reasonOfFile(cause)}`, { cause });
 }

@@ -1,5 +1,6 @@
 // Opens whatever a caller may pass as a file.
 import { quoted } from "../util/bytes.ts";
+import { describeValue } from "../util/describe.ts";
 import { SourceError, UsageError } from "../util/errors.ts";
 import { blobSource } from "./blob.ts";
 import type { ByteSource } from "./byte_source.ts";
@@ -150,9 +151,7 @@ async function openObject(source: unknown, host: SourceHost, options: OpenOption
       return feedSource(iterableFeed(source, name), name, feedOptions(host, options));
     }
   }
-  throw new UsageError(
-    `Cannot open a source: Expected ${kinds}, got ${source === null ? "null" : typeof source}`,
-  );
+  throw new UsageError(`Cannot open a source: Expected ${kinds}, got ${describeValue(source)}`);
 }
 
 function feedOptions({ sha256: newHash }: SourceHost, { signal, sha256 }: OpenOptions): FeedOptions {

@@ -1,5 +1,5 @@
 // What a caller may pass as a file, and how its bytes are fetched.
-import { quoted } from "../util/bytes.ts";
+import { describeValue } from "../util/describe.ts";
 import { UsageError } from "../util/errors.ts";
 import { checkOptions, type OptionNames } from "../util/options.ts";
 import type { ByteSource } from "./byte_source.ts";
@@ -43,9 +43,7 @@ const httpNames: OptionNames<HttpOptions> = { headers: true, retries: true, retr
 
 /** @throws UsageError naming an option of loading, what it may be and what it is */
 export function refuse(option: string, value: unknown, expected: string): never {
-  const text = typeof value === "string" ? quoted(value) : value === null ? "null" : typeof value;
-  const got = typeof value === "number" ? value : text;
-  throw new UsageError(`Cannot load with ${option} ${got}: Expected ${expected}`);
+  throw new UsageError(`Cannot load with ${option} ${describeValue(value)}: Expected ${expected}`);
 }
 
 // Longest that a timer can wait.

@@ -2,6 +2,11 @@
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
+/** There is no such file. */
+export class MissingFileError extends SourceError {
+  override readonly name = "SourceError";
+}
+
 /** @throws SourceError for an offset that is none, FormatError for a range past the end */
 export function checkRange(name: string, offset: number, n: number, size: number | undefined): void {
   if (!Number.isSafeInteger(offset) || offset < 0) {

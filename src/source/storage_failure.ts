@@ -2,7 +2,7 @@
 import type { ByteSource } from "./byte_source.ts";
 
 /** What a storage threw, told apart from what a network throws. */
-export class StorageFailure extends Error {
+class StorageFailure extends Error {
   readonly reason: unknown;
 
   constructor(reason: unknown) {

@@ -22,9 +22,9 @@ const builders: Record<TokenizerData["kind"], (data: TokenizerData) => Tokenizer
 
 /**
  * The tokenizer of a vocabulary.
- * @throws FormatError where the data contradict themselves: no pieces or too many; scores or types of
+ * @throws FormatError if the data contradict themselves: no pieces or too many; scores or types of
  *   another length; a NaN score, an unknown type; BOS, EOS or unknown ids outside the vocabulary, or none
- *   where they are to be added; a byte token that is not "<0x00>" to "<0xFF>"; neither byte tokens nor an
+ *   if they are to be added; a byte token that is not "<0x00>" to "<0xFF>"; neither byte tokens nor an
  *   unknown token
  * @throws UnsupportedError for a `kind` or a pre-tokenizer that is not known
  */

@@ -1,8 +1,12 @@
 // Checks options objects: known names only, so that a mistyped option is an error and not ignored, and values of the
 // right type. One rule for all: undefined stands for the default, null is refused.
 import { quoted } from "./bytes.ts";
+import { describeValue } from "./describe.ts";
 import { UsageError } from "./errors.ts";
 import { nearestName } from "./nearest.ts";
+
+// Rooms that have not moved to describe.ts yet import it from here.
+export { describeValue };
 
 /**
  * Refuses options that nobody reads. An option given as undefined counts too: its name is wrong all the same.
@@ -13,8 +17,7 @@ import { nearestName } from "./nearest.ts";
  */
 export function checkOptionNames(action: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    const got = options === null ? "null" : Array.isArray(options) ? "an array" : typeof options;
-    throw new UsageError(`Cannot ${action}: Expected an object of options, got ${got}`);
+    throw new UsageError(`Cannot ${action}: Expected an object of options, got ${describeValue(options)}`);
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
@@ -64,13 +67,4 @@ export function checkSignal(action: string, value: unknown): void {
   const methods = [throwIfAborted, addEventListener];
   if (typeof aborted === "boolean" && methods.every((method) => typeof method === "function")) return;
   throw wrongOption(action, "signal", "an AbortSignal", value);
-}
-
-/** A value of any type as error messages show it: on one line, and not endless. */
-export function describeValue(value: unknown): string {
-  if (typeof value === "string") return quoted(value);
-  if (typeof value === "bigint") return `${value}n`;
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return "an object";
-  return typeof value === "function" || typeof value === "symbol" ? `a ${typeof value}` : String(value);
 }

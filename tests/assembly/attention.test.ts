@@ -1,8 +1,10 @@
+// attention() against its reference, over every KV type.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { KV_F16, KV_F32, KV_PAGE, KV_Q8 } from "../../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../../assembly/layout/control.ts";
 import { type AttentionShape, attention } from "../reference/attention.ts";
+import { attentionRecord, queryTile } from "../support/attention_record.ts";
 import { type KernelBench, nmse, randomF32 } from "../support/kernels.ts";
 import { f32OnEveryVariant, variantBenches } from "../support/variants.ts";
 
@@ -100,28 +102,30 @@ function run(b: KernelBench, kv: KvType, c: Case, step = c.tokens, unused = 0xff
       c.q.subarray((t * rowBytes) / 4, ((t + 1) * rowBytes) / 4),
     );
   }
-  const kernel = b.kernels[`attention_${kv.name}`];
-  const headBytes = b.kernels.kv_head_bytes(kv.type, c.headDim);
+  const begins = c.groups.map((_, g) => c.groups.slice(0, g).flat().length);
+  const record = b.put(
+    attentionRecord({
+      q,
+      qStride,
+      out,
+      outStride,
+      heads: b.put(Int32Array.from(c.groups.flat())),
+      groups: b.put(Int32Array.from([...begins, nHeads])),
+      type: kv.type,
+      layer: offset,
+      headBytes: b.kernels.kv_head_bytes(kv.type, c.headDim),
+      headDim: c.headDim,
+      scale: 1 / Math.sqrt(c.headDim),
+    }),
+  );
+  const tiles = Array.from({ length: Math.ceil(c.tokens / step) }, (_, i) => {
+    const firstToken = i * step;
+    const tokens = Math.min(step, c.tokens - firstToken);
+    return b.put(queryTile({ firstToken, tokens, position: c.pos + firstToken, pageTable: table }));
+  });
   c.groups.forEach((group, g) => {
-    const list = b.put(Int32Array.from(group));
     const scratch = b.alloc(b.kernels.attention_scratch_bytes(c.headDim, group.length));
-    for (let t = 0; t < c.tokens; t += step) {
-      kernel(
-        q + t * qStride,
-        qStride,
-        out + t * outStride,
-        outStride,
-        list,
-        group.length,
-        Math.min(step, c.tokens - t),
-        c.pos + t,
-        table,
-        offset + g * headBytes,
-        c.headDim,
-        1 / Math.sqrt(c.headDim),
-        scratch,
-      );
-    }
+    for (const tile of tiles) b.kernels.attention(record, tile, g, scratch);
   });
   b.checkGuards();
   const gaps = Array.from({ length: c.tokens - 1 }, (_, t) => [...b.u8(out + t * outStride + rowBytes, 12)]);
@@ -149,7 +153,7 @@ const benches = await variantBenches(32 << 20);
 for (const { variant, bench: b } of benches) {
   describe(`attention, ${variant}`, () => {
     for (const kv of types) {
-      const name = `attention_${kv.name}()`;
+      const name = `attention() of ${kv.name}`;
 
       for (const [title, groups] of Object.entries(heads)) {
         it(`${name} agrees with the reference: ${title}`, () => {
@@ -243,7 +247,7 @@ for (const { variant, bench: b } of benches) {
 
 describe("attention, all variants", () => {
   for (const kv of types) {
-    it(`attention_${kv.name}() gives the same bits in every variant`, () => {
+    it(`attention() of ${kv.name} gives the same bits in every variant`, () => {
       for (const groups of Object.values(heads)) {
         const c = randomCase(groups, 64, 90, QUERY_TILE);
         f32OnEveryVariant(benches, (b) => run(b, kv, c));

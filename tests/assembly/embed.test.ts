@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { FILE_F32, SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import { SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
 import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
+import { FILE_F32 } from "../../assembly/layout/file_types.gen.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";

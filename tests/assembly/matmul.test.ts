@@ -8,11 +8,6 @@ import {
   DOT_SIGNED,
   DOT_WIDE,
   F32_GROUP_STRIPS,
-  FILE_F32,
-  FILE_Q4_0,
-  FILE_Q4_0_BYTES,
-  FILE_Q8_0,
-  FILE_Q8_0_BYTES,
   GROUP_STRIPS,
   SCALE_SHIFT,
   TILE_ROWS,
@@ -23,6 +18,13 @@ import {
   WIDE_TILE_BYTES,
 } from "../../assembly/layout/blocks.ts";
 import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
+import {
+  FILE_F32,
+  FILE_Q4_0,
+  FILE_Q4_0_BYTES,
+  FILE_Q8_0,
+  FILE_Q8_0_BYTES,
+} from "../../assembly/layout/file_types.gen.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import { matmul } from "../reference/matmul.ts";
@@ -95,12 +97,8 @@ function multiply(
 ): void {
   const shape = [p.begin, p.end, p.strips, p.blocks, p.tokens] as const;
   const rows = [p.w, p.x, p.xStride, p.out, p.outStride, p.add, p.addStride] as const;
-  if (type.name === "f32") bench.kernels.matmul_f32(...rows, ...shape);
-  else if (type.name === "q8") {
-    bench.kernels.matmul_q8(...rows, ...shape, dot, streams, FACTOR, scratch || bench.alloc(SCRATCH_BYTES));
-  } else {
-    bench.kernels.matmul_q4(...rows, ...shape, dot, streams, FACTOR, scratch || bench.alloc(SCRATCH_BYTES));
-  }
+  const area = scratch || bench.alloc(SCRATCH_BYTES);
+  bench.kernels.matmul(type.weight, ...rows, ...shape, dot, streams, FACTOR, area);
 }
 // Against the same integers: f32 across blocks is all that rounds.
 const TIGHT = 1e-10;

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { PADDED_ROWS, SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import {
+  CONTROL_PACKED,
+  PACK_SCRATCH_BYTES,
+  PACKED_LARGE_SCALE,
+  PACKED_LOWEST,
+} from "../../assembly/layout/control.ts";
 import {
   FILE_BF16,
   FILE_F16,
@@ -9,18 +16,7 @@ import {
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
-  PADDED_ROWS,
-  SCALE_SHIFT,
-  WEIGHT_F32,
-  WEIGHT_Q4,
-  WEIGHT_Q8,
-} from "../../assembly/layout/blocks.ts";
-import {
-  CONTROL_PACKED,
-  PACK_SCRATCH_BYTES,
-  PACKED_LARGE_SCALE,
-  PACKED_LOWEST,
-} from "../../assembly/layout/control.ts";
+} from "../../assembly/layout/file_types.gen.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import {
   decodeTiles,

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { KV_F32, KV_PAGE } from "../../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../../assembly/layout/control.ts";
 import { storedAttention } from "../../bench/claims/stored_scores.ts";
+import { attentionRecord, queryTile } from "../support/attention_record.ts";
 import { KernelBench } from "../support/kernels.ts";
 
 const HEAD_DIM = 64;
@@ -42,18 +43,30 @@ async function both(nHeads: number, tokens: number, pos: number) {
   const actual = bench.alloc(4 * n);
   const blocked = bench.alloc(kernels.attention_scratch_bytes(HEAD_DIM, nHeads));
   const scratch = bench.alloc(stored.stored_scratch_bytes(HEAD_DIM, nHeads, tokens, positions));
-  for (let t = 0; t < tokens; t += QUERY_TILE) {
-    const some = Math.min(QUERY_TILE, tokens - t);
-    const at = t * stride;
-    kernels.attention_f32(
-      ...([q + at, stride, expected + at, stride, heads, nHeads, some, pos + t] as const),
-      ...([pages, 0, HEAD_DIM, SCALE, blocked] as const),
+  const groups = bench.put(Int32Array.of(0, nHeads));
+  const recordOf = (out: number) =>
+    bench.put(
+      attentionRecord({
+        q,
+        qStride: stride,
+        out,
+        outStride: stride,
+        heads,
+        groups,
+        type: KV_F32,
+        layer: 0,
+        headBytes,
+        headDim: HEAD_DIM,
+        scale: SCALE,
+      }),
     );
+  const tileOf = (firstToken: number, some: number) =>
+    bench.put(queryTile({ firstToken, tokens: some, position: pos + firstToken, pageTable: pages }));
+  const record = recordOf(expected);
+  for (let t = 0; t < tokens; t += QUERY_TILE) {
+    kernels.attention(record, tileOf(t, Math.min(QUERY_TILE, tokens - t)), 0, blocked);
   }
-  stored.attention_stored_f32(
-    ...([q, stride, actual, stride, heads, nHeads, tokens, pos] as const),
-    ...([pages, 0, HEAD_DIM, SCALE, scratch] as const),
-  );
+  stored.attention_stored_f32(recordOf(actual), tileOf(0, tokens), 0, scratch);
   bench.checkGuards();
   return { expected: bench.f32(expected, n), actual: bench.f32(actual, n) };
 }

@@ -10,12 +10,6 @@ import {
   BLOCK_COLS,
   F32_GROUP_STRIPS,
   F32_TILE_BYTES,
-  FILE_BF16,
-  FILE_F16,
-  FILE_F32,
-  FILE_Q4_0_BYTES,
-  FILE_Q8_0,
-  FILE_Q8_0_BYTES,
   GROUP_STRIPS,
   PADDED_ROWS,
   Q4_TILE_BYTES,
@@ -27,6 +21,14 @@ import {
   WEIGHT_F32,
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
+import {
+  FILE_BF16,
+  FILE_F16,
+  FILE_F32,
+  FILE_Q4_0_BYTES,
+  FILE_Q8_0,
+  FILE_Q8_0_BYTES,
+} from "../../assembly/layout/file_types.gen.ts";
 import { bfloat16Value, halfValue } from "./math.ts";
 
 function viewOf(bytes: Uint8Array): DataView {

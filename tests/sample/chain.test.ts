@@ -9,7 +9,7 @@ import { checkParam, type SamplerSpec, type SamplingParam } from "../../src/samp
 import { UsageError } from "../../src/util/errors.ts";
 import { choose, filtered, largest, logSumExp, penalise, softmax } from "../reference/sample.ts";
 import { KernelBench, randomF32, uniform, workingVariants } from "../support/kernels.ts";
-import { itShared, sharedJson } from "../support/shared.ts";
+import { itOn, sharedJson } from "../support/shared.ts";
 
 const BENCH_BYTES = 4 << 20;
 /** Nothing but the draw. */
@@ -104,10 +104,39 @@ describe("samplers", () => {
   };
   const names: Record<string, string> = { temp: "temperature", penalties: "repeat_penalty" };
 
-  itShared(["conformance/sampling.json"], "samplers keep what the reference cases keep", () => {
-    const { cases } = sharedJson<{ cases: Case[] }>("conformance/sampling.json");
-    const ours = cases.filter((c) => options[c.sampler] && !c.alpha_frequency && !c.alpha_presence);
-    assert.equal(ours.length, 11);
+  // Worked out by hand: what is kept, divided by its sum.
+  const probs = [0.05, 0.15, 0.5, 0.3];
+  const ownCases: Case[] = [
+    { sampler: "temp", probs, temp: 1, expected: probs },
+    { sampler: "temp", probs, temp: 0.5, expected: [25, 225, 2500, 900].map((square) => square / 3650) },
+    { sampler: "top_k", probs, k: 1, expected: [1] },
+    { sampler: "top_k", probs, k: 3, expected: [50 / 95, 30 / 95, 15 / 95] },
+    { sampler: "top_k", probs, k: 4, expected: probs },
+    { sampler: "top_p", probs, p: 0.49, expected: [1] },
+    { sampler: "top_p", probs, p: 0.7, expected: [5 / 8, 3 / 8] },
+    { sampler: "top_p", probs, p: 0.9, expected: [50 / 95, 30 / 95, 15 / 95] },
+    { sampler: "min_p", probs, p: 0.05, expected: probs },
+    { sampler: "min_p", probs, p: 0.25, expected: [50 / 95, 30 / 95, 15 / 95] },
+    { sampler: "min_p", probs, p: 0.59, expected: [5 / 8, 3 / 8] },
+    { sampler: "min_p", probs, p: 1, expected: [1] },
+    // The logarithms are below zero: a penalty of 2 squares the probability of what was seen.
+    {
+      ...{ sampler: "penalties", probs, last_tokens: [2], repeat_penalty: 2 },
+      expected: [5 / 75, 15 / 75, 25 / 75, 30 / 75],
+    },
+  ];
+  const conformance = "conformance/sampling.json";
+  const caseLists = [
+    { name: "worked out by hand", value: { load: () => ownCases, n: 13 } },
+    {
+      name: "llama.cpp's",
+      needs: [conformance],
+      value: { load: () => sharedJson<{ cases: Case[] }>(conformance).cases, n: 11 },
+    },
+  ];
+  itOn(caseLists, "samplers keep what cases say", ({ load, n }) => {
+    const ours = load().filter((c) => options[c.sampler] && !c.alpha_frequency && !c.alpha_presence);
+    assert.equal(ours.length, n);
     for (const c of ours) {
       const logits = c.probs.map(Math.log);
       const name = names[c.sampler] ?? c.sampler;

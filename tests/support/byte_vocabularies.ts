@@ -48,6 +48,16 @@ export function rankFile(tokens: readonly (string | Uint8Array)[], ranks?: reado
   return utf8.encode(lines.join(""));
 }
 
+/** Tokens in the order of their ranks, as texts or bytes. */
+export type Ranks = readonly (string | readonly number[])[];
+
+/** The bytes of tokens that are given as texts or bytes. */
+export function tokensOfRanks(ranks: Ranks): Uint8Array[] {
+  return Array.from(ranks, (token) =>
+    typeof token === "string" ? utf8.encode(token) : Uint8Array.from(token),
+  );
+}
+
 /** Random text: every kind of character that a split pattern tells apart, and lone surrogates. */
 export const hardCharacters: readonly string[] = [
   ..."abzSTDMrevlLE'’ſKkÉéßǅʰªºµøΣσς中あア한อ".split(""),

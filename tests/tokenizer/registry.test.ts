@@ -1,3 +1,4 @@
+// Building tokenizers of checked data, and what is refused.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MAX_PIECES } from "../../src/tokenizer/core/limits.ts";

@@ -8,10 +8,10 @@ export type Streams = 1 | 2 | 4 | 8;
 /** All of them, in the order in which they are tried. */
 export const streamChoices: readonly Streams[] = [1, 2, 4, 8];
 
-/** A matrix of q8 or q4 tiles to try numbers of streams on. */
+/** A matrix of tiles with scales, to try numbers of streams on. */
 export interface StreamedMatrix {
   readonly address: number;
-  readonly format: { readonly name: string; readonly tileBytes: number };
+  readonly format: { readonly code: number; readonly tileBytes: number };
   readonly strips: number;
   readonly blocks: number;
 }
@@ -50,8 +50,7 @@ export function measureStreams(
   const call = (matrix: StreamedMatrix, most: number, streams: number) => {
     const { address, format, strips, blocks } = matrix;
     const end = Math.min(most, Math.ceil(strips / GROUP_STRIPS));
-    const kernel = format.name === "q8" ? kernels.matvec_q8 : kernels.matvec_q4;
-    kernel(address, x, out, 0, 0, end, strips, blocks, dot, streams, 1);
+    kernels.matvec(format.code, address, x, out, 0, 0, end, strips, blocks, dot, streams, 1);
   };
   const [[first] = []] = sweeps;
   if (first === undefined) return 1;

@@ -46,7 +46,7 @@ export function attentionBlock(
 function asInput({ writer, buffers }: PlanContext, x: Rows, matrix: Matrix): Rows {
   if (matrix.format.activation === ACT_F32) return x;
   const out = buffers.act;
-  writer.quantize({ x, out, n: matrix.cols });
+  writer.quantize({ x, out, n: matrix.cols, format: matrix.format.activation });
   writer.barrier();
   return out;
 }

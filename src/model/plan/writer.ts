@@ -31,12 +31,14 @@ export interface NormOp {
   readonly format: number;
 }
 
-/** out[t] = x[t] as int8 activations (ACT_Q8). */
+/** out[t] = x[t] in an activation format. */
 export interface QuantizeOp {
   readonly x: Rows;
   readonly out: Rows;
   /** Values of a row. */
   readonly n: number;
+  /** ACT_* of out. */
+  readonly format: number;
 }
 
 /** out[t] = W x[t] + add[t]. */
@@ -166,13 +168,14 @@ export class PlanWriter {
     r[op.NORM_KIND] = normKinds[spec.kind];
   }
 
-  quantize({ x, out, n }: QuantizeOp): void {
+  quantize({ x, out, n, format }: QuantizeOp): void {
     const r = this.#record(op.OP_QUANTIZE);
     r[op.QUANTIZE_X] = x.address;
     r[op.QUANTIZE_X_STRIDE] = x.stride;
     r[op.QUANTIZE_OUT] = out.address;
     r[op.QUANTIZE_OUT_STRIDE] = out.stride;
     r[op.QUANTIZE_N] = n;
+    r[op.QUANTIZE_FORMAT] = format;
   }
 
   matmul({ rows, w, x, out, add }: MatmulOp): void {

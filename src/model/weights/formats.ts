@@ -1,6 +1,6 @@
 // Chooses the format that each matrix has in memory.
 import type { ModelFile, TensorInfo } from "../../format/model_file.ts";
-import type { Precision } from "../config.ts";
+import { naturalPrecision, type Precision } from "../../quant/registry.ts";
 
 /** The format of a matrix; `isInLayer` is false for the embedding and the output. */
 export type ChooseFormat = (info: TensorInfo, isInLayer: boolean) => Precision;
@@ -17,11 +17,7 @@ export function defaultFormats(
 ): ChooseFormat {
   if (precision) return () => precision;
   const infos = inLayers.flatMap((name) => file.tensors.get(name) ?? []);
-  const layers = infos.length > 0 && infos.every((info) => formatOfType(info) === "q4") ? "q4" : "q8";
-  return (info, isInLayer) => (isInLayer ? layers : formatOfType(info));
-}
-
-// The format that loses nothing of what a file's type holds, or little.
-function formatOfType(info: TensorInfo): Precision {
-  return info.type === "Q4_0" ? "q4" : "q8";
+  const layers =
+    infos.length > 0 && infos.every((info) => naturalPrecision(info.type) === "q4") ? "q4" : "q8";
+  return (info, isInLayer) => (isInLayer ? layers : naturalPrecision(info.type));
 }

@@ -21,7 +21,7 @@ export interface DecodeOptions {
 
 /** Options of {@link Tokenizer.stream}. */
 export interface TokenStreamOptions extends DecodeOptions {
-  /** A text (the prompt) precedes, so the leading space of the first token is kept; default false. */
+  /** Text (the prompt) comes before, so the leading space of the first token stays; default false. */
   afterText?: boolean;
 }
 
@@ -40,8 +40,8 @@ export interface Tokenizer {
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
   /**
-   * Text to ids. Lone surrogates are encoded as U+FFFD; where pieces spell spaces as U+2581, it is the same as a space.
-   * @throws TokenizerError for a character that is no piece, where there are neither byte tokens nor an
+   * Text to ids. Lone surrogates are encoded as U+FFFD. If pieces spell spaces as U+2581, that is the same as a space.
+   * @throws TokenizerError for a character that is no piece, if there are neither byte tokens nor an
    *   unknown token for it
    */
   encode(text: string, options?: EncodeOptions): number[];

@@ -3,7 +3,7 @@
 /** What a token is, SentencePiece's numbering (sentencepiece_model.proto, GGUF token_type). */
 export const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** What every kind of vocabulary says, as read from a file, before it is checked and indexed. */
+/** What every kind of vocabulary says, as read from a file. It is not checked yet. */
 export interface VocabularyData {
   /** {@link TokenType} by id. */
   readonly types: ArrayLike<number>;
@@ -14,7 +14,7 @@ export interface VocabularyData {
   /** Whether `encode` prepends BOS / appends EOS when the caller does not say. */
   readonly addBos: boolean;
   readonly addEos: boolean;
-  /** What the file says wrongly and was passed over, a sentence each. */
+  /** What the file says wrongly and was ignored, one sentence each. */
   readonly warnings?: readonly string[];
 }
 
@@ -56,7 +56,7 @@ export interface ByteBpeData extends VocabularyData {
   readonly offsets: Uint32Array;
   /**
    * Pairs of ids that merge, the first pair first: [left, right, result] three numbers a merge. Without it,
-   * two tokens merge where their bytes together are a token, the lowest id first (tiktoken's ranks).
+   * two tokens merge if their bytes together are a token, the lowest id first (tiktoken's ranks).
    */
   readonly merges?: Int32Array;
   /** Name of the pre-tokenizer, see pretokenize/registry.ts. */

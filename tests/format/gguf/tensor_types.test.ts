@@ -47,33 +47,30 @@ const bitsPerWeight: Record<string, number> = {
 };
 
 /** A file with one tensor of three blocks of the type. */
-function fileOf(id: number, blockElements: number, bytes: number): Uint8Array {
+function fileOf(id: number, blockCols: number, bytes: number): Uint8Array {
   const file = ggufFile({ tensors: [{ name: "t", shape: [bytes], type: "I8" }], alignment: 1 });
-  return file.set("tensor.t.dim0", 3 * blockElements).set("tensor.t.type", id).bytes;
+  return file.set("tensor.t.dim0", 3 * blockCols).set("tensor.t.type", id).bytes;
 }
 
 describe("ggmlTypes", () => {
   it("ggmlTypes has the bits per weight that ggml documents", () => {
-    const found = [...ggmlTypes.values()].map((type) => [
-      type.name,
-      (8 * type.blockBytes) / type.blockElements,
-    ]);
+    const found = [...ggmlTypes.values()].map((type) => [type.name, (8 * type.blockBytes) / type.blockCols]);
     assert.deepEqual(found, Object.entries(bitsPerWeight));
   });
 
-  for (const [id, { name, blockElements, blockBytes }] of ggmlTypes) {
+  for (const [id, { name, blockCols, blockBytes }] of ggmlTypes) {
     it(`readGguf() knows the size of ${name}`, async () => {
-      const model = await readGguf(bytesSource(fileOf(id, blockElements, 3 * blockBytes)));
+      const model = await readGguf(bytesSource(fileOf(id, blockCols, 3 * blockBytes)));
       const info = model.tensors.get("t");
       assert.equal(info?.type, name);
       assert.equal(info.byteLength, 3 * blockBytes);
-      const short = fileOf(id, blockElements, 3 * blockBytes - 1);
+      const short = fileOf(id, blockCols, 3 * blockBytes - 1);
       await refused(readGguf(bytesSource(short)), new RegExp(`Expected ${3 * blockBytes} bytes at offset`));
-      if (blockElements === 1) return;
-      const ragged = fileOf(id, blockElements + 1, 3 * blockBytes);
+      if (blockCols === 1) return;
+      const ragged = fileOf(id, blockCols + 1, 3 * blockBytes);
       await refused(
         readGguf(bytesSource(ragged)),
-        new RegExp(`multiple of ${blockElements} elements for type ${name}`),
+        new RegExp(`multiple of ${blockCols} elements for type ${name}`),
       );
     });
   }

@@ -1,12 +1,13 @@
 // The choice of streams, on kernels that only count and a clock that they move.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { WEIGHT_Q4, WEIGHT_Q8 } from "../../../assembly/layout/blocks.ts";
 import type { KernelExports } from "../../../src/kernels/exports.gen.ts";
 import { measureStreams, type StreamedMatrix } from "../../../src/kernels/tune/streams.ts";
 
 const matrix = (i: number): StreamedMatrix => ({
   address: i,
-  format: { name: i % 2 ? "q8" : "q4", tileBytes: 72 },
+  format: { code: i % 2 ? WEIGHT_Q8 : WEIGHT_Q4, tileBytes: 72 },
   strips: 1024,
   blocks: 64,
 });
@@ -15,14 +16,14 @@ const matrix = (i: number): StreamedMatrix => ({
 function choose(costs: Record<number, number>, matrices = Array.from({ length: 40 }, (_, i) => matrix(i))) {
   let time = 0;
   const read: number[] = [];
-  // matvec_q8(w, x, out, add, begin, end, strips, blocks, dot, streams, factor)
+  // matvec(weight, w, x, out, add, begin, end, strips, blocks, dot, streams, factor)
   const kernel = (...args: number[]) => {
-    const [address, end, streams] = [args[0], args[5], args[9]] as [number, number, number];
-    assert.ok(end <= (args[6] as number) / 8, `${end} groups of a matrix of ${args[6]} strips`);
+    const [address, end, streams] = [args[1], args[6], args[10]] as [number, number, number];
+    assert.ok(end <= (args[7] as number) / 8, `${end} groups of a matrix of ${args[7]} strips`);
     read.push(address);
     time += end < 128 ? 0.3 : (costs[streams] as number);
   };
-  const kernels = { matvec_q8: kernel, matvec_q4: kernel } as unknown as KernelExports;
+  const kernels = { matvec: kernel } as unknown as KernelExports;
   return { streams: measureStreams(kernels, matrices, { x: 0, out: 0 }, 2, () => time), read };
 }
 

@@ -94,7 +94,7 @@ describe("PlanWriter", () => {
 
   it("quantize()", () => {
     assert.deepEqual(
-      wordsOf((writer) => writer.quantize({ x: a, out: b, n: 70 })),
+      wordsOf((writer) => writer.quantize({ x: a, out: b, n: 70, format: 3 })),
       {
         [op.REC_OP]: op.OP_QUANTIZE,
         [op.QUANTIZE_X]: 2000,
@@ -102,6 +102,7 @@ describe("PlanWriter", () => {
         [op.QUANTIZE_OUT]: 3000,
         [op.QUANTIZE_OUT_STRIDE]: 3001,
         [op.QUANTIZE_N]: 70,
+        [op.QUANTIZE_FORMAT]: 3,
       },
     );
   });
@@ -268,7 +269,7 @@ describe("PlanWriter", () => {
     writer.matmul({ rows: "tokens", w, x: a, out: b, add: undefined });
     writer.barrier();
     writer.endLayer();
-    writer.quantize({ x: a, out: b, n: 1 });
+    writer.quantize({ x: a, out: b, n: 1, format: 1 });
     const { words, records, weightBytes, layerEnds } = writer.done();
     assert.equal(records, 3);
     const flags = [0, 1, 2].map((i) => words[i * op.RECORD_WORDS + op.REC_FLAGS]);

@@ -1,3 +1,4 @@
+// Byte-level BPE against a scalar twin, and hostile vocabularies.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

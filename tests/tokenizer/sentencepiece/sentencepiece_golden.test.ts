@@ -1,3 +1,4 @@
+// Ids of reference texts that SentencePiece itself gave.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";

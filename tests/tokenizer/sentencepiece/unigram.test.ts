@@ -1,3 +1,4 @@
+// The unigram model against a search of all splits.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+// Whole trainings: options, errors, and the same bytes each time.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,0 +1,334 @@
+// q4: 4-bit weights with an f16 scale for each row of a block. What is particular to the format: its tiles, how rows are
+// packed into them, and the products with int8 activations.
+import {
+  ACT_BLOCK_BYTES,
+  ACT_SCALE,
+  ACT_SUMS,
+  BLOCK_COLS,
+  DOT_MOVED,
+  DOT_UNSIGNED,
+  DOT_WIDE,
+  Q4_TILE_BYTES,
+  Q4_TILE_VALUES,
+  Q8_TILE_BYTES,
+  Q8_TILE_VALUES,
+} from "../layout/blocks";
+import { CONST_EIGHT, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
+import {
+  activation,
+  dot4_high,
+  dot4_high_second,
+  dot4_join,
+  dot4_low,
+  dot4_low_second,
+  high_nibbles,
+  q4_start,
+  q4_start_second,
+  RELAXED,
+} from "../simd/dot";
+import { f16_mask, load_f16, load_scales, to_f16 } from "../simd/f16";
+import { high } from "../simd/nibbles";
+import { accumulate } from "./groups";
+import { copy_scales, scale4, store_scale, store_transposed, tile_scale, too_large } from "./scales";
+import {
+  store_wide,
+  tile_nibbles_add,
+  tile_nibbles_pairs,
+  tile_pairs,
+  tile_unsigned,
+  tile_wide,
+  WIDE_TILE,
+} from "./tiles";
+
+const TILE: usize = Q4_TILE_BYTES;
+// Up to so many tokens, nibbles are taken apart in the kernel, again for each four tokens. For more tokens they are
+// unpacked once.
+const NIBBLE_TOKENS: i32 = 8;
+
+// ---- One token.
+
+// As walk() in q8.ts. The two share their frame only, 25 lines around the sums of a tile: those must be part of one
+// function, or the activations leave their registers.
+function walk<T>(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  const ones = v128.load(CONST_ONES_16);
+  const nibbles = v128.load(CONST_LOW_NIBBLES);
+  const mask = f16_mask();
+  const power = f32x4.splat(factor);
+  const step = <usize>strips * Q4_TILE_BYTES;
+  const rowBytes = (<usize>strips) << 4;
+  const rowGap = (gap / (step * <usize>blocks)) * rowBytes;
+  const stop = x + <usize>blocks * ACT_BLOCK_BYTES;
+  const ends = <usize>streams * rowGap;
+  for (let xp = x; xp < stop; xp += ACT_BLOCK_BYTES, column += step) {
+    const xs = f32x4.mul(v128.load32_splat(xp, ACT_SCALE), power);
+    const start = q4_start<T>(v128.load32_splat(xp, ACT_SUMS), ones);
+    const x0 = activation<T>(v128.load32_splat(xp));
+    const x1 = activation<T>(v128.load32_splat(xp, 4));
+    const x2 = activation<T>(v128.load32_splat(xp, 8));
+    const x3 = activation<T>(v128.load32_splat(xp, 12));
+    const x4 = activation<T>(v128.load32_splat(xp, 16));
+    const x5 = activation<T>(v128.load32_splat(xp, 20));
+    const x6 = activation<T>(v128.load32_splat(xp, 24));
+    const x7 = activation<T>(v128.load32_splat(xp, 28));
+    let from = column;
+    const sides = out + rowBytes;
+    for (let top = out; top < sides; top += 16, from += Q4_TILE_BYTES) {
+      const end = top + ends;
+      let tile = from;
+      for (let row = top; row < end; row += rowGap, tile += gap) {
+        let lo = start;
+        let hi = q4_start_second<T>(start);
+        let v = v128.load(tile, Q4_TILE_VALUES);
+        let n = v128.and(v, nibbles);
+        lo = dot4_low<T>(lo, n, x0);
+        hi = dot4_low_second<T>(hi, n, x0);
+        n = high_nibbles<T>(v, nibbles);
+        lo = dot4_high<T>(lo, n, x4);
+        hi = dot4_high_second<T>(hi, n, x4);
+        v = v128.load(tile, Q4_TILE_VALUES + 16);
+        n = v128.and(v, nibbles);
+        lo = dot4_low<T>(lo, n, x1);
+        hi = dot4_low_second<T>(hi, n, x1);
+        n = high_nibbles<T>(v, nibbles);
+        lo = dot4_high<T>(lo, n, x5);
+        hi = dot4_high_second<T>(hi, n, x5);
+        v = v128.load(tile, Q4_TILE_VALUES + 32);
+        n = v128.and(v, nibbles);
+        lo = dot4_low<T>(lo, n, x2);
+        hi = dot4_low_second<T>(hi, n, x2);
+        n = high_nibbles<T>(v, nibbles);
+        lo = dot4_high<T>(lo, n, x6);
+        hi = dot4_high_second<T>(hi, n, x6);
+        v = v128.load(tile, Q4_TILE_VALUES + 48);
+        n = v128.and(v, nibbles);
+        lo = dot4_low<T>(lo, n, x3);
+        hi = dot4_low_second<T>(hi, n, x3);
+        n = high_nibbles<T>(v, nibbles);
+        lo = dot4_high<T>(lo, n, x7);
+        hi = dot4_high_second<T>(hi, n, x7);
+        accumulate(row, dot4_join<T>(lo, hi, ones), load_scales(tile, mask), xs);
+      }
+    }
+  }
+}
+
+/** walk() with widened operands. */
+export function walk_q4_wide(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  walk<i16>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk() with sums of pairs in i16. */
+export function walk_q4_pairs(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) walk<i8>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk() with high nibbles where they lie, as parts of unsigned bytes. */
+export function walk_q4_unsigned(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) walk<u8>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk() with the instruction that adds to i32. */
+export function walk_q4_signed(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) walk<i32>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk() of formats.ts for q4, in a form of the dot product. */
+export function walk_q4(
+  dot: i32,
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (dot === DOT_WIDE) walk_q4_wide(column, x, out, streams, gap, strips, blocks, factor);
+  else if (dot === DOT_MOVED) walk_q4_pairs(column, x, out, streams, gap, strips, blocks, factor);
+  else if (dot === DOT_UNSIGNED) walk_q4_unsigned(column, x, out, streams, gap, strips, blocks, factor);
+  else walk_q4_signed(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+// ---- Several tokens.
+
+/** Unpacks tiles to i16 or, for many tokens, to bytes; false: the kernel takes them as they are. */
+export function unpack_q4(dot: i32, tokens: i32, from: usize, to: usize, tiles: i32): bool {
+  if (dot === DOT_WIDE) unpack_q4_wide(from, to, tiles);
+  else if (tokens > NIBBLE_TOKENS) unpack_q4_bytes(from, to, tiles);
+  else return false;
+  return true;
+}
+
+/** multiply_group() of formats.ts for q4: tiles as unpack_q4() left them. */
+export function multiply_group_q4(
+  dot: i32,
+  unpacked: bool,
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (dot === DOT_WIDE) {
+    tile_wide(tile, x, out, outStride, strips, blocks, factor);
+  } else if (dot === DOT_MOVED) {
+    if (unpacked) tile_pairs(tile, x, out, outStride, strips, blocks, factor);
+    else tile_nibbles_pairs(tile, x, out, outStride, strips, blocks, factor);
+  } else {
+    if (unpacked) tile_unsigned(tile, x, out, outStride, strips, blocks, 1, factor);
+    else tile_nibbles_add(tile, x, out, outStride, strips, blocks, factor);
+  }
+}
+
+/** Widens `tiles` tiles to i16. */
+export function unpack_q4_wide(from: usize, to: usize, tiles: i32): void {
+  const nibbles = v128.load(CONST_LOW_NIBBLES);
+  const eight = v128.load(CONST_EIGHT);
+  const stop = from + <usize>tiles * TILE;
+  for (; from < stop; from += TILE, to += WIDE_TILE) {
+    store<u64>(to, load<u64>(from));
+    for (let v: usize = 0; v < 4; v++) {
+      const bytes = v128.load(from + (v << 4), Q4_TILE_VALUES);
+      store_wide(to + (v << 5), i8x16.sub(v128.and(bytes, nibbles), eight));
+      store_wide(to + (v << 5) + 128, i8x16.sub(high(bytes, nibbles), eight));
+    }
+  }
+}
+
+/** Makes `tiles` tiles of bytes 0..15, in the order of q8. */
+export function unpack_q4_bytes(from: usize, to: usize, tiles: i32): void {
+  const nibbles = v128.load(CONST_LOW_NIBBLES);
+  const stop = from + <usize>tiles * TILE;
+  for (; from < stop; from += TILE, to += Q8_TILE_BYTES) {
+    store<u64>(to, load<u64>(from));
+    const a = v128.load(from, Q4_TILE_VALUES);
+    const b = v128.load(from, Q4_TILE_VALUES + 16);
+    const c = v128.load(from, Q4_TILE_VALUES + 32);
+    const d = v128.load(from, Q4_TILE_VALUES + 48);
+    v128.store(to, v128.and(a, nibbles), Q8_TILE_VALUES);
+    v128.store(to, v128.and(b, nibbles), Q8_TILE_VALUES + 16);
+    v128.store(to, v128.and(c, nibbles), Q8_TILE_VALUES + 32);
+    v128.store(to, v128.and(d, nibbles), Q8_TILE_VALUES + 48);
+    v128.store(to, high(a, nibbles), Q8_TILE_VALUES + 64);
+    v128.store(to, high(b, nibbles), Q8_TILE_VALUES + 80);
+    v128.store(to, high(c, nibbles), Q8_TILE_VALUES + 96);
+    v128.store(to, high(d, nibbles), Q8_TILE_VALUES + 112);
+  }
+}
+
+// ---- Rows.
+
+/** out[c] = W[r, c] * scale, from a strip's first tile on: see embed_row() of formats.ts. */
+export function embed_row_q4(
+  tile: usize,
+  step: usize,
+  r: usize,
+  blocks: i32,
+  factor: f32,
+  scale: f32,
+  out: usize,
+): void {
+  const f = f32x4.splat(scale);
+  const stop = out + <usize>blocks * (4 * BLOCK_COLS);
+  for (; out < stop; out += 4 * BLOCK_COLS, tile += step) {
+    const d = tile_scale(tile + (r << 1), factor);
+    for (let v: usize = 0; v < 4; v++) {
+      const q = v128.load32_zero(tile + Q4_TILE_VALUES + (v << 4) + (r << 2));
+      const low = i8x16.sub(v128.and(q, i8x16.splat(15)), i8x16.splat(8));
+      const top = i8x16.sub(i8x16.shr_u(q, 4), i8x16.splat(8));
+      v128.store(out + (v << 4), f32x4.mul(scale4(low, d), f));
+      v128.store(out + (v << 4) + 64, f32x4.mul(scale4(top, d), f));
+    }
+  }
+}
+
+// The address of columns c and c + 16 of row r of a tile.
+function byte_at(tile: usize, r: usize, c: usize): usize {
+  return tile + Q4_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3);
+}
+
+/**
+ * Row r of a tile from 32 f32: the value of largest magnitude becomes exactly -8, as Q4_0 has it. Returns 0, or 1 if a
+ * value is too large.
+ */
+export function pack_row_q4(row: usize, tile: usize, r: usize, shift: i32): i32 {
+  if (too_large(row)) return 1;
+  let m: f32 = 0;
+  for (let c: usize = 0; c < <usize>BLOCK_COLS; c++) {
+    const v = load<f32>(row + (c << 2));
+    if (abs(v) > abs(m)) m = v;
+  }
+  const scale = to_f16(m / -8);
+  const ptr = tile + (r << 1);
+  store<u16>(ptr, scale);
+  const d = load_f16(ptr);
+  const inverse: f32 = d !== 0 ? 1 / d : 0;
+  for (let c: usize = 0; c < 16; c++) {
+    const low = <i32>max<f32>(0, min<f32>(15, floor(load<f32>(row + (c << 2)) * inverse + 8.5)));
+    const top = <i32>max<f32>(0, min<f32>(15, floor(load<f32>(row + ((c + 16) << 2)) * inverse + 8.5)));
+    store<u8>(byte_at(tile, r, c), <u8>(low | (top << 4)));
+  }
+  store_scale(scale, ptr, shift);
+  return 0;
+}
+
+/** Zeros as row r of a tile. */
+export function zero_row_q4(tile: usize, r: usize): void {
+  store<u16>(tile + (r << 1), 0);
+  for (let c: usize = 0; c < 16; c++) store<u8>(byte_at(tile, r, c), 0x88);
+}
+
+/** A tile from Q4_0 blocks of four rows, whose nibble order it shares. Returns as copy_scales(). */
+export function copy_tile_q4(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize, shift: i32): i32 {
+  const values = tile + Q4_TILE_VALUES;
+  store_transposed(v128.load(p0, 2), v128.load(p1, 2), v128.load(p2, 2), v128.load(p3, 2), values);
+  return copy_scales(p0, p1, p2, p3, tile, shift);
+}

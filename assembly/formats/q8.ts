@@ -1,0 +1,279 @@
+// q8: int8 weights with an f16 scale for each row of a block. What is particular to the format: its tiles, how rows are
+// packed into them, and the products with int8 activations.
+import {
+  ACT_BLOCK_BYTES,
+  ACT_SCALE,
+  ACT_SUMS,
+  BLOCK_COLS,
+  DOT_MOVED,
+  DOT_SIGNED,
+  DOT_UNSIGNED,
+  Q8_TILE_BYTES,
+  Q8_TILE_VALUES,
+} from "../layout/blocks";
+import {
+  CONST_FLIP,
+  CONST_ONES_16,
+  CONST_SIXTEEN_16,
+  CONTROL_PACKED,
+  PACKED_LOWEST,
+} from "../layout/control";
+import { activation, dot8_hi, dot8_join, dot8_lo, q8_start, q8_start_second, RELAXED } from "../simd/dot";
+import { f16_mask, load_f16, load_scales, to_f16 } from "../simd/f16";
+import { set_bits } from "../sync";
+import { accumulate } from "./groups";
+import { abs_max, copy_scales, scale4, store_scale, store_transposed, tile_scale, too_large } from "./scales";
+import { store_wide, tile_signed, tile_unsigned, tile_wide, WIDE_TILE } from "./tiles";
+
+const TILE: usize = Q8_TILE_BYTES;
+
+// ---- One token.
+
+// Groups of `strips` strips, `streams` of them at once, `gap` bytes apart, times one token. A block's eight activation
+// vectors stay in registers while the tiles of all groups pass, a tile of each group in turn: so each stream's lines are
+// asked for soon. The f32 sums live in `out`. A store for each strip keeps compilers from carrying loads across strips,
+// which makes JavaScriptCore spill, and leaves registers for the activations.
+function walk<T>(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  const ones = v128.load(CONST_ONES_16);
+  const flip = v128.load(CONST_FLIP);
+  const mask = f16_mask();
+  const power = f32x4.splat(factor);
+  const step = <usize>strips * Q8_TILE_BYTES;
+  const rowBytes = (<usize>strips) << 4;
+  const rowGap = (gap / (step * <usize>blocks)) * rowBytes;
+  const stop = x + <usize>blocks * ACT_BLOCK_BYTES;
+  const ends = <usize>streams * rowGap;
+  for (let xp = x; xp < stop; xp += ACT_BLOCK_BYTES, column += step) {
+    const xs = f32x4.mul(v128.load32_splat(xp, ACT_SCALE), power);
+    const start = q8_start<T>(v128.load32_splat(xp, ACT_SUMS), v128.load(CONST_SIXTEEN_16));
+    const x0 = activation<T>(v128.load32_splat(xp));
+    const x1 = activation<T>(v128.load32_splat(xp, 4));
+    const x2 = activation<T>(v128.load32_splat(xp, 8));
+    const x3 = activation<T>(v128.load32_splat(xp, 12));
+    const x4 = activation<T>(v128.load32_splat(xp, 16));
+    const x5 = activation<T>(v128.load32_splat(xp, 20));
+    const x6 = activation<T>(v128.load32_splat(xp, 24));
+    const x7 = activation<T>(v128.load32_splat(xp, 28));
+    let from = column;
+    const sides = out + rowBytes;
+    for (let top = out; top < sides; top += 16, from += Q8_TILE_BYTES) {
+      const end = top + ends;
+      let tile = from;
+      for (let row = top; row < end; row += rowGap, tile += gap) {
+        let lo = start;
+        let hi = q8_start_second<T>(start);
+        let u = v128.load(tile, Q8_TILE_VALUES);
+        lo = dot8_lo<T>(lo, u, x0, flip, ones);
+        hi = dot8_hi<T>(hi, u, x0);
+        u = v128.load(tile, Q8_TILE_VALUES + 16);
+        lo = dot8_lo<T>(lo, u, x1, flip, ones);
+        hi = dot8_hi<T>(hi, u, x1);
+        u = v128.load(tile, Q8_TILE_VALUES + 32);
+        lo = dot8_lo<T>(lo, u, x2, flip, ones);
+        hi = dot8_hi<T>(hi, u, x2);
+        u = v128.load(tile, Q8_TILE_VALUES + 48);
+        lo = dot8_lo<T>(lo, u, x3, flip, ones);
+        hi = dot8_hi<T>(hi, u, x3);
+        u = v128.load(tile, Q8_TILE_VALUES + 64);
+        lo = dot8_lo<T>(lo, u, x4, flip, ones);
+        hi = dot8_hi<T>(hi, u, x4);
+        u = v128.load(tile, Q8_TILE_VALUES + 80);
+        lo = dot8_lo<T>(lo, u, x5, flip, ones);
+        hi = dot8_hi<T>(hi, u, x5);
+        u = v128.load(tile, Q8_TILE_VALUES + 96);
+        lo = dot8_lo<T>(lo, u, x6, flip, ones);
+        hi = dot8_hi<T>(hi, u, x6);
+        u = v128.load(tile, Q8_TILE_VALUES + 112);
+        lo = dot8_lo<T>(lo, u, x7, flip, ones);
+        hi = dot8_hi<T>(hi, u, x7);
+        accumulate(row, dot8_join<T>(lo, hi), load_scales(tile, mask), xs);
+      }
+    }
+  }
+}
+
+/** walk() with widened operands. */
+export function walk_q8_wide(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  walk<i16>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk() with the sign moved to the activation. No weight may be -128. */
+export function walk_q8_moved(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) walk<i8>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk() with weights as unsigned bytes. */
+export function walk_q8_unsigned(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) walk<u8>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk() with weights as signed bytes. */
+export function walk_q8_signed(
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) walk<i32>(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+/** walk() of formats.ts for q8, in a form of the dot product. */
+export function walk_q8(
+  dot: i32,
+  column: usize,
+  x: usize,
+  out: usize,
+  streams: i32,
+  gap: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (dot === DOT_UNSIGNED) walk_q8_unsigned(column, x, out, streams, gap, strips, blocks, factor);
+  else if (dot === DOT_MOVED) walk_q8_moved(column, x, out, streams, gap, strips, blocks, factor);
+  else if (dot === DOT_SIGNED) walk_q8_signed(column, x, out, streams, gap, strips, blocks, factor);
+  else walk_q8_wide(column, x, out, streams, gap, strips, blocks, factor);
+}
+
+// ---- Several tokens.
+
+/** Unpacks tiles if the form of the dot product takes none of bytes; false: it takes them as they are. */
+export function unpack_q8(dot: i32, from: usize, to: usize, tiles: i32): bool {
+  // DOT_MOVED pays for one token only.
+  if (dot === DOT_UNSIGNED || dot === DOT_SIGNED) return false;
+  unpack_q8_wide(from, to, tiles);
+  return true;
+}
+
+/** multiply_group() of formats.ts for q8: tiles as unpack_q8() left them. */
+export function multiply_group_q8(
+  dot: i32,
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (dot === DOT_UNSIGNED) tile_unsigned(tile, x, out, outStride, strips, blocks, 16, factor);
+  else if (dot === DOT_SIGNED) tile_signed(tile, x, out, outStride, strips, blocks, factor);
+  else tile_wide(tile, x, out, outStride, strips, blocks, factor);
+}
+
+/** Widens `tiles` tiles to i16. */
+export function unpack_q8_wide(from: usize, to: usize, tiles: i32): void {
+  const flip = v128.load(CONST_FLIP);
+  const stop = from + <usize>tiles * TILE;
+  for (; from < stop; from += TILE, to += WIDE_TILE) {
+    store<u64>(to, load<u64>(from));
+    for (let v: usize = 0; v < 8; v++) {
+      store_wide(to + (v << 5), v128.xor(v128.load(from + (v << 4), Q8_TILE_VALUES), flip));
+    }
+  }
+}
+
+// ---- Rows.
+
+/** out[c] = W[r, c] * scale, from a strip's first tile on: see embed_row() of formats.ts. */
+export function embed_row_q8(
+  tile: usize,
+  step: usize,
+  r: usize,
+  blocks: i32,
+  factor: f32,
+  scale: f32,
+  out: usize,
+): void {
+  const f = f32x4.splat(scale);
+  const stop = out + <usize>blocks * (4 * BLOCK_COLS);
+  for (; out < stop; out += 4 * BLOCK_COLS, tile += step) {
+    const d = tile_scale(tile + (r << 1), factor);
+    for (let v: usize = 0; v < 8; v++) {
+      const q = v128.load32_zero(tile + Q8_TILE_VALUES + (v << 4) + (r << 2));
+      v128.store(out + (v << 4), f32x4.mul(scale4(v128.xor(q, i8x16.splat(-128)), d), f));
+    }
+  }
+}
+
+/** Row r of a tile from 32 f32: d = max|x| / 127 as f16, q = round(x / d). Returns 0, or 1 if a value is too large. */
+export function pack_row_q8(row: usize, tile: usize, r: usize, shift: i32): i32 {
+  if (too_large(row)) return 1;
+  const scale = to_f16(abs_max(row) / 127);
+  const ptr = tile + (r << 1);
+  store<u16>(ptr, scale);
+  const d = load_f16(ptr);
+  const inverse: f32 = d > 0 ? 1 / d : 0;
+  for (let c: usize = 0; c < <usize>BLOCK_COLS; c++) {
+    const q = <i32>max<f32>(-127, min<f32>(127, nearest(load<f32>(row + (c << 2)) * inverse)));
+    store<u8>(tile + Q8_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3), <u8>(q + 128));
+  }
+  store_scale(scale, ptr, shift);
+  return 0;
+}
+
+/** Zeros as row r of a tile. */
+export function zero_row_q8(tile: usize, r: usize): void {
+  store<u16>(tile + (r << 1), 0);
+  for (let v: usize = 0; v < 8; v++) store<u32>(tile + Q8_TILE_VALUES + (v << 4) + (r << 2), 0x80808080);
+}
+
+/** A tile from Q8_0 blocks of four rows: nothing is rounded. Returns as copy_scales(). */
+export function copy_tile_q8(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize, shift: i32): i32 {
+  copy_values(p0 + 2, p1 + 2, p2 + 2, p3 + 2, tile + Q8_TILE_VALUES);
+  copy_values(p0 + 18, p1 + 18, p2 + 18, p3 + 18, tile + Q8_TILE_VALUES + 64);
+  return copy_scales(p0, p1, p2, p3, tile, shift);
+}
+
+// 16 values of four rows: bytes w + 128. A weight of -128 is noted in CONTROL_PACKED.
+function copy_values(p0: usize, p1: usize, p2: usize, p3: usize, out: usize): void {
+  const flip = i8x16.splat(-128);
+  const a = v128.xor(v128.load(p0), flip);
+  const b = v128.xor(v128.load(p1), flip);
+  const c = v128.xor(v128.load(p2), flip);
+  const d = v128.xor(v128.load(p3), flip);
+  if (!i8x16.all_true(i8x16.min_u(i8x16.min_u(a, b), i8x16.min_u(c, d)))) {
+    set_bits(CONTROL_PACKED, PACKED_LOWEST);
+  }
+  store_transposed(a, b, c, d, out);
+}

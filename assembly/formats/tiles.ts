@@ -1,0 +1,309 @@
+// The kernels of several tokens for weights with f16 scales: register tiles of two strips times four tokens. Sixteen
+// registers hold the eight sums, two vectors of weights and one activation. The loop over a block's eight steps is not
+// unrolled, because V8 then keeps all of them there.
+//
+// One function has the frame of all kernels. Its type arguments choose what differs, so that each kernel has code of its own:
+//   T  the form of the dot product, by the types of simd/dot.ts: u8 for DOT_UNSIGNED, i32 for DOT_SIGNED, i8 for pairs,
+//      i16 for DOT_WIDE
+//   W  how weights lie: u8 as bytes in tiles of Q8_TILE_BYTES, i8 as nibbles in tiles of Q4_TILE_BYTES, i16 widened in
+//      tiles of WIDE_TILE_BYTES
+import {
+  ACTS_BLOCK_BYTES,
+  ACTS_SCALES,
+  ACTS_SUMS,
+  Q4_TILE_BYTES,
+  Q4_TILE_VALUES,
+  Q8_TILE_BYTES,
+  Q8_TILE_VALUES,
+  WIDE_TILE_BYTES,
+  WIDE_TILE_VALUES,
+} from "../layout/blocks";
+import { CONST_FLIP, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
+import { dot_add, dot_pairs, RELAXED } from "../simd/dot";
+import { f16_mask, load_scales } from "../simd/f16";
+import { high } from "../simd/nibbles";
+import { accumulate } from "./groups";
+
+/** Bytes of a widened tile. */
+export const WIDE_TILE: usize = WIDE_TILE_BYTES;
+
+function tile_start<T>(sums: v128, multiple: v128): v128 {
+  if (sizeof<T>() === 4) return i32x4.splat(0);
+  return isSigned<T>() ? sums : i32x4.dot_i16x8_s(sums, multiple);
+}
+
+function tile_weights<T>(bytes: v128, flip: v128): v128 {
+  return sizeof<T>() === 4 ? v128.xor(bytes, flip) : bytes;
+}
+
+function tile_dot<T>(acc: v128, x: v128, w: v128): v128 {
+  if (sizeof<T>() === 1 && isSigned<T>()) return i16x8.add(acc, dot_pairs(x, w));
+  return dot_add(x, w, acc);
+}
+
+function tile_sum<T>(acc: v128, ones: v128): v128 {
+  return sizeof<T>() === 1 && isSigned<T>() ? i32x4.dot_i16x8_s(acc, ones) : acc;
+}
+
+function is_wide<W>(): bool {
+  return sizeof<W>() === 2;
+}
+
+function is_nibbles<W>(): bool {
+  return sizeof<W>() === 1 && isSigned<W>();
+}
+
+function bytes_of<W>(): usize {
+  return is_wide<W>() ? WIDE_TILE_BYTES : is_nibbles<W>() ? Q4_TILE_BYTES : Q8_TILE_BYTES;
+}
+
+// `starts` is read for bytes of DOT_UNSIGNED only: see tile_unsigned().
+function multiply<T, W>(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  starts: i32,
+  factor: f32,
+): void {
+  const ones = v128.load(CONST_ONES_16);
+  const flip = v128.load(CONST_FLIP);
+  const nibbles = v128.load(CONST_LOW_NIBBLES);
+  const multiple = sizeof<W>() === 1 && isSigned<W>() ? ones : i16x8.splat(<i16>starts);
+  const mask = f16_mask();
+  const power = f32x4.splat(factor);
+  const rowBytes = (<usize>strips) << 4;
+  const stop = x + <usize>blocks * ACTS_BLOCK_BYTES;
+  for (; x < stop; x += ACTS_BLOCK_BYTES) {
+    const end = out + rowBytes;
+    for (let row = out; row < end; row += 32, tile += 2 * bytes_of<W>()) {
+      let xv = i32x4.splat(0);
+      let xt: v128;
+      let a0 = xv;
+      let a1 = xv;
+      let a2 = xv;
+      let a3 = xv;
+      if (sizeof<W>() === 1) {
+        xv = tile_start<T>(v128.load(x, ACTS_SUMS), multiple);
+        a0 = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+        a1 = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+        a2 = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+        a3 = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      }
+      let b0 = a0;
+      let b1 = a1;
+      let b2 = a2;
+      let b3 = a3;
+      let xp = x;
+      let u: v128;
+      let v: v128;
+      if (sizeof<W>() === 2) {
+        const values = tile + (WIDE_TILE_BYTES - WIDE_TILE_VALUES);
+        for (let p = tile; p < values; p += 32, xp += 16) {
+          const x01 = v128.load8x8_s(xp);
+          const x23 = v128.load8x8_s(xp, 8);
+          u = v128.load(p, WIDE_TILE_VALUES);
+          v = v128.load(p, WIDE_TILE_BYTES + WIDE_TILE_VALUES);
+          xt = v128.shuffle<i32>(x01, x01, 0, 0, 0, 0);
+          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(u, xt));
+          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(v, xt));
+          xt = v128.shuffle<i32>(x01, x01, 2, 2, 2, 2);
+          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(u, xt));
+          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(v, xt));
+          xt = v128.shuffle<i32>(x23, x23, 0, 0, 0, 0);
+          a2 = i32x4.add(a2, i32x4.dot_i16x8_s(u, xt));
+          b2 = i32x4.add(b2, i32x4.dot_i16x8_s(v, xt));
+          xt = v128.shuffle<i32>(x23, x23, 2, 2, 2, 2);
+          a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
+          b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
+          u = v128.load(p, WIDE_TILE_VALUES + 16);
+          v = v128.load(p, WIDE_TILE_BYTES + WIDE_TILE_VALUES + 16);
+          xt = v128.shuffle<i32>(x01, x01, 1, 1, 1, 1);
+          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(u, xt));
+          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(v, xt));
+          xt = v128.shuffle<i32>(x01, x01, 3, 3, 3, 3);
+          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(u, xt));
+          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(v, xt));
+          xt = v128.shuffle<i32>(x23, x23, 1, 1, 1, 1);
+          a2 = i32x4.add(a2, i32x4.dot_i16x8_s(u, xt));
+          b2 = i32x4.add(b2, i32x4.dot_i16x8_s(v, xt));
+          xt = v128.shuffle<i32>(x23, x23, 3, 3, 3, 3);
+          a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
+          b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
+        }
+      } else if (isSigned<W>()) {
+        const values = tile + (Q4_TILE_BYTES - Q4_TILE_VALUES);
+        for (let p = tile; p < values; p += 16, xp += 16) {
+          const w = v128.load(p, Q4_TILE_VALUES);
+          const z = v128.load(p, Q4_TILE_BYTES + Q4_TILE_VALUES);
+          u = v128.and(w, nibbles);
+          v = v128.and(z, nibbles);
+          xv = v128.load(xp);
+          xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+          a0 = tile_dot<T>(a0, xt, u);
+          b0 = tile_dot<T>(b0, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+          a1 = tile_dot<T>(a1, xt, u);
+          b1 = tile_dot<T>(b1, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+          a2 = tile_dot<T>(a2, xt, u);
+          b2 = tile_dot<T>(b2, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+          a3 = tile_dot<T>(a3, xt, u);
+          b3 = tile_dot<T>(b3, xt, v);
+          u = high(w, nibbles);
+          v = high(z, nibbles);
+          xv = v128.load(xp, 64);
+          xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+          a0 = tile_dot<T>(a0, xt, u);
+          b0 = tile_dot<T>(b0, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+          a1 = tile_dot<T>(a1, xt, u);
+          b1 = tile_dot<T>(b1, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+          a2 = tile_dot<T>(a2, xt, u);
+          b2 = tile_dot<T>(b2, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+          a3 = tile_dot<T>(a3, xt, u);
+          b3 = tile_dot<T>(b3, xt, v);
+        }
+      } else {
+        const values = tile + (Q8_TILE_BYTES - Q8_TILE_VALUES);
+        for (let p = tile; p < values; p += 16, xp += 16) {
+          u = tile_weights<T>(v128.load(p, Q8_TILE_VALUES), flip);
+          v = tile_weights<T>(v128.load(p, Q8_TILE_BYTES + Q8_TILE_VALUES), flip);
+          xv = v128.load(xp);
+          xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+          a0 = tile_dot<T>(a0, xt, u);
+          b0 = tile_dot<T>(b0, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+          a1 = tile_dot<T>(a1, xt, u);
+          b1 = tile_dot<T>(b1, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+          a2 = tile_dot<T>(a2, xt, u);
+          b2 = tile_dot<T>(b2, xt, v);
+          xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+          a3 = tile_dot<T>(a3, xt, u);
+          b3 = tile_dot<T>(b3, xt, v);
+        }
+      }
+      const s = load_scales(tile, mask);
+      const z = load_scales(tile + bytes_of<W>(), mask);
+      xv = f32x4.mul(v128.load(x, ACTS_SCALES), power);
+      let to = row;
+      xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      accumulate(to, tile_sum<T>(a0, ones), s, xt);
+      accumulate(to + 16, tile_sum<T>(b0, ones), z, xt);
+      to += outStride;
+      xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      accumulate(to, tile_sum<T>(a1, ones), s, xt);
+      accumulate(to + 16, tile_sum<T>(b1, ones), z, xt);
+      to += outStride;
+      xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      accumulate(to, tile_sum<T>(a2, ones), s, xt);
+      accumulate(to + 16, tile_sum<T>(b2, ones), z, xt);
+      to += outStride;
+      xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      accumulate(to, tile_sum<T>(a3, ones), s, xt);
+      accumulate(to + 16, tile_sum<T>(b3, ones), z, xt);
+    }
+  }
+}
+
+/**
+ * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, four tokens
+ * tile    tiles of Q8_TILE_BYTES, `strips` for each block, one behind the other; bytes 0..255, or 0..15
+ * x       ACTS_BLOCK_BYTES for each block        from quantize_q8x4(), finite
+ * out     f32 rows of the four tokens, outStride bytes apart
+ * strips  an even number
+ * starts  16 if a byte is a weight + 128, 1 if it is a weight + 8
+ * Align: tile, x 4 B; out 16 B                  Reads past the end: none
+ * Numerics: as matvec(); bytes over 127 need an engine whose dot_form() is DOT_UNSIGNED
+ */
+export function tile_unsigned(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  starts: i32,
+  factor: f32,
+): void {
+  if (RELAXED) multiply<u8, u8>(tile, x, out, outStride, strips, blocks, starts, factor);
+}
+
+/** As tile_unsigned, for bytes that are weights + 128 in an engine whose dot_form() is DOT_SIGNED. */
+export function tile_signed(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) multiply<i32, u8>(tile, x, out, outStride, strips, blocks, 0, factor);
+}
+
+/** As tile_unsigned, for bytes that are weights + 8, with sums of pairs in i16. Any engine with relaxed SIMD. */
+export function tile_pairs(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) multiply<i8, u8>(tile, x, out, outStride, strips, blocks, 0, factor);
+}
+
+/** As tile_unsigned over tiles of q4 as they are stored, in an engine whose dot_form() is DOT_UNSIGNED or DOT_SIGNED. */
+export function tile_nibbles_add(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) multiply<u8, i8>(tile, x, out, outStride, strips, blocks, 1, factor);
+}
+
+/** As tile_pairs over tiles of q4. */
+export function tile_nibbles_pairs(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (RELAXED) multiply<i8, i8>(tile, x, out, outStride, strips, blocks, 1, factor);
+}
+
+/** As tile_unsigned, over weights that were unpacked to i16. Any engine. */
+export function tile_wide(
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  multiply<i16, i16>(tile, x, out, outStride, strips, blocks, 0, factor);
+}
+
+/** 4 rows x 4 columns of int8 as two vectors of 4 rows x 2 columns of i16, WIDE_TILE_VALUES behind `to`. */
+export function store_wide(to: usize, bytes: v128): void {
+  const low = i16x8.extend_low_i8x16_s(bytes);
+  const top = i16x8.extend_high_i8x16_s(bytes);
+  v128.store(to, v128.shuffle<i32>(low, top, 0, 2, 4, 6), WIDE_TILE_VALUES);
+  v128.store(to, v128.shuffle<i32>(low, top, 1, 3, 5, 7), WIDE_TILE_VALUES + 16);
+}

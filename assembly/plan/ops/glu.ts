@@ -1,0 +1,84 @@
+// OP_GLU: the activation of a feed-forward block, gated or plain.
+import { begin_row, finish_row } from "../../formats/activations";
+import { BLOCK_COLS } from "../../layout/blocks";
+import * as op from "../../layout/ops";
+import { int, next, ptr, rows } from "../../record";
+import { exp_f32x4 } from "../../simd/math";
+import { load_tail, store_tail } from "../../simd/reduce";
+
+// Columns that a thread takes at once: whole blocks, so that each part is quantized by itself.
+const PART: i32 = 32 * BLOCK_COLS;
+
+/** Runs the record. A unit of work is a part of a token's row. */
+export function run_glu(record: usize, scratch: usize): void {
+  const n = int(record, op.GLU_N);
+  const parts = (n + PART - 1) / PART;
+  const tokens = rows(record);
+  const count = tokens * parts;
+  const stride = ptr(record, op.GLU_STRIDE);
+  const format = int(record, op.GLU_FORMAT);
+  for (let i = next(record); i < count; i = next(record)) {
+    const t = i / parts;
+    const first = (i % parts) * PART;
+    const width = min(PART, n - first);
+    const at = <usize>t * stride + ((<usize>first) << 2);
+    const outStride = ptr(record, op.GLU_OUT_STRIDE);
+    const base = ptr(record, op.GLU_OUT);
+    const row = begin_row(format, base, outStride, t, first, scratch);
+    const gate = ptr(record, op.GLU_GATE) + at;
+    const up = ptr(record, op.GLU_UP) + at;
+    glu_f32(int(record, op.GLU_KIND), gate, up, row, width);
+    finish_row(format, row, base, outStride, first, width, t, tokens);
+  }
+}
+
+function sigmoid(x: v128): v128 {
+  const one = f32x4.splat(1);
+  return f32x4.div(one, f32x4.add(one, exp_f32x4(f32x4.neg(x))));
+}
+
+// x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), which is the tanh form of GELU.
+function gelu(x: v128): v128 {
+  const cubic = f32x4.mul(f32x4.mul(x, x), f32x4.splat(0.044715));
+  const inner = f32x4.mul(x, f32x4.add(f32x4.splat(1), cubic));
+  return f32x4.mul(x, sigmoid(f32x4.mul(inner, f32x4.splat(1.5957691216057308))));
+}
+
+function activate(kind: i32, x: v128): v128 {
+  switch (kind) {
+    case op.GLU_SWIGLU:
+    case op.GLU_SILU:
+      return f32x4.mul(x, sigmoid(x));
+    case op.GLU_GEGLU:
+    case op.GLU_GELU:
+      return gelu(x);
+    case op.GLU_REGLU:
+    case op.GLU_RELU:
+      return f32x4.max(x, f32x4.splat(0));
+    default:
+      return sigmoid(x);
+  }
+}
+
+/**
+ * out[i] = act(gate[i]) * up[i]      kind GLU_SWIGLU (act = SiLU), GLU_GEGLU (GELU, tanh form), GLU_REGLU
+ * out[i] = act(gate[i])              kind GLU_SILU, GLU_GELU, GLU_RELU; up is not read
+ * gate, up, out  f32 [n]             out may be gate or up
+ * Units: n elements, any; pointers bytes
+ * Align: 4 B                         Reads past the end: none
+ * Source: Shazeer 2020, "GLU Variants Improve Transformer", arXiv:2002.05202; Hendrycks and Gimpel 2016,
+ *         arXiv:1606.08415
+ */
+export function glu_f32(kind: i32, gate: usize, up: usize, out: usize, n: i32): void {
+  const gated = kind <= op.GLU_REGLU;
+  const stop = gate + ((<usize>n & ~3) << 2);
+  for (; gate < stop; gate += 16, up += 16, out += 16) {
+    const a = activate(kind, v128.load(gate));
+    v128.store(out, gated ? f32x4.mul(a, v128.load(up)) : a);
+  }
+  const rest = n & 3;
+  if (rest) {
+    const a = activate(kind, load_tail(gate, rest));
+    store_tail(out, rest, gated ? f32x4.mul(a, load_tail(up, rest)) : a);
+  }
+}
