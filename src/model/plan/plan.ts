@@ -1,4 +1,4 @@
-// Compiles a model into the records that assembly/plan.ts runs: embedding, layers, logits.
+// Compiles a model into the records that assembly/plan/ runs: embedding, layers, logits.
 import type { LayerSpec, Model } from "../arch/spec.ts";
 import type { ModelWeights } from "../weights/weights.ts";
 import { attentionBlock } from "./attention_block.ts";
