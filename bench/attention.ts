@@ -4,7 +4,7 @@ import { QUERY_TILE } from "../assembly/layout/control.ts";
 import { ATT_LAYER, RECORD_WORDS } from "../assembly/layout/ops.ts";
 import type { KvType } from "../src/model/config.ts";
 import { headTable } from "../src/model/gqa.ts";
-import { kvTypeCodes } from "../src/model/kv_types.ts";
+import { kvTypeCodes } from "../src/quant/kv_types.ts";
 import { attentionRecord, queryTile } from "../tests/support/attention_record.ts";
 import { FAR_BYTES, type KernelArea } from "./kernel_area.ts";
 import { runSuites, type Session, type Suite } from "./suite.ts";

@@ -5,7 +5,7 @@ import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tu
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
 import { variants, variantWorks } from "../kernels/variant.ts";
 import type { KvType, Precision } from "../model/config.ts";
-import { kvTypeCodes } from "../model/kv_types.ts";
+import { kvTypes } from "../quant/kv_types.ts";
 import { weightFormats } from "../quant/registry.ts";
 import {
   checkSourceOptions,
@@ -132,7 +132,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkCount("contextLength", options.contextLength);
   checkCount("maxBytes", options.maxBytes);
   checkChoice("precision", options.precision, Object.keys(weightFormats));
-  checkChoice("kv", options.kv, Object.keys(kvTypeCodes));
+  checkChoice("kv", options.kv, kvTypes);
   checkChoice("kernel", options.kernel, variants);
   checkTune(options.tune);
   checkSourceOptions(options);

@@ -1,9 +1,6 @@
 // Hyper-parameters of a model under cria's names, and the limits that they are held to.
-
+export type { KvType } from "../quant/kv_types.ts";
 export type { Precision } from "../quant/registry.ts";
-
-/** Key and value formats in memory, as options name them. */
-export type KvType = "f32" | "f16" | "q8";
 
 /** Hyper-parameters under cria's names, whatever vocabulary the file uses. */
 export interface ModelConfig {

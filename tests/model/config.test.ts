@@ -1,3 +1,4 @@
+// Hyper-parameters that files state: translated, defaulted, and refused out of their intervals.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ModelConfig } from "../../src/model/config.ts";

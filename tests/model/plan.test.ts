@@ -1,3 +1,4 @@
+// Plans of Llama: their records, barriers and operands, and the buffers that they name.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ACT_F32, ACT_Q8, KV_F16 } from "../../assembly/layout/blocks.ts";

@@ -1,3 +1,4 @@
+// Where the weights of Llama are placed, in which format, and which files are refused.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Arena } from "../../src/kernels/arena.ts";

@@ -25,14 +25,18 @@ export interface AttentionSpec {
 }
 
 /** What a feed-forward block computes: down(act(gate(x)) * up(x)), or down(act(up(x))) without a gate. */
-export interface FeedForwardSpec {
+export type FeedForwardSpec = {
   readonly act: "silu" | "gelu" | "relu";
-  readonly gated: boolean;
-  /** Whether gate and up have a tensor each, or are rows of one, in this order. */
-  readonly gateUp: "split" | "fused";
   /** Biases of gate and up. */
   readonly bias?: Presence;
-}
+} & (
+  | {
+      readonly gated: true;
+      /** Whether gate and up have a tensor each, or are rows of one, in this order. */
+      readonly gateUp: "split" | "fused";
+    }
+  | { readonly gated: false }
+);
 
 /** One transformer layer: norm, attention, sum; norm, feed-forward, sum. */
 export interface LayerSpec {

@@ -1,6 +1,7 @@
 // Buffers that a plan works on besides weights and the KV cache, and their addresses.
 import { ACT_TOKENS, BLOCK_COLS, PADDED_ROWS } from "../../../assembly/layout/blocks.ts";
 import type { Arena } from "../../kernels/arena.ts";
+import type { KvType } from "../../quant/kv_types.ts";
 import { weightFormats } from "../../quant/registry.ts";
 import type { Model } from "../arch/spec.ts";
 import { distinctRopes, type RopeTable } from "../rope.ts";
@@ -34,6 +35,13 @@ export interface Buffers {
   /** i32 tables of gqa.ts. */
   readonly heads: number;
   readonly groups: number;
+}
+
+/** Where keys and values lie inside a page. */
+export interface KvShape {
+  readonly type: KvType;
+  /** Bytes of one kv head of one layer in a page. */
+  readonly headBytes: number;
 }
 
 /** Gives every buffer its address, for steps of at most `batch` tokens and `outputs` rows of logits. */

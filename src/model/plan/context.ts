@@ -1,7 +1,6 @@
 // What the blocks of a plan are written with.
 import type { ModelConfig } from "../config.ts";
-import type { KvShape } from "../kv_types.ts";
-import type { Buffers } from "./buffers.ts";
+import type { Buffers, KvShape } from "./buffers.ts";
 import type { PlanWriter } from "./writer.ts";
 
 export interface PlanContext {

@@ -1,9 +1,8 @@
-// Compiles a model into the records that assembly/plan.ts runs: embedding, layers, logits.
+// Compiles a model into the records that assembly/plan/ runs: embedding, layers, logits.
 import type { LayerSpec, Model } from "../arch/spec.ts";
-import type { KvShape } from "../kv_types.ts";
 import type { ModelWeights } from "../weights/weights.ts";
 import { attentionBlock } from "./attention_block.ts";
-import type { Buffers } from "./buffers.ts";
+import type { Buffers, KvShape } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
 import { feedForwardBlock } from "./feed_forward_block.ts";
 import { type Plan, PlanWriter } from "./writer.ts";

@@ -1,13 +1,13 @@
 // Writes the records of a plan: one method for each operation of assembly/layout/ops.ts, with every operand named.
 import { BLOCK_COLS, SCALE_SHIFT } from "../../../assembly/layout/blocks.ts";
 import * as op from "../../../assembly/layout/ops.ts";
+import { kvTypeCodes } from "../../quant/kv_types.ts";
 import type { FileType } from "../../quant/registry.ts";
 import type { FeedForwardSpec, NormSpec } from "../arch/spec.ts";
 import type { ModelConfig } from "../config.ts";
-import { type KvShape, kvTypeCodes } from "../kv_types.ts";
 import type { RopeSpec, RopeTable } from "../rope.ts";
 import type { Matrix, Vector } from "../weights/weights.ts";
-import type { Buffers, Rows } from "./buffers.ts";
+import type { Buffers, KvShape, Rows } from "./buffers.ts";
 
 /** Which rows of a step a record works on: every token's, or those whose logits are asked for. */
 export type RowSet = "tokens" | "outputs";

@@ -55,7 +55,7 @@ export interface OuterNeeds {
 export function layerNeeds(spec: LayerSpec, config: ModelConfig): LayerNeeds {
   const { dim, hiddenDim, headDim, nHeads } = config;
   const [q, k, v] = attentionNeeds(spec.attention, config);
-  const [up, gate] = feedForwardNeeds(spec.feedForward, config);
+  const { gate, up } = feedForwardNeeds(spec.feedForward, config);
   return {
     attnNorm: norm("attnNorm", spec.norm, dim),
     q,
@@ -96,14 +96,15 @@ function attentionNeeds({ qkv, bias }: AttentionSpec, config: ModelConfig) {
   return needs as [MatrixNeed, MatrixNeed, MatrixNeed];
 }
 
-function feedForwardNeeds(spec: FeedForwardSpec, config: ModelConfig): [MatrixNeed, MatrixNeed | undefined] {
-  const { dim, hiddenDim } = config;
-  const { gated, gateUp, bias } = spec;
-  const parts: LayerPart[] = gated ? ["gate", "up"] : ["up"];
-  const rows = parts.map(() => hiddenDim);
-  const needs = matrices(parts, rows, gated && gateUp === "fused" ? "gateUp" : undefined, dim, bias);
-  const [gate, up] = gated ? needs : [undefined, needs[0]];
-  return [up as MatrixNeed, gate];
+function feedForwardNeeds(spec: FeedForwardSpec, { dim, hiddenDim }: ModelConfig) {
+  if (!spec.gated) {
+    const [up] = matrices(["up"], [hiddenDim], undefined, dim, spec.bias) as [MatrixNeed];
+    return { gate: undefined, up };
+  }
+  const together = spec.gateUp === "fused" ? "gateUp" : undefined;
+  const needs = matrices(["gate", "up"], [hiddenDim, hiddenDim], together, dim, spec.bias);
+  const [gate, up] = needs as [MatrixNeed, MatrixNeed];
+  return { gate, up };
 }
 
 // Matrices with the same columns: one tensor for each part, or all of them in the tensor `together`.

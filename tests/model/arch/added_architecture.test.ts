@@ -7,7 +7,9 @@ import { openModelFile } from "../../../src/format/detect.ts";
 import { ggufName } from "../../../src/model/arch/gguf_names.ts";
 import { llama } from "../../../src/model/arch/llama.ts";
 import type { Architecture, LayerSpec, Role } from "../../../src/model/arch/spec.ts";
+import type { Hyper } from "../../../src/model/config.ts";
 import { ggufHyper } from "../../../src/model/hyper/gguf_hyper.ts";
+import { integer } from "../../../src/model/hyper/values.ts";
 import { readModel } from "../../../src/model/read_model.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
 import { type ReferenceTraits, referenceLogits } from "../../reference/llama.ts";
@@ -23,15 +25,22 @@ const stems: Partial<Record<Role, string>> = {
   "q.bias": "query.shift",
 };
 
-/** Llama's block with biases of q, k and v, pairs half a head apart, and names of its own for some tensors. */
-const biased: Architecture = {
+interface BiasedHyper extends Hyper {
+  /** A number that no other architecture has. */
+  readonly brightness: number;
+}
+
+/** Llama's block with biases of q, k and v, pairs half a head apart, and keys and names of its own. */
+const biased: Architecture<BiasedHyper> = {
   name: "biased",
-  hyper: (file) =>
-    ggufHyper(file, {
+  hyper(file) {
+    const usual = ggufHyper(file, {
       epsilon: "attention.layer_norm_rms_epsilon",
       embedding: "embedding",
-      reads: ["flavour"],
-    }),
+      reads: ["brightness"],
+    });
+    return { ...usual, brightness: integer(file, "biased.brightness", { min: 1, max: 9, fallback: 1 }) };
+  },
   layer: (_i, { config, ropeDim: dim }) => ({
     norm: { kind: "rms", eps: config.normEps },
     attention: {
@@ -45,6 +54,7 @@ const biased: Architecture = {
   outputNorm: ({ config }) => ({ kind: "rms", eps: config.normEps }),
   tensors: (role, layer) =>
     role in stems ? `${role.startsWith("q") ? `${layer}.` : ""}${stems[role]}` : ggufName(role, layer),
+  embedScale: ({ brightness }) => brightness,
 };
 
 // ----
@@ -113,12 +123,13 @@ describe("an architecture that is added", () => {
       tensors[name] = undefined;
       tensors[to] = { shape, type, values };
     }
-    const metadata = { "biased.flavour": meta("string", "salty") };
+    const metadata = { "biased.brightness": meta("u32", 3) };
     const { file } = tinyLlama({ ...options, architecture: "biased", tensors, metadata });
     return { file, weights: usual.weights };
   }
 
   it("computes what f64 does, with every kernel build and split of the prompt", async () => {
+    const traits = { ...halves(16), embedScale: 3 };
     for (const [type, precision, most] of [
       ["F32", "f32", 1e-9],
       ["Q8_0", "q8", 2e-3],
@@ -127,7 +138,7 @@ describe("an architecture that is added", () => {
       const hashes = new Set<string>();
       for (const kernel of workingVariants()) {
         const options = { precision, kv: "f32", kernel, architectures: [biased] } as const;
-        hashes.add(await compare(renamed({ type }), options, halves(16), most));
+        hashes.add(await compare(renamed({ type }), options, traits, most));
       }
       assert.equal(hashes.size, 1);
     }
@@ -155,7 +166,7 @@ describe("an architecture that is added", () => {
         ),
         [llama, biased],
       );
-    assert.equal((await open("biased.flavour")).config.architecture, "biased");
+    assert.equal((await open("biased.brightness")).config.architecture, "biased");
     await assert.rejects(open("biased.colour"), {
       name: "UnsupportedError",
       message:
@@ -231,7 +242,9 @@ describe("LayerSpec", () => {
   for (const act of ["silu", "gelu", "relu"] as const) {
     for (const gated of [true, false]) {
       it(`feedForward: ${act}, ${gated ? "gated" : "plain"}, with biases`, async () => {
-        const feedForward = { act, gated, gateUp: "split", bias: "required" } as const;
+        const feedForward: LayerSpec["feedForward"] = gated
+          ? { act, gated, gateUp: "split", bias: "required" }
+          : { act, gated, bias: "required" };
         const tensors = {
           ...biasesOf(gated ? { ffn_gate: 96, ffn_up: 96 } : { ffn_up: 96 }),
           ...(gated ? {} : { "blk.0.ffn_gate.weight": undefined, "blk.1.ffn_gate.weight": undefined }),

@@ -24,7 +24,7 @@ function variant(isFused: boolean): Architecture {
     return {
       ...spec,
       attention: { ...spec.attention, qkv: shape, bias: "optional" },
-      feedForward: { ...spec.feedForward, gateUp: shape, bias: "optional" },
+      feedForward: { act: "silu", gated: true, gateUp: shape, bias: "optional" },
     };
   };
   return { ...llama, layer };
