@@ -68,12 +68,12 @@ const staticModules = {
 };
 
 // esbuild has no switch for names that it must not shorten. Two things keep them: it leaves alone what a direct eval could
-// see, which is every name of a module whose last statement is one; and properties, which private names are made to look
-// like by another first letter.
+// see, which is every name of a module whose last statement is one; and properties, which the names of private methods are
+// made to look like by another first letter. Private fields are in no stack trace: their names are shortened.
 const KEEP = 'eval("");';
 const PRIVATE = "\u0275";
 
-/** Minifies a module and leaves its functions, classes and private members their names. */
+/** Minifies a module and leaves its functions, classes and private methods their names. */
 async function minify({ text, map }) {
   if (text.includes(PRIVATE)) throw new Error(`Cannot keep private names: the sources contain ${PRIVATE}`);
   const hidden = privateNames(text).map((at) => ({ at, length: 1, text: PRIVATE }));

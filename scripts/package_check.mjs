@@ -12,7 +12,7 @@ const KIB = 1024;
 /** docs/adr/0008-budgets.md says why; scripts are gzipped. */
 const LIMITS = {
   // Two are above what docs/adr/0008-budgets.md wants of them: these limits only notice that they grow.
-  scripts: { "cria.js": 160 * KIB, "tokenizer.js": 116 * KIB },
+  scripts: { "cria.js": 160 * KIB, "tokenizer.js": 96 * KIB, "tokenizer_train.js": 48 * KIB },
   llamaAlone: 144 * KIB,
   wasm: 96 * KIB,
   tarball: 5_000_000,
