@@ -69,11 +69,12 @@ const staticModules = {
 
 // esbuild has no option that names identifiers to keep. Two tricks keep them. First, esbuild does not rename what a direct
 // eval could see: if the last statement of a module is a direct eval, that is every top-level name. Second, it does not rename
-// properties: with another first letter, private names look like properties.
+// properties: with another first letter, the names of private methods look like properties. Private fields are in no stack
+// trace: their names are shortened.
 const KEEP = 'eval("");';
 const PRIVATE = "\u0275";
 
-/** Minifies a module. Its functions, classes and private members keep their names. */
+/** Minifies a module. Its functions, classes and private methods keep their names. */
 async function minify({ text, map }) {
   if (text.includes(PRIVATE)) throw new Error(`Cannot keep private names: the sources contain ${PRIVATE}`);
   const hidden = privateNames(text).map((at) => ({ at, length: 1, text: PRIVATE }));

@@ -108,11 +108,22 @@ function visitAll(node, visit) {
   ts.forEachChild(node, (child) => visitAll(child, visit));
 }
 
-/** Positions of the "#" of private names, which esbuild would shorten. */
+/** Positions of the "#" of private methods and accessors. esbuild would shorten their names, and stack traces show them. */
 export function privateNames(text) {
+  const file = parse(text);
+  const methods = new Set();
+  visitAll(file, (node) => {
+    const isMethod =
+      ts.isMethodDeclaration(node) || ts.isGetAccessorDeclaration(node) || ts.isSetAccessorDeclaration(node);
+    if (!isMethod || !ts.isPrivateIdentifier(node.name)) return;
+    // Fields get names of one letter, and a class may have both.
+    if (node.name.text.length < 3) throw new Error(`Cannot keep the name ${node.name.text}: it is too short`);
+    methods.add(node.name.text);
+  });
   const positions = [];
-  visitAll(parse(text), (node) => {
-    if (!ts.isPrivateIdentifier(node)) return;
+  visitAll(file, (node) => {
+    // A name is kept wherever it stands, even if another class has a field of it.
+    if (!ts.isPrivateIdentifier(node) || !methods.has(node.text)) return;
     if (ts.isBinaryExpression(node.parent))
       throw new Error(`Cannot keep the name in ${node.parent.getText()}`);
     positions.push(node.getStart());

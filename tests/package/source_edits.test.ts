@@ -78,12 +78,14 @@ describe("classNames()", () => {
 });
 
 describe("privateNames()", () => {
-  it("finds private names and no other number sign", () => {
-    const text = 'class A{#b=1;c(){return this.#b+"#d"+/#e/.source}}// #f';
+  it("finds names of private methods, which stack traces show, and no other number sign", () => {
+    const text =
+      'class A{#b=1;#call(){return this.#b+"#d"+/#e/.source}get #face(){return this.#call()}}// #call';
     assert.deepEqual(
-      privateNames(text).map((at: number) => text.slice(at, at + 2)),
-      ["#b", "#b"],
+      privateNames(text).map((at: number) => text.slice(at, at + 5)),
+      ["#call", "#face", "#call"],
     );
-    assert.throws(() => privateNames("class A{#b;c(x){return #b in x}}"), /Cannot keep the name/);
+    assert.throws(() => privateNames("class A{#call(){};c(x){return #call in x}}"), /Cannot keep the name/);
+    assert.throws(() => privateNames("class A{#a(){}}"), /Cannot keep the name #a: it is too short/);
   });
 });

@@ -32,7 +32,7 @@ export function byteSpelling(bytes: Uint8Array): string {
   return text;
 }
 
-/** Writes the bytes that a text spells to `into` from `at` on, and gives their end; -1 if it spells none. */
+/** Writes the bytes that a text spells to `into` from `at` on, and returns their end; -1 if it spells none. */
 export function writeSpelling(text: string, into: Uint8Array, at: number): number {
   for (let i = 0; i < text.length; i++) {
     const byte = bytesByCharacter[text.charCodeAt(i)] ?? -1;

@@ -222,7 +222,7 @@ export class ByteBpeEncoder {
     return kept;
   }
 
-  /** Writes the ids of the word of units [begin, end) to `merged` and gives their number. */
+  /** Writes the ids of the word of units [begin, end) to `merged` and returns their number. */
   #merge(units: Uint16Array, begin: number, end: number): number {
     const whole = this.#findWhole(units, begin, end);
     if (whole < 0) return this.#mergeUnits(units, begin, end);
@@ -242,7 +242,7 @@ export class ByteBpeEncoder {
     return this.#merger.merge(this.#bytes, 0, n, this.#merged, 0);
   }
 
-  /** Writes the UTF-8 of units [begin, end) to `bytes` and gives their number. */
+  /** Writes the UTF-8 of units [begin, end) to `bytes` and returns their number. */
   #toBytes(units: Uint16Array, begin: number, end: number): number {
     const room = 3 * (end - begin);
     if (this.#bytes.length < room) {

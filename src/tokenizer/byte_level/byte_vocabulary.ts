@@ -8,7 +8,7 @@ import { byteSpelling } from "./byte_alphabet.ts";
 const NONE = -1;
 const FACTOR = 0x01000193;
 
-/** Slots looked at before a vocabulary is refused: a real one needs a few dozen at most. */
+/** Most slots that an insertion looks at before the vocabulary is refused. Real ones need a few dozen. */
 const MAX_PROBES = 1 << 10;
 
 /** What {@link ByteVocabulary} needs of a vocabulary. */
@@ -24,8 +24,8 @@ export function packTokens(tokens: readonly Uint8Array[]): { bytes: Uint8Array; 
 }
 
 /**
- * Tokens as bytes, and the ids of those that text can become (normal ones) by their bytes: a hash table in typed
- * arrays, so that a vocabulary of a hundred thousand tokens loads in milliseconds.
+ * The bytes of tokens by id, and the ids of normal tokens (those that text can become) by their bytes. The hash table
+ * lies in typed arrays: a vocabulary of a hundred thousand tokens loads in milliseconds.
  */
 export class ByteVocabulary {
   readonly size: number;
@@ -39,8 +39,8 @@ export class ByteVocabulary {
   /** Hash and id of each slot; the id is -1 if it is free. */
   readonly #slots: Int32Array;
   /**
-   * Hash of a token's bytes by id: the polynomial sum of byte * FACTOR^(bytes after it), modulo 2^32, so that the
-   * hash of two tokens together follows from theirs.
+   * Hash of a token's bytes by id: the sum of byte * FACTOR^(number of bytes after it), modulo 2^32. So the hash of two
+   * tokens together follows from their two hashes.
    */
   readonly #hashes: Int32Array;
   /** FACTOR to the power of each length of a token. */

@@ -9,11 +9,11 @@ const GOES_ON = 2;
 const MAX_ENTRIES = 1 << 24;
 
 /**
- * Says at which bytes of a text a token that began before may end, by the hashes of all beginnings of tokens. It may
- * say so wrongly, and then costs a look into the vocabulary, but it leaves none out.
+ * A Bloom filter of the prefixes of all tokens: tells at which bytes a token that begins at a given byte may end. False
+ * positives cost a look-up in the vocabulary. There are no false negatives.
  */
 export class PrefixFilter {
-  /** Two bits an entry. */
+  /** Two bits for each entry. */
   readonly #bits: Uint32Array;
   readonly #mask: number;
   readonly #vocabulary: ByteVocabulary;

@@ -1,22 +1,21 @@
-// Finds symbols in a text, the longest at each position: a trie of the symbols.
+// Finds symbols in a text, the longest at each position.
 import { FormatError } from "../../util/errors.ts";
 
 /**
- * Most UTF-16 units of all user-defined symbols, or of all control tokens, together. Real vocabularies
- * have a few thousand; the index holds several words a unit.
+ * Most UTF-16 units of all symbols together. Real vocabularies have a few thousand. The index takes several words for
+ * each unit.
  */
 export const MAX_SYMBOL_UNITS = 1 << 22;
 
-/** No symbol, no node. */
+/** Stands for no symbol and no node. */
 const NONE = -1;
 
 /** A symbol to find and the id it stands for. */
 export type NamedSymbol = readonly [text: string, id: number];
 
 /**
- * Finds, for every position of a text, the longest of a set of symbols that begins there, in time linear
- * in the text whatever the symbols are: an Aho-Corasick automaton of the reversed symbols, run over the
- * text from its end.
+ * Finds the longest symbol of a set at every position of a text, in time linear in the text. It is an Aho-Corasick
+ * automaton of the reversed symbols, run over the text from its end.
  *
  * Source: Aho and Corasick, "Efficient string matching", CACM 18(6), 1975.
  */

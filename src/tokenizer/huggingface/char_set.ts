@@ -10,7 +10,7 @@ const UNKNOWN = 0;
 const INSIDE = 1;
 const OUTSIDE = 2;
 
-/** A set of code points that remembers its answers. */
+/** A set of code points. Its answers are cached. */
 export class CharSet {
   readonly #test: Test;
   /** Answers by code point, in pages of {@link PAGE} that are made when first asked for. */
@@ -73,7 +73,7 @@ export const isPunctuation: Test = anyOf([isAsciiPunctuation, known("P")]);
 /** What \w is in a bracket: letters, marks, decimal digits and connectors. */
 export const isWordInBracket: Test = anyOf(["Alphabetic", "M", "Nd", "Pc"].map(known));
 
-/** What \w is outside of brackets, where Oniguruma counts the numbers of Latin-1. */
+/** What \w is outside of brackets; there Oniguruma counts the numbers of Latin-1. */
 export const isWord: Test = anyOf([isWordInBracket, range(0xb2, 0xb3), range(0xb9, 0xb9), range(0xbc, 0xbe)]);
 
 /** What \w is in Rust's regex crate, with which added tokens and the pre-tokenizer Whitespace are matched. */

@@ -89,9 +89,9 @@ function planOf(decoders: readonly Decoder[]): Plan {
 }
 
 /**
- * Decoders in the order in which they apply. Up to the first that joins tokens they change each token for itself;
- * these results are remembered by id. What comes after works on the text as it grows if that can be, which is
- * one Strip; anything else waits for the last token.
+ * Decoders in the order in which they apply. Those before the first one that joins tokens change each token by itself,
+ * and their results are cached by id. Those after it work on the joined text. A single Strip does that while the text
+ * grows; anything else waits for the last token.
  */
 export class DecoderChain {
   readonly #plan: Plan;
@@ -116,7 +116,7 @@ export class DecoderChain {
     return new WaitingRun(tokens, rest, joined, afterText);
   }
 
-  /** What the decoders of single tokens make of an id, as raw text. */
+  /** The result of the decoders of single tokens for an id, as raw text. */
   token(id: number, isFirst: boolean): string {
     if (isFirst && this.#firstMatters) return this.#decode(id, true);
     const known = this.#memory[id];

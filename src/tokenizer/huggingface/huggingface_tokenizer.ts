@@ -30,9 +30,9 @@ import { byteEncoder, WordEncoder } from "./word_encoder.ts";
  * are looked for in normalized text), split into words, and each word is encoded by the model. Special added
  * tokens are found only with `special`. If splitting ends in ByteLevel, words go to byte-level BPE as bytes.
  *
- * Different from Hugging Face's: a character that is no token is an error if there is no unknown token, not
- * left out; so is an id outside the vocabulary; and bytes that are no UTF-8 become U+FFFD once for each broken
- * sequence, not once for each byte of the run, so that text around them is kept and streams need not wait.
+ * Differences from Hugging Face's: a character that is no token is an error if there is no unknown token, and so is an
+ * id outside the vocabulary; there, both are dropped. Bytes that are not UTF-8 become one U+FFFD for each broken
+ * sequence, not for each byte: text around them survives, and streams need not wait.
  *
  * Source: huggingface/tokenizers, tokenizers/src/tokenizer (added_vocabulary.rs, normalizer.rs, pre_tokenizer.rs).
  */

@@ -17,7 +17,7 @@ const LONG_GRAPHEME = 6;
 export class PrecompiledNormalizer {
   readonly #charsmap: Charsmap;
   readonly #graphemes = new Graphemes();
-  /** Replacements found before, null if there is none. */
+  /** A cache of replacements, null if there is none. */
   readonly #known = new Map<string, string | null>();
 
   private constructor(charsmap: Charsmap) {
@@ -58,7 +58,7 @@ export class PrecompiledNormalizer {
     return found;
   }
 
-  /** What the shortest rule for a beginning of the chunk says. */
+  /** The replacement by the shortest rule that matches a beginning of the chunk. */
   #lookUp(chunk: string): string | null {
     const charsmap = this.#charsmap;
     for (let end = 0; end < chunk.length; ) {
@@ -72,7 +72,7 @@ export class PrecompiledNormalizer {
   }
 }
 
-/** Chunks remembered. */
+/** Most chunks that are cached. */
 const MAX_KNOWN = 1 << 16;
 
 /** UTF-8 bytes of a part of a text, or more than are a short grapheme. */

@@ -51,8 +51,8 @@ interface Instruction {
 export type Match = readonly [begin: number, end: number];
 
 /**
- * A regular expression that finds what Oniguruma finds, in bounded time: if a pattern and a text need more
- * than two hundred steps a character, matching stops with an error.
+ * A regular expression with the matches of Oniguruma, in bounded time: matching fails with an error after two hundred
+ * steps for each character.
  */
 export class Regex {
   readonly pattern: string;
@@ -186,7 +186,7 @@ export class Regex {
   }
 }
 
-/** Ways not tried yet: where to go on, and for runs how far back they may go. */
+/** The backtracking stack: states to resume from, and how far a run may shrink. */
 class Backtracking {
   size = 0;
   #values = new Int32Array(3 * 64);

@@ -15,8 +15,8 @@ const KEPT_UNITS = 1 << 16;
 const utf8 = new TextEncoder();
 
 /**
- * Encodes words, the texts that pre-tokenizing leaves. Characters that are no token become byte tokens where the
- * model has them, else the unknown token. Offsets are those in the word.
+ * Encodes words, the result of pre-tokenizing. A character that is no token becomes byte tokens if the model has them,
+ * else the unknown token. Offsets count in the word.
  */
 export class WordEncoder {
   readonly #model: Model;

@@ -1,7 +1,7 @@
 // The interface of pre-tokenizers, and the list of word ends that they write.
 import { type ClassifiedText, widthAt } from "./classified_text.ts";
 
-/** Splits texts into the words inside which bytes are merged. */
+/** Splits texts into words. Bytes are merged inside words only. */
 export interface Pretokenizer {
   /** What error messages and {@link ByteBpeData.pretokenizer} call it. */
   readonly name: string;
@@ -15,9 +15,9 @@ export interface Pretokenizer {
 const FIRST_ENDS = 1 << 10;
 const KEPT_ENDS = 1 << 18;
 
-/** Positions that words end at, ascending. */
+/** A list of positions, ascending: the ends of words. */
 export class WordEnds {
-  /** The first `length` count. */
+  /** Only the first `length` values count. */
   values = new Int32Array(FIRST_ENDS);
   length = 0;
 
@@ -36,10 +36,10 @@ export class WordEnds {
   }
 }
 
-/** Gives the end of the word that begins at `i`, which is before `end`; always after `i`. */
+/** Returns the end of the word that begins at `i`, which is before `end`. The result is always after `i`. */
 export type WordScanner = (text: ClassifiedText, i: number, end: number) => number;
 
-/** A pre-tokenizer of a scanner that finds a word at every position. */
+/** A pre-tokenizer made of a scanner that finds a word at every position. */
 export function words(name: string, scan: WordScanner): Pretokenizer {
   return {
     name,
@@ -53,8 +53,8 @@ export function words(name: string, scan: WordScanner): Pretokenizer {
 }
 
 /**
- * A pre-tokenizer of a scanner that gives `i` where no match begins, without having looked far. Matches are
- * words, and so is what lies between two of them.
+ * A pre-tokenizer made of a scanner that returns `i` if no match begins there, without looking far. Matches are words,
+ * and so is the text between two matches.
  */
 export function matches(name: string, scan: WordScanner): Pretokenizer {
   return {
@@ -76,7 +76,7 @@ export function matches(name: string, scan: WordScanner): Pretokenizer {
   };
 }
 
-/** Several pre-tokenizers, each of which splits the words of the one before. */
+/** A sequence of pre-tokenizers. Each splits the words of the one before it. */
 export function sequence(name: string, stages: readonly Pretokenizer[]): Pretokenizer {
   const [first, ...rest] = stages;
   if (first === undefined) return words(name, (_text, _i, end) => end);

@@ -19,7 +19,7 @@ export interface BpeOptions {
    * Default: any two symbols that make a piece together, the best score first (SentencePiece).
    */
   readonly merges?: Int32Array;
-  /** Whether words are remembered; never changes a result. Default true. */
+  /** Whether words are cached. Never changes a result. Default true. */
   readonly cache?: boolean;
 }
 
@@ -29,8 +29,8 @@ export interface BpeOptions {
  * are never split or merged. A piece marked unused may be a step of merging; in the result it is replaced
  * by what it was merged from.
  *
- * Two characters that are side by side in no piece are never merged across: text is cut there into words,
- * which are merged one by one and remembered.
+ * No merge crosses two characters that are adjacent in no piece. Text is cut there into words, which are merged one by
+ * one and cached.
  *
  * Source: google/sentencepiece, src/bpe_model.cc.
  */
@@ -84,7 +84,7 @@ export class BpeSegmenter implements Segmenter {
     return this.#words(units, begin, n, out);
   }
 
-  /** Writes the symbols of units [begin, end) from `out` on and gives the end of that. */
+  /** Writes the symbols of units [begin, end) from `from` on, and returns their end. */
   #words(units: Uint16Array, begin: number, end: number, from: number): number {
     const joins = this.#joins;
     let out = from;

@@ -186,7 +186,7 @@ function childrenByBase(trie: Uint32Array): { first: Int32Array; next: Int32Arra
 }
 
 /**
- * Checks every unit that a text can lead to, and gives the bytes of the longest rule. Nodes with equal ends
+ * Checks every unit that a text can lead to, and returns the bytes of the longest rule. Nodes with equal ends
  * are stored once, so this is no tree: each base is visited once, and one that leads to itself is refused.
  */
 function longestRule(trie: Uint32Array, offsets: Int32Array, invalid: Invalid): number {

@@ -2,10 +2,10 @@
 import type { FlatPieces } from "./segmenter.ts";
 
 /**
- * Which two units are side by side in some piece. May say so of others too, which only makes words longer.
+ * The pairs of units that are adjacent in some piece. May contain other pairs too, which only makes words longer.
  */
 export class JoinSet {
-  /** Both below 0x80, or U+2581 in the place of a space. */
+  /** Pairs of units below 0x80; U+2581 counts as a space. */
   readonly #ascii = new Uint8Array(1 << 14);
   readonly #others: Uint8Array;
   readonly #mask: number;

@@ -56,7 +56,7 @@ export class Normalizer {
   }
 
   /**
-   * Writes {@link units} and gives their number.
+   * Writes {@link units} and returns their number.
    * @param text well-formed
    * @throws TokenizerError for a text that a charsmap makes MAX_EXPANSION times as long
    */
@@ -147,7 +147,7 @@ export class Normalizer {
     return false;
   }
 
-  /** Takes off spaces at the end, and gives where the source of what is left ends. */
+  /** Takes off spaces at the end, and returns where the source of what is left ends. */
   #trimEnd(sourceEnd: number): number {
     let end = sourceEnd;
     while (this.#length > 0 && this.units[this.#length - 1] === this.#space) {

@@ -1,17 +1,17 @@
 // A bounded cache from segments of a text to their symbols.
 
-/** Words of more units are not remembered. */
+/** Longest word, in UTF-16 units, that is cached. */
 export const MAX_CACHED_UNITS = 48;
 
-/** Slots at first and at most, powers of two: 2.5 MB hold the words of ordinary text, and no text makes it more. */
+/** First and largest number of slots, powers of two. The largest takes 2 MB, which holds the words of ordinary text. */
 const FIRST_SLOTS = 1 << 10;
 const MAX_SLOTS = 1 << 15;
 
-/** Size of the pools. */
+/** Size of the pools, for each slot. */
 const UNITS_A_SLOT = 8;
 const SYMBOLS_A_SLOT = 4;
 
-/** Slots of one hash that are looked at. */
+/** Slots that a hash may use. */
 const WAYS = 4;
 
 /** Words of a slot: hash, begin in the pool of units, number of units, begin in the pool of symbols, number of symbols. */
@@ -23,8 +23,8 @@ const SYMBOLS = 3;
 const N_SYMBOLS = 4;
 
 /**
- * Remembers what symbols words were split into: a word of at least one unit, by its units themselves. Where
- * a pool is full everything is forgotten, and there is more room from then on, up to a limit.
+ * A cache from words (their units) to the symbols that they are split into. When a pool is full, the cache is cleared
+ * and doubles its size, up to a limit.
  */
 export class SegmentCache {
   /** Symbols of the word that {@link find} found: [begin, begin + count) of {@link symbols}. */
@@ -37,7 +37,7 @@ export class SegmentCache {
   #usedUnits = 0;
   #usedSymbols = 0;
 
-  /** Whether units [begin, end) are known. @param hash a number that the units determine */
+  /** Whether units [begin, end) are cached. @param hash a number that the units determine */
   find(units: Uint16Array, begin: number, end: number, hash: number): boolean {
     const slots = this.#slots;
     const mask = this.#mask;
@@ -53,7 +53,7 @@ export class SegmentCache {
     return false;
   }
 
-  /** Remembers symbols [from, to) of units [begin, end), which are at most MAX_CACHED_UNITS and not known. */
+  /** Adds symbols [from, to) of units [begin, end): at most MAX_CACHED_UNITS units, and not in the cache yet. */
   add(
     units: Uint16Array,
     begin: number,

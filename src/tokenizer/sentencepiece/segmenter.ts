@@ -10,14 +10,14 @@ export interface ScoredPieces {
 }
 
 /**
- * Splits text into symbols. A symbol is an id, or the number of ids plus the code point of a character that
- * is no piece.
+ * Splits text into symbols. A symbol is an id; or, for a character that is no piece, the number of ids plus its code
+ * point.
  */
 export interface Segmenter {
   /** What {@link segment} wrote, valid until it is called again. */
   readonly symbols: Int32Array;
   /**
-   * Splits units [0, n) and gives the number of symbols.
+   * Splits units [0, n) and returns the number of symbols.
    * @param units well-formed UTF-16
    */
   segment(units: Uint16Array, n: number): number;

@@ -229,7 +229,7 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
     }
   }
 
-  /** Pushes the byte tokens of a character, or else the unknown token, once for a run; gives whether it was that. */
+  /** Pushes the byte tokens of a character, or else the unknown token, once for a run; returns whether it was that. */
   #pushCharacter(character: number, inUnknown: boolean, start: number, end: number, out: TokenSink): boolean {
     if (this.#pushBytes(character, start, end, out)) return false;
     if (!inUnknown) out.push(this.#unknown(character), start, end);

@@ -149,7 +149,7 @@ export class UnigramSegmenter implements Segmenter {
     }
   }
 
-  /** Tries all pieces that end at `end`, and gives whether the character that begins at `begin` is one. */
+  /** Tries all pieces that end at `end`, and returns whether the character that begins at `begin` is one. */
   #takePieces(longest: number, begin: number, end: number): boolean {
     const trie = this.#trie;
     const shorter = this.#shorter;

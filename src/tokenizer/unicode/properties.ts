@@ -179,16 +179,16 @@ function scriptAt(character: number): number {
 /** First code points of runs of one script, and its number. */
 function scripts(): { starts: Uint32Array; numbers: Uint8Array } {
   if (scriptTable !== undefined) return scriptTable;
-  const runs = readNumbers(SCRIPT_RUNS);
-  const starts = new Uint32Array(runs.length / 2);
-  const numbers = new Uint8Array(runs.length / 2);
-  let begin = 0;
-  for (let i = 0; i < starts.length; i++) {
-    starts[i] = begin;
-    numbers[i] = runs[2 * i] as number;
-    begin += runs[2 * i + 1] as number;
-  }
-  scriptTable = { starts, numbers };
+  // Each run of a script is a number of whole runs of categories.
+  const begins = Array.from(categoryRuns(), ([begin]) => begin);
+  const [numbers, counts] = SCRIPT_RUNS.split("\n").map(readNumbers) as [number[], number[]];
+  let at = 0;
+  const starts = counts.map((count) => {
+    const begin = begins[at] as number;
+    at += count;
+    return begin;
+  });
+  scriptTable = { starts: Uint32Array.from(starts), numbers: Uint8Array.from(numbers) };
   return scriptTable;
 }
 
