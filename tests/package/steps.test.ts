@@ -18,7 +18,7 @@ const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta
 describe("steps", () => {
   it("are one list, of which `bun run ok` leaves out what only CI runs", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-    assert.equal(scripts["ok"], "node scripts/ci.mjs --local");
+    assert.equal(scripts.ok, "node scripts/ci.mjs --local");
     assert.match(read(".ci/run"), /^exec node scripts\/ci\.mjs$/m);
     assert.match(read(".github/workflows/ci.yml"), /run: \.ci\/run$/m);
     const local = steps.filter(({ onlyInCI }) => !onlyInCI).map(({ run }) => run.slice(-2).join(" "));
