@@ -5,9 +5,9 @@ import { fileURLToPath } from "node:url";
 import { openModelFile } from "../src/format/detect.ts";
 import { bytesSource } from "../src/source/bytes.ts";
 import { byteSpelling } from "../src/tokenizer/byte_level/byte_alphabet.ts";
-import type { ByteBpeData, SentencePieceData } from "../src/tokenizer/core/tokenizer.ts";
+import type { ByteBpeData, SentencePieceData } from "../src/tokenizer/core/vocabulary_data.ts";
 import { parseTokenizerFile } from "../src/tokenizer/load.ts";
-import { type TrainOptions, trainTokenizer } from "../src/tokenizer.ts";
+import { type TrainOptions, trainTokenizer } from "../src/tokenizer_train.ts";
 import {
   encodeByteBpe,
   keyOf,

@@ -3,8 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { learnMerges, type MergeTask } from "../../../../src/tokenizer/train/bpe/merge_learner.ts";
 import { Pace } from "../../../../src/tokenizer/train/pace.ts";
-
-type Words = Record<string, number>;
+import { learnAnew, type Words } from "../../../reference/merges.ts";
 
 function learn(words: Words, limit: number, options: Partial<MergeTask> = {}): Promise<string[]> {
   const entries = Object.entries(words).map(([word, n]) => [Array.from(word), n] as const);
@@ -19,42 +18,6 @@ function learn(words: Words, limit: number, options: Partial<MergeTask> = {}): P
   return learnMerges(task, new Pace(undefined, undefined));
 }
 
-/** The same by counting all pairs anew for every merge; likewise neighbours alike are counted two by two. */
-function reference(words: Words, limit: number): string[] {
-  const split = Object.entries(words).map(([word, n]) => ({ parts: Array.from(word), n }));
-  const learned: string[] = [];
-  while (learned.length < limit) {
-    const counts = new Map<string, number>();
-    for (const { parts, n } of split) {
-      for (let i = 1, overlaps = false; i < parts.length; i++) {
-        overlaps = !overlaps && i > 1 && parts[i] === parts[i - 1] && parts[i - 1] === parts[i - 2];
-        const key = `${parts[i - 1]} ${parts[i]}`;
-        if (!overlaps) counts.set(key, (counts.get(key) ?? 0) + n);
-      }
-    }
-    const [best] = [...counts].sort(
-      ([a, m], [b, n]) => n - m || a.length - b.length || (text(a) < text(b) ? -1 : 1),
-    );
-    if (!best) break;
-    const [left, right] = best[0].split(" ");
-    learned.push(text(best[0]));
-    for (const word of split) {
-      const merged: string[] = [];
-      for (let i = 0; i < word.parts.length; i++) {
-        const both = word.parts[i] === left && word.parts[i + 1] === right;
-        merged.push(both ? `${left}${right}` : (word.parts[i] as string));
-        if (both) i++;
-      }
-      word.parts = merged;
-    }
-  }
-  return learned;
-}
-
-function text(pair: string): string {
-  return pair.replace(" ", "");
-}
-
 describe("learnMerges()", () => {
   it("learns nothing from nothing, and from single characters", async () => {
     assert.deepEqual(await learn({}, 5), []);
@@ -66,7 +29,7 @@ describe("learnMerges()", () => {
     const words = { low: 5, lower: 2, newest: 6, widest: 3 };
     const learned = await learn(words, 10);
     assert.deepEqual(learned.slice(0, 4), ["es", "est", "lo", "low"]);
-    assert.deepEqual(learned, reference(words, 10));
+    assert.deepEqual(learned, learnAnew(words, 10));
   });
 
   it("prefers the shorter of equally frequent pairs, then the first by code points", async () => {
@@ -92,7 +55,7 @@ describe("learnMerges()", () => {
         // Words without three of a letter: what is counted of "aaa" later depends on the order of merging.
         words[letters.join("").replace(/(.)\1+/g, "$1")] = 1 + random(5);
       }
-      const known = reference(words, 12);
+      const known = learnAnew(words, 12);
       // SentencePiece leaves a text apart that it has learned in other parts.
       if (new Set(known).size < known.length) continue;
       assert.deepEqual(await learn(words, 12), known, JSON.stringify(words));
