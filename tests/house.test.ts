@@ -13,7 +13,7 @@ const MAX_LINES = 60;
 const MAX_FILES = 20;
 
 // Loops that interpret: one branch for each operation is read more easily in one piece.
-const interpreters = ["src/tokenizer/huggingface/regex.ts run"];
+const interpreters = ["src/tokenizer/huggingface/regex.ts #run"];
 
 function files(...folders: string[]): string[] {
   return folders.flatMap((folder) =>

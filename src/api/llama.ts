@@ -1,3 +1,4 @@
+// A loaded model: the class `Llama` of the public API.
 import { Engine, type Preparation } from "../engine/engine.ts";
 import type { Work } from "../engine/step_queue.ts";
 import { openModelFile } from "../format/detect.ts";

@@ -1,5 +1,5 @@
 // The interface of a command of the command line.
-import type { Flags } from "./args.ts";
+import type { Flags } from "./flags/args.ts";
 
 /** One word after `cria`. */
 export interface Command {

@@ -4,6 +4,7 @@ import { type Completion, type GenerateOptions, Llama, type SamplingOptions } fr
 import { precisions } from "../quant/registry.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { samplingParams } from "../sample/registry.ts";
+import type { Command } from "./command.ts";
 import {
   bytesFlag,
   choiceFlag,
@@ -18,17 +19,16 @@ import {
   parsedFlag,
   switchFlag,
   textFlag,
-} from "./args.ts";
-import type { Command } from "./command.ts";
-import { variable } from "./environment.ts";
-import { interruptSignal } from "./interrupt.ts";
+} from "./flags/args.ts";
+import { decodeText } from "./input/decode_text.ts";
+import { variable } from "./input/environment.ts";
+import { findText, readInput, type TextInput, textFlags } from "./input/text_input.ts";
 import { withNameHint } from "./model_name.ts";
-import { ClosedPipe, writeErr, writeOut } from "./output.ts";
-import { OutputFile } from "./output_file.ts";
-import { ProgressLine } from "./progress.ts";
-import { bold, canRedraw, canStyle } from "./terminal.ts";
-import { decodeText } from "./text.ts";
-import { findText, readInput, type TextInput, textFlags } from "./text_input.ts";
+import { interruptSignal } from "./terminal/interrupt.ts";
+import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
+import { OutputFile } from "./terminal/output_file.ts";
+import { ProgressLine } from "./terminal/progress_line.ts";
+import { bold, canRedraw, canStyle } from "./terminal/terminal.ts";
 
 const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
 

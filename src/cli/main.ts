@@ -1,13 +1,13 @@
 // The command line: `bun src/cli/main.ts generate ...`, `deno run -A src/cli/main.ts generate ...`.
 import process from "node:process";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
-import { ArgumentError, oneLine, show, suggestion } from "./args.ts";
 import type { Command } from "./command.ts";
-import { completionsCommand } from "./completions.ts";
-import { nameFlags } from "./flag_names.ts";
+import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
+import { completionsCommand } from "./flags/completions.ts";
+import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
-import { Interrupted } from "./interrupt.ts";
-import { ClosedPipe, writeErr, writeOut } from "./output.ts";
+import { Interrupted } from "./terminal/interrupt.ts";
+import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
 import { trainTokenizerCommand } from "./train_tokenizer.ts";
 import { VERSION } from "./version.ts";

@@ -1,6 +1,7 @@
 // `cria tokenize`: prints what a text is as tokens.
 import { Tokenizer } from "../tokenizer.ts";
 import { decodeUtf8 } from "../util/bytes.ts";
+import type { Command } from "./command.ts";
 import {
   ArgumentError,
   describeFlags,
@@ -9,12 +10,11 @@ import {
   parseArgs,
   switchFlag,
   textFlag,
-} from "./args.ts";
-import type { Command } from "./command.ts";
+} from "./flags/args.ts";
+import { withoutByteOrderMark } from "./input/decode_text.ts";
+import { findText, readInput, type TextInput, textFlags } from "./input/text_input.ts";
 import { withNameHint } from "./model_name.ts";
-import { writeOut } from "./output.ts";
-import { withoutByteOrderMark } from "./text.ts";
-import { findText, readInput, type TextInput, textFlags } from "./text_input.ts";
+import { writeOut } from "./terminal/output.ts";
 
 /** Runtimes hold no string of twice this size, and an endless device must not fill the memory. */
 const MAX_TEXT_BYTES = 256 << 20;

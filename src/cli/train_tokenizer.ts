@@ -9,6 +9,7 @@ import {
   type TrainProgress,
   trainTokenizer,
 } from "../tokenizer_train.ts";
+import type { Command } from "./command.ts";
 import {
   ArgumentError,
   choiceFlag,
@@ -21,13 +22,12 @@ import {
   parseArgs,
   switchFlag,
   textFlag,
-} from "./args.ts";
-import type { Command } from "./command.ts";
-import { InputFiles, isSameFile } from "./corpus.ts";
-import { interruptSignal } from "./interrupt.ts";
-import { writeErr, writeOut } from "./output.ts";
-import { OutputFile } from "./output_file.ts";
-import { StageLine } from "./stage_line.ts";
+} from "./flags/args.ts";
+import { InputFiles, isSameFile } from "./input/corpus.ts";
+import { interruptSignal } from "./terminal/interrupt.ts";
+import { writeErr, writeOut } from "./terminal/output.ts";
+import { OutputFile } from "./terminal/output_file.ts";
+import { StageLine } from "./terminal/stage_line.ts";
 
 const DEFAULT_VOCAB_SIZE = 8000;
 

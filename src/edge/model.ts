@@ -23,7 +23,7 @@ export type WorkerLoadOptions = Pick<
  * What an isolate needs besides linear memory and the model's file: code, the garbage-collected heap, texts of requests
  * under way.
  */
-export const RESERVED_BYTES = 32 << 20;
+const RESERVED_BYTES = 32 << 20;
 
 // A load that made no progress for so long went down with its request.
 const STALLED_MS = 30_000;

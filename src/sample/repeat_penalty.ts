@@ -2,7 +2,7 @@
 import type { SamplerSpec } from "./spec.ts";
 
 /** How many of the latest tokens are penalised. */
-export const REPEAT_WINDOW = 64;
+const REPEAT_WINDOW = 64;
 
 /** Options of {@link repeatPenalty}. */
 export interface RepeatPenaltyOptions {

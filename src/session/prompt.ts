@@ -34,7 +34,7 @@ export function encodePrompt(prompt: Prompt, encoding: PromptEncoding): number[]
  * @throws UsageError for what is no list of ids, and for an id outside the vocabulary, with its index;
  *   UnsupportedError for chat messages
  */
-export function checkedIds(action: string, given: unknown, vocabSize: number): number[] {
+function checkedIds(action: string, given: unknown, vocabSize: number): number[] {
   if (!isIdList(given)) {
     const expected =
       "a prompt that is a string, an array of ids, an Int32Array, a Uint32Array or a Uint16Array";

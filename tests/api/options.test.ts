@@ -1,7 +1,7 @@
 // What the library does with options that nobody knows, of the wrong type, undefined or null.
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { numberFlag } from "../../src/cli/args.ts";
+import { numberFlag } from "../../src/cli/flags/args.ts";
 import { readGenerateRequest } from "../../src/edge/request.ts";
 import { type CriaError, type GenerateOptions, Llama, Tokenizer, UsageError } from "../../src/mod.ts";
 import { samplingParams } from "../../src/sample/registry.ts";

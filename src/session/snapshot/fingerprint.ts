@@ -1,3 +1,4 @@
+// What a snapshot is bound to: everything that the bits of a continuation depend on.
 import type { Engine } from "../../engine/engine.ts";
 import type { Matrix, Vector } from "../../model/weights/weights.ts";
 import type { Tokenizer } from "../../tokenizer/core/tokenizer.ts";

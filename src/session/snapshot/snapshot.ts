@@ -31,7 +31,7 @@ export interface SessionState {
  * Version of the bytes: raised with their order, and when the same bytes would go on with other tokens. Version 1 held
  * the state of a generator of random numbers; since version 2 they follow from seed and position.
  */
-export const SNAPSHOT_VERSION = 2;
+const SNAPSHOT_VERSION = 2;
 
 const MAGIC = new TextEncoder().encode("CRIASNAP");
 const VERSION_AT = 8;

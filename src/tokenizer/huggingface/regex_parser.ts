@@ -22,7 +22,7 @@ const MAX_PATTERN = 1 << 16;
 /** Deepest nesting of groups and brackets. */
 const MAX_DEPTH = 32;
 /** Most repetitions that a quantifier may count. */
-export const MAX_COUNT = 1000;
+const MAX_COUNT = 1000;
 
 export type Anchor = "lineStart" | "lineEnd" | "start" | "end" | "lastLineEnd" | "boundary" | "noBoundary";
 

@@ -11,7 +11,7 @@ const ESCAPED_SPACE = 0x2581;
  * Most UTF-16 units that normalization may make of one; NFKC makes up to 18. A hostile charsmap could fill
  * the memory.
  */
-export const MAX_EXPANSION = 32;
+const MAX_EXPANSION = 32;
 
 /** How a text is normalized; SentencePiece's NormalizerSpec. */
 export interface NormalizerRules {

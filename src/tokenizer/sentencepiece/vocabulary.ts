@@ -143,7 +143,7 @@ export function escapeSpaces(text: string): string {
   return text.replaceAll(" ", SPACE);
 }
 
-export function unescapeSpaces(text: string): string {
+function unescapeSpaces(text: string): string {
   return text.replaceAll(SPACE, " ");
 }
 

@@ -10,7 +10,7 @@ import { LineSplitter, textParts, utf8Length, withoutBroken } from "./lines.ts";
 import type { TrainingNormalizer } from "./training_normalizer.ts";
 
 /** Most different words that are counted: what a runtime's Map holds, with a margin. */
-export const MAX_WORDS = 1 << 23;
+const MAX_WORDS = 1 << 23;
 
 /** Ends a word that ends a line. */
 export const LINE_END = "\0";

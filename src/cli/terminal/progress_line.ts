@@ -1,6 +1,6 @@
 // How far loading is, with rate and time left.
-import type { LoadProgress } from "../mod.ts";
-import { show } from "./args.ts";
+import type { LoadProgress } from "../../mod.ts";
+import { show } from "../flags/args.ts";
 import { type Status, type StatusDisplay, StatusLine, type StatusStream } from "./status_line.ts";
 
 /** What the library may report beside bytes; what it does not report is computed here. */

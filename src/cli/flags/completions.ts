@@ -1,7 +1,8 @@
 // `cria completions`: scripts with which shells complete commands, flags and their values.
+
+import type { Command } from "../command.ts";
+import { writeOut } from "../terminal/output.ts";
 import { ArgumentError, describeFlags, type Flag, helpFlag, parseArgs, show, spellings } from "./args.ts";
-import type { Command } from "./command.ts";
-import { writeOut } from "./output.ts";
 
 const shells = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof shells)[number];
@@ -43,7 +44,7 @@ export function completionsCommand(commands: () => readonly Command[]): Command 
 }
 
 /** The script of a shell, made from the tables of flags. */
-export function completionScript(shell: Shell, commands: readonly Command[]): string {
+function completionScript(shell: Shell, commands: readonly Command[]): string {
   return writers[shell](commands);
 }
 

@@ -14,8 +14,8 @@ import {
   show,
   switchFlag,
   textFlag,
-} from "../../src/cli/args.ts";
-import { UsageError } from "../../src/util/errors.ts";
+} from "../../../src/cli/flags/args.ts";
+import { UsageError } from "../../../src/util/errors.ts";
 
 const count = { integer: true, min: 0, max: Number.MAX_SAFE_INTEGER };
 

@@ -1,10 +1,10 @@
 // What is said about work that takes long: when, how often and in how many columns.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bytesText, ProgressLine, timeText } from "../../src/cli/progress.ts";
-import { StageLine } from "../../src/cli/stage_line.ts";
-import { StatusLine, statusText } from "../../src/cli/status_line.ts";
-import { textWidth } from "../../src/cli/terminal.ts";
+import { bytesText, ProgressLine, timeText } from "../../../src/cli/terminal/progress_line.ts";
+import { StageLine } from "../../../src/cli/terminal/stage_line.ts";
+import { StatusLine, statusText } from "../../../src/cli/terminal/status_line.ts";
+import { textWidth } from "../../../src/cli/terminal/terminal.ts";
 
 /** A stream that keeps what it gets, and a clock that stands until it is told. */
 function fake(columns?: number) {

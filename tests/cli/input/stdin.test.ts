@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { generateCommand, generateOptions } from "../../src/cli/generate.ts";
-import { Tokenizer } from "../../src/tokenizer.ts";
-import { trainTokenizer } from "../../src/tokenizer_train.ts";
-import { runCli, startCli, testFolder } from "../support/cli.ts";
+import { generateCommand, generateOptions } from "../../../src/cli/generate.ts";
+import { Tokenizer } from "../../../src/tokenizer.ts";
+import { trainTokenizer } from "../../../src/tokenizer_train.ts";
+import { runCli, startCli, testFolder } from "../../support/cli.ts";
 
 const folder = testFolder();
 const settings = ["-n", "6", "--temp", "0"];

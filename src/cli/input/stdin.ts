@@ -2,8 +2,8 @@
 import { Buffer } from "node:buffer";
 import { fstatSync } from "node:fs";
 import process from "node:process";
-import { SourceError } from "../util/errors.ts";
-import { writeErr } from "./output.ts";
+import { SourceError } from "../../util/errors.ts";
+import { writeErr } from "../terminal/output.ts";
 
 /** After this wait for standard input, a message says what is missing. */
 const PATIENCE_MS = 1000;

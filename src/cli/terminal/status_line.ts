@@ -1,6 +1,6 @@
 // A line on standard error that says how far something is: redrawn on a terminal, a line every tenth elsewhere.
 import { setInterval } from "node:timers";
-import { oneLine } from "./args.ts";
+import { oneLine } from "../flags/args.ts";
 import { canRedraw, columnsOf, fitWidth, type TerminalStream, textWidth } from "./terminal.ts";
 
 /** The part of a standard stream that a status line needs. */

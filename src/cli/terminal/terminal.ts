@@ -1,5 +1,5 @@
 // What a terminal can show: escape sequences, colours, columns.
-import { variable } from "./environment.ts";
+import { variable } from "../input/environment.ts";
 
 /** What is asked of a standard stream. */
 export interface TerminalStream {

@@ -1,12 +1,12 @@
 // Messages of the library as the command line says them.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { nameFlags } from "../../src/cli/flag_names.ts";
-import { generateCommand } from "../../src/cli/generate.ts";
-import { tokenizeCommand } from "../../src/cli/tokenize.ts";
-import { trainTokenizerCommand } from "../../src/cli/train_tokenizer.ts";
-import { Llama } from "../../src/mod.ts";
-import { trainTokenizer } from "../../src/tokenizer_train.ts";
+import { nameFlags } from "../../../src/cli/flags/flag_names.ts";
+import { generateCommand } from "../../../src/cli/generate.ts";
+import { tokenizeCommand } from "../../../src/cli/tokenize.ts";
+import { trainTokenizerCommand } from "../../../src/cli/train_tokenizer.ts";
+import { Llama } from "../../../src/mod.ts";
+import { trainTokenizer } from "../../../src/tokenizer_train.ts";
 
 function generate(message: string, ...args: string[]): string {
   return nameFlags(message, generateCommand.flags, args);

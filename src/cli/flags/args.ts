@@ -1,6 +1,6 @@
 // Flags of commands: one table for each command, which parser, help, completions and error messages read.
-import { UsageError } from "../util/errors.ts";
-import { didYouMean } from "../util/nearest.ts";
+import { UsageError } from "../../util/errors.ts";
+import { didYouMean } from "../../util/nearest.ts";
 
 /** Wrong arguments on the command line. */
 export class ArgumentError extends UsageError {}

@@ -2,7 +2,7 @@
 import { open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
-import { SourceError } from "../util/errors.ts";
+import { SourceError } from "../../util/errors.ts";
 
 /** What went wrong, by the error codes of POSIX. */
 const reasons: Readonly<Record<string, string>> = {

@@ -6,10 +6,17 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { bold, canRedraw, canStyle, columnsOf, fitWidth, textWidth } from "../../src/cli/terminal.ts";
-import { runCli, startCli, testFolder, wordyModel } from "../support/cli.ts";
-import { itUnless } from "../support/skip.ts";
-import { noTerminal, runInTerminal } from "../support/terminal.ts";
+import {
+  bold,
+  canRedraw,
+  canStyle,
+  columnsOf,
+  fitWidth,
+  textWidth,
+} from "../../../src/cli/terminal/terminal.ts";
+import { runCli, startCli, testFolder, wordyModel } from "../../support/cli.ts";
+import { itUnless } from "../../support/skip.ts";
+import { noTerminal, runInTerminal } from "../../support/terminal.ts";
 
 const args = ["generate", "-n", "8", "--temp", "0"];
 const prompt = "Once upon a time";
@@ -61,7 +68,7 @@ describe("cria generate on a terminal", () => {
   });
 });
 
-const model = readFileSync(new URL("../../models/tales/tales-q8_0.gguf", import.meta.url));
+const model = readFileSync(new URL("../../../models/tales/tales-q8_0.gguf", import.meta.url));
 
 /** A model that never comes: its first bytes, and then nothing more. */
 async function withSlowServer(body: (url: string) => Promise<void>): Promise<void> {

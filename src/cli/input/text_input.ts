@@ -1,7 +1,7 @@
 // The text that a command works on: an operand, a flag's value, a file or standard input.
-import { detectRuntime } from "../runtime/detect.ts";
-import { SourceError } from "../util/errors.ts";
-import { ArgumentError, type Flag, textFlag } from "./args.ts";
+import { detectRuntime } from "../../runtime/detect.ts";
+import { SourceError } from "../../util/errors.ts";
+import { ArgumentError, type Flag, textFlag } from "../flags/args.ts";
 import { readStdin, stdinIsGiven, tooLong } from "./stdin.ts";
 
 /** The flags that give a text, beside the operand. */

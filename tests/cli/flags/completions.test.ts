@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { runCli, testFolder } from "../support/cli.ts";
-import { itUnless } from "../support/skip.ts";
+import { runCli, testFolder } from "../../support/cli.ts";
+import { itUnless } from "../../support/skip.ts";
 
 const folder = testFolder();
 const shells = ["bash", "zsh", "fish"] as const;

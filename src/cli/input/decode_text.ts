@@ -1,5 +1,5 @@
 // Text from files and standard input: UTF-8, with or without a byte order mark.
-import { SourceError } from "../util/errors.ts";
+import { SourceError } from "../../util/errors.ts";
 
 /**
  * The bytes after a byte order mark of UTF-8. Windows programs put one before a text; no reader sees it.

@@ -1,10 +1,10 @@
 // The texts that a command learns from: files and standard input, one after the other.
 import { Buffer } from "node:buffer";
 import { realpath } from "node:fs/promises";
-import { detectRuntime } from "../runtime/detect.ts";
-import type { ByteSource } from "../source/byte_source.ts";
+import { detectRuntime } from "../../runtime/detect.ts";
+import type { ByteSource } from "../../source/byte_source.ts";
+import { MAX_MARK_BYTES, withoutByteOrderMark } from "./decode_text.ts";
 import { stdinParts } from "./stdin.ts";
-import { MAX_MARK_BYTES, withoutByteOrderMark } from "./text.ts";
 
 /** Bytes that are read at once. */
 const PART_BYTES = 1 << 18;
