@@ -1,4 +1,5 @@
-// Sole entry of the kernels: what the host may call.
+// Sole entry of the kernels: what the host, tests and benchmarks may call. The walk_*, tile_* and unpack_* kernels are
+// exported although nobody calls them from outside: the compiler inlines a function that has one caller and no export.
 import {
   CONST_EIGHT,
   CONST_EXP2_COEFFICIENTS,

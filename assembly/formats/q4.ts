@@ -47,8 +47,8 @@ const NIBBLE_TOKENS: i32 = 8;
 
 // ---- One token.
 
-// As walk() in q8.ts. The two share their frame only, 25 lines around the sums of a tile: those must be part of one
-// function, or the activations leave their registers.
+// As walk() in q8.ts. The two share their frame only, some 20 lines around the sums of a tile. The frame holds a block's
+// activations in registers for those sums, so it is not a function of its own.
 function walk<T>(
   column: usize,
   x: usize,

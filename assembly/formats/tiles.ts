@@ -27,6 +27,10 @@ import { accumulate } from "./groups";
 /** Bytes of a widened tile. */
 export const WIDE_TILE: usize = WIDE_TILE_BYTES;
 
+function is_pairs<T>(): bool {
+  return sizeof<T>() === 1 && isSigned<T>();
+}
+
 function tile_start<T>(sums: v128, multiple: v128): v128 {
   if (sizeof<T>() === 4) return i32x4.splat(0);
   return isSigned<T>() ? sums : i32x4.dot_i16x8_s(sums, multiple);
@@ -37,12 +41,12 @@ function tile_weights<T>(bytes: v128, flip: v128): v128 {
 }
 
 function tile_dot<T>(acc: v128, x: v128, w: v128): v128 {
-  if (sizeof<T>() === 1 && isSigned<T>()) return i16x8.add(acc, dot_pairs(x, w));
+  if (is_pairs<T>()) return i16x8.add(acc, dot_pairs(x, w));
   return dot_add(x, w, acc);
 }
 
 function tile_sum<T>(acc: v128, ones: v128): v128 {
-  return sizeof<T>() === 1 && isSigned<T>() ? i32x4.dot_i16x8_s(acc, ones) : acc;
+  return is_pairs<T>() ? i32x4.dot_i16x8_s(acc, ones) : acc;
 }
 
 function is_wide<W>(): bool {
@@ -68,10 +72,12 @@ function multiply<T, W>(
   starts: i32,
   factor: f32,
 ): void {
-  const ones = v128.load(CONST_ONES_16);
-  const flip = v128.load(CONST_FLIP);
-  const nibbles = v128.load(CONST_LOW_NIBBLES);
-  const multiple = sizeof<W>() === 1 && isSigned<W>() ? ones : i16x8.splat(<i16>starts);
+  // Only what a kernel needs: a load whose value is not used stays in the module, because it could trap.
+  const none = i32x4.splat(0);
+  const nibbles = is_nibbles<W>() ? v128.load(CONST_LOW_NIBBLES) : none;
+  const multiple = is_nibbles<W>() || is_wide<W>() ? none : i16x8.splat(<i16>starts);
+  const flip = sizeof<T>() === 4 ? v128.load(CONST_FLIP) : none;
+  const ones = is_nibbles<W>() || is_pairs<T>() ? v128.load(CONST_ONES_16) : none;
   const mask = f16_mask();
   const power = f32x4.splat(factor);
   const rowBytes = (<usize>strips) << 4;
@@ -86,7 +92,7 @@ function multiply<T, W>(
       let a2 = xv;
       let a3 = xv;
       if (sizeof<W>() === 1) {
-        xv = tile_start<T>(v128.load(x, ACTS_SUMS), multiple);
+        xv = tile_start<T>(v128.load(x, ACTS_SUMS), is_nibbles<W>() ? ones : multiple);
         a0 = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
         a1 = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
         a2 = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);

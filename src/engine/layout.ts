@@ -19,15 +19,9 @@ import { archSpec } from "../model/arch/registry.ts";
 import type { ArchSpec } from "../model/arch/spec.ts";
 import { type KvType, type ModelConfig, type Precision, readConfig } from "../model/config.ts";
 import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
-import {
-  type Buffers,
-  buildPlan,
-  type KvShape,
-  kvTypeCodes,
-  type Plan,
-  placeBuffers,
-} from "../model/plan.ts";
+import { type Buffers, buildPlan, type KvShape, type Plan, placeBuffers } from "../model/plan.ts";
 import { type ModelWeights, placeWeights } from "../model/weights.ts";
+import { kvTypeCodes } from "../quant/kv_types.ts";
 import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
 import { mebibytes } from "../util/bytes.ts";

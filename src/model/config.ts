@@ -5,10 +5,8 @@ import { archSpec } from "./arch/registry.ts";
 import { checkKeys, describeMeta } from "./config_keys.ts";
 import { checkWholeModel } from "./whole_model.ts";
 
+export type { KvType } from "../quant/kv_types.ts";
 export type { Precision } from "../quant/registry.ts";
-
-/** Key and value formats in memory, as options name them. */
-export type KvType = "f32" | "f16" | "q8";
 
 /** Hyper-parameters under cria's names; HOUSE terms, whatever vocabulary the file uses. */
 export interface ModelConfig {

@@ -9,7 +9,7 @@ const QUERY_STATE_BYTES = 16;
 
 const paddedDims = (headDim: number) => Math.ceil(headDim / KV_DIM_ALIGN) * KV_DIM_ALIGN;
 
-/** Bytes of one kv head in a page of a KV type: kv_head_bytes() of assembly/kv_store.ts. */
+/** Bytes of one kv head in a page of a KV type: kv_head_bytes() of assembly/attention/kv_types.ts. */
 export function kvHeadBytes(type: number, headDim: number): number {
   const elements = 2 * paddedDims(headDim) * KV_PAGE;
   if (type === KV_F32) return 4 * elements;
@@ -17,7 +17,7 @@ export function kvHeadBytes(type: number, headDim: number): number {
   return elements + 2 * KV_PAGE * 4;
 }
 
-/** Bytes of scratch for `nHeads` query heads of one kv head: attention_scratch_bytes() of assembly/attention.ts. */
+/** Bytes of scratch for `nHeads` query heads of one kv head: attention_scratch_bytes() of assembly/attention/attention.ts. */
 export function attentionScratchBytes(headDim: number, nHeads: number): number {
   const dims = paddedDims(headDim);
   const blockBytes = 4 * dims * KV_PAGE;

@@ -1,22 +1,11 @@
-import {
-  ACT_F32,
-  ACT_TOKENS,
-  BLOCK_COLS,
-  KV_F16,
-  KV_F32,
-  KV_Q8,
-  PADDED_ROWS,
-  SCALE_SHIFT,
-} from "../../assembly/layout/blocks.ts";
+import { ACT_F32, ACT_TOKENS, BLOCK_COLS, PADDED_ROWS, SCALE_SHIFT } from "../../assembly/layout/blocks.ts";
 import * as op from "../../assembly/layout/ops.ts";
 import type { Arena } from "../kernels/arena.ts";
+import { kvTypeCodes } from "../quant/kv_types.ts";
 import { weightFormats } from "../quant/registry.ts";
 import type { ArchSpec } from "./arch/spec.ts";
 import type { KvType, ModelConfig } from "./config.ts";
 import type { Matrix, ModelWeights, Vector } from "./weights.ts";
-
-/** KV_* of each KV type. */
-export const kvTypeCodes: Readonly<Record<KvType, number>> = { f32: KV_F32, f16: KV_F16, q8: KV_Q8 };
 
 /** Addresses of what a plan works on besides weights, and the strides between its rows. */
 export interface Buffers {
@@ -121,7 +110,7 @@ export interface Plan {
   readonly layerEnds: readonly number[];
 }
 
-/** Compiles a model into the records that assembly/plan.ts runs. */
+/** Compiles a model into the records that assembly/plan/ runs. */
 export function buildPlan(
   spec: ArchSpec,
   config: ModelConfig,
