@@ -67,7 +67,8 @@ function layerFormat(file: ModelFile, precision: Precision | undefined): WeightF
   const inLayers = [...file.tensors.values()].filter(
     (t) => t.shape.length === 2 && t.name.startsWith("blk."),
   );
-  return weightFormats[inLayers.length > 0 && inLayers.every((t) => natural(t) === "q4") ? "q4" : "q8"];
+  const [first, ...rest] = inLayers.map(natural);
+  return weightFormats[first && rest.every((name) => name === first) ? first : natural(undefined)];
 }
 
 /**
