@@ -1,4 +1,4 @@
-// Attention over keys and values that come from memory: one token at two positions, and a tile of a prompt.
+// Suite: attention over keys and values from memory, for one token at two positions and for a tile of a prompt.
 import { KV_PAGE } from "../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../assembly/layout/control.ts";
 import { ATT_LAYER, RECORD_WORDS } from "../assembly/layout/ops.ts";
@@ -23,7 +23,7 @@ const headCounts: readonly Heads[] = [
   { name: "MHA 12", nHeads: 12, nKvHeads: 12 },
 ];
 
-/** Tokens of one step, and the positions that the last of them sees. */
+/** Tokens of one step, and the number of positions that its last token sees. */
 const steps = [
   { tokens: 1, positions: 512 },
   { tokens: 1, positions: 4000 },
@@ -39,7 +39,7 @@ export interface Cache {
   readonly pages: number;
 }
 
-/** A cache of as many layers as it takes to leave no cache line where it was; all hold the same 32 positions. */
+/** Fills a KV cache with so many layers that the processor's cache cannot hold them. All pages hold the same 32 positions. */
 export function fillCache(area: KernelArea, type: KvType, nKvHeads: number, positions: number): Cache {
   const { kernels } = area;
   const headBytes = kernels.kv_head_bytes(kvTypeCodes[type], HEAD_DIM);
@@ -109,8 +109,8 @@ async function measureStep(
 export const attention: Suite = {
   name: "attention",
   about:
-    "One layer in each call: every kv head, query heads / kv heads x head size. Layers follow one another " +
-    "through at least 288 MiB, so that keys and values come from memory; bytes are theirs.",
+    "One layer in each call, with all its kv heads; shapes are query heads / kv heads x head size. Calls go through at " +
+    "least 288 MiB of layers, so keys and values come from memory. Bytes are those of keys and values.",
   async run(session) {
     for (const type of kvTypes) {
       for (const heads of headCounts) {

@@ -1,4 +1,4 @@
-// Measures every technique against its absence and writes docs/measurements.md with its charts:
+// Measures the engine with and without each technique and writes docs/measurements.md with its charts:
 // `bun run bench:claims`.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
@@ -15,9 +15,9 @@ import { Bandwidth, machine } from "./machine.ts";
 import type { Call } from "./measure.ts";
 
 const USAGE = `Usage: bun run bench:claims [options]
-  --quick        a few samples; writes to build/claims/ instead of docs/ and bench/results/
-  --only NAME    with --quick: this claim only; may be repeated (${claims.map(({ name }) => name).join(", ")})
-  --render       measures nothing: writes the page again from the result file`;
+  --quick        takes a few samples only; writes to build/claims/, not to docs/ and bench/results/
+  --only NAME    needs --quick: measures this claim only; may be repeated (${claims.map(({ name }) => name).join(", ")})
+  --render       measures nothing; writes the page again from the result file`;
 
 interface Options {
   readonly quick: boolean;
@@ -34,13 +34,13 @@ function parse(): Options {
     },
   });
   const unknown = values.only.find((only) => !claims.some(({ name }) => name === only));
-  if (unknown !== undefined) throw new Error(`Unknown claim ${unknown}`);
+  if (unknown !== undefined) throw new Error(`Expected one of the claims, got ${unknown}`);
   if (values.only.length > 0 && !values.quick)
-    throw new Error("--only needs --quick: a page has every claim");
+    throw new Error("Expected --quick with --only, because the page has every claim");
   return values;
 }
 
-/** Where a run's files go. */
+/** Where a run writes its files. */
 interface Target {
   readonly result: URL;
   /** Folder of measurements.md and measurements/. */
@@ -115,7 +115,7 @@ async function main(): Promise<void> {
   }
   const files = target(options);
   if (!options.render) write(files.result, `${JSON.stringify(await measureAll(options), null, 2)}\n`);
-  // From the file, so that the page never says more than the file does.
+  // The page is made from the file, never from memory, so it cannot say anything that the file does not.
   writePage(JSON.parse(readFileSync(files.result, "utf8")) as Result, files);
 }
 

@@ -1,4 +1,4 @@
-// End to end: tokens per second of whole models, and how much of the memory's speed decoding uses.
+// Whole models end to end: tokens per second, and the share of the read bandwidth that decoding uses.
 import { basename } from "node:path";
 import { Llama } from "../src/mod.ts";
 import type { Precision } from "../src/model/config.ts";
@@ -12,7 +12,7 @@ interface Model {
   readonly name: string;
   readonly file: URL | string;
   readonly precision?: Precision;
-  /** Positions before the first token that is decoded. */
+  /** Positions before the first decoded token. */
   readonly position: number;
   /** Tokens of a sample. */
   readonly tokens: number;
@@ -96,7 +96,7 @@ function ratio(tokens: number, ns: number, llama2c: number | undefined): { vsLla
   return llama2c === undefined ? {} : { vsLlama2c: significant((1e9 * tokens) / ns / llama2c, 3) };
 }
 
-// What a caller sees: the prompt, the sampler, the text.
+// The public API: prompt, sampler and text included.
 async function measureComplete(session: Session, model: Model): Promise<void> {
   const { name, file, tokens, precision, llama2c } = model;
   const { kernel } = session.options;
@@ -119,11 +119,11 @@ async function measureComplete(session: Session, model: Model): Promise<void> {
 export const decode: Suite = {
   name: "decode",
   about:
-    "decode: greedy, one token in a step, with the engine alone; bytes are the weight tiles that a token reads " +
-    `(layers and output). prefill: ${PROMPT_TOKENS} tokens from an empty cache, logits of the last; GMAC/s of ` +
-    "the matrices. complete(): the public API from BOS, text included. loadMs: reading and packing the file, " +
-    "which the operating system has in its cache. vsLlama2c: against 14200 tokens/s, which llama2.c's run " +
-    "(-Ofast, one thread) reached on a two-core x86-64 server with AVX-512.",
+    "decode: greedy, one token in a step, the engine without tokenizer and sampler; bytes are the weight tiles that a " +
+    `token reads (layers and output). prefill: ${PROMPT_TOKENS} tokens from an empty cache, with logits of the last; ` +
+    "GMAC/s are those of the matrices. complete(): the public API from BOS, text included. loadMs: time to read and pack " +
+    "the file from the operating system's cache. vsLlama2c: tokens/s ÷ 14200, which llama2.c's run (-Ofast, one thread) " +
+    "reached on a two-core x86-64 server with AVX-512.",
   async run(session) {
     const own = session.options.models.map((file) => ({
       name: basename(file),

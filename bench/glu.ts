@@ -1,9 +1,9 @@
-// Gated units and plain activations of one row.
+// Suite: gated units and plain activations of one row.
 import * as op from "../assembly/layout/ops.ts";
 import { places, RowCycle } from "./rows.ts";
 import { runSuites, type Suite } from "./suite.ts";
 
-/** Hidden size of TinyLlama-1.1B's feed-forward part. */
+/** Hidden size of TinyLlama-1.1B's feed-forward block. */
 const N = 5632;
 /** Inputs lie in [-RANGE, RANGE). */
 const RANGE = 6;
@@ -21,8 +21,8 @@ const kinds = [
 export const glu: Suite = {
   name: "glu",
   about:
-    "One row in each call; bytes are those of the rows that are read, gate and up for gated units and gate " +
-    "alone for the others. The result stays in the cache.",
+    "One row in each call. Bytes are those of the rows read: gate and up for gated units, gate alone for the others. " +
+    "The result stays in the cache.",
   async run(session) {
     for (const place of places) {
       const area = await session.area();

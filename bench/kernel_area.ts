@@ -1,4 +1,4 @@
-// Kernels on a memory larger than any cache, and data to fill it with.
+// Kernels on a memory larger than any processor's cache, and data to fill it with.
 import {
   ACT_BLOCK_BYTES,
   ACT_TOKENS,
@@ -16,19 +16,19 @@ import { Arena } from "../src/kernels/arena.ts";
 import type { KernelExports } from "../src/kernels/exports.gen.ts";
 import { createInstance, createMemory, type KernelInstance } from "../src/kernels/instance.ts";
 import { compileVariant, type Variant } from "../src/kernels/variant.ts";
-import { chunkGroups, scaleFactor } from "../src/model/plan.ts";
-import type { Matrix } from "../src/model/weights.ts";
+import { chunkGroups, scaleFactor } from "../src/model/plan/writer.ts";
+import type { Matrix } from "../src/model/weights/weights.ts";
 import type { WeightFormat } from "../src/quant/weight_format.ts";
 
-/** What a case that shall read from memory goes round in: more than any cache holds. */
+/** Bytes that a case cycles through if it must read from memory: more than any processor's cache holds. */
 export const FAR_BYTES = 288 << 20;
-// FAR_BYTES, rounded up to a whole layer, and what the rest of a case needs.
+// FAR_BYTES, rounded up to a whole layer, and room for the other data of a case.
 const AREA_BYTES = FAR_BYTES + (96 << 20);
 
-/** What the benchmarks' kernels of one token read at once, in groups; engines choose it when they load. */
+/** Groups that the benchmarks' kernels of one token read at once. Engines choose this number when they load a model. */
 export const STREAMS = 2;
 
-/** Groups [begin, end) of the calls that a plan makes of a matrix, where one thread is alone: see assembly/sync.ts. */
+/** Groups [begin, end) of each call that a plan makes for a matrix with one thread: see assembly/sync.ts. */
 export function callsOf(
   matrix: Pick<Matrix, "strips" | "blocks" | "format">,
   tokens: number,
@@ -45,7 +45,7 @@ export function callsOf(
   ];
 }
 
-/** Groups of a matrix times rows of activations, in the calls that a plan makes. */
+/** A matrix times rows of activations, in the calls that a plan makes. */
 export interface Product {
   readonly format: WeightFormat;
   readonly strips: number;
@@ -58,7 +58,7 @@ export interface Product {
   readonly tokens: number;
 }
 
-/** A function that multiplies the matrix at an address, by the form that the engine is best at. */
+/** A function that multiplies the matrix at an address, with the runtime's best form of the dot product. */
 export function multiplier(area: KernelArea, product: Product): (w: number) => void {
   const { format, strips, blocks, x, stride, out, outStride, tokens } = product;
   const { kernels } = area;
@@ -91,7 +91,7 @@ export function multiplier(area: KernelArea, product: Product): (w: number) => v
   };
 }
 
-/** The address of `count` matrices one after another, all rows copies of the same eight. */
+/** Makes `count` matrices one after another, whose groups are copies of one group. Returns their address. */
 export function copies(
   area: KernelArea,
   format: WeightFormat,
@@ -109,7 +109,7 @@ export function copies(
   return address;
 }
 
-/** `tokens` rows of int8 activations of the f32 rows at `x`, as a step of so many tokens has them. */
+/** Quantizes `tokens` f32 rows at `x` to int8 activations, laid out as in a step of so many tokens. Returns their address. */
 export function activate(area: KernelArea, x: number, cols: number, tokens: number): number {
   const stride = (cols / BLOCK_COLS) * ACT_BLOCK_BYTES;
   const out = area.alloc(Math.ceil(tokens / ACT_TOKENS) * ACT_TOKENS * stride);
@@ -138,20 +138,21 @@ export class KernelArea {
     return new KernelArea(await createInstance(compileVariant(variant), memory));
   }
 
-  /** Gives every address back. */
+  /** Releases every address. */
   reset(): void {
     this.#arena = new Arena(CONTROL_BYTES);
     this.#seed = 1;
   }
 
-  /** The address of `bytes` bytes, on a cache line of its own. */
+  /** Allocates `bytes` bytes that begin a cache line. Returns their address. */
   alloc(bytes: number): number {
     const address = this.#arena.alloc(bytes);
-    if (this.#arena.size > AREA_BYTES) throw new Error(`a case needs ${this.#arena.size} bytes`);
+    if (this.#arena.size > AREA_BYTES)
+      throw new Error(`Expected a case of at most ${AREA_BYTES} bytes, got ${this.#arena.size}`);
     return address;
   }
 
-  /** The address of `n` values in [low, high), the same in every run. */
+  /** Writes `n` random values in [low, high), the same in every run. Returns their address. */
   random(n: number, low = -1, high = 1): number {
     const address = this.alloc(4 * n);
     const values = new Float32Array(this.memory.buffer, address, n);
@@ -185,7 +186,7 @@ export class KernelArea {
     );
   }
 
-  /** The address of integers. */
+  /** Writes integers and returns their address. */
   words(values: ArrayLike<number>): number {
     const address = this.alloc(4 * values.length);
     new Uint32Array(this.memory.buffer, address, values.length).set(values);

@@ -1,4 +1,4 @@
-// What the KV cache is for: the next token with the past cached, and with the past computed again.
+// Suite: the next token with the past in the KV cache, and with the past computed again.
 import { embeddedModel, loadEngine, someIds } from "./models.ts";
 import { significant } from "./report.ts";
 import { runSuites, type Suite } from "./suite.ts";
@@ -8,8 +8,8 @@ const positions = [16, 64, 256, 500];
 export const kvCache: Suite = {
   name: "kv_cache",
   about:
-    "The embedded model in q8, one token at a position: with the cache one step of one token, without it a " +
-    "prefill of the whole prefix and the token. msPerToken and timesAsLong are of medians.",
+    "The embedded model in q8, one token at a position. With the cache it is one step of one token; without it, a " +
+    "prefill of all ids before the token and the token. msPerToken and timesAsLong are computed from medians.",
   async run(session) {
     const { engine } = await loadEngine(embeddedModel, { kernel: session.options.kernel, precision: "q8" });
     const ids = someIds(engine.layout.contextLength, engine.layout.config.vocabSize);

@@ -1,4 +1,4 @@
-// Where and when a measurement was taken, and how fast memory was meanwhile.
+// Describes the machine of a measurement, and samples its read bandwidth meanwhile.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, loadavg, platform, totalmem } from "node:os";
@@ -11,7 +11,7 @@ import { wasm } from "./sweep.gen.ts";
 
 /** The machine and the versions that a result belongs to. */
 export interface Machine extends Partial<Processor> {
-  /** As the system names it; machines that are rented say little. */
+  /** The system's name for the processor. Rented machines often hide the model. */
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGb: number;
@@ -20,10 +20,10 @@ export interface Machine extends Partial<Processor> {
   readonly runtime: string;
   /** "JavaScriptCore" or "V8 15.0.x". */
   readonly engine: string;
-  /** Short hash, with "+" where files differ from it; "unknown" outside a checkout. */
+  /** Short hash, with "+" if files differ from it; "unknown" outside a checkout. */
   readonly commit: string;
   readonly date: string;
-  /** Processes that wanted to run in the minute before, on average. */
+  /** Average number of processes that were running or ready in the minute before. */
   readonly loadAverage: number;
 }
 
@@ -41,7 +41,7 @@ function commit(): string {
   }
 }
 
-// What /proc/cpuinfo says; nothing where a system has none.
+// The processor in /proc/cpuinfo; nothing if the system has no such file.
 function processor(): Partial<Processor> {
   try {
     return processorOf(readFileSync("/proc/cpuinfo", "utf8"));
@@ -50,7 +50,7 @@ function processor(): Partial<Processor> {
   }
 }
 
-/** What is known of this machine, now. */
+/** Describes this machine as it is now. */
 export function machine(): Machine {
   const runtime = detectRuntime();
   return {
@@ -67,16 +67,16 @@ export function machine(): Machine {
   };
 }
 
-/** More than any cache holds. */
+/** More than any processor's cache holds. */
 const SWEEP_BYTES = 512 << 20;
 /**
- * Eight streams of 128 KiB at a time, near one another as the strips of a matrix are. Streams across the whole
- * of memory would each miss the table of page addresses, and the ceiling would lie below what kernels reach.
+ * Eight streams of 128 KiB at a time. They lie near one another, as the strips of a matrix do. Streams that were spread over
+ * all of memory would each miss the cache of page addresses (TLB), and the result would be lower than kernels reach.
  */
 const CHUNK_BYTES = 1 << 20;
 const SWEEPS = 2;
 
-/** Memory that is there to be read, from its beginning to its end, as fast as one thread can. */
+/** A memory that one thread reads from beginning to end, as fast as it can. */
 export class Sweep {
   readonly bytes: number;
   readonly #sweep: (x: number, n: number) => number;
@@ -85,7 +85,7 @@ export class Sweep {
   constructor(bytes: number) {
     this.bytes = Math.ceil(bytes / CHUNK_BYTES) * CHUNK_BYTES;
     const memory = createMemory(this.bytes, false);
-    // A page that was never written is the same page of zeros everywhere, and would be read from the cache.
+    // The system maps all pages that were never written to one page of zeros, which would be read from the cache.
     new Uint8Array(memory.buffer).fill(0x5a);
     const code = Uint8Array.from(atob(wasm), (c) => c.charCodeAt(0));
     const instance = new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } });
@@ -99,8 +99,8 @@ export class Sweep {
 }
 
 /**
- * The read bandwidth of one thread, sampled again and again during a run: machines are shared, and a ceiling
- * from a quiet minute says nothing about a busy one.
+ * The read bandwidth of one thread, sampled repeatedly during a run. Machines are shared, so the bandwidth of a quiet
+ * minute says nothing about a busy one.
  */
 export class Bandwidth {
   readonly #sweep = new Sweep(SWEEP_BYTES);
@@ -112,7 +112,7 @@ export class Bandwidth {
     this.reset();
   }
 
-  /** GB/s of reading 512 MiB, eight streams at a time; the best of a few sweeps. */
+  /** Reads 512 MiB a few times, eight streams at a time. Returns the GB/s of the fastest time. */
   readBandwidth(): number {
     let best = Number.POSITIVE_INFINITY;
     for (let i = 0; i < SWEEPS; i++) {
@@ -130,12 +130,12 @@ export class Bandwidth {
     this.#samples.length = 0;
   }
 
-  /** The fastest sample, GB/s: the ceiling. 0 before the first. */
+  /** The fastest sample in GB/s; 0 before the first. */
   get max(): number {
     return Math.max(0, ...this.#samples);
   }
 
-  /** The samples so far. Their median against their maximum tells how quiet the machine was. */
+  /** The samples so far. The nearer the median is to the maximum, the quieter was the machine. */
   get summary(): { readonly maxGbPerS: number; readonly medianGbPerS: number; readonly samples: number } {
     const samples = this.#samples;
     return {

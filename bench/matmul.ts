@@ -1,4 +1,4 @@
-// Matrix times vector from memory, as decoding does it, and times 16 and 64 vectors, as a prompt does.
+// Suite: matrices from memory times one vector, as in decoding, and times 16 and 64 vectors, as in a prompt.
 
 import { BLOCK_COLS, TILE_ROWS } from "../assembly/layout/blocks.ts";
 import { weightFormats } from "../src/quant/registry.ts";
@@ -46,7 +46,7 @@ async function measureShape(
     const item: Case = {
       name: `${format.name} ${tokens === 1 ? "matrix x vector" : `${tokens} tokens`}`,
       shape: `${rows} x ${cols}`,
-      // Beyond one token memory is not what limits.
+      // With several tokens memory is not the limit, so no bytes are counted.
       work: { ...(tokens === 1 ? { bytes } : {}), macs: rows * cols * tokens },
       call,
     };
@@ -57,8 +57,9 @@ async function measureShape(
 export const matmul: Suite = {
   name: "matmul",
   about:
-    "Shapes of TinyLlama-1.1B, rows x columns. Matrices follow one another through 288 MiB, so that weights " +
-    "come from memory; bytes are those of the weight tiles. Groups of strips are taken as a plan does: almost all at once for one token, else 64 KiB at a time.",
+    "Shapes of TinyLlama-1.1B, rows x columns. Calls go through 288 MiB of matrices, so weights come from memory. Bytes " +
+    "are those of the weight tiles. Groups of strips are divided into calls as in a plan: almost all in one call for one " +
+    "token, 64 KiB a call for several.",
   async run(session) {
     for (const format of [weightFormats.q8, weightFormats.q4, weightFormats.f32]) {
       for (const [rows, cols] of shapes) await measureShape(session, format, rows, cols);

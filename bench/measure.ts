@@ -1,8 +1,8 @@
-// Times of one call: warm up until they stop falling, then sample with mitata.
+// Times one call: warms it up until its times stop falling, then samples it with mitata.
 import { measure as mitata } from "mitata";
 import { median } from "./report.ts";
 
-/** A call to be timed. Work that takes a microsecond is repeated within a sample. */
+/** A call to time. A short call is repeated within a sample. */
 export type Call = () => unknown;
 
 /** Times of one call in nanoseconds. */
@@ -14,23 +14,23 @@ export interface Times {
 
 /** How long to measure. */
 export interface Effort {
-  /** A warm-up ends after so many rounds without a faster one, */
+  /** A warm-up ends after this many rounds without a faster one, */
   readonly patience: number;
   /** or after this time. */
   readonly warmUpMs: number;
-  /** Time of samples in one of the two rounds, where a call is short. */
+  /** Time of the samples in one of the two rounds of a short call. */
   readonly roundMs: number;
   /** Time of all samples of a long call. */
   readonly longMs: number;
 }
 
-/** For results that are kept. */
+/** For results that are committed. */
 export const thorough: Effort = { patience: 5, warmUpMs: 2500, roundMs: 100, longMs: 8000 };
-/** To see that a benchmark runs. */
+/** To check that a benchmark runs. */
 export const quick: Effort = { patience: 1, warmUpMs: 50, roundMs: 5, longMs: 1 };
 
 const WARM_UP_ROUND_MS = 25;
-// A round that is faster by less has not gained anything.
+// A round counts as faster only if its time is below this share of the best.
 const FASTER = 0.98;
 // A sample lasts at least this long, so that the clock's resolution does not matter.
 const SAMPLE_NS = 1e6;
@@ -57,7 +57,7 @@ async function warmUpRound(call: Call): Promise<WarmedUp> {
   return { ns: (1e6 * elapsed) / calls, isAsync };
 }
 
-// Calls until the engine's tiers have no faster code to offer.
+// Calls until the runtime's compilers have no faster code to offer.
 async function warmUp(call: Call, effort: Effort): Promise<WarmedUp> {
   const begin = performance.now();
   let best = await warmUpRound(call);
@@ -70,7 +70,7 @@ async function warmUp(call: Call, effort: Effort): Promise<WarmedUp> {
   return best;
 }
 
-// `repeat` calls as one.
+// Makes one call of `repeat` calls.
 function repeated(call: Call, repeat: number): Call {
   if (repeat === 1) return call;
   return () => {
@@ -91,14 +91,17 @@ function clamp(x: number, low: number, high: number): number {
   return Math.max(low, Math.min(high, Math.floor(x)));
 }
 
-/** Rounds of samples, and what each of them has at least. */
+/** The number of rounds of samples, and the least that each round has. */
 interface Schedule {
   readonly rounds: number;
   readonly samplesPerRound: number;
   readonly msPerRound: number;
 }
 
-/** The more rounds the better, because the bandwidth is sampled between them; each begins with a lost call. */
+/**
+ * The schedule for a call of `callNs` nanoseconds. More rounds are better, because the bandwidth is sampled between them. But
+ * each round begins with a call that is not counted.
+ */
 export function schedule(callNs: number, effort: Effort): Schedule {
   if (callNs <= LONG_CALL_NS) return { rounds: 2, samplesPerRound: 5, msPerRound: effort.roundMs };
   const rounds = clamp((1e6 * effort.longMs) / (2 * callNs), 1, 5);
@@ -107,8 +110,8 @@ export function schedule(callNs: number, effort: Effort): Schedule {
 }
 
 /**
- * Warms a call up and times it in rounds; `between` runs before, between and after them, untimed.
- * Every sample counts: mitata's habit of leaving out the ends is turned off.
+ * Warms a call up and times it in rounds. `between` runs before, between and after them, untimed.
+ * Every sample counts: mitata would drop the fastest and slowest ones, and that is turned off.
  */
 export async function measure(call: Call, effort: Effort, between: () => void): Promise<Times> {
   const { ns, isAsync } = await warmUp(call, effort);

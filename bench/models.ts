@@ -1,16 +1,17 @@
-// Engines to measure, and the work of their steps.
+// Opens engines to measure, and counts the work of their steps.
 import { Engine, type EngineOptions } from "../src/engine/engine.ts";
 import { openModelFile } from "../src/format/detect.ts";
 import type { Sequence } from "../src/model/kv_cache.ts";
-import type { Matrix, ModelWeights } from "../src/model/weights.ts";
+import type { Matrix, ModelWeights } from "../src/model/weights/weights.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
 import { resolveSampling } from "../src/sample/registry.ts";
+import { samplerOf } from "../src/session/sampler.ts";
 import { openSource } from "../src/source/open.ts";
 
 /** The model that comes with cria. */
 export const embeddedModel: URL = new URL("../models/tales/tales-q8_0.gguf", import.meta.url);
 
-/** An engine and the milliseconds that loading took. */
+/** An engine, and how many milliseconds it took to load. */
 export interface Loaded {
   readonly engine: Engine;
   readonly loadMs: number;
@@ -28,7 +29,7 @@ export async function loadEngine(file: URL | string, options: EngineOptions): Pr
   }
 }
 
-/** The matrices that every token goes through, and the one that only tokens with logits go through. */
+/** The work of the matrices that every token goes through, and of the one that only tokens with logits go through. */
 export interface MatrixWork {
   readonly layerBytes: number;
   readonly layerMacs: number;
@@ -36,11 +37,11 @@ export interface MatrixWork {
   readonly outputMacs: number;
 }
 
-/** What the matrices of a model cost: bytes of their tiles, multiplications without the padding. */
+/** Counts the bytes of a model's weight tiles, and its multiplications without padding. */
 export function matrixWork(weights: Pick<ModelWeights, "layers" | "output">): MatrixWork {
   const bytesOf = ({ strips, blocks, format }: Matrix) => strips * blocks * format.tileBytes;
   const matrices = weights.layers.flatMap((layer) =>
-    Object.values(layer).filter((weight): weight is Matrix => weight.kind === "matrix"),
+    Object.values(layer).filter((weight): weight is Matrix => weight?.kind === "matrix"),
   );
   return {
     layerBytes: matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0),
@@ -60,8 +61,8 @@ export function someIds(n: number, vocabSize: number): number[] {
 }
 
 /**
- * Greedy decoding of `tokens` tokens behind the ids of a sequence, which is left as it was.
- * @param stepMs told how long each token took
+ * A call that decodes `tokens` tokens greedily after the ids of a sequence, and then restores the sequence.
+ * @param stepMs called with the time of each token
  */
 export function greedyDecoder(
   engine: Engine,
@@ -70,7 +71,7 @@ export function greedyDecoder(
   tokens: number,
   stepMs?: (ms: number) => void,
 ) {
-  const sampler = engine.sampler(resolveSampling({ temperature: 0 }), engine.layout.config.vocabSize);
+  const sampler = samplerOf(engine, resolveSampling({ temperature: 0 }), engine.layout.config.vocabSize);
   const begin = sequence.length;
   const all = ids.slice(0, begin + 1);
   return async (): Promise<void> => {

@@ -1,15 +1,15 @@
-// RMSNorm and LayerNorm of one row.
+// Suite: RMSNorm and LayerNorm of one row.
 import { places, RowCycle } from "./rows.ts";
 import { runSuites, type Suite } from "./suite.ts";
 
-/** Hidden sizes: the embedded model's order of size, TinyLlama-1.1B's, Llama-2-7B's. */
+/** Hidden sizes: about the embedded model's, TinyLlama-1.1B's, Llama-2-7B's. */
 const sizes = [288, 2048, 4096];
 const EPS = 1e-5;
 
 export const norm: Suite = {
   name: "norm",
   about:
-    "One row in each call; bytes are those of the row that is read. The weights and the result stay in the cache.",
+    "One row in each call. Bytes are those of the row read. The weights and the result stay in the cache.",
   async run(session) {
     for (const n of sizes) {
       for (const place of places) {

@@ -1,14 +1,14 @@
-// Which kind of processor a machine has, and which of its instructions matter here. Pure functions.
+// Tells kinds of processors apart, by the instructions that matter here. Pure functions.
 
-/** What Linux tells of a processor beside its name. */
+/** What Linux reports about a processor, in addition to its name. */
 export interface Processor {
-  /** The manufacturer's name of its cores, "Zen 3"; undefined for those that are not in the list. */
+  /** The manufacturer's name of its cores, such as "Zen 3"; undefined if this file does not list it. */
   readonly microarchitecture: string | undefined;
-  /** Instructions that these kernels or their peers' get faster by, as people write them. */
+  /** Instructions that make these kernels or their peers' faster, under their usual names. */
   readonly features: readonly string[];
 }
 
-/** Whether a processor has dot products of bytes: the best of llama.cpp's kernels and of V8's relaxed SIMD need them. */
+/** Whether a processor has dot products of bytes, which the fastest forms of llama.cpp and of V8's relaxed SIMD need. */
 export type Kind = "vnni" | "plain";
 
 // Flags of /proc/cpuinfo, x86 and ARM.
@@ -42,7 +42,7 @@ const amd: readonly (readonly [family: number, from: number, to: number, name: s
   [26, 0x00, 0x2f, "Zen 5"],
 ];
 
-/** What the text of /proc/cpuinfo says of the first processor. */
+/** Parses the text of /proc/cpuinfo for its first processor. */
 export function processorOf(cpuinfo: string): Processor {
   const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, "m").exec(cpuinfo)?.[1] ?? "";
   const flags = new Set(`${field("flags")} ${field("Features")}`.split(" "));
@@ -55,12 +55,12 @@ export function processorOf(cpuinfo: string): Processor {
   };
 }
 
-/** The kind by the features; without dot products of bytes where nobody says. */
+/** The kind, from the features; "plain" if they are not known. */
 export function kindOf({ features = [] }: Partial<Processor>): Kind {
   return features.includes("AVX-VNNI") || features.includes("AVX-512 VNNI") ? "vnni" : "plain";
 }
 
-/** A processor as people name it: "Intel Xeon (Emerald Rapids)". */
+/** A processor's readable name: "Intel Xeon (Emerald Rapids)". */
 export function processorName({ cpu, microarchitecture }: { cpu: string } & Partial<Processor>): string {
   const short = cpu
     .replaceAll(/\((?:R|TM)\)|\bCPU\b|\bProcessor\b|@.*$/gi, " ")

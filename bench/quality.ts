@@ -1,4 +1,4 @@
-// What quality is measured with: a text, windows of it, and what weights of 8 bits may lose.
+// How quality is measured: a text, the size of its windows, and the loss that 8-bit weights may have.
 import { readFileSync } from "node:fs";
 import { story } from "./claims/story.ts";
 import { sharedPath } from "./shared.ts";
@@ -6,10 +6,10 @@ import { sharedPath } from "./shared.ts";
 /** Tokens of a window; each is scored from an empty cache. */
 export const WINDOW = 256;
 
-/** What the nll of q8 may differ from that of f32, as a share. */
+/** Largest difference of q8's nll from f32's, as a share of the latter. */
 export const Q8_LIMIT = 0.005;
 
-/** The text that the embedded model's reference outputs are of; held out from its training. */
+/** The text of the embedded model's reference outputs; it was held out from training. */
 export function scoredText(): { readonly name: string; readonly text: string } {
   const path = sharedPath("models/tales/expected.json");
   if (!path) return { name: "a story of our own", text: story };

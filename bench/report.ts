@@ -1,10 +1,10 @@
-// What is made of times: rates, the share of the memory's speed, rounding, tables. Pure functions.
+// Turns times into rates, shares of the read bandwidth, rounded numbers and tables. Pure functions.
 
-/** What one call does; rates are asked for by naming it. */
+/** The work of one call. Each field that is given makes a column of rates. */
 export interface Work {
   /** Bytes that the call must read from memory: weights, keys and values, or rows. */
   readonly bytes?: number;
-  /** Multiplications with an addition. */
+  /** Multiply-adds. */
   readonly macs?: number;
   readonly elements?: number;
   readonly tokens?: number;
@@ -12,29 +12,29 @@ export interface Work {
   readonly textBytes?: number;
 }
 
-/** Rates of a call; only those whose work is known. */
+/** Rates of a call, for each kind of work that is given. */
 export interface Rates {
   readonly tokensPerS?: number;
   readonly gbPerS?: number;
-  /** Of the read bandwidth; 1 is all of it, more means that the bytes came from a cache. */
+  /** Share of the read bandwidth: 1 is all of it; more means that the bytes came from a cache. */
   readonly shareOfBandwidth?: number;
   readonly gmacPerS?: number;
   readonly elementsPerS?: number;
   readonly textMbPerS?: number;
 }
 
-/** Rounds to `digits` significant digits: what is beyond them is noise. */
+/** Rounds to `digits` significant digits. Further digits are noise. */
 export function significant(x: number, digits = 4): number {
   return Number.isFinite(x) ? Number(x.toPrecision(digits)) : 0;
 }
 
-/** Lower median; NaN of nothing. */
+/** The lower median; NaN for an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
 }
 
-/** How much of `ceiling` a rate is; 0 where there is no ceiling. */
+/** A rate as a share of `ceiling`; 0 if there is no ceiling. */
 export function share(rate: number, ceiling: number): number {
   return ceiling > 0 ? rate / ceiling : 0;
 }
@@ -69,7 +69,7 @@ const titles: Readonly<Record<string, string>> = {
   textMbPerS: "MB/s",
 };
 
-/** Microseconds, in the unit that reads best. */
+/** Microseconds as text, in us, ms or s. */
 export function duration(us: number): string {
   if (us < 1000) return `${significant(us, 3)} us`;
   return us < 1e6 ? `${significant(us / 1000, 3)} ms` : `${significant(us / 1e6, 3)} s`;
@@ -85,8 +85,8 @@ function text(column: string, value: Cell): string {
 }
 
 /**
- * Rows as aligned text: a column for every key that any row has, in the order they appear. Text is flush left,
- * numbers flush right; a row that lacks a key leaves its cell empty.
+ * Rows as aligned text. Every key of any row is a column, in order of appearance. Text is aligned left, numbers right. If a
+ * row lacks a key, its cell is empty.
  */
 export function table(rows: readonly Readonly<Record<string, Cell>>[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];

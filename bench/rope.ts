@@ -1,4 +1,4 @@
-// Rotary embedding: a row of heads in both pairings, and the cosines and sines of a position.
+// Suite: rotary embedding of a row of heads in both pairings, and the cosines and sines of a position.
 import { places, RowCycle } from "./rows.ts";
 import { runSuites, type Suite } from "./suite.ts";
 
@@ -12,8 +12,8 @@ const N_HEADS = 32;
 export const rope: Suite = {
   name: "rope",
   about:
-    "rotate: every head of one row in each call, in place; bytes are those of the row, once although it is " +
-    "written back. angles: the cosines and sines of one position, elements are pairs.",
+    "rotate: every head of one row in each call, in place. Bytes are those of the row, counted once although it is also " +
+    "written. angles: the cosines and sines of one position; elements are pairs.",
   async run(session) {
     const n = N_HEADS * HEAD_DIM;
     for (const place of places) {

@@ -1,19 +1,19 @@
-// Rows that a kernel goes over one at a time: the same one from the cache, or one after another from memory.
+// Rows for kernels of one row: always the same row, from the cache, or one row after another, from memory.
 import { FAR_BYTES, type KernelArea } from "./kernel_area.ts";
 
-/** Where rows lie: "cache", as in a step, or "memory", where a share of the read bandwidth means something. */
+/** Where rows lie: in the cache, as in a step, or in memory, where the share of the read bandwidth is meaningful. */
 export const places = ["cache", "memory"] as const;
 
-/** Addresses of rows of `n` values in [low, high), taken in turns. */
+/** Cycles through the addresses of rows of `n` values in [-high, high). */
 export class RowCycle {
   readonly #rows: number[];
   #next = 0;
 
-  /** `share` of what is read from memory: 0.5 for each of two inputs. */
+  /** @param share the part of all bytes read from memory that these rows are: 0.5 for each of two inputs */
   constructor(area: KernelArea, n: number, place: (typeof places)[number], high = 1, share = 1) {
     const stride = 4 * Math.ceil(n / 16) * 16;
     const count = place === "cache" ? 1 : Math.floor((FAR_BYTES * share) / stride);
-    // Random values for some rows, copies for the rest.
+    // Some rows have random values of their own, the rest are copies.
     const own = Math.min(count, 64);
     const address = area.random((own * stride) / 4, -high, high);
     area.alloc((count - own) * stride);

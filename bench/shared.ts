@@ -1,9 +1,9 @@
-// Reference data lies in ../shared beside a checkout and is not part of the repository: what needs it is
-// skipped where it is absent.
+// Finds reference data (models, vocabularies and texts of others). It is not part of the repository: it lies in ../shared,
+// beside the checkout. Benchmarks that need it are skipped if it is absent.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** The path of a file of the reference data; undefined where it is absent. */
+/** The path of a file of the reference data; undefined if it is absent. */
 export function sharedPath(name: string): string | undefined {
   const path = fileURLToPath(new URL(`../../shared/${name}`, import.meta.url));
   return existsSync(path) ? path : undefined;

@@ -1,4 +1,4 @@
-// What every suite shares: its options, its rows, its result file.
+// The base of every suite: command line, table, result file.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -9,16 +9,16 @@ import { Bandwidth, machine } from "./machine.ts";
 import { type Call, type Effort, measure, quick, type Times, thorough } from "./measure.ts";
 import { type Cell, ratesOf, significant, table, type Work } from "./report.ts";
 
-/** What the command line decides. */
+/** Options from the command line. */
 export interface Options {
   /** Kernel build. */
   readonly kernel: Variant;
   /** Model files that the decode suite measures instead of its own. */
   readonly models: readonly string[];
-  /** Leaves out models of a gigabyte. */
+  /** Skips models of a gigabyte. */
   readonly small: boolean;
   readonly effort: Effort;
-  /** Whether result files are written. */
+  /** Whether to write result files. */
   readonly save: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface Case {
   readonly call: Call;
 }
 
-/** What belongs to a line beyond its rates. */
+/** Further columns of a line, beyond its rates. */
 export type Extra = Readonly<Record<string, Cell>>;
 
 interface Measured extends Case {
@@ -43,7 +43,7 @@ interface Measured extends Case {
 /** A named set of cases. */
 export interface Suite {
   readonly name: string;
-  /** What is timed, and what the bytes are that GB/s count. */
+  /** What is timed, and which bytes GB/s counts. */
   readonly about: string;
   /** Measures every case, in order. */
   run(session: Session): Promise<void>;
@@ -52,10 +52,10 @@ export interface Suite {
 const METHOD =
   "One thread. Each case is warmed up until its times stop falling, then sampled with mitata. Rates are of the " +
   "median; minUs is the fastest sample. Before, between and after the samples of every case the same thread " +
-  "reads 512 MiB, eight streams at a time: sweepGbPerS is the fastest of these around the case, " +
-  "bandwidth.maxGbPerS the fastest of the suite, and shareOfBandwidth is gbPerS over that.";
+  "reads 512 MiB, eight streams at a time. sweepGbPerS is the fastest of these sweeps around the case, " +
+  "bandwidth.maxGbPerS the fastest of the suite, and shareOfBandwidth is gbPerS ÷ bandwidth.maxGbPerS.";
 
-/** One run of suites: the cases share a ceiling and a memory. */
+/** One run of suites. Its cases share the measured read bandwidth and a memory. */
 export class Session {
   readonly options: Options;
   readonly #bandwidth: Bandwidth;
@@ -68,14 +68,14 @@ export class Session {
     this.#bandwidth = new Bandwidth();
   }
 
-  /** Kernels on an empty memory; what an earlier suite put there is gone. */
+  /** Kernels on a memory, which it empties: addresses of earlier cases are no longer valid. */
   async area(): Promise<KernelArea> {
     this.#area ??= await KernelArea.create(this.options.kernel);
     this.#area.reset();
     return this.#area;
   }
 
-  /** Times a case, with sweeps of memory in between; `extra` makes further columns of its times. */
+  /** Times a case, with memory sweeps in between. `extra` computes further columns from the times. */
   async measure(item: Case, extra: (times: Times) => Extra = () => ({})): Promise<Times> {
     let sweep = 0;
     const times = await measure(item.call, this.options.effort, () => {
@@ -86,7 +86,7 @@ export class Session {
     return times;
   }
 
-  /** Says that something is left out, and why. */
+  /** Records that something was skipped, and why. */
   skip(what: string, why: string): void {
     this.#skipped.push(`${what}: ${why}`);
   }
@@ -156,11 +156,11 @@ function write(name: string, result: object): void {
 }
 
 const USAGE = `Options:
-  --model FILE   decode: measure this model file instead of the suite's own; may be repeated
-  --small        leave out models of a gigabyte
+  --model FILE   decode: measure this model file, not the suite's own; may be repeated
+  --small        skip models of a gigabyte
   --kernel NAME  kernel build: ${variants.join(", ")}
-  --quick        a few samples only, and no result files
-  --dry          no result files`;
+  --quick        take a few samples only, and write no result files
+  --dry          write no result files`;
 
 function parse(args: readonly string[]): { options: Options; names: string[] } {
   const { values, positionals } = parseArgs({
@@ -175,7 +175,7 @@ function parse(args: readonly string[]): { options: Options; names: string[] } {
     },
   });
   const kernel = variants.find((variant) => variant === values.kernel);
-  if (!kernel) throw new Error(`Unknown kernel build ${values.kernel}`);
+  if (!kernel) throw new Error(`Expected a kernel build, got ${values.kernel}`);
   const options: Options = {
     kernel,
     models: values.model,
@@ -186,7 +186,7 @@ function parse(args: readonly string[]): { options: Options; names: string[] } {
   return { options, names: positionals };
 }
 
-/** Runs the suites that the command line names, all of them where it names none. */
+/** Runs the suites that the command line names, or all if it names none. */
 export async function runSuites(suites: readonly Suite[]): Promise<void> {
   let chosen: readonly Suite[];
   let options: Options;
@@ -194,7 +194,7 @@ export async function runSuites(suites: readonly Suite[]): Promise<void> {
     const parsed = parse(process.argv.slice(2));
     options = parsed.options;
     const unknown = parsed.names.find((name) => !suites.some((suite) => suite.name === name));
-    if (unknown) throw new Error(`Unknown suite ${unknown}`);
+    if (unknown) throw new Error(`Expected names of suites, got ${unknown}`);
     chosen = suites.filter(({ name }) => parsed.names.length === 0 || parsed.names.includes(name));
   } catch (error) {
     console.error(`${(error as Error).message}\nSuites: ${suites.map((s) => s.name).join(", ")}\n${USAGE}`);

@@ -1,24 +1,24 @@
-// Models of real shapes with random weights, made once by ../shared/tools/synth-gguf.mjs.
+// Makes models of real shapes with random weights, once, with the tool ../shared/tools/synth-gguf.mjs (see shared.ts).
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sharedPath } from "./shared.ts";
 
-/** Tensor types that are made. */
+/** Tensor types of these models. */
 export const synthTypes = ["q8_0", "q4_0"] as const;
 
-/** Shapes that are made, and the context length of each: the tool's own, or a longer one to measure in. */
+/** Shapes of these models, with the context length of each: the tool's own, or a longer one for measuring. */
 export const synthShapes = { "tinyllama-1.1b": 4096, stories15m: 1024, stories110m: 4096 } as const;
 
 export type SynthType = (typeof synthTypes)[number];
 export type SynthShape = keyof typeof synthShapes;
 
-// All metadata but the vocabulary lies within this many bytes of the end of the vocabulary.
+// The context length lies within this many bytes of the beginning of a file.
 const HEADER_BYTES = 8 << 20;
 const CONTEXT_KEY = "llama.context_length";
 const U32 = 4;
 
-// Sets the context length that the metadata of a file says, in place.
+// Changes the context length in a file's metadata, in place.
 function setContext(path: string, contextLength: number): void {
   const file = openSync(path, "r+");
   try {
@@ -26,7 +26,8 @@ function setContext(path: string, contextLength: number): void {
     const bytes = readSync(file, header, 0, header.length, 0);
     const key = header.subarray(0, bytes).indexOf(CONTEXT_KEY);
     const at = key + CONTEXT_KEY.length;
-    if (key < 0 || header.readUInt32LE(at) !== U32) throw new Error(`${path} says no ${CONTEXT_KEY}`);
+    if (key < 0 || header.readUInt32LE(at) !== U32)
+      throw new Error(`Expected ${CONTEXT_KEY} in the header of ${path}, got none`);
     if (header.readUInt32LE(at + 4) === contextLength) return;
     header.writeUInt32LE(contextLength, at + 4);
     writeSync(file, header, at + 4, 4, at + 4);
@@ -35,7 +36,7 @@ function setContext(path: string, contextLength: number): void {
   }
 }
 
-/** The path of a model of random weights, made now where it is not there yet; or why it cannot be had. */
+/** The path of a model of random weights, which it makes if it does not exist yet; or the reason why it cannot. */
 export function synthModel(
   type: SynthType,
   shape: SynthShape = "tinyllama-1.1b",
@@ -45,10 +46,10 @@ export function synthModel(
   if (!existsSync(path)) {
     const tool = sharedPath("tools/synth-gguf.mjs");
     const vocabulary = sharedPath("vocabs/llama-spm.gguf");
-    if (!tool || !vocabulary) return { missing: "../shared is absent, whose tool makes the model" };
+    if (!tool || !vocabulary) return { missing: "the tool that makes it is in ../shared, which is absent" };
     mkdirSync(folder, { recursive: true });
     console.error(`making ${path}`);
-    // A model that is half written must not be taken for a whole one later.
+    // Renamed when it is complete: an unfinished file must not be used later.
     const part = `${path}.part`;
     execFileSync("node", [tool, vocabulary, part, shape, type], { stdio: ["ignore", "ignore", "inherit"] });
     renameSync(part, path);

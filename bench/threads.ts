@@ -1,4 +1,4 @@
-// How near the number of threads that is chosen comes to the best of one and two, on machines that are quiet, busy
+// Compares the number of threads that the engine chooses with one and with two threads, on machines that are quiet, busy
 // or have one core.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { machine } from "./machine.ts";
 import { median, significant } from "./report.ts";
 import { synthModel } from "./synth.ts";
 
-/** What is loaded and measured in turns, in one process. */
+/** A model to measure alternately with each number of threads, in one process. */
 interface Task {
   /** Path or URL of the model. */
   readonly model: string;
@@ -19,7 +19,7 @@ interface Task {
   readonly rounds: number;
 }
 
-/** Tokens per second of each turn, by what was asked for. */
+/** Tokens per second of each round, by number of threads: one, two, or the usual choice. */
 type Rates = Readonly<Record<"one" | "two" | "usual", { prefill: number[]; decode: number[] }>>;
 
 /** One row of the result. */
@@ -35,13 +35,12 @@ interface Shares {
   readonly one: number;
   readonly two: number;
   readonly usual: number;
-  /** The usual rate, as a part of the better of the others. */
+  /** The usual rate ÷ the better of the other two. */
   readonly ofBest: number;
 }
 
 const ROUNDS = 7;
-// A prompt of the small model takes a few milliseconds: choices need more turns to settle, and are not to be measured
-// before.
+// A prompt of the small model takes a few milliseconds, so the choice of threads needs more rounds to settle.
 const SMALL_ROUNDS = 21;
 const conditions = ["quiet", "two busy loops", "one core"] as const;
 type Condition = (typeof conditions)[number];
@@ -53,7 +52,7 @@ const folder = `${root}.cache/threads`;
 const results = new URL("results/threads.json", import.meta.url);
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-// Runs in every runtime, as text: it may use nothing of this module.
+// Runs in every runtime, sent there as text. It must not use anything of this module.
 async function turns(Llama: typeof import("../src/mod.ts").Llama, { model, tokens, rounds }: Task) {
   const prompt = "One day, a little girl went to the park and saw a big dog. ".repeat(3);
   const options = { one: { tune: { threads: 1 } }, two: { tune: { threads: 2 } }, usual: {} };
@@ -73,7 +72,7 @@ async function turns(Llama: typeof import("../src/mod.ts").Llama, { model, token
   for (let round = -1; round < rounds; round++) {
     for (let i = 0; i < names.length; i++) {
       const name = names[(i + round + names.length) % names.length] as "one" | "two" | "usual";
-      // The threads of the model before go to sleep.
+      // Wait until the threads of the model before have gone to sleep.
       await new Promise((resolve) => setTimeout(resolve, 200));
       const { timings } = await llamas[name].complete(prompt, {
         maxTokens: tokens,
@@ -117,7 +116,7 @@ function run(command: readonly string[]): Promise<string> {
     child.on("error", reject);
     child.on("close", (status) => {
       if (status === 0) resolve(text);
-      else reject(new Error(`${command.join(" ")} ended with status ${status}`));
+      else reject(new Error(`Expected ${command.join(" ")} to end with status 0, got ${status}`));
     });
   });
 }
@@ -137,7 +136,7 @@ ${end}
   return JSON.parse(await run([...pinned, ...commandOf(runtime, program)]));
 }
 
-// In a worker of an isolated page.
+// Measures in a worker of an isolated page.
 async function inPage(condition: Condition, task: Task): Promise<Rates> {
   const server = await startFileServer({
     port: 0,
@@ -206,8 +205,8 @@ function shares(rates: Rates, part: "prefill" | "decode"): Shares {
 }
 
 async function main(): Promise<void> {
-  // Names of runtimes, conditions and models choose among them; without any, all are measured. Rows of the result that
-  // are not measured now stay as they are.
+  // Arguments name runtimes, conditions and models; without any, all are measured. Rows of the result file that are not
+  // measured now stay unchanged.
   const chosen = process.argv.slice(2);
   const wants = <T extends string>(all: readonly T[]): readonly T[] => {
     const named = all.filter((name) => chosen.includes(name));
@@ -222,7 +221,7 @@ async function main(): Promise<void> {
   ];
   if ("path" in large)
     models.push({ name: "110M shape q8_0", model: large.path, tokens: 40, rounds: ROUNDS });
-  else console.log(`110M shape left out: ${large.missing}`);
+  else console.log(`skipped: 110M shape: ${large.missing}`);
   const rows: Row[] = [];
   for (const condition of wants(conditions)) {
     for (const { name, ...task } of models) {
@@ -244,9 +243,9 @@ async function main(): Promise<void> {
     }
   }
   const about =
-    "Tokens per second (medians of alternating turns in one process) with one thread, with two, and as many as are " +
-    "chosen; ofBest: the last as a part of the better of the others. 'one core': taskset -c 0; 'two busy loops': " +
-    "beside two shells that count. Chromium: in a worker of an isolated page.";
+    "Tokens per second with one thread, with two, and with as many as the engine chooses (usual): medians of " +
+    "alternating rounds in one process. ofBest: usual ÷ the better of the other two. 'one core': taskset -c 0. 'two busy " +
+    "loops': two shells that loop run at the same time. Chromium: in a worker of an isolated page.";
   const versions = { node: execFileSync("node", ["--version"], { encoding: "utf8" }).trim() };
   const key = ({ machine, model, runtime }: Row) => `${machine}, ${model}, ${runtime}`;
   const measured = new Map(rows.map((row) => [key(row), row]));

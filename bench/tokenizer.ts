@@ -1,4 +1,4 @@
-// Text to ids and back, with the embedded model's vocabulary and with Llama 2's.
+// Suite: text to ids and back, with the embedded model's vocabulary and with Llama 2's.
 import { readFileSync } from "node:fs";
 import { Tokenizer } from "../src/mod.ts";
 import { embeddedModel } from "./models.ts";
@@ -8,7 +8,7 @@ import { runSuites, type Suite } from "./suite.ts";
 const GENERATED_WORDS = 40_000;
 const SYLLABLES = ["ba", "ron", "te", "li", "ska", "mu", "ne", "vo", "ing", "er", "qua", "phe"];
 
-/** Words of one to four syllables in sentences, the same in every run. */
+/** Sentences of random words of one to four syllables, the same in every run. */
 export function generatedText(words: number): string {
   let state = 1;
   const next = (below: number) => {
@@ -21,13 +21,13 @@ export function generatedText(words: number): string {
 
 export const tokenizer: Suite = {
   name: "tokenizer",
-  about: "A whole text in each call; MB/s count its UTF-8 bytes, both ways.",
+  about: "A whole text in each call. MB/s counts its UTF-8 bytes, for encoding and for decoding.",
   async run(session) {
     const path = sharedPath("text/botchan.txt");
     const text = path ? readFileSync(path, "utf8") : generatedText(GENERATED_WORDS);
     const textBytes = new TextEncoder().encode(text).length;
     const source = path ? "botchan.txt" : "generated text";
-    if (!path) session.skip("botchan.txt", "../shared/text is absent; a generated text stands for it");
+    if (!path) session.skip("botchan.txt", "../shared/text is absent, so a generated text replaces it");
     const llama2 = sharedPath("vocabs/llama2-tokenizer.model");
     if (!llama2) session.skip("Llama 2's vocabulary", "../shared/vocabs is absent");
     const vocabularies = [

@@ -1,4 +1,4 @@
-// Takes docs/browser.png, a picture of examples/browser at work; `bun scripts/browser_screenshot.ts [FILE]`.
+// Takes docs/browser.png, a screenshot of examples/browser: `bun scripts/browser_screenshot.ts [FILE]`.
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 import { bundleForBrowser, inPage } from "../tests/support/chromium.ts";
@@ -10,7 +10,7 @@ await inPage({ isolated: true, files, viewport: { width: 800, height: 800 } }, a
   await page.locator("summary").click();
   await page.getByLabel("Seed").fill("11");
   await page.getByLabel("Max tokens").fill("110");
-  // The same text each time; browsers compile better code while the first ones run.
+  // Generates the same text several times. During the first ones the browser compiles faster code, which the speed shows.
   for (let i = 0; i < 5; i++) {
     await page.getByRole("button", { name: "Start" }).click();
     await page.locator("#start:enabled").waitFor();

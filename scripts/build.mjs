@@ -1,13 +1,13 @@
-// Compiles assembly/ to the four modules, writes what they need from the host's tables and what carries them:
-//   assembly/layout/file_types.gen.ts  codes and sizes of the tensor types that are loaded
+// Compiles assembly/ to the four modules and writes generated TypeScript that contains them:
+//   assembly/layout/file_types.gen.ts  codes and sizes of the tensor types that cria loads
 //   assembly/types/types.gen.ts      the switch over them
 //   src/kernels/exports.gen.ts       signatures, from the compiler's own declaration output
-//   src/kernels/simd.gen.ts          the module's bytes, as text
-//   src/kernels/<variant>.gen.ts     the other three modules, as patches of that one, as text
-//   bench/sweep.gen.ts               the benchmarks' read sweep, base64
-//   bench/stored_attention.gen.ts    what blocked attention is measured against, base64
+//   src/kernels/simd.gen.ts          the bytes of the module `simd`, as text
+//   src/kernels/<variant>.gen.ts     the other three modules, as patches of `simd`, as text
+//   bench/sweep.gen.ts               the benchmarks' read sweep, in base64
+//   bench/stored_attention.gen.ts    attention that stores all scores, for benchmarks, in base64
 // Then it makes dist/, see scripts/dist.mjs.
-// `--check` writes nothing and fails if a committed file differs from what would be written.
+// `--check` writes nothing and fails if a committed file is not up to date.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
@@ -37,7 +37,7 @@ function emit(path, text) {
   }
 }
 
-// Runs the compiler, and gives the bytes of the module it wrote.
+// Runs the compiler and returns the bytes of the module that it wrote.
 async function compile(name, args) {
   const { error, stderr } = await asc.main([...args, "--disableWarning", "112"]);
   if (error) {
@@ -47,7 +47,7 @@ async function compile(name, args) {
   const bytes = readFileSync(`build/${name}.wasm`);
   console.log(`${name}: ${bytes.length} bytes`);
   if (bytes.length > LIMIT_BYTES) {
-    console.error(`${name}.wasm has ${bytes.length} bytes, the limit is ${LIMIT_BYTES}`);
+    console.error(`${name}.wasm: Expected at most ${LIMIT_BYTES} bytes, got ${bytes.length}`);
     process.exitCode = 1;
   }
   return bytes;
@@ -123,7 +123,7 @@ for (const name of ["sweep", "stored_attention"]) {
   emitText(`bench/${name}.gen.ts`, "bench/assembly", "wasm", bytes.toString("base64"));
 }
 
-// The compiler declares `export function name(...): type;` in a namespace; the host wants an interface.
+// The compiler declares `export function name(...): type;` in a namespace. The host needs an interface.
 const declarations = readFileSync("build/simd.d.ts", "utf8");
 const members = [...declarations.matchAll(/^ {2}export function (\w+\([^)]*\): \w+;)$/gm)].map(
   (m) => `  ${m[1]}`,

@@ -1,5 +1,5 @@
-// Prints the path of a current Node, out of the npm package that carries its binary (npx keeps what it has
-// downloaded). It is no dependency: linked into node_modules/.bin it would take the place of `node` in scripts.
+// Prints the path of a current Node, from the npm package that contains its binary (npx caches the download). The package is
+// not a dependency, because its link in node_modules/.bin would replace `node` in scripts.
 import { spawnSync } from "node:child_process";
 
 const VERSION = "26.10.0";

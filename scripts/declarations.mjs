@@ -1,5 +1,5 @@
-// One self-contained declaration file for an entry: every type that can be reached from what the entry
-// exports, and nothing else. TypeScript declares each source file by itself; this joins them.
+// Joins the declarations of an entry into one self-contained file: every type that is reachable from the entry's exports, and
+// nothing else. TypeScript itself emits a declaration file for each source file.
 import { dirname, resolve } from "node:path";
 import ts from "typescript";
 
@@ -14,7 +14,7 @@ const options = {
   skipLibCheck: true,
 };
 
-/** What TypeScript declares of the entries and all they import: path -> text. */
+/** TypeScript's declarations of the entries and of everything they import: path -> text. */
 function declareEach(entries) {
   const declared = new Map();
   const program = ts.createProgram(entries, {
@@ -24,14 +24,14 @@ function declareEach(entries) {
     stripInternal: true,
   });
   const { diagnostics } = program.emit(undefined, (path, text) => declared.set(resolve(path), text));
-  // Whether the sources' own types are right is for the type check to say.
+  // Type errors of the sources are the type check's to report.
   const [error] = diagnostics;
   if (error)
     throw new Error(`Cannot declare types: ${ts.flattenDiagnosticMessageText(error.messageText, "\n")}`);
   return declared;
 }
 
-/** A program over declarations in memory. */
+/** A TypeScript program of declarations in memory. */
 function programOf(declared) {
   const host = ts.createCompilerHost(options);
   const { fileExists, readFile, getSourceFile } = host;
@@ -41,7 +41,7 @@ function programOf(declared) {
     declared.has(path)
       ? ts.createSourceFile(path, declared.get(path), ts.ScriptTarget.ESNext, true)
       : getSourceFile(path, ...rest);
-  // Declarations name the source files that they belong to.
+  // Declarations import each other by the names of their source files.
   host.resolveModuleNameLiterals = (literals, from) =>
     literals.map(({ text }) => {
       const path = resolve(dirname(from), text.replace(/\.ts$/, ".d.ts"));
@@ -53,7 +53,7 @@ function programOf(declared) {
 
 const isStatement = (node) => ts.isSourceFile(node.parent);
 
-/** The statement of a declaration that stands by itself in a file; undefined for members and parameters. */
+/** The top-level statement of a declaration; undefined for members and parameters. */
 function statementOf(declaration) {
   const statement = ts.isVariableDeclaration(declaration) ? declaration.parent.parent : declaration;
   return statement.parent && isStatement(statement) ? statement : undefined;
@@ -78,7 +78,7 @@ class Joiner {
       return name === symbol.name ? name : `${name} as ${symbol.name}`;
     });
     const texts = [];
-    // Printing a declaration may find others.
+    // Printing a declaration may add others to the queue.
     for (const symbol of this.#queue) texts.push(...this.#print(symbol));
     return `${texts.join("\n")}\nexport { ${list.sort().join(", ")} };\n`;
   }
@@ -87,7 +87,7 @@ class Joiner {
     return symbol.flags & ts.SymbolFlags.Alias ? this.#checker.getAliasedSymbol(symbol) : symbol;
   }
 
-  /** The name of a declaration of ours in the joined file; undefined for what the language declares. */
+  /** The name in the joined file of one of our declarations; undefined for declarations of the language. */
   #nameOf(symbol, wanted = symbol.name) {
     const known = this.#names.get(symbol);
     if (known) return known;
@@ -114,7 +114,7 @@ class Joiner {
     return ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement);
   }
 
-  /** The text of a statement with every reference to a declaration of ours by its joined name. */
+  /** The text of a statement, with the joined names of our declarations. */
   #rename(statement) {
     const file = statement.getSourceFile();
     const edits = [];
@@ -140,7 +140,7 @@ class Joiner {
     return this.#ownComment(text);
   }
 
-  /** Leading comments but the last belong to the file. */
+  /** Removes leading comments except the last, because they belong to the file. */
   #ownComment(text) {
     const comments = [...text.matchAll(/^\/\*\*[\s\S]*?\*\/\n/gm)];
     const first = /^(export|declare|interface|type|class)\b/m.exec(text)?.index ?? 0;
@@ -153,7 +153,7 @@ class Joiner {
     if (!symbol) return undefined;
     const target = this.#target(symbol);
     const imported = symbol.flags & ts.SymbolFlags.Alias;
-    // A package's type, or a module as a namespace.
+    // A type of a package, or a module as a namespace.
     if (imported && (target.escapedName === "unknown" || target.flags & ts.SymbolFlags.Module)) {
       throw this.#unknown(identifier);
     }
@@ -166,19 +166,19 @@ class Joiner {
   }
 }
 
-/** The comment that stands first in a file. */
+/** The first comment of a file. */
 function moduleComment(text) {
   return /^\/\*\*[\s\S]*?\*\/\n/.exec(text)?.[0] ?? "";
 }
 
-/** Declarations of each entry, by its path. */
+/** The joined declarations of each entry, in the order of the paths. */
 export function joinDeclarations(entries) {
   const declared = declareEach(entries);
   const program = programOf(declared);
   return entries.map((entry) => {
     const path = resolve(entry.replace(/\.ts$/, ".d.ts"));
     const joined = new Joiner(program, declared).join(program.getSourceFile(path));
-    // Without it a project whose `lib` is older than AsyncDisposable could not read the file.
+    // Without this, a project whose `lib` is older than AsyncDisposable could not use the file.
     return `/// <reference lib="esnext.disposable" />\n${moduleComment(declared.get(path))}${joined}`;
   });
 }

@@ -1,12 +1,13 @@
-// Makes dist/, what the package and a URL import consist of; `node scripts/dist.mjs [FOLDER]`.
-//   cria.js        everything in one file, kernels inline: Bun, Deno (by URL too), Node, browsers, bundlers
-//   tokenizer.js   tokenizers alone, in one file
-//   workerd.js     for runtimes that compile no WebAssembly: imports simd.wasm and relaxed.wasm beside it
-//   worker.js      a compute thread as a file, for pages that allow no `blob:` workers
-//   cli.js         the command line
-//   gguf_*.d.ts    what an import of a model is, where a bundler makes a value of it
-// Each but the last has its declarations beside it, in one file too, which Deno finds by the first line. Each has a
-// source map: an error that nobody catches must be readable, so lines are short and names are kept.
+// Makes dist/, which the package contains and URL imports name: `node scripts/dist.mjs [FOLDER]`.
+//   cria.js             everything in one file, kernels included: for Bun, Deno (also by URL), Node, browsers, bundlers
+//   tokenizer.js        tokenizers alone, in one file
+//   tokenizer_train.js  training of tokenizers, in one file
+//   workerd.js          for runtimes that cannot compile WebAssembly: imports simd.wasm and relaxed.wasm beside it
+//   worker.js           a compute thread as a file, for pages that allow no `blob:` workers
+//   cli.js              the command line
+//   gguf_*.d.ts         types of an imported model, for bundlers that support such imports
+// Each entry of the library has its declarations beside it, in one file too. Deno finds them by the first line of the script.
+// Uncaught errors must be readable. Therefore each script has a source map, short lines and full names.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,17 +19,17 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const { version, license } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
 const NOTICE = `/*! cria ${version}, ${license}. Contains @assemblyscript/loader, Apache-2.0. */`;
 
-/** Most characters of a line: Node prints the line of an uncaught error, before its message. */
+/** Most characters of a line, because Node prints the whole line of an uncaught error before its message. */
 export const MAX_LINE = 500;
 
-const library = ["mod", "tokenizer", "workerd", "worker"];
+const library = ["mod", "tokenizer", "tokenizer_train", "workerd", "worker"];
 
-/** What a source file of src/ is called in dist/. */
+/** The name in dist/ of an entry in src/. */
 function outputName(entry) {
   return entry === "mod" ? "cria" : entry;
 }
 
-/** A function from a variant to its module, out of the generated files that carry them. */
+/** Returns a function that gives the module of a variant, from the generated files. */
 export async function kernelBytes() {
   const bundle = await build({
     ...common,
@@ -51,7 +52,7 @@ const common = {
   logLevel: "warning",
 };
 
-/** Leaves `import x from "./x.wasm"` as it is, and carries no module inline. */
+/** A plugin that keeps `import x from "./x.wasm"` and includes no module inline. */
 const staticModules = {
   name: "static-modules",
   setup(build) {
@@ -66,13 +67,13 @@ const staticModules = {
   },
 };
 
-// esbuild has no switch for names that it must not shorten. Two things keep them: it leaves alone what a direct eval could
-// see, which is every name of a module whose last statement is one; and properties, which private names are made to look
-// like by another first letter.
+// esbuild has no option that names identifiers to keep. Two tricks keep them. First, esbuild does not rename what a direct
+// eval could see: if the last statement of a module is a direct eval, that is every top-level name. Second, it does not rename
+// properties: with another first letter, private names look like properties.
 const KEEP = 'eval("");';
 const PRIVATE = "\u0275";
 
-/** Minifies a module and leaves its functions, classes and private members their names. */
+/** Minifies a module. Its functions, classes and private members keep their names. */
 async function minify({ text, map }) {
   if (text.includes(PRIVATE)) throw new Error(`Cannot keep private names: the sources contain ${PRIVATE}`);
   const hidden = privateNames(text).map((at) => ({ at, length: 1, text: PRIVATE }));
@@ -80,13 +81,13 @@ async function minify({ text, map }) {
   const url = `data:application/json;base64,${Buffer.from(JSON.stringify(open.map)).toString("base64")}`;
   const minified = await transform(`${open.text}${KEEP}\n//# sourceMappingURL=${url}`, {
     ...{ format: "esm", target: "es2022", charset: "utf8", minify: true },
-    // Of strings, which it breaks best. The eval is taken out again.
+    // esbuild breaks long strings; lineBreaks() breaks the rest.
     lineLimit: MAX_LINE - 20,
     logOverride: { "direct-eval": "silent" },
     sourcemap: "external",
     sourcefile: "bundle.js",
   });
-  // It may have become the last part of a statement before it, and lines may be broken within it.
+  // Removes the eval again. It may have become the last part of the statement before it, and may contain line breaks.
   const found = /,?\s*eval\(\s*""\s*\)(?=;)/.exec(minified.code);
   if (!found) throw new Error(`Cannot minify: ${KEEP} is gone`);
   let script = { text: minified.code.replaceAll(PRIVATE, "#"), map: JSON.parse(minified.map) };
@@ -95,7 +96,7 @@ async function minify({ text, map }) {
   return applyEdits(script, lineBreaks(script.text, MAX_LINE));
 }
 
-/** What the package has in src/ needs no copy in the map. */
+/** Drops copies of the files in src/ from a source map, because the package contains them. */
 function withoutSources(map) {
   const sourcesContent = map.sources.map((path, i) =>
     path.startsWith("../src/") ? null : map.sourcesContent[i],
@@ -103,17 +104,17 @@ function withoutSources(map) {
   return { ...map, sourcesContent };
 }
 
-/** Writes one bundle and its source map; what esbuild says of its inputs. */
+/** Writes one bundle and its source map. Returns esbuild's metafile. */
 async function bundle(folder, name, banner, options) {
   const { outputFiles, metafile } = await build({
     ...common,
     ...options,
-    // Names and white space are for the second pass; syntax here, for constants of other modules.
+    // This pass minifies syntax only, which also inlines constants of other modules. minify() does names and white space.
     minifySyntax: true,
     sourcemap: "external",
     metafile: true,
     write: false,
-    // Paths in the map are relative to it, wherever the files are written.
+    // Paths in the map are relative to dist/, wherever the files are written.
     outfile: `${root}dist/${name}.js`,
   });
   const text = outputFiles.find(({ path }) => path.endsWith(".js")).text;
@@ -147,10 +148,10 @@ function bundleCommandLine(folder) {
   });
 }
 
-// An import of a .gguf file has the type that the bundler gives it, and a project chooses one.
+// The type of an imported .gguf file depends on the bundler, so a project chooses one of these.
 const moduleTypes = {
-  data: ["The bytes of a model, as wrangler's and workerd's data modules have them.", "ArrayBuffer"],
-  file: ["The path or address of a model, as Bun's and esbuild's file loaders have it.", "string"],
+  data: ["The bytes of a model, as in data modules of wrangler and workerd.", "ArrayBuffer"],
+  file: ["The path or URL of a model, as from the file loaders of Bun and esbuild.", "string"],
 };
 
 function moduleDeclaration(kind) {
@@ -164,7 +165,7 @@ declare module "*.gguf" {
 `;
 }
 
-/** Makes all of dist/ anew, in `folder`; esbuild's metafile of each bundle, by its name. */
+/** Deletes `folder` and makes dist/ there. Returns esbuild's metafile of each bundle, by name. */
 export async function buildDist(folder) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });

@@ -1,6 +1,6 @@
-// Writes tests/golden/logits.json: hashes of the logits after each of 80 fixed ids of the embedded model, by
-// precision and KV type. Run it (`bun scripts/golden.ts`) when a change of the arithmetic is meant, and say
-// why in the commit; tests hold every kernel build, split of the prompt and runtime to these bits.
+// Writes tests/golden/logits.json: hashes of the embedded model's logits after each of 80 fixed ids, by precision and KV
+// type. Tests compare every kernel build, split of the prompt and runtime with them. Run it (`bun scripts/golden.ts`) only
+// if a change of the arithmetic is intended, and say why in the commit.
 import { readFileSync, writeFileSync } from "node:fs";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../tests/support/models.ts";
 

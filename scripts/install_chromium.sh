@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian's Chromium, which the tests of browsers drive, where it is missing and root may. Elsewhere it
-# says why not: the tests are skipped then, or fail in continuous integration.
+# Installs Debian's Chromium for the browser tests, if it is missing and the user is root. Otherwise it says why it cannot.
+# Without Chromium these tests are skipped; in continuous integration they fail.
 set -euo pipefail
 chromium="${CHROMIUM:-/usr/bin/chromium}"
 if [ -x "$chromium" ]; then

@@ -1,8 +1,8 @@
-// Writes what src/kernels/module_text.ts reads: bytes as printable ASCII.
+// Encodes bytes as printable ASCII, which src/kernels/module_text.ts decodes.
 
 const character = (digit) => String.fromCharCode(digit + (digit > 56 ? 36 : 35));
 
-/** The text of some bytes. */
+/** Encodes bytes as a text. */
 export function moduleText(bytes) {
   let text = "";
   for (const byte of bytes) {

@@ -1,8 +1,8 @@
-// Writes what src/kernels/patch.ts reads: a byte string as a patch of a similar one.
+// Encodes bytes as a patch of similar bytes, which src/kernels/patch.ts applies.
 
-/** Shortest run that is worth copying: its two numbers take up to five bytes. */
+/** Shortest run to copy. The two numbers of a copy take up to five bytes. */
 const MIN_RUN = 6;
-/** Places of the base that are tried for one run. Kernels repeat short sequences often. */
+/** Most places of the base to try for one run, because kernels repeat short sequences often. */
 const MAX_TRIED = 256;
 
 function leb128(out, value) {
@@ -10,7 +10,7 @@ function leb128(out, value) {
   out.push(value);
 }
 
-/** The places of each sequence of MIN_RUN bytes. */
+/** The positions of each sequence of MIN_RUN bytes. */
 function indexRuns(base) {
   const places = new Map();
   for (let i = 0; i + MIN_RUN <= base.length; i++) {
@@ -22,7 +22,7 @@ function indexRuns(base) {
   return places;
 }
 
-/** The longest run of `base` that `target` continues with at `at`. */
+/** The longest run of `base` that equals `target` from `at` on. */
 function longestRun(base, target, at, places) {
   let best = { from: 0, length: 0 };
   for (const from of places.get(target.toString("latin1", at, at + MIN_RUN)) ?? []) {
@@ -33,7 +33,7 @@ function longestRun(base, target, at, places) {
   return best;
 }
 
-/** A patch that makes `target` of `base`. */
+/** A patch that turns `base` into `target`. */
 export function makePatch(base, target) {
   const places = indexRuns(base);
   const out = [];

@@ -1,12 +1,12 @@
-// Refuses to publish a package that does not say where it comes from; npm runs it before it publishes, and
-// `node scripts/publish_check.mjs [PACKAGE_JSON]` tells the same beforehand.
+// Fails if package.json lacks the project's public address. npm runs it before it publishes; to run it earlier, use
+// `node scripts/publish_check.mjs [PACKAGE_JSON]`.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const path = process.argv[2] ?? fileURLToPath(new URL("../package.json", import.meta.url));
 const { repository, homepage, bugs } = JSON.parse(readFileSync(path, "utf8"));
 
-// The project's public address stands here and nowhere else: npm makes links of the README's relative ones out of it.
+// package.json is the only place of the public address. npm uses it to resolve relative links of the README.
 const addresses = {
   "repository.url": repository?.url ?? repository,
   homepage,

@@ -1,10 +1,10 @@
-// Edits of a script that its source map follows: names of classes put back, and lines of a limited length.
+// Edits a script together with its source map: restores names of classes and limits the length of lines.
 import ts from "typescript";
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const VALUES = new Map(Array.from(DIGITS, (digit, value) => [digit, value]));
 
-/** The numbers of one segment of a source map: base64 digits of 5 bits, the lowest first, the sign in the lowest bit. */
+/** The numbers of a source map's segment: base64 digits of 5 bits, lowest first; the lowest bit of a number is its sign. */
 function decodeSegment(text) {
   const numbers = [];
   let value = 0;
@@ -34,14 +34,14 @@ function encodeSegment(numbers) {
   return text;
 }
 
-/** Where each line of a text begins. */
+/** The offset of each line of a text. */
 function lineBegins(text) {
   const begins = [0];
   for (let i = text.indexOf("\n"); i >= 0; i = text.indexOf("\n", i + 1)) begins.push(i + 1);
   return begins;
 }
 
-/** Segments of a map as { offset, rest }: `rest` is what the map says of it, relative to the segment before. */
+/** Segments of a map as { offset, rest }. `rest` holds the segment's other numbers, relative to the segment before. */
 function segmentsOf(mappings, text) {
   const begins = lineBegins(text);
   return mappings.split(";").flatMap((line, i) => {
@@ -75,9 +75,9 @@ function mappingsOf(segments, text) {
 }
 
 /**
- * A script after edits, and its source map.
+ * Applies edits to a script and its source map.
  * @param script `{ text, map }`
- * @param edits `{ at, length, text }`: what takes the place of `length` characters
+ * @param edits `{ at, length, text }`: `text` replaces `length` characters at `at`
  */
 export function applyEdits({ text, map }, edits) {
   const sorted = [...edits].sort((a, b) => a.at - b.at);
@@ -120,7 +120,7 @@ export function privateNames(text) {
   return positions;
 }
 
-/** Whether an identifier stands for a value, and is no name of a property. */
+/** Whether an identifier is a reference to a value, not the name of a property. */
 function isReference(node) {
   const { parent } = node;
   if (ts.isPropertyAccessExpression(parent)) return parent.name !== node;
@@ -128,7 +128,7 @@ function isReference(node) {
   return !(parent.name === node && (ts.isPropertyAssignment(parent) || ts.isClassElement(parent)));
 }
 
-/** Edits that call a class by its variable: `Llama=class e{...e...}` becomes `Llama=class Llama{...Llama...}`. */
+/** Edits that name a class after its variable: `Llama=class e{...e...}` becomes `Llama=class Llama{...Llama...}`. */
 export function classNames(text) {
   const edits = [];
   visitAll(parse(text), (node) => {
@@ -148,7 +148,7 @@ export function classNames(text) {
   return edits;
 }
 
-/** What may not be broken, in order. */
+/** Ranges of literals, in order. They must not be broken. */
 function literals(text) {
   const ranges = [];
   visitAll(parse(text), (node) => {
@@ -167,7 +167,7 @@ export function lineBreaks(text, limit) {
   let begin = 0;
   let last = 0;
   for (let i = 0; i < text.length; i++) {
-    // A line that one token fills stays; package_check.mjs refuses it.
+    // A line of one long token cannot be broken; package_check.mjs reports it.
     if (i - begin >= limit && last > begin) {
       edits.push({ at: last, length: 0, text: "\n" });
       begin = last;

@@ -1,15 +1,15 @@
-// Writes src/tokenizer/unicode/unicode.gen.ts from the runtime's own tables: its regular expressions, normalization and
-// case mapping, all of which must be of Unicode 16 (those of Deno 2.9 are):  deno run -A scripts/unicode_tables.ts
+// Writes src/tokenizer/unicode/unicode.gen.ts from the runtime's own regular expressions, normalization and case mapping:
+// `deno run -A scripts/unicode_tables.ts`. The runtime's tables must be of Unicode 16, as those of Deno 2.9 are.
 import { writeFileSync } from "node:fs";
 
 const VERSION = "16.0";
-/** A letter that came with that version, and one that came with the next. */
+/** A letter that is new in that version, and one that is new in the next. */
 const ADDED = "\u{1C89}";
 const ADDED_LATER = "\u{11DB0}";
 
 /**
- * Letter of each general category in the table; the single characters of Zl and Zp, surrogates and private use
- * are told apart by unicode.ts.
+ * The letter that stands for each general category in the table. src/tokenizer/unicode/properties.ts adds surrogates, private
+ * use, and the single characters of Zl and Zp.
  */
 const categories: Readonly<Record<string, string>> = {
   ...{ U: "Lu", L: "Ll", T: "Lt", K: "Lm", O: "Lo", M: "Mn", C: "Mc", E: "Me", N: "Nd", R: "Nl", B: "No" },
@@ -18,8 +18,8 @@ const categories: Readonly<Record<string, string>> = {
 };
 
 /**
- * Binary properties and the categories of which each is nearly the union; the table holds what differs. Those that
- * patterns of tokenizers may name.
+ * Binary properties that patterns of tokenizers may name. Each is nearly the union of some categories, given here by their
+ * letters; the table holds the differences.
  */
 const properties: Readonly<Record<string, string>> = {
   ...{ Alphabetic: "ULTKOR", Lowercase: "L", Uppercase: "U", Cased: "ULT", Case_Ignorable: "MEZKY" },
@@ -36,8 +36,8 @@ const properties: Readonly<Record<string, string>> = {
 };
 
 /**
- * Code points whose category, decomposition or combining class is newer than Unicode 9.0, among those that
- * decompose or are marks. Source: DerivedAge.txt, UnicodeData.txt.
+ * Marks and characters with a decomposition whose category, decomposition or combining class is newer than Unicode 9.0.
+ * Source: DerivedAge.txt, UnicodeData.txt.
  */
 const SINCE_10 =
   "7fd 897-89f 8ca-8d3 9fe afa-aff b55 c04 c3c cf3 d00 d3b-d3c d81 eba ece 1715 180f 1abf-1ace 1cf7 " +
@@ -63,7 +63,7 @@ const SINCE_15 =
   "1fac6 1face-1facf 1fada-1fadc 1fadf 1fae8-1fae9 1faf7-1faf8 1fbcb-1fbef 2b739 2ebf0-2ee5d " +
   "31350-323af";
 
-/** Lower case that came with Unicode 17.0: first and last capital, and how far the small letters are away. */
+/** Lower case that is new in Unicode 17.0: first and last capital, and the distance to their small letters. */
 const LOWER_CASE_OF_17 = [
   [0xa7ce, 0xa7ce, 1],
   [0xa7d2, 0xa7d2, 1],
@@ -71,14 +71,14 @@ const LOWER_CASE_OF_17 = [
   [0x16ea0, 0x16eb8, 27],
 ] as const;
 
-/** Hangul syllables, which decompose by arithmetic. */
+/** First and last Hangul syllable. They decompose by arithmetic. */
 const HANGUL = [0xac00, 0xd7a3] as const;
 
 const scalars = Array.from({ length: 0x110000 }, (_, c) => c).filter((c) => c < 0xd800 || c > 0xdfff);
 const text = (...characters: number[]) => String.fromCodePoint(...characters);
 const codePoints = (string: string) => Array.from(string, (character) => character.codePointAt(0) as number);
 
-/** Digits of 5 bits, the first ones first; the last digit of a number is of another alphabet. */
+/** Digits of 5 bits, highest first. The last digit of a number comes from LAST, all others from MORE. */
 const LAST = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 const MORE = "abcdefghijklmnopqrstuvwxyz6789-_";
 
@@ -93,7 +93,7 @@ function packedAll(numbers: readonly number[]): string {
   return numbers.map(packed).join("");
 }
 
-/** Each as its difference to the one before. */
+/** The difference of each number to the one before, with the sign in the lowest bit. */
 function differences(numbers: readonly number[]): number[] {
   return numbers.map((number, i) => {
     const difference = number - (numbers[i - 1] ?? 0);
@@ -101,7 +101,7 @@ function differences(numbers: readonly number[]): number[] {
   });
 }
 
-/** A set as lengths: outside, inside, outside, ... */
+/** A set of characters as lengths of runs: outside, inside, outside, ... */
 function lengths(isInside: (character: number) => boolean): number[] {
   const found: number[] = [];
   for (let begin = 0, inside = false; begin < 0x110000; inside = !inside) {
@@ -135,7 +135,7 @@ const letters = Array.from({ length: 0x110000 }, (_, c) => {
   return matchers.find(([, pattern]) => pattern.test(character))?.[0] as string;
 });
 
-/** Runs of one category: its letter, and the length in base 36 unless it is 1. */
+/** Runs of a category: its letter, and the length in base 36 unless it is 1. */
 function categoryRuns(): string {
   let runs = "";
   for (let begin = 0; begin < 0x110000; ) {
@@ -158,7 +158,7 @@ function propertySets(): string {
     .join("\n");
 }
 
-/** Names of scripts, the commonest first, and runs: the script's number among them, and a length. */
+/** Names of scripts, the commonest first, and runs: the index of the script's name, and a length. */
 function scripts(): { names: string; runs: string } {
   const named = SCRIPTS.split(" ").map(
     (name) => [name, new RegExp(`\\p{Script=${name.slice(0, 4)}}`, "u")] as const,
@@ -211,7 +211,7 @@ const SCRIPTS =
   "Ugar:Ugaritic Vaii:Vai Vith:Vithkuqi Wara:Warang_Citi Wcho:Wancho Xpeo:Old_Persian Xsux:Cuneiform " +
   "Yezi:Yezidi Yiii:Yi Zanb:Zanabazar_Square Zinh:Inherited Zyyy:Common";
 
-/** Decompositions of Unicode 14.0, in columns. */
+/** Decompositions of Unicode 14.0, as columns of numbers. */
 function decompositions(): string {
   const heads: string[] = [];
   const firsts: number[] = [];
@@ -243,7 +243,7 @@ function decompositions(): string {
       const parts = shortest(character.normalize("NFKD"), "NFKC", "NFKD");
       if (parts.length === 1) compatible.push(...parts);
       else {
-        // Neighbours are alike, position by position.
+        // Neighbouring decompositions are similar at the same positions, so the columns have small differences.
         longer.push(...parts.map((part, i) => differences([previous[i] ?? 0, part])[1] as number));
         parts.forEach((part, i) => {
           previous[i] = part;
@@ -257,7 +257,7 @@ function decompositions(): string {
   return [heads.join(""), ...[...columns, longer].map(packedAll)].join("\n");
 }
 
-/** What decomposes to the same, of fewer characters if there is such. */
+/** A text with the same decomposition and fewer characters, or the text itself if there is none. */
 function shortest(decomposed: string, compose: "NFC" | "NFKC", decompose: "NFD" | "NFKD"): number[] {
   const composed = decomposed.normalize(compose);
   const isShorter = codePoints(composed).length < codePoints(decomposed).length;
@@ -265,12 +265,12 @@ function shortest(decomposed: string, compose: "NFC" | "NFKC", decompose: "NFD" 
 }
 
 /**
- * Combining classes of Unicode 14.0, numbered in their order, as runs: gap, length, number. Runtimes do not tell
- * classes, but the order that they put two marks in.
+ * Combining classes of Unicode 14.0, numbered in ascending order, as runs: gap, length, number. Runtimes have no function for
+ * classes, but normalization shows the order of two marks.
  */
 function combiningClasses(): string {
   const swaps = (a: number, b: number) => text(a, b).normalize("NFD") !== text(a, b);
-  // The marks of the first and the last class in use, 1 and 240.
+  // A mark of the first class in use, 1, and one of the last, 240.
   const marks = scalars.filter((c) => {
     const alone = text(c).normalize("NFD") === text(c);
     return alone && !since15.has(c) && (swaps(0x345, c) || swaps(c, 0x334));
@@ -296,7 +296,7 @@ function combiningClasses(): string {
   return packedAll(runs);
 }
 
-/** A mapping as runs: gap, how many, step between them, and how far away what they are mapped to is. */
+/** A mapping as runs: gap, number of characters, step between them, and distance to their targets. */
 function mapping(pairs: readonly (readonly [from: number, to: number])[]): string {
   const runs: number[] = [];
   let next = 0;
@@ -315,7 +315,7 @@ function mapping(pairs: readonly (readonly [from: number, to: number])[]): strin
   return packedAll(runs);
 }
 
-/** Lower case of single characters by single ones; U+0130, which becomes two, is left out. */
+/** Lower case of characters that have one character as lower case. U+0130, which has two, is left out. */
 function lowerCase(): [number, number][] {
   const pairs: [number, number][] = [];
   for (const c of scalars) {
@@ -328,7 +328,7 @@ function lowerCase(): [number, number][] {
   return pairs.sort(([a], [b]) => a - b);
 }
 
-/** Where simple case folding is another than lower case. */
+/** Simple case folding, for characters for which it differs from lower case. */
 function foldings(): [number, number][] {
   const lower = new Map(lowerCase());
   return scalars
@@ -338,11 +338,11 @@ function foldings(): [number, number][] {
     );
 }
 
-/** Simple case folding (CaseFolding.txt, statuses C and S), by what regular expressions take for the same. */
+/** Simple case folding (CaseFolding.txt, statuses C and S), checked with a case-insensitive regular expression. */
 function foldOf(c: number): number {
   const character = text(c);
   const single = (from: string, to: string) => (codePoints(to).length === 1 ? to : from);
-  // Cherokee folds to the capitals, which Unicode had first; the dotless i is no i, whatever its capital is.
+  // Cherokee folds to its capitals, because Unicode had them first. The dotless i does not fold to i, although its capital is I.
   if (c === 0x131) return c;
   const upper = single(character, character.toUpperCase());
   const folded = /\p{Script=Cherokee}/u.test(character) ? upper : single(upper, upper.toLowerCase());
@@ -352,7 +352,7 @@ function foldOf(c: number): number {
   return codePoints(folded)[0] as number;
 }
 
-/** A long text as a constant, in lines. */
+/** Source text of a constant that holds a long string. */
 function constant(name: string, value: string): string {
   return `export const ${name} =\n  ${JSON.stringify(value)};\n`;
 }

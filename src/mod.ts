@@ -27,7 +27,7 @@ export type {
 } from "./session/options.ts";
 export { Session } from "./session/session.ts";
 export type { ByteSource } from "./source/byte_source.ts";
-export type { HttpOptions } from "./source/http.ts";
+export type { HttpOptions } from "./source/http/http_options.ts";
 export type { SourceLike, SourceOptions } from "./source/options.ts";
 export type {
   DecodeOptions,

@@ -1,3 +1,4 @@
+// Where the package lies, and the model that comes with it.
 import { SourceError } from "./util/errors.ts";
 
 /** What the package carries besides code. This file and the bundles in dist/ lie equally deep. */

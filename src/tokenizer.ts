@@ -1,5 +1,5 @@
 /**
- * cria's tokenizers alone, without the engine:
+ * cria's tokenizers alone, without the engine. Training has a door of its own, `cria/tokenizer/train`.
  *
  * ```ts
  * import { Tokenizer } from "cria/tokenizer";
@@ -11,13 +11,14 @@
  * @module
  */
 
-import { loadTokenizer } from "./api/open_tokenizer.ts";
+import { loadTokenizer } from "./format/tokenizer_file.ts";
+import { detectRuntime } from "./runtime/detect.ts";
 import type { SourceLike, SourceOptions } from "./source/options.ts";
 import { sourceNames } from "./source/options.ts";
 import type { Tokenizer as TokenizerInterface } from "./tokenizer/core/tokenizer.ts";
 import { checkOptions, checkSignal, type OptionNames, wrongOption } from "./util/options.ts";
 
-export type { HttpOptions } from "./source/http.ts";
+export type { HttpOptions } from "./source/http/http_options.ts";
 export type { SourceLike, SourceOptions } from "./source/options.ts";
 export type {
   DecodeOptions,
@@ -26,18 +27,6 @@ export type {
   TokenStream,
   TokenStreamOptions,
 } from "./tokenizer/core/tokenizer.ts";
-export type {
-  ByteBpeOptions,
-  Corpus,
-  ModelType,
-  Normalization,
-  SentencePieceOptions,
-  SkippedLines,
-  TrainedTokenizer,
-  TrainOptions,
-  TrainProgress,
-} from "./tokenizer/train/options.ts";
-export { trainTokenizer } from "./tokenizer/train/train.ts";
 export {
   CriaError,
   type ErrorCode,
@@ -75,6 +64,6 @@ export const Tokenizer = {
     if (pattern !== undefined && typeof pattern !== "string") {
       throw wrongOption("load the tokenizer", "pattern", "a name", pattern);
     }
-    return (await loadTokenizer(source, undefined, options)).tokenizer;
+    return (await loadTokenizer(source, detectRuntime(), options)).tokenizer;
   },
 };

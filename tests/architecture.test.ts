@@ -10,13 +10,13 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const allowed: Record<string, readonly string[]> = {
   util: [],
   "package.ts": ["util"],
-  source: ["util", "runtime"],
+  source: ["util"],
   runtime: ["util", "source"],
   quant: ["layout"],
   tokenizer: ["util"],
   sample: ["util"],
   kernels: ["layout", "util"],
-  format: ["util", "tokenizer", "source", "quant"],
+  format: ["util", "tokenizer", "source", "runtime", "quant"],
   model: ["layout", "util", "quant", "kernels", "format"],
   engine: ["layout", "util", "source", "runtime", "quant", "sample", "kernels", "format", "model"],
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
@@ -45,12 +45,26 @@ const allowed: Record<string, readonly string[]> = {
     "runtime",
     "mod.ts",
     "tokenizer.ts",
+    "tokenizer_train.ts",
     "tokenizer",
   ],
-  "tokenizer.ts": ["util", "tokenizer", "source", "api"],
+  // Below the engine: a page that tokenizes takes in no model, no kernel and no trainer.
+  "tokenizer.ts": ["util", "tokenizer", "source", "runtime", "format"],
+  "tokenizer_train.ts": ["util", "tokenizer"],
   "worker.ts": ["engine"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   "mod.ts": ["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "model", "session", "api"],
+};
+
+/** What each folder of src/tokenizer/ may import from, besides its own; from the ground up. */
+const tokenizerFolders: Record<string, readonly string[]> = {
+  core: [],
+  unicode: [],
+  pretokenize: ["unicode"],
+  byte_level: ["core", "pretokenize"],
+  sentencepiece: ["core", "byte_level"],
+  huggingface: ["core", "unicode", "pretokenize", "byte_level", "sentencepiece"],
+  train: ["core", "unicode", "pretokenize", "byte_level", "sentencepiece"],
 };
 
 function files(folder: string): string[] {
@@ -102,6 +116,48 @@ describe("imports", () => {
     }
   });
 
+  it("go in no circle, imports of types included", () => {
+    const targets = new Map(
+      files("src").map((file) => [file, imports(file).map((specifier) => resolve(file, specifier))]),
+    );
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]) => {
+      assert.ok(!path.includes(file), `a circle: ${[...path.slice(path.indexOf(file)), file].join(" -> ")}`);
+      if (done.has(file)) return;
+      for (const target of targets.get(file) ?? []) visit(target, [...path, file]);
+      done.add(file);
+    };
+    for (const file of targets.keys()) visit(file, []);
+  });
+
+  it("of tokenizer/ point down only, from folder to folder", () => {
+    for (const file of files("src/tokenizer")) {
+      const own = file.split("/")[2] as string;
+      for (const specifier of imports(file)) {
+        const target = resolve(file, specifier).split("/");
+        if (target[1] !== "tokenizer" || own.endsWith(".ts")) continue;
+        const found = target[2] as string;
+        assert.ok(
+          found === own || tokenizerFolders[own]?.includes(found),
+          `${file} imports ${specifier}: ${own} must not see ${found}`,
+        );
+      }
+    }
+  });
+
+  it("of the tokenizers' own door never reach the engine or the trainers", () => {
+    const reached = new Set<string>();
+    const reach = (file: string) => {
+      if (reached.has(file) || !file.startsWith("src/")) return;
+      reached.add(file);
+      for (const specifier of imports(file)) reach(resolve(file, specifier));
+    };
+    reach("src/tokenizer.ts");
+    assert.ok(reached.has("src/tokenizer/registry.ts"));
+    for (const file of reached)
+      assert.doesNotMatch(file, /^src\/(api|engine|session|model|kernels|tokenizer\/train)\//);
+  });
+
   it("of runtime/ end at util and the interface", () => {
     for (const file of files("src/runtime")) {
       for (const specifier of imports(file))
@@ -132,6 +188,30 @@ describe("imports", () => {
         );
       }
     }
+  });
+});
+
+describe("first lines", () => {
+  it("of tokenizers say what the file is", () => {
+    for (const file of [
+      ...files("src/tokenizer"),
+      ...files("tests/tokenizer"),
+      "src/tokenizer.ts",
+      "src/tokenizer_train.ts",
+    ]) {
+      assert.match(readFileSync(root + file, "utf8"), /^(\/\/ \S.{10,}|\/\*\*)\n/, file);
+    }
+  });
+});
+
+describe("folders", () => {
+  it("of tokenizers hold at most 20 files", () => {
+    const counts = new Map<string, number>();
+    for (const file of files("src/tokenizer")) {
+      const folder = file.slice(0, file.lastIndexOf("/"));
+      counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    }
+    for (const [folder, n] of counts) assert.ok(n <= 20, `${folder}: ${n} files`);
   });
 });
 

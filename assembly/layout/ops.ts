@@ -53,7 +53,7 @@ export const EMBED_SCALE = 8;
 export const EMBED_STRIPS = 9;
 export const EMBED_FACTOR = 10;
 
-// OP_NORM and OP_QUANTIZE
+// OP_NORM
 export const NORM_X = 3;
 export const NORM_X_STRIDE = 4;
 export const NORM_OUT = 5;
@@ -69,6 +69,15 @@ export const NORM_EPS = 11;
 export const NORM_KIND = 12;
 export const NORM_RMS = 0;
 export const NORM_LAYER = 1;
+
+// OP_QUANTIZE
+export const QUANTIZE_X = 3;
+export const QUANTIZE_X_STRIDE = 4;
+export const QUANTIZE_OUT = 5;
+export const QUANTIZE_OUT_STRIDE = 6;
+export const QUANTIZE_N = 7;
+/** ACT_* of out. */
+export const QUANTIZE_FORMAT = 8;
 
 // OP_MATMUL
 export const MATMUL_W = 3;

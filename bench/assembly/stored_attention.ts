@@ -50,8 +50,8 @@ function largest(s: usize, stop: usize): v128 {
 }
 
 /**
- * s[i] = 2^(s[i] - max s), and their sum; the polynomial of softmax_block (assembly/attention/softmax.ts).
- * s  f32 scores, whole pages; those behind the first `count` become 0
+ * s[i] = 2^(s[i] - max s), and their sum. Uses the polynomial of softmax_block (assembly/attention/softmax.ts).
+ * s  f32 scores, whole pages; scores after the first `count` become 0
  */
 export function softmax_row(s: usize, count: i32): f32 {
   const stop = s + score_bytes(count);
@@ -89,8 +89,8 @@ function rows_of(pos: i32, r: i32, nHeads: i32, first: i32, nRows: i32): i32 {
  * scratch  stored_scratch_bytes(headDim, nHeads, tokens, pos + tokens)
  * Units: headDim a multiple of 8
  *
- * Three passes: all scores, the softmax of each row, all sums of V. The first and the last go over pages for
- * eight tokens at a time, as blocked attention is called, so that K and V come from the same cache.
+ * Three passes: all scores, the softmax of each row, all sums of V. The first and the last pass take eight tokens at a time
+ * through the pages, as blocked attention does. So both read K and V from the same level of cache.
  */
 export function attention_stored_f32(record: usize, tile: usize, kvHead: i32, scratch: usize): void {
   const headDim = int(record, op.ATT_HEAD_DIM);

@@ -3,11 +3,11 @@ import type { Chart } from "./claim.ts";
 import { number } from "./words.ts";
 
 /**
- * Colours with a contrast of at least 3 against white and against #0d1117, because a chart does not know what it
- * lies on. The background is left out.
+ * Colours with a contrast of at least 3 against both white and #0d1117. Charts have no background of their own, so they must
+ * be readable on light and dark pages.
  */
 export const palette = ["#3d7fd9", "#c9650f", "#2f9157"] as const;
-/** Text and lines: a contrast of at least 4 against both. */
+/** The colour of text and lines: its contrast is at least 4 against both. */
 export const INK = "#7a7a7a";
 
 const WIDTH = 720;
@@ -42,7 +42,7 @@ function line(x1: number, y1: number, x2: number, y2: number): string {
   return `<line x1="${at(x1)}" y1="${at(y1)}" x2="${at(x2)}" y2="${at(y2)}" stroke="${INK}" stroke-opacity="0.35"/>`;
 }
 
-// A letter of 13 px is some 7.6 px wide in the widest of usual fonts.
+// At 13 px a letter is some 7.6 px wide in the widest of the usual fonts.
 function widthOf(content: string): number {
   return 7.6 * content.length;
 }
@@ -69,12 +69,12 @@ function file(title: string, height: number, names: readonly string[], body: rea
   return `${lines.join("\n")}\n`;
 }
 
-/** Bars in groups: in each group one bar for each series. */
+/** Groups of bars, with one bar for each series in a group. */
 export interface BarChart {
   readonly title: string;
   readonly series: readonly string[];
   readonly groups: readonly { readonly label: string; readonly values: readonly number[] }[];
-  /** What is written behind a bar; default: the number. */
+  /** The text after a bar. Default: the number. */
   readonly format?: (value: number) => string;
 }
 
@@ -83,7 +83,7 @@ const BAR_STEP = 17;
 const GROUP_GAP = 12;
 const VALUE_WIDTH = 90;
 
-/** Horizontal bars from zero, each with its value; what is no positive number has no bar. */
+/** Horizontal bars from zero, each with its value. Values that are not positive have no bar. */
 export function barChart({ title, series, groups, format = number }: BarChart): Chart {
   const labelWidth = Math.max(0, ...groups.map(({ label }) => widthOf(label)));
   const left = MARGIN + labelWidth + 10;
@@ -116,7 +116,7 @@ export interface LineChart {
   readonly xs: readonly number[];
   /** Positive values, one for each x. */
   readonly series: readonly { readonly name: string; readonly values: readonly number[] }[];
-  /** Labels of the y axis; default: the number. */
+  /** Labels of the y axis. Default: the number. */
   readonly format?: (value: number) => string;
 }
 

@@ -1,27 +1,27 @@
-// What a claim is: something to measure, and how its numbers are put into words, a table and a chart.
+// The interface of a claim: how it is measured, and how its numbers become sentences, tables and charts.
 import type { Variant } from "../../src/kernels/variant.ts";
 import type { KernelArea } from "../kernel_area.ts";
 import type { Call } from "../measure.ts";
 
 /** What claims measure with. */
 export interface Bench {
-  /** Kernel build of everything that has one thread. */
+  /** Kernel build for everything that runs on one thread. */
   readonly kernel: Variant;
-  /** A few samples only, and no models of a gigabyte. */
+  /** Take a few samples only, and leave out models of a gigabyte. */
   readonly quick: boolean;
-  /** Kernels on an empty memory of some 400 MB; what an earlier case put there is gone. */
+  /** Kernels on a memory of some 400 MB, which it empties: addresses of earlier cases are no longer valid. */
   area(): Promise<KernelArea>;
-  /** Median nanoseconds of each call; the calls take turns. */
+  /** Median nanoseconds of each call. Samples of the calls alternate. */
   time(calls: readonly Call[]): Promise<number[]>;
   /** The fastest read sweep so far, GB/s. */
   bandwidth(): number;
-  /** Says that something is left out, and why. */
+  /** Records that something was skipped, and why. */
   skip(what: string, why: string): void;
 }
 
 /** A table as text. */
 export interface Table {
-  /** Columns that are flush left, from the first; the others are flush right. Default 1. */
+  /** How many of the first columns are aligned left; the others are aligned right. Default 1. */
   readonly left?: number;
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -33,7 +33,7 @@ export interface Ratio {
   readonly value: string;
 }
 
-/** An SVG file and its text for those who do not see it. */
+/** An SVG file and its alternative text. */
 export interface Chart {
   readonly alt: string;
   readonly svg: string;
@@ -43,20 +43,19 @@ export interface Chart {
 export interface Section {
   readonly ratios: readonly Ratio[];
   readonly tables: readonly Table[];
-  /** Whole SVG files, and what each shows. */
   readonly charts: readonly Chart[];
-  /** What was found, as sentences that are true of these numbers. */
+  /** The findings, as sentences made from the numbers. */
   readonly found: string;
 }
 
-/** One technique against its absence. `T` is what the result file keeps of it: plain JSON. */
+/** A technique, measured with and without it. `T` is its data in the result file: plain JSON. */
 export interface Claim<T = unknown> {
-  /** Its key in the result file and how its charts' names begin. */
+  /** Its key in the result file, and the beginning of its charts' names. */
   readonly name: string;
   readonly title: string;
-  /** What is compared and why it matters: one sentence. */
+  /** What is compared, and why it matters. */
   readonly about: string;
   measure(bench: Bench): Promise<T>;
-  /** Depends on `data` only. */
+  /** Pure: the same data gives the same section. */
   render(data: T): Section;
 }

@@ -1,3 +1,4 @@
+// Claim: what a gated feed-forward (SwiGLU) takes beside a plain one (ReLU).
 import {
   ACT_Q8,
   BLOCK_COLS,
@@ -14,12 +15,12 @@ import {
   STEP_N_TOKENS,
 } from "../../assembly/layout/control.ts";
 import * as op from "../../assembly/layout/ops.ts";
-import { chunkGroups, scaleFactor } from "../../src/model/plan.ts";
+import { chunkGroups, scaleFactor } from "../../src/model/plan/writer.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { FAR_BYTES, type KernelArea, STREAMS } from "../kernel_area.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
-import { against1, bytes, duration, list, number, ratio, times } from "./words.ts";
+import { against1, bytes, duration, number, ratio, times } from "./words.ts";
 
 const DIM = 1536;
 const { q8 } = weightFormats;
@@ -55,7 +56,7 @@ interface Program {
   readonly scratch: number;
 }
 
-// Copies of the tiles of one group, as many layers as memory is to be read from.
+// Fills `size` bytes with copies of the tiles of one group.
 function writeWeights(area: KernelArea, size: number): number {
   const address = area.alloc(size);
   const rows = GROUP_STRIPS * TILE_ROWS;
@@ -64,7 +65,7 @@ function writeWeights(area: KernelArea, size: number): number {
   return address;
 }
 
-// norm, up (and gate), activation, down with the residual: the feed-forward records of src/model/plan.ts.
+// The feed-forward records of a plan: norm, up (and gate), activation, down with the residual.
 function program(area: KernelArea, block: Block): Program {
   const { hiddenDim, gated } = block;
   const layers = Math.floor(FAR_BYTES / 2 / blockBytes(block));
@@ -159,7 +160,7 @@ async function measure(bench: Bench): Promise<Data> {
     return () => {
       const begin = (layer++ % layers) * recordsPerLayer;
       if (kernels.run_step(plan, begin, begin + recordsPerLayer, scratch) !== 0) {
-        throw new Error("the feed-forward plan stopped");
+        throw new Error("Expected the feed-forward plan to run to its end");
       }
     };
   });
@@ -178,7 +179,7 @@ function render({ swigluBytes, reluBytes, rows }: Data): Section {
   const ratioOf = ({ swigluNs, reluNs }: Row) => swigluNs / reluNs;
   const verdicts = rows.map((row) => {
     const word = against1(ratioOf(row), "less time than", "as much time as", "more time than");
-    return `with ${stepOf(row.tokens)} in a step it takes ${word} the ReLU block (${times(ratioOf(row))})`;
+    return `With ${stepOf(row.tokens)} in a step SwiGLU takes ${word} the ReLU block (${times(ratioOf(row))})`;
   });
   return {
     ratios: rows.map((row) => ({
@@ -215,9 +216,9 @@ function render({ swigluBytes, reluBytes, rows }: Data): Section {
     ],
     found:
       (swigluBytes === reluBytes
-        ? `Both blocks hold ${bytes(reluBytes)} of weights; `
-        : `SwiGLU's weights take ${number(swigluBytes / reluBytes)} of the ReLU block's bytes; `) +
-      `${list(verdicts)}.`,
+        ? `Both blocks hold ${bytes(reluBytes)} of weights. `
+        : `SwiGLU's weights take ${number(swigluBytes / reluBytes)} of the ReLU block's bytes. `) +
+      `${verdicts.join(". ")}.`,
   };
 }
 
@@ -226,10 +227,10 @@ export const feedForward: Claim<Data> = {
   name: "feed_forward",
   title: "SwiGLU",
   about:
-    `A feed-forward block of ${DIM} with three matrices and SwiGLU (hidden size 8/3 of it), against two matrices ` +
-    "and ReLU (4 times it), which have the same number of q8 weights, norm and residual included and weights " +
-    "from memory: the better unit is free only where it costs no more time. Cost alone is compared; that it is " +
-    "the better unit is Shazeer 2020, arXiv:2002.05202.",
+    `Two feed-forward blocks of width ${DIM}: SwiGLU with three matrices and a hidden size of 8/3 of the width, and ReLU ` +
+    "with two matrices and a hidden size of 4 times the width. Both have the same number of q8 weights. Norm and " +
+    "residual are included, and weights come from memory. Only cost is compared: Shazeer 2020, arXiv:2002.05202, shows " +
+    "that SwiGLU gives the better model.",
   measure,
   render,
 };

@@ -1,3 +1,4 @@
+// Claim: what fewer key and value heads (GQA, MQA) save in memory and time.
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import type { KvType } from "../../src/model/config.ts";
 import { barChart } from "./chart.ts";
@@ -7,7 +8,7 @@ import { ATTENTION_KIND, recordRanges, stepAt } from "./records.ts";
 import { bytes, duration, number, ratio } from "./words.ts";
 
 const POSITIONS = 4096;
-/** TinyLlama-1.1B's layers, two of them, so that weights and keys are too many for the cache. */
+/** Two of TinyLlama-1.1B's layers: their weights and keys do not fit the processor's cache. */
 const shape: Omit<Shape, "nKvHeads"> = {
   dim: 2048,
   hiddenDim: 5632,
@@ -55,7 +56,7 @@ async function prepare(
     nKvHeads,
     type,
     bytesPerPosition: engine.pool.pageBytes / KV_PAGE / shape.nLayers,
-    // Layers take turns, so that none finds all its keys in the cache.
+    // Layers alternate. Otherwise a layer would find all its keys in the processor's cache.
     attention: () => {
       const { begin, end } = attention[layer++ % attention.length] as (typeof attention)[number];
       run(begin, end);
@@ -90,11 +91,11 @@ function render(rows: readonly Row[]): Section {
       .filter((row) => row.type === type)
       .map(
         (row) =>
-          `${row.name} keeps ${number(row.bytesPerPosition / mha.bytesPerPosition)} of MHA's bytes, ` +
-          `spends ${number(row.attentionNs / mha.attentionNs)} of its time in attention and ` +
-          `${number(row.stepNs / mha.stepNs)} in the whole step`,
+          `${row.name} stores ${number(row.bytesPerPosition / mha.bytesPerPosition)} of MHA's bytes; its attention ` +
+          `takes ${number(row.attentionNs / mha.attentionNs)} and its whole step ` +
+          `${number(row.stepNs / mha.stepNs)} of MHA's time`,
       );
-    return `With ${type} keys and values, ${parts.join("; ")}.`;
+    return `With ${type} keys and values: ${parts.join(". ")}.`;
   });
   const q8 = rows.filter(({ type }) => type === "q8");
   const f16 = q8.map(({ name }) => rows.find((row) => row.type === "f16" && row.name === name) as Row);
@@ -149,7 +150,7 @@ function render(rows: readonly Row[]): Section {
     ],
     found: [
       ...sentences,
-      `q8 keeps ${number((q8[0] as Row).bytesPerPosition / (f16[0] as Row).bytesPerPosition)} of f16's bytes; its ` +
+      `q8 stores ${number((q8[0] as Row).bytesPerPosition / (f16[0] as Row).bytesPerPosition)} of f16's bytes. Its ` +
         `attention takes ${q8
           .map((row, i) => `${number(row.attentionNs / (f16[i] as Row).attentionNs)} (${row.name})`)
           .join(", ")} of f16's time.`,
@@ -157,14 +158,14 @@ function render(rows: readonly Row[]): Section {
   };
 }
 
-/** Heads that share keys and values. */
+/** Query heads that share key and value heads. */
 export const heads: Claim<readonly Row[]> = {
   name: "heads",
   title: "MHA, GQA and MQA",
   about:
     "Two layers of TinyLlama-1.1B's shape (32 query heads of 64) decode at the end of 4096 positions with 32, 4 " +
-    "and 1 key and value heads; every kv head less is memory that long contexts need not hold and attention need " +
-    "not read. Cost alone is compared: what sharing costs in quality takes training to see.",
+    "and 1 key and value heads. Fewer of these heads need less memory for a long context, and attention reads less. " +
+    "Only cost is compared: the loss of quality can only be measured by training.",
   measure,
   render,
 };

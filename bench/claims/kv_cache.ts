@@ -1,3 +1,4 @@
+// Claim: a token with a KV cache against computing the whole text again.
 import { embeddedModel, someIds } from "../models.ts";
 import { lineChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
@@ -71,10 +72,10 @@ function render(rows: readonly Row[]): Section {
       }),
     ],
     found:
-      `Without the cache the token at position ${last.position} takes ${times(longer(last))} as long as with it, ` +
-      `at position ${first.position} ${times(longer(first))}. Between these positions the time with the cache ` +
-      `becomes ${times(last.cachedNs / first.cachedNs)} what it was, without it ` +
-      `${times(last.wholeNs / first.wholeNs)}.`,
+      `Without the cache the token at position ${first.position} takes ${times(longer(first))} as long as with it, and ` +
+      `the token at position ${last.position} ${times(longer(last))} as long. From the first of these positions to the ` +
+      `other, the time of a token grows ${times(last.cachedNs / first.cachedNs)} with the cache and ` +
+      `${times(last.wholeNs / first.wholeNs)} without it.`,
   };
 }
 
@@ -83,9 +84,9 @@ export const kvCache: Claim<readonly Row[]> = {
   name: "kv_cache",
   title: "KV cache",
   about:
-    "The embedded model in q8 computes one token at a position, with keys and values of the past in the cache, " +
-    "and without: the whole past again, as fast as a prompt goes; the cache turns work that grows with every " +
-    "token into work that hardly does.",
+    "The embedded model in q8 computes one token at a position. With the cache it reads the keys and values of the " +
+    "past. Without the cache it computes the whole past again, at the speed of a prompt. Then the work of a token " +
+    "grows with every token before it; with the cache it hardly does.",
   measure,
   render,
 };

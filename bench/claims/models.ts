@@ -1,4 +1,4 @@
-// Models to measure: engines over any source, and shapes with random weights that need no file.
+// Opens models to measure, from any source, and makes models of random weights that need no file.
 import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
@@ -18,7 +18,7 @@ export async function openEngine(source: SourceLike, options: EngineOptions): Pr
   }
 }
 
-/** What a Llama of random weights looks like. */
+/** The shape of a Llama with random weights. */
 export interface Shape {
   readonly dim: number;
   readonly hiddenDim: number;
@@ -44,7 +44,7 @@ const Q8_BLOCK_BYTES = 34;
 // f16 2^-12: weights of up to 0.03.
 const Q8_SCALE = 3 << 10;
 
-// Q8_0 blocks: one scale, values of all sizes, the same in every run.
+// Q8_0 blocks with one scale and pseudo-random values, the same in every run.
 function randomBlocks(size: number): Uint8Array {
   const blocks = new Uint8Array(size);
   let state = 1;
@@ -61,7 +61,7 @@ function ones(n: number): Uint8Array {
   return new Uint8Array(new Float32Array(n).fill(1).buffer);
 }
 
-/** A GGUF file of this shape in Q8_0, output tied to the embedding, without a tokenizer. */
+/** A GGUF file of this shape in Q8_0. Its output is tied to the embedding, and it has no tokenizer. */
 export function shapeModel(shape: Shape): Uint8Array {
   const { dim, hiddenDim, nLayers, nHeads, nKvHeads, vocabSize, contextLength } = shape;
   const kvDim = (dim / nHeads) * nKvHeads;
@@ -108,7 +108,7 @@ export function model110m(): Uint8Array {
   return made110m;
 }
 
-/** A sequence whose first `position` positions hold zeros, in pages that really exist: as good as any to time. */
+/** A sequence whose first `position` positions hold zeros. Its pages were written, so timing them is realistic. */
 export function sequenceAt(engine: Engine, position: number): Sequence {
   const sequence = engine.sequence();
   sequence.reserve(position);
@@ -119,13 +119,13 @@ export function sequenceAt(engine: Engine, position: number): Sequence {
   return sequence;
 }
 
-/** Decodes `tokens` tokens from `position` on, again and again. */
+/** A call that decodes `tokens` tokens from `position` on. It can be repeated. */
 export function decoder(engine: Engine, position: number, tokens: number): () => Promise<void> {
   const ids = someIds(position + 1, engine.layout.config.vocabSize);
   return greedyDecoder(engine, sequenceAt(engine, position), ids, tokens);
 }
 
-/** Runs a prompt of `tokens` tokens from an empty cache. */
+/** A call that runs a prompt of `tokens` tokens from an empty cache. */
 export function prefiller(engine: Engine, tokens: number): () => Promise<void> {
   const ids = someIds(tokens, engine.layout.config.vocabSize);
   return async () => {
@@ -135,7 +135,7 @@ export function prefiller(engine: Engine, tokens: number): () => Promise<void> {
   };
 }
 
-/** Lets an engine's threads end. */
+/** Ends an engine's threads. */
 export function close(engine: Engine): void {
   engine.retire(new Error("the measurement is over"));
 }

@@ -1,9 +1,10 @@
+// Claim: RMSNorm against LayerNorm.
 import { places, RowCycle } from "../rows.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
 import { against1, duration, percent, ratio, timesRange } from "./words.ts";
 
-/** Hidden sizes: the order of the embedded model's, TinyLlama-1.1B's, Llama-2-7B's. */
+/** Hidden sizes: about the embedded model's, TinyLlama-1.1B's, Llama-2-7B's. */
 const sizes = [288, 2048, 4096];
 const EPS = 1e-5;
 
@@ -84,8 +85,8 @@ function render({ bandwidth, rows }: Data): Section {
       }),
     ],
     found:
-      `LayerNorm takes ${timesRange(all)} as long as RMSNorm; ` +
-      `${against1(least, "RMSNorm is not faster everywhere", "somewhere both take the same", "RMSNorm is faster everywhere")}. ` +
+      `LayerNorm takes ${timesRange(all)} as long as RMSNorm: ` +
+      `${against1(least, "RMSNorm is not faster everywhere", "in one case both take the same time", "RMSNorm is faster everywhere")}. ` +
       "A share above 100% means that the row came from a cache.",
   };
 }
@@ -95,8 +96,8 @@ export const norms: Claim<Data> = {
   name: "norms",
   title: "RMSNorm",
   about:
-    "One row through the kernels of both norms; LayerNorm has a mean to find and a bias to add, and every token " +
-    "goes through a norm twice in each layer.",
+    "One row through the kernels of both norms. LayerNorm also computes a mean and adds a bias. Every token goes " +
+    "through a norm twice in each layer.",
   measure,
   render,
 };

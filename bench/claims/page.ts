@@ -1,16 +1,16 @@
-// The page: Markdown made of a result file. Pure functions.
+// Makes docs/measurements.md from a result file. Pure functions.
 import type { Machine } from "../machine.ts";
 import type { Claim, Section, Table } from "./claim.ts";
 import { claims } from "./registry.ts";
 import { number, percent } from "./words.ts";
 
-/** What the result file holds. */
+/** Contents of the result file. */
 export interface Result {
   readonly machine: Machine;
   readonly kernel: string;
   readonly bandwidth: { readonly maxGbPerS: number; readonly medianGbPerS: number; readonly samples: number };
   readonly quick: boolean;
-  /** Data of each claim that was measured, by name. */
+  /** Data of each measured claim, by name. */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly skipped: readonly string[];
 }
@@ -21,7 +21,7 @@ export interface Page {
   readonly charts: ReadonlyMap<string, string>;
 }
 
-// The processes of a busy minute, and the share of its best speed that memory had half of the time.
+// A machine counts as quiet up to this load average, and from this ratio of median to best memory speed.
 const QUIET_LOAD = 1.5;
 const QUIET_BANDWIDTH = 0.9;
 
@@ -36,13 +36,11 @@ export function markdownTable({ left = 1, head, rows }: Table): string {
 /** Whether the machine was quiet, as a sentence. */
 export function quietness({ machine, bandwidth }: Pick<Result, "machine" | "bandwidth">): string {
   const share = bandwidth.maxGbPerS > 0 ? bandwidth.medianGbPerS / bandwidth.maxGbPerS : 0;
-  const numbers =
-    `load average ${number(machine.loadAverage)} at the start, memory at ${percent(share)} of its best speed ` +
-    "half of the time or more";
+  const numbers = `load average ${number(machine.loadAverage)} at the start, median memory speed ${percent(share)} of its best`;
   const quiet = machine.loadAverage <= QUIET_LOAD && share >= QUIET_BANDWIDTH;
   return quiet
     ? `The machine was quiet: ${numbers}.`
-    : `The machine was not quiet (${numbers}): take the ratios only.`;
+    : `The machine was not quiet (${numbers}). Only the ratios are reliable.`;
 }
 
 function header(result: Result): string[] {
@@ -51,15 +49,15 @@ function header(result: Result): string[] {
   return [
     "# Measurements",
     "",
-    "Each technique of the engine against its absence, in this engine. Written by `bun run bench:claims`, with the " +
-      `charts and [the numbers](${file}); do not edit. A ratio above 1 says how many times as much.`,
+    "The engine measured with and without each of its techniques. `bun run bench:claims` writes this page, its charts " +
+      `and [the numbers](${file}); do not edit it. A ratio above 1 means that the first of the two is larger.`,
     "",
     `${machine.date}, ${machine.runtime} (${machine.engine}), ${machine.cpu}, ${machine.cores} cores, ` +
       `${machine.os}; cria ${machine.commit}, ${kernel} kernels; one thread reads ` +
       `${number(bandwidth.maxGbPerS)} GB/s. One thread computes, unless a table says otherwise. ` +
-      "Times are medians of samples that the compared calls take in turns.",
+      "Times are medians. Samples of the compared calls alternate.",
     "",
-    quick ? "**A quick run: the numbers mean nothing.**" : quietness(result),
+    quick ? "**This was a quick run: the numbers mean nothing.**" : quietness(result),
     "",
   ];
 }
@@ -82,7 +80,7 @@ function section(claim: Claim, { tables, charts, found }: Section): string[] {
   ];
 }
 
-/** Writes the page of a result. */
+/** The page of a result. */
 export function renderPage(result: Result): Page {
   const measured = claims.filter(({ name }) => name in result.claims);
   const sections = measured.map((claim) => ({ claim, section: claim.render(result.claims[claim.name]) }));
@@ -96,7 +94,7 @@ export function renderPage(result: Result): Page {
     ...sections.flatMap((each) => section(each.claim, each.section)),
   ];
   if (result.skipped.length > 0) {
-    lines.push("## Left out", "", ...result.skipped.map((text) => `- ${text}`), "");
+    lines.push("## Skipped", "", ...result.skipped.map((text) => `- ${text}`), "");
   }
   return {
     markdown: lines.join("\n"),

@@ -1,3 +1,4 @@
+// Claim: the memory and speed that q8 and q4 weights gain, and the quality that they lose.
 import { Llama } from "../../src/mod.ts";
 import type { Precision } from "../../src/model/config.ts";
 import { embeddedModel, matrixWork } from "../models.ts";
@@ -18,7 +19,7 @@ interface Model {
   readonly precisions: readonly Precision[];
   /** Tokens of a sample. */
   readonly tokens: number;
-  /** Whether its weights were trained: random ones predict nothing. */
+  /** Whether its weights were trained. Random weights predict nothing, so no quality is measured. */
   readonly trained: boolean;
 }
 
@@ -26,7 +27,7 @@ interface Row {
   readonly model: string;
   readonly precision: Precision;
   readonly tokensPerS: number;
-  /** Of the matrices that a token reads. */
+  /** Bytes of the matrices that a token reads. */
   readonly weightBytes: number;
   /** Mean negative log-likelihood of a token of the text, nats. */
   readonly nll?: number;
@@ -100,7 +101,7 @@ function loss({ row, base }: Pair): number | undefined {
   return row.nll === undefined || base.nll === undefined ? undefined : row.nll / base.nll - 1;
 }
 
-// "+0.12%"; a change of precision can also help.
+// "+0.12%" or "−0.12%": a change of precision can also improve the nll.
 function signed(x: number): string {
   return `${x < 0 ? "−" : "+"}${(100 * Math.abs(x)).toFixed(2)}%`;
 }
@@ -111,7 +112,7 @@ function quality(pairs: readonly Pair[]): string {
   if (known.length === 0) return "";
   const worst = Math.max(...known.map(Math.abs));
   const within = worst <= Q8_LIMIT ? "within" : "NOT within";
-  return ` nll of q8 differs from f32's by ${percent(worst)} at most, ${within} the limit of ${percent(Q8_LIMIT)}.`;
+  return ` The nll of q8 differs from f32's by ${percent(worst)} at most, ${within} the limit of ${percent(Q8_LIMIT)}.`;
 }
 
 function render({ text, rows }: Data): Section {
@@ -122,7 +123,7 @@ function render({ text, rows }: Data): Section {
   const sentences = less.map(
     (pair) =>
       `${pair.row.model} in ${pair.row.precision} decodes ${times(speed(pair))} as many tokens a second as in ` +
-      `${pair.base.precision}, from ${percent(share(pair))} of its bytes.`,
+      `${pair.base.precision} and reads ${percent(share(pair))} of its bytes.`,
   );
   return {
     ratios: less.map((pair) => ({
@@ -171,7 +172,7 @@ function render({ text, rows }: Data): Section {
         format: (value) => (value > 0 ? ratio(value) : "not measured"),
       }),
     ],
-    found: `${sentences.join(" ")}${quality(pairs)} The text is ${text}, in windows of ${WINDOW} tokens.`,
+    found: `${sentences.join(" ")}${quality(pairs)} The text of the nll is ${text}, in windows of ${WINDOW} tokens.`,
   };
 }
 
@@ -180,9 +181,8 @@ export const precision: Claim<Data> = {
   name: "precision",
   title: "int8 and int4",
   about:
-    "The same models with f32, q8 and q4 weights, speed and quality in one table: decoding reads every weight for " +
-    "every token, so that smaller weights are faster, as long as the text stays as likely (nll, mean negative " +
-    "log-likelihood of a token, in nats).",
+    "Speed and quality of the same models with f32, q8 and q4 weights. Decoding reads every weight for every token, " +
+    "so smaller weights are faster. The price is quality: nll is the mean negative log-likelihood of a token, in nats.",
   measure,
   render,
 };

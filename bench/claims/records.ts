@@ -1,10 +1,10 @@
-// Where the time of a step goes, by kind of record.
+// The time of a step, divided by kind of record.
 import * as op from "../../assembly/layout/ops.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { median } from "../report.ts";
 import { sequenceAt } from "./models.ts";
 
-/** Records [begin, end) of a plan, the last with a barrier, the others without. */
+/** Records [begin, end) of a plan. Only the last of them has a barrier. */
 export interface RecordRange {
   readonly kind: string;
   readonly begin: number;
@@ -21,9 +21,9 @@ const names: Readonly<Record<number, string>> = {
   [op.OP_GLU]: "gated unit",
 };
 
-/** Kind of the records that rotate q and k and store k and v. */
+/** The kind of records that rotate q and k and store k and v. */
 export const ROPE_KIND = "rope, store";
-/** Kind of the attention records. */
+/** The kind of attention records. */
 export const ATTENTION_KIND = "attention";
 
 function word(words: Int32Array, record: number, field: number): number {
@@ -38,7 +38,7 @@ function kindOf(words: Int32Array, begin: number, end: number, before: string | 
   return end - begin === 2 ? "gate, up" : "q, k, v";
 }
 
-/** The ranges between a plan's barriers, each named by what it does. */
+/** The ranges between a plan's barriers. Each is named after its work. */
 export function recordRanges(words: Int32Array): RecordRange[] {
   const ranges: RecordRange[] = [];
   const records = words.length / op.RECORD_WORDS;
@@ -50,7 +50,7 @@ export function recordRanges(words: Int32Array): RecordRange[] {
   return ranges;
 }
 
-/** Describes a step of one token at `position` to the engine, and gives what runs its records. */
+/** Describes a step of one token at `position` to the engine. Returns a function that runs records [begin, end) of it. */
 export async function stepAt(
   engine: Engine,
   position: number,
@@ -66,10 +66,10 @@ export async function stepAt(
   };
 }
 
-/** Nanoseconds of each kind in a step, kinds in the order of the plan. */
+/** Nanoseconds of each kind in a step. Kinds have the order of the plan. */
 export type KindTimes = readonly { readonly kind: string; readonly ns: number }[];
 
-// What reading the clock twice takes.
+// The time that the clock itself adds to a measurement.
 function clockMs(): number {
   const reads = 1000;
   const begin = performance.now();
@@ -77,7 +77,7 @@ function clockMs(): number {
   return (performance.now() - begin) / reads;
 }
 
-/** Runs the step `passes` times, range by range: the median of each kind's sum, without the clock's own time. */
+/** Runs the step `passes` times, range by range. Returns the median of each kind's sum, without the clock's own time. */
 export function timeKinds(
   ranges: readonly RecordRange[],
   run: (begin: number, end: number) => void,

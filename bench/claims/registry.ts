@@ -1,3 +1,4 @@
+// All claims.
 import type { Claim } from "./claim.ts";
 import { feedForward } from "./feed_forward.ts";
 import { heads } from "./heads.ts";

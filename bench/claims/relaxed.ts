@@ -1,3 +1,4 @@
+// Claim: relaxed SIMD against plain SIMD.
 import { BLOCK_COLS, TILE_ROWS } from "../../assembly/layout/blocks.ts";
 import { type Variant, variantWorks } from "../../src/kernels/variant.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
@@ -19,18 +20,18 @@ const POSITION = 16;
 
 interface Row {
   readonly what: string;
-  /** Of a call, or of a token. */
+  /** Time of a call, or of a token. */
   readonly simdNs: number;
   readonly relaxedNs: number;
 }
 
-/** No rows where the runtime has no relaxed SIMD. */
+/** No rows if the runtime has no relaxed SIMD. */
 interface Data {
   readonly kernels: readonly Row[];
   readonly decode: readonly Row[];
 }
 
-// A call for each token count: one matrix after another, through more than any cache holds.
+// A call for each token count. Calls go through more matrices than any processor's cache holds.
 function matmulCalls(area: KernelArea, name: "q8" | "q4"): (() => void)[] {
   const format = weightFormats[name];
   const size = STRIPS * BLOCKS * format.tileBytes;
@@ -158,8 +159,8 @@ export const relaxed: Claim<Data> = {
   name: "relaxed",
   title: "Relaxed SIMD",
   about:
-    "The same kernels with relaxed SIMD's int8 dot product and with what plain SIMD has, weights from memory; both " +
-    "give the same bits, so that time is all there is to gain.",
+    "The same kernels with the int8 dot product of relaxed SIMD and with the instructions of plain SIMD. Weights come " +
+    "from memory. Both builds give the same bits and differ only in time.",
   measure,
   render,
 };

@@ -1,3 +1,4 @@
+// Claim: the share of a token's time that rotary embedding takes.
 import { OP_ROPE_STORE, REC_OP, RECORD_WORDS, ROPE_DIM } from "../../assembly/layout/ops.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { embeddedModel } from "../models.ts";
@@ -13,9 +14,9 @@ const POSITION = 256;
 
 interface Row {
   readonly model: string;
-  /** The whole step in one call. */
+  /** Time of the whole step in one call. */
   readonly stepNs: number;
-  /** The rope and store records, where they rotate nothing. */
+  /** Time of the rope and store records if they rotate nothing. */
   readonly storeNs: number;
   readonly kinds: KindTimes;
 }
@@ -24,7 +25,7 @@ function nsOf(kinds: KindTimes, kind: string): number {
   return kinds.find((each) => each.kind === kind)?.ns ?? 0;
 }
 
-// Sets how many dims every rope record rotates.
+// Sets the number of dims that every rope record rotates.
 function setRopeDim(engine: Engine, dim: number): void {
   const { plan, planAddress } = engine.layout;
   const words = new Int32Array(engine.kernel.memory.buffer, planAddress, plan.words.length);
@@ -103,22 +104,22 @@ function render(rows: readonly Row[]): Section {
       .map((row) => {
         const most = [...row.kinds].sort((a, b) => b.ns - a.ns)[0];
         return (
-          `In ${row.model}, rope and store records are ${percent(both(row))} of a step, of which ` +
-          `${percent(rotating(row))} of the step is rotating and the rest storing keys and values; most of the time, ` +
-          `${percent((most?.ns ?? 0) / total(row))}, goes into "${most?.kind ?? ""}".`
+          `In ${row.model}, rope and store records take ${percent(both(row))} of a step: ${percent(rotating(row))} for ` +
+          "rotating, the rest for storing keys and values. The largest part of the step, " +
+          `${percent((most?.ns ?? 0) / total(row))}, is "${most?.kind ?? ""}".`
         );
       })
       .join(" "),
   };
 }
 
-/** RoPE's share of a step, and everything else's. */
+/** The share of a step that RoPE takes, and that of everything else. */
 export const ropeShare: Claim<readonly Row[]> = {
   name: "rope_share",
   title: "RoPE",
   about:
-    `One token at position ${POSITION} in q8, its records timed from barrier to barrier, and the rope and store ` +
-    "records a second time rotating nothing; positions cost nothing in weights, and this is what they cost in time.",
+    `One token at position ${POSITION} in q8. Its records are timed from barrier to barrier. The rope and store records ` +
+    "are timed a second time without rotating. RoPE needs no weights, so this time is its whole cost.",
   measure,
   render,
 };

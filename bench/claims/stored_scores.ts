@@ -1,3 +1,4 @@
+// Claim: blocked attention against attention that stores all scores.
 import { KV_F32 } from "../../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../../assembly/layout/control.ts";
 import { ATT_LAYER, RECORD_WORDS } from "../../assembly/layout/ops.ts";
@@ -22,7 +23,7 @@ export interface StoredAttention {
   stored_scratch_bytes(headDim: number, nHeads: number, tokens: number, positions: number): number;
 }
 
-/** Attention that stores all scores, on a memory where kernels have their constants. */
+/** Attention that stores all scores, on a memory that holds the kernels' constants. */
 export function storedAttention(memory: WebAssembly.Memory): StoredAttention {
   const code = Uint8Array.from(atob(wasm), (c) => c.charCodeAt(0));
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory } });
@@ -38,9 +39,9 @@ interface Row {
 }
 
 interface Data {
-  /** A prompt of `length` tokens, one head. */
+  /** Prompts of `length` tokens, one head. */
   readonly prompt: readonly Row[];
-  /** One token at the end of `length` positions, a layer of 32 heads on 4. */
+  /** One token at the end of `length` positions: a layer of 32 query heads on 4 kv heads. */
   readonly token: readonly Row[];
 }
 
@@ -167,8 +168,8 @@ function sentence(what: string, rows: readonly Row[]): string {
     "so blocks are faster there",
   );
   return (
-    `For ${what}, storing all scores takes ${times(bytesRatio(last))} the scratch at ${last.length} and ` +
-    `${times(timeRatio(last))} the time (${verdict}); over all lengths ${timesRange(rows.map(timeRatio))} the time.`
+    `For ${what} at ${last.length}, storing all scores takes ${times(bytesRatio(last))} the scratch and ` +
+    `${times(timeRatio(last))} the time (${verdict}). Over all lengths it takes ${timesRange(rows.map(timeRatio))} the time.`
   );
 }
 
@@ -204,21 +205,21 @@ function render({ prompt, token }: Data): Section {
       }),
     ],
     found: [
-      `Blocked attention works in ${bytes((prompt[0] as Row).blockedBytes)} for one head whatever the length.`,
+      `Blocked attention needs ${bytes((prompt[0] as Row).blockedBytes)} of scratch for one head at every length.`,
       sentence("a prompt", prompt),
       sentence("one token", token),
     ].join(" "),
   };
 }
 
-/** Blocked attention against one that stores all scores. */
+/** Blocked attention against attention that stores all scores. */
 export const storedScores: Claim<Data> = {
   name: "stored_scores",
   title: "Blocked attention",
   about:
-    "Attention in blocks of 32 positions with an online softmax, against the same loops with all scores stored " +
-    "first (bench/assembly/stored_attention.ts), both in f32 with the same register tiles over the same pages; " +
-    "without blocks, scratch grows with the square of a prompt.",
+    "Attention in blocks of 32 positions with an online softmax, against the same loops that first store all scores " +
+    "(bench/assembly/stored_attention.ts). Both are in f32 with the same register tiles over the same pages. Without " +
+    "blocks, scratch grows with the square of the prompt's length.",
   measure,
   render,
 };

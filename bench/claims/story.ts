@@ -1,4 +1,5 @@
-/** What quality is measured with where the reference text is absent. */
+// A text to measure quality with, for machines without the reference text.
+/** A story of our own. */
 export const story =
   "Once upon a time there was a little girl who lived in a small house near the forest. Every morning she fed " +
   "the hens and carried water from the well. One day she heard a soft voice behind the wall. She looked over it " +

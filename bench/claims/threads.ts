@@ -1,3 +1,4 @@
+// Claim: two threads against one.
 import { detectRuntime } from "../../src/runtime/detect.ts";
 import { embeddedModel } from "../models.ts";
 import { synthModel } from "../synth.ts";
@@ -13,7 +14,7 @@ const PROMPT = 128;
 interface Row {
   readonly model: string;
   readonly work: "decode" | "prefill";
-  /** Of a token. */
+  /** Time of a token. */
   readonly oneNs: number;
   readonly twoNs: number;
 }
@@ -30,7 +31,7 @@ async function measureModel(bench: Bench, { name, source, decode, prefill }: Mod
   const engines = [];
   for (const threads of counts) {
     const engine = await openEngine(source, { precision: "q8", tune: { threads } });
-    if (engine.threads !== threads) throw new Error(`asked for ${threads} threads, got ${engine.threads}`);
+    if (engine.threads !== threads) throw new Error(`Expected ${threads} threads, got ${engine.threads}`);
     engines.push(engine);
   }
   const works = [
@@ -78,7 +79,7 @@ function render(rows: readonly Row[]): Section {
       "in one case no faster",
       "faster in every case",
     );
-    return `${work} goes ${timesRange(gains)} as fast with two threads as with one (${word})`;
+    return `${work} is ${timesRange(gains)} as fast with two threads as with one (${word})`;
   };
   return {
     ratios: rows.map((row) => ({
@@ -108,18 +109,18 @@ function render(rows: readonly Row[]): Section {
     ],
     found:
       rows.length === 0
-        ? "This runtime has no threads: one computes."
+        ? "This runtime has no threads. One thread computes."
         : `In q8, ${part("decode")}; ${part("prefill")}.`,
   };
 }
 
-/** One thread against two. */
+/** Two threads against one. */
 export const threads: Claim<readonly Row[]> = {
   name: "threads",
   title: "Threads",
   about:
-    "Whole models in q8 with one thread and with two: decoding is bound by what the cores draw from memory " +
-    "together, prompts by what they compute.",
+    "Whole models in q8 with one thread and with two. Decoding is limited by how fast the cores together read memory, " +
+    "prompts by how fast they compute.",
   measure,
   render,
 };

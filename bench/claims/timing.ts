@@ -1,4 +1,4 @@
-// Times of calls that take turns, so that a machine's busy second falls on all of them.
+// Times several calls alternately. A busy second of the machine then slows all of them, not one.
 import type { Call } from "../measure.ts";
 import { median } from "../report.ts";
 
@@ -8,23 +8,23 @@ export interface Effort {
   readonly warmUpMs: number;
   /** Time of all samples of a call, on average. */
   readonly sampleMs: number;
-  /** Samples of each call at least. */
+  /** Fewest samples of each call. */
   readonly samples: number;
 }
 
-/** For results that are kept. */
+/** For results that are committed. */
 export const thorough: Effort = { warmUpMs: 400, sampleMs: 800, samples: 3 };
-/** To see that everything runs. */
+/** To check that everything runs. */
 export const quick: Effort = { warmUpMs: 1, sampleMs: 1, samples: 1 };
 
 // A sample lasts at least this long, so that the clock's resolution does not matter.
 const SAMPLE_MS = 1;
 const MAX_ROUNDS = 400;
-// A shorter sample begins with a call that is not timed: what ran before may have left caches cold and
-// threads asleep.
+// A sample that is shorter begins with an untimed call, because the call before it may have left caches cold and threads
+// asleep.
 const LOST_CALL_MS = 100;
 
-/** Runs a call `repeat` times; returns the milliseconds of one. */
+/** Runs a call `repeat` times and returns the milliseconds of one. */
 type Sampler = (repeat: number) => Promise<number>;
 
 function sampler(call: Call, isAsync: boolean): Sampler {
@@ -62,12 +62,12 @@ export function repeats(callMs: number): number {
   return Math.ceil(Math.min(1e6, Math.max(1, SAMPLE_MS / Math.max(callMs, 1e-9))));
 }
 
-/** Rounds of samples, where one round of `calls` calls takes `roundMs`. */
+/** How many rounds of samples to take, if one round of `calls` calls takes `roundMs`. */
 export function rounds(roundMs: number, calls: number, { sampleMs, samples }: Effort): number {
   return Math.floor(Math.min(MAX_ROUNDS, Math.max(samples, (sampleMs * calls) / Math.max(roundMs, 1e-9))));
 }
 
-/** Median nanoseconds of each call: all are warmed up, then sampled in turns. */
+/** Median nanoseconds of each call. All are warmed up first, then their samples alternate. */
 export async function timeInTurns(calls: readonly Call[], effort: Effort): Promise<number[]> {
   const ready: Ready[] = [];
   for (const call of calls) ready.push(await warmUp(call, effort));

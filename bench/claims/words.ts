@@ -6,7 +6,7 @@ export function number(x: number, digits = 3): string {
   return String(significant(x, digits));
 }
 
-/** "2.5 times"; the same words above and below one. */
+/** "2.5 times"; also below one: "0.5 times". */
 export function times(x: number): string {
   return `${number(x)} times`;
 }
@@ -21,7 +21,7 @@ export function percent(x: number): string {
   return `${number(100 * x)}%`;
 }
 
-/** Nanoseconds, in the unit that reads best. */
+/** Nanoseconds as text, in ns, µs, ms or s. */
 export function duration(ns: number): string {
   if (ns < 1e3) return `${number(ns)} ns`;
   if (ns < 1e6) return `${number(ns / 1e3)} µs`;
@@ -35,17 +35,17 @@ export function bytes(n: number): string {
   return n < 2 ** 30 ? `${number(n / 2 ** 20)} MiB` : `${number(n / 2 ** 30)} GiB`;
 }
 
-/** "1.2 to 3.4 times", or "1.2 times" where both ends read the same. */
+/** "1.2 to 3.4 times", or "1.2 times" if both ends round to the same text. */
 export function timesRange(values: readonly number[]): string {
   const low = number(Math.min(...values));
   const high = number(Math.max(...values));
   return low === high ? `${low} times` : `${low} to ${high} times`;
 }
 
-/** What differs by less is taken for equal: machines are not quieter than that. */
+/** Ratios that differ from 1 by less count as equal, because machines are at least this noisy. */
 export const NOISE = 0.03;
 
-/** Which of three words fits `x` against 1. */
+/** One of three texts: for `x` below 1, equal to it within {@link NOISE}, and above it. */
 export function against1(x: number, below: string, equal: string, above: string): string {
   if (x > 1 + NOISE) return above;
   return x < 1 - NOISE ? below : equal;

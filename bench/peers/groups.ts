@@ -1,4 +1,4 @@
-// What is measured: groups of peers that share a file, and the ratios that are made of their times.
+// The measurements: groups of peers that share a file, and the ratios to compute from their times.
 import type { Kind } from "../processor.ts";
 import { sharedPath } from "../shared.ts";
 import { type SynthShape, type SynthType, synthModel } from "../synth.ts";
@@ -16,15 +16,15 @@ export type Column = (typeof columns)[number];
 /** Targets by column. */
 export type Targets = Readonly<Partial<Record<Column, number>>>;
 
-/** A ratio to a target. */
+/** A ratio with its target. */
 export interface Row {
   readonly title: string;
   readonly metric: Metric;
-  /** What is compared instead of cria with all threads. */
+  /** The numerator, if it is not cria. */
   readonly of?: "memory";
-  /** How many threads both have, when it is not the group's number. */
+  /** Number of threads of both, if it is not the group's number. */
   readonly threads?: number;
-  /** What it is compared to: another peer, cria with one thread, a recorded rate, or the bytes that cria needs. */
+  /** The denominator: another peer, cria with one thread, a recorded rate, or the bytes of file and KV cache. */
   readonly to:
     | "native"
     | "wllama"
@@ -33,9 +33,9 @@ export interface Row {
     | "one thread"
     | "file + KV cache"
     | { readonly tokensPerS: number };
-  /** Whether the ratio is to be at least or at most the target. */
+  /** Whether the ratio must be at least or at most the target. */
   readonly bound: "≥" | "≤";
-  /** By the kind of processor: native kernels and browsers gain by different instructions. */
+  /** By kind of processor, because native kernels and browsers gain from different instructions. */
   readonly targets: Readonly<Record<Kind, Targets>>;
 }
 
@@ -45,7 +45,7 @@ export interface Group {
   readonly title: string;
   readonly file: () => { path: string } | { missing: string };
   readonly peers: readonly PeerName[];
-  /** Peers that are there a second time, with one thread. */
+  /** Peers that are measured a second time, with one thread. */
   readonly single: readonly PeerName[];
   readonly threads: number;
   readonly contextLength: number;
@@ -56,7 +56,7 @@ export interface Group {
   readonly decode: { readonly tokens: number; readonly position: number };
   /** Tokens of a prompt; 0 for no prefill. */
   readonly prefill: number;
-  /** Loads of which the median is taken; the last one stays. */
+  /** Number of loads to take the median of. The last loaded model is measured. */
   readonly loads: number;
   readonly rows: readonly Row[];
 }
@@ -65,7 +65,7 @@ const PROMPT = 128;
 const WITHOUT_PEERS_IN_PAGES: readonly PeerName[] = ["native", "deno", "bun", "chromium"];
 const ALL: readonly PeerName[] = [...WITHOUT_PEERS_IN_PAGES, "wllama", "fugood"];
 const SERVERS: readonly PeerName[] = ["deno", "bun"];
-// A turn of decoding is short, so that the peers of a round run within seconds of one another.
+// Tokens of a turn of decoding. Turns are short, so all peers of a round run within seconds.
 const TURN = 12;
 
 // TinyLlama-1.1B: keys and values of 22 layers, 4 heads of 64, two bytes each.
@@ -83,7 +83,7 @@ function engines(v8: number, bun: number): Targets {
   return { deno: v8, bun, chromium: v8 };
 }
 
-// On a processor that has dot products of bytes, and on one that has none.
+// Targets for processors with and without dot products of bytes.
 function byKind(vnni: Targets, plain: Targets): Row["targets"] {
   return { vnni, plain };
 }
@@ -102,14 +102,14 @@ function atMost(title: string, metric: Metric, to: Row["to"], targets: Row["targ
   return { title, metric, to, bound: "≤", targets };
 }
 
-// Decoding with one thread on both sides.
+// A row that compares decoding with one thread on both sides.
 function withOneThread(type: string, vnni: number): Row {
   const targets = byKind({ deno: vnni, bun: vnni }, { deno: 1, bun: 1 });
   const title = `decode, 1.1B ${type}, one thread, ÷ native with one thread`;
   return { ...atLeast(title, "decode", "native", targets), threads: 1 };
 }
 
-// Beside llama.cpp's WebAssembly builds, both in Chromium.
+// Rows that compare with llama.cpp's WebAssembly builds, both in Chromium.
 function inPages(type: string, decode: Row["targets"], prefill: Row["targets"]): Row[] {
   return [
     atLeast(`decode, 1.1B ${type}, ÷ wllama`, "decode", "wllama", decode),

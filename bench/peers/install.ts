@@ -1,4 +1,4 @@
-// Installs what the peers need: their packages, a browser, and bundles of the adapters.
+// Installs the peers: their packages, a browser, and bundles of the adapters.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,10 +9,10 @@ import { fileURLToPath } from "node:url";
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const bin = fileURLToPath(new URL("../../node_modules/.bin/", import.meta.url));
 
-/** Folder of the bundled adapters. Under the packages, so that Node finds them. */
+/** Folder of the bundled adapters. It is beside node_modules, so Node finds the packages from there. */
 export const builtFolder: string = `${folder}build/`;
 
-/** Where Debian puts Chromium; CHROMIUM names another. */
+/** Path of Chromium: Debian's, or the one that CHROMIUM names. */
 export const chromiumPath: string = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Versions that package.json names. */
@@ -20,7 +20,7 @@ export const peerVersions: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(`${folder}package.json`, "utf8"),
 ).dependencies;
 
-/** The program of a development dependency, or what PATH has. */
+/** The program of a development dependency, or its name if there is none (PATH may have it). */
 export function program(name: string): string {
   return existsSync(bin + name) ? bin + name : name;
 }
@@ -41,10 +41,10 @@ function installed(name: string): boolean {
   }
 }
 
-/** Installs the packages that package.json names, where they are not there yet. */
+/** Installs the packages that package.json names, if they are not installed yet. */
 export function installPackages(): void {
   if (Object.keys(peerVersions).every(installed)) return;
-  // The optional packages are builds for GPUs, half a gigabyte; the scripts would compile.
+  // Optional packages are builds for GPUs, half a gigabyte. Install scripts would compile llama.cpp.
   run(program("bun"), ["install", "--frozen-lockfile", "--omit=optional", "--ignore-scripts"]);
 }
 
@@ -52,7 +52,7 @@ function onPath(name: string): boolean {
   return (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(`${folder}/${name}`));
 }
 
-/** Why there is no Chromium, undefined where there is one. Installs Debian's where that is possible. */
+/** Installs Debian's Chromium if there is none. Returns why that failed, or undefined if there is one now. */
 export function installChromium(): string | undefined {
   if (existsSync(chromiumPath)) return undefined;
   if (!onPath("apt-get") || process.getuid?.() !== 0) {
@@ -81,6 +81,6 @@ export function install(): void {
   bundle("cria_page", "browser");
   bundle("cria_worker", "browser");
   bundle("wllama_page", "browser");
-  // The package finds its workers and its kernels beside its own script, so that it is served as it is.
+  // This package looks for its workers and kernels beside its own script, so it is not bundled.
   bundle("fugood_page", "browser", "--external=@fugood/node-llama-wasm");
 }

@@ -1,4 +1,4 @@
-// cria beside its peers, in one run: `bun run bench:peers`.
+// Measures cria and its peers in one run: `bun run bench:peers`.
 import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -28,28 +28,31 @@ const thorough: Effort = { rounds: 9, prefills: 5, slowRounds: 1, loads: true, t
 const quick: Effort = { rounds: 1, prefills: 1, slowRounds: 1, loads: false, tokens: 0.25 };
 
 const METHOD =
-  "One run. The peers of a group load the same file into processes of their own, which stay; they take turns, " +
-  "one computes at a time, and each round begins with another one. A round of warm-up comes first and is not " +
-  "counted (llama.cpp's WebAssembly builds, whose code is compiled ahead, warm up by decoding only). Values are medians of the rounds; " +
-  "a ratio is the median of the rounds' ratios, since the machine's speed drifts between rounds. " +
-  "decode: greedy, one token in a step, after a prompt of 128 tokens; a turn's time is the median of its tokens. prefill: 128 tokens into an empty context, " +
-  "logits of the last. load: the file lies in the operating system's cache, tokenizer, KV cache and compute " +
-  "threads included; each time in a new process, the first one not counted. memory: the most resident bytes of the process (VmHWM), " +
-  "runtime included. native: llama.cpp's own batches through node-llama-cpp's addon, prebuilt, flash attention " +
-  "left to it, on with q8 KV; at its best with one thread in Node's pool; it maps the file, so that its first " +
-  "tokens pay for reading it (they are warm-up). Every peer has real-time scheduling (chrt) where that is " +
-  "allowed: what else the machine does then disturbs none. wllama: " +
-  "one slot, flash attention left to it, the times that its server takes, a turn's the mean of its tokens. " +
-  "node-llama-wasm: @fugood/node-llama-wasm in an isolated page, its build with Memory64 and threads in its own worker, " +
-  "flash attention on (off by default, and then slower with prompts), batches of 512, no penalty to sample with, " +
-  "two threads (a third waits for a core), the times that it takes itself, a turn's the mean of its tokens. " +
-  "position 4,000: llama.cpp computes the prompt; cria computes 512 positions and copies their pages to the " +
-  "rest, the same bytes to read. only reading: threads that read as many bytes as the weights of a token, and " +
-  "compute nothing. Weights are random except for stories260K. otherCores: cores that work " +
-  "in the pauses between turns, when every peer is idle. nll: of held-out text in windows of 256 tokens, with one " +
-  "thread.";
+  "One run. The peers of a group load the same file, each into a process of its own that stays. They take turns: one " +
+  "computes at a time, and each round begins with another one. The first round is a warm-up and is not counted. " +
+  "(llama.cpp's WebAssembly builds are compiled ahead, so they warm up by decoding only.) Values are medians of the " +
+  "rounds. A ratio is the median of the rounds' ratios, because the machine's speed drifts between rounds. " +
+  "decode: greedy, one token in a step, after a prompt of 128 tokens; the time of a turn is the median of its tokens. " +
+  "prefill: 128 tokens into an empty context, with the logits of the last. " +
+  "load: the file is in the operating system's cache; tokenizer, KV cache and compute threads are included; each load is " +
+  "in a new process, and the first is not counted. " +
+  "memory: the most resident bytes of the process (VmHWM), runtime included. " +
+  "Every peer has real-time scheduling (chrt) if that is allowed, so other programs do not disturb it. " +
+  "native: llama.cpp's own batches through node-llama-cpp's prebuilt addon, with one thread in Node's pool, which is its " +
+  "fastest setting; it chooses flash attention itself, and it is on with q8 KV; it maps the file, so its first tokens, which " +
+  "are warm-up, also read the file. " +
+  "wllama: one slot; it chooses flash attention itself; times are those that its server reports, for a turn the mean of its " +
+  "tokens. " +
+  "node-llama-wasm: @fugood/node-llama-wasm in an isolated page, its build with Memory64 and threads in its own worker; " +
+  "flash attention is on (the default is off, which is slower with prompts); batches of 512; no sampling penalty; two " +
+  "threads, because a third waits for a core; times are those that it reports, for a turn the mean of its tokens. " +
+  "position 4,000: llama.cpp computes the prompt; cria computes 512 positions and copies their pages to the others, which " +
+  "are as many bytes to read. " +
+  "only reading: threads that read as many bytes as the weights of a token, and compute nothing. " +
+  "otherCores: cores that are busy in the pauses between turns, when every peer is idle. " +
+  "nll: of held-out text in windows of 256 tokens, with one thread. Weights are random except for stories260K.";
 
-// Cores that may be busy with something else.
+// The machine counts as quiet if others keep at most so many cores busy.
 const QUIET = 0.1;
 
 function mean(values: readonly number[]): number {
@@ -57,12 +60,12 @@ function mean(values: readonly number[]): number {
 }
 
 const USAGE = `Options:
-  --rows NAMES   groups of rows, with commas, and no result files: ${groups.map(({ name }) => name).join(", ")}
-  --peers NAMES  only these peers, with commas, and no result files: ${peerNames.join(", ")}
-  --rounds N     turns of decoding of every peer (default ${thorough.rounds}; prefill at most ${thorough.prefills}, ${thorough.slowRounds} of wllama and fugood with large models)
-  --quick        one turn, fewer tokens, and no result files
-  --trial        small models for every group, as a test of the peers; implies --quick
-CRIA_NO_REALTIME=1 in the environment leaves out real-time scheduling, on a machine that others need meanwhile.`;
+  --rows NAMES   measure only these groups of rows, and write no result files; separated by commas: ${groups.map(({ name }) => name).join(", ")}
+  --peers NAMES  measure only these peers, and write no result files; separated by commas: ${peerNames.join(", ")}
+  --rounds N     rounds of decoding (default ${thorough.rounds}; at most ${thorough.prefills} of them with prefill, and ${thorough.slowRounds} for wllama and fugood with large models)
+  --quick        take one round with fewer tokens, and write no result files
+  --trial        use small models for every group, to test the peers; implies --quick
+Set CRIA_NO_REALTIME=1 to run without real-time scheduling, if others need the machine meanwhile.`;
 
 interface Options {
   readonly groups: readonly Group[];
@@ -71,7 +74,7 @@ interface Options {
   readonly save: boolean;
 }
 
-// The same groups with small models. llama.cpp's q8 KV needs heads of 64, which the smallest has not.
+// A group with a small model. llama.cpp's q8 KV needs heads of 64; the smallest model has smaller ones.
 function trial(group: Group): Group {
   if (group.f32) return group;
   const file = () => synthModel("q8_0", group.kv === "q8" ? "stories110m" : "stories15m");
@@ -91,10 +94,11 @@ function parse(args: readonly string[]): Options {
     },
   });
   const rounds = Number(values.rounds);
-  if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error("Expected --rounds of 1 or more");
+  if (!Number.isSafeInteger(rounds) || rounds < 1)
+    throw new Error(`Expected --rounds of 1 or more, got ${values.rounds}`);
   const peers = values.peers.split(",").map((name) => {
     const peer = peerNames.find((peer) => peer === name);
-    if (!peer) throw new Error(`Unknown peer ${name}: Expected ${peerNames.join(", ")}`);
+    if (!peer) throw new Error(`Cannot measure peer ${name}: Expected ${peerNames.join(", ")}`);
     return peer;
   });
   const brief = values.quick || values.trial;
@@ -103,7 +107,7 @@ function parse(args: readonly string[]): Options {
     groups: values.trial ? chosen.map(trial) : chosen,
     peers,
     effort: brief ? quick : { ...thorough, rounds },
-    // A part of the table does not replace the whole.
+    // A part of the table must not replace the whole.
     save: !brief && values.rows === undefined && peers.length === peerNames.length,
   };
 }
@@ -145,7 +149,7 @@ function report(
     `cores that others kept busy meanwhile: ${otherCores.mean} (of ${otherCores.samples} pauses)\n`,
   );
   if (otherCores.mean > QUIET)
-    console.log("The machine was not quiet: two threads wait for each other, and lose.\n");
+    console.log("The machine was not quiet. Two threads then wait for each other, and are slower.\n");
   console.log(`${medianTable(values)}\n\n${ratioTable(rows)}\n`);
   for (const line of skipped) console.log(`skipped: ${line}`);
   if (!keep) return;
@@ -175,7 +179,9 @@ function report(
 async function main({ groups, peers: wanted, effort, save: keep }: Options): Promise<void> {
   const skipped: string[] = [];
   if (!inRealTime)
-    skipped.push("real-time scheduling: chrt is absent or not wanted; native loses by it with small models");
+    skipped.push(
+      "real-time scheduling: chrt is absent or switched off, which makes native slower with small models",
+    );
   install();
   const peers = available(wanted, skipped);
   const where = machine();

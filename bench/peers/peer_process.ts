@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { builtFolder, program } from "./install.ts";
 import { ANSWER_MARK, type Answer, type LoadRequest, type NllRequest, type Peer } from "./protocol.ts";
 
-/** Peers by name; memory is no engine, but threads that only read. */
+/** Peers by name. `memory` is not an engine: its threads only read. */
 export const peerNames = ["native", "deno", "bun", "chromium", "wllama", "fugood", "memory"] as const;
 export type PeerName = (typeof peerNames)[number];
 
@@ -27,9 +27,9 @@ const commands: Readonly<Record<PeerName, readonly string[]>> = {
   memory: [program("bun"), fileURLToPath(new URL("adapters/memory_process.ts", import.meta.url))],
 };
 
-// llama.cpp through this addon starts its second thread anew for each token, and Linux often starts it on the
-// core of the first: small models then decode ten times slower. Real-time threads are spread at once, and one
-// thread in Node's pool keeps the caller the same.
+// Through this addon llama.cpp starts its second thread again for each token, and Linux often starts it on the core of the
+// first. Small models then decode ten times slower. Linux spreads real-time threads over the cores at once. One thread in
+// Node's pool means that all calls come from the same thread.
 const environments: Readonly<Partial<Record<PeerName, Record<string, string>>>> = {
   native: { UV_THREADPOOL_SIZE: "1" },
 };
@@ -47,14 +47,14 @@ function canRunInRealTime(): boolean {
 }
 
 /**
- * Whether every peer runs with real-time threads: where there is `chrt` and the right to use it. They leave nothing to
- * other programs; CRIA_NO_REALTIME does without, on a machine that others need.
+ * Whether peers run with real-time threads: if `chrt` exists and may be used. Other programs get no time beside them, so
+ * CRIA_NO_REALTIME switches them off on a machine that others need.
  */
 export const inRealTime: boolean = canRunInRealTime();
 
 const running = new Set<ChildProcess>();
 
-// Ended by their ids, so that an interrupted run leaves no peer behind; a browser ends with its driver's input.
+// An interrupted run ends every peer: a peer ends, with its browser, when its input ends.
 process.on("SIGINT", () => {
   for (const child of running) child.stdin?.end();
   setTimeout(() => process.exit(130), 1000);
@@ -80,45 +80,45 @@ export class PeerProcess {
       else console.error(`${name}: ${line}`);
     });
     child.on("error", (error) => this.#die(error.message));
-    child.on("exit", (code, signal) => this.#die(`it ended with ${signal ?? code}`));
+    child.on("exit", (code, signal) => this.#die(`the process ended with ${signal ?? code}`));
     child.stdin!.on("error", () => {});
   }
 
-  /** Name and versions of what computes. */
+  /** Name and versions of the engine. */
   async about(): Promise<string> {
     return (await this.#call<{ version: string }>("about")).version;
   }
 
-  /** Milliseconds. */
+  /** Returns milliseconds. */
   async load(request: LoadRequest): Promise<number> {
     const { ms, threads } = await this.#call<{ ms: number; threads: number }>("load", request);
     if (threads !== request.threads) {
-      throw new Error(`${this.name} computes with ${threads} threads instead of ${request.threads}`);
+      throw new Error(`${this.name}: Expected ${request.threads} threads, got ${threads}`);
     }
     return ms;
   }
 
-  /** Milliseconds. */
+  /** Returns milliseconds. */
   async prefill(tokens: number): Promise<number> {
     return (await this.#call<{ ms: number }>("prefill", { tokens })).ms;
   }
 
-  /** Milliseconds per token. */
+  /** Returns milliseconds per token. */
   async decode(tokens: number, position: number): Promise<number> {
     return (await this.#call<{ ms: number }>("decode", { tokens, position })).ms;
   }
 
-  /** Most resident bytes that the process had so far; undefined for browsers and where the system does not say. */
+  /** Most resident bytes of the process so far; undefined for browsers and if the system does not report it. */
   async peakBytes(): Promise<number | undefined> {
     return (await this.#call<{ peakBytes?: number }>("memory")).peakBytes;
   }
 
-  /** Nats per token. */
+  /** Returns nats per token. */
   async nll(request: NllRequest): Promise<number> {
     return (await this.#call<{ nll: number }>("nll", request)).nll;
   }
 
-  /** Ends the process and waits until it is gone. */
+  /** Ends the process and waits until it has exited. */
   async end(): Promise<void> {
     if (this.#dead !== undefined) return;
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));

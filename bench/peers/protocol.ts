@@ -1,16 +1,16 @@
-// What every peer is asked, a line of JSON each way over standard input and output.
+// The protocol of peers: a line of JSON for each call and each answer, over standard input and output.
 
-/** How a model is to be loaded. */
+/** How to load a model. */
 export interface LoadRequest {
   readonly file: string;
   readonly threads: number;
   readonly contextLength: number;
   readonly kv: "f16" | "q8";
-  /** Weights as f32 in memory; else as the file has them. */
+  /** Whether weights are f32 in memory; otherwise they have the file's type. */
   readonly f32: boolean;
 }
 
-/** A text to be scored with weights of a precision. */
+/** A text to score with weights of a precision. */
 export interface NllRequest {
   readonly file: string;
   readonly precision: "f32" | "q8";
@@ -19,19 +19,19 @@ export interface NllRequest {
   readonly window: number;
 }
 
-/** What a peer can do. Positions before `position` are filled on the first call that needs them. */
+/** The calls of a peer. `decode` fills the positions before `position` in the first call that needs them. */
 export interface Peer {
   /** Name and version. */
   about(): Promise<{ readonly version: string }>;
-  /** Loads a model; milliseconds until the first token could be computed. */
+  /** Loads a model. Returns the milliseconds until it can compute its first token. */
   load(request: LoadRequest): Promise<{ readonly ms: number; readonly threads: number }>;
-  /** Milliseconds that `tokens` tokens take in an empty context, with the logits of the last; not of memory. */
+  /** Milliseconds of `tokens` tokens in an empty context, with the logits of the last. The peer `memory` has none. */
   prefill?(request: { readonly tokens: number }): Promise<{ readonly ms: number }>;
-  /** Milliseconds of a token, the median of `tokens` decoded greedily from a position on. */
+  /** Decodes `tokens` tokens greedily from a position on. Returns the median milliseconds of a token. */
   decode(request: { readonly tokens: number; readonly position: number }): Promise<{ readonly ms: number }>;
-  /** The most resident bytes that the process had so far; undefined where nobody says. */
+  /** Most resident bytes of the process so far; undefined if the system does not report it. */
   memory(): Promise<{ readonly peakBytes?: number | undefined }>;
-  /** Mean negative log-likelihood of a token, in nats; of cria alone. The model that was loaded stays. */
+  /** Mean negative log-likelihood of a token, in nats. Only cria has it. The loaded model stays loaded. */
   nll?(request: NllRequest): Promise<{ readonly nll: number }>;
 }
 
@@ -44,7 +44,7 @@ export interface Call {
 /** A line from a peer. */
 export type Answer = { readonly ok: object } | { readonly error: string };
 
-/** Lines that are answers begin so: libraries print what they like. */
+/** Answers begin with this mark, because libraries may print other lines. */
 export const ANSWER_MARK = "peer> ";
 
 /** Answers one call. */
@@ -58,7 +58,7 @@ export async function answer(peer: Peer, { op, request }: Call): Promise<Answer>
   }
 }
 
-/** Prompt ids, the same for every peer: spread over the vocabulary behind control and byte tokens. */
+/** Prompt ids, the same for every peer. They are spread over the vocabulary, after control and byte tokens. */
 export function promptIds(n: number, vocabSize: number): number[] {
   const first = Math.min(300, vocabSize >> 1);
   return Array.from({ length: n }, (_, i) => first + ((i * 7919) % (vocabSize - first)));

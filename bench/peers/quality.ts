@@ -1,4 +1,4 @@
-// How likely a text stays with weights of 8 bits, in every runtime that cria is measured in.
+// Measures the nll of a text with f32 and with q8 weights, in every runtime that cria is measured in.
 import { fileURLToPath } from "node:url";
 import { embeddedModel } from "../models.ts";
 import { scoredText, WINDOW } from "../quality.ts";

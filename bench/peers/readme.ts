@@ -1,20 +1,20 @@
-// The part of README.md that sets cria beside its peers, a column for each processor that was measured. The result
-// files have all of it: `bun bench/peers/readme.ts` writes it anew, and a test compares.
+// Writes the part of README.md that compares cria with its peers: `bun bench/peers/readme.ts`. It has a column for each
+// measured processor and is made from the result files alone. A test checks that it is up to date.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Machine } from "../machine.ts";
 import { kindOf, processorName } from "../processor.ts";
 import { type Column, columns, groups, type Row } from "./groups.ts";
 import { markdownTable, meets, type Ratio, type RowResult } from "./results.ts";
 
-/** Folder of the results, a file for each processor. */
+/** Folder of the results. It has a file for each processor. */
 export const resultsFolder: URL = new URL("../results/peers/", import.meta.url);
 
 /** README.md. */
 export const readme: URL = new URL("../../README.md", import.meta.url);
 
-/** What the table needs of a result file. */
+/** The parts of a result file that the table needs. */
 export interface Result {
-  /** Without its ending. */
+  /** Name without its ending. */
   readonly file: string;
   readonly machine: Pick<Machine, "cpu" | "microarchitecture" | "features" | "commit" | "date">;
   readonly ratios: readonly RowResult[];
@@ -36,12 +36,12 @@ export function readResults(): Result[] {
 
 const rowsByTitle = new Map<string, Row>(groups.flatMap(({ rows }) => rows).map((row) => [row.title, row]));
 
-// Titles of the quality rows end with what was measured, which differs from run to run.
+// Removes the measured values from the end of a quality row's title, because they differ from run to run.
 function plainTitle(title: string): string {
   return title.replace(/ \([\d.]+ ÷ [\d.]+ nats\)$/, "");
 }
 
-// The rows of all results: those of the groups in their order, then the others.
+// Titles of the rows of all results: first those of the groups, in their order, then the others.
 function titlesOf(results: readonly Result[]): string[] {
   const measured = new Set(results.flatMap(({ ratios }) => ratios.map(({ title }) => plainTitle(title))));
   const known = [...rowsByTitle.keys()].filter((title) => measured.has(title));
@@ -52,7 +52,7 @@ function figure({ value }: Ratio, title: string): string {
   return title.startsWith("nll") ? value.toFixed(4) : value.toPrecision(3);
 }
 
-// Old results are held to the targets of today.
+// The target of today, also for old results.
 function targetOf({ machine }: Result, title: string, column: Column, { target }: Ratio): number | undefined {
   const row = rowsByTitle.get(title);
   return row ? row.targets[kindOf(machine)][column] : target;
@@ -98,14 +98,14 @@ export function peersPart(results: readonly Result[]): string {
   return [markdownTable(head, lines), ...charts].join("\n\n");
 }
 
-/** A text whose part about the peers is that of the results. @throws Error when it has no such part */
+/** Replaces the part of a text about the peers. @throws Error if it has no such part */
 export function withPeers(text: string, results: readonly Result[]): string {
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`README.md has no part between "${BEGIN}" and "${END}"`);
   return `${text.slice(0, begin + BEGIN.length)}\n\n${peersPart(results)}\n\n${text.slice(end)}`;
 }
 
-/** Writes README.md's part about the peers. */
+/** Writes the part of README.md about the peers. */
 export function writeReadme(): void {
   writeFileSync(readme, withPeers(readFileSync(readme, "utf8"), readResults()));
 }

@@ -1,4 +1,4 @@
-// Ratios out of times, against their targets. Pure functions.
+// Computes ratios from times and compares them with their targets. Pure functions.
 import type { Kind } from "../processor.ts";
 import { Q8_LIMIT } from "../quality.ts";
 import { median, significant } from "../report.ts";
@@ -41,13 +41,13 @@ export interface Nll {
   readonly q8: number;
 }
 
-/** What a model's text costs, by column. */
+/** The nll of a model's text, by column. */
 export interface Quality {
   readonly model: string;
   readonly nll: Readonly<Partial<Record<Column, Nll>>>;
 }
 
-/** The median of what a seat measured; undefined where there is nothing. */
+/** The median of a seat's measurements; undefined if there are none. */
 export function medianOf({ times, peakBytes }: SeatTimes, metric: Metric): number | undefined {
   if (metric === "memory") return peakBytes;
   const value = median(times[metric]);
@@ -58,7 +58,7 @@ function seat(times: GroupTimes, peer: PeerName, threads: number): SeatTimes | u
   return times.seats.find((seat) => seat.peer === peer && seat.threads === threads);
 }
 
-// Speeds for decode and prefill, so that more is better; milliseconds and bytes for the rest.
+// A rate for decode and prefill (more is better); milliseconds or bytes for the others.
 function amount(times: SeatTimes | undefined, metric: Metric): number | undefined {
   const value = times && medianOf(times, metric);
   if (value === undefined) return undefined;
@@ -66,9 +66,9 @@ function amount(times: SeatTimes | undefined, metric: Metric): number | undefine
 }
 
 /**
- * How many times `below` an amount of `above` is: the median of what the rounds say, each of which has a turn
- * of both within seconds. Undefined where they share no round. The machine's speed drifts by more between
- * rounds than engines differ, so that a quotient of two medians would compare different minutes.
+ * `above` ÷ `below`, as the median of the ratios of each round; undefined if they share no round. Both have their turns of a
+ * round within seconds. Between rounds the speed of the machine drifts by more than engines differ, so a quotient of two
+ * medians would compare different minutes.
  */
 export function roundByRound(above: SeatTimes, below: SeatTimes, metric: Timed): number | undefined {
   const [ours, theirs] = [above.times[metric], below.times[metric]];
@@ -115,18 +115,18 @@ function ratio(times: GroupTimes, row: Row, column: Column, kind: Kind): Ratio |
   return { value, target, met: target === undefined ? undefined : meets(value, row.bound, target) };
 }
 
-/** Whether a ratio is what it was to be. */
+/** Whether a ratio meets its target. */
 export function meets(value: number, bound: Row["bound"], target: number): boolean {
   return bound === "≥" ? value >= target : value <= target;
 }
 
-// Chromium is measured beside the rest, but a row without a target for any browser leaves it out.
+// The columns of a row: those that have a target, or all if none has.
 function shown(row: Row, kind: Kind): readonly Column[] {
   const named = columns.filter((column) => row.targets[kind][column] !== undefined);
   return named.length > 0 ? named : columns;
 }
 
-/** The ratios of a group, to the targets of a kind of processor; rows with nothing measured are left out. */
+/** The ratios of a group, with the targets of a kind of processor. Rows without measurements are dropped. */
 export function rowResults(times: GroupTimes, kind: Kind): RowResult[] {
   return times.group.rows.flatMap((row) => {
     const ratios: Partial<Record<Column, Ratio>> = {};
@@ -202,7 +202,7 @@ export function ratioTable(rows: readonly RowResult[]): string {
   );
 }
 
-/** Names of peers as people know them. */
+/** Readable names of peers. */
 export const peerTitles: Readonly<Record<PeerName, string>> = {
   native: "llama.cpp, native",
   deno: "cria in Deno",
@@ -232,13 +232,13 @@ export function medianTable(all: readonly Medians[]): string {
   );
 }
 
-/** Groups by the names that a command line gives; all where it gives none. */
+/** The groups that a command line names, or all if it names none. */
 export function chooseGroups(groups: readonly Group[], names: string | undefined): readonly Group[] {
   if (names === undefined) return groups;
   return names.split(",").map((name) => {
     const group = groups.find((group) => group.name === name);
     if (!group)
-      throw new Error(`Unknown rows ${name}: Expected ${groups.map(({ name }) => name).join(", ")}`);
+      throw new Error(`Cannot measure rows ${name}: Expected ${groups.map(({ name }) => name).join(", ")}`);
     return group;
   });
 }

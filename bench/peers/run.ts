@@ -1,10 +1,10 @@
-// Runs a group: peers take turns, one computes at a time.
+// Measures a group: its peers take turns, and one computes at a time.
 import { readFileSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import type { Group, Timed } from "./groups.ts";
 import { type PeerName, PeerProcess, peerNames } from "./peer_process.ts";
 
-/** How much is measured. */
+/** How much to measure. */
 export interface Effort {
   /** Turns of decoding of every peer. */
   readonly rounds: number;
@@ -14,7 +14,7 @@ export interface Effort {
   readonly slowRounds: number;
   /** Whether loads are repeated. */
   readonly loads: boolean;
-  /** Of the tokens to decode. */
+  /** The share of a group's tokens to decode. */
   readonly tokens: number;
 }
 
@@ -24,33 +24,33 @@ export interface Seat {
   readonly threads: number;
 }
 
-/** What was measured of a seat: milliseconds, for decode of one token, and bytes for memory. */
+/** The measurements of a seat: milliseconds (of one token for decode), and bytes for memory. */
 export interface SeatTimes extends Seat {
   readonly version: string;
   readonly times: Readonly<Record<Timed, readonly number[]>>;
   readonly peakBytes: number | undefined;
-  /** Why the peer could not be measured to the end. */
+  /** The reason if the peer could not be measured to the end. */
   readonly failure: string | undefined;
 }
 
-/** What was measured of a group. */
+/** The measurements of a group. */
 export interface GroupTimes {
   readonly group: Group;
   readonly fileBytes: number;
   readonly seats: readonly SeatTimes[];
-  /** Cores that were busy while every peer was idle: how quiet the machine was. */
+  /** Cores that were busy while every peer was idle. They show how quiet the machine was. */
   readonly otherCores: readonly number[];
 }
 
-// Threads spin for some time after a step; a browser tidies up.
+// After a step, threads spin for some time, and a browser cleans up.
 const SETTLE_MS = 300;
 const SLOW: ReadonlySet<PeerName> = new Set(["wllama", "fugood"]);
 const SLOW_TOKENS = 8;
-// Of the others one load is enough, as it is no result.
+// Loads of the others are not results, so they load once.
 const LOADERS: ReadonlySet<PeerName> = new Set(["native", "deno", "bun"]);
 const LARGE_BYTES = 256 << 20;
 
-// Hundredths of a second that all cores together worked so far; undefined where the system does not say.
+// Hundredths of a second that all cores together have been busy; undefined if the system does not report it.
 function busyTicks(): number | undefined {
   try {
     const [, user, nice, system, , , irq, softIrq] = readFileSync("/proc/stat", "utf8").split(/\s+/, 8);
@@ -60,7 +60,7 @@ function busyTicks(): number | undefined {
   }
 }
 
-// Waits between turns. In the second half no peer does anything: what still works is somebody else's.
+// Waits between turns. In the second half every peer is idle, so busy cores work for other programs.
 async function settle(otherCores: number[]): Promise<void> {
   const pause = () => new Promise((resolve) => setTimeout(resolve, SETTLE_MS / 2));
   await pause();
@@ -72,7 +72,7 @@ async function settle(otherCores: number[]): Promise<void> {
   otherCores.push(((after - before) * 10) / (performance.now() - begin));
 }
 
-// Reads a file once, so that every load finds it in the operating system's cache.
+// Reads a file once. Every load then finds it in the operating system's cache.
 async function warm(path: string): Promise<void> {
   const file = await open(path);
   const buffer = new Uint8Array(8 << 20);
@@ -94,7 +94,7 @@ class Player {
     this.#otherCores = otherCores;
   }
 
-  /** Does something that may fail; a peer that has failed sits out. */
+  /** Runs work that may fail. A peer that has failed does nothing more. */
   async play(work: (process: PeerProcess) => Promise<void>): Promise<void> {
     if (this.failure !== undefined) return;
     try {
@@ -143,7 +143,7 @@ function seatsOf(group: Group, peers: readonly PeerName[]): Seat[] {
   ];
 }
 
-// The first of several loads is not counted: it may meet memory that the machine has to find first.
+// The first of several loads is not counted, because the system may have to free memory for it.
 async function loadAll(group: Group, path: string, players: readonly Player[], effort: Effort) {
   const { contextLength, kv, f32 } = group;
   const loads = effort.loads && group.loads > 1 ? group.loads + 1 : 1;
@@ -167,12 +167,12 @@ async function takeTurns(group: Group, fileBytes: number, players: readonly Play
   const { prefill, decode } = group;
   const large = fileBytes > LARGE_BYTES;
   for (let round = -1; round < effort.rounds; round++) {
-    // A round of warm-up first; then each round begins with another peer.
+    // The first round is a warm-up. Each further round begins with another peer.
     for (let i = 0; i < players.length; i++) {
       const player = players[(i + Math.max(0, round)) % players.length] as Player;
       const slow = large && SLOW.has(player.seat.peer);
       if (slow && round >= effort.slowRounds) continue;
-      // What is compiled ahead of time needs no warm-up of half a minute.
+      // Slow peers decode fewer tokens: their code is compiled ahead of time and needs no long warm-up.
       const tokens = Math.ceil(decode.tokens * effort.tokens);
       const fewer = slow ? Math.min(tokens, SLOW_TOKENS) : tokens;
       await player.play(async (process) => {

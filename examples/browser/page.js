@@ -1,4 +1,4 @@
-// The page: reads the form, talks to the engine in its worker (worker.js says how), and shows what comes.
+// The page: reads the form, talks to the engine in its worker (worker.js lists the messages), and shows the text.
 import { BANDS, TokenView } from "./tokens.js";
 
 const $ = (id) => document.getElementById(id);
@@ -9,23 +9,23 @@ const endings = {
   length: "Done: as many tokens as were asked for.",
   context: "Done: the model's context is full.",
 };
-/** Milliseconds after which an engine that does not answer to Stop is given up. */
+/** Milliseconds after which the page ends an engine that does not answer to Stop. */
 const PATIENCE_MS = 1000;
-/** What stays free under the end of a text that grows. */
+/** Free space under the end of a growing text. */
 const FOLLOW_PX = 48;
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 const view = new TokenView($("tokens"), $("alternatives"));
 let worker;
-/** The model that the worker has or loads: source and threads as the form said, and what the engine says of itself. */
+/** The model that the worker has or loads: source and threads from the form, and the engine's description of itself. */
 let model;
-/** What the worker is at: undefined, "load" or "generate". */
+/** The worker's current task: undefined, "load" or "generate". */
 let doing;
-/** Runs while a generation that is to stop has not answered yet. */
+/** A timer that runs after Stop, until the generation answers. */
 let patience;
 let tokens = 0;
 let firstTokenAt = 0;
-/** Whether the page scrolls along with the text: until somebody scrolls it. */
+/** Whether the page scrolls with the text. It does until the user scrolls. */
 let following = false;
 
 const plural = (n, word) => `${whole.format(n)} ${word}${n === 1 ? "" : "s"}`;
@@ -40,7 +40,7 @@ function showError(message) {
   $("error").hidden = message === "";
 }
 
-/** Says what happens, and lets the buttons follow. */
+/** Shows the current task, and updates the buttons. */
 function setDoing(what, status) {
   doing = what;
   clearTimeout(patience);
@@ -89,7 +89,7 @@ function selectedSource() {
 
 function settings() {
   const values = numbers.map((id) => [id, $(id).valueAsNumber]);
-  // An empty seed is none.
+  // An empty field means no seed.
   return Object.fromEntries(values.filter(([, value]) => !Number.isNaN(value)));
 }
 
@@ -101,7 +101,7 @@ function load(source, threads) {
   worker.postMessage({ load: { source, options: { threads, cache } } });
 }
 
-/** Takes away what is left of an earlier run: after a failure it would be taken for this one's. */
+/** Clears the output of an earlier run. After a failure it would look like output of this one. */
 function clear() {
   tokens = 0;
   view.clear();
@@ -110,7 +110,7 @@ function clear() {
   showError("");
 }
 
-/** Brings the text into view where it is below: on a phone the form fills the screen. */
+/** Scrolls the text into view if it is below the screen. On a phone the form fills the screen. */
 function showResult() {
   following = true;
   const room = innerHeight - $("text").getBoundingClientRect().top;
@@ -142,8 +142,8 @@ function start() {
   else load(source, threads);
 }
 
-// Loading is long pieces of work without a pause, of nothing that is worth keeping: its worker ends at once. A
-// generation ends by itself, with its next token at the latest, and keeps its model.
+// Stop ends a worker that loads at once: loading has no pauses, and its result is not needed. A generation ends by itself, with
+// its next token at the latest, and its model stays loaded.
 function stop() {
   if (!doing || patience !== undefined) return;
   performance.mark("stop-asked");
@@ -194,13 +194,13 @@ function startWorker() {
   started.onerror = (event) => {
     event.preventDefault();
     endWorker();
-    // A worker whose imports do not load says nothing of why.
+    // If the imports of a worker cannot be loaded, its error has no message.
     fail(event.message || "Cannot start the engine: dist/cria.js does not load; `bun run dist` makes it");
   };
   return started;
 }
 
-/** Ends the worker, and with it its threads, its memory and what it was at. No message of it comes after this. */
+/** Ends the worker with its threads, its memory and its task. It sends no messages after this. */
 function endWorker() {
   worker.terminate();
   worker = undefined;
@@ -216,7 +216,7 @@ async function copy() {
   }
 }
 
-/** Shows what belongs to the chosen kind of model, and asks for it. */
+/** Shows the fields for the chosen kind of model, and makes them required. */
 function showChoice() {
   const chosen = new FormData(form).get("source");
   for (const part of document.querySelectorAll(".of-choice")) part.hidden = part.dataset.source !== chosen;
@@ -265,12 +265,12 @@ form.addEventListener("submit", (event) => {
   if (!doing) start();
 });
 form.addEventListener("change", showChoice);
-// What is wrong must be seen, in settings that are closed too.
+// Opens closed settings if a field in them is wrong, so the message is visible.
 form.addEventListener(
   "invalid",
   ({ target }) => {
     target.closest("details")?.setAttribute("open", "");
-    // What the browser says now is about this start, and an earlier error is not.
+    // The browser shows errors of this start. Clear an error of an earlier one.
     showError("");
     setText("status", "");
   },

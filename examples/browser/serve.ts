@@ -1,5 +1,5 @@
-// Serves this example to this machine: `bun examples/browser/serve.ts [--port N] [--no-isolation]`; Deno and Node 24
-// run it too. With its headers the page is isolated from other origins, and may use threads.
+// Serves this example to this machine: `bun examples/browser/serve.ts [--port N] [--no-isolation]`. Deno and Node 24 run it
+// too. Its headers isolate the page from other origins, which threads need.
 import { readFile, realpath } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const PAGE = "/examples/browser/";
-// Nothing else of the repository is served. The page has links to its documentation.
+// Only these parts of the repository are served. The page has links to the documentation.
 const folders = [PAGE, "/dist/", "/models/", "/docs/"];
 const README = "/README.md";
 
@@ -20,7 +20,7 @@ const types: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",
   ".svg": "image/svg+xml",
   ".png": "image/png",
-  // Browsers show text, and download what they do not know.
+  // Sent as plain text, because browsers show that and download unknown types.
   ".md": "text/plain; charset=utf-8",
 };
 
@@ -29,11 +29,11 @@ export type ServedFile = string | Uint8Array;
 
 /** How files are served. */
 export interface ServeOptions {
-  /** 0 takes any port that is free. */
+  /** 0 means any free port. */
   readonly port: number;
-  /** Whether pages are isolated from other origins, as shared memory and so threads ask for. */
+  /** Whether pages are isolated from other origins, which shared memory and therefore threads need. */
   readonly isolated: boolean;
-  /** Files from memory instead of the disk, by path: "/dist/cria.js". */
+  /** Files to serve from memory instead of the disk, by path: "/dist/cria.js". */
   readonly files?: Readonly<Record<string, ServedFile>>;
 }
 
@@ -44,7 +44,7 @@ export interface FileServer {
   close(): Promise<void>;
 }
 
-/** The content of a path of a request; undefined where there is none. */
+/** The content of a request's path; undefined if there is none. */
 async function contentOf(
   path: string,
   files: Readonly<Record<string, ServedFile>>,
@@ -62,7 +62,7 @@ async function contentOf(
   }
 }
 
-/** The path that a request names; undefined where it names none, or leads elsewhere. */
+/** The path that a request names; undefined if it is no valid path, or has parts such as "..". */
 function requestPath(url: string | undefined): string | undefined {
   try {
     const path = decodeURIComponent(new URL(url ?? "/", "http://localhost").pathname);

@@ -1,8 +1,8 @@
-// The generated tokens: each by its probability, with what else could have come on hover and keyboard focus.
+// Shows the generated tokens with their probabilities, and the alternatives of one token on hover or keyboard focus.
 
 /**
- * Bands of probability: the least probability of each, and how the legend calls it. style.css gives each a look. Only
- * what is unlikely is coloured: most words of a text have several likely ones in their place.
+ * Bands of probability: the least probability of each, and its name in the legend. style.css defines their colours. Only
+ * unlikely tokens are coloured, because several words are likely at most places of a text.
  */
 export const BANDS = [
   [0.3, "30% and more"],
@@ -11,7 +11,7 @@ export const BANDS = [
   [0, "under 3%"],
 ];
 
-/** What the token that ends a text is called. */
+/** The shown name of the token that ends a text. */
 const END = "end of text";
 
 const percents = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
@@ -19,19 +19,19 @@ const percents = new Intl.NumberFormat("en", { style: "percent", maximumSignific
 /** "83%", "0.12%". */
 export const percent = (probability) => percents.format(probability);
 
-/** Which of {@link BANDS} a probability lies in. */
+/** The index in {@link BANDS} of a probability. */
 export function bandOf(probability) {
   const band = BANDS.findIndex(([least]) => probability >= least);
   return band < 0 ? BANDS.length - 1 : band;
 }
 
-/** A token's text where spaces and line breaks must be seen; the token that ends a text is said in words. */
+/** A token's text with visible spaces and line breaks; a name for the token that ends a text. */
 function visible(text, isEnd) {
   if (isEnd) return END;
   return text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "(nothing)";
 }
 
-/** How a token is read out. */
+/** The text of a token for screen readers. */
 function spoken(text, isEnd) {
   if (isEnd) return END;
   return text.trim() || { "": "nothing", " ": "space", "\n": "line break" }[text] || "white space";
@@ -67,14 +67,14 @@ export class TokenView {
   #current = -1;
 
   /**
-   * @param list the listbox the tokens are options of
-   * @param panel holds a table with a caption; positioned inside the same ancestor as the list
+   * @param list the listbox whose options are the tokens
+   * @param panel contains a table with a caption; it has the same positioned ancestor as the list
    */
   constructor(list, panel) {
     this.#list = list;
     this.#panel = panel;
-    // A finger that lifts leaves everything: what it tapped is shown until it taps elsewhere. It also scrolls, so that
-    // it is the click that counts, which does not follow a scroll. A mouse must move: text may come to lie under it.
+    // A lifted finger leaves every element, so a tapped token stays shown until a tap elsewhere. A touch may also be a scroll;
+    // a click is not, so touches count by their clicks. A mouse counts only if it moves, because growing text may move under it.
     list.addEventListener("pointermove", ({ pointerType, target }) => {
       if (pointerType !== "touch") this.#showFor(target);
     });
@@ -89,7 +89,7 @@ export class TokenView {
     list.addEventListener("blur", ({ relatedTarget }) => {
       if (!(relatedTarget instanceof Node && panel.contains(relatedTarget))) this.#hide();
     });
-    // The panel can be pointed at: leaving both closes it.
+    // The pointer may move onto the panel. Leaving both the list and the panel closes it.
     for (const part of [list, panel]) {
       part.addEventListener("pointerleave", ({ pointerType, relatedTarget }) => {
         if (pointerType === "touch") return;
@@ -162,7 +162,7 @@ export class TokenView {
     this.#place(this.#list.children[index]);
   }
 
-  // Marks the current token, or takes the mark off.
+  // Sets or removes the mark of the current token.
   #mark(on) {
     const span = this.#list.children[this.#current];
     if (!span) return;
@@ -175,7 +175,7 @@ export class TokenView {
     }
   }
 
-  // Under the last line of the token, inside the page.
+  // Places the panel under the last line of the token, inside the page.
   #place(span) {
     const box = span.getClientRects()[0] ?? span.getBoundingClientRect();
     const parent = this.#panel.offsetParent.getBoundingClientRect();

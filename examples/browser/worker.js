@@ -1,22 +1,22 @@
-// The engine, in a worker: the page stays responsive, and threads may wait here. Messages from the page:
-//   { load: { source, options } }   loads a model: undefined for the embedded one, a File or an address
+// Runs the engine in a worker: the page stays responsive, and threads may wait here. Messages from the page:
+//   { load: { source, options } }   loads a model: undefined for the embedded one, a File, or a URL
 //   { generate: { prompt, options } }
-//   { stop: true }                  ends the generation; a page that wants no model any more ends the worker
-// and to it: { progress } and { pieces } meanwhile, then one of { loaded }, { done }, { aborted } and
-// { error, retired }; retired where the model must be loaded again.
+//   { stop: true }                  ends the generation; to drop the model, the page ends the worker
+// Messages to the page: { progress } and { pieces } meanwhile, then one of { loaded }, { done }, { aborted } and
+// { error, retired }. `retired` means that the model must be loaded again.
 import { Llama } from "../../dist/cria.js";
 
-/** How many tokens the page shows for each one. */
+/** Alternatives that the page shows for each token. */
 const ALTERNATIVES = 5;
-/** Milliseconds between messages with tokens: small models make thousands of tokens a second. */
+/** Milliseconds between messages with tokens, because small models make thousands of tokens a second. */
 const BATCH_MS = 30;
 
 let llama;
-/** Ends the generation under way. */
+/** Aborts the current generation. */
 let controller;
 
 const decoder = new TextDecoder();
-// A token alone may be a part of a character, which has no text of its own.
+// Part of a character can be a token. It has no text of its own.
 function textOf(id) {
   const bytes = llama.tokenizer.bytes(id, { special: true });
   const text = decoder.decode(bytes);

@@ -1,4 +1,4 @@
-// With this repository served on port 8000, after `bun run build`:
+// Serve this repository on port 8000, after `bun run dist`. Then:
 // deno run --allow-import --allow-net examples/deno/url.ts
 
 import { Llama } from "http://127.0.0.1:8000/dist/cria.js";

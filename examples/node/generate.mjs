@@ -1,4 +1,4 @@
-// npm install cria && node generate.mjs; in this repository, after `bun run build`: node examples/node/generate.mjs
+// In a project that has installed cria: node generate.mjs. In this repository, after `bun run dist`: node examples/node/generate.mjs
 import { Llama } from "cria";
 
 const llama = await Llama.load();

@@ -1,4 +1,4 @@
-// A server of text on Cloudflare Workers, bundled by wrangler; wrangler.toml has the rule for models. Then:
+// Serves text from Cloudflare Workers, bundled by wrangler. wrangler.toml has the rule for models. Then:
 //   curl -N localhost:8787/generate -d '{"prompt": "Once upon a time"}'
 
 /// <reference types="cria/gguf/data" />

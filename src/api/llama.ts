@@ -1,5 +1,7 @@
 import { Engine, type Preparation } from "../engine/engine.ts";
+import type { Work } from "../engine/step_queue.ts";
 import { openModelFile } from "../format/detect.ts";
+import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
 import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { embeddedModelUrl, missingModel } from "../package.ts";
@@ -18,7 +20,7 @@ import { checkBoolean, checkOptions, describeValue, type OptionNames, wrongOptio
 import type { LoadOptions } from "./load_options.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import { progressReport } from "./load_progress.ts";
-import { type LoadedTokenizer, modelTokenizer } from "./open_tokenizer.ts";
+import { modelTokenizer } from "./model_tokenizer.ts";
 
 /** What {@link Llama.perplexity} measures. */
 export interface Perplexity {
@@ -191,11 +193,12 @@ export class Llama implements AsyncDisposable {
    */
   async logits(ids: ArrayLike<number>): Promise<Float32Array> {
     this.#checkIds(ids);
-    const sequence = this.#engine.sequence("computation");
+    const engine = this.#engine;
+    const sequence = engine.sequence("computation");
     try {
-      return await this.#engine.prefill(sequence, ids, () => this.#engine.logits(0).slice());
+      return await engine.prefill(sequence, ids, (row) => engine.logits(row).slice());
     } finally {
-      sequence.free();
+      engine.release(sequence);
     }
   }
 
@@ -239,27 +242,25 @@ export class Llama implements AsyncDisposable {
   // Sum of -ln p over ids[begin + 1 .. end], each predicted from those before it in the window.
   async #windowNll(ids: readonly number[], begin: number, end: number): Promise<number> {
     const engine = this.#engine;
-    const { maxOutputs, config } = engine.layout;
     const sequence = engine.sequence("computation");
     let sum = 0;
-    try {
-      for (let at = begin; at < end; at += maxOutputs) {
-        const stop = Math.min(at + maxOutputs, end);
-        await engine.step([{ sequence, ids, begin: at, end: stop, outputs: "all" }], () => {
-          for (let i = at; i < stop; i++) {
-            const total = engine.kernel.exports.log_sum_exp(engine.logitsAddress(i - at), config.vocabSize);
-            if (Number.isNaN(total)) {
-              throw new SamplingError(
-                `Cannot score a text: Expected logits that are numbers, got NaN after token ${i}`,
-              );
-            }
-            sum += total - (engine.logits(i - at)[ids[i + 1] as number] as number);
-          }
-        });
+    const read = (row: number, i: number) => {
+      const { exports } = engine.kernel;
+      const total = exports.log_sum_exp(engine.logitsAddress(row), engine.layout.config.vocabSize);
+      if (Number.isNaN(total)) {
+        throw new SamplingError(
+          `Cannot score a text: Expected logits that are numbers, got NaN after token ${i}`,
+        );
       }
+      sum += total - (engine.logits(row)[ids[i + 1] as number] as number);
+    };
+    try {
+      const work: Work = { sequence, ids, begin, end, outputs: "all", lastStep: 0, read };
+      await engine.scheduler.submit(work);
+      engine.scheduler.leave(work);
       return sum;
     } finally {
-      sequence.free();
+      engine.release(sequence);
     }
   }
 

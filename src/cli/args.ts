@@ -1,4 +1,4 @@
-// Flags of commands: one table each, from which parser, help, completions and error messages are made.
+// Flags of commands: one table for each command, which parser, help, completions and error messages read.
 import { UsageError } from "../util/errors.ts";
 import { didYouMean } from "../util/nearest.ts";
 
@@ -22,11 +22,11 @@ export interface Flag<T> {
   /** The option of the library that the flag sets, if its name is not the flag's key in the table. */
   readonly option?: string;
   readonly help: string;
-  /** The value that `text` says, after `previous` where the flag was given before. @throws ArgumentError */
+  /** The value that `text` says, after `previous` if the flag was given before. @throws ArgumentError */
   read(text: string, previous: T | undefined): T;
 }
 
-/** Flags under the names that the program knows their values by. */
+/** Flags by the names that the program uses for their values. */
 export type Flags = Readonly<Record<string, Flag<unknown>>>;
 
 /** What a command line says: a value for each flag given. */
@@ -42,7 +42,7 @@ export interface Interval {
   readonly exclusiveMin?: boolean;
 }
 
-/** What a flag may have besides its spelling, value and help. */
+/** What a flag may have beside its spelling, value and help. */
 export type FlagExtras = Pick<Flag<unknown>, "aliases" | "isFile" | "option">;
 
 /** A flag without value: given or not. */
@@ -101,6 +101,22 @@ export function numberFlag(
   const read = (text: string): number => {
     const value = syntax.test(text) ? Number(text) : Number.NaN;
     if (!isInside(value, interval)) throw badValue(flag, describe(interval), text);
+    return value;
+  };
+  return { flag, valueName, help, ...extras, read };
+}
+
+/** A flag whose text stands for a value of any other kind; `parse` gives undefined for a text that stands for none. */
+export function parsedFlag<T>(
+  flag: string,
+  valueName: string,
+  help: string,
+  { expected, parse }: { readonly expected: string; parse(text: string): T | undefined },
+  extras: FlagExtras = {},
+): Flag<T> {
+  const read = (text: string): T => {
+    const value = parse(text);
+    if (value === undefined) throw badValue(flag, expected, text);
     return value;
   };
   return { flag, valueName, help, ...extras, read };
@@ -226,7 +242,7 @@ function findFlag(
   return key !== undefined && flag ? { key, flag } : undefined;
 }
 
-/** Reads "-n5". A long flag with one dash too few is not taken for a letter and its value. */
+/** Reads "-n5". A long flag with only one dash is not read as a letter and its value. */
 function attachedValue(arg: string, name: string, flags: Flags): FoundFlag | undefined {
   const found = findFlag(arg.slice(0, 2), flags);
   if (!found || arg.startsWith("--") || found.flag.valueName === undefined) return undefined;
@@ -235,7 +251,7 @@ function attachedValue(arg: string, name: string, flags: Flags): FoundFlag | und
   try {
     found.flag.read(attached, undefined);
   } catch {
-    // "-temprature" is no number of threads, but an unknown flag.
+    // "-temprature" is an unknown flag, not a number of threads.
     if (!/^[-+.\d]/.test(attached)) return undefined;
   }
   return { ...found, attached };
@@ -243,7 +259,7 @@ function attachedValue(arg: string, name: string, flags: Flags): FoundFlag | und
 
 function nextValue(flag: Flag<unknown>, next: string | undefined, flags: Flags): string {
   if (next === undefined) throw new ArgumentError(`Cannot read ${flag.flag}: Expected a value after it`);
-  // More likely a forgotten value than one that begins so; such a one can be attached with "=".
+  // A value that looks like a flag is more likely a forgotten value. One that really begins so can be attached with "=".
   if (next.startsWith("--") || findFlag(next, flags)) {
     throw new ArgumentError(
       `Cannot read ${flag.flag}: Expected a value after it, got ${show(next)}; ` +

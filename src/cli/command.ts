@@ -1,4 +1,4 @@
-// What a command is to the command line as a whole.
+// The interface of a command of the command line.
 import type { Flags } from "./args.ts";
 
 /** One word after `cria`. */
@@ -12,6 +12,6 @@ export interface Command {
   readonly flags: Flags;
   /** What shells complete its operands with: names of files, or one of a few words. */
   readonly operands?: "files" | readonly string[];
-  /** Runs it with what follows its name; the result is the exit status. */
+  /** Runs it with the arguments after its name; the result is the exit status. */
   run(args: readonly string[]): Promise<number>;
 }

@@ -1,4 +1,4 @@
-// `cria completions`: scripts by which shells complete commands, flags and their values.
+// `cria completions`: scripts with which shells complete commands, flags and their values.
 import { ArgumentError, describeFlags, type Flag, helpFlag, parseArgs, show, spellings } from "./args.ts";
 import type { Command } from "./command.ts";
 import { writeOut } from "./output.ts";
@@ -53,7 +53,7 @@ const writers: { readonly [S in Shell]: (commands: readonly Command[]) => string
   fish: fishScript,
 };
 
-/** Words that stand where a command does, and are none that has flags. */
+/** Words in the place of a command that have no flags. */
 const topFlags = ["--help", "--version"];
 
 function words(values: readonly string[]): string {
@@ -65,7 +65,7 @@ function commandNames(commands: readonly Command[]): readonly string[] {
 }
 
 function bashScript(commands: readonly Command[]): string {
-  // Without a flag's pattern the shell's own completion of files is left on.
+  // Without a pattern for a flag, the shell completes names of files.
   const valueCases = ({ flags }: Command) =>
     Object.values(flags)
       .filter(({ valueName, isFile }) => valueName !== undefined && !isFile)

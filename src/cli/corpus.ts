@@ -15,18 +15,18 @@ const LINE_END = 0x0a;
 export class InputFiles {
   /** Bytes read so far. */
   readBytes = 0;
-  /** Bytes in all; undefined where standard input is among them. */
+  /** Bytes in all; undefined if standard input is among them. */
   readonly totalBytes: number | undefined;
-  private readonly sources: readonly (ByteSource | "-")[];
+  readonly #sources: readonly (ByteSource | "-")[];
 
   private constructor(sources: readonly (ByteSource | "-")[]) {
-    this.sources = sources;
+    this.#sources = sources;
     const sizes = sources.map((source) => (source === "-" ? Number.NaN : (source.size ?? Number.NaN)));
     const total = sizes.reduce((sum, size) => sum + size, 0);
     this.totalBytes = Number.isNaN(total) ? undefined : total;
   }
 
-  /** Opens all files; "-" is standard input. @throws SourceError where one cannot be read */
+  /** Opens all files; "-" is standard input. @throws SourceError if one cannot be read */
   static async open(names: readonly string[]): Promise<InputFiles> {
     const sources: (ByteSource | "-")[] = [];
     try {
@@ -43,7 +43,7 @@ export class InputFiles {
    * @throws SourceError when a file cannot be read or is UTF-16
    */
   async *parts(): AsyncGenerator<Uint8Array> {
-    for (const source of this.sources) {
+    for (const source of this.#sources) {
       let last = LINE_END;
       const [parts, name] =
         source === "-"
@@ -58,11 +58,11 @@ export class InputFiles {
   }
 
   close(): Promise<void> {
-    return closeAll(this.sources);
+    return closeAll(this.#sources);
   }
 }
 
-/** Whether two names are one file; false where one of them is none. */
+/** Whether two names are one file; false if one of them is no file. */
 export async function isSameFile(a: string, b: string): Promise<boolean> {
   const real = (name: string) => realpath(name).catch(() => undefined);
   const path = await real(a);
@@ -78,7 +78,7 @@ async function* fileParts(source: ByteSource): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The parts without the byte order mark, of which the first may hold a piece only. */
+/** The parts without the byte order mark, which may be spread over several of them. */
 async function* withoutMark(
   parts: AsyncIterable<Uint8Array>,
   name: string,

@@ -13,18 +13,18 @@ export function nameFlags(message: string, flags: Flags, args: readonly string[]
   const camel = [...names.keys()].filter((name) => /[A-Z]/.test(name)).map(escapeRegex);
   const passed = given(args);
   const patterns = [
-    // What the caller gave comes first: it is passed over.
+    // Texts of the command line come first in the pattern: they stay as they are.
     passed.length > 0
       ? `(?<![\\p{L}\\p{N}_])(?:${passed.map(escapeRegex).join("|")})(?![\\p{L}\\p{N}_])`
       : "",
     // "the tokenizer option (--tokenizer FILE)" says it twice.
     `the (?:${plain}) option \\((?<named>--[^()]*)\\)`,
-    // A name of two words is an option wherever it is.
+    // A name of two words is always an option.
     camel.length > 0 ? `(?<![\\w.$/\\\\-])(?<camel>${camel.join("|")})(?![\\w/\\\\-]|\\.\\w)` : "",
-    // A name that is a word too is an option only where messages put options.
+    // A name that is also an English word is an option only in the places where messages put options.
     `(?<=Cannot (?:load|generate|train|sample) with |Expected (?:integer )?)(?<word>${plain})(?= (?:\\S+: Expected|to be |in [[(]|of at (?:most|least) ))`,
     `(?<=\\boption )(?<option>${plain})\\b`,
-    // "with threads: 1" is a way out in the notation of the library.
+    // "with threads: 1" is advice in the notation of the library.
     `(?<=\\bwith )(?<setting>${plain}): (?=\\d)`,
   ];
   const all = new RegExp(patterns.filter((pattern) => pattern !== "").join("|"), "gu");

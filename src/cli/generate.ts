@@ -16,6 +16,7 @@ import {
   numberFlag,
   oneLine,
   parseArgs,
+  parsedFlag,
   switchFlag,
   textFlag,
 } from "./args.ts";
@@ -35,20 +36,15 @@ const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
 /** No context holds a prompt of this size. */
 const MAX_PROMPT_BYTES = 16 << 20;
 
-// What hands know from other programs.
-const samplingAliases: { readonly [K in keyof SamplingOptions]?: readonly string[] } = {
-  temperature: ["--temp"],
-  seed: ["-s"],
-};
-
 // One flag for each parameter that a sampler has.
 const samplingFlags = Object.fromEntries(
   samplingParams.map((param) => {
+    const { key, flag, valueName, aliases = [] } = param;
+    if (param.kind === "value") return [key, parsedFlag(flag, valueName, param.help, param, { aliases })];
     const help = `${param.help} (default: ${param.default ?? "random"})`;
-    const aliases = samplingAliases[param.key] ?? [];
-    return [param.key, numberFlag(param.flag, param.valueName, help, param, { aliases })];
+    return [key, numberFlag(flag, valueName, help, param, { aliases })];
   }),
-) as { readonly [K in keyof Required<SamplingOptions>]: Flag<number> };
+) as { readonly [K in keyof Required<SamplingOptions>]: Flag<Required<SamplingOptions>[K]> };
 
 const flags = {
   model: textFlag(
@@ -150,7 +146,7 @@ async function readPrompt(input: TextInput): Promise<string> {
   if (input.from === "arguments") return input.text;
   if (input.from === "nowhere") return "";
   const { bytes, name } = await readInput(input, "prompt", MAX_PROMPT_BYTES);
-  // As a shell's $(...) would take it.
+  // Without the last line end, which editors and echo add.
   return decodeText(bytes, name).replace(/\r?\n$/, "");
 }
 
@@ -184,7 +180,7 @@ async function load(values: Values, signal: AbortSignal): Promise<Llama> {
   }
 }
 
-/** Whether loading is worth a line: that of the embedded model takes a moment, and no log wants to know. */
+/** Whether loading is worth a status line. The embedded model is loaded in a moment: a log needs no line for it. */
 function isLogged(values: Values): boolean {
   if (canRedraw(process.stderr)) return true;
   return values.model !== undefined && !isStatsAlone(values);
@@ -214,12 +210,12 @@ export function generateOptions(
 }
 
 /**
- * Writes the prompt and each piece of its continuation as it comes. On a terminal a line end follows, whatever
- * happens; a file or pipe gets the text and nothing else.
+ * Writes the prompt and each piece of its continuation as it comes. On a terminal a line end follows, even after an
+ * error; a file or pipe gets the text and nothing else.
  */
 async function print(llama: Llama, prompt: string, options: GenerateOptions): Promise<Completion> {
   const pieces = llama.generate(prompt, options);
-  // The prompt goes out with the first piece: a prompt that is refused leaves standard output empty.
+  // The prompt is written with the first piece: a prompt that is refused leaves standard output empty.
   let next = await pieces.next();
   try {
     await writeOut(canStyle(process.stdout) ? bold(prompt) : prompt);
@@ -250,7 +246,7 @@ function statsLine(llama: Llama, { usage, timings }: Completion): string {
   });
 }
 
-/** To one decimal. */
+/** A number with one decimal. */
 function round(value: number): number {
   return Math.round(value * 10) / 10;
 }

@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM end a command in order: it stops what it does, shows what it has and exits.
+// Ctrl-C and SIGTERM: the command stops its work, shows what it has and exits.
 import process from "node:process";
 
 /** Exit statuses by signal, as shells count them: 128 + number. */

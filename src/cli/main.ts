@@ -30,7 +30,7 @@ ${commands.map(({ name, summary }) => `  ${name.padEnd(nameWidth)}  ${summary}\n
   cria --version       prints the version (also -v)
 `;
 
-/** What people try who know other programs, and what they find here. */
+/** Commands of other programs, and what to use here instead. */
 const strangers: Readonly<Record<string, string>> = {
   chat: 'there is no chat yet; cria generate "TEXT" continues a text',
   run: 'cria generate "TEXT" --model FILE continues a text',
@@ -87,7 +87,7 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
   try {
     return await command.run(args);
   } catch (error) {
-    // A file may have any name; what is wrong with it is no option's fault.
+    // The message names a file, which may be called like an option.
     if (!(error instanceof CriaError) || error instanceof ArgumentError || error instanceof SourceError) {
       throw error;
     }
@@ -106,5 +106,5 @@ async function report(error: unknown): Promise<number> {
   return error instanceof UsageError ? 2 : 1;
 }
 
-// What still waits (a read, a timer) must not keep the process.
+// What still waits (a read, a timer) must not keep the process alive.
 process.exit(await run(process.argv.slice(2)).catch(report));

@@ -1,4 +1,4 @@
-// What somebody most likely meant by the name of a model that is no file.
+// Hints for the name of a model that is not a file.
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { SourceError } from "../util/errors.ts";
@@ -25,7 +25,7 @@ function hubHint(name: string): string | undefined {
   return undefined;
 }
 
-/** A file beside the absent one whose name is nearly the same. */
+/** A file in the same folder with nearly the same name. */
 async function nearFile(name: string): Promise<string | undefined> {
   const folder = dirname(name);
   const names = await readdir(folder).catch(() => []);
@@ -34,5 +34,5 @@ async function nearFile(name: string): Promise<string | undefined> {
   return `did you mean ${folder === "." && !name.startsWith(".") ? near : join(folder, near)}?`;
 }
 
-/** A folder of more files is not searched to its end. */
+/** Most files of a folder that are looked at. */
 const MAX_NAMES = 5000;

@@ -1,7 +1,7 @@
-// Standard output carries the text and nothing else, piece by piece as it comes.
+// Writes to standard output and standard error, and waits until the system has taken the text.
 import process from "node:process";
 
-/** Whoever read standard output has gone, as `head` does when it has seen enough. */
+/** The reader of standard output has closed it, as `head` does when it has seen enough. */
 export class ClosedPipe extends Error {}
 
 interface DenoStdout {
@@ -11,7 +11,7 @@ interface DenoStdout {
 // Deno's process.stdout blocks the thread while a pipe is full, and no signal arrives then.
 const denoStdout = (globalThis as { Deno?: { stdout: DenoStdout } }).Deno?.stdout;
 
-// The callback of write() says what went wrong; without a listener the event would end the process too.
+// The callback of write() reports errors. Without a listener the event would end the process.
 process.stdout.on("error", () => {});
 process.stderr.on("error", () => {});
 
@@ -30,7 +30,7 @@ export async function writeOut(text: string): Promise<void> {
 
 /** Writes to standard error and waits until the system has taken it. Never fails. */
 export async function writeErr(text: string): Promise<void> {
-  // Where nobody listens there is nobody to tell.
+  // If standard error cannot be written, the error cannot be shown either.
   await writeStream(process.stderr, text).catch(() => {});
 }
 

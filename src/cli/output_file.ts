@@ -1,4 +1,4 @@
-// A file that a command writes: there is either all of it or none, and what cannot be written is known beforehand.
+// A file that a command writes: all of it or nothing, and checked beforehand.
 import { open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
@@ -23,47 +23,47 @@ const reasons: Readonly<Record<string, string>> = {
 export class OutputFile {
   /** Where the file is, links followed. */
   readonly path: string;
-  private readonly name: string;
+  readonly #name: string;
   /** The name until the file is whole. */
-  private readonly part: string;
+  readonly #part: string;
 
   private constructor(name: string, path: string) {
-    this.name = name;
+    this.#name = name;
     this.path = path;
-    this.part = join(dirname(path), `.${basename(path).slice(0, 60)}.${process.pid}.part`);
+    this.#part = join(dirname(path), `.${basename(path).slice(0, 60)}.${process.pid}.part`);
   }
 
   /**
-   * Looks whether a file can be written; one that exists will be replaced.
-   * @throws SourceError where it cannot, or is a directory, pipe or device
+   * Checks that a file can be written; one that exists will be replaced.
+   * @throws SourceError if it cannot, or is a directory, pipe or device
    */
   static async check(name: string): Promise<OutputFile> {
     try {
       const path = await existing(name);
-      // Asking for permissions instead would take one more of Deno's.
+      // Tried instead of asked for: asking would need another permission of Deno.
       if (path !== undefined) await (await open(path, "r+")).close();
       const file = new OutputFile(name, path ?? name);
-      await writeFile(file.part, "");
-      await rm(file.part);
+      await writeFile(file.#part, "");
+      await rm(file.#part);
       return file;
     } catch (error) {
       throw outputError(name, error);
     }
   }
 
-  /** Writes beside the file, then puts that in its place. @throws SourceError */
+  /** Writes to a temporary file beside it, then renames that. @throws SourceError */
   async write(bytes: Uint8Array): Promise<void> {
     try {
-      await writeFile(this.part, bytes);
-      await rename(this.part, this.path);
+      await writeFile(this.#part, bytes);
+      await rename(this.#part, this.path);
     } catch (error) {
-      await rm(this.part, { force: true }).catch(() => {});
-      throw outputError(this.name, error);
+      await rm(this.#part, { force: true }).catch(() => {});
+      throw outputError(this.#name, error);
     }
   }
 }
 
-/** The real path of a file, or undefined where there is none. */
+/** The real path of a file; undefined if there is none. */
 async function existing(name: string): Promise<string | undefined> {
   try {
     const info = await stat(name);

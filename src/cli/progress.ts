@@ -3,7 +3,7 @@ import type { LoadProgress } from "../mod.ts";
 import { show } from "./args.ts";
 import { type Status, type StatusDisplay, StatusLine, type StatusStream } from "./status_line.ts";
 
-/** What the library may say beside bytes; what it does not say is computed here. */
+/** What the library may report beside bytes; what it does not report is computed here. */
 interface Rates {
   readonly fraction?: number | undefined;
   readonly bytesPerSecond?: number | undefined;
@@ -26,7 +26,7 @@ export class ProgressLine {
     this.#line.update(loadStatus(this.#title, progress, this.#meter));
   }
 
-  /** Takes the line away. */
+  /** Clears the line. */
   clear(): void {
     this.#line.clear();
   }
@@ -34,7 +34,7 @@ export class ProgressLine {
 
 function loadStatus(title: string, progress: LoadProgress & Rates, meter: RateMeter): Status {
   const { loadedBytes, totalBytes, download } = progress;
-  // A download is what one waits for; the weights follow it closely.
+  // A download takes longest; the weights follow it closely.
   const done = download?.receivedBytes ?? loadedBytes;
   const total = positive(download ? download.totalBytes : totalBytes);
   const rate = positive(progress.bytesPerSecond) ?? meter.rate(done);
@@ -63,7 +63,7 @@ class RateMeter {
   rate(bytes: number): number | undefined {
     const at = this.#now();
     const last = this.#samples.at(-1);
-    // Less than before: something was begun anew.
+    // Fewer than before: something was begun anew.
     if (last && bytes < last.bytes) this.#samples = [];
     if (!last || bytes < last.bytes || at - last.at >= SAMPLE_MS) this.#samples.push({ at, bytes });
     while ((this.#samples[1]?.at ?? at) <= at - WINDOW_MS) this.#samples.shift();
@@ -77,7 +77,7 @@ const SAMPLE_MS = 50;
 const WINDOW_MS = 5000;
 const MIN_MEASURED_MS = 100;
 
-/** Time left: "0:07 left", "1:02:03 left"; undefined beyond four days, which nobody believes. */
+/** Time left: "0:07 left", "1:02:03 left"; undefined beyond four days, which is no estimate. */
 export function timeText(ms: number): string | undefined {
   const seconds = Math.ceil(ms / 1000);
   if (!(seconds >= 0 && seconds < 360_000)) return undefined;

@@ -1,7 +1,7 @@
-// How far a work of several stages is.
+// A status line for work of several stages.
 import { type StatusDisplay, StatusLine, type StatusStream } from "./status_line.ts";
 
-/** Stages follow each other quickly; a log needs no more lines than this. */
+/** Least time between two lines of a log: stages follow each other quickly. */
 const GAP_MS = 1000;
 
 /** A line that names the stage and how much of it is done. */
@@ -15,12 +15,12 @@ export class StageLine {
     this.#line = new StatusLine(stream, { title: work }, { gapMs: GAP_MS, ...display });
   }
 
-  /** Says where the work is. `done` is 0 to 1, or undefined when it is not known. */
+  /** Shows a stage. `done` is 0 to 1, or undefined if it is not known. */
   update(stage: string, done: number | undefined): void {
     this.#line.update({ title: `${this.#work}: ${stage}`, fraction: done });
   }
 
-  /** Takes the line away. */
+  /** Clears the line. */
   clear(): void {
     this.#line.clear();
   }

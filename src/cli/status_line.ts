@@ -13,7 +13,7 @@ export interface Status {
   readonly title: string;
   /** How much is done, 0 to 1; undefined when it is not known. */
   readonly fraction?: number | undefined;
-  /** Sizes, rates and the like, the most important first: the last ones give way on a narrow terminal. */
+  /** Sizes, rates and the like, the most important first: the last ones are left out on a narrow terminal. */
   readonly details?: readonly string[];
 }
 
@@ -23,18 +23,18 @@ export interface StatusDisplay {
   readonly redraws?: boolean;
   /** Least time between two lines when the line is not redrawn. Default 0. */
   readonly gapMs?: number;
-  /** Milliseconds from any beginning. */
+  /** A clock in milliseconds. */
   readonly now?: () => number;
 }
 
-/** What ends within this time needs no line. */
+/** Work that ends within this time needs no line. */
 const DELAY_MS = 200;
 /** A terminal's line is drawn at most ten times a second. */
 const REDRAW_MS = 100;
-/** Where no tenth can be counted, a line every so often shows that something goes on. */
+/** If tenths cannot be counted, a line is written at this interval. */
 const UNKNOWN_MS = 10_000;
 
-/** A line that begins to show after {@link DELAY_MS}, and is gone after `clear`. */
+/** A line that is shown after {@link DELAY_MS}, until `clear`. */
 export class StatusLine {
   readonly #stream: StatusStream;
   readonly #redraws: boolean;
@@ -55,18 +55,18 @@ export class StatusLine {
     this.#now = now ?? (() => performance.now());
     this.#begin = this.#now();
     this.#status = status;
-    // Shows the line also when nothing is heard from what is waited for, and what came last before a silence.
+    // Also shows the line if no update comes, and the last update before a silence.
     this.#timer = setInterval(() => this.#show(), REDRAW_MS);
     this.#timer.unref();
   }
 
-  /** Says something new. */
+  /** Updates the line. */
   update(status: Status): void {
     this.#status = status;
     this.#show();
   }
 
-  /** Takes the line away. Nothing is shown afterwards, unless there is an update. */
+  /** Clears the line. Nothing is shown afterwards, unless there is an update. */
   clear(): void {
     clearInterval(this.#timer);
     if (this.#redraws && this.#shown !== "") this.#stream.write("\r\x1b[K");
@@ -81,7 +81,7 @@ export class StatusLine {
   #redraw(): void {
     const now = this.#now();
     if (now - this.#begin < DELAY_MS || now - this.#shownAt < REDRAW_MS) return;
-    // The last column stays free: some terminals go to the next line after it.
+    // The last column stays free: some terminals start a new line after it.
     const line = statusText(this.#status, columnsOf(this.#stream) - 1);
     if (line === this.#shown) return;
     this.#shown = line;
@@ -114,7 +114,7 @@ export function statusText(status: Status, columns: number): string {
   for (; ; details.pop()) {
     const rest = details.length > 0 ? ` ${details.join(", ")}` : "";
     const room = columns - textWidth(rest);
-    // Some of the title is worth more than the last detail.
+    // A part of the title is worth more than the last detail.
     if (textWidth(title) <= room || (details.length <= 1 && room >= MIN_TITLE))
       return fitWidth(title, room) + rest;
     if (details.length <= 1) return fitWidth(percent.trim() || title, Math.max(columns, 0));

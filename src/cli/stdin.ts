@@ -1,11 +1,11 @@
-// Standard input: whether somebody gives one, and what it says.
+// Standard input: whether there is one, and its bytes.
 import { Buffer } from "node:buffer";
 import { fstatSync } from "node:fs";
 import process from "node:process";
 import { SourceError } from "../util/errors.ts";
 import { writeErr } from "./output.ts";
 
-/** Who waits for longer is told what is waited for. */
+/** After this wait for standard input, a message says what is missing. */
 const PATIENCE_MS = 1000;
 
 /**
@@ -22,8 +22,8 @@ export function stdinIsGiven(): boolean {
 }
 
 /**
- * Standard input, part by part. When nothing comes within a second, a line on standard error says what is waited
- * for: a pipe that somebody left open without writing looks like a program that hangs.
+ * Standard input, part by part. If nothing comes within a second, a line on standard error says what is waited for: a
+ * pipe that is open and not written looks like a program that hangs.
  * @param what what messages call it: "the prompt"
  * @param hint how to do without it
  */

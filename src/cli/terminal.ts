@@ -1,7 +1,7 @@
-// What a stream can show: escape sequences, colours, columns.
+// What a terminal can show: escape sequences, colours, columns.
 import { variable } from "./environment.ts";
 
-/** The part of a standard stream that says what is behind it. */
+/** What is asked of a standard stream. */
 export interface TerminalStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -15,16 +15,16 @@ export function canRedraw(stream: TerminalStream): boolean {
 /** Whether a stream is a terminal that shows styles, and its owner wants them (https://no-color.org). */
 export function canStyle(stream: TerminalStream): boolean {
   const { Deno } = globalThis as { Deno?: { readonly noColor: boolean } };
-  // Deno tells this one without a permission.
+  // Deno needs no permission for this variable.
   return canRedraw(stream) && !(Deno?.noColor ?? (variable("NO_COLOR") ?? "") !== "");
 }
 
-/** A text in bold; the end of the style is part of it, so that nothing can come between. */
+/** A text in bold, with the end of the style: nothing can come between. */
 export function bold(text: string): string {
   return text === "" ? "" : `\x1b[1m${text}\x1b[22m`;
 }
 
-/** Columns of a terminal; 80 when it does not say. */
+/** Columns of a terminal; 80 if it does not say. */
 export function columnsOf({ columns = 0 }: TerminalStream): number {
   return columns > 0 ? columns : 80;
 }
@@ -36,7 +36,7 @@ export function textWidth(text: string): number {
   return width;
 }
 
-/** The beginning of a text, at most `columns` wide; "…" stands for what was left out. */
+/** The beginning of a text, at most `columns` wide, with "…" if it was cut. */
 export function fitWidth(text: string, columns: number): string {
   if (textWidth(text) <= columns) return text;
   let fitting = "";

@@ -4,7 +4,7 @@ import { SourceError } from "../util/errors.ts";
 /**
  * The bytes after a byte order mark of UTF-8. Windows programs put one before a text; no reader sees it.
  * @param name what the error calls the text
- * @throws SourceError for the mark of UTF-16 or UTF-32: taken for UTF-8, such a text would be rubbish
+ * @throws SourceError for the mark of UTF-16 or UTF-32, which is not read
  */
 export function withoutByteOrderMark(bytes: Uint8Array, name: string): Uint8Array {
   const begins = (mark: readonly number[]) => mark.every((byte, i) => bytes[i] === byte);
@@ -23,7 +23,7 @@ export const MAX_MARK_BYTES = 4;
 /**
  * A text without its byte order mark.
  * @param name what the error calls the text
- * @throws SourceError for what is no UTF-8
+ * @throws SourceError for bytes that are not UTF-8
  */
 export function decodeText(bytes: Uint8Array, name: string): string {
   const text = withoutByteOrderMark(bytes, name);

@@ -11,7 +11,7 @@ export const textFlags: { readonly prompt: Flag<string>; readonly file: Flag<str
     aliases: ["-p"],
     valueName: "TEXT",
     help: "the text, as the operand is",
-    // The empty text is one too.
+    // The empty text is a text too.
     read: (text) => text,
   },
   file: textFlag("--file", "FILE", 'read the text from a file; "-" is standard input', {
@@ -27,7 +27,7 @@ export interface TextArguments {
   readonly file?: string | undefined;
 }
 
-/** Where a text is, and what it is when it is already there. */
+/** Where a text comes from, and the text itself if it is already there. */
 export type TextInput =
   | { readonly from: "arguments"; readonly text: string }
   | { readonly from: "file"; readonly name: string }
@@ -35,8 +35,7 @@ export type TextInput =
   | { readonly from: "nowhere" };
 
 /**
- * Finds the text. What is named comes first; a pipe or file on standard input is read when nothing is named, and
- * then only.
+ * Finds the text. A pipe or file on standard input is read only if the command line names no text.
  * @param what what messages call it
  * @throws ArgumentError when it is given twice
  */
@@ -57,7 +56,7 @@ export function findText(what: string, { operands, prompt, file }: TextArguments
   return { from: stdinIsGiven() ? "stdin" : "nowhere" };
 }
 
-/** Bytes of a text that is in a file or on standard input, and what messages call it. */
+/** Bytes of a text in a file or on standard input, and what messages call it. */
 export async function readInput(
   input: TextInput & { readonly from: "file" | "stdin" },
   what: string,

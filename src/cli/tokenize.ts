@@ -16,7 +16,7 @@ import { writeOut } from "./output.ts";
 import { withoutByteOrderMark } from "./text.ts";
 import { findText, readInput, type TextInput, textFlags } from "./text_input.ts";
 
-/** Runtimes hold no string of twice this size; a device that never ends must not fill the memory. */
+/** Runtimes hold no string of twice this size, and an endless device must not fill the memory. */
 const MAX_TEXT_BYTES = 256 << 20;
 
 const flags = {
@@ -100,7 +100,7 @@ async function load({ model, pattern }: Values): Promise<Tokenizer> {
 
 async function readText(input: TextInput): Promise<string> {
   if (input.from === "arguments") return input.text;
-  // Nothing given: a terminal can still be typed into.
+  // No text was given: the user may type one.
   const place = input.from === "nowhere" ? ({ from: "stdin" } as const) : input;
   const { bytes, name } = await readInput(place, "text", MAX_TEXT_BYTES);
   return decodeUtf8(withoutByteOrderMark(bytes, name));
@@ -114,7 +114,7 @@ function format(ids: readonly number[], tokenizer: Tokenizer, { pieces, count }:
 
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** A piece without spaces, control characters and what else could be taken for the end of it. */
+/** A piece whose spaces and control characters are visible. */
 function escapePiece(piece: string): string {
   return piece.replace(/[\\\s\p{C}]/gu, (character) => {
     const code = (character.codePointAt(0) as number).toString(16);

@@ -8,7 +8,7 @@ import {
   type SkippedLines,
   type TrainProgress,
   trainTokenizer,
-} from "../tokenizer.ts";
+} from "../tokenizer_train.ts";
 import {
   ArgumentError,
   choiceFlag,

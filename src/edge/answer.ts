@@ -1,10 +1,11 @@
+// The answer to a request: events of one generation, made as the client reads them.
 import type { Completion, Piece } from "../session/options.ts";
 import type { Session } from "../session/session.ts";
 import { yieldToRequests } from "../util/yield.ts";
 import type { Ticket } from "./queue.ts";
 import { describeError, event } from "./responses.ts";
 
-/** How much a request may compute before its session is saved and the next request goes on with it. */
+/** How much a request may compute before its session is saved and the next request resumes it. */
 export interface Slice {
   /** Tokens of one request. */
   readonly maxTokens?: number;
@@ -21,10 +22,10 @@ export interface AnswerContext {
   readonly generation: AsyncGenerator<Piece, Completion>;
   readonly ticket: Ticket;
   readonly slice: Slice;
-  /** Keeps a snapshot; gives what a client names to go on with it. */
+  /** Keeps a snapshot; gives what a client names to resume it. */
   save(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
   onToken(): void;
-  /** Called where the generation fails. */
+  /** Called if the generation fails. */
   onError(): void;
 }
 
@@ -102,7 +103,7 @@ export class Answer {
       if (this.#isSliceOver()) return this.#saved();
       const begin = Date.now();
       const { done, value } = await generation.next();
-      // Other requests' turn, and the chance to learn that this client has left.
+      // Other requests come to share the next step, and the runtime may tell that this client has left.
       await yieldToRequests();
       this.#millis += Date.now() - begin;
       if (done) return this.#finished(value);

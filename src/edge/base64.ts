@@ -1,3 +1,4 @@
+// Base64 of bytes, also of many.
 const CHUNK = 0x8000;
 
 /** Bytes as base64. */
@@ -9,7 +10,7 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-/** Bytes of base64, undefined where it is none. */
+/** Bytes of base64, undefined if it is none. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
     return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));

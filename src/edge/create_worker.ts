@@ -1,3 +1,4 @@
+// A server of one model for edge runtimes.
 import type { Llama } from "../api/llama.ts";
 import { checkLoadOptions } from "../api/load_options.ts";
 import type { Session } from "../session/session.ts";
@@ -6,8 +7,8 @@ import { checkOptions, type OptionNames, wrongOption } from "../util/options.ts"
 import { Answer, type Slice } from "./answer.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { type ExecutionContext, SharedModel, type WorkerLoadOptions, type WorkerModel } from "./model.ts";
-import { Gate, type Ticket } from "./queue.ts";
-import { checkHeaders, readBody, readWish, type Wish } from "./request.ts";
+import { RequestQueue, type Ticket } from "./queue.ts";
+import { checkHeaders, type GenerateRequest, readBody, readGenerateRequest } from "./request.ts";
 import { describeError, errorAnswer, eventStream, json, RequestError } from "./responses.ts";
 
 /** Where snapshots are kept between the requests of one generation: a key-value store of the platform. */
@@ -21,7 +22,7 @@ export interface WorkerOptions<Env = unknown> extends WorkerLoadOptions {
   /** The model, or what finds it among the bindings: `(env) => env.ASSETS.fetch("https://assets/model.gguf")`. */
   model: WorkerModel | ((env: Env) => WorkerModel | Promise<WorkerModel>);
   /**
-   * Most bytes of memory in all: linear memory, the model's file where it is in memory too, and 32 MiB for everything
+   * Most bytes of memory in all: linear memory, the model's file if it is in memory too, and 32 MiB for everything
    * else. A model that does not fit is refused before anything is allocated. Default: 128 MiB, as Cloudflare has it.
    */
   memoryBytes?: number;
@@ -29,7 +30,7 @@ export interface WorkerOptions<Env = unknown> extends WorkerLoadOptions {
   slice?: Slice;
   /** Most tokens that a generation may have. Default: to the end of the context. */
   maxTokens?: number;
-  /** Requests that compute at once, a token each in turn; fewer where memory has no room. Default 8. */
+  /** Requests that compute at once and share steps; fewer if memory has no room. Default 8. */
   concurrency?: number;
   /** Requests that may wait beyond those; more are answered with 503. Default 32. */
   queue?: number;
@@ -51,7 +52,7 @@ const MAX_BODY_BYTES = 64 << 10;
 const BODY_MS = 10_000;
 /** Longest that a client may read nothing while others wait. */
 const IDLE_MS = 30_000;
-// Copies of a session that a request may need at once: its pages and its bytes, and where the client keeps it, its
+// Copies of a session that a request may need at once: its pages and its bytes, and if the client keeps it, its
 // text as well, in and out.
 const COPIES_STORED = 2;
 const COPIES_SENT = 8;
@@ -85,7 +86,7 @@ class EdgeWorker<Env> {
   readonly #memoryBytes: number;
   readonly #concurrency: number;
   readonly #maxTokens: number;
-  readonly #gate: Gate;
+  readonly #queue: RequestQueue;
   readonly #model: SharedModel<Env>;
   #requests = 0;
   #tokens = 0;
@@ -106,7 +107,7 @@ class EdgeWorker<Env> {
     this.#concurrency = count("concurrency", concurrency, DEFAULT_CONCURRENCY, 1);
     count("slice.maxTokens", slice.maxTokens, 0, 1);
     count("slice.maxMillis", slice.maxMillis, 0, 1);
-    this.#gate = new Gate(this.#concurrency, count("queue", queue, DEFAULT_QUEUE, 0), IDLE_MS);
+    this.#queue = new RequestQueue(this.#concurrency, count("queue", queue, DEFAULT_QUEUE, 0), IDLE_MS);
     const { contextLength, precision, kv, tokenizer, sha256, http } = options;
     const load = { contextLength, precision, kv, tokenizer, sha256, http };
     const given = Object.fromEntries(Object.entries(load).filter(([, value]) => value !== undefined));
@@ -136,9 +137,9 @@ class EdgeWorker<Env> {
         ...(failed && !loading && describeError(failure)),
         ...(loaded && describeModel(loaded)),
         memoryBudget: this.#memoryBytes,
-        concurrency: this.#gate.places,
-        active: this.#gate.active,
-        waiting: this.#gate.waiting,
+        concurrency: this.#queue.places,
+        active: this.#queue.active,
+        waiting: this.#queue.waiting,
         requests: this.#requests,
         tokens: this.#tokens,
       },
@@ -154,23 +155,23 @@ class EdgeWorker<Env> {
     checkHeaders(request.headers, known ? this.#bodyBytes(known) : Number.POSITIVE_INFINITY);
     let answer: Answer | undefined;
     let isLost = false;
-    const ticket = this.#gate.enter(() => {
+    const ticket = this.#queue.enter(() => {
       isLost = true;
       answer?.end();
     });
-    // Where the runtime tells at all that a client has left.
+    // If the runtime tells at all that a client has left.
     const onAbort = () => (answer ? answer.end() : ticket.leave());
     signal.addEventListener("abort", onAbort);
     this.#requests++;
     let llama: Llama | undefined;
     try {
-      await ticket.turn(signal);
+      await ticket.ready(signal);
       llama = await this.#model.get(env, context);
       // Only now is it known how many requests memory has room for.
-      this.#gate.places = this.#places(llama);
-      await ticket.turn(signal);
+      this.#queue.places = this.#places(llama);
+      await ticket.ready(signal);
       const body = await readBody(request, this.#bodyBytes(llama), BODY_MS);
-      answer = await this.#begin(readWish(body, this.#maxTokens), llama, env, ticket, signal);
+      answer = await this.#begin(readGenerateRequest(body, this.#maxTokens), llama, env, ticket, signal);
       if (isLost) answer.end();
       return eventStream(await answer.start());
     } catch (error) {
@@ -181,11 +182,17 @@ class EdgeWorker<Env> {
     }
   }
 
-  async #begin(wish: Wish, llama: Llama, env: Env, ticket: Ticket, signal: AbortSignal): Promise<Answer> {
-    const session = "resume" in wish ? llama.restore(await this.#saved(wish.resume, env)) : llama.session();
+  async #begin(
+    asked: GenerateRequest,
+    llama: Llama,
+    env: Env,
+    ticket: Ticket,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const session = "resume" in asked ? llama.restore(await this.#saved(asked.resume, env)) : llama.session();
     return new Answer({
       session,
-      generation: this.#generation(wish, session, signal),
+      generation: this.#generation(asked, session, signal),
       ticket,
       slice: this.#options.slice ?? {},
       save: (bytes) => this.#save(bytes, env),
@@ -196,10 +203,10 @@ class EdgeWorker<Env> {
     });
   }
 
-  #generation(wish: Wish, session: Session, signal: AbortSignal) {
-    return "resume" in wish
+  #generation(asked: GenerateRequest, session: Session, signal: AbortSignal) {
+    return "resume" in asked
       ? session.resume({ logprobs: false, signal })
-      : session.generate(wish.prompt, { ...wish.options, signal });
+      : session.generate(asked.prompt, { ...asked.options, signal });
   }
 
   // An engine that failed is of no use to the requests that follow.
@@ -231,7 +238,7 @@ class EdgeWorker<Env> {
     );
   }
 
-  // Longest body: the client brings its session along where nobody else keeps it.
+  // Longest body: the client brings its session along if nobody else keeps it.
   #bodyBytes({ sessionBytes }: Llama): number {
     return MAX_BODY_BYTES + (this.#options.store ? 0 : Math.ceil((sessionBytes + MAX_BODY_BYTES) / 3) * 4);
   }
@@ -272,7 +279,7 @@ function describeModel({ config, contextLength, kernel, memoryBytes }: Llama) {
  *
  * A request is JSON: `prompt`, a text or ids; `special`, `max_tokens`, `stop` and the sampling fields as they like; or
  * `resume` alone, with what the last event of an earlier answer has under that name. Events are `{"text"}`, and last `{"finish_reason", "usage"}`,
- * where `finish_reason` "slice" comes with `resume`, or `{"error"}`.
+ * `finish_reason` "slice" comes with `resume`, or `{"error"}`.
  *
  * ```ts
  * import model from "./model.gguf";

@@ -1,7 +1,9 @@
+// The one model of an isolate, loaded when it is first needed.
 import { Llama } from "../api/llama.ts";
 import type { LoadOptions } from "../api/load_options.ts";
 import type { SourceLike } from "../source/options.ts";
 import { EngineError, MemoryError } from "../util/errors.ts";
+import { untilNextLook } from "./look.ts";
 
 /** Where a worker's model comes from: what `Llama.load` takes, or the bytes of a data module. */
 export type WorkerModel = SourceLike | ArrayBuffer;
@@ -23,8 +25,6 @@ export type WorkerLoadOptions = Pick<
  */
 export const RESERVED_BYTES = 32 << 20;
 
-// Between two looks of a waiting request at a load that another one does.
-const LOOK_MS = 15;
 // A load that made no progress for so long went down with its request.
 const STALLED_MS = 30_000;
 
@@ -58,7 +58,7 @@ export class SharedModel<Env> {
     this.#memoryBytes = memoryBytes;
   }
 
-  /** The model, where it is loaded. */
+  /** The model, if it is loaded. */
   get loaded(): Llama | undefined {
     return this.#llama;
   }
@@ -74,8 +74,8 @@ export class SharedModel<Env> {
   }
 
   /**
-   * The model. Requests that come while another one loads it wait with timers of their own, and one of them begins anew
-   * where that load stalls: in workerd a load ends with its request.
+   * The model. Requests that come while another one loads it wait with timers of their own. If that load stalls, one of
+   * them begins anew: in workerd a load ends with its request.
    * @throws what Llama.load throws
    */
   async get(env: Env, context: ExecutionContext | undefined): Promise<Llama> {
@@ -83,7 +83,7 @@ export class SharedModel<Env> {
       if (this.#llama) return this.#llama;
       if (!this.#attempt) return this.#load(env, context);
       const attempt = this.#attempt;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await untilNextLook();
       if (attempt.failed) throw attempt.error;
       if (Date.now() - attempt.seen > STALLED_MS && this.#attempt === attempt) {
         attempt.abort.abort(new EngineError("Cannot load the model: the load stalled and was begun again"));
@@ -92,7 +92,7 @@ export class SharedModel<Env> {
     }
   }
 
-  /** Lets go of a model that cannot be used any more, so that the next request loads it again. */
+  /** Releases a model that cannot be used any more, so that the next request loads it again. */
   forget(llama: Llama): void {
     if (this.#llama !== llama) return;
     this.#llama = undefined;

@@ -1,23 +1,26 @@
-/** A request's place in the line. */
+// The queue of an isolate's requests: the first compute, the others wait.
+import { untilNextLook } from "./look.ts";
+
+/** A request's place in the queue. */
 export interface Ticket {
-  /** Waits until the request may compute. @throws GateError where its place was lost; the signal's reason */
-  turn(signal?: AbortSignal): Promise<void>;
+  /** Waits until the request may compute. @throws QueueError if its place was lost; the signal's reason */
+  ready(signal?: AbortSignal): Promise<void>;
   /**
-   * From now on the place is lost, once others wait, where the client reads nothing for long; {@link beat} says each time
-   * that it does.
-   * @throws GateError where its place was lost
+   * From now on the place is lost if the client reads nothing for long and others wait; {@link beat} says each time that
+   * it reads.
+   * @throws QueueError if the place was lost
    */
   follow(): void;
-  /** Says that the client reads. @throws GateError where its place was lost */
+  /** Says that the client reads. @throws QueueError if the place was lost */
   beat(): void;
-  /** Leaves the line. Safe to call twice. */
+  /** Leaves the queue. Safe to call twice. */
   leave(): void;
 }
 
-/** No place, or a place that was lost. */
-export class GateError extends Error {}
+/** There is no place, or a place was lost. */
+export class QueueError extends Error {}
 
-interface Waiting {
+interface Queued {
   /** When the request's own timer was last heard; milliseconds. */
   seen: number;
   /** When its client last read; undefined before there is anything to read. */
@@ -25,108 +28,102 @@ interface Waiting {
   readonly onLost: () => void;
 }
 
-// Between two looks of a waiting request at the line.
-const LOOK_MS = 15;
 const PULSE_MS = 500;
 // A request whose timer was not heard for so long is gone. A step of another one may well hold timers up for a second.
 const GONE_MS = 5_000;
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 /**
- * Lets the first `places` requests compute and the others wait in the order of their arrival.
+ * Lets the first `places` requests compute. The others wait in the order of their arrival.
  *
- * Each request looks for itself whether it is its turn, by timers of its own: in workerd a request's promises and
- * timers end with it, without a word, and whoever waited for it to pass its place on would wait forever. For the same
- * reason a place is lost by whoever gives no sign of life.
+ * Each request looks for itself whether it may compute, by timers of its own. In workerd a request's promises and
+ * timers end with it, without a word. A request that waited for another to pass its place on would wait forever. For the
+ * same reason a request that gives no sign of life loses its place.
  */
-export class Gate {
+export class RequestQueue {
   /** How many compute at once. */
   places: number;
-  readonly #queue: number;
+  readonly #mostWaiting: number;
   readonly #idleMs: number;
-  #line: Waiting[] = [];
+  #requests: Queued[] = [];
 
   /**
-   * @param queue how many may wait
+   * @param mostWaiting how many may wait
    * @param idleMs how long a client may read nothing, once others wait
    */
-  constructor(places: number, queue: number, idleMs: number) {
+  constructor(places: number, mostWaiting: number, idleMs: number) {
     this.places = places;
-    this.#queue = queue;
+    this.#mostWaiting = mostWaiting;
     this.#idleMs = idleMs;
   }
 
   /** Requests that compute. */
   get active(): number {
     this.#dropLost();
-    return Math.min(this.#line.length, this.places);
+    return Math.min(this.#requests.length, this.places);
   }
 
   /** Requests that wait. */
   get waiting(): number {
-    return this.#line.length - this.active;
+    return this.#requests.length - this.active;
   }
 
   /**
-   * Gets in line.
-   * @param onLost called where the place is lost
-   * @throws GateError where the line is full
+   * Joins the queue.
+   * @param onLost called if the place is lost
+   * @throws QueueError if the queue is full
    */
   enter(onLost: () => void): Ticket {
     this.#dropLost();
-    if (this.#line.length >= this.places + this.#queue) {
-      throw new GateError(`Cannot generate: ${this.active} requests are served and ${this.waiting} wait`);
+    if (this.#requests.length >= this.places + this.#mostWaiting) {
+      throw new QueueError(`Cannot generate: ${this.active} requests are served and ${this.waiting} wait`);
     }
-    const waiting: Waiting = { seen: Date.now(), read: undefined, onLost };
+    const request: Queued = { seen: Date.now(), read: undefined, onLost };
     const pulse = setInterval(() => {
-      waiting.seen = Date.now();
+      request.seen = Date.now();
     }, PULSE_MS);
-    this.#line.push(waiting);
+    this.#requests.push(request);
     return {
-      turn: (signal) => this.#turn(waiting, signal),
+      ready: (signal) => this.#ready(request, signal),
       follow: () => {
-        waiting.read = Date.now();
-        this.#beat(waiting);
+        request.read = Date.now();
+        this.#beat(request);
       },
-      beat: () => this.#beat(waiting),
+      beat: () => this.#beat(request),
       leave: () => {
         clearInterval(pulse);
-        this.#leave(waiting);
+        this.#leave(request);
       },
     };
   }
 
-  async #turn(waiting: Waiting, signal: AbortSignal | undefined): Promise<void> {
-    for (this.#beat(waiting); this.#line.indexOf(waiting) >= this.places; this.#beat(waiting)) {
+  async #ready(request: Queued, signal: AbortSignal | undefined): Promise<void> {
+    for (this.#beat(request); this.#requests.indexOf(request) >= this.places; this.#beat(request)) {
       signal?.throwIfAborted();
-      await sleep(LOOK_MS);
+      await untilNextLook();
       this.#dropLost();
     }
   }
 
-  #beat(waiting: Waiting): void {
-    if (!this.#line.includes(waiting)) {
-      throw new GateError("Cannot go on: the request was idle, and its place was given to another");
+  #beat(request: Queued): void {
+    if (!this.#requests.includes(request)) {
+      throw new QueueError("Cannot go on: the request was idle, and its place was given to another");
     }
-    if (waiting.read !== undefined) waiting.read = Date.now();
+    if (request.read !== undefined) request.read = Date.now();
   }
 
-  #leave(waiting: Waiting): void {
-    this.#line = this.#line.filter((other) => other !== waiting);
+  #leave(request: Queued): void {
+    this.#requests = this.#requests.filter((other) => other !== request);
   }
 
   #dropLost(): void {
     const now = Date.now();
-    const crowded = this.#line.length > this.places;
-    const lost = this.#line.filter(
+    const crowded = this.#requests.length > this.places;
+    const lost = this.#requests.filter(
       ({ seen, read = now }) => now - seen > GONE_MS || (crowded && now - read > this.#idleMs),
     );
-    for (const waiting of lost) {
-      this.#leave(waiting);
-      waiting.onLost();
+    for (const request of lost) {
+      this.#leave(request);
+      request.onLost();
     }
   }
 }

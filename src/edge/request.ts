@@ -1,13 +1,14 @@
-import { checkParam } from "../sample/options.ts";
+// What a request says: its headers, its body, its fields.
 import { type SamplingOptions, samplingParams } from "../sample/registry.ts";
+import { checkParam } from "../sample/spec.ts";
 import type { GenerateOptions, Prompt } from "../session/options.ts";
 import { quoted } from "../util/bytes.ts";
 import { CriaError } from "../util/errors.ts";
 import { nearestName } from "../util/nearest.ts";
 import { RequestError } from "./responses.ts";
 
-/** What a client wants: a new generation, or a left one gone on with. */
-export type Wish =
+/** A request: a new generation, or one to resume. */
+export type GenerateRequest =
   | { readonly prompt: Prompt; readonly options: GenerateOptions }
   | { readonly resume: string };
 
@@ -40,7 +41,7 @@ function stops(value: unknown): string[] {
 }
 
 function samplingOptions(body: Readonly<Record<string, unknown>>): SamplingOptions {
-  const options: SamplingOptions = {};
+  const options: Record<string, unknown> = {};
   for (const [name, param] of sampling) {
     if (!Object.hasOwn(body, name)) continue;
     try {
@@ -94,12 +95,12 @@ function promptOf(prompt: unknown): string | number[] {
 }
 
 /**
- * The wish that a body states. Fields are named as in OpenAI's interface; sampling fields and their intervals are
+ * The request that a body states. Fields are named as in OpenAI's interface; sampling fields and their intervals are
  * those of the registry. A field that is null counts as absent.
  * @param maxTokens most tokens that a request may ask for
  * @throws RequestError 400 naming the field, what it may be and what it is
  */
-export function readWish(text: string, maxTokens: number): Wish {
+export function readGenerateRequest(text: string, maxTokens: number): GenerateRequest {
   const body = parse(text);
   const { prompt, special, max_tokens: asked, stop, resume } = body;
   if (Object.hasOwn(body, "resume")) {
@@ -168,7 +169,7 @@ function timeout(ms: number): { readonly expired: Promise<"late">; clear(): void
 
 /**
  * The text of a body.
- * @throws RequestError 413 beyond `maxBytes`, 408 where it does not come within `ms`, 400 where it is no UTF-8 or
+ * @throws RequestError 413 beyond `maxBytes`, 408 if it does not come within `ms`, 400 if it is no UTF-8 or
  *   breaks off
  */
 export async function readBody(request: Request, maxBytes: number, ms: number): Promise<string> {

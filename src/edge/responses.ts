@@ -1,5 +1,6 @@
+// Answers in HTTP: JSON, errors, server-sent events.
 import { CriaError, type ErrorCode } from "../util/errors.ts";
-import { GateError } from "./queue.ts";
+import { QueueError } from "./queue.ts";
 
 /** A request that is answered with an error. */
 export class RequestError extends Error {
@@ -31,7 +32,7 @@ const RETRY = { "retry-after": "1" };
 
 function asRequestError(error: unknown): RequestError {
   if (error instanceof RequestError) return error;
-  if (error instanceof GateError) return new RequestError(503, "BUSY", error.message, RETRY);
+  if (error instanceof QueueError) return new RequestError(503, "BUSY", error.message, RETRY);
   if (error instanceof CriaError)
     return new RequestError(statuses[error.code] ?? 500, error.code, error.message);
   // Whatever else it says may be of nobody's concern outside.

@@ -5,35 +5,33 @@ import {
   UNPACKED_BLOCKS,
   WIDE_TILE_BYTES,
 } from "../../assembly/layout/blocks.ts";
-import {
-  CONTROL_BYTES,
-  PACK_SCRATCH_BYTES,
-  QUERY_TILE,
-  QUERY_TILE_BYTES,
-} from "../../assembly/layout/control.ts";
+import { CONTROL_BYTES, PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import { RECORD_BYTES } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { Arena } from "../kernels/arena.ts";
 import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
-import { archSpec } from "../model/arch/registry.ts";
-import type { ArchSpec } from "../model/arch/spec.ts";
-import { type KvType, type ModelConfig, type Precision, readConfig } from "../model/config.ts";
+import type { Architecture } from "../model/arch/spec.ts";
+import type { KvType, ModelConfig, Precision } from "../model/config.ts";
 import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
-import { type Buffers, buildPlan, type KvShape, type Plan, placeBuffers } from "../model/plan.ts";
-import { type ModelWeights, placeWeights } from "../model/weights.ts";
+import { type Buffers, type KvShape, placeBuffers } from "../model/plan/buffers.ts";
+import { buildPlan } from "../model/plan/plan.ts";
+import type { Plan } from "../model/plan/writer.ts";
+import { readModel } from "../model/read_model.ts";
+import type { ChooseFormat } from "../model/weights/formats.ts";
+import { placeWeights } from "../model/weights/place.ts";
+import type { ModelWeights } from "../model/weights/weights.ts";
 import { kvTypeCodes } from "../quant/kv_types.ts";
 import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { MemoryError, UsageError } from "../util/errors.ts";
+import { MAX_SEGMENTS, placeStepArea, type StepArea } from "./step_area.ts";
 
 /** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
 export const MAX_BATCH = 64;
-/** Sequences of one step. */
-export const MAX_SEGMENTS = 8;
 /** Context where neither the caller nor the model asks for less. */
 export const DEFAULT_CONTEXT = 4096;
-/** Logits of one step: as many rows as fit here, one at least. */
+/** Logits of one step: as many rows as fit here, and at least one for each of its sequences. */
 const LOGITS_BYTES = 4 << 20;
 /** File bytes in memory while weights are packed. A few rows of wide matrices need more. */
 const STAGING_BYTES = 1 << 20;
@@ -47,21 +45,8 @@ export const ADDRESSABLE_BYTES = WASM_PAGE * (MAX_WASM_PAGES - 1);
 const GROWTH_SESSIONS = 64;
 const GROWTH_BYTES = 256 << 20;
 
-/** Addresses of the words that describe a step; see layout/control.ts. */
-export interface StepArea {
-  readonly ids: number;
-  readonly positions: number;
-  readonly pageTables: number;
-  readonly outputs: number;
-  readonly tiles: number;
-  /** MAX_SEGMENTS tables of `tableBytes` bytes. */
-  readonly tables: number;
-  readonly tableBytes: number;
-}
-
 /** A model's whole linear memory, decided before it exists. */
 export interface Layout {
-  readonly spec: ArchSpec;
   readonly config: ModelConfig;
   readonly contextLength: number;
   readonly weights: ModelWeights;
@@ -98,6 +83,10 @@ export interface LayoutOptions {
   readonly threads?: number | undefined;
   /** Where the layout begins, CONTROL_BYTES or more: for tests of high addresses. */
   readonly base?: number | undefined;
+  /** The format of each matrix in memory, instead of `precision`: for tests of mixed formats. */
+  readonly formats?: ChooseFormat | undefined;
+  /** Architectures instead of the registry's: for tests of others. */
+  readonly architectures?: readonly Architecture[] | undefined;
 }
 
 function contextOf(config: ModelConfig, asked: number | undefined): number {
@@ -139,34 +128,28 @@ function stagingBytes(weights: ModelWeights): number {
  */
 export async function planLayout(file: ModelFile, options: LayoutOptions): Promise<Layout> {
   const budget = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
-  const config = readConfig(file);
-  const spec = archSpec(file.architecture, file.source.name);
+  const model = readModel(file, options.architectures);
+  const { config } = model;
   const contextLength = contextOf(config, options.contextLength);
   const kvType = options.kv ?? (options.precision === "f32" ? "f32" : "f16");
   const batch = Math.min(MAX_BATCH, contextLength);
-  const maxOutputs = Math.max(1, Math.min(batch, Math.floor(LOGITS_BYTES / (4 * config.vocabSize))));
+  const maxOutputs = Math.min(
+    batch,
+    Math.max(MAX_SEGMENTS, Math.floor(LOGITS_BYTES / (4 * config.vocabSize))),
+  );
 
   const begin = options.base ?? CONTROL_BYTES;
   const arena = new Arena(begin);
-  const weights = placeWeights(file, config, arena, options.precision);
+  const weights = placeWeights(file, model, arena, options.formats ?? options.precision);
   const weightBytes = arena.size - begin;
   const kv: KvShape = { type: kvType, headBytes: kvHeadBytes(kvTypeCodes[kvType], config.headDim) };
   const pageBytes = config.nLayers * config.nKvHeads * kv.headBytes;
   const pageCount = Math.ceil(contextLength / KV_PAGE);
   const pages = { address: arena.alloc(pageBytes * pageCount), count: pageCount, bytes: pageBytes };
-  const buffers = placeBuffers(config, arena, batch, maxOutputs);
-  const plan = buildPlan(spec, config, weights, buffers, kv);
+  const buffers = placeBuffers(model, weights.layers, arena, batch, maxOutputs);
+  const plan = buildPlan(model, weights, buffers, kv);
   const planAddress = arena.alloc(plan.words.byteLength);
-  const tableBytes = 4 * pageCount;
-  const step: StepArea = {
-    ids: arena.alloc(4 * batch),
-    positions: arena.alloc(4 * batch),
-    pageTables: arena.alloc(4 * batch),
-    outputs: arena.alloc(4 * maxOutputs),
-    tiles: arena.alloc(QUERY_TILE_BYTES * (Math.ceil(batch / QUERY_TILE) + MAX_SEGMENTS)),
-    tables: arena.alloc(tableBytes * MAX_SEGMENTS),
-    tableBytes,
-  };
+  const step = placeStepArea(arena, { batch, maxOutputs }, pageCount);
   const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
   const attentionBytes = attentionScratchBytes(config.headDim, config.nHeads / config.nKvHeads);
   const unpacked = unpackedBytes(weights);
@@ -187,7 +170,6 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const growth = Math.max(GROWTH_BYTES, GROWTH_SESSIONS * pageBytes * pageCount);
   const maxBytes = options.maxBytes === undefined ? Math.min(arena.size + growth, budget) : budget;
   return {
-    spec,
     config,
     contextLength,
     weights,

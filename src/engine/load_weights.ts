@@ -8,8 +8,8 @@ import {
 import * as op from "../../assembly/layout/ops.ts";
 import type { KernelInstance } from "../kernels/instance.ts";
 import { MAX_CONTEXT } from "../model/config.ts";
-import { scaleFactor } from "../model/plan.ts";
-import type { Matrix, Vector } from "../model/weights.ts";
+import { packRecord, scaleFactor } from "../model/plan/writer.ts";
+import type { Matrix, Vector } from "../model/weights/weights.ts";
 import { type FileType, fileTypes } from "../quant/registry.ts";
 import type { ByteSource } from "../source/byte_source.ts";
 import { FormatError } from "../util/errors.ts";
@@ -42,6 +42,7 @@ interface Range {
 
 /** Some rows of a matrix, or some values of a vector: as much as the staging buffer holds. */
 interface Part {
+  readonly source: ByteSource;
   readonly values: Range;
   /** llama2.c's int8 weights: scales of these values. */
   readonly scales?: Range;
@@ -69,9 +70,9 @@ class WeightLoader {
     this.#engine = engine;
   }
 
-  /** All parts of all weights, in the order of the file. */
+  /** All parts of all weights: each source from front to back, one after the other. */
   *all(): Generator<Part> {
-    for (const weight of this.#engine.layout.weights.all) yield* this.#parts(weight);
+    for (const weight of inReadingOrder(this.#engine.layout.weights.all)) yield* this.#parts(weight);
   }
 
   /** Tells the plan's records what was met in the matrices that they read. */
@@ -106,8 +107,9 @@ class WeightLoader {
     for (let row = 0; row < weight.rows; row += most) {
       const rows = Math.min(most, weight.rows - row);
       yield {
-        values: { offset: weight.info.offset + row * rowBytes, bytes: rows * rowBytes },
-        ...this.#packing(weight, type, row, rows, () => ({})),
+        source: weight.info.source,
+        values: { offset: weight.info.offset + (weight.firstRow + row) * rowBytes, bytes: rows * rowBytes },
+        ...this.#packing(weight, type, row, rows),
       };
     }
   }
@@ -123,17 +125,14 @@ class WeightLoader {
     );
     for (let row = 0; row < weight.rows; row += most) {
       const rows = Math.min(most, weight.rows - row);
-      const first = row * cols;
+      const first = (weight.firstRow + row) * cols;
       const firstGroup = Math.floor(first / group);
       const groups = Math.ceil((first + rows * cols) / group) - firstGroup;
       yield {
+        source: weight.info.source,
         values: { offset: weight.info.offset + first, bytes: rows * cols },
         scales: { offset: scales.offset + 4 * firstGroup, bytes: 4 * groups },
-        ...this.#packing(weight, type, row, rows, (at) => ({
-          [op.PACK_SCALES]: at,
-          [op.PACK_GROUP]: group,
-          [op.PACK_PHASE]: first - firstGroup * group,
-        })),
+        ...this.#packing(weight, type, row, rows, { size: group, phase: first - firstGroup * group }),
       };
     }
   }
@@ -144,8 +143,9 @@ class WeightLoader {
     for (let i = 0; i < weight.length; i += most) {
       const n = Math.min(most, weight.length - i);
       yield {
+        source: weight.info.source,
         values: {
-          offset: weight.info.offset + (i / type.blockCols) * type.blockBytes,
+          offset: weight.info.offset + ((weight.firstRow + i) / type.blockCols) * type.blockBytes,
           bytes: (n / type.blockCols) * type.blockBytes,
         },
         open: () => false,
@@ -160,38 +160,31 @@ class WeightLoader {
     }
   }
 
-  // How some rows are packed, with the fields of the record that say where scales at an address are.
+  // How some rows are packed; `groups` are those of scales that are stored apart.
   #packing(
     weight: Matrix,
     type: FileType,
     firstRow: number,
     rows: number,
-    grouped: (scales: number) => Record<number, number>,
+    groups?: { readonly size: number; readonly phase: number },
   ): Pick<Part, "open" | "pack"> {
     const { kernel, layout } = this.#engine;
-    const { format, blocks, cols, info, strips } = weight;
+    const { format, blocks, info, strips } = weight;
     const firstStrip = firstRow / TILE_ROWS;
     const bytes = Math.ceil(rows / TILE_ROWS) * blocks * format.tileBytes;
     const word = (address: number) => new Int32Array(kernel.memory.buffer, address, 1);
     const open = (src: number, scales: number) => {
-      const fields: Record<number, number> = {
-        [op.REC_OP]: op.OP_PACK,
-        [op.REC_FLAGS]: op.REC_BARRIER,
-        [op.PACK_FILE]: type.code,
-        [op.PACK_WEIGHT]: format.code,
-        [op.PACK_SRC]: src,
-        [op.PACK_ROW_BYTES]: (cols / type.blockCols) * type.blockBytes,
-        [op.PACK_ROWS]: rows,
-        [op.PACK_COLS]: cols,
-        [op.PACK_OUT]: weight.address,
-        [op.PACK_FIRST_STRIP]: firstStrip,
-        [op.PACK_STRIPS]: strips,
-        [op.PACK_CHUNK]: CHUNK_STRIPS,
-        [op.PACK_SHIFT]: this.#shifts.get(weight) ?? SCALE_SHIFT,
-        ...grouped(scales),
-      };
-      const record = new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).fill(0);
-      for (const [at, value] of Object.entries(fields)) record[Number(at)] = value;
+      const record = packRecord({
+        w: weight,
+        type,
+        src,
+        rows,
+        firstStrip,
+        groups: groups && { scales, ...groups },
+        chunk: CHUNK_STRIPS,
+        shift: this.#shifts.get(weight) ?? SCALE_SHIFT,
+      });
+      new Int32Array(kernel.memory.buffer, layout.packRecord, op.RECORD_WORDS).set(record);
       word(CONTROL_BAD_ROW).fill(0);
       word(CONTROL_PACKED).fill(0);
       return this.#engine.openPack(bytes);
@@ -219,6 +212,14 @@ class WeightLoader {
   }
 }
 
+// Sources in the order in which their first tensors are placed; the tensors of each by their offsets.
+function inReadingOrder(weights: readonly (Matrix | Vector)[]): (Matrix | Vector)[] {
+  const ranks = new Map<ByteSource, number>();
+  for (const { info } of weights) if (!ranks.has(info.source)) ranks.set(info.source, ranks.size);
+  const rank = ({ info }: Matrix | Vector) => ranks.get(info.source) as number;
+  return [...weights].sort((a, b) => rank(a) - rank(b) || a.info.offset - b.info.offset);
+}
+
 // A rotary frequency is at most 1 and divided by its factor: with these, no angle of the context is beyond what
 // sin and cos are exact for.
 function checkRopeFactors(
@@ -234,29 +235,31 @@ function checkRopeFactors(
 }
 
 /**
- * Reads and packs every weight of a layout, in the order of the file: while one half of the staging buffer is packed,
- * the other is filled. The other threads pack until it is, then this one joins them: a read takes a core too. Alone,
- * it packs at once.
+ * Reads and packs every weight of a layout, each from its own source, and each source in its order. While one half of
+ * the staging buffer is packed, the other is filled. The other threads pack until it is, then this one joins them: a
+ * read takes a core too. Alone, it packs at once.
  * @throws FormatError for values that are NaN, infinite or too large for their format, and for rotary factors
- *   that are not positive; what the source throws; the signal's reason
+ *   that are not positive; what the sources throw; the signal's reason
  */
 export async function loadWeights(
-  source: ByteSource,
   engine: PackEngine,
   onProgress?: (progress: WeightProgress) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   const { layout, kernel } = engine;
   const { all, ropeFactors } = layout.weights;
-  const totalBytes = all.reduce((sum, { info }) => sum + info.byteLength + (info.scales?.byteLength ?? 0), 0);
+  const totalBytes = [...new Set(all.map(({ info }) => info))].reduce(
+    (sum, { byteLength, scales }) => sum + byteLength + (scales?.byteLength ?? 0),
+    0,
+  );
   let loadedBytes = 0;
 
   const read = async (part: Part, half: number) => {
     const src = layout.staging.address + half * layout.staging.bytes;
     const at = src + Math.ceil(part.values.bytes / 4) * 4;
-    await source.read(part.values.offset, new Uint8Array(kernel.memory.buffer, src, part.values.bytes));
+    await part.source.read(part.values.offset, new Uint8Array(kernel.memory.buffer, src, part.values.bytes));
     if (part.scales) {
-      await source.read(part.scales.offset, new Uint8Array(kernel.memory.buffer, at, part.scales.bytes));
+      await part.source.read(part.scales.offset, new Uint8Array(kernel.memory.buffer, at, part.scales.bytes));
     }
     return { part, src, at };
   };

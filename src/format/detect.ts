@@ -1,3 +1,4 @@
+// Tells model files apart by their first bytes.
 import type { ByteSource } from "../source/byte_source.ts";
 import { ByteCursor } from "../util/bytes.ts";
 import { FormatError } from "../util/errors.ts";
@@ -21,6 +22,23 @@ export async function openModelFile(source: ByteSource): Promise<ModelFile> {
   if (new ByteCursor(magic, source.name).u32() === GGUF_MAGIC) return readGguf(source);
   await readHead(source, LEGACY_HEADER_BYTES);
   return readLlama2c(source);
+}
+
+/**
+ * Reads the header of a GGUF file, which the first four bytes say it is; see {@link openModelFile}. A caller that needs
+ * no other format takes in no other reader.
+ */
+export async function openGguf(source: ByteSource): Promise<ModelFile> {
+  await readHead(source, MIN_FILE_BYTES);
+  return readGguf(source);
+}
+
+/** Whether a source begins as a GGUF file does. */
+export async function isGguf(source: ByteSource): Promise<boolean> {
+  const magic = new Uint8Array(4);
+  if (source.size !== undefined && source.size < magic.length) return false;
+  await source.read(0, magic);
+  return new DataView(magic.buffer).getUint32(0, true) === GGUF_MAGIC;
 }
 
 async function readHead(source: ByteSource, n: number): Promise<Uint8Array> {

@@ -1,5 +1,6 @@
+// Reads the header of a file in bounded pieces.
 import type { ByteSource } from "../source/byte_source.ts";
-import { LOOK_BACK_BYTES } from "../source/bytes.ts";
+import { LOOK_BACK_BYTES } from "../source/look_back.ts";
 import { ByteCursor, endOfFile } from "../util/bytes.ts";
 import { FormatError } from "../util/errors.ts";
 
@@ -10,25 +11,25 @@ import { FormatError } from "../util/errors.ts";
 export const HEADER_CHUNK_BYTES = Math.min(64 << 10, LOOK_BACK_BYTES);
 
 /**
- * Reads a header from the start of a source in bounded pieces. It holds what is fetched and not read yet,
- * allocates no more than the file can hold, and from a source of unknown size fetches only bytes that the
- * format says must be there, in steps that at most double what has already arrived.
+ * Reads a header from the start of a source in bounded pieces. It holds what is fetched and not read yet, and allocates
+ * no more than the file can hold. From a source of unknown size it fetches only bytes that the format says must be there,
+ * in steps that at most double what has already arrived.
  */
 export class HeaderReader {
-  private readonly source: ByteSource;
-  private readonly maxBytes: number;
-  private cursor: ByteCursor;
+  readonly #source: ByteSource;
+  readonly #maxBytes: number;
+  #cursor: ByteCursor;
 
   /** @param maxBytes the longest header that is believed */
   constructor(source: ByteSource, maxBytes: number) {
-    this.source = source;
-    this.maxBytes = maxBytes;
-    this.cursor = new ByteCursor(new Uint8Array(0), source.name);
+    this.#source = source;
+    this.#maxBytes = maxBytes;
+    this.#cursor = new ByteCursor(new Uint8Array(0), source.name);
   }
 
   /** Offset in the source of the next byte. */
   get offset(): number {
-    return this.cursor.offset;
+    return this.#cursor.offset;
   }
 
   /**
@@ -36,10 +37,10 @@ export class HeaderReader {
    * @throws FormatError when the file ends before, or the header grows longer than is believed
    */
   async need(n: number): Promise<ByteCursor> {
-    if (this.cursor.remaining >= n) return this.cursor;
-    this.check(n);
-    while (this.cursor.remaining < n) await this.fetch(n - this.cursor.remaining);
-    return this.cursor;
+    if (this.#cursor.remaining >= n) return this.#cursor;
+    this.#check(n);
+    while (this.#cursor.remaining < n) await this.#fetch(n - this.#cursor.remaining);
+    return this.#cursor;
   }
 
   /** A string: u64 length in bytes, then UTF-8. */
@@ -51,10 +52,10 @@ export class HeaderReader {
   /** `count` strings, see {@link HeaderReader.text}. */
   async texts(count: number, maxBytes: number, what: string): Promise<string[]> {
     const texts: string[] = [];
-    let { cursor } = this;
+    let cursor = this.#cursor;
     for (let i = 0; i < count; i++) {
-      // Waiting only where bytes are missing keeps large vocabularies fast. Each string still to come has
-      // at least its length, so that many bytes are sure to follow.
+      // Awaiting only if bytes are missing makes large vocabularies fast. Each string still to come has at least its
+      // length: that many bytes must follow.
       if (cursor.remaining < 8) cursor = await this.need(8 * (count - i));
       const n = cursor.length(maxBytes, what);
       if (cursor.remaining < n) cursor = await this.need(n);
@@ -63,27 +64,27 @@ export class HeaderReader {
     return texts;
   }
 
-  private check(n: number): void {
-    const { name, size } = this.source;
-    if (this.offset + n > this.maxBytes) {
+  #check(n: number): void {
+    const { name, size } = this.#source;
+    if (this.offset + n > this.#maxBytes) {
       throw new FormatError(
-        `Cannot read ${name}: Expected a header of at most ${this.maxBytes} bytes, got ${this.offset + n} or more`,
+        `Cannot read ${name}: Expected a header of at most ${this.#maxBytes} bytes, got ${this.offset + n} or more`,
       );
     }
     if (size !== undefined && this.offset + n > size) throw endOfFile(name, this.offset, n, size);
   }
 
-  private async fetch(missing: number): Promise<void> {
-    const held = this.cursor.bytes(this.cursor.remaining);
+  async #fetch(missing: number): Promise<void> {
+    const held = this.#cursor.bytes(this.#cursor.remaining);
     const base = this.offset - held.length;
-    const bytes = new Uint8Array(held.length + this.step(missing, held.length));
+    const bytes = new Uint8Array(held.length + this.#step(missing, held.length));
     bytes.set(held);
-    await this.source.read(base + held.length, bytes.subarray(held.length));
-    this.cursor = new ByteCursor(bytes, this.source.name, base);
+    await this.#source.read(base + held.length, bytes.subarray(held.length));
+    this.#cursor = new ByteCursor(bytes, this.#source.name, base);
   }
 
-  private step(missing: number, held: number): number {
-    const { size } = this.source;
+  #step(missing: number, held: number): number {
+    const { size } = this.#source;
     if (size === undefined) return Math.min(missing, Math.max(held, HEADER_CHUNK_BYTES));
     return Math.min(Math.max(missing, HEADER_CHUNK_BYTES), size - this.offset);
   }

@@ -1,3 +1,4 @@
+// Model files of llama2.c: the header, and the tensors in their fixed order.
 import type { ByteSource } from "../source/byte_source.ts";
 import { ByteCursor } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
@@ -13,8 +14,7 @@ export const LEGACY_HEADER_BYTES = 28;
 /** The header of versions 1 and 2, padded with zeros. */
 export const HEADER_BYTES = 256;
 
-// Largest values that are believed. They are several times those of the largest Llama models, and so small
-// that no product of them passes 2^53.
+// Largest values that are believed: several times those of the largest Llama models. No product of them passes 2^53.
 /** Llama 3.1 405B has 16,384. */
 export const MAX_DIM = 1 << 17;
 /** Llama 3.1 405B has 53,248. */
@@ -37,7 +37,7 @@ interface Header {
   readonly n_kv_heads: number;
   readonly vocab_size: number;
   readonly seq_len: number;
-  /** 1 where the output layer is the token embedding. */
+  /** 1 if the output layer is the token embedding. */
   readonly shared_classifier: number;
   /** Version 2: values that share a scale. */
   readonly group_size?: number;
@@ -45,9 +45,9 @@ interface Header {
 
 /**
  * Reads the header of a llama2.c model: legacy (version 0), 1 (f32) or 2 (int8 groups). Tensors get their
- * GGUF names. Row order is the one of GGUF files of the same architecture (rotary pairs are adjacent), so
- * nothing is permuted. The file must have exactly the size that its header says; of a
- * source that does not know its size, `checkEnd` finds out.
+ * GGUF names. Row order is the one of GGUF files of the same architecture (rotary pairs are adjacent): nothing is
+ * permuted. The file must have exactly the size that its header says. If the source does not know its size, `checkEnd`
+ * finds out.
  *
  * Source: https://github.com/karpathy/llama2.c export.py, run.c, runq.c.
  * @throws FormatError when the header is no llama2.c header or contradicts the size of the file
@@ -64,7 +64,7 @@ export async function readLlama2c(source: ByteSource): Promise<ModelFile> {
   if (problem !== undefined) {
     throw legacy ? unknownFormat(name, head) : new FormatError(`Cannot read ${name}: ${problem}`);
   }
-  const { tensors, end } = layout(header);
+  const { tensors, end } = layout(header, source);
   const wrongSize = (got: string) => {
     const mismatch = `Expected ${end} bytes for ${summary(header)}, got ${got}`;
     return legacy
@@ -209,21 +209,21 @@ function shapesOf({ dim, hidden_dim, n_heads, n_kv_heads, vocab_size, seq_len }:
     ffn_down: [dim, hidden_dim],
     ffn_up: [hidden_dim, dim],
     output_norm: [dim],
-    /** Rotation tables that are computed anew: they take room and are not tensors of the model. */
+    /** Rotation tables. They are in the file, but cria computes them: they are not tensors of the model. */
     freq_cis_real: [seq_len, headSize / 2],
     freq_cis_imag: [seq_len, headSize / 2],
     output: [vocab_size, dim],
   };
 }
 
-function layout(header: Header): { tensors: Map<string, TensorInfo>; end: number } {
+function layout(header: Header, source: ByteSource): { tensors: Map<string, TensorInfo>; end: number } {
   const tensors = new Map<string, TensorInfo>();
   const shapes = shapesOf(header);
   let end = header.version === 0 ? LEGACY_HEADER_BYTES : HEADER_BYTES;
   for (const stem of orders[header.version] as readonly TensorName[]) {
     if (stem === "output" && header.shared_classifier === 1) continue;
     for (const name of namesOf(stem, header.n_layers)) {
-      const info = tensorAt(end, name, shapes[stem], header.group_size);
+      const info = { ...tensorAt(end, name, shapes[stem], header.group_size), source };
       end += info.byteLength + (info.scales?.byteLength ?? 0);
       if (!stem.startsWith("freq_cis")) tensors.set(name, info);
     }
@@ -237,7 +237,12 @@ function namesOf(stem: TensorName, nLayers: number): string[] {
 }
 
 /** In version 2 matrices are all their int8 values, then the f32 scales of their groups; vectors are f32. */
-function tensorAt(offset: number, name: string, shape: readonly number[], groupSize?: number): TensorInfo {
+function tensorAt(
+  offset: number,
+  name: string,
+  shape: readonly number[],
+  groupSize?: number,
+): Omit<TensorInfo, "source"> {
   const n = shape.reduce((product, dim) => product * dim, 1);
   if (groupSize === undefined || shape.length === 1)
     return { name, shape, type: "F32", offset, byteLength: 4 * n };

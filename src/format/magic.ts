@@ -1,3 +1,4 @@
+// What the first bytes of a file that cria cannot read say it is.
 import { FormatError } from "../util/errors.ts";
 
 /** Bytes that {@link describeMagic} and {@link unknownFormat} look at. */

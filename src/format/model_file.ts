@@ -1,5 +1,6 @@
+// What every reader of model files gives: metadata, tensors and their places.
 import type { ByteSource } from "../source/byte_source.ts";
-import type { TokenizerData } from "../tokenizer/core/tokenizer.ts";
+import type { TokenizerData } from "../tokenizer/registry.ts";
 
 /** Scalar and array types of file metadata (GGUF's names). */
 export type MetaType =
@@ -36,19 +37,21 @@ export type MetaValue =
  */
 export type TensorType = string;
 
-/** A tensor's place in its file. */
+/** Where a tensor is, and what it is. */
 export interface TensorInfo {
   readonly name: string;
   /** Outermost first: a matrix is [rows, cols], each row contiguous in the file. */
   readonly shape: readonly number[];
   readonly type: TensorType;
-  /** Absolute byte offset in the source, checked to lie inside it. */
+  /** Where its bytes are. The tensors of one model may lie in several sources. */
+  readonly source: ByteSource;
+  /** Absolute byte offset in `source`, checked to lie inside it. */
   readonly offset: number;
   readonly byteLength: number;
   /**
-   * For formats that keep quantization scales apart from the values (llama2.c v2): where the f32
-   * scales of this tensor are and how many values share one. Groups count through the whole tensor, so that
-   * one may reach over the end of a row.
+   * For formats that store quantization scales apart from the values (llama2.c v2): the f32 scales of this tensor, in
+   * the same source, and how many values share one. Groups count through the whole tensor: one may reach over the end
+   * of a row.
    */
   readonly scales?: { readonly offset: number; readonly byteLength: number; readonly groupSize: number };
 }
@@ -56,6 +59,7 @@ export interface TensorInfo {
 /** What a model file says about itself, read from its header only. */
 export interface ModelFile {
   readonly format: "gguf" | "llama2c";
+  /** The source whose header was read. Tensors name their own. */
   readonly source: ByteSource;
   /** Architecture name as the file gives it ("llama"). */
   readonly architecture: string;
@@ -64,9 +68,9 @@ export interface ModelFile {
   /** Tensors by GGUF name (token_embd.weight, blk.0.attn_q.weight, ...), whatever the format. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
-   * Looks whether the file ends where its header says, in formats that tell by its size what it holds. Called after the
-   * last tensor was read: only then does a stream know its size.
-   * @throws FormatError where more follows
+   * Checks that the file ends where its header says, in formats whose size tells what they hold. Called after the last
+   * tensor was read: only then does a stream know its size.
+   * @throws FormatError if more follows
    */
   checkEnd?(): Promise<void>;
   /** Tokenizer inside the file, if there is one. Parsed lazily: throws its own errors. */

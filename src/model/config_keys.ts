@@ -1,9 +1,9 @@
-// Which metadata keys below the architecture's name a file may have, and with which values.
+// Says which metadata keys below the architecture's name a file may have, and with which values.
 import type { MetaValue, ModelFile } from "../format/model_file.ts";
 import { quoted } from "../util/bytes.ts";
 import { UnsupportedError } from "../util/errors.ts";
 
-/** Keys that readConfig reads and checks itself. */
+// Keys that ggufHyper() reads and checks itself.
 const understood: readonly string[] = [
   "context_length",
   "embedding_length",
@@ -22,10 +22,8 @@ const understood: readonly string[] = [
   "rope.scale_linear",
 ];
 
-/**
- * Keys that change no logit, whatever they say: they describe the file, belong to embeddings, to the other kind of
- * norm, or to rotary scalings that are refused by rope.scaling.type.
- */
+// Keys that change no logit, whatever they say: they describe the file, or belong to embeddings, to the other kind of
+// norm, or to rotary scalings that are refused by rope.scaling.type.
 const harmless: readonly string[] = [
   "vocab_size",
   "pooling_type",
@@ -39,13 +37,13 @@ const harmless: readonly string[] = [
   "rope.scaling.yarn_beta_slow",
 ];
 
-/** What a key must say so that it changes nothing. */
+// What a key must say so that it changes nothing.
 interface Neutral {
   readonly values: readonly (number | boolean | string)[];
   readonly keys: readonly string[];
 }
 
-/** Keys that change results unless they have one of these values. Source: llama.cpp, llama-arch.cpp. */
+// Keys that change results unless they have one of these values. Source: llama.cpp, llama-arch.cpp.
 const neutral: readonly Neutral[] = [
   { values: [true], keys: ["attention.causal"] },
   { values: ["silu"], keys: ["hidden_activation"] },
@@ -110,7 +108,7 @@ const neutralValues: ReadonlyMap<string, Neutral["values"]> = new Map(
   neutral.flatMap(({ values, keys }) => keys.map((key) => [key, values] as const)),
 );
 
-/** What decides whether a key that states it is neutral. */
+// Numbers of the model that some keys state again.
 interface Stated {
   readonly headDim: number;
   readonly dim: number;
@@ -118,15 +116,21 @@ interface Stated {
 }
 
 /**
- * Checks that no key below `prefix` asks for a computation that is not done. What is not known is refused: a model
- * that computes something else would go on and be wrong.
+ * Checks that no key below `prefix` asks for a computation that is not done. What is not known is refused: otherwise a
+ * model that computes something else would run and be wrong.
+ * @param reads keys that the architecture reads itself, besides those that all architectures have
  * @throws UnsupportedError that names the key, its value and what is supported
  */
-export function checkKeys(file: ModelFile, prefix: string, stated: Stated): void {
+export function checkKeys(
+  file: ModelFile,
+  prefix: string,
+  stated: Stated,
+  reads: readonly string[] = [],
+): void {
   for (const [key, value] of file.metadata) {
     if (!key.startsWith(`${prefix}.`)) continue;
     const name = key.slice(prefix.length + 1);
-    if (always.has(name)) continue;
+    if (always.has(name) || reads.includes(name)) continue;
     const { fits, supported } = rule(name, stated) ?? unknown;
     if (fits && elements(value).every(fits)) continue;
     throw new UnsupportedError(
@@ -145,7 +149,7 @@ export function describeMeta(value: MetaValue | undefined): string {
 type Element = number | bigint | boolean | string;
 
 interface Rule {
-  /** Undefined: no value does. */
+  // Undefined: no value does.
   readonly fits?: (value: Element) => boolean;
   readonly supported: string;
 }
@@ -176,7 +180,7 @@ function rule(name: string, { headDim, dim, contextLength }: Stated): Rule | und
   return values && { fits: (value) => values.includes(value as number), supported: values.join(", ") };
 }
 
-/** The value, or those of an array. */
+// The value, or those of an array.
 function elements(value: MetaValue): readonly Element[] {
   return value.type === "array" ? Array.from<Element>(value.value) : [value.value];
 }

@@ -1,6 +1,8 @@
+// Grouped-query attention: which query heads read which head of keys and values.
+
 /**
- * Which q heads read which kv head, as the attention record wants it.
- * `heads` [nHeads] lists q heads in order of their kv head; `groups` [nKvHeads + 1] says where each kv head's
+ * The tables that the attention record reads.
+ * `heads` [nHeads] lists q heads in order of their kv head. `groups` [nKvHeads + 1] says where each kv head's
  * q heads begin. Consecutive q heads share a kv head (Ainslie et al. 2023, "GQA", arXiv:2305.13245): MHA is
  * nKvHeads = nHeads, MQA nKvHeads = 1.
  */

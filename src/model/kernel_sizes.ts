@@ -1,5 +1,5 @@
-// Bytes that kernels ask for, by the same arithmetic as theirs (a test compares the two). Not asked of an instance:
-// the memory it would need takes 4 to 10 GiB of addresses in most runtimes, however small it is.
+// Bytes that kernels ask for, by the same arithmetic as theirs (a test compares the two). An instance is not asked: the
+// memory that it would need takes 4 to 10 GiB of addresses in most runtimes, however small it is.
 import { KV_DIM_ALIGN, KV_F16, KV_F32, KV_PAGE } from "../../assembly/layout/blocks.ts";
 import { QUERY_TILE } from "../../assembly/layout/control.ts";
 

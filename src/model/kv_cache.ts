@@ -1,12 +1,13 @@
+// The KV cache: pages of keys and values, and the sequences that share them.
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { ContextError, MemoryError } from "../util/errors.ts";
 
-/** Memory that pages live in: where a page can be copied, and where more can be had. */
+/** Memory that pages live in. */
 export interface PageMemory {
   /** Copies `bytes` bytes within linear memory. */
   copy(from: number, to: number, bytes: number): void;
-  /** The address of `bytes` more bytes, or undefined where there are none. */
+  /** The address of `bytes` more bytes, or undefined if there are none. */
   grow(bytes: number): number | undefined;
   /** Why grow() gave nothing: "the memory budget of 1000 bytes is spent". */
   limit(): string;
@@ -28,8 +29,8 @@ export class PagePool {
   readonly #free: number[] = [];
   readonly #uses = new Map<number, number>();
   readonly #holders = new Set<Holder>();
-  // A sequence that nobody freed gives its pages back once it is collected. No step uses them then: a step refers to
-  // its sequences. Edge runtimes of before 2025 have no registries.
+  // A sequence that nobody freed gives its pages back once it is garbage-collected. No step uses them then, because a
+  // step refers to its sequences. Edge runtimes from before 2025 have no registries.
   readonly #dropped =
     typeof FinalizationRegistry === "function"
       ? new FinalizationRegistry<Holder>((holder) => this.#forget(holder))
@@ -78,9 +79,9 @@ export class PagePool {
   }
 
   /**
-   * Notes who holds `pages`, the list that the sequence goes on to change. Where `sequence` is collected, its pages
-   * come back.
-   * @returns ends that; the pages are then the caller's to drop
+   * Notes who holds `pages`, a list that the sequence keeps changing. If `sequence` is garbage-collected, its pages
+   * are dropped.
+   * @returns a function that ends this; afterwards the caller drops the pages
    */
   hold(sequence: object, kind: HolderKind, pages: readonly number[]): () => void {
     const holder: Holder = { kind, pages };
@@ -130,8 +131,8 @@ const WAYS_OUT =
   "a larger maxBytes";
 
 /**
- * A sequence of positions whose keys and values are cached. Pages may be shared with forks of it; a shared
- * page is copied before it is written.
+ * A sequence of positions whose keys and values are cached. Its forks may share pages with it; a shared page is copied
+ * before it is written.
  */
 export class Sequence {
   readonly pool: PagePool;
@@ -143,7 +144,7 @@ export class Sequence {
   #length = 0;
   #freed = false;
 
-  /** @param kind what it belongs to: who a full pool says holds the pages */
+  /** @param kind what it belongs to; the error of a full pool names it */
   constructor(pool: PagePool, contextLength: number, kind: HolderKind = "session") {
     this.pool = pool;
     this.contextLength = contextLength;
@@ -157,7 +158,7 @@ export class Sequence {
 
   /**
    * Makes sure that positions [length, length + n) can be written.
-   * @throws ContextError beyond the context; MemoryError where no page can be had. Nothing changes then.
+   * @throws ContextError beyond the context; MemoryError if there is no page. Nothing changes then.
    */
   reserve(n: number): void {
     if (this.#freed) throw new ContextError("Cannot extend a sequence that was freed");
@@ -199,7 +200,7 @@ export class Sequence {
     for (const page of this.pages.splice(keep)) this.pool.drop(page);
   }
 
-  /** A second sequence with the same past; both go on apart. */
+  /** A second sequence with the same positions so far; afterwards both are independent. */
   fork(): Sequence {
     const copy = new Sequence(this.pool, this.contextLength, "fork");
     const pages = this.pages.slice(0, Math.ceil(this.#length / KV_PAGE));

@@ -1,26 +1,26 @@
-// Files that are no whole model: parts of one, and what other programs keep in the same format.
+// Refuses files that are no whole model: parts of one, and other things that programs store in the same format.
 import type { ModelFile } from "../format/model_file.ts";
 import { quoted } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
 import { describeMeta } from "./config_keys.ts";
 
-/** Values of general.type other than "model". */
+// Values of general.type other than "model".
 const otherTypes: ReadonlyMap<string, string> = new Map([
   ["adapter", "an adapter (LoRA), which changes a model"],
   ["mmproj", "a projector for images or sound"],
   ["imatrix", "an importance matrix, which quantizers use"],
 ]);
 
-/** How splitters name the parts of a model: part and parts. */
+// How splitters name the parts of a model: part and parts.
 const PART_NAME = /-(\d{5})-of-(\d{5})\.gguf(?:[?#].*)?$/i;
 
-/** Layout of quantized blocks that is read; the first that GGUF files had. */
+// The layout of quantized blocks that is read, which is the first that GGUF files had.
 const QUANTIZATION_VERSION = 2;
 const PLAIN_TYPES: ReadonlySet<string> = new Set(["F32", "F16", "BF16", "F64", "I8", "I16", "I32", "I64"]);
 
 /**
- * Checks that a file is a model, and all of it: a part can look whole. Without output.weight a model seems to use its
- * embedding twice, without rope_freqs.weight to rotate all frequencies alike.
+ * Checks that a file is a model, and all of it. A part can look whole: without output.weight a model seems to use its
+ * embedding twice, and without rope_freqs.weight it seems to have no factors.
  * @throws UnsupportedError for parts, adapters and the like; FormatError for numbers that contradict each other
  */
 export function checkWholeModel(file: ModelFile): void {
@@ -73,7 +73,7 @@ function partOf(name: string, part: number, parts: number, why = ""): Unsupporte
   );
 }
 
-/** A number of things; undefined where the file does not say. */
+// A number of things; undefined if the file does not say.
 function count(file: ModelFile, key: string): number | undefined {
   const found = file.metadata.get(key);
   if (found === undefined) return undefined;

@@ -1,3 +1,4 @@
+// The runtime of browsers.
 import { Sha256 } from "../util/sha256.ts";
 import { collectGarbage } from "./garbage.ts";
 import { refuseDirectory, refuseFile } from "./no_files.ts";
@@ -8,12 +9,12 @@ import { startWebWorker } from "./web_worker.ts";
 /** The runtime of a page or of a worker of a page, and of whatever else has only web standards. */
 export function browserRuntime(): Runtime {
   const { userAgent = "", hardwareConcurrency } = globalThis.navigator ?? {};
-  // A page must never wait; a worker of it may, where memory can be shared.
+  // A page must never wait. A worker of it may, if memory can be shared.
   const isPage = "document" in globalThis;
   const { crossOriginIsolated = false } = globalThis as { crossOriginIsolated?: boolean };
   return {
     name: browserName(userAgent),
-    // Settings against fingerprints make it anything.
+    // Privacy settings may make it anything.
     cores: Number.isSafeInteger(hardwareConcurrency) && hardwareConcurrency > 0 ? hardwareConcurrency : 1,
     threads: !isPage && crossOriginIsolated,
     pauses: true,
@@ -30,7 +31,7 @@ export function browserRuntime(): Runtime {
   };
 }
 
-// In a sandboxed frame the mere look at it throws.
+// In a sandboxed frame reading the property throws.
 function cacheStorage(): CacheStorage | undefined {
   try {
     return globalThis.caches;
@@ -47,7 +48,7 @@ const browsers = [
   ["safari", /\bVersion\/([\d.]+) .*\bSafari\//],
 ] as const;
 
-/** Name and version out of a user agent, "browser" where it is none of the known ones. */
+/** Name and version out of a user agent; "browser" if it is unknown. */
 export function browserName(userAgent: string): string {
   for (const [name, pattern] of browsers) {
     const version = pattern.exec(userAgent)?.[1];

@@ -1,11 +1,11 @@
-// How many cores a process may use: what its affinity and the CPU quota of its container leave of the machine's.
+// How many cores a process may use: those of the machine, less by its affinity and the CPU quota of its container.
 
-/** Reads a small file of the system; undefined where there is none or it may not be read. */
+/** Reads a small file of the system; undefined if there is none or it may not be read. */
 export type ReadSystemFile = (path: string) => string | undefined;
 
 /**
  * The cores that a process may use, 1 at least. A quota of one and a half cores counts as one.
- * @param known what the runtime says, from its different interfaces; numbers that are none are left out
+ * @param known what the runtime says, from its different interfaces; what is not a positive number is ignored
  * @param read reads the files of Linux; those of other systems are absent
  */
 export function usableCores(known: readonly (number | undefined)[], read: ReadSystemFile): number {
@@ -28,7 +28,7 @@ export function allowedCores(read: ReadSystemFile): number | undefined {
   return count;
 }
 
-// Where a hierarchy of control groups is mounted, which of its groups that shows, and in which of them the process is.
+// A hierarchy of control groups: its mount point, the group that is mounted there, and the group of the process.
 interface Hierarchy {
   readonly mount: string;
   readonly root: string;
@@ -74,7 +74,7 @@ function hierarchyOf(
   return { mount, root, group, quotaOf: (directory) => quotaOf(directory, read) };
 }
 
-// Of the process's group and of those around it, as far as they can be seen.
+// Quotas of the process's group and of those around it, if they can be seen.
 function quotasOf({ mount, root, group, quotaOf }: Hierarchy): number[] {
   const parts = pathBelow(root, group)
     .split("/")

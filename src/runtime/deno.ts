@@ -1,3 +1,4 @@
+// The runtime of Deno.
 import { type Permissions, processRuntime } from "./process_runtime.ts";
 import type { Runtime } from "./runtime.ts";
 

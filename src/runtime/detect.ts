@@ -1,3 +1,4 @@
+// Finds out which runtime this code runs in.
 import { browserRuntime } from "./browser.ts";
 import { bunRuntime } from "./bun.ts";
 import { denoRuntime } from "./deno.ts";

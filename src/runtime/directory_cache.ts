@@ -1,9 +1,9 @@
-// Downloads of Bun, Deno and Node: whole files under their names, and unfinished ones that end with ".part".
+// The cache of downloads of Bun, Deno and Node: whole files under their names, unfinished ones that end with ".part".
 import type { ByteSource } from "../source/byte_source.ts";
+import type { CacheWriter, FileCache } from "../source/host.ts";
 import { SourceError } from "../util/errors.ts";
 import { randomWords } from "../util/random.ts";
 import { fileSystem, openLocalFile, reasonOfFile } from "./local_file.ts";
-import type { CacheWriter, FileCache } from "./runtime.ts";
 
 /** What a cache needs of node:fs/promises. */
 export type CacheFileSystem = Pick<
@@ -13,14 +13,14 @@ export type CacheFileSystem = Pick<
 type FileHandle = Awaited<ReturnType<CacheFileSystem["open"]>>;
 
 /**
- * An unfinished file that nobody has written for this long is taken over. A process that was only slow does no harm:
- * whoever writes a name writes the same bytes to the same places.
+ * An unfinished file that was not written for this long is taken over. A process that was only slow does no harm: all
+ * that write one name write the same bytes to the same places.
  */
 const ABANDONED_MS = 30_000;
 
 /**
- * The files of a directory, which is made where it does not exist.
- * @throws SourceError where it cannot be made or is none
+ * The files of a directory, which is made if it does not exist.
+ * @throws SourceError if it cannot be made or is not a directory
  */
 export async function directoryCache(
   directory: string,
@@ -35,22 +35,22 @@ export async function directoryCache(
 }
 
 class DirectoryCache implements FileCache {
-  private readonly directory: string;
-  private readonly fs: CacheFileSystem;
+  readonly #directory: string;
+  readonly #fs: CacheFileSystem;
 
   constructor(directory: string, fs: CacheFileSystem) {
-    this.directory = directory;
-    this.fs = fs;
+    this.#directory = directory;
+    this.#fs = fs;
   }
 
   async find(prefix: string): Promise<readonly string[]> {
-    const names = (await this.list(prefix)).filter((name) => !name.endsWith(".part"));
-    const dated = await Promise.all(names.map(async (name) => ({ name, time: await this.time(name) })));
+    const names = (await this.#list(prefix)).filter((name) => !name.endsWith(".part"));
+    const dated = await Promise.all(names.map(async (name) => ({ name, time: await this.#time(name) })));
     return dated.sort((a, b) => b.time - a.time).map(({ name }) => name);
   }
 
   async open(name: string, size?: number): Promise<ByteSource | undefined> {
-    // What may not be read, or is no file, comes again.
+    // What may not be read, or is not a file, is downloaded again.
     const file = await openLocalFile(this.path(name)).catch(() => undefined);
     if (!file || size === undefined || file.size === size) return file;
     await file.close();
@@ -59,18 +59,18 @@ class DirectoryCache implements FileCache {
 
   async write(name: string, size: number, resume: boolean): Promise<CacheWriter> {
     const left = this.path(`${name}.${randomName()}.part`);
-    const claimed = await this.claim(name, left, resume ? size : 0);
-    // What is left and may not be written, or is no file, must not stand in the way for ever.
-    const resumed = claimed ? await this.begin(name, left, "r+").catch(() => undefined) : undefined;
-    return resumed ?? (await this.begin(name, this.path(`${name}.${randomName()}.part`), "wx+"));
+    const claimed = await this.#claim(name, left, resume ? size : 0);
+    // A part that may not be written, or is not a file, must not prevent the download for ever.
+    const resumed = claimed ? await this.#begin(name, left, "r+").catch(() => undefined) : undefined;
+    return resumed ?? (await this.#begin(name, this.path(`${name}.${randomName()}.part`), "wx+"));
   }
 
-  private async begin(name: string, part: string, flags: "r+" | "wx+"): Promise<PartWriter> {
+  async #begin(name: string, part: string, flags: "r+" | "wx+"): Promise<PartWriter> {
     try {
-      const handle = await this.fs.open(part, flags);
+      const handle = await this.#fs.open(part, flags);
       try {
         const { size: length } = await handle.stat();
-        return new PartWriter(this, this.fs, handle, part, name, length);
+        return new PartWriter(this, this.#fs, handle, part, name, length);
       } catch (error) {
         await handle.close();
         throw error;
@@ -81,63 +81,63 @@ class DirectoryCache implements FileCache {
   }
 
   async remove(name: string): Promise<void> {
-    await this.fs.unlink(this.path(name)).catch(() => {});
+    await this.#fs.unlink(this.path(name)).catch(() => {});
   }
 
   path(name: string): string {
-    return `${this.directory}/${name}`;
+    return `${this.#directory}/${name}`;
   }
 
-  /** Removes all files that begin with `prefix` but `kept` and what somebody may be writing. */
-  async clean(prefix: string, kept: string): Promise<void> {
-    const names = await this.list(prefix);
+  /** Removes all files that begin with `prefix` except `current` and those that a process may be writing. */
+  async clean(prefix: string, current: string): Promise<void> {
+    const names = await this.#list(prefix);
     for (const name of names) {
-      if (name === kept) continue;
-      if (name.endsWith(".part") && !(await this.isAbandoned(name))) continue;
+      if (name === current) continue;
+      if (name.endsWith(".part") && !(await this.#isAbandoned(name))) continue;
       await this.remove(name);
     }
   }
 
-  private async list(prefix: string): Promise<string[]> {
+  async #list(prefix: string): Promise<string[]> {
     try {
-      return (await this.fs.readdir(this.directory)).filter((name) => name.startsWith(prefix));
+      return (await this.#fs.readdir(this.#directory)).filter((name) => name.startsWith(prefix));
     } catch (error) {
-      throw cacheError("read", this.directory, error);
+      throw cacheError("read", this.#directory, error);
     }
   }
 
-  /** Renames an abandoned part of at most `size` bytes to `own`, which has one winner; removes others. */
-  private async claim(name: string, own: string, size: number): Promise<boolean> {
-    for (const part of await this.list(name)) {
-      if (!part.endsWith(".part") || !(await this.isAbandoned(part, name))) continue;
+  /** Renames an abandoned part of at most `size` bytes to `own`; one process wins. Removes longer ones. */
+  async #claim(name: string, own: string, size: number): Promise<boolean> {
+    for (const part of await this.#list(name)) {
+      if (!part.endsWith(".part") || !(await this.#isAbandoned(part, name))) continue;
       const path = this.path(part);
-      const info = await this.fs.stat(path).catch(() => undefined);
-      // Never emptied: whoever has it open after all goes on reading it.
+      const info = await this.#fs.stat(path).catch(() => undefined);
+      // Never emptied: another process may still read it.
       if (info && info.size > size) await this.remove(part);
-      else if (info && (await succeeds(this.fs.rename(path, own)))) return true;
+      else if (info && (await succeeds(this.#fs.rename(path, own)))) return true;
     }
     return false;
   }
 
-  // Its writer has given it back under the plain name, or has not written for long.
-  private async isAbandoned(part: string, name?: string): Promise<boolean> {
-    return part === `${name}.part` || Date.now() - (await this.time(part)) > ABANDONED_MS;
+  // Its writer has released it under the plain name, or has not written for long.
+  async #isAbandoned(part: string, name?: string): Promise<boolean> {
+    return part === `${name}.part` || Date.now() - (await this.#time(part)) > ABANDONED_MS;
   }
 
-  private async time(name: string): Promise<number> {
-    const info = await this.fs.stat(this.path(name)).catch(() => undefined);
+  async #time(name: string): Promise<number> {
+    const info = await this.#fs.stat(this.path(name)).catch(() => undefined);
     return info?.mtimeMs ?? Number.POSITIVE_INFINITY;
   }
 }
 
 class PartWriter implements CacheWriter {
   length: number;
-  private readonly cache: DirectoryCache;
-  private readonly fs: CacheFileSystem;
-  private readonly handle: FileHandle;
-  private readonly part: string;
-  private readonly name: string;
-  private state: "open" | "published" | "closed" = "open";
+  readonly #cache: DirectoryCache;
+  readonly #fs: CacheFileSystem;
+  readonly #handle: FileHandle;
+  readonly #part: string;
+  readonly #name: string;
+  #state: "open" | "published" | "closed" = "open";
 
   constructor(
     cache: DirectoryCache,
@@ -147,11 +147,11 @@ class PartWriter implements CacheWriter {
     name: string,
     length: number,
   ) {
-    this.cache = cache;
-    this.fs = fs;
-    this.handle = handle;
-    this.part = part;
-    this.name = name;
+    this.#cache = cache;
+    this.#fs = fs;
+    this.#handle = handle;
+    this.#part = part;
+    this.#name = name;
     this.length = length;
   }
 
@@ -159,13 +159,13 @@ class PartWriter implements CacheWriter {
     for (let done = 0; done < bytes.length; ) {
       const at = this.length;
       try {
-        const { bytesWritten } = await this.handle.write(bytes, done, bytes.length - done, at);
+        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, at);
         done += bytesWritten;
         this.length += bytesWritten;
       } catch (error) {
-        // What is there would only keep the disk full.
+        // The disk is full: what was written only takes room.
         await this.discard();
-        throw cacheError("write", this.part, error, "; load with cache: false (--no-cache) to keep nothing");
+        throw cacheError("write", this.#part, error, "; load with cache: false (--no-cache) to keep nothing");
       }
     }
   }
@@ -173,12 +173,12 @@ class PartWriter implements CacheWriter {
   async read(offset: number, target: Uint8Array): Promise<void> {
     for (let done = 0; done < target.length; ) {
       const bytes = Math.min(target.length - done, 2 ** 30);
-      const { bytesRead } = await this.handle.read(target, done, bytes, offset + done).catch((error) => {
-        throw cacheError("read", this.part, error);
+      const { bytesRead } = await this.#handle.read(target, done, bytes, offset + done).catch((error) => {
+        throw cacheError("read", this.#part, error);
       });
       if (bytesRead === 0) {
         throw new SourceError(
-          `Cannot read ${this.part}: Expected ${this.length} bytes, the file ends at ${offset + done}`,
+          `Cannot read ${this.#part}: Expected ${this.length} bytes, the file ends at ${offset + done}`,
         );
       }
       done += bytesRead;
@@ -188,28 +188,28 @@ class PartWriter implements CacheWriter {
   async publish(prefix: string): Promise<void> {
     try {
       // The name must not become visible before the bytes are safe.
-      await this.handle.datasync();
-      await this.fs.rename(this.part, this.cache.path(this.name));
-      this.state = "published";
-      await this.cache.clean(prefix, this.name);
+      await this.#handle.datasync();
+      await this.#fs.rename(this.#part, this.#cache.path(this.#name));
+      this.#state = "published";
+      await this.#cache.clean(prefix, this.#name);
     } catch {
       // The bytes are whole and can be read all the same: another process may have published them already.
     }
   }
 
   async discard(): Promise<void> {
-    if (this.state === "open") await this.fs.unlink(this.part).catch(() => {});
-    this.state = "published";
+    if (this.#state === "open") await this.#fs.unlink(this.#part).catch(() => {});
+    this.#state = "published";
   }
 
   async close(): Promise<void> {
-    if (this.state === "closed") return;
-    const givenBack = this.state === "open";
-    this.state = "closed";
-    await this.handle.close();
-    if (!givenBack) return;
-    if (this.length === 0) await this.fs.unlink(this.part).catch(() => {});
-    else await this.fs.rename(this.part, `${this.cache.path(this.name)}.part`).catch(() => {});
+    if (this.#state === "closed") return;
+    const released = this.#state === "open";
+    this.#state = "closed";
+    await this.#handle.close();
+    if (!released) return;
+    if (this.length === 0) await this.#fs.unlink(this.#part).catch(() => {});
+    else await this.#fs.rename(this.#part, `${this.#cache.path(this.#name)}.part`).catch(() => {});
   }
 }
 

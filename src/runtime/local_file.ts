@@ -1,6 +1,7 @@
-// Local files of Bun, Deno and Node, which share Node's file interface. It is asked for at run time, so that
-// a bundle for a browser holds no import of it.
+// Local files of Bun, Deno and Node, which share Node's file interface. It is asked for at run time: a bundle for a browser
+// must not import it.
 import type { ByteSource } from "../source/byte_source.ts";
+import { MissingFileError } from "../source/read_errors.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
@@ -59,23 +60,23 @@ function checkIsFile(name: string, info: Stats): void {
 class LocalFile implements ByteSource {
   readonly name: string;
   readonly size: number;
-  private handle: FileHandle | undefined;
+  #handle: FileHandle | undefined;
 
   constructor(name: string, handle: FileHandle, size: number) {
     this.name = name;
-    this.handle = handle;
+    this.#handle = handle;
     this.size = size;
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {
-    if (!this.handle) throw new SourceError(`Cannot read ${this.name}: It was closed`);
+    if (!this.#handle) throw new SourceError(`Cannot read ${this.name}: It was closed`);
     if (!Number.isSafeInteger(offset) || offset < 0) {
       throw new SourceError(`Cannot read ${this.name}: Expected an offset from 0, got ${offset}`);
     }
     if (offset + target.length > this.size) throw endOfFile(this.name, offset, target.length, this.size);
     for (let done = 0; done < target.length; ) {
       const bytes = Math.min(target.length - done, MAX_READ_BYTES);
-      const read = await this.readSome(target, done, bytes, offset + done);
+      const read = await this.#readSome(target, done, bytes, offset + done);
       // The file has become shorter since it was opened.
       if (read === 0) throw endOfFile(this.name, offset, target.length, offset + done);
       done += read;
@@ -83,14 +84,14 @@ class LocalFile implements ByteSource {
   }
 
   async close(): Promise<void> {
-    const handle = this.handle;
-    this.handle = undefined;
+    const handle = this.#handle;
+    this.#handle = undefined;
     await handle?.close();
   }
 
-  private async readSome(target: Uint8Array, at: number, bytes: number, offset: number): Promise<number> {
+  async #readSome(target: Uint8Array, at: number, bytes: number, offset: number): Promise<number> {
     try {
-      return (await this.handle!.read(target, at, bytes, offset)).bytesRead;
+      return (await this.#handle!.read(target, at, bytes, offset)).bytesRead;
     } catch (error) {
       throw sourceError("read", this.name, error);
     }
@@ -106,7 +107,7 @@ export function fileSystem(name: string): FileSystem {
   return process.getBuiltinModule("node:fs/promises");
 }
 
-/** What the system, or Deno or Node in its place, says was wrong with a file. */
+/** What was wrong with a file, as the system says, or Deno or Node before they ask it. */
 export function reasonOfFile(error: unknown): string {
   const { code, message, name: kind, permission } = error as Partial<Record<string, string>>;
   if (code === "ERR_ACCESS_DENIED") {
@@ -124,5 +125,7 @@ export function reasonOfFile(error: unknown): string {
 }
 
 function sourceError(doing: "open" | "read", name: string, cause: unknown): SourceError {
-  return new SourceError(`Cannot ${doing} ${name}: ${reasonOfFile(cause)}`, { cause });
+  const isMissing = ["ENOENT", "ENOTDIR"].includes((cause as { code?: string })?.code ?? "");
+  const ErrorClass = isMissing ? MissingFileError : SourceError;
+  return new ErrorClass(`Cannot ${doing} ${name}: ${reasonOfFile(cause)}`, { cause });
 }

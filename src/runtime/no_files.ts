@@ -1,3 +1,4 @@
+// Refusals of runtimes without files.
 import type { ByteSource } from "../source/byte_source.ts";
 import { SourceError } from "../util/errors.ts";
 

@@ -1,3 +1,4 @@
+// The runtime of Node.
 import { processRuntime } from "./process_runtime.ts";
 import type { Runtime } from "./runtime.ts";
 

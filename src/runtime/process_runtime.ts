@@ -1,4 +1,5 @@
 // What Bun, Deno and Node have in common: `process` and files.
+import type { FileCache } from "../source/host.ts";
 import { cacheDirectory } from "./cache_directory.ts";
 import { usableCores } from "./cores.ts";
 import { directoryCache } from "./directory_cache.ts";
@@ -6,9 +7,9 @@ import { collectGarbage } from "./garbage.ts";
 import { openLocalFile } from "./local_file.ts";
 import { processSha256 } from "./process_hash.ts";
 import { startProcessWorker } from "./process_worker.ts";
-import type { FileCache, Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 
-/** What a program may do without somebody being asked. */
+/** What a program may do without a question to the user. */
 export interface Permissions {
   readEnvironment(variable: string): boolean;
   useDirectory(path: string): boolean;
@@ -68,7 +69,7 @@ function processCores({ readFile }: Permissions): number {
   return usableCores([navigator?.hardwareConcurrency, parallelism], read);
 }
 
-/** The cache in the user's home; undefined where it cannot be used. */
+/** The cache in the user's home; undefined if it cannot be used. */
 async function openOwnCache({ readEnvironment, useDirectory }: Permissions): Promise<FileCache | undefined> {
   try {
     const { env, platform } = globalThis.process;

@@ -1,5 +1,5 @@
-// Threads of Bun, Deno and Node: node:worker_threads is the one interface of the three whose workers can be
-// kept from holding the process. The code travels as text, so that bundles need no second file.
+// Threads of Bun, Deno and Node: node:worker_threads, the only interface of all three whose workers need not keep the
+// process alive. The code travels as text: bundles need no second file.
 import { EngineError } from "../util/errors.ts";
 import type { WorkerHandle, WorkerMain } from "./runtime.ts";
 

@@ -1,9 +1,8 @@
-// Threads of browsers: workers whose code is a Blob, so that bundles need no second file, or a file where one
-// is named.
+// Threads of browsers: workers whose code is a Blob (bundles then need no second file), or a file if one is named.
 import { EngineError } from "../util/errors.ts";
 import type { WorkerHandle, WorkerMain } from "./runtime.ts";
 
-// A worker that is forbidden or does not load says nothing of why.
+// A worker that is forbidden or does not load gives no reason.
 function startFailure(url: string | URL): string {
   return String(url).startsWith("blob:")
     ? "the page's Content-Security-Policy may forbid blob: workers: serve dist/worker.js and name it in the option workerUrl"
@@ -36,7 +35,7 @@ interface ScriptPolicy {
 
 let policy: ScriptPolicy | undefined;
 
-// A policy of one name can be made once, where the page allows it at all (`trusted-types cria`).
+// A policy of one name can be made only once, and only if the page allows it (`trusted-types cria`).
 function trustedUrl(url: string | URL): string {
   const { trustedTypes } = globalThis as {
     trustedTypes?: { createPolicy(name: string, rules: ScriptPolicy): ScriptPolicy };
@@ -47,8 +46,8 @@ function trustedUrl(url: string | URL): string {
 }
 
 /**
- * A thread that runs `main(data, send)` when it is given its data, from the file at `url` where there is one.
- * @throws EngineError where the page's policies refuse it at once
+ * A thread that runs `main(data, send)` when it is given its data, from the file at `url` if there is one.
+ * @throws EngineError if the page's policies refuse it at once
  */
 export function startWebWorker<Data>(
   main: WorkerMain<Data>,

@@ -1,3 +1,4 @@
+// The runtime of Cloudflare Workers.
 import { EngineError } from "../util/errors.ts";
 import { collectGarbage } from "./garbage.ts";
 import { refuseDirectory, refuseFile } from "./no_files.ts";

@@ -1,3 +1,4 @@
+// The tokens that may still be chosen, and their order.
 import { SamplingError } from "../util/errors.ts";
 import type { SampleKernels } from "./kernels.ts";
 
@@ -47,28 +48,28 @@ export class Candidates {
   logitsPtr: number;
   readonly vocabSize: number;
 
-  private readonly rows: number;
-  private readonly kernels: SampleKernels;
-  private readonly memory: WebAssembly.Memory;
-  private readonly idsPtr: number;
-  private readonly valuesPtr: number;
+  readonly #rows: number;
+  readonly #kernels: SampleKernels;
+  readonly #memory: WebAssembly.Memory;
+  readonly #idsPtr: number;
+  readonly #valuesPtr: number;
   // Views of the whole memory, made anew when it has grown.
-  private floats: Float32Array;
-  private words: Int32Array;
-  private changed = 0;
-  private readonly changedIds: number[] = [];
-  private readonly changedLogits: number[] = [];
+  #floats: Float32Array;
+  #words: Int32Array;
+  #changed = 0;
+  readonly #changedIds: number[] = [];
+  readonly #changedLogits: number[] = [];
 
   constructor(kernels: SampleKernels, place: SampleMemory) {
-    this.kernels = kernels;
-    this.memory = place.memory;
+    this.#kernels = kernels;
+    this.#memory = place.memory;
     this.vocabSize = place.vocabSize;
-    this.rows = place.rows ?? place.vocabSize;
+    this.#rows = place.rows ?? place.vocabSize;
     this.logitsPtr = place.logitsPtr;
-    this.idsPtr = place.scratchPtr;
-    this.valuesPtr = place.scratchPtr + 4 * place.vocabSize;
-    this.floats = new Float32Array(place.memory.buffer);
-    this.words = new Int32Array(place.memory.buffer);
+    this.#idsPtr = place.scratchPtr;
+    this.#valuesPtr = place.scratchPtr + 4 * place.vocabSize;
+    this.#floats = new Float32Array(place.memory.buffer);
+    this.#words = new Int32Array(place.memory.buffer);
   }
 
   /** All tokens again, for the logits that memory holds now. */
@@ -78,35 +79,35 @@ export class Candidates {
     this.scale = 1;
     this.history = history;
     this.historyLength = historyLength;
-    this.changed = 0;
+    this.#changed = 0;
   }
 
   /** The logit of a token. */
   logit(id: number): number {
-    this.refreshViews();
-    return this.floats[this.logitsPtr / 4 + id] as number;
+    this.#refreshViews();
+    return this.#floats[this.logitsPtr / 4 + id] as number;
   }
 
   /** Changes a logit until `restore`; before anything is sorted. */
   setLogit(id: number, value: number): void {
-    this.changedIds[this.changed] = id;
-    this.changedLogits[this.changed] = this.logit(id);
-    this.changed++;
-    this.floats[this.logitsPtr / 4 + id] = value;
+    this.#changedIds[this.#changed] = id;
+    this.#changedLogits[this.#changed] = this.logit(id);
+    this.#changed++;
+    this.#floats[this.logitsPtr / 4 + id] = value;
   }
 
   /** Whether `setLogit` has changed a token's logit. */
   isChanged(id: number): boolean {
-    for (let i = 0; i < this.changed; i++) if (this.changedIds[i] === id) return true;
+    for (let i = 0; i < this.#changed; i++) if (this.#changedIds[i] === id) return true;
     return false;
   }
 
   /** Gives changed logits their old values. */
   restore(): void {
-    while (this.changed > 0) {
-      this.changed--;
-      const id = this.changedIds[this.changed] as number;
-      this.floats[this.logitsPtr / 4 + id] = this.changedLogits[this.changed] as number;
+    while (this.#changed > 0) {
+      this.#changed--;
+      const id = this.#changedIds[this.#changed] as number;
+      this.#floats[this.logitsPtr / 4 + id] = this.#changedLogits[this.#changed] as number;
     }
   }
 
@@ -115,8 +116,8 @@ export class Candidates {
    * @throws SamplingError if a logit is NaN (which one) or none is over -Infinity.
    */
   findBest(): number {
-    const best = this.kernels.argmax(this.logitsPtr, this.vocabSize);
-    if (best < 0) throw this.refusal();
+    const best = this.#kernels.argmax(this.logitsPtr, this.vocabSize);
+    if (best < 0) throw this.#refusal();
     this.max = this.logit(best);
     return best;
   }
@@ -124,43 +125,43 @@ export class Candidates {
   /** Sorts more of the candidates; false if all are. */
   grow(): boolean {
     if (this.complete) return false;
-    this.sort(this.count === 0 ? FIRST_SORTED : this.count * SORTED_GROWTH);
+    this.#sort(this.count === 0 ? FIRST_SORTED : this.count * SORTED_GROWTH);
     return true;
   }
 
   /** Leaves the first `count` of the order, or all where there are fewer. */
   keepFirst(count: number): void {
-    if (!this.complete && this.count < count) this.sort(count);
+    if (!this.complete && this.count < count) this.#sort(count);
     this.count = Math.min(this.count, count);
     this.complete = true;
   }
 
   /** Sum of the weights of all candidates, at least 1. */
   sumWeights(): number {
-    if (this.complete) return this.kernels.sum_exp(this.valuesPtr, this.count, this.max, this.scale);
-    return this.kernels.sum_exp(this.logitsPtr, this.vocabSize, this.max, this.scale);
+    if (this.complete) return this.#kernels.sum_exp(this.#valuesPtr, this.count, this.max, this.scale);
+    return this.#kernels.sum_exp(this.logitsPtr, this.vocabSize, this.max, this.scale);
   }
 
   /** How many sorted candidates precede the one at which their running sum of weights reaches `target`. */
   walkSorted(target: number): number {
-    return this.kernels.walk_exp(this.valuesPtr, this.count, this.max, this.scale, target);
+    return this.#kernels.walk_exp(this.#valuesPtr, this.count, this.max, this.scale, target);
   }
 
   /** How many sorted candidates weigh at least `weight`. */
   countHeavy(weight: number): number {
-    return this.kernels.min_p_count(this.valuesPtr, this.count, this.scale, weight);
+    return this.#kernels.min_p_count(this.#valuesPtr, this.count, this.scale, weight);
   }
 
   /** The token at which the running sum of all candidates' weights reaches `target`, in (0, sumWeights()]. */
   walk(target: number): number {
     if (this.complete) return this.id(this.walkSorted(target));
-    return this.kernels.walk_exp(this.logitsPtr, this.vocabSize, this.max, this.scale, target);
+    return this.#kernels.walk_exp(this.logitsPtr, this.vocabSize, this.max, this.scale, target);
   }
 
   /** The id of sorted candidate i. */
   id(i: number): number {
-    this.refreshViews();
-    return this.words[this.idsPtr / 4 + i] as number;
+    this.#refreshViews();
+    return this.#words[this.#idsPtr / 4 + i] as number;
   }
 
   /**
@@ -168,26 +169,26 @@ export class Candidates {
    * @throws SamplingError if a logit is NaN (which one) or none is over -Infinity.
    */
   logSumExp(): number {
-    const total = this.kernels.log_sum_exp(this.logitsPtr, this.rows);
-    if (!(total > -Infinity)) throw this.refusal();
+    const total = this.#kernels.log_sum_exp(this.logitsPtr, this.#rows);
+    if (!(total > -Infinity)) throw this.#refusal();
     return total;
   }
 
-  private sort(count: number): void {
+  #sort(count: number): void {
     const k = Math.min(count, this.vocabSize);
-    this.count = this.kernels.top_k(this.logitsPtr, this.vocabSize, k, this.idsPtr, this.valuesPtr);
+    this.count = this.#kernels.top_k(this.logitsPtr, this.vocabSize, k, this.#idsPtr, this.#valuesPtr);
     this.complete = this.count < k || k === this.vocabSize;
   }
 
-  private refreshViews(): void {
-    const { buffer } = this.memory;
-    if (this.floats.buffer === buffer) return;
-    this.floats = new Float32Array(buffer);
-    this.words = new Int32Array(buffer);
+  #refreshViews(): void {
+    const { buffer } = this.#memory;
+    if (this.#floats.buffer === buffer) return;
+    this.#floats = new Float32Array(buffer);
+    this.#words = new Int32Array(buffer);
   }
 
-  private refusal(): SamplingError {
-    for (let id = 0; id < this.rows; id++) {
+  #refusal(): SamplingError {
+    for (let id = 0; id < this.#rows; id++) {
       if (Number.isNaN(this.logit(id))) {
         return new SamplingError(`Cannot sample: Expected logits that are numbers, got NaN for token ${id}`);
       }

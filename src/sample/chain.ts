@@ -1,13 +1,12 @@
+// The chain of samplers: from the logits of a row to an id.
 import { UsageError } from "../util/errors.ts";
+import { describeValue } from "../util/options.ts";
 import { Candidates, type SampleMemory } from "./candidates.ts";
 import { draw } from "./draw.ts";
 import type { SampleKernels } from "./kernels.ts";
-import type { ResolvedSampling } from "./options.ts";
-import { samplers } from "./registry.ts";
+import { type ResolvedSampling, samplers } from "./registry.ts";
 import { Rng } from "./rng.ts";
-
-const logitSamplers = samplers.filter((sampler) => sampler.acts === "logits");
-const candidateSamplers = samplers.filter((sampler) => sampler.acts === "candidates");
+import type { SamplerSpec, SamplerStage, Vocabulary } from "./spec.ts";
 
 /** A token and how likely it is. */
 export interface TokenLogprob {
@@ -20,15 +19,24 @@ export interface TokenLogprob {
 export interface Sampler {
   /** Byte address of the f32 logits [vocabSize]; may be moved between calls. */
   logitsPtr: number;
-  /** The generator of the draws; its state is all that a sampler remembers between tokens. */
-  readonly rng: Rng;
   /**
-   * The id of the next token. Logits read at the call and, when it returns, are as before.
+   * The id of the next token. Logits are read at the call and, when it returns, are as before. The same call gives the
+   * same id again, until {@link accept}.
    * @param history ids of the sequence so far, prompt and continuation
-   * @param length how many of them count, from the first; all by default
+   * @param length how many of them count, from the first; all by default. It is the position whose random numbers
+   *   are drawn.
    * @throws SamplingError if a logit is NaN (which one) or none is over -Infinity
    */
   sample(history: ArrayLike<number>, length?: number): number;
+  /** Takes note of a token that the generation goes on with: some samplers have a state. */
+  accept(id: number): void;
+  /** The states of samplers by name, in JSON, between two tokens. */
+  save(): SamplerStates;
+  /**
+   * Continues from what {@link save} gave, of a chain with the same options.
+   * @throws UsageError for anything else
+   */
+  load(states: unknown): void;
   /**
    * Natural logarithm of the probability that the model itself, before any sampler, gives a token: what a softmax
    * over all its logits says, also of rows that have no token. Worked out at the call, from the logits that memory
@@ -47,66 +55,120 @@ export interface Sampler {
 
 export { type SampleMemory, samplerBytes } from "./candidates.ts";
 
-class Chain implements Sampler {
-  readonly rng: Rng;
-  private readonly options: ResolvedSampling;
-  private readonly candidates: Candidates;
+interface NamedStage {
+  readonly name: string;
+  readonly acts: "logits" | "candidates";
+  readonly stage: SamplerStage;
+}
 
-  constructor(options: ResolvedSampling, kernels: SampleKernels, place: SampleMemory) {
-    this.options = options;
-    this.rng = new Rng(options.seed);
-    this.candidates = new Candidates(kernels, place);
+class Chain implements Sampler {
+  readonly #isGreedy: boolean;
+  readonly #stages: readonly NamedStage[];
+  readonly #logitStages: readonly SamplerStage[];
+  readonly #candidateStages: readonly SamplerStage[];
+  readonly #rng: Rng;
+  readonly #candidates: Candidates;
+
+  constructor(options: ResolvedSampling, kernels: SampleKernels, place: SampleMemory, setup: SamplerSetup) {
+    const { vocabulary = withoutText(place.vocabSize), choice, specs = samplers } = setup;
+    this.#isGreedy = options.temperature === 0;
+    this.#stages = specs.flatMap(({ name, acts, create }) => {
+      const stage = create(options, vocabulary);
+      return stage ? [{ name, acts, stage }] : [];
+    });
+    const acting = (on: string) => this.#stages.filter(({ acts }) => acts === on).map(({ stage }) => stage);
+    this.#logitStages = acting("logits");
+    this.#candidateStages = acting("candidates");
+    this.#rng = new Rng(options.seed, choice);
+    this.#candidates = new Candidates(kernels, place);
   }
 
   get logitsPtr(): number {
-    return this.candidates.logitsPtr;
+    return this.#candidates.logitsPtr;
   }
 
   set logitsPtr(address: number) {
-    this.candidates.logitsPtr = address;
+    this.#candidates.logitsPtr = address;
   }
 
   sample(history: ArrayLike<number>, length: number = history.length): number {
-    const { candidates, options } = this;
+    const candidates = this.#candidates;
+    const rng = this.#rng;
     candidates.reset(history, length);
+    rng.seek(length);
     try {
-      for (const sampler of logitSamplers) sampler.apply(candidates, options);
+      for (const stage of this.#logitStages) stage.apply(candidates, rng);
       const best = candidates.findBest();
       // Infinity has no differences to weigh by: it wins.
-      if (options.temperature === 0 || candidates.max === Infinity) return best;
-      for (const sampler of candidateSamplers) sampler.apply(candidates, options);
-      return draw(candidates, this.rng);
+      if (this.#isGreedy || candidates.max === Infinity) return best;
+      for (const stage of this.#candidateStages) stage.apply(candidates, rng);
+      return draw(candidates, rng);
     } finally {
       candidates.restore();
     }
   }
 
+  accept(id: number): void {
+    for (const { stage } of this.#stages) stage.accept?.(id);
+  }
+
+  save(): SamplerStates {
+    const withState = this.#stages.filter(({ stage }) => stage.save);
+    return Object.fromEntries(withState.map(({ name, stage }) => [name, stage.save?.()]));
+  }
+
+  load(states: unknown): void {
+    const withState = this.#stages.filter(({ stage }) => stage.load);
+    const names = withState.map(({ name }) => name);
+    const got = typeof states === "object" && states !== null ? Object.keys(states) : undefined;
+    if (got?.length !== names.length || !names.every((name) => got.includes(name))) {
+      const expected = names.length === 0 ? "no states of samplers" : `the states of ${names.join(", ")}`;
+      throw new UsageError(
+        `Cannot continue to sample: Expected ${expected}, got ${got ? `those of ${got.join(", ") || "none"}` : describeValue(states)}`,
+      );
+    }
+    for (const { name, stage } of withState) stage.load?.((states as SamplerStates)[name]);
+  }
+
   logprob(id: number): number {
-    const { vocabSize } = this.candidates;
+    const { vocabSize } = this.#candidates;
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
       throw new UsageError(`Cannot give a log-probability: Expected an id in [0, ${vocabSize}), got ${id}`);
     }
-    return this.relativeTo(this.candidates.logSumExp(), id);
+    return this.#relativeTo(this.#candidates.logSumExp(), id);
   }
 
   mostLikely(n: number): TokenLogprob[] {
-    const { candidates } = this;
+    const candidates = this.#candidates;
     const total = candidates.logSumExp();
     candidates.reset([], 0);
     candidates.keepFirst(n);
     const found: TokenLogprob[] = [];
     for (let i = 0; i < candidates.count; i++) {
       const id = candidates.id(i);
-      found.push({ id, logprob: this.relativeTo(total, id) });
+      found.push({ id, logprob: this.#relativeTo(total, id) });
     }
     return found;
   }
 
-  private relativeTo(total: number, id: number): number {
-    const logit = this.candidates.logit(id);
+  #relativeTo(total: number, id: number): number {
+    const logit = this.#candidates.logit(id);
     if (total === Infinity) return logit === Infinity ? 0 : -Infinity;
     return logit - total;
   }
+}
+
+/** States of samplers by name, in JSON. */
+export type SamplerStates = Readonly<Record<string, unknown>>;
+
+/** What a sampler is made with, besides its options and memory. */
+export interface SamplerSetup {
+  /** Default: tokens without text, enough for samplers that look at logits alone. */
+  readonly vocabulary?: Vocabulary;
+  /** Which of several continuations of one prompt; default 0. Each draws other random numbers. */
+  readonly choice?: number;
+  /** Default: the registry's. */
+  readonly specs?: readonly SamplerSpec<ResolvedSampling>[];
 }
 
 /**
@@ -118,6 +180,11 @@ export function createSampler(
   options: ResolvedSampling,
   kernels: SampleKernels,
   place: SampleMemory,
+  setup: SamplerSetup = {},
 ): Sampler {
-  return new Chain(options, kernels, place);
+  return new Chain(options, kernels, place, setup);
+}
+
+function withoutText(vocabSize: number): Vocabulary {
+  return { vocabSize, eosIds: [], bytes: () => new Uint8Array() };
 }

@@ -1,3 +1,4 @@
+// What sampling needs of a kernel module.
 /** The kernels that sampling calls, see assembly/sample.ts; a kernel module's exports have them all. */
 export interface SampleKernels {
   argmax(logits: number, n: number): number;

@@ -1,14 +1,22 @@
-import type { SamplerSpec } from "./options.ts";
+// Top-k.
+import type { SamplerSpec } from "./spec.ts";
+
+/** Options of {@link topK}. */
+export interface TopKOptions {
+  /** How many of the likeliest tokens are kept; 0 keeps all. */
+  topK: number;
+}
 
 /**
  * Keeps the k likeliest tokens.
  * Source: Fan, Lewis and Dauphin 2018, "Hierarchical Neural Story Generation", arXiv:1805.04833.
  */
-export const topK: SamplerSpec = {
+export const topK: SamplerSpec<TopKOptions> = {
   name: "top_k",
   acts: "candidates",
   params: [
     {
+      kind: "number",
       key: "topK",
       flag: "--top-k",
       valueName: "K",
@@ -20,7 +28,8 @@ export const topK: SamplerSpec = {
       default: 40,
     },
   ],
-  apply(candidates, { topK: k }) {
-    if (k > 0) candidates.keepFirst(k);
+  create({ topK: k }) {
+    if (k === 0) return undefined;
+    return { apply: (candidates) => candidates.keepFirst(k) };
   },
 };

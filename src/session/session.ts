@@ -1,30 +1,17 @@
-import type { Engine } from "../engine/engine.ts";
+// Conversations: the public class, over what conversation.ts holds and continuation.ts runs.
+import type { Work } from "../engine/step_queue.ts";
 import type { Sequence } from "../model/kv_cache.ts";
-import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
-import { ContextError, EngineError, UsageError } from "../util/errors.ts";
+import { ContextError, UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import { checkBoolean, checkOptions, checkSignal, describeValue, type OptionNames } from "../util/options.ts";
-import {
-  type Conversation,
-  checkResume,
-  feed,
-  forget,
-  Generation,
-  type RunOptions,
-  resolveGeneration,
-  runGeneration,
-  wholeOptions,
-} from "./generation.ts";
+import { runGeneration } from "./continuation.ts";
+import { Conversation, type SessionModel } from "./conversation.ts";
+import { checkResume, Generation, type RunOptions, resolveGeneration, wholeOptions } from "./generation.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "./options.ts";
 import { encodePrompt, haveText } from "./prompt.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot/snapshot.ts";
 
-/** What a session has of the model it belongs to. */
-export interface SessionModel {
-  readonly engine: Engine;
-  readonly tokenizer: Tokenizer;
-  readonly loadMs: number;
-}
+export type { SessionModel } from "./conversation.ts";
 
 type AppendOptions = Pick<GenerateOptions, "signal" | "special">;
 
@@ -42,34 +29,28 @@ const appendNames: OptionNames<AppendOptions> = { signal: true, special: true };
  * ```
  */
 export class Session implements Disposable {
-  readonly #model: SessionModel;
   readonly #state: Conversation;
-  #busy = false;
-  #disposed = false;
 
-  /** @internal `llama.session()` makes sessions. */
-  constructor(model: SessionModel, sequence: Sequence = model.engine.sequence(), ids: number[] = []) {
-    this.#model = model;
-    this.#state = {
-      ...model,
-      sequence,
-      ids,
-      generation: undefined,
-      ended: undefined,
-      enter: () => this.#enter(),
-      leave: () => this.#leave(),
-    };
+  /**
+   * @internal `llama.session()` makes sessions.
+   * @param once whether it disposes itself when a generation has drawn its last token
+   */
+  constructor(
+    model: SessionModel,
+    sequence: Sequence = model.engine.sequence(),
+    ids: number[] = [],
+    once = false,
+  ) {
+    this.#state = new Conversation(model, sequence, ids, once);
   }
 
   /**
    * A session that disposes itself when its first generation has drawn its last token, before that token is handed
-   * over: whoever stops listening there leaves nothing behind.
+   * over: a caller that stops listening there leaves nothing behind.
    * @internal
    */
   static once(model: SessionModel): Session {
-    const session = new Session(model, model.engine.sequence("generation"));
-    session.#state.ended = () => session.dispose();
-    return session;
+    return new Session(model, model.engine.sequence("generation"), [], true);
   }
 
   /**
@@ -115,9 +96,9 @@ export class Session implements Disposable {
    *   aborted, unless `stopOnAbort`
    */
   async *generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, Completion> {
-    const { engine, tokenizer } = this.#model;
+    const { engine, tokenizer } = this.#state.model;
     const settings = resolveGeneration(options);
-    this.#check("generate");
+    this.#state.check("generate");
     const added = this.#encode("generate", prompt, options.special);
     if (!options.stopOnAbort) options.signal?.throwIfAborted();
     const { ids } = this.#state;
@@ -139,7 +120,7 @@ export class Session implements Disposable {
    */
   async *resume(options: RunOptions = {}): AsyncGenerator<Piece, Completion> {
     checkResume(options);
-    this.#check("resume");
+    this.#state.check("resume");
     const { generation } = this.#state;
     if (!generation) {
       throw new UsageError("Cannot resume: Expected a generation that was left before its end, got none");
@@ -155,30 +136,24 @@ export class Session implements Disposable {
     checkOptions("append", options, appendNames);
     checkSignal("append", options.signal);
     checkBoolean("append", "special", options.special);
-    this.#check("append");
+    this.#state.check("append");
     const added = this.#encode("append", prompt, options.special);
     options.signal?.throwIfAborted();
     this.#state.generation = undefined;
     for (const id of added) this.#state.ids.push(id);
-    if (added.length === 0) return;
-    this.#enter();
-    try {
-      await feed(this.#state, () => {}, options.signal);
-    } finally {
-      this.#leave();
-    }
+    if (added.length > 0) await this.#feed(options.signal);
   }
 
   /** A second session with the same past; both go on apart, and share the memory of what they have in common. */
   fork(): Session {
-    this.#check("fork");
-    const { engine, tokenizer } = this.#model;
-    const { sequence, ids, generation } = this.#state;
-    const copy = new Session(this.#model, sequence.fork(), ids.slice());
+    this.#state.check("fork");
+    const { model, sequence, ids, generation } = this.#state;
+    const { engine, tokenizer } = model;
+    const copy = new Session(model, sequence.fork(), ids.slice());
     if (generation) {
       const { settings, begin, afterText, sampler } = generation;
       const again = new Generation(engine, tokenizer, settings, begin, afterText);
-      again.sampler.rng.setState(sampler.rng.getState());
+      again.sampler.load(sampler.save());
       again.replay(ids);
       copy.#state.generation = again;
     }
@@ -190,34 +165,32 @@ export class Session implements Disposable {
    * @throws UsageError for a position beyond the last token
    */
   rollback(pos: number): void {
-    this.#check("roll back");
+    this.#state.check("roll back");
     const { ids } = this.#state;
     if (!Number.isInteger(pos) || pos < 0 || pos > ids.length) {
       const got = describeValue(pos);
       throw new UsageError(`Cannot roll back: Expected a position in [0, ${ids.length}], got ${got}`);
     }
-    forget(this.#state, pos);
+    this.#state.forget(pos);
     this.#state.generation = undefined;
   }
 
   /**
    * The session as bytes, without the weights: tokens, their keys and values, and the open generation with its
-   * random numbers, stop strings and unfinished character. `llama.restore(bytes)` goes on bit for bit, in any
+   * samplers, stop strings and unfinished character. `llama.restore(bytes)` goes on bit for bit, in any
    * runtime, with any number of threads. Whoever has the bytes can read the conversation.
    * @throws UsageError while a token is computed
    */
   save(): Uint8Array<ArrayBuffer> {
-    this.#check("save");
-    const { engine, tokenizer, sequence, ids, generation } = this.#state;
+    this.#state.check("save");
+    const { model, sequence, ids, generation } = this.#state;
+    const { engine, tokenizer } = model;
     return encodeSnapshot(engine, tokenizer, { sequence, ids, generation });
   }
 
   /** Gives the memory back to other sessions. A generation that still runs fails. Safe to call twice. */
   dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.#state.generation = undefined;
-    this.#model.engine.release(this.#state.sequence);
+    this.#state.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -226,13 +199,13 @@ export class Session implements Disposable {
 
   /** The session on one line: how many tokens it has, of how many. */
   toString(): string {
-    const { contextLength } = this.#model.engine.layout;
+    const { contextLength } = this.#state.model.engine.layout;
     const { pos, resumable } = this;
     return oneLine("Session", {
       pos,
       contextLength,
       ...(resumable && { resumable }),
-      ...(this.#disposed && { disposed: true }),
+      ...(this.#state.isDisposed && { disposed: true }),
     });
   }
 
@@ -245,24 +218,22 @@ export class Session implements Disposable {
     return "Session";
   }
 
-  #check(doing: string): void {
-    if (this.#disposed) throw new EngineError(`Cannot ${doing}: the session was disposed`);
-    if (this.#busy) {
-      throw new UsageError(`Cannot ${doing}: Expected a session that is idle, this one computes a token`);
+  async #feed(signal: AbortSignal | undefined): Promise<void> {
+    const { model, sequence, ids } = this.#state;
+    const { scheduler } = model.engine;
+    this.#state.enter();
+    try {
+      const begin = this.#state.rewind();
+      const work: Work = { sequence, ids, begin, end: ids.length, outputs: "none", lastStep: 0, read() {} };
+      await scheduler.submit(work, signal);
+      scheduler.leave(work);
+    } finally {
+      this.#state.leave();
     }
   }
 
-  #enter(): void {
-    this.#check("generate");
-    this.#busy = true;
-  }
-
-  #leave(): void {
-    this.#busy = false;
-  }
-
   #encode(action: string, prompt: Prompt, special: boolean | undefined): number[] {
-    const { tokenizer, engine } = this.#model;
+    const { tokenizer, engine } = this.#state.model;
     const { contextLength, config } = engine.layout;
     const taken = this.#state.ids.length;
     const begins = taken === 0;

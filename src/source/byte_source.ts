@@ -1,13 +1,15 @@
+// The interface of everything that bytes are read from.
+
 /**
- * Bytes with a name: a file, a URL, a Blob, bytes in memory or a stream. Formats and the loader read
- * ranges from it and never ask for the whole.
+ * Bytes with a name: a file, a URL, a Blob, bytes in memory or a stream. Formats and the loader read ranges from it and
+ * never ask for the whole.
  */
 export interface ByteSource {
   /** What error messages call it: a path, a URL, "bytes". */
   readonly name: string;
   /**
-   * Total bytes, or undefined where it cannot be known before the end (a stream); after a read that met
-   * the end it is known.
+   * Total bytes; undefined if it cannot be known before the end (a stream). It is known after a read that met the
+   * end.
    */
   readonly size: number | undefined;
   /**
@@ -18,11 +20,11 @@ export interface ByteSource {
    */
   read(offset: number, target: Uint8Array): Promise<void>;
   /**
-   * Called once, when all that is needed was read and before it is used: completes what must hold for the whole
-   * (its digest, its place in a cache). Absent where nothing must.
-   * @throws SourceError when the bytes are not those that were promised
+   * Called once, after all that is needed was read and before it is used. Completes what must hold for the whole: its
+   * digest, its place in a cache. Absent if there is nothing to complete.
+   * @throws SourceError if the digest is another
    */
   finish?(): Promise<void>;
-  /** Lets handles go. Safe to call twice. */
+  /** Releases handles. Safe to call twice. */
   close(): Promise<void>;
 }

@@ -1,13 +1,12 @@
-// Comparing files with the SHA-256 that they must have.
-
+// Compares files with the SHA-256 that they must have.
+import { SourceError } from "../util/errors.ts";
 import type { Sha256Stream } from "../util/sha256.ts";
 import { yieldToEvents } from "../util/yield.ts";
 import type { ByteSource } from "./byte_source.ts";
-import { wrongDigest } from "./bytes.ts";
 
 const CHUNK_BYTES = 1 << 20;
 
-/** Takes the first `size` bytes of a reader into `hash`, and lets events through meanwhile. */
+/** Hashes the first `size` bytes of a reader, and lets the runtime handle events meanwhile. */
 export async function hashBytes(
   hash: Sha256Stream,
   read: (offset: number, target: Uint8Array) => Promise<void>,
@@ -32,14 +31,14 @@ export async function hashBytes(
       signal?.throwIfAborted();
     }
   } finally {
-    // Nobody may close what is read while a read is under way.
+    // The caller may close the source now: no read may be under way.
     await reading?.catch(() => {});
   }
 }
 
 /**
  * Reads a source of known size from front to back into `hash`, and compares that with its SHA-256.
- * @throws SourceError where it is another; what the source throws; the signal's reason
+ * @throws SourceError if it is another; what the source throws; the signal's reason
  */
 export async function checkDigest(
   source: ByteSource,
@@ -51,4 +50,9 @@ export async function checkDigest(
   await hashBytes(hash, (offset, target) => source.read(offset, target), size, signal);
   const got = hash.hex();
   if (got !== sha256) throw wrongDigest(source.name, sha256, got);
+}
+
+/** The error of bytes whose SHA-256 is another. */
+export function wrongDigest(name: string, expected: string, got: string): SourceError {
+  return new SourceError(`Cannot load ${name}: Expected SHA-256 ${expected}, got ${got}`);
 }

@@ -1,24 +1,19 @@
 // Opens whatever a caller may pass as a file.
-
-import type { Runtime } from "../runtime/runtime.ts";
 import { quoted } from "../util/bytes.ts";
+import { describeValue } from "../util/describe.ts";
 import { SourceError, UsageError } from "../util/errors.ts";
+import { blobSource } from "./blob.ts";
 import type { ByteSource } from "./byte_source.ts";
-import {
-  blobSource,
-  bytesOf,
-  bytesSource,
-  type FeedOptions,
-  feedSource,
-  iterableFeed,
-  iterableName,
-  streamFeed,
-} from "./bytes.ts";
+import { bytesOf, bytesSource } from "./bytes.ts";
 import { openCached } from "./cached_download.ts";
 import { checkDigest } from "./digest.ts";
-import { responseSource, type UrlOptions, urlSource } from "./http.ts";
+import { type FeedOptions, feedSource } from "./feed.ts";
+import type { SourceHost } from "./host.ts";
+import type { UrlOptions } from "./http/http_options.ts";
+import { responseSource, urlSource } from "./http.ts";
 import { hubUrl, isHubName } from "./hub.ts";
 import type { SourceLike, SourceOptions } from "./options.ts";
+import { iterableFeed, iterableName, streamFeed } from "./stream.ts";
 
 const kinds =
   "a path, URL, Blob, ArrayBuffer, Uint8Array, ReadableStream, AsyncIterable, Request, Response or ByteSource";
@@ -28,8 +23,176 @@ export interface OpenOptions extends SourceOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called as bytes come over the network. */
   readonly onBytes?: UrlOptions["onBytes"];
-  /** The only origin that gets the headers of `http`. */
+  /** The only origin that gets the headers of `http`; undefined if each may get them. */
   readonly headersFor?: string | undefined;
+}
+
+/**
+ * Opens whatever a caller may pass as a file. An abort of `signal` ends waiting for bytes of URLs and streams. A
+ * SHA-256 is compared at once if the source is read anywhere, and by the source's `finish` if bytes come over a network
+ * or a stream.
+ * @throws SourceError if the bytes cannot be had or do not have the SHA-256; UsageError for anything else than
+ *   SourceLike; the signal's reason
+ */
+export async function openSource(
+  source: SourceLike,
+  host: SourceHost,
+  options: OpenOptions = {},
+): Promise<ByteSource> {
+  if (typeof source === "string") return openText(source, host, options);
+  if (source instanceof URL) return openUrl(source, host, options);
+  const bytes = bytesOf(source);
+  if (bytes) return checked(bytesSource(bytes), host, options);
+  if (source instanceof Blob) return checked(blobSource(source), host, options);
+  if (isReadableStream(source)) return openStream(source, host, options);
+  if (source instanceof Response) return openResponse(source, host, options);
+  if (source instanceof Request) return openRemote(source, false, host, options);
+  return openObject(source, host, options);
+}
+
+/** Opens a local file. */
+export async function openPath(path: string, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
+  return checked(await host.openFile(path), host, options);
+}
+
+/**
+ * Opens the file behind a URL or request, out of the cache if the options allow it.
+ * @param cachedByDefault whether it is cached if the options do not say
+ */
+export async function openRemote(
+  request: URL | Request,
+  cachedByDefault: boolean,
+  host: SourceHost,
+  options: OpenOptions,
+): Promise<ByteSource> {
+  const { signal, sha256, cache = cachedByDefault, onBytes } = options;
+  const { hidesHeaders } = host;
+  const address = request instanceof Request ? request.url : request.href;
+  const http = httpFor(address, options);
+  const url: UrlOptions = {
+    ...{ signal, http, onBytes, hidesHeaders },
+    sha256: sha256?.toLowerCase(),
+    newHash: host.sha256,
+  };
+  if (cache === false || !/^https?:/.test(address)) return urlSource(request, url);
+  const files = await host.openCache(cache === true ? undefined : cache);
+  if (!files) return urlSource(request, url);
+  return openCached(request, files, { ...url, named: typeof cache === "string" });
+}
+
+/**
+ * Options for a file that goes with `source`, its tokenizer: the same, without what concerns that one file. Headers may
+ * hold a token: they go to the same origin only.
+ */
+export function companionOptions(source: SourceLike | undefined, options: OpenOptions): OpenOptions {
+  const { signal, cache, http } = options;
+  return { signal, cache, http, headersFor: originOf(source) };
+}
+
+/** The path of a file: URL. @throws SourceError if its % escapes are not UTF-8 */
+export function filePath(url: URL): string {
+  try {
+    const path = decodeURIComponent(url.pathname);
+    return /^\/[A-Za-z]:/.test(path) ? path.slice(1) : path;
+  } catch (cause) {
+    throw new SourceError(`Cannot open ${url}: Expected a path whose % escapes are UTF-8`, { cause });
+  }
+}
+
+/** A text as a URL if it is one that can be opened; undefined for a path. @throws SourceError for a damaged one */
+export function urlOf(text: string): URL | undefined {
+  if (!/^(https?|file|data|blob):/i.test(text)) return undefined;
+  try {
+    return new URL(text);
+  } catch (cause) {
+    throw new SourceError(`Cannot open ${quoted(text)}: Expected a valid URL`, { cause });
+  }
+}
+
+/** Whether a value is a Request. */
+export function isRequest(source: unknown): source is Request {
+  // Node loads its whole network at the first mention of Request, and with it a WebAssembly module, which fails if
+  // there is no WebAssembly and costs 10 GiB of addresses otherwise: only what has a URL is compared with it.
+  return typeof source === "object" && source !== null && "url" in source && source instanceof Request;
+}
+
+/** A path, a URL, or the name of a file on the hub. */
+function openText(text: string, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
+  if (text === "") throw new UsageError(`Cannot open a source: Expected ${kinds}, got an empty string`);
+  if (isHubName(text)) return openRemote(hubUrl(text), true, host, options);
+  const url = urlOf(text);
+  return url ? openUrl(url, host, options) : openPath(text, host, options);
+}
+
+function openUrl(url: URL, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
+  if (isHubName(url.href)) return openRemote(hubUrl(url.href), true, host, options);
+  if (url.protocol === "file:") return openPath(filePath(url), host, options);
+  return openRemote(url, false, host, options);
+}
+
+function openStream(stream: ReadableStream<Uint8Array>, host: SourceHost, options: OpenOptions): ByteSource {
+  return feedSource(streamFeed(stream, "stream"), "stream", feedOptions(host, options));
+}
+
+function openResponse(response: Response, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
+  return responseSource(response, { ...feedOptions(host, options), hidesHeaders: host.hidesHeaders });
+}
+
+/** A source of the caller's own, or anything that gives bytes asynchronously. */
+async function openObject(source: unknown, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
+  if (typeof source === "object" && source !== null) {
+    // Streams of Node have methods `read` and `close` too.
+    if (!("pipe" in source) && isByteSource(source)) {
+      checkSize(source);
+      return checked(source, host, options);
+    }
+    if (isAsyncIterable(source)) {
+      const name = iterableName(source);
+      return feedSource(iterableFeed(source, name), name, feedOptions(host, options));
+    }
+  }
+  throw new UsageError(`Cannot open a source: Expected ${kinds}, got ${describeValue(source)}`);
+}
+
+function feedOptions({ sha256: newHash }: SourceHost, { signal, sha256 }: OpenOptions): FeedOptions {
+  return { signal, sha256: sha256?.toLowerCase(), newHash };
+}
+
+/** How an address is read: without headers if they are meant for another origin. */
+function httpFor(address: string, { http, headersFor }: OpenOptions): OpenOptions["http"] {
+  return headersFor === undefined || headersFor === originOf(address) ? http : { ...http, headers: {} };
+}
+
+/** `source`, after its SHA-256 was compared with the one of the options. Closes it if they differ. */
+async function checked(
+  source: ByteSource,
+  host: SourceHost,
+  { sha256, signal }: OpenOptions,
+): Promise<ByteSource> {
+  if (sha256 === undefined) return source;
+  try {
+    if (source.size === undefined) {
+      throw new UsageError(`Cannot check the SHA-256 of ${source.name}: Expected a source of known size`);
+    }
+    await checkDigest(source, source.size, sha256.toLowerCase(), host.sha256(), signal);
+    return source;
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+function originOf(source: SourceLike | undefined): string | undefined {
+  const address = isRequest(source) ? source.url : source;
+  // The text of anything else is not asked for: that of bytes is several times as long as they are.
+  if (typeof address !== "string" && !(address instanceof URL)) return undefined;
+  try {
+    const text = String(address);
+    const url = isHubName(text) ? hubUrl(text) : new URL(text);
+    return /^https?:$/.test(url.protocol) ? url.origin : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function isByteSource(value: object): value is ByteSource {
@@ -50,142 +213,6 @@ function checkSize({ name, size }: ByteSource): void {
   throw new UsageError(
     `Cannot open ${name}: Expected a size in bytes, or undefined where it is not known, got ${size}`,
   );
-}
-
-function filePath(url: URL): string {
-  try {
-    const path = decodeURIComponent(url.pathname);
-    return /^\/[A-Za-z]:/.test(path) ? path.slice(1) : path;
-  } catch (cause) {
-    throw new SourceError(`Cannot open ${url}: Expected a path whose % escapes are UTF-8`, { cause });
-  }
-}
-
-function parseUrl(text: string): URL {
-  try {
-    return new URL(text);
-  } catch (cause) {
-    throw new SourceError(`Cannot open ${quoted(text)}: Expected a valid URL`, { cause });
-  }
-}
-
-/**
- * Opens whatever a caller may pass as a file. An abort of `signal` ends waiting for bytes of URLs and streams. A
- * SHA-256 is compared at once where the source is read anywhere, and by the source's `finish` where bytes come over
- * a network or a stream.
- * @throws SourceError where the bytes cannot be had or are not those of the SHA-256; UsageError for anything else
- *   than SourceLike; the signal's reason
- */
-export async function openSource(
-  source: SourceLike,
-  runtime: Runtime,
-  options: OpenOptions = {},
-): Promise<ByteSource> {
-  if (options.headersFor !== undefined && options.headersFor !== originOf(source)) {
-    return openSource(source, runtime, {
-      ...options,
-      headersFor: undefined,
-      http: { ...options.http, headers: {} },
-    });
-  }
-  if (source === "") throw new UsageError(`Cannot open a source: Expected ${kinds}, got an empty string`);
-  const { signal, sha256 } = options;
-  const feed: FeedOptions = { signal, sha256: sha256?.toLowerCase(), newHash: runtime.sha256 };
-  if (typeof source === "string") {
-    if (isHubName(source)) return openUrl(hubUrl(source), runtime, true, options);
-    if (/^(https?|file|data|blob):/i.test(source)) return openSource(parseUrl(source), runtime, options);
-    return checked(await runtime.openFile(source), runtime, options);
-  }
-  if (source instanceof URL) {
-    if (isHubName(source.href)) return openUrl(hubUrl(source.href), runtime, true, options);
-    if (source.protocol === "file:")
-      return checked(await runtime.openFile(filePath(source)), runtime, options);
-    return openUrl(source, runtime, false, options);
-  }
-  const bytes = bytesOf(source);
-  if (bytes) return checked(bytesSource(bytes), runtime, options);
-  if (source instanceof Blob) return checked(blobSource(source), runtime, options);
-  if (isReadableStream(source)) return feedSource(streamFeed(source, "stream"), "stream", feed);
-  if (source instanceof Response) {
-    return responseSource(source, { ...feed, hidesHeaders: runtime.hidesHeaders });
-  }
-  if (source instanceof Request) return openUrl(source, runtime, false, options);
-  if (typeof source === "object" && source !== null) {
-    // Streams of Node have methods `read` and `close` too.
-    if (!("pipe" in source) && isByteSource(source)) {
-      checkSize(source);
-      return checked(source, runtime, options);
-    }
-    if (isAsyncIterable(source)) {
-      const name = iterableName(source);
-      return feedSource(iterableFeed(source, name), name, feed);
-    }
-  }
-  throw new UsageError(
-    `Cannot open a source: Expected ${kinds}, got ${source === null ? "null" : typeof source}`,
-  );
-}
-
-async function openUrl(
-  request: URL | Request,
-  runtime: Runtime,
-  cachedByDefault: boolean,
-  { signal, sha256, cache = cachedByDefault, http, onBytes }: OpenOptions,
-): Promise<ByteSource> {
-  const { hidesHeaders } = runtime;
-  const options: UrlOptions = {
-    ...{ signal, http, onBytes, hidesHeaders },
-    sha256: sha256?.toLowerCase(),
-    newHash: runtime.sha256,
-  };
-  const address = request instanceof Request ? request.url : request.href;
-  if (cache === false || !/^https?:/.test(address)) return urlSource(request, options);
-  const files = await runtime.openCache(cache === true ? undefined : cache);
-  if (!files) return urlSource(request, options);
-  return openCached(request, files, { ...options, named: typeof cache === "string" });
-}
-
-/** `source`, once its SHA-256 is the one of the options. Closes it where it is not. */
-async function checked(
-  source: ByteSource,
-  runtime: Runtime,
-  { sha256, signal }: OpenOptions,
-): Promise<ByteSource> {
-  if (sha256 === undefined) return source;
-  try {
-    if (source.size === undefined) {
-      throw new UsageError(`Cannot check the SHA-256 of ${source.name}: Expected a source of known size`);
-    }
-    await checkDigest(source, source.size, sha256.toLowerCase(), runtime.sha256(), signal);
-    return source;
-  } catch (error) {
-    await source.close();
-    throw error;
-  }
-}
-
-/**
- * Options for a file that goes with `source`, its tokenizer: the same but for what is its alone. Headers, which may
- * hold a token, go to the same origin only.
- */
-export function companionOptions(source: SourceLike | undefined, options: OpenOptions): OpenOptions {
-  const { signal, cache, http } = options;
-  return { signal, cache, http, headersFor: originOf(source) };
-}
-
-function originOf(source: SourceLike | undefined): string | undefined {
-  // Node loads its whole network at the first mention of Request, and with it a WebAssembly module, which fails where
-  // there is no WebAssembly and costs 10 GiB of addresses where there is: only what has a URL is compared with it.
-  const isRequest = typeof source === "object" && "url" in source && source instanceof Request;
-  // Not of anything else: the text of bytes is several times as long as they are.
-  if (typeof source !== "string" && !(source instanceof URL) && !isRequest) return undefined;
-  const address = isRequest ? source.url : String(source);
-  try {
-    const url = isHubName(address) ? hubUrl(address) : new URL(address);
-    return /^https?:$/.test(url.protocol) ? url.origin : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 const CHUNK_BYTES = 64 << 10;

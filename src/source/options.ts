@@ -1,9 +1,9 @@
 // What a caller may pass as a file, and how its bytes are fetched.
-import { quoted } from "../util/bytes.ts";
+import { describeValue } from "../util/describe.ts";
 import { UsageError } from "../util/errors.ts";
 import { checkOptions, type OptionNames } from "../util/options.ts";
 import type { ByteSource } from "./byte_source.ts";
-import type { HttpOptions } from "./http.ts";
+import type { HttpOptions } from "./http/http_options.ts";
 
 /**
  * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), a `URL`, a `Blob` or
@@ -23,13 +23,13 @@ export type SourceLike =
   | Response
   | ByteSource;
 
-/** How bytes are fetched, checked and kept. */
+/** How bytes are fetched, checked and cached. */
 export interface SourceOptions {
   /** SHA-256 that the file must have, in 64 hexadecimal digits. */
   sha256?: string | undefined;
   /**
-   * Whether a file from an http(s) URL is kept for the next time: in a directory, in the runtime's own place (true;
-   * where that cannot be used the file is not kept), or not (false). Default: true for `hf:`, false for URLs.
+   * Caches files from http(s) URLs: in a directory, in the runtime's own place (true; skipped if that cannot be used), or
+   * not (false). Default: true for `hf:`, false for URLs.
    */
   cache?: boolean | string | undefined;
   /** Headers, retries and time limits of URLs. */
@@ -43,9 +43,7 @@ const httpNames: OptionNames<HttpOptions> = { headers: true, retries: true, retr
 
 /** @throws UsageError naming an option of loading, what it may be and what it is */
 export function refuse(option: string, value: unknown, expected: string): never {
-  const text = typeof value === "string" ? quoted(value) : value === null ? "null" : typeof value;
-  const got = typeof value === "number" ? value : text;
-  throw new UsageError(`Cannot load with ${option} ${got}: Expected ${expected}`);
+  throw new UsageError(`Cannot load with ${option} ${describeValue(value)}: Expected ${expected}`);
 }
 
 // Longest that a timer can wait.
@@ -79,7 +77,7 @@ export function checkSourceOptions({ sha256, cache, http }: SourceOptions): void
   checkLimit("http.idleMs", idleMs, 1);
 }
 
-// Headers and Maps have no names of their own: their entries would be passed over.
+// Headers and Maps have no properties of their own: their entries would be ignored.
 function isRecordOfTexts(value: unknown): boolean {
   if (typeof value !== "object" || value === null || Symbol.iterator in value) return false;
   return Object.values(value).every((text) => typeof text === "string");

@@ -1,8 +1,9 @@
+// Reads a tokenizer file: tells its format by its bytes, and calls the reader.
 import { decodeUtf8 } from "../util/bytes.ts";
 import { FormatError, UnsupportedError, UsageError } from "../util/errors.ts";
 import { isTiktokenFile, parseTiktokenFile } from "./byte_level/tiktoken_file.ts";
-import type { TokenizerData } from "./core/tokenizer.ts";
 import { parseTokenizerJson } from "./huggingface/data.ts";
+import type { TokenizerData } from "./registry.ts";
 import { parseLlama2cTokenizer } from "./sentencepiece/llama2c_bin.ts";
 import { parseSentencePieceModel } from "./sentencepiece/spm_model.ts";
 
@@ -16,12 +17,12 @@ const supported =
  * Reads a tokenizer file, whichever the bytes are: a SentencePiece model, a tiktoken rank file, a Hugging Face
  * tokenizer.json or llama2.c's tokenizer.bin.
  * @param options.name what error messages call the file
- * @param options.vocabSize ids that the model has, where it is known: a tokenizer.bin must have as many
+ * @param options.vocabSize ids that the model has, if it is known: a tokenizer.bin must have as many
  *   pieces, a SentencePiece model at most as many (models pad their vocabulary)
  * @param options.pattern how a rank file's texts are split, see {@link parseTiktokenFile}
- * @throws FormatError where the file is empty, cut, contradicts itself or does not fit the model
+ * @throws FormatError if the file is empty, cut, contradicts itself or does not fit the model
  * @throws UnsupportedError for another kind of tokenizer, or another file; says what it looks like
- * @throws UsageError for a pattern where the file is no rank file
+ * @throws UsageError for a pattern if the file is no rank file
  */
 export function parseTokenizerFile(
   bytes: Uint8Array,
@@ -47,7 +48,7 @@ export function parseTokenizerFile(
   }
 }
 
-/** @throws UsageError where a pattern is given for a file that says itself how texts are split */
+/** @throws UsageError if a pattern is given for a file that says itself how texts are split */
 export function refusePattern(pattern: string | undefined, name: string): void {
   if (pattern === undefined) return;
   throw new UsageError(

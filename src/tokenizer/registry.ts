@@ -1,9 +1,14 @@
+// Builds the tokenizer of a vocabulary, whichever kind it is.
 import { UnsupportedError } from "../util/errors.ts";
 import { ByteBpeTokenizer } from "./byte_level/byte_bpe.ts";
-import type { ByteBpeData, SentencePieceData, Tokenizer, TokenizerData } from "./core/tokenizer.ts";
+import type { Tokenizer } from "./core/tokenizer.ts";
+import type { ByteBpeData, SentencePieceData } from "./core/vocabulary_data.ts";
 import type { HuggingFaceData } from "./huggingface/data.ts";
 import { HuggingFaceTokenizer } from "./huggingface/huggingface_tokenizer.ts";
 import { SentencePieceTokenizer } from "./sentencepiece/sentencepiece.ts";
+
+/** A vocabulary as a reader returns it; `kind` says which. */
+export type TokenizerData = SentencePieceData | ByteBpeData | HuggingFaceData;
 
 /** How each kind is built. The casts are sound: a builder gets data of its own kind. */
 const builders: Record<TokenizerData["kind"], (data: TokenizerData) => Tokenizer> = {
@@ -17,9 +22,9 @@ const builders: Record<TokenizerData["kind"], (data: TokenizerData) => Tokenizer
 
 /**
  * The tokenizer of a vocabulary.
- * @throws FormatError where the data contradict themselves: no pieces or too many; scores or types of
+ * @throws FormatError if the data contradict themselves: no pieces or too many; scores or types of
  *   another length; a NaN score, an unknown type; BOS, EOS or unknown ids outside the vocabulary, or none
- *   where they are to be added; a byte token that is not "<0x00>" to "<0xFF>"; neither byte tokens nor an
+ *   if they are to be added; a byte token that is not "<0x00>" to "<0xFF>"; neither byte tokens nor an
  *   unknown token
  * @throws UnsupportedError for a `kind` or a pre-tokenizer that is not known
  */

@@ -1,3 +1,4 @@
+// Bytes: a cursor that reads them, texts in them, and errors about them.
 import { FormatError, MemoryError } from "./errors.ts";
 
 // A byte order mark is text here: vocabularies have it as a token.
@@ -27,7 +28,7 @@ export function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
 
-/** Zeros, as many as `what` takes. @throws MemoryError where the runtime gives no such buffer */
+/** Zeros, as many as `what` takes. @throws MemoryError if the runtime gives no such buffer */
 export function newBytes(bytes: number, what: string): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(bytes);
@@ -57,10 +58,10 @@ export function endOfFile(name: string, offset: number, n: number, size: number)
 export class ByteCursor {
   /** Next byte to read, counted from the start of the bytes. */
   position = 0;
-  private readonly all: Uint8Array;
-  private readonly view: DataView;
-  private readonly name: string;
-  private readonly base: number;
+  readonly #all: Uint8Array;
+  readonly #view: DataView;
+  readonly #name: string;
+  readonly #base: number;
 
   /**
    * @param bytes what to read; may be shared memory
@@ -68,62 +69,62 @@ export class ByteCursor {
    * @param base offset of the first byte in the file, for error messages
    */
   constructor(bytes: Uint8Array, name: string, base = 0) {
-    this.all = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.name = name;
-    this.base = base;
+    this.#all = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#name = name;
+    this.#base = base;
   }
 
   /** Bytes not read yet. */
   get remaining(): number {
-    return this.all.length - this.position;
+    return this.#all.length - this.position;
   }
 
   /** Offset in the file of the next byte. */
   get offset(): number {
-    return this.base + this.position;
+    return this.#base + this.position;
   }
 
   u8(): number {
-    return this.view.getUint8(this.take(1));
+    return this.#view.getUint8(this.#take(1));
   }
 
   i8(): number {
-    return this.view.getInt8(this.take(1));
+    return this.#view.getInt8(this.#take(1));
   }
 
   u16(): number {
-    return this.view.getUint16(this.take(2), true);
+    return this.#view.getUint16(this.#take(2), true);
   }
 
   i16(): number {
-    return this.view.getInt16(this.take(2), true);
+    return this.#view.getInt16(this.#take(2), true);
   }
 
   u32(): number {
-    return this.view.getUint32(this.take(4), true);
+    return this.#view.getUint32(this.#take(4), true);
   }
 
   i32(): number {
-    return this.view.getInt32(this.take(4), true);
+    return this.#view.getInt32(this.#take(4), true);
   }
 
   f32(): number {
-    return this.view.getFloat32(this.take(4), true);
+    return this.#view.getFloat32(this.#take(4), true);
   }
 
   f64(): number {
-    return this.view.getFloat64(this.take(8), true);
+    return this.#view.getFloat64(this.#take(8), true);
   }
 
   /** A number up to 2^53 - 1, a bigint beyond. */
   u64(): number | bigint {
-    return exact(this.view.getBigUint64(this.take(8), true));
+    return exact(this.#view.getBigUint64(this.#take(8), true));
   }
 
   /** A number from -(2^53 - 1) to 2^53 - 1, a bigint outside. */
   i64(): number | bigint {
-    return exact(this.view.getBigInt64(this.take(8), true));
+    return exact(this.#view.getBigInt64(this.#take(8), true));
   }
 
   /**
@@ -137,7 +138,7 @@ export class ByteCursor {
     const n = this.u64();
     if (n > max) {
       throw new FormatError(
-        `Cannot read ${this.name}: Expected at most ${max} ${what} at offset ${offset}, got ${n}`,
+        `Cannot read ${this.#name}: Expected at most ${max} ${what} at offset ${offset}, got ${n}`,
       );
     }
     return Number(n);
@@ -145,8 +146,8 @@ export class ByteCursor {
 
   /** The next `n` bytes: a view, not a copy. */
   bytes(n: number): Uint8Array {
-    const begin = this.take(n);
-    return this.all.subarray(begin, begin + n);
+    const begin = this.#take(n);
+    return this.#all.subarray(begin, begin + n);
   }
 
   /** The next `n` bytes as UTF-8. */
@@ -156,17 +157,17 @@ export class ByteCursor {
 
   /** Up to `n` of the next bytes, without reading them: a view, not a copy. */
   peek(n: number): Uint8Array {
-    return this.all.subarray(this.position, this.position + n);
+    return this.#all.subarray(this.position, this.position + n);
   }
 
   skip(n: number): void {
-    this.take(n);
+    this.#take(n);
   }
 
-  private take(n: number): number {
+  #take(n: number): number {
     // The negation also refuses NaN.
     if (!(n >= 0 && n <= this.remaining)) {
-      throw endOfFile(this.name, this.offset, n, this.base + this.all.length);
+      throw endOfFile(this.#name, this.offset, n, this.#base + this.#all.length);
     }
     const begin = this.position;
     this.position += n;

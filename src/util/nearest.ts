@@ -22,7 +22,7 @@ export function nearestName(word: string, known: readonly string[]): string | un
     }
   }
   if (best !== undefined) return best;
-  // Of names that begin alike none is the one that was meant.
+  // If several names begin alike, it cannot be told which was meant.
   const alike = known.filter((candidate) => {
     const name = plainName(candidate);
     return shortens(plain, name) || (plain.length >= 4 && name.startsWith(plain.slice(0, 4)));
@@ -44,7 +44,7 @@ function plainName(name: string): string {
   return name.slice(0, MAX_NAME).replace(/[-_]/g, "").toLowerCase();
 }
 
-// No option has a name as long as this; a hostile one costs no more time than it.
+// Longer than any option's name: a hostile word costs no more time than this.
 const MAX_NAME = 64;
 
 /** Levenshtein's distance; infinite between words of very different length. */

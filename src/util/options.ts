@@ -1,20 +1,23 @@
-// Checks options objects: known names only, so that a mistyped option is an error and not ignored, and values of the
-// right type. One rule for all: undefined stands for the default, null is refused.
+// Checks options objects: known names only (a mistyped option is an error), and values of the right type. One rule for
+// all: undefined stands for the default, null is refused.
 import { quoted } from "./bytes.ts";
+import { describeValue } from "./describe.ts";
 import { UsageError } from "./errors.ts";
 import { nearestName } from "./nearest.ts";
 
+// Rooms that have not moved to describe.ts yet import it from here.
+export { describeValue };
+
 /**
- * Refuses options that nobody reads. An option given as undefined counts too: its name is wrong all the same.
+ * Refuses options that nothing reads. An option given as undefined is refused too: its name is wrong all the same.
  * @param action what cannot be done with them: "generate", "load"
  * @param options what the caller gave
  * @param known every name that is read
- * @throws UsageError for what is no object, and for an unknown name, with the nearest known one
+ * @throws UsageError for anything else than an object, and for an unknown name, with the nearest known one
  */
 export function checkOptionNames(action: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    const got = options === null ? "null" : Array.isArray(options) ? "an array" : typeof options;
-    throw new UsageError(`Cannot ${action}: Expected an object of options, got ${got}`);
+    throw new UsageError(`Cannot ${action}: Expected an object of options, got ${describeValue(options)}`);
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
@@ -25,14 +28,14 @@ export function checkOptionNames(action: string, options: unknown, known: readon
 }
 
 /**
- * The names of an options type, as a table. An option that the table lacks, or has too many, does not compile:
- * whoever adds one cannot forget it here.
+ * The names of an options type, as a table. A table that lacks an option or has one too many does not compile: a new
+ * option cannot be forgotten here.
  */
 export type OptionNames<T> = { readonly [Name in keyof Required<T>]: true };
 
 /**
  * As {@link checkOptionNames}, with names from the table of the options' type.
- * @throws UsageError for what is no object, and for an unknown name, with the nearest known one
+ * @throws UsageError for anything else than an object, and for an unknown name, with the nearest known one
  */
 export function checkOptions<T>(action: string, options: unknown, names: OptionNames<T>): void {
   checkOptionNames(action, options, Object.keys(names));
@@ -43,34 +46,25 @@ export function wrongOption(action: string, name: string, expected: string, valu
   return new UsageError(`Cannot ${action}: Expected ${name} to be ${expected}, got ${describeValue(value)}`);
 }
 
-/** @throws UsageError where `value` is neither undefined nor a boolean */
+/** @throws UsageError if `value` is neither undefined nor a boolean */
 export function checkBoolean(action: string, name: string, value: unknown): void {
   if (value !== undefined && typeof value !== "boolean") {
     throw wrongOption(action, name, "true or false", value);
   }
 }
 
-/** @throws UsageError where `value` is neither undefined nor a function */
+/** @throws UsageError if `value` is neither undefined nor a function */
 export function checkFunction(action: string, name: string, value: unknown): void {
   if (value !== undefined && typeof value !== "function") {
     throw wrongOption(action, name, "a function", value);
   }
 }
 
-/** @throws UsageError where `value` is neither undefined nor an AbortSignal, of this realm or another */
+/** @throws UsageError if `value` is neither undefined nor an AbortSignal, of this realm or another */
 export function checkSignal(action: string, value: unknown): void {
   if (value === undefined) return;
   const { aborted, throwIfAborted, addEventListener } = Object(value) as Partial<AbortSignal>;
   const methods = [throwIfAborted, addEventListener];
   if (typeof aborted === "boolean" && methods.every((method) => typeof method === "function")) return;
   throw wrongOption(action, "signal", "an AbortSignal", value);
-}
-
-/** A value of any type as error messages show it: on one line, and not endless. */
-export function describeValue(value: unknown): string {
-  if (typeof value === "string") return quoted(value);
-  if (typeof value === "bigint") return `${value}n`;
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return "an object";
-  return typeof value === "function" || typeof value === "symbol" ? `a ${typeof value}` : String(value);
 }

@@ -1,6 +1,6 @@
-// Random numbers that no result depends on: seeds that nobody gave, names of files, pauses.
+// Random numbers that no result depends on: default seeds, names of files, pauses.
 
-/** `n` random words. Where a runtime was told to have no `crypto`, they come from its clocks. */
+/** `n` random words. Without `crypto` they come from the clocks. */
 export function randomWords(n: number): Uint32Array {
   const words = new Uint32Array(n);
   if (typeof crypto !== "undefined") return crypto.getRandomValues(words);

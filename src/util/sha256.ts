@@ -1,6 +1,6 @@
-// SHA-256 of bytes that come in pieces, for runtimes that have none.
+// SHA-256 of bytes that come in pieces, for runtimes that do not have it.
 
-/** A SHA-256 under way: this file's, or the runtime's own, which is faster. */
+/** A SHA-256 that is being computed: this file's, or the runtime's own, which is faster. */
 export interface Sha256Stream {
   /** Adds bytes, of shared memory too. */
   update(bytes: Uint8Array): unknown;

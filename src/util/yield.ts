@@ -1,7 +1,8 @@
+// Lets the runtime handle events in the middle of a long computation.
 declare const setImmediate: ((callback: () => void) => unknown) | undefined;
 
-// In browsers a timer that a timer started waits 4 ms, a third of the time between two yields; a message waits for
-// nothing. A channel for each: in workerd one may not outlive its request.
+// In browsers a timer that a timer started waits 4 ms, a third of the time between two yields. A message does not wait.
+// Each call has its own channel: in workerd a channel may not outlive its request.
 function afterEvents(callback: () => void): void {
   if (typeof setImmediate === "function") {
     setImmediate(callback);
@@ -18,8 +19,8 @@ function afterEvents(callback: () => void): void {
 }
 
 /**
- * Lets the runtime handle what is waiting: signals, timers, requests. Computation that lasts calls this
- * every some milliseconds, or an abort could never arrive.
+ * Lets the runtime handle events that wait: signals, timers, requests. A long computation calls this every few
+ * milliseconds, or an abort could never arrive.
  */
 export function yieldToEvents(): Promise<void> {
   return new Promise(afterEvents);
@@ -27,7 +28,7 @@ export function yieldToEvents(): Promise<void> {
 
 /**
  * As {@link yieldToEvents}, for work that is shared with other requests in workerd: there a message channel costs some
- * kilobytes until the next garbage collection, and a timer waits for nothing.
+ * kilobytes until the next garbage collection, and a timer does not wait.
  */
 export function yieldToRequests(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));

@@ -14,7 +14,8 @@ import {
   TokenizerError,
   UnsupportedError,
 } from "../../src/mod.ts";
-import { bytesSource, streamSource } from "../../src/source/bytes.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+import { streamSource } from "../../src/source/stream.ts";
 import { ggufCases } from "../support/gguf_cases.ts";
 import {
   type GgufValue,

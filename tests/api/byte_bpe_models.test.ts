@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Llama } from "../../src/mod.ts";
 import { byteLevelKeys } from "../support/byte_level_vocab.ts";
+import { fixtureBytes } from "../support/fixtures.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
-import { itShared, sharedBytes } from "../support/shared.ts";
+import { itOn, sharedBytes } from "../support/shared.ts";
 
+const gpt2 = "vocabs/gpt-2.gguf";
 const pieces = ["Ġt", "Ġth", "Ġthe", "<|endoftext|>"];
 const merges = ["Ġ t", "Ġt h", "Ġth e"];
 
@@ -81,8 +83,18 @@ describe("Llama.load() of a byte-level vocabulary", () => {
     );
   });
 
-  itShared(["vocabs/gpt-2.gguf"], "Llama.load() takes a tokenizer of its own, if it fits", async () => {
-    const tokenizer = sharedBytes("vocabs/gpt-2.gguf");
-    await assert.rejects(Llama.load(model(), { threads: 1, tokenizer }), /at most 300 tokens .*, got 50257$/);
+  const others = [
+    { name: "gpt2.gguf", value: { bytes: () => fixtureBytes("gpt2.gguf"), size: 701 } },
+    { name: gpt2, needs: [gpt2], value: { bytes: () => sharedBytes(gpt2), size: 50257 } },
+  ];
+  itOn(others, "Llama.load() takes a tokenizer of its own, if it fits", async ({ bytes, size }) => {
+    const tokenizer = bytes();
+    const large = tinyLlamaGguf({ vocabSize: size }).bytes;
+    await using llama = await Llama.load(large, { threads: 1, tokenizer });
+    assert.equal(llama.tokenizer.vocabSize, size);
+    await assert.rejects(
+      Llama.load(model(), { threads: 1, tokenizer }),
+      new RegExp(`at most 300 tokens .*, got ${size}$`),
+    );
   });
 });

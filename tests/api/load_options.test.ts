@@ -51,8 +51,8 @@ describe("Llama.load() with options that make no sense", () => {
       for (const [value, got] of [
         ["4", '"4"'],
         [null, "null"],
-        [10n, "bigint"],
-        [{}, "object"],
+        [10n, "10n"],
+        [{}, "an object"],
       ] as const) {
         await refused(
           Llama.load("no/such/file", { [option]: value }),
@@ -75,7 +75,7 @@ describe("Llama.load() with options that make no sense", () => {
         ["x".repeat(1e6), `"x{80}\\.\\.\\."`],
         [8, "8"],
         [null, "null"],
-        [["q8"], "object"],
+        [["q8"], "an array"],
       ] as const) {
         await refused(
           Llama.load("no/such/file", { [option]: value }),

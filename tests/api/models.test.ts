@@ -1,106 +1,158 @@
-// Real models against what other engines say of them.
+// Whole models against what a forward pass in f64 says of them, and other engines.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { type Completion, Llama, type Precision } from "../../src/mod.ts";
-import { itShared, sharedJson, sharedPath } from "../support/shared.ts";
+import { fileURLToPath } from "node:url";
+import { Llama, type Precision } from "../../src/mod.ts";
+import { fixtureJson, fixturePath, type ModelCase, type ModelFacts } from "../support/fixtures.ts";
+import { embeddedModel } from "../support/models.ts";
+import { itOn, type Subject, sharedJson, sharedPath } from "../support/shared.ts";
 
-interface Expected {
-  cases: {
-    prompt: string;
-    prompt_ids: number[];
-    greedy_ids: number[];
-    greedy_text: string;
-    ended_by_eos: boolean;
-    top5: { id: number; logit: number }[];
-  }[];
-  nll: { text: string; window: number; tokens_scored: number; mean_nll: number };
+/** A model file and what is known of it. */
+interface Known {
+  readonly path: string;
+  readonly tokenizer?: string;
+  /** The same weights in Q8_0. */
+  readonly rounded?: string;
+  readonly facts: () => ModelFacts;
 }
 
-const stories = "models/stories260K/";
-const golden = "conformance/llama2c.json";
+const llama2c = "conformance/llama2c.json";
+const talesF32 = "models/tales/tales-f32.gguf";
+const talesQ8 = "models/tales/tales-q8_0.gguf";
+const talesFacts = "models/tales/expected.json";
 
-async function greedy200(model: string, tokenizer?: string): Promise<Completion> {
-  await using llama = await Llama.load(sharedPath(model), {
-    precision: "f32",
-    ...(tokenizer && { tokenizer: sharedPath(tokenizer) }),
-  });
-  return await llama.complete("", { temperature: 0, maxTokens: 200 });
-}
+const micro = ["gqa-f32.gguf", "mha-tied-f16.gguf", "gqa-q8_0.gguf", "mqa-q4_0.gguf", "odd-bf16.gguf"];
+const bins = ["legacy.bin", "version2.bin"];
 
-describe("stories260K", () => {
-  const expected = () => sharedJson<{ greedy_200_steps: string }>(golden).greedy_200_steps;
-
-  itShared(
-    [`${stories}stories260K.bin`, `${stories}tok512.bin`, golden],
-    "complete() gives llama2.c's greedy text from the .bin",
-    async () => {
-      const { text, ids } = await greedy200(`${stories}stories260K.bin`, `${stories}tok512.bin`);
-      assert.equal(text, expected());
-      assert.equal(ids.length, 200);
-    },
-  );
-
-  itShared(
-    [`${stories}stories260K-f32.gguf`, golden],
-    "complete() gives llama2.c's greedy text from the GGUF",
-    async () => {
-      assert.equal((await greedy200(`${stories}stories260K-f32.gguf`)).text, expected());
-    },
-  );
+/** Models of random weights, in every tensor type, shape and format. */
+const microModels = [...micro, ...bins].map((name): Subject<Known> => {
+  const path = fixturePath(name);
+  const facts = () => fixtureJson<Record<string, ModelFacts>>("models.json")[name] as ModelFacts;
+  const tokenizer = bins.includes(name) ? { tokenizer: fixturePath("tiny.tokenizer.bin") } : {};
+  return { name, value: { path, facts, ...tokenizer } };
 });
 
-describe("tales", () => {
-  const f32File = "models/tales/tales-f32.gguf";
-  const expectedFile = "models/tales/expected.json";
+/** The model of the repository by the f64 reference, and its weights before rounding by PyTorch. */
+const tales: readonly Subject<Known>[] = [
+  {
+    name: "tales-q8_0.gguf",
+    value: { path: fileURLToPath(embeddedModel), facts: () => fixtureJson("tales.json") },
+  },
+  {
+    name: talesF32,
+    needs: [talesF32, talesQ8, talesFacts],
+    value: {
+      path: sharedPath(talesF32),
+      rounded: sharedPath(talesQ8),
+      facts: () => sharedJson(talesFacts),
+    },
+  },
+];
 
-  itShared([f32File, expectedFile], "f32 gives PyTorch's ids, greedy ids and top-5 logits", async () => {
-    const { cases } = sharedJson<Expected>(expectedFile);
-    await using llama = await Llama.load(sharedPath(f32File), { precision: "f32" });
+async function load({ path, tokenizer }: Omit<Known, "facts">, precision: Precision): Promise<Llama> {
+  return await Llama.load(path, { precision, ...(tokenizer && { tokenizer }) });
+}
+
+/** The five greatest logits after a prompt. */
+async function assertTop5(llama: Llama, { prompt, prompt_ids, top5 }: ModelCase): Promise<void> {
+  const logits = await llama.logits([...prompt_ids]);
+  const top = [...logits.keys()].sort((a, b) => (logits[b] as number) - (logits[a] as number)).slice(0, 5);
+  assert.deepEqual(
+    top,
+    top5.map(({ id }) => id),
+    prompt,
+  );
+  for (const { id, logit } of top5) {
+    const error = Math.abs((logits[id] as number) - logit);
+    assert.ok(error <= 2e-3, `${prompt}: logit ${id} is off by ${error}`);
+  }
+}
+
+describe("Llama in f32", () => {
+  itOn([...microModels, ...tales], "gives the ids, greedy ids and top-5 logits", async (known) => {
+    const { cases } = known.facts();
+    await using llama = await load(known, "f32");
     assert.ok(cases.length >= 3);
     for (const c of cases) {
-      const ids = llama.tokenizer.encode(c.prompt);
-      assert.deepEqual(ids, c.prompt_ids, c.prompt);
-      const logits = await llama.logits(ids);
-      const top = [...logits.keys()]
-        .sort((a, b) => (logits[b] as number) - (logits[a] as number))
-        .slice(0, 5);
-      assert.deepEqual(
-        top,
-        c.top5.map(({ id }) => id),
-        c.prompt,
-      );
-      for (const { id, logit } of c.top5) {
-        const error = Math.abs((logits[id] as number) - logit);
-        assert.ok(error <= 2e-3, `${c.prompt}: logit ${id} is off by ${error}`);
-      }
-      const result = await llama.complete(c.prompt, { temperature: 0, maxTokens: 64 });
+      assert.deepEqual(llama.tokenizer.encode(c.prompt, { bos: true }), c.prompt_ids, c.prompt);
+      await assertTop5(llama, c);
+      const maxTokens = c.ended_by_eos ? 64 : c.greedy_ids.length;
+      const result = await llama.complete(c.prompt, { temperature: 0, maxTokens });
       assert.deepEqual(result.ids, c.greedy_ids, c.prompt);
       assert.equal(result.text, c.greedy_text);
       assert.equal(result.finishReason, c.ended_by_eos ? "eos" : "length");
     }
   });
 
-  itShared(
-    [f32File, "models/tales/tales-q8_0.gguf", expectedFile],
-    "perplexity() of f32 is PyTorch's, of q8 within 0.5 % of it",
-    async () => {
-      const { nll } = sharedJson<Expected>(expectedFile);
-      const measure = async (file: string, precision: Precision) => {
-        await using llama = await Llama.load(sharedPath(file), { precision });
-        const result = await llama.perplexity(nll.text, { window: nll.window });
-        assert.equal(result.tokens, nll.tokens_scored);
-        assert.ok(Math.abs(Math.log(result.perplexity) - result.nll) < 1e-12);
-        const off = (100 * (result.nll - nll.mean_nll)) / nll.mean_nll;
-        console.log(
-          `tales ${precision} from ${file}: nll ${result.nll.toFixed(5)} (${off.toFixed(3)} % off)`,
-        );
-        return Math.abs(result.nll - nll.mean_nll);
-      };
-      assert.ok((await measure(f32File, "f32")) < 1e-4);
-      assert.ok((await measure(f32File, "q8")) < 0.005 * nll.mean_nll);
-      assert.ok((await measure("models/tales/tales-q8_0.gguf", "q8")) < 0.005 * nll.mean_nll);
+  itOn(microModels, "perplexity() is the reference's", async (known) => {
+    const { nll } = known.facts();
+    await using llama = await load(known, "f32");
+    const result = await llama.perplexity(nll.text, { window: nll.window });
+    assert.equal(result.tokens, nll.tokens_scored);
+    assert.ok(Math.abs(result.nll - nll.mean_nll) < 1e-4, `${result.nll}, expected ${nll.mean_nll}`);
+  });
+});
+
+describe("greedy text", () => {
+  /** A model, the text that it makes of nothing, and of how many tokens that is. */
+  interface Greedy extends Omit<Known, "facts"> {
+    readonly expected: () => readonly [text: string, n: number];
+  }
+
+  const own = microModels
+    .filter(({ name }) => name === "legacy.bin" || name === "gqa-f32.gguf")
+    .map(({ name, value }): Subject<Greedy> => {
+      const { greedy_text, greedy_ids } = value.facts().cases[0] as ModelCase;
+      return { name, value: { ...value, expected: () => [greedy_text, greedy_ids.length] } };
+    });
+  const [bin, tok512, gguf] = ["stories260K.bin", "tok512.bin", "stories260K-f32.gguf"].map(
+    (name) => `models/stories260K/${name}`,
+  ) as [string, string, string];
+  const expected = () => [sharedJson<{ greedy_200_steps: string }>(llama2c).greedy_200_steps, 200] as const;
+  const ofLlama2c: Subject<Greedy>[] = [
+    {
+      name: "llama2.c's of stories260K.bin",
+      needs: [bin, tok512, llama2c],
+      value: { path: sharedPath(bin), tokenizer: sharedPath(tok512), expected },
+    },
+    {
+      name: "llama2.c's of stories260K-f32.gguf",
+      needs: [gguf, llama2c],
+      value: { path: sharedPath(gguf), expected },
+    },
+  ];
+  itOn([...own, ...ofLlama2c], "complete() gives it", async ({ expected, ...known }) => {
+    const [text, n] = expected();
+    await using llama = await load(known, "f32");
+    const result = await llama.complete("", { temperature: 0, maxTokens: n });
+    assert.equal(result.text, text);
+    assert.equal(result.ids.length, n);
+  });
+});
+
+describe("tales", () => {
+  /** How far the mean likelihood of the text is from what is expected. */
+  async function measure(path: string, precision: Precision, { nll }: ModelFacts): Promise<number> {
+    await using llama = await Llama.load(path, { precision });
+    const result = await llama.perplexity(nll.text, { window: nll.window });
+    assert.equal(result.tokens, nll.tokens_scored);
+    assert.ok(Math.abs(Math.log(result.perplexity) - result.nll) < 1e-12);
+    const off = (100 * (result.nll - nll.mean_nll)) / nll.mean_nll;
+    console.log(`tales ${precision} from ${path}: nll ${result.nll.toFixed(5)} (${off.toFixed(3)} % off)`);
+    return Math.abs(result.nll - nll.mean_nll);
+  }
+
+  itOn(
+    tales,
+    "perplexity() of f32 is as expected, of q8 within 0.5 % of it",
+    async ({ path, rounded, facts }) => {
+      const known = facts();
+      const { mean_nll } = known.nll;
+      assert.ok((await measure(path, "f32", known)) < 1e-4);
+      assert.ok((await measure(path, "q8", known)) < 0.005 * mean_nll);
       // No bound is promised for 4 bits; 3 % says that nothing is broken.
-      assert.ok((await measure(f32File, "q4")) < 0.03 * nll.mean_nll);
+      assert.ok((await measure(path, "q4", known)) < 0.03 * mean_nll);
+      if (rounded !== undefined) assert.ok((await measure(rounded, "q8", known)) < 0.005 * mean_nll);
     },
   );
 });

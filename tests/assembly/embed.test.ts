@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
-import { scaleFactor } from "../../src/model/plan.ts";
+import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";
 import { packF32 } from "../support/packing.ts";

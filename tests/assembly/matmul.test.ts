@@ -21,7 +21,7 @@ import {
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
 } from "../../assembly/layout/file_types.gen.ts";
-import { scaleFactor } from "../../src/model/plan.ts";
+import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import type { WeightFormat } from "../../src/quant/weight_format.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";

@@ -173,7 +173,7 @@ describe("chooseGroups()", () => {
       ["15m", "q8"],
     );
     assert.equal(chooseGroups(groups, undefined).length, groups.length);
-    assert.throws(() => chooseGroups(groups, "q9"), /Unknown rows q9: Expected q8/);
+    assert.throws(() => chooseGroups(groups, "q9"), /Cannot measure rows q9: Expected q8/);
   });
 });
 

@@ -3,17 +3,27 @@ import { describe, it } from "node:test";
 import { schedule, thorough } from "../../bench/measure.ts";
 import { matrixWork, someIds } from "../../bench/models.ts";
 import { generatedText } from "../../bench/tokenizer.ts";
-import type { LayerWeights, Matrix, Vector } from "../../src/model/weights.ts";
+import type { LayerWeights, Matrix, Vector } from "../../src/model/weights/weights.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+
+const source = bytesSource(new Uint8Array(0));
 
 function matrix(rows: number, cols: number, precision: "f32" | "q8" | "q4"): Matrix {
-  const info = { name: "w", shape: [rows, cols], type: "F32", offset: 0, byteLength: 0 };
+  const info = { name: "w", shape: [rows, cols], type: "F32", source, offset: 0, byteLength: 0 };
   const strips = Math.ceil(rows / 4);
   const blocks = Math.ceil(cols / 32);
-  return { kind: "matrix", info, format: weightFormats[precision], address: 0, rows, cols, strips, blocks };
+  const format = weightFormats[precision];
+  return { kind: "matrix", info, firstRow: 0, format, address: 0, rows, cols, strips, blocks };
 }
 
-const norm: Vector = { kind: "vector", info: matrix(1, 1, "f32").info, address: 0, length: 8 };
+const norm: Vector = {
+  kind: "vector",
+  info: matrix(1, 1, "f32").info,
+  firstRow: 0,
+  address: 0,
+  length: 8,
+};
 
 function layer(q: Matrix, other: Matrix): LayerWeights {
   const rest = { k: other, v: other, attnOutput: other, gate: other, up: other, down: other };

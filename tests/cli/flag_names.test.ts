@@ -6,7 +6,7 @@ import { generateCommand } from "../../src/cli/generate.ts";
 import { tokenizeCommand } from "../../src/cli/tokenize.ts";
 import { trainTokenizerCommand } from "../../src/cli/train_tokenizer.ts";
 import { Llama } from "../../src/mod.ts";
-import { trainTokenizer } from "../../src/tokenizer.ts";
+import { trainTokenizer } from "../../src/tokenizer_train.ts";
 
 function generate(message: string, ...args: string[]): string {
   return nameFlags(message, generateCommand.flags, args);

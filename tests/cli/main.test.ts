@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { VERSION } from "../../src/cli/version.ts";
 import { samplingParams } from "../../src/sample/registry.ts";
+import type { NumberParam } from "../../src/sample/spec.ts";
 import { runCli, startCli, testFolder } from "../support/cli.ts";
 import { itUnless } from "../support/skip.ts";
 
@@ -129,7 +130,9 @@ describe("cria generate", () => {
   });
 
   it("checks the interval of every sampling parameter", async () => {
-    for (const { flag, min } of samplingParams) {
+    for (const param of samplingParams) {
+      assert.equal(param.kind, "number");
+      const { flag, min } = param as NumberParam;
       const { status, stderr } = await runCli(["generate", flag, String(min - 1)]);
       assert.equal(status, 2, flag);
       assert.match(

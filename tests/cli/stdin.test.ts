@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { generateCommand, generateOptions } from "../../src/cli/generate.ts";
-import { Tokenizer, trainTokenizer } from "../../src/tokenizer.ts";
+import { Tokenizer } from "../../src/tokenizer.ts";
+import { trainTokenizer } from "../../src/tokenizer_train.ts";
 import { runCli, startCli, testFolder } from "../support/cli.ts";
 
 const folder = testFolder();

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Tokenizer, trainTokenizer } from "../../src/tokenizer.ts";
+import { Tokenizer } from "../../src/tokenizer.ts";
+import { trainTokenizer } from "../../src/tokenizer_train.ts";
 import { type CliResult, runCli, startCli, testFolder } from "../support/cli.ts";
-import { itShared, sharedJson, sharedPath } from "../support/shared.ts";
+import { fixtureIds, fixturePath } from "../support/fixtures.ts";
+import { itOn, sharedPath } from "../support/shared.ts";
 
 const folder = testFolder();
 
@@ -154,14 +156,25 @@ describe("cria tokenize", () => {
     assert.equal(stderr, "");
   });
 
-  itShared(
-    ["conformance/spm_llama2_tokenizer.json", "vocabs/llama2-tokenizer.model"],
-    "prints Llama 2's ids",
-    async () => {
-      const model = sharedPath("vocabs/llama2-tokenizer.model");
-      await assertPrints("15043 3186\n", ["--model", model, "Hello world"]);
-      await assertPrints("▁Hello ▁world\n", ["--model", model, "--pieces", "Hello world"]);
-      assert.ok(sharedJson("conformance/spm_llama2_tokenizer.json"));
+  const llama2 = "vocabs/llama2-tokenizer.model";
+  const { texts, vocabularies } = fixtureIds();
+  const models = [
+    {
+      name: "bpe.model",
+      value: {
+        model: fixturePath("bpe.model"),
+        ids: vocabularies.bpe[texts.indexOf("Hello world")],
+        pieces: "▁Hello ▁w or ld",
+      },
     },
-  );
+    {
+      name: llama2,
+      needs: [llama2],
+      value: { model: sharedPath(llama2), ids: [15043, 3186], pieces: "▁Hello ▁world" },
+    },
+  ];
+  itOn(models, "prints the ids of a SentencePiece model", async ({ model, ids, pieces }) => {
+    await assertPrints(`${ids?.join(" ")}\n`, ["--model", model, "Hello world"]);
+    await assertPrints(`${pieces}\n`, ["--model", model, "--pieces", "Hello world"]);
+  });
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
-import { Tokenizer, type TrainOptions, trainTokenizer } from "../../src/tokenizer.ts";
+import { Tokenizer } from "../../src/tokenizer.ts";
+import { type TrainOptions, trainTokenizer } from "../../src/tokenizer_train.ts";
 import { type CliResult, runCli, sendSignal, startCli, testFolder } from "../support/cli.ts";
 import { itUnless } from "../support/skip.ts";
 

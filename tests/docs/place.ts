@@ -13,7 +13,7 @@ import {
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { delimiter, join } from "node:path";
-import { trainTokenizer } from "../../src/tokenizer.ts";
+import { trainTokenizer } from "../../src/tokenizer_train.ts";
 import { tinyVocab } from "../support/gguf_writer.ts";
 import { llama2cFile, tokenizerBin } from "../support/llama2c_writer.ts";
 import { modelPath, output, packageFolder, root, temporaryFolder, tool } from "../support/package.ts";

@@ -150,7 +150,8 @@ function programOf(sample: Sample, samples: readonly Sample[]): string {
   if (!sample.page.startsWith("src/") || sample.text.includes("import ")) return sample.text;
   // Comments show a few lines of what stands around them.
   return `import { Llama } from "cria";
-import { Tokenizer, trainTokenizer } from "cria/tokenizer";
+import { Tokenizer } from "cria/tokenizer";
+import { trainTokenizer } from "cria/tokenizer/train";
 const write = (text) => process.stdout.write(text);
 { await using llama = await Llama.load();
 { ${sample.text} } }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { fromBase64, toBase64 } from "../../src/edge/base64.ts";
-import { checkHeaders, readBody, readWish } from "../../src/edge/request.ts";
+import { checkHeaders, readBody, readGenerateRequest } from "../../src/edge/request.ts";
 import { RequestError } from "../../src/edge/responses.ts";
 import { samplingParams } from "../../src/sample/registry.ts";
 
@@ -15,13 +15,13 @@ function refused(run: () => unknown, status: number, message: RegExp): void {
 }
 
 const wish = (body: unknown, maxTokens = Number.POSITIVE_INFINITY) =>
-  readWish(JSON.stringify(body), maxTokens);
+  readGenerateRequest(JSON.stringify(body), maxTokens);
 
-describe("readWish()", () => {
-  it("readWish() takes a prompt and every sampling field of the registry", () => {
+describe("readGenerateRequest()", () => {
+  it("readGenerateRequest() takes a prompt and every sampling field of the registry", () => {
     assert.deepEqual(wish({ prompt: "" }), { prompt: "", options: { logprobs: false } });
     for (const param of samplingParams) {
-      const value = param.integer ? 1 : 0.5;
+      const value = param.kind === "number" && param.integer ? 1 : 0.5;
       assert.deepEqual(wish({ prompt: "x", [param.openai]: value }), {
         prompt: "x",
         options: { [param.key]: value, logprobs: false },
@@ -34,7 +34,7 @@ describe("readWish()", () => {
     assert.deepEqual(wish({ resume: "abc" }), { resume: "abc" });
   });
 
-  it("readWish() caps max_tokens", () => {
+  it("readGenerateRequest() caps max_tokens", () => {
     for (const [asked, most, expected] of [
       [undefined, 5, 5],
       [3, 5, 3],
@@ -47,11 +47,11 @@ describe("readWish()", () => {
     }
   });
 
-  it("readWish() refuses sampling values outside their intervals", () => {
+  it("readGenerateRequest() refuses sampling values outside their intervals", () => {
     for (const { openai, key } of samplingParams) {
       for (const value of [-1, "0.5", [], {}, true]) {
         refused(
-          () => readWish(`{"prompt":"x","${openai}":${JSON.stringify(value)}}`, 9),
+          () => readGenerateRequest(`{"prompt":"x","${openai}":${JSON.stringify(value)}}`, 9),
           400,
           new RegExp(key),
         );
@@ -61,18 +61,18 @@ describe("readWish()", () => {
     refused(() => wish({ prompt: "x", repeat_penalty: 0 }), 400, /repeatPenalty/);
   });
 
-  it("readWish() refuses unknown fields, prototypes among them", () => {
+  it("readGenerateRequest() refuses unknown fields, prototypes among them", () => {
     for (const name of ["n", "best_of", "logprobs", "constructor", "toString", "__proto__"]) {
       refused(
-        () => readWish(`{"prompt":"x","${name}":1}`, 9),
+        () => readGenerateRequest(`{"prompt":"x","${name}":1}`, 9),
         400,
         new RegExp(`Unknown field "${name}"; known are prompt`),
       );
     }
-    refused(() => readWish(`{"prompt":"x","${"n".repeat(10_000)}":1}`, 9), 400, /^.{0,400}$/);
+    refused(() => readGenerateRequest(`{"prompt":"x","${"n".repeat(10_000)}":1}`, 9), 400, /^.{0,400}$/);
   });
 
-  it("readWish() names the nearest field of a mistyped one", () => {
+  it("readGenerateRequest() names the nearest field of a mistyped one", () => {
     for (const [name, nearest] of [
       ["max_token", "max_tokens"],
       ["maxTokens", "max_tokens"],
@@ -81,7 +81,7 @@ describe("readWish()", () => {
     ]) {
       for (const value of ["1", "null"]) {
         refused(
-          () => readWish(`{"prompt":"x","${name}":${value}}`, 9),
+          () => readGenerateRequest(`{"prompt":"x","${name}":${value}}`, 9),
           400,
           new RegExp(`Unknown field "${name}"; did you mean ${nearest}\\?`),
         );
@@ -89,7 +89,7 @@ describe("readWish()", () => {
     }
   });
 
-  it("readWish() takes ids and special, and null for the default", () => {
+  it("readGenerateRequest() takes ids and special, and null for the default", () => {
     assert.deepEqual(wish({ prompt: [1, 5, 9], special: true }), {
       prompt: [1, 5, 9],
       options: { special: true, logprobs: false },
@@ -117,9 +117,9 @@ describe("readWish()", () => {
     }
   });
 
-  it("readWish() refuses what is no request", () => {
+  it("readGenerateRequest() refuses what is no request", () => {
     for (const text of ["", "{", "null", "7", '"x"', "[]", "[".repeat(60_000), `${'{"a":'.repeat(10_000)}`]) {
-      refused(() => readWish(text, 9), 400, /^Cannot generate: Expected a/);
+      refused(() => readGenerateRequest(text, 9), 400, /^Cannot generate: Expected a/);
     }
     for (const prompt of [undefined, null, 7, ["x"], {}])
       refused(() => wish({ prompt }), 400, /prompt to be a string/);

@@ -15,6 +15,7 @@ import { ADDRESSABLE_BYTES } from "../../src/engine/layout.ts";
 import { createMemory } from "../../src/kernels/instance.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
 import { resolveSampling } from "../../src/sample/registry.ts";
+import { samplerOf } from "../../src/session/sampler.ts";
 import { EngineError, MemoryError } from "../../src/util/errors.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { workingVariants } from "../support/kernels.ts";
@@ -90,7 +91,8 @@ describe("Engine above 2 GiB", () => {
       const forks = sequences.map((sequence) => sequence.fork());
       const rows = [];
       for (const fork of forks) rows.push(...(await allLogits(engine, ids.slice(0, 20), [20], fork)));
-      const sampler = engine.sampler(
+      const sampler = samplerOf(
+        engine,
         resolveSampling({ temperature: 0.9, topK: 20, topP: 0.9, seed: 5 }),
         300,
       );
@@ -138,7 +140,7 @@ describe("Engine whose memory grows", () => {
 
   it("a sampler reads the memory of now", async () => {
     const engine = await engineWith();
-    const sampler = engine.sampler(resolveSampling({ temperature: 0, repeatPenalty: 1.3 }), 300);
+    const sampler = samplerOf(engine, resolveSampling({ temperature: 0, repeatPenalty: 1.3 }), 300);
     const draw = () => [sampler.sample(ids), sampler.logprob(7)];
     const first = await engine.prefill(engine.sequence(), ids, draw);
     const { byteLength } = engine.kernel.memory.buffer;

@@ -13,9 +13,9 @@ import {
   type Layout,
   type LayoutOptions,
   MAX_BATCH,
-  MAX_SEGMENTS,
   planLayout,
 } from "../../src/engine/layout.ts";
+import { MAX_SEGMENTS } from "../../src/engine/step_area.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import { type ByteSource, Llama, MemoryError, type Precision, UsageError } from "../../src/mod.ts";
 import { samplerBytes } from "../../src/sample/chain.ts";
@@ -56,8 +56,10 @@ function regions(layout: Layout): [string, number, number][] {
       buffers[name].stride * batch,
     ]),
     ["logits", buffers.logits.address, buffers.logits.stride * maxOutputs],
-    ["freqs", buffers.freqs, 2 * config.headDim],
-    ["angles", buffers.angles, 4 * config.headDim * batch],
+    ...buffers.ropes.flatMap(({ freqs, angles }): [string, number, number][] => [
+      ["freqs", freqs, 2 * config.headDim],
+      ["angles", angles, 4 * config.headDim * batch],
+    ]),
     ["heads", buffers.heads, 4 * config.nHeads],
     ["groups", buffers.groups, 4 * (config.nKvHeads + 1)],
     ["plan", layout.planAddress, layout.plan.words.byteLength],
@@ -164,12 +166,13 @@ describe("planLayout", () => {
     );
   });
 
-  it("planLayout() asks for as many rows of logits as 4 MiB hold, and one at least", async () => {
+  it("planLayout() asks for as many rows of logits as 4 MiB hold, and one for each sequence of a step at least", async () => {
     for (const [vocabSize, rows] of [
       [300, 64],
       [2 ** 20 / 16, 16],
       [2 ** 20 / 16 + 1, 15],
-      [2 ** 20 + 8, 1],
+      [2 ** 18, MAX_SEGMENTS],
+      [2 ** 20 + 8, MAX_SEGMENTS],
     ] as const) {
       const file = shapeHeader({ dim: 2, nHeads: 1, nKvHeads: 1, hiddenDim: 1, vocabSize });
       assert.equal((await planLayout(file, {})).maxOutputs, rows, `${vocabSize} tokens`);

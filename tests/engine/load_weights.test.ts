@@ -1,18 +1,21 @@
 // Weights that no model has.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Engine } from "../../src/engine/engine.ts";
 import { openModelFile } from "../../src/format/detect.ts";
-import type { TensorInfo } from "../../src/format/model_file.ts";
+import type { ModelFile, TensorInfo } from "../../src/format/model_file.ts";
 import type { KvType } from "../../src/mod.ts";
-import { Llama, type LoadOptions, SamplingError } from "../../src/mod.ts";
+import { Llama, type LoadOptions, SamplingError, SourceError } from "../../src/mod.ts";
+import type { ByteSource } from "../../src/source/byte_source.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
+import { streamSource } from "../../src/source/stream.ts";
 import { encodeTensor, type TinyLlamaOptions, tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
 import { nmse, workingVariants } from "../support/kernels.ts";
 import { llama2cFile, tokenizerBin } from "../support/llama2c_writer.ts";
 import { memoriesOf } from "../support/memory_spy.ts";
 import { llamaTensors } from "../support/model_file.ts";
 import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
-import { refused } from "../support/refused.ts";
+import { chunked, refused } from "../support/refused.ts";
 
 const tiny = (options: TinyLlamaOptions = {}) => tinyLlamaGguf(options).bytes;
 
@@ -266,4 +269,99 @@ describe("Llama.complete() with weights that are finite and absurd", () => {
       }
     });
   }
+});
+
+describe("Engine.create() of tensors in two sources", () => {
+  type Open = (bytes: Uint8Array<ArrayBuffer>, name: string) => ByteSource;
+  const sizeOf = ({ byteLength, scales }: TensorInfo) => byteLength + (scales?.byteLength ?? 0);
+  const ids = someIds(40, 300);
+  const hashOf = async (engine: Engine) => hashLogits(await allLogits(engine, ids, [40]));
+
+  /** A model whose every second tensor was moved to a second file, in the opposite order. */
+  async function divided(bytes: Uint8Array<ArrayBuffer>, open: Open): Promise<ModelFile> {
+    const file = await openModelFile(bytesSource(bytes));
+    const infos = [...file.tensors.values()];
+    const moved = infos.filter((_, i) => i % 2 === 1).reverse();
+    // What is moved leaves NaN behind, and there is NaN before it.
+    const [begin, nan] = [7, 0xff];
+    const first = bytes.slice();
+    const second = new Uint8Array(begin + moved.reduce((sum, info) => sum + sizeOf(info), 0)).fill(nan);
+    const places = new Map<string, number>();
+    for (let at = begin, i = 0; i < moved.length; i++) {
+      const info = moved[i] as TensorInfo;
+      const end = info.offset + sizeOf(info);
+      second.set(bytes.subarray(info.offset, end), at);
+      first.fill(nan, info.offset, end);
+      places.set(info.name, at);
+      at += sizeOf(info);
+    }
+    const sources = [open(first, "first"), open(second, "second")] as const;
+    const placed = infos.map((info): TensorInfo => {
+      const offset = places.get(info.name);
+      if (offset === undefined) return { ...info, source: sources[0] };
+      const { scales } = info;
+      const inSecond = { ...info, source: sources[1], offset };
+      return scales
+        ? { ...inSecond, scales: { ...scales, offset: offset + scales.offset - info.offset } }
+        : inSecond;
+    });
+    return { ...file, source: sources[0], tensors: new Map(placed.map((info) => [info.name, info])) };
+  }
+
+  it("gives the bits of one source", async () => {
+    const files = [tiny(), tiny({ type: "Q8_0" }), tiny({ type: "Q4_0" }), llama2cFile({ version: 2 }).bytes];
+    for (const bytes of files) {
+      const engine = await Engine.create(await divided(bytes, bytesSource), { threads: 1 });
+      assert.equal(await hashOf(engine), await hashOf(await engineOf(bytes)));
+    }
+  });
+
+  it("reads each source from front to back, and counts the bytes of both", async () => {
+    const ends = new Map<string, number>();
+    const forward: Open = (bytes, name) => {
+      const source = bytesSource(bytes, name);
+      return {
+        ...source,
+        async read(offset, target) {
+          assert.ok(offset >= (ends.get(name) ?? 0), `${name} at ${offset}`);
+          ends.set(name, offset + target.length);
+          await source.read(offset, target);
+        },
+      };
+    };
+    const file = await divided(tiny({ type: "Q8_0" }), forward);
+    const progress: [number, number][] = [];
+    await Engine.create(file, {
+      threads: 1,
+      onProgress: ({ loadedBytes, totalBytes }) => progress.push([loadedBytes, totalBytes]),
+    });
+    const total = [...file.tensors.values()].reduce((sum, info) => sum + sizeOf(info), 0);
+    assert.deepEqual(progress.at(-1), [total, total]);
+    assert.deepEqual([...ends.keys()].sort(), ["first", "second"]);
+  });
+
+  it("takes streams, and says which source ends too early", async () => {
+    const bytes = tiny();
+    const streams =
+      (cut: number): Open =>
+      (data, name) =>
+        streamSource(chunked(data.subarray(0, data.length - (name === "second" ? cut : 0)), 1000), name);
+    const engine = await Engine.create(await divided(bytes, streams(0)), { threads: 1 });
+    assert.equal(await hashOf(engine), await hashOf(await engineOf(bytes)));
+    await refused(
+      Engine.create(await divided(bytes, streams(1)), { threads: 1 }),
+      /^Cannot read second: Expected \d+ bytes at offset \d+, the file ends at \d+$/,
+    );
+  });
+
+  it("passes on what one of the sources throws", async () => {
+    const file = await divided(tiny(), (data, name) => {
+      const source = bytesSource(data, name);
+      const read = async () => {
+        throw new SourceError("Cannot read second: It is gone");
+      };
+      return name === "first" ? source : { ...source, read };
+    });
+    await refused(Engine.create(file, { threads: 1 }), /^Cannot read second: It is gone$/, SourceError);
+  });
 });

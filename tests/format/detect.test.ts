@@ -1,7 +1,9 @@
+// Model files told apart by their first bytes.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { openModelFile } from "../../src/format/detect.ts";
-import { bytesSource, streamSource } from "../../src/source/bytes.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+import { streamSource } from "../../src/source/stream.ts";
 import { SourceError, UnsupportedError } from "../../src/util/errors.ts";
 import { ggufFile, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { llama2cFile } from "../support/llama2c_writer.ts";

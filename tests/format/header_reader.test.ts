@@ -1,8 +1,10 @@
+// Headers read in bounded pieces.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HEADER_CHUNK_BYTES, HeaderReader } from "../../src/format/header_reader.ts";
 import type { ByteSource } from "../../src/source/byte_source.ts";
-import { bytesSource, streamSource } from "../../src/source/bytes.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+import { streamSource } from "../../src/source/stream.ts";
 import { chunked, refused } from "../support/refused.ts";
 
 const data = Uint8Array.from({ length: 3 * HEADER_CHUNK_BYTES + 11 }, (_, i) => (i * 31 + (i >> 8)) & 255);

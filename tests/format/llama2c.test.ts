@@ -1,3 +1,4 @@
+// Model files of llama2.c.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readGguf } from "../../src/format/gguf/header.ts";
@@ -11,12 +12,15 @@ import {
   readLlama2c,
 } from "../../src/format/llama2c.ts";
 import type { ModelFile, TensorInfo } from "../../src/format/model_file.ts";
-import { bytesSource, streamSource } from "../../src/source/bytes.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+import { streamSource } from "../../src/source/stream.ts";
 import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
+import { fixtureBytes } from "../support/fixtures.ts";
 import { decodeTensor } from "../support/gguf_writer.ts";
 import { type Llama2cOptions, llama2cFile } from "../support/llama2c_writer.ts";
+import { placesOf } from "../support/model_file.ts";
 import { chunked, refused } from "../support/refused.ts";
-import { itShared, sharedBytes, sharedJson } from "../support/shared.ts";
+import { itOn, sharedBytes, sharedJson } from "../support/shared.ts";
 
 const read = (bytes: Uint8Array) => readLlama2c(bytesSource(bytes, "m.bin"));
 
@@ -105,7 +109,7 @@ describe("readLlama2c", () => {
         end = offset + byteLength + (scales?.byteLength ?? 0);
       }
       const stream = streamSource(chunked(bytes, 100));
-      assert.deepEqual((await readLlama2c(stream)).tensors, model.tensors);
+      assert.deepEqual(placesOf(await readLlama2c(stream)), placesOf(model));
     }
   });
 
@@ -219,29 +223,59 @@ describe("readLlama2c", () => {
     assert.equal(LLAMA2C_MAGIC, 0x616b3432);
   });
 
-  itShared(
-    ["models/stories260K/stories260K.bin", "conformance/llama2c.json"],
-    "readLlama2c() reads a published legacy model",
-    async () => {
-      const bytes = sharedBytes("models/stories260K/stories260K.bin");
-      const model = await read(bytes);
-      const expected = sharedJson<{ model: { stories260K_bin: { header_i32: Record<string, number> } } }>(
-        "conformance/llama2c.json",
-      ).model.stories260K_bin.header_i32;
-      assert.deepEqual(metadataOf(model), { version: 0, ...expected, shared_classifier: 1 });
-      assert.equal(model.tensors.size, 47);
-      for (const n of [1000, bytes.length - 4]) {
-        await assert.rejects(read(bytes.slice(0, n)), (error) => error instanceof FormatError);
-      }
+  const stories = "models/stories260K/stories260K";
+  const facts = "conformance/llama2c.json";
+  const legacy = [
+    {
+      name: "legacy.bin",
+      value: {
+        bytes: () => fixtureBytes("legacy.bin"),
+        header: (): Record<string, number> => ({ ...tiny, shared_classifier: 0 }),
+        nTensors: 21,
+      },
     },
-  );
+    {
+      name: "stories260K.bin",
+      needs: [`${stories}.bin`, facts],
+      value: {
+        bytes: () => sharedBytes(`${stories}.bin`),
+        header: (): Record<string, number> => {
+          const { model } = sharedJson<{
+            model: { stories260K_bin: { header_i32: Record<string, number> } };
+          }>(facts);
+          return { ...model.stories260K_bin.header_i32, shared_classifier: 1 };
+        },
+        nTensors: 47,
+      },
+    },
+  ];
+  itOn(legacy, "readLlama2c() reads a whole legacy model", async ({ bytes: load, header, nTensors }) => {
+    const bytes = load();
+    const model = await read(bytes);
+    assert.deepEqual(metadataOf(model), { version: 0, ...header() });
+    assert.equal(model.tensors.size, nTensors);
+    for (const n of [1000, bytes.length - 4]) {
+      await assert.rejects(read(bytes.slice(0, n)), (error) => error instanceof FormatError);
+    }
+  });
 
-  itShared(
-    ["models/stories260K/stories260K.bin", "models/stories260K/stories260K-f32.gguf"],
+  const both = [
+    {
+      name: "legacy.bin",
+      value: { bin: () => fixtureBytes("legacy.bin"), gguf: () => fixtureBytes("gqa-f32.gguf") },
+    },
+    {
+      name: "stories260K.bin",
+      needs: [`${stories}.bin`, `${stories}-f32.gguf`],
+      value: { bin: () => sharedBytes(`${stories}.bin`), gguf: () => sharedBytes(`${stories}-f32.gguf`) },
+    },
+  ];
+  itOn(
+    both,
     "readLlama2c() finds the tensors that the same model has in GGUF",
-    async () => {
-      const bin = sharedBytes("models/stories260K/stories260K.bin");
-      const gguf = sharedBytes("models/stories260K/stories260K-f32.gguf");
+    async ({ bin: loadBin, gguf: loadGguf }) => {
+      const bin = loadBin();
+      const gguf = loadGguf();
       const [a, b] = [await read(bin), await readGguf(bytesSource(gguf))];
       assert.deepEqual([...a.tensors.keys()].sort(), [...b.tensors.keys()].sort());
       for (const [name, info] of a.tensors) {

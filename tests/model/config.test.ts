@@ -1,6 +1,8 @@
+// Hyper-parameters that files state: translated, defaulted, and refused out of their intervals.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type ModelConfig, readConfig } from "../../src/model/config.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { readConfig } from "../../src/model/read_model.ts";
 import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
 import { type GgufValue, meta, metaArray } from "../support/gguf_writer.ts";
 import { type Header, modelHeader } from "../support/model_file.ts";

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Llama, UnsupportedError } from "../../src/mod.ts";
-import { type ModelConfig, readConfig } from "../../src/model/config.ts";
+import type { ModelConfig } from "../../src/model/config.ts";
+import { readConfig } from "../../src/model/read_model.ts";
 import { type GgufValue, meta, metaArray, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { llamaKeys, modelHeader } from "../support/model_file.ts";
 

@@ -1,3 +1,4 @@
+// Pages of the KV cache, and sequences that take, share and drop them.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

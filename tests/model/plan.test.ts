@@ -1,12 +1,15 @@
+// Plans of Llama: their records, barriers and operands, and the buffers that they name.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ACT_F32, ACT_Q8, KV_F16 } from "../../assembly/layout/blocks.ts";
 import * as op from "../../assembly/layout/ops.ts";
 import { Arena } from "../../src/kernels/arena.ts";
-import { archSpec } from "../../src/model/arch/registry.ts";
-import { type ModelConfig, type Precision, readConfig } from "../../src/model/config.ts";
-import { type Buffers, buildPlan, placeBuffers } from "../../src/model/plan.ts";
-import { type ModelWeights, placeWeights } from "../../src/model/weights.ts";
+import type { ModelConfig, Precision } from "../../src/model/config.ts";
+import { type Buffers, placeBuffers } from "../../src/model/plan/buffers.ts";
+import { buildPlan } from "../../src/model/plan/plan.ts";
+import { readModel } from "../../src/model/read_model.ts";
+import { placeWeights } from "../../src/model/weights/place.ts";
+import type { Matrix, ModelWeights } from "../../src/model/weights/weights.ts";
 import { llamaTensors, modelHeader, type Shape, shapeKeys } from "../support/model_file.ts";
 
 const BATCH = 8;
@@ -24,14 +27,14 @@ function compile(shape: Partial<Shape> = {}, precision: Precision = "q8", tied =
   const tensors = llamaTensors(shape);
   if (tied) delete tensors["output.weight"];
   const file = modelHeader({ metadata: shapeKeys(shape), tensors });
-  const config = readConfig(file);
+  const model = readModel(file);
   const arena = new Arena(4096);
-  const weights = placeWeights(file, config, arena, precision);
-  const buffers = placeBuffers(config, arena, BATCH, OUTPUTS);
-  const { words, records } = buildPlan(archSpec("llama", "m"), config, weights, buffers, kv);
+  const weights = placeWeights(file, model, arena, precision);
+  const buffers = placeBuffers(model, weights.layers, arena, BATCH, OUTPUTS);
+  const { words, records } = buildPlan(model, weights, buffers, kv);
   assert.equal(words.length, records * op.RECORD_WORDS);
   return {
-    config,
+    config: model.config,
     weights,
     buffers,
     records: Array.from({ length: records }, (_, i) =>
@@ -51,7 +54,7 @@ const field = (record: Int32Array, name: number) => record[name] as number;
 const operands: Record<number, { reads: readonly number[]; writes: readonly number[] }> = {
   [op.OP_EMBED]: { reads: [], writes: [op.EMBED_OUT] },
   [op.OP_NORM]: { reads: [op.NORM_X], writes: [op.NORM_OUT] },
-  [op.OP_QUANTIZE]: { reads: [op.NORM_X], writes: [op.NORM_OUT] },
+  [op.OP_QUANTIZE]: { reads: [op.QUANTIZE_X], writes: [op.QUANTIZE_OUT] },
   [op.OP_MATMUL]: { reads: [op.MATMUL_X, op.MATMUL_ADD], writes: [op.MATMUL_OUT] },
   [op.OP_ANGLES]: { reads: [op.ANGLES_FREQS], writes: [op.ANGLES_OUT] },
   [op.OP_ROPE_STORE]: { reads: [op.ROPE_K, op.ROPE_V, op.ROPE_ANGLES], writes: [op.ROPE_Q] },
@@ -129,7 +132,7 @@ describe("buildPlan", () => {
           k,
           v,
           attnOutput,
-          gate,
+          gate as Matrix,
           up,
           down,
         ]),
@@ -215,7 +218,7 @@ describe("buildPlan", () => {
   it("placeBuffers() pads rows for the tiles that read and write them", () => {
     const { buffers } = compile({ dim: 40, nHeads: 4, nKvHeads: 1, hiddenDim: 33, vocabSize: 301 });
     const strides = Object.entries(buffers)
-      .filter(([, place]) => typeof place === "object")
+      .filter(([, place]) => "stride" in Object(place))
       .map(([name, { stride }]) => [name, stride]);
     assert.deepEqual(Object.fromEntries(strides), {
       x: 4 * 64,

@@ -1,8 +1,11 @@
+// Where the weights of Llama are placed, in which format, and which files are refused.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Arena } from "../../src/kernels/arena.ts";
-import { type Precision, readConfig } from "../../src/model/config.ts";
-import { type ModelWeights, placeWeights } from "../../src/model/weights.ts";
+import type { Precision } from "../../src/model/config.ts";
+import { readModel } from "../../src/model/read_model.ts";
+import { placeWeights } from "../../src/model/weights/place.ts";
+import type { ModelWeights } from "../../src/model/weights/weights.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
 import { meta } from "../support/gguf_writer.ts";
@@ -22,7 +25,7 @@ function place(
 ): ModelWeights {
   const { nLayers = 2, precision, arena = new Arena(4096) } = options;
   const file = modelHeader({ tensors, metadata: { "llama.block_count": meta("u32", nLayers) } });
-  return placeWeights(file, readConfig(file), arena, precision);
+  return placeWeights(file, readModel(file), arena, precision);
 }
 
 function refuses(tensors: Tensors, message: string, type: typeof FormatError = FormatError): void {
@@ -55,7 +58,7 @@ describe("placeWeights", () => {
           assert.equal(layer.attnOutput.info.name, `blk.${i}.attn_output.weight`);
           assert.equal(layer.attnNorm.info.name, `blk.${i}.attn_norm.weight`);
           assert.equal(layer.ffnNorm.info.name, `blk.${i}.ffn_norm.weight`);
-          assert.equal(layer.gate.info.name, `blk.${i}.ffn_gate.weight`);
+          assert.equal(layer.gate?.info.name, `blk.${i}.ffn_gate.weight`);
           assert.equal(layer.up.info.name, `blk.${i}.ffn_up.weight`);
           assert.equal(layer.down.info.name, `blk.${i}.ffn_down.weight`);
         });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FormatError, Llama, Tokenizer, UnsupportedError } from "../../src/mod.ts";
-import { readConfig } from "../../src/model/config.ts";
+import { readConfig } from "../../src/model/read_model.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 import { type GgufValue, meta, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { llamaTensors, modelHeader } from "../support/model_file.ts";

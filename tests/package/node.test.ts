@@ -186,7 +186,7 @@ llama.dispose();`;
 
   it("calls classes as it exports them", async () => {
     const text = `const names = [];
-for (const module of ["cria", "cria/tokenizer"]) {
+for (const module of ["cria", "cria/tokenizer", "cria/tokenizer/train"]) {
   for (const [name, value] of Object.entries(await import(module))) {
     if (typeof value === "function") names.push([name, value.name]);
   }

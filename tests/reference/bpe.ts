@@ -15,8 +15,11 @@ interface Symbol {
 
 /** The texts that `text` is split into. */
 export function segmentBpe(pieces: readonly ScoredPiece[], text: string): string[] {
-  const find = (wanted: string) =>
-    pieces.find((piece) => piece.text === wanted && piece.kind !== "userDefined");
+  const mergeable = new Map<string, ScoredPiece>();
+  for (const piece of pieces) {
+    if (piece.kind !== "userDefined" && !mergeable.has(piece.text)) mergeable.set(piece.text, piece);
+  }
+  const find = (wanted: string) => mergeable.get(wanted);
   const splits = new Map<string, [string, string]>();
   const symbols = splitCharacters(pieces, text);
   const scoreAt = (i: number) => {
@@ -55,9 +58,10 @@ export function segmentBpe(pieces: readonly ScoredPiece[], text: string): string
 
 /** Characters, and the longest user-defined symbol wherever one begins. */
 function splitCharacters(pieces: readonly ScoredPiece[], text: string): Symbol[] {
+  const userDefined = pieces.filter((piece) => piece.kind === "userDefined");
   const symbols: Symbol[] = [];
   for (let i = 0; i < text.length; ) {
-    const begins = pieces.filter((piece) => piece.kind === "userDefined" && text.startsWith(piece.text, i));
+    const begins = userDefined.filter((piece) => text.startsWith(piece.text, i));
     const longest = begins.reduce((best, piece) => (piece.text.length > best.length ? piece.text : best), "");
     const symbol = longest || String.fromCodePoint(text.codePointAt(i) as number);
     symbols.push({ text: symbol, frozen: longest !== "" });

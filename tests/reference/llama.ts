@@ -1,5 +1,8 @@
-// A whole Llama forward pass in f64, one position at a time, without a cache: what the engine computes,
-// written as plainly as can be.
+// A whole forward pass in f64, one position at a time, without a cache: what the engine computes, written as plainly
+// as can be. Of Llama, and of models that differ from it in what `traits` say or in having biases.
+import { gelu, relu, silu } from "./math.ts";
+import { layernorm, rmsnorm } from "./norm.ts";
+import { ropeAdjacent, ropeFreqs, ropeHalves } from "./rope.ts";
 
 interface Weight {
   readonly shape: readonly number[];
@@ -14,6 +17,24 @@ export interface ReferenceConfig {
   readonly normEps: number;
 }
 
+/** What can differ from Llama. */
+export interface ReferenceTraits {
+  readonly norm?: "rms" | "layer";
+  /** The rotation of a layer; undefined: none. Default: all of a head, in adjacent pairs. */
+  readonly rope?: (layer: number) => ReferenceRope | undefined;
+  readonly act?: "silu" | "gelu" | "relu";
+  readonly gated?: boolean;
+  readonly embedScale?: number;
+  /** What scores are multiplied by. Default 1 / sqrt(headDim). */
+  readonly scale?: number;
+}
+
+export interface ReferenceRope {
+  readonly pairing: "adjacent" | "halves";
+  readonly dim: number;
+  readonly theta: number;
+}
+
 type Weights = ReadonlyMap<string, Weight>;
 
 function get(weights: Weights, name: string): Weight {
@@ -22,30 +43,27 @@ function get(weights: Weights, name: string): Weight {
   return weight;
 }
 
-// W (rows, cols) @ x (cols) -> (rows)
-function matvec({ shape, values }: Weight, x: readonly number[]): number[] {
+// W (rows, cols) @ x (cols) + bias (rows) -> (rows)
+function matvec({ shape, values }: Weight, x: readonly number[], bias?: Weight): number[] {
   const [rows, cols] = shape as [number, number];
   return Array.from({ length: rows }, (_, r) => {
     let sum = 0;
     for (let c = 0; c < cols; c++) sum += (values[r * cols + c] as number) * (x[c] as number);
-    return sum;
+    return sum + (bias?.values[r] ?? 0);
   });
 }
 
-function rmsnorm(x: readonly number[], { values }: Weight, eps: number): number[] {
-  const mean = x.reduce((sum, v) => sum + v * v, 0) / x.length;
-  return x.map((v, i) => (v / Math.sqrt(mean + eps)) * (values[i] as number));
-}
-
-// Rotates the pairs (2i, 2i + 1) of each head.
-function rope(x: number[], headDim: number, pos: number, theta: number): number[] {
-  const out = [...x];
-  for (let i = 0; i < x.length; i += 2) {
-    const angle = pos * theta ** (-(i % headDim) / headDim);
-    const a = x[i] as number;
-    const b = x[i + 1] as number;
-    out[i] = a * Math.cos(angle) - b * Math.sin(angle);
-    out[i + 1] = a * Math.sin(angle) + b * Math.cos(angle);
+// The first `dim` values of each head, rotated; the others as they are.
+function rotate(x: number[], headDim: number, pos: number, rope: ReferenceRope | undefined): number[] {
+  if (!rope) return x;
+  const freqs = ropeFreqs(rope.theta, rope.dim);
+  const turn = rope.pairing === "adjacent" ? ropeAdjacent : ropeHalves;
+  const out: number[] = [];
+  for (let head = 0; head < x.length; head += headDim) {
+    out.push(
+      ...turn(x.slice(head, head + rope.dim), freqs, pos),
+      ...x.slice(head + rope.dim, head + headDim),
+    );
   }
   return out;
 }
@@ -62,20 +80,34 @@ export function referenceLogits(
   weights: Weights,
   config: ReferenceConfig,
   ids: readonly number[],
+  traits: ReferenceTraits = {},
 ): number[][] {
   const embedding = get(weights, "token_embd.weight");
   const dim = embedding.shape[1] as number;
   const headDim = dim / config.nHeads;
   const kvMul = config.nHeads / config.nKvHeads;
+  const scale = traits.scale ?? 1 / Math.sqrt(headDim);
+  const norm = (x: readonly number[], stem: string): number[] => {
+    const { values } = get(weights, `${stem}.weight`);
+    if (traits.norm !== "layer") return [...rmsnorm(x, values, config.normEps)];
+    const bias = weights.get(`${stem}.bias`)?.values ?? new Float64Array(x.length);
+    return [...layernorm(x, values, bias, config.normEps)];
+  };
   let states = ids.map((id) =>
-    Array.from({ length: dim }, (_, c) => embedding.values[id * dim + c] as number),
+    Array.from(
+      { length: dim },
+      (_, c) => (embedding.values[id * dim + c] as number) * (traits.embedScale ?? 1),
+    ),
   );
   for (let layer = 0; layer < config.nLayers; layer++) {
-    const w = (name: string) => get(weights, `blk.${layer}.${name}.weight`);
-    const norms = states.map((x) => rmsnorm(x, w("attn_norm"), config.normEps));
-    const q = norms.map((a, pos) => rope(matvec(w("attn_q"), a), headDim, pos, config.ropeTheta));
-    const k = norms.map((a, pos) => rope(matvec(w("attn_k"), a), headDim, pos, config.ropeTheta));
-    const v = norms.map((a) => matvec(w("attn_v"), a));
+    const product = (stem: string, x: readonly number[]) =>
+      matvec(get(weights, `blk.${layer}.${stem}.weight`), x, weights.get(`blk.${layer}.${stem}.bias`));
+    const usual: ReferenceRope = { pairing: "adjacent", dim: headDim, theta: config.ropeTheta };
+    const rope = traits.rope ? traits.rope(layer) : usual;
+    const norms = states.map((x) => norm(x, `blk.${layer}.attn_norm`));
+    const q = norms.map((a, pos) => rotate(product("attn_q", a), headDim, pos, rope));
+    const k = norms.map((a, pos) => rotate(product("attn_k", a), headDim, pos, rope));
+    const v = norms.map((a) => product("attn_v", a));
     states = states.map((x, pos) => {
       const heads: number[] = [];
       for (let h = 0; h < config.nHeads; h++) {
@@ -85,20 +117,22 @@ export function referenceLogits(
           for (let d = 0; d < headDim; d++) {
             dot += (q[pos]?.[h * headDim + d] as number) * (key[kv + d] as number);
           }
-          return dot / Math.sqrt(headDim);
+          return dot * scale;
         });
         const p = softmax(scores);
         for (let d = 0; d < headDim; d++) {
           heads.push(p.reduce((sum, weight, i) => sum + weight * (v[i]?.[kv + d] as number), 0));
         }
       }
-      const attended = matvec(w("attn_output"), heads).map((y, i) => y + (x[i] as number));
-      const a = rmsnorm(attended, w("ffn_norm"), config.normEps);
-      const up = matvec(w("ffn_up"), a);
-      const gated = matvec(w("ffn_gate"), a).map((g, i) => (g / (1 + Math.exp(-g))) * (up[i] as number));
-      return matvec(w("ffn_down"), gated).map((y, i) => y + (attended[i] as number));
+      const attended = product("attn_output", heads).map((y, i) => y + (x[i] as number));
+      const a = norm(attended, `blk.${layer}.ffn_norm`);
+      const act = { silu, gelu, relu }[traits.act ?? "silu"];
+      const up = product("ffn_up", a);
+      const gate = traits.gated === false ? undefined : product("ffn_gate", a);
+      const hidden = gate ? gate.map((g, i) => act(g) * (up[i] as number)) : up.map(act);
+      return product("ffn_down", hidden).map((y, i) => y + (attended[i] as number));
     });
   }
   const output = weights.get("output.weight") ?? embedding;
-  return states.map((x) => matvec(output, rmsnorm(x, get(weights, "output_norm.weight"), config.normEps)));
+  return states.map((x) => matvec(output, norm(x, "output_norm")));
 }

@@ -1,5 +1,5 @@
 // Scalar f64 twins of assembly/sample.ts and a naive form of the whole chain.
-import type { ResolvedSampling } from "../../src/sample/options.ts";
+import type { ResolvedSampling } from "../../src/sample/registry.ts";
 
 /** A token that may be chosen, with its logit. */
 export interface ReferenceCandidate {

@@ -1,5 +1,5 @@
 // Scalar twin of src/tokenizer/sentencepiece/unigram.ts: for every end all pieces that end there, each written out.
-import { type SentencePieceData, TokenType } from "../../src/tokenizer/core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../../src/tokenizer/core/vocabulary_data.ts";
 
 /** The texts that `text` is split into, by the greatest sum of scores; sums rounded by `round`. */
 export function segmentUnigram(

@@ -1,3 +1,4 @@
+// The directory for downloads on each system.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { cacheDirectory } from "../../src/runtime/cache_directory.ts";

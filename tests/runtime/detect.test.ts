@@ -1,3 +1,4 @@
+// Which runtime this is, and what each says of itself.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+// Garbage collections that are asked for.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { collectGarbage } from "../../src/runtime/garbage.ts";

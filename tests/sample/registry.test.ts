@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { checkParam, paramInterval } from "../../src/sample/options.ts";
 import {
   resolveSampling,
   type SamplingOptions,
   samplers,
   samplingParams,
 } from "../../src/sample/registry.ts";
+import { checkParam, type NumberParam, paramInterval } from "../../src/sample/spec.ts";
 
 function refuses(options: Record<string, unknown>, message: string): void {
   assert.throws(() => resolveSampling(options as SamplingOptions), {
@@ -47,7 +47,8 @@ describe("samplingParams", () => {
 
 describe("paramInterval", () => {
   it("paramInterval() writes intervals", () => {
-    const interval = (key: string) => paramInterval(samplingParams.find((param) => param.key === key)!);
+    const interval = (key: string) =>
+      paramInterval(samplingParams.find((param) => param.key === key) as NumberParam);
     assert.equal(interval("topP"), "[0, 1]");
     assert.equal(interval("minP"), "[0, 1]");
     assert.equal(interval("temperature"), "[0, Infinity)");

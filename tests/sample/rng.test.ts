@@ -1,100 +1,117 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MAX_SEED, Rng, type RngState, randomSeed } from "../../src/sample/rng.ts";
-import { UsageError } from "../../src/util/errors.ts";
+import { MAX_SEED, philox, Rng, randomSeed } from "../../src/sample/rng.ts";
 
-function take<T>(n: number, next: () => T): T[] {
-  return Array.from({ length: n }, next);
+const PI = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344];
+
+function take(rng: Rng, n: number): number[] {
+  return Array.from({ length: n }, () => rng.next());
 }
 
-describe("Rng", () => {
-  // From the authors' C programs, SplitMix64 feeding xoshiro128**.
-  const golden: [number, RngState, number[]][] = [
+function at(rng: Rng, position: number, n = 1): number[] {
+  rng.seek(position);
+  return take(rng, n);
+}
+
+// The same block in whole numbers, as the paper has it.
+function reference(counter: readonly number[], key: readonly number[]): number[] {
+  let [a, b, c, d] = counter.map(BigInt) as [bigint, bigint, bigint, bigint];
+  let [k0, k1] = key.map(BigInt) as [bigint, bigint];
+  const u32 = (x: bigint) => BigInt.asUintN(32, x);
+  for (let round = 0; round < 10; round++) {
+    const p0 = 0xd2511f53n * a;
+    const p1 = 0xcd9e8d57n * c;
+    [a, b, c, d] = [(p1 >> 32n) ^ b ^ k0, u32(p1), (p0 >> 32n) ^ d ^ k1, u32(p0)];
+    k0 = u32(k0 + 0x9e3779b9n);
+    k1 = u32(k1 + 0xbb67ae85n);
+  }
+  return [a, b, c, d].map(Number);
+}
+
+describe("philox()", () => {
+  // Known answers of the authors' Random123, file kat_vectors.
+  const known: [number[], [number, number], number[]][] = [
     [
-      0,
-      [2065550767, 3793791033, 2713282036, 1853398634],
-      [3737715805, 2584255861, 2876756834, 3286328325, 1553311962, 1625202774],
+      [0, 0, 0, 0],
+      [0, 0],
+      [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8],
     ],
     [
-      7,
-      [1496452567, 1674306020, 4097599004, 72105175],
-      [1801096769, 1554325924, 2992800842, 3588980540, 2077056966, 1036808551],
+      new Array(4).fill(0xffffffff),
+      [0xffffffff, 0xffffffff],
+      [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
     ],
-    [
-      MAX_SEED,
-      [4021704095, 616124332, 3074421144, 818148089],
-      [1233166643, 1287031142, 661813442, 2960669951, 2601079046, 1036114921],
-    ],
+    [PI, [0xa4093822, 0x299f31d0], [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]],
   ];
 
-  it("Rng() gives the same numbers for a seed everywhere", () => {
-    for (const [seed, state, numbers] of golden) {
-      const rng = new Rng(seed);
-      assert.deepEqual(rng.getState(), state);
-      assert.deepEqual(
-        take(6, () => rng.nextUint32()),
-        numbers,
-      );
+  it("gives the known answers", () => {
+    for (const [counter, [key0, key1], answer] of known) {
+      const words = Uint32Array.from(counter);
+      philox(words, key0, key1);
+      assert.deepEqual([...words], answer);
+      assert.deepEqual(reference(counter, [key0, key1]), answer);
     }
   });
 
-  it("Rng.nextUint32() follows xoshiro128** from the state 1, 2, 3, 4", () => {
-    const rng = new Rng(0);
-    rng.setState([1, 2, 3, 4]);
-    assert.deepEqual(
-      take(8, () => rng.nextUint32()),
-      [11520, 0, 5927040, 70819200, 2031721883, 1637235492, 1287239034, 3734860849],
-    );
+  it("is the block of whole numbers for any counter and key", () => {
+    const words = Uint32Array.from(PI);
+    for (let i = 0; i < 500; i++) {
+      const counter = [...words];
+      const key = [counter[1] as number, counter[2] as number] as const;
+      philox(words, ...key);
+      assert.deepEqual([...words], reference(counter, key));
+    }
+  });
+});
+
+describe("Rng", () => {
+  it("gives the same numbers for a seed everywhere", () => {
+    const double = (high: number, low: number) => ((high >>> 5) * 2 ** 26 + (low >>> 6)) * 2 ** -53;
+    for (const seed of [0, 7, 2 ** 32 + 3, MAX_SEED]) {
+      for (const [choice, position] of [
+        [0, 0],
+        [3, 100000],
+      ] as const) {
+        const key = [seed >>> 0, Math.floor(seed / 2 ** 32)];
+        const [a, b, c, d] = reference([0, position, choice, 0], key) as [number, number, number, number];
+        const [e, f] = reference([1, position, choice, 0], key) as [number, number];
+        assert.deepEqual(at(new Rng(seed, choice), position, 3), [double(a, b), double(c, d), double(e, f)]);
+      }
+    }
   });
 
-  it("Rng.next() gives 53 bits in [0, 1)", () => {
+  it("gives 53 bits in [0, 1), evenly, at one position and over many", () => {
     const rng = new Rng(7);
-    assert.deepEqual(
-      take(3, () => rng.next()),
-      [0.41935052247266991, 0.69681575026828524, 0.48360251070112581],
-    );
-    const many = take(10000, () => rng.next());
+    const many = [...at(rng, 5, 10000), ...Array.from({ length: 10000 }, (_, i) => at(rng, i)[0] as number)];
     assert.ok(many.every((u) => u >= 0 && u < 1 && Number.isInteger(u * 2 ** 53)));
-    assert.ok(Math.abs(many.reduce((sum, u) => sum + u) / 10000 - 0.5) < 0.01);
+    assert.equal(new Set(many).size, many.length - 1, "position 5 is among both");
+    const tenths = new Array<number>(10).fill(0);
+    for (const u of many) tenths[Math.floor(10 * u)]! += 1;
+    // 99.9 % of all samples of nine degrees of freedom are under this.
+    assert.ok(tenths.reduce((sum, n) => sum + (n - 2000) ** 2 / 2000, 0) < 27.9);
   });
 
-  it("Rng.setState() continues where getState() was called", () => {
+  it("depends on seed, choice and position, and on nothing drawn before", () => {
+    const first = at(new Rng(42), 9, 4);
     const rng = new Rng(42);
-    take(5, () => rng.next());
-    const state = rng.getState();
-    const expected = take(10, () => rng.next());
-    const other = new Rng(1);
-    other.setState(JSON.parse(JSON.stringify(state)));
-    assert.deepEqual(
-      take(10, () => other.next()),
-      expected,
-    );
+    at(rng, 3, 5);
+    at(rng, 1000, 1);
+    assert.deepEqual(at(rng, 9, 4), first);
+    for (const other of [at(rng, 10, 4), at(new Rng(43), 9, 4), at(new Rng(42, 1), 9, 4)]) {
+      for (const u of other) assert.ok(!first.includes(u));
+    }
   });
 
-  it("Rng.setState() refuses what is no state", () => {
-    const rng = new Rng(1);
-    const bad: unknown[] = [
-      [0, 0, 0, 0],
-      [1, 2, 3],
-      [1, 2, 3, 4, 5],
-      [1, 2, 3, -4],
-      [1, 2, 3, 0.5],
-      [1, 2, 3, NaN],
-    ];
-    for (const state of bad) assert.throws(() => rng.setState(state as RngState), UsageError);
-    assert.deepEqual(rng.getState(), new Rng(1).getState());
-  });
-
-  it("Rng() refuses seeds that are no integers in [0, 2^53)", () => {
+  it("refuses seeds that are no integers in [0, 2^53)", () => {
     for (const seed of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
       assert.throws(() => new Rng(seed), { name: "UsageError", message: new RegExp(`got ${seed}`) });
     }
   });
 });
 
-describe("randomSeed", () => {
-  it("randomSeed() makes up seeds that Rng takes", () => {
-    const seeds = take(100, randomSeed);
+describe("randomSeed()", () => {
+  it("makes up seeds that Rng takes", () => {
+    const seeds = Array.from({ length: 100 }, randomSeed);
     assert.equal(new Set(seeds).size, 100);
     assert.ok(seeds.some((seed) => seed > 2 ** 32));
     for (const seed of seeds) new Rng(seed);

@@ -1,9 +1,13 @@
+// Sources over bytes, Blobs and streams.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
+import { blobSource } from "../../src/source/blob.ts";
 import type { ByteSource } from "../../src/source/byte_source.ts";
-import { blobSource, bytesSource, LOOK_BACK_BYTES, streamSource } from "../../src/source/bytes.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
 import { urlSource } from "../../src/source/http.ts";
+import { LOOK_BACK_BYTES } from "../../src/source/look_back.ts";
+import { streamSource } from "../../src/source/stream.ts";
 import { FormatError, SourceError } from "../../src/util/errors.ts";
 import { chunked, refused } from "../support/refused.ts";
 import { serving } from "../support/server.ts";

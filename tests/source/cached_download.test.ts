@@ -14,10 +14,11 @@ import {
   UsageError,
 } from "../../src/mod.ts";
 import { directoryCache } from "../../src/runtime/directory_cache.ts";
-import type { FileCache, Runtime } from "../../src/runtime/runtime.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
 import { PIECE_BYTES, webCache } from "../../src/runtime/web_cache.ts";
 import { workerdRuntime } from "../../src/runtime/workerd.ts";
 import { cacheName, cachePrefix } from "../../src/source/cached_download.ts";
+import type { CacheWriter, FileCache } from "../../src/source/host.ts";
 import { openSource } from "../../src/source/open.ts";
 import { FakeCacheStorage } from "../support/fake_cache.ts";
 import { tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
@@ -101,7 +102,7 @@ describe("Llama.load() with a cache", () => {
     );
   });
 
-  it("goes on with a download that was given up or lost, from where it ended", async () => {
+  it("resumes a download that was given up or lost, from where it ended", async () => {
     const folder = newFolder();
     await hostile(
       (request) =>
@@ -225,7 +226,7 @@ describe("Llama.load() with a cache", () => {
     );
   });
 
-  it("uses what was kept where the server cannot be reached, and says so where nothing was", async () => {
+  it("uses a cached file if the server cannot be reached, and says so if there is none", async () => {
     const folder = newFolder();
     let gone = "";
     await hostile(
@@ -436,7 +437,7 @@ describe("openSource() with other caches", () => {
     );
   });
 
-  it("openSource() goes on without a cache that is full at the end", async () => {
+  it("openSource() continues without a cache that is full at the end", async () => {
     const fake = new FakeCacheStorage();
     fake.quota = 1000;
     const cache = await webCache(fake.storage);
@@ -540,12 +541,14 @@ describe("openSource() with other caches", () => {
       async (url) => {
         const cache = await directoryCache(newFolder());
         const writer = await cache.write("a", 10, false);
-        const broken = new Proxy(writer, {
-          get: (target, name) =>
-            name === "append"
-              ? () => Promise.reject(new SourceError("Cannot write a: the disk is full"))
-              : Reflect.get(target, name, target),
-        });
+        const broken: CacheWriter = {
+          length: 0,
+          append: () => Promise.reject(new SourceError("Cannot write a: the disk is full")),
+          read: (offset, target) => writer.read(offset, target),
+          publish: (prefix) => writer.publish(prefix),
+          discard: () => writer.discard(),
+          close: () => writer.close(),
+        };
         const open = (named: boolean) =>
           openSource(
             url,

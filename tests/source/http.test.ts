@@ -5,8 +5,9 @@ import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import type { ByteSource } from "../../src/source/byte_source.ts";
-import { responseSource, type UrlOptions, urlSource } from "../../src/source/http.ts";
-import { readAnswer, retryAfterMs } from "../../src/source/http_answer.ts";
+import { readAnswer, retryAfterMs } from "../../src/source/http/http_answer.ts";
+import type { UrlOptions } from "../../src/source/http/http_options.ts";
+import { responseSource, urlSource } from "../../src/source/http.ts";
 import { SourceError, UsageError } from "../../src/util/errors.ts";
 import { chunked, refused } from "../support/refused.ts";
 import { fileReply, hostile, type RawReply, type RawRequest, serving } from "../support/server.ts";
@@ -46,7 +47,7 @@ async function fetchAll(url: string, options: UrlOptions = {}): Promise<Uint8Arr
 }
 
 /**
- * Serves half of the file, loses the connection once a part of that was read, and goes on as `later` says; what
+ * Serves half of the file, loses the connection after a part of that was read, and then answers as `later` says; what
  * comes of the rest is `rest`.
  */
 async function brokenOff(
@@ -91,7 +92,7 @@ describe("urlSource() of a server with ranges", () => {
       },
     ));
 
-  it("urlSource() goes on where a connection was lost", () =>
+  it("urlSource() resumes a lost connection", () =>
     hostile(
       (request) => ({ ...fileReply(data, request), ...(request.n < 3 && { cut: 80_000 }) }),
       async (url, requests) => {
@@ -392,7 +393,7 @@ describe("urlSource() of a server whose ranges fail", () => {
       async (url) => same(await fetchAll(url, { http: { retries: 0 } }), data),
     ));
 
-  it("urlSource() goes on in the whole file where it comes in place of a range, and in one that begins before", async () => {
+  it("urlSource() resumes in the whole file if that comes in place of a range, and in a range that begins earlier", async () => {
     const later: [string, (request: RawRequest) => RawReply][] = [
       ["whole", () => ({ headers: { etag: '"v1"', "accept-ranges": "bytes" }, body: data })],
       ["before", (request) => fileReply(data, { ...request, first: (request.first ?? 0) - 50 })],
@@ -564,7 +565,7 @@ describe("urlSource() of a file that changes while it is read", () => {
     await brokenOff(answer(start), answer, (reading) =>
       refused(
         reading,
-        /lost after \d+ of 300000 bytes .* cannot be taken up there: the server names no version/,
+        /lost after \d+ of 300000 bytes .* cannot be resumed there: the server names no version/,
         SourceError,
       ),
     );
@@ -609,7 +610,7 @@ describe("urlSource() of a server without ranges", () => {
       () => unnamed,
       async (reading, requests) => {
         const message =
-          /lost after \d+ of 300000 bytes .* cannot be taken up there: the server gives no ranges$/;
+          /lost after \d+ of 300000 bytes .* cannot be resumed there: the server gives no ranges$/;
         await refused(reading, message, SourceError);
         assert.equal(requests.length, 1);
       },
@@ -665,7 +666,7 @@ describe("urlSource() of a server without ranges", () => {
       },
     ));
 
-  it("urlSource() goes on where the server says that it could give ranges, and does", () =>
+  it("urlSource() resumes if the server says that it could give ranges, and does", () =>
     hostile(
       (request) =>
         request.n === 0
@@ -787,7 +788,7 @@ describe("urlSource() of a server that does not answer", () => {
     }
   });
 
-  it("urlSource() goes on where a server was silent for a while", () =>
+  it("urlSource() resumes after a server was silent for a while", () =>
     hostile(
       (request) => changed(request, {}, request.n === 0 ? { stall: half } : {}),
       async (url) => same(await fetchAll(url, { http: { idleMs: 200 } }), data),

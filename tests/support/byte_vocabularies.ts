@@ -1,6 +1,6 @@
 // Byte-level vocabularies for tests.
 import { packTokens } from "../../src/tokenizer/byte_level/byte_vocabulary.ts";
-import { type ByteBpeData, TokenType } from "../../src/tokenizer/core/tokenizer.ts";
+import { type ByteBpeData, TokenType } from "../../src/tokenizer/core/vocabulary_data.ts";
 
 const utf8 = new TextEncoder();
 
@@ -46,6 +46,16 @@ export function rankFile(tokens: readonly (string | Uint8Array)[], ranks?: reado
     return `${btoa(String.fromCharCode(...bytes))} ${ranks?.[i] ?? i}\n`;
   });
   return utf8.encode(lines.join(""));
+}
+
+/** Tokens in the order of their ranks, as texts or bytes. */
+export type Ranks = readonly (string | readonly number[])[];
+
+/** The bytes of tokens that are given as texts or bytes. */
+export function tokensOfRanks(ranks: Ranks): Uint8Array[] {
+  return Array.from(ranks, (token) =>
+    typeof token === "string" ? utf8.encode(token) : Uint8Array.from(token),
+  );
 }
 
 /** Random text: every kind of character that a split pattern tells apart, and lone surrogates. */

@@ -366,6 +366,8 @@ export interface TinyLlamaOptions {
   readonly vocabSize?: number;
   readonly version?: number;
   readonly alignment?: number;
+  /** Name of the architecture, also before its keys. Default "llama". */
+  readonly architecture?: string;
   /** Keys to add, replace or (undefined) leave out. */
   readonly metadata?: Readonly<Record<string, GgufValue | undefined>>;
   /** Tensors to add, change in part or (undefined) leave out; `values` are encoded as `type`. */
@@ -401,7 +403,7 @@ export function tinyLlama(options: TinyLlamaOptions = {}): {
   file: GgufFile;
   weights: Map<string, TinyWeight>;
 } {
-  const { seed = 1, type = "F32", tied = false } = options;
+  const { seed = 1, type = "F32", tied = false, architecture = "llama" } = options;
   const config = { ...TINY, ...defined(options) };
   const weights = new Map<string, TinyWeight>();
   const tensors: GgufTensor[] = [];
@@ -419,7 +421,7 @@ export function tinyLlama(options: TinyLlamaOptions = {}): {
   for (const [name, weight] of Object.entries(options.tensors ?? {})) {
     if (!shapes.has(name) && weight !== undefined) add(name, weight.shape ?? [config.dim]);
   }
-  const metadata = Object.entries({ ...tinyMetadata(config), ...options.metadata }).filter(
+  const metadata = Object.entries({ ...tinyMetadata(config, architecture), ...options.metadata }).filter(
     (entry): entry is [string, GgufValue] => entry[1] !== undefined,
   );
   const { version = 3, alignment } = options;
@@ -461,21 +463,21 @@ function tinyShapes(config: TinyConfig, tied: boolean): Map<string, readonly num
   return shapes;
 }
 
-function tinyMetadata(config: TinyConfig): Record<string, GgufValue> {
+function tinyMetadata(config: TinyConfig, architecture: string): Record<string, GgufValue> {
   const vocab = tinyVocab(config.vocabSize);
   return {
-    "general.architecture": meta("string", "llama"),
+    "general.architecture": meta("string", architecture),
     "general.name": meta("string", "tiny"),
-    "llama.vocab_size": meta("u32", config.vocabSize),
-    "llama.context_length": meta("u32", config.contextLength),
-    "llama.embedding_length": meta("u32", config.dim),
-    "llama.block_count": meta("u32", config.nLayers),
-    "llama.feed_forward_length": meta("u32", config.hiddenDim),
-    "llama.attention.head_count": meta("u32", config.nHeads),
-    "llama.attention.head_count_kv": meta("u32", config.nKvHeads),
-    "llama.attention.layer_norm_rms_epsilon": meta("f32", 1e-5),
-    "llama.rope.dimension_count": meta("u32", config.dim / config.nHeads),
-    "llama.rope.freq_base": meta("f32", 10000),
+    [`${architecture}.vocab_size`]: meta("u32", config.vocabSize),
+    [`${architecture}.context_length`]: meta("u32", config.contextLength),
+    [`${architecture}.embedding_length`]: meta("u32", config.dim),
+    [`${architecture}.block_count`]: meta("u32", config.nLayers),
+    [`${architecture}.feed_forward_length`]: meta("u32", config.hiddenDim),
+    [`${architecture}.attention.head_count`]: meta("u32", config.nHeads),
+    [`${architecture}.attention.head_count_kv`]: meta("u32", config.nKvHeads),
+    [`${architecture}.attention.layer_norm_rms_epsilon`]: meta("f32", 1e-5),
+    [`${architecture}.rope.dimension_count`]: meta("u32", config.dim / config.nHeads),
+    [`${architecture}.rope.freq_base`]: meta("f32", 10000),
     "tokenizer.ggml.model": meta("string", "llama"),
     "tokenizer.ggml.tokens": metaArray("string", vocab.pieces),
     "tokenizer.ggml.scores": metaArray("f32", vocab.scores),

@@ -1,4 +1,5 @@
 // Model files that are only a header: what a reader would say of a file that is not there.
+import assert from "node:assert/strict";
 import type { MetaValue, ModelFile, TensorInfo } from "../../src/format/model_file.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 import { type GgufValue, meta, tensorBytes } from "./gguf_writer.ts";
@@ -28,16 +29,17 @@ export function modelHeader(header: Header): ModelFile {
   const { format = "gguf", architecture = "llama", tensors = {} } = header;
   const keys = { ...(format === "gguf" ? llamaKeys : {}), ...header.metadata };
   const infos = new Map<string, TensorInfo>();
+  const source = bytesSource(new Uint8Array(0), "m");
   let offset = 0;
   for (const [name, [shape, type = "F32"]] of Object.entries(tensors)) {
     const byteLength = tensorBytes(type, shape);
-    infos.set(name, { name, shape, type, offset, byteLength });
+    infos.set(name, { name, shape, type, source, offset, byteLength });
     offset += byteLength;
   }
   return {
     format,
     architecture,
-    source: bytesSource(new Uint8Array(0), "m"),
+    source,
     metadata: new Map(
       Object.entries(keys).filter((entry) => entry[1] !== undefined) as [string, MetaValue][],
     ),
@@ -102,4 +104,14 @@ export function shapeKeys(shape: Partial<Shape>): Record<string, GgufValue> {
 /** The header of a Llama of some shape. */
 export function shapeHeader(shape: Partial<Shape>, type?: string): ModelFile {
   return modelHeader({ metadata: shapeKeys(shape), tensors: llamaTensors(shape, type) });
+}
+
+/** Tensors of a file that is its only source, without that, so that those of two readings compare. */
+export function placesOf(file: ModelFile): Map<string, Omit<TensorInfo, "source">> {
+  return new Map(
+    [...file.tensors].map(([name, { source, ...place }]) => {
+      assert.equal(source, file.source, name);
+      return [name, place];
+    }),
+  );
 }

@@ -1,6 +1,10 @@
 // tokenizer.json objects as transformers' converters make them of other vocabularies.
 import { byteSpelling } from "../../src/tokenizer/byte_level/byte_alphabet.ts";
-import { type ByteBpeData, type SentencePieceData, TokenType } from "../../src/tokenizer/core/tokenizer.ts";
+import {
+  type ByteBpeData,
+  type SentencePieceData,
+  TokenType,
+} from "../../src/tokenizer/core/vocabulary_data.ts";
 import { TokenTable } from "../../src/tokenizer/huggingface/token_table.ts";
 
 /** An added token; what is absent is false. */

@@ -1,9 +1,9 @@
 // Hashes of what cria knows of characters: equal in every runtime, whatever Unicode the runtime has.
 
 import { JsonValue } from "../../src/tokenizer/huggingface/json.ts";
-import { readNormalizer } from "../../src/tokenizer/huggingface/normalizers.ts";
-import { normalizationRules } from "../../src/tokenizer/train/normalization_rules.ts";
-import { scriptOf } from "../../src/tokenizer/train/unicode_scripts.ts";
+import { readNormalizer } from "../../src/tokenizer/huggingface/normalizing_steps.ts";
+import { normalizationRules } from "../../src/tokenizer/train/text/normalization_rules.ts";
+import { scriptOf } from "../../src/tokenizer/train/text/unicode_scripts.ts";
 import { caseVariantsOf } from "../../src/tokenizer/unicode/case.ts";
 import { classOf } from "../../src/tokenizer/unicode/characters.ts";
 import { Graphemes } from "../../src/tokenizer/unicode/graphemes.ts";

@@ -1,6 +1,6 @@
 // Vocabularies and files for tests of the tokenizer.
 import assert from "node:assert/strict";
-import { type SentencePieceData, TokenType } from "../../src/tokenizer/core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../../src/tokenizer/core/vocabulary_data.ts";
 import { CriaError } from "../../src/util/errors.ts";
 
 /** A piece: its text, score and type; 0 and normal unless given. */

@@ -1,10 +1,12 @@
+// Telling tokenizer files apart.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { SentencePieceData } from "../../src/tokenizer/core/tokenizer.ts";
+import type { SentencePieceData } from "../../src/tokenizer/core/vocabulary_data.ts";
 import { parseTokenizerFile } from "../../src/tokenizer/load.ts";
 import { FormatError, UnsupportedError, UsageError } from "../../src/util/errors.ts";
-import { itShared, sharedBytes } from "../support/shared.ts";
+import { fixtureBytes } from "../support/fixtures.ts";
+import { itOn, type Subject, sharedBytes } from "../support/shared.ts";
 import { assertRefused, assertTyped, binFile, modelFile, specialEntries } from "../support/vocabularies.ts";
 
 const model = modelFile([...specialEntries, ["a"]]);
@@ -89,20 +91,28 @@ describe("parseTokenizerFile()", () => {
     unsupported("a", /nothing that cria knows/);
   });
 
-  itShared(
-    ["vocabs/gpt-2.gguf", "models/tales/model.safetensors", "models/stories260K/stories260K.bin"],
-    "parseTokenizerFile() says what real files of other formats are",
-    () => {
-      const expected = {
-        "vocabs/gpt-2.gguf": /GGUF/,
-        "models/tales/model.safetensors": /safetensors/,
-        "models/stories260K/stories260K.bin": /llama2\.c model/,
-      };
-      for (const [name, message] of Object.entries(expected)) {
-        assertRefused(() => parse(sharedBytes(name).slice(0, 4096)), UnsupportedError, message);
-      }
-    },
-  );
+  type Other = { readonly bytes: () => Uint8Array; readonly message: RegExp };
+  const own: [string, RegExp][] = [
+    ["gpt2.gguf", /GGUF/],
+    ["legacy.bin", /llama2\.c model/],
+    ["version2.bin", /llama2\.c model/],
+  ];
+  const published: [string, RegExp][] = [
+    ["vocabs/gpt-2.gguf", /GGUF/],
+    ["models/tales/model.safetensors", /safetensors/],
+    ["models/stories260K/stories260K.bin", /llama2\.c model/],
+  ];
+  const others: Subject<Other>[] = [
+    ...own.map(([name, message]) => ({ name, value: { bytes: () => fixtureBytes(name), message } })),
+    ...published.map(([name, message]) => ({
+      name,
+      needs: [name],
+      value: { bytes: () => sharedBytes(name), message },
+    })),
+  ];
+  itOn(others, "parseTokenizerFile() says what real files of other formats are", ({ bytes, message }) => {
+    assertRefused(() => parse(bytes().slice(0, 4096)), UnsupportedError, message);
+  });
 
   it("parseTokenizerFile() gives typed errors for any bytes", () => {
     const bytes = fc.oneof(

@@ -1,8 +1,9 @@
+// Building tokenizers of checked data, and what is refused.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type TokenizerData, TokenType } from "../../src/tokenizer/core/tokenizer.ts";
-import { createTokenizer } from "../../src/tokenizer/registry.ts";
-import { MAX_PIECES } from "../../src/tokenizer/sentencepiece/vocabulary.ts";
+import { MAX_PIECES } from "../../src/tokenizer/core/limits.ts";
+import { TokenType } from "../../src/tokenizer/core/vocabulary_data.ts";
+import { createTokenizer, type TokenizerData } from "../../src/tokenizer/registry.ts";
 import { FormatError, TokenizerError, UnsupportedError } from "../../src/util/errors.ts";
 import {
   assertRefused,

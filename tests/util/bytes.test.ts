@@ -1,3 +1,4 @@
+// The cursor over bytes.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { alignUp, ByteCursor, decodeUtf8, newBytes, quoted } from "../../src/util/bytes.ts";

@@ -38,6 +38,6 @@ describe("checkOptionNames()", () => {
   it("refuses what is no object", () => {
     assert.equal(message(null), "Cannot generate: Expected an object of options, got null");
     assert.equal(message([]), "Cannot generate: Expected an object of options, got an array");
-    assert.equal(message(5), "Cannot generate: Expected an object of options, got number");
+    assert.equal(message(5), "Cannot generate: Expected an object of options, got 5");
   });
 });

@@ -1,3 +1,4 @@
+// SHA-256 of bytes that come in pieces.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";

@@ -1,5 +1,5 @@
-// A peer in a page of headless Chromium: `node chromium.js cria|wllama|fugood`. Serves the page to itself, isolated
-// from other origins, as threads ask for.
+// A peer in a page of headless Chromium: `node chromium.js cria|wllama|fugood`. It serves the page itself, isolated from
+// other origins, because threads need that.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,6 +1,6 @@
-// cria as a peer, in any runtime: the engine alone, without the text.
+// cria as a peer, in any runtime: the engine without tokenizer and sampler.
 
-import { modelTokenizer } from "../../../src/api/open_tokenizer.ts";
+import { modelTokenizer } from "../../../src/api/model_tokenizer.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import { openModelFile } from "../../../src/format/detect.ts";
 import { Llama } from "../../../src/mod.ts";
@@ -11,7 +11,7 @@ import { greedyDecoder } from "../../models.ts";
 import { median } from "../../report.ts";
 import { type LoadRequest, type NllRequest, type Peer, promptIds } from "../protocol.ts";
 
-// Longer pasts are copies of the first pages: the same bytes to read, without minutes of prefill.
+// A longer past is made of copies of the first pages. These are as many bytes to read, without minutes of prefill.
 const MAX_PREFILL = 512;
 
 /** cria in the runtime that runs this. */
@@ -20,7 +20,7 @@ export class Cria implements Peer {
   #engine: Engine | undefined;
   #past: Sequence | undefined;
 
-  /** @param open what stands for a file in this runtime */
+  /** @param open opens a file of this runtime as a source */
   constructor(open: (file: string) => string | Blob = (file) => file) {
     this.#open = open;
   }

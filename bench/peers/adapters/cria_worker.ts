@@ -1,4 +1,4 @@
-// cria in a worker of a page: each message is a call, and the file that a load names comes with it.
+// cria in a worker of a page. Each message is a call; a call of load contains the file.
 import { answer, type Call } from "../protocol.ts";
 import { Cria } from "./cria.ts";
 

@@ -1,11 +1,11 @@
-// A page that runs @fugood/node-llama-wasm, llama.cpp with 64-bit memory, whose own worker computes. Times are those
-// that it takes itself.
+// A page that runs @fugood/node-llama-wasm, which is llama.cpp with 64-bit memory. Its own worker computes. Times are those
+// that it reports.
 import { isWasmThreadsSupported, type LlamaContextWrapper, loadModel } from "@fugood/node-llama-wasm";
 import versions from "../package.json" with { type: "json" };
 import { answer, type Call, type LoadRequest, type Peer } from "../protocol.ts";
 
 const BATCH = 512;
-// Without a penalty no sampler has anything to do but to take the likeliest token.
+// Without a penalty the samplers only take the likeliest token.
 const GREEDY = {
   temperature: 0,
   top_k: 1,
@@ -14,7 +14,7 @@ const GREEDY = {
   ignore_eos: true,
 } as const;
 
-// A module that is nothing but a memory with 64-bit addresses.
+// A module that only declares a memory with 64-bit addresses.
 const MEMORY64 = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 4, 1);
 
 class FugoodPeer implements Peer {
@@ -54,7 +54,7 @@ class FugoodPeer implements Peer {
   }
 
   async decode({ tokens, position }: { tokens: number; position: number }) {
-    // The first token comes out of the prompt, unless all of that was in the cache.
+    // The first token comes from the prompt, unless the whole prompt was cached.
     const { predicted_n, predicted_ms } = await this.#complete(position, tokens + 1);
     if (predicted_n < tokens) throw new Error(`decoded ${predicted_n} tokens instead of ${tokens}`);
     return { ms: predicted_ms / predicted_n };

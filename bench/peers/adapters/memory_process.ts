@@ -1,4 +1,4 @@
-// What no engine can go past: threads that read as many bytes as the weights of a step have, and compute nothing.
+// The upper limit for every engine: threads that read as many bytes as a step reads weights, and compute nothing.
 import { Worker } from "node:worker_threads";
 import { openModelFile } from "../../../src/format/detect.ts";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
@@ -12,7 +12,7 @@ import { peakMemory, serve } from "./serve.ts";
 const EMBEDDING = "token_embd.weight";
 const OUTPUT = "output.weight";
 
-// Bytes of the tensors that every token needs whole. Of the embedding it needs a row, unless it is the output too.
+// Bytes of the tensors that every token reads whole. Of the embedding it reads a row, unless that is the output too.
 async function weightBytes(file: string): Promise<number> {
   const source = await openSource(file, detectRuntime());
   const { tensors } = await openModelFile(source);
@@ -22,7 +22,7 @@ async function weightBytes(file: string): Promise<number> {
     .reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-// A thread that fails ends the process, as an error without a listener does.
+// A thread that fails ends the process, because an error without a listener does.
 function message(thread: Worker): Promise<unknown> {
   return new Promise((resolve) => thread.once("message", resolve));
 }
@@ -56,7 +56,7 @@ class Memory implements Peer {
     const own = this.#own;
     if (!own) throw new Error("no model is loaded");
     const flags = this.#flags.fill(0);
-    // Threads are awake before the first token and spin between tokens, as cria's do.
+    // As in cria, threads are awake before the first token and spin between tokens.
     const awake = Promise.all(this.#others.map(message));
     for (const thread of this.#others) thread.postMessage({ tokens } satisfies ReadTask);
     await awake;

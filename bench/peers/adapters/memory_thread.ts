@@ -1,13 +1,13 @@
-// One of the threads of memory_process.ts.
+// A thread of memory_process.ts.
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { Sweep } from "../../machine.ts";
 
-/** Where the number of the token is that threads may read for. */
+/** Index of the token that threads may read for. */
 export const GO = 0;
-/** Where threads count what they have read. */
+/** Index of the number of parts that threads have read. */
 export const DONE = 1;
 
-/** How often a thread is to read its part. */
+/** How often a thread reads its part. */
 export interface ReadTask {
   readonly tokens: number;
 }

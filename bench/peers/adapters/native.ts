@@ -1,5 +1,5 @@
-// llama.cpp through node-llama-cpp: its batches alone, without the text, the queue and the samplers around
-// them, which cost the smallest models a good part of their speed.
+// llama.cpp through node-llama-cpp: its batches alone. The text, queue and samplers around them would cost the smallest
+// models a good part of their speed.
 import { getLlama, type Llama, type LlamaContext, type LlamaModel } from "node-llama-cpp";
 import { median } from "../../report.ts";
 import versions from "../package.json" with { type: "json" };
@@ -8,7 +8,7 @@ import { peakMemory, serve } from "./serve.ts";
 
 const BATCH = 512;
 
-/** What node-llama-cpp keeps to itself in the version that package.json names. */
+/** Private parts of node-llama-cpp, in the version that package.json names. */
 interface Addon {
   initBatch(size: number): void;
   addToBatch(sequence: number, position: number, tokens: Uint32Array, outputs: Uint32Array): Uint32Array;
@@ -116,7 +116,7 @@ class Native implements Peer {
     this.#length = length;
   }
 
-  // Appends ids; the greedy choice after the last where it is wanted.
+  // Appends ids. Returns the greedy choice after the last if `choose` is set.
   async #run(ids: readonly number[], choose: boolean): Promise<number> {
     const addon = this.#addon;
     let output: number | undefined;

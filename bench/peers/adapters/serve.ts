@@ -1,10 +1,10 @@
-// A peer behind standard input and output, in Bun, Deno and Node.
+// Serves a peer over standard input and output, in Bun, Deno and Node.
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { ANSWER_MARK, answer, type Peer } from "../protocol.ts";
 
-/** What Linux says of this process. The resource usage of Node's API begins with that of the parent. */
+/** Peak memory of this process, as Linux reports it. Node's own API includes the parent's peak. */
 export async function peakMemory(): Promise<{ readonly peakBytes: number | undefined }> {
   try {
     const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
@@ -14,7 +14,7 @@ export async function peakMemory(): Promise<{ readonly peakBytes: number | undef
   }
 }
 
-/** Answers calls one after another until the input ends. */
+/** Answers calls one by one until the input ends. */
 export async function serve(peer: Peer, end: () => Promise<void> = async () => {}): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
     const reply = await answer(peer, JSON.parse(line));

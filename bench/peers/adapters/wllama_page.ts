@@ -1,4 +1,4 @@
-// A page that runs wllama, whose own worker computes. Times are those that its server takes.
+// A page that runs wllama. Its own worker computes. Times are those that its server reports.
 import { Wllama } from "@wllama/wllama";
 import { answer, type Call, type LoadRequest, type Peer } from "../protocol.ts";
 
@@ -17,7 +17,7 @@ class WllamaPeer implements Peer {
     const begin = performance.now();
     const logger = { ...console, debug: () => {}, log: () => {} };
     const wllama = new Wllama({ default: "/wllama.wasm" }, { suppressNativeLog: true, logger });
-    // Its fallback for browsers without JSPI would come from a content delivery network.
+    // Without this, its fallback for browsers without JSPI would be loaded from a content delivery network.
     wllama.setCompat(null);
     const cacheType = kv === "q8" ? "q8_0" : "f16";
     await wllama.loadModel([file], {

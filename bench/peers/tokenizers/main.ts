@@ -1,4 +1,4 @@
-// cria's tokenizers beside other people's, in Bun and Deno, in one run: `bun run bench:tokenizers`.
+// Measures cria's tokenizers and those of others in Bun and Deno, in one run: `bun run bench:tokenizers`.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,11 +11,11 @@ import type { Row } from "./measure.ts";
 import { type Check, checksOf, type Measured, ratioTable, speedTable } from "./results.ts";
 
 const METHOD =
-  "Whole texts, about 1 MB each, encoded in one call: English (botchan.txt and the guides of the packages " +
-  "installed), code (the TypeScript compiler), Chinese and Japanese (its messages). Encoders of one vocabulary take " +
-  "turns after a warm-up; a turn is one text, or the same for 300 ms and the median counts, and begins with garbage " +
-  "collected; medians of five turns, one where a text takes longer than two seconds. Bytes are of UTF-8. The hard " +
-  "texts are of 1 MB: one letter, one emoji, spaces, digits, English without anything but letters; they take turns " +
+  "Whole texts, about 1 MB each, encoded in one call: English (botchan.txt and the guides of the installed packages), " +
+  "code (the TypeScript compiler), Chinese and Japanese (its messages). Encoders of one vocabulary take turns after a " +
+  "warm-up. A turn begins with a garbage collection. It encodes the text repeatedly for 300 ms, at least once, and its time " +
+  "is the median. Values are medians of five turns, or of one turn if a text takes longer than two seconds. Bytes are those " +
+  "of UTF-8. The hard texts have 1 MB: one letter, one emoji, spaces, digits, the letters of English alone. They take turns " +
   "with English.";
 
 const peers = [

@@ -1,11 +1,11 @@
-// Measures cria's tokenizers beside their peers in the runtime that runs this; prints JSON.
+// Measures cria's tokenizers and their peers in the runtime that runs this. Prints JSON.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
-import type { ByteBpeData, SentencePieceData } from "../../../src/tokenizer/core/tokenizer.ts";
+import type { ByteBpeData, SentencePieceData } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { parseTokenizerFile } from "../../../src/tokenizer/load.ts";
 import { Tokenizer } from "../../../src/tokenizer.ts";
 import { llama2Json, llama3Json, type TokenizerJson } from "../../../tests/support/tokenizer_json.ts";
@@ -16,9 +16,9 @@ import { hardTexts, naturalTexts, type Text } from "./texts.ts";
 const require = createRequire(import.meta.url);
 const ROUNDS = 5;
 const WARM_UP_MS = 1500;
-/** A turn is one text, or as many times the same as this long takes. */
+/** A turn encodes a text repeatedly for this long, at least once. */
 const TURN_MS = 300;
-/** Peers that take seconds for a text are given fewer turns. */
+/** Encoders that take longer than this for a text get one turn. */
 const SLOW_MS = 2000;
 
 /** One text with one tokenizer and its peers. */
@@ -26,7 +26,7 @@ export interface Row {
   readonly vocabulary: string;
   readonly text: string;
   readonly bytes: number;
-  /** MB/s of UTF-8 by who encodes. */
+  /** MB/s of UTF-8, by encoder. */
   readonly mbPerS: Readonly<Record<string, number>>;
   readonly tokens: Readonly<Record<string, number>>;
   /** For a hard text: MB/s of the English text in the same rounds. */
@@ -35,7 +35,7 @@ export interface Row {
 
 interface Encoder {
   readonly name: string;
-  /** The number of tokens. */
+  /** Returns the number of tokens. */
   readonly encode: (text: string) => number;
 }
 
@@ -55,7 +55,7 @@ function time(encode: () => number): Turn {
   return { ms: performance.now() - begin, tokens };
 }
 
-/** The time of a text is the median of a turn. */
+/** Encodes a text for a turn. The time is the median. */
 function takeTurn(encode: () => number): Turn {
   collectGarbage();
   const times: number[] = [];
@@ -67,16 +67,16 @@ function takeTurn(encode: () => number): Turn {
   }
 }
 
-// Otherwise a turn also pays for what the one before has left behind.
+// Without this, a turn would also collect the garbage of the turn before.
 function collectGarbage(): void {
   const { Bun, gc } = globalThis as { Bun?: { gc(wait: boolean): void }; gc?: () => void };
   if (Bun) Bun.gc(true);
   else if (gc) gc();
-  else throw new Error("no garbage collector to call: Expected --v8-flags=--expose-gc");
+  else throw new Error("Cannot collect garbage: Expected --v8-flags=--expose-gc");
 }
 
-// Encoders take turns; each is warmed up first until compilers are done or it is plainly slow. How much longer a hard
-// text takes is told by turns with English in between: a machine that others share is not always as fast.
+// Encoders take turns. Each is warmed up first, until its code is compiled or it turns out to be slow. A hard text alternates
+// with English, because a shared machine is not always equally fast.
 function compare(vocabulary: string, text: Text, encoders: readonly Encoder[], english?: Text): Row {
   const seats = encoders.map(({ encode }) => {
     let spent = 0;
@@ -111,7 +111,7 @@ function compare(vocabulary: string, text: Text, encoders: readonly Encoder[], e
   };
 }
 
-/** The file of a vocabulary of tiktoken's, which the peer's package brings in a form of its own. */
+/** The rank file of a tiktoken vocabulary, made from the peer's package, which has a format of its own. */
 function rankFile(encoding: string): Uint8Array {
   const { bpe_ranks } = require(`tiktoken/encoders/${encoding}.json`) as { bpe_ranks: string };
   const lines = bpe_ranks.split("\n").flatMap((line) => {
@@ -156,7 +156,7 @@ async function jsonGroups(vocabulary: string, json: TokenizerJson, fromFile: Enc
 async function llama2Group(path: string): Promise<Group> {
   const bytes = readFileSync(path);
   const ours = await Tokenizer.load(bytes);
-  // Named so, its types are not asked for: they are installed with the peers only.
+  // Imported by a variable, because its types are missing if the peers are not installed.
   const name = "llama-tokenizer-js";
   const { default: peer } = (await import(name)) as {
     default: { encode(text: string, bos?: boolean, space?: boolean): number[] };
@@ -175,7 +175,7 @@ async function llama3Group(path: string): Promise<Group> {
   return jsonGroups("Llama 3", json, [{ name: "cria", encode: (text) => ours.encode(text).length }]);
 }
 
-// Words of Chinese text, for those who choose between words and tokens.
+// Splits Chinese text into words, to compare words with tokens.
 function jieba(texts: readonly Text[]): Row[] {
   const { Jieba } = require("@node-rs/jieba") as {
     Jieba: { withDict(dict: Uint8Array): { cut(text: string, hmm?: boolean): string[] } };
@@ -186,7 +186,7 @@ function jieba(texts: readonly Text[]): Row[] {
   return texts.map((text) => compare("words", text, words));
 }
 
-/** Milliseconds from a file's bytes to a tokenizer. */
+/** Milliseconds to load a tokenizer from a file. */
 async function loadMs(path: string): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < ROUNDS; i++) {

@@ -1,8 +1,8 @@
-// Ratios and tables out of speeds. Pure functions.
+// Computes ratios and tables from speeds. Pure functions.
 import { significant } from "../../report.ts";
 import type { Row } from "./measure.ts";
 
-/** What one runtime measured. */
+/** The measurements of one runtime. */
 export interface Measured {
   /** "bun 1.4.5". */
   readonly runtime: string;
@@ -13,7 +13,7 @@ export interface Measured {
   readonly skipped: readonly string[];
 }
 
-/** A ratio and what it should be. */
+/** A ratio and its target. */
 export interface Check {
   readonly runtime: string;
   readonly what: string;
@@ -26,14 +26,14 @@ export interface Check {
 const CRIA = "cria";
 const JSON_FILE = "cria, tokenizer.json";
 
-/** What encoding should be at least, ÷ a peer. */
+/** Smallest wanted ratio of speeds, cria ÷ a peer. */
 const factors: Readonly<Record<string, { readonly of: string; readonly target: number }>> = {
   tiktoken: { of: CRIA, target: 1 },
   "gpt-tokenizer": { of: CRIA, target: 2.5 },
   "llama-tokenizer-js": { of: CRIA, target: 20 },
   "@huggingface/tokenizers": { of: JSON_FILE, target: 5 },
 };
-/** Most that a hard text may take, ÷ English, byte for byte. */
+/** Largest wanted ratio of times, hard text ÷ English, per byte. */
 const HARD_LIMIT = 5;
 const LOAD_LIMIT_MS = 150;
 
@@ -82,7 +82,7 @@ function markdownTable(lines: readonly (readonly (string | number)[])[]): string
   return [head, head.map(() => "---"), ...rest].map((line) => `| ${line.join(" | ")} |`).join("\n");
 }
 
-/** Speeds and how many tokens, or words, a text becomes. */
+/** Speeds, and the number of tokens or words of each text. */
 export function speedTable({ rows, characters }: Measured): string {
   const lines = rows.flatMap(({ vocabulary, text, mbPerS, tokens }) =>
     Object.keys(mbPerS).map((name) => {

@@ -1,5 +1,4 @@
-// A megabyte or so of text of each kind, from what the packages of this project bring along: the same for the
-// same lockfile.
+// About a megabyte of text of each kind, taken from the installed packages. The same lockfile gives the same texts.
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sharedPath } from "../../shared.ts";
@@ -7,7 +6,7 @@ import { sharedPath } from "../../shared.ts";
 const LENGTH = 1_000_000;
 const modules = fileURLToPath(new URL("../../../node_modules/", import.meta.url));
 
-/** A text and what it is. */
+/** A text and its name. */
 export interface Text {
   readonly name: string;
   readonly text: string;
@@ -44,7 +43,7 @@ function chineseAndJapanese(): string {
     .join("\n");
 }
 
-// The first bytes of a text, at the end of a character.
+// The first bytes of a text, up to the end of a character.
 function cut(name: string, text: string): Text {
   let kept = text.slice(0, LENGTH);
   for (let bytes = utf8Length(kept); bytes > LENGTH; bytes = utf8Length(kept)) {
@@ -58,12 +57,12 @@ function utf8Length(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** What people write. */
+/** Texts as people write them. */
 export function naturalTexts(): Text[] {
   return [cut("English", english()), cut("code", code()), cut("Chinese and Japanese", chineseAndJapanese())];
 }
 
-/** What makes careless tokenizers slow. */
+/** Texts that make careless tokenizers slow. */
 export function hardTexts(): Text[] {
   const letters = english().replace(/[^A-Za-z]+/g, "");
   return [

@@ -1,5 +1,5 @@
 // Tokens that end a turn or a text because of what they are called.
-import { TokenType } from "../../tokenizer/core/tokenizer.ts";
+import { TokenType } from "../../tokenizer/core/vocabulary_data.ts";
 import type { TokenizerKeys } from "./tokenizer_keys.ts";
 
 /** Tokens that end a turn or a text by their name, whatever their type says. Source: llama.cpp, llama-vocab.cpp. */

@@ -1,16 +1,17 @@
+// Byte-level BPE tokenizers that GGUF files carry.
 import { writeSpelling } from "../../tokenizer/byte_level/byte_alphabet.ts";
 import { ByteVocabulary } from "../../tokenizer/byte_level/byte_vocabulary.ts";
-import { type ByteBpeData, TokenType } from "../../tokenizer/core/tokenizer.ts";
+import { type ByteBpeData, TokenType } from "../../tokenizer/core/vocabulary_data.ts";
 import { ggufPretokenizer, ggufPretokenizerNames } from "../../tokenizer/pretokenize/registry.ts";
 import { quoted } from "../../util/bytes.ts";
 import { UnsupportedError } from "../../util/errors.ts";
 import { endTokens } from "./end_tokens.ts";
 import type { TokenizerKeys } from "./tokenizer_keys.ts";
 
-/** How llama.cpp splits texts where tokenizer.ggml.pre is missing. */
+/** How llama.cpp splits texts if tokenizer.ggml.pre is missing. */
 const DEFAULT_PRE = "default";
 
-/** BOS and EOS where the file gives none and that token is a special one. */
+/** BOS and EOS if the file gives none and that token is a special one. */
 const DEFAULT_ID = 11;
 
 /**
@@ -118,7 +119,7 @@ function readMerges(
   return ids;
 }
 
-/** Gives the id of a piece, -1 where there is none. */
+/** Gives the id of a piece, -1 if it is not in the vocabulary. */
 function finder(pieces: ArrayLike<string>, vocabulary: ByteVocabulary): (piece: string) => number {
   let spelled = new Uint8Array(256);
   let special: Map<string, number> | undefined;

@@ -1,4 +1,6 @@
-import { type SentencePieceData, type TokenizerData, TokenType } from "../../tokenizer/core/tokenizer.ts";
+// Tokenizers that GGUF files carry.
+import { type SentencePieceData, TokenType } from "../../tokenizer/core/vocabulary_data.ts";
+import type { TokenizerData } from "../../tokenizer/registry.ts";
 import { quoted } from "../../util/bytes.ts";
 import { UnsupportedError } from "../../util/errors.ts";
 import type { MetaValue } from "../model_file.ts";
@@ -14,11 +16,11 @@ const readers: Record<string, (keys: TokenizerKeys) => TokenizerData> = {
 /** Values that say that there is no tokenizer. */
 const noModels = ["no_vocab", "none"];
 
-/** Ids of SentencePiece vocabularies of the Llama family where the file gives none. */
+/** Ids of SentencePiece vocabularies of the Llama family if the file gives none. */
 const defaultIds = { bos: 1, eos: 2, unknown: 0 } as const;
 
 /**
- * The vocabulary of a GGUF file's tokenizer.ggml.* keys, or undefined where it has none.
+ * The vocabulary of a GGUF file's tokenizer.ggml.* keys; undefined if it has none.
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; defaults: llama.cpp's llama-vocab.cpp.
  * @throws FormatError when keys are missing, of a wrong type or length, or ids outside the vocabulary
  * @throws UnsupportedError for tokenizers other than SentencePiece BPE and byte-level BPE, and for unknown
@@ -66,7 +68,7 @@ function sentencePieceTokenizer(keys: TokenizerKeys): SentencePieceData {
   };
 }
 
-/** Merge priorities; all alike where the file has none, as llama.cpp reads it. */
+/** Merge priorities; all alike if the file has none, as in llama.cpp. */
 function readScores(keys: TokenizerKeys, n: number): ArrayLike<number> {
   if (!keys.has("scores")) return new Float32Array(n);
   return keys.array<number>(
@@ -76,7 +78,7 @@ function readScores(keys: TokenizerKeys, n: number): ArrayLike<number> {
   ) as ArrayLike<number>;
 }
 
-/** Replacement rules belong to files of unigram models; a merging vocabulary that has some is none that is known. */
+/** Replacement rules belong to unigram models. A merging vocabulary that has some is of an unknown kind. */
 function checkCharsmap(keys: TokenizerKeys): void {
   const rules = keys.elementType("precompiled_charsmap");
   if (rules === undefined || keys.array("precompiled_charsmap", rules)?.length === 0) return;

@@ -1,49 +1,50 @@
-import { TokenType } from "../../tokenizer/core/tokenizer.ts";
+// The metadata keys of a GGUF file that describe its tokenizer, each checked for its type.
+import { TokenType } from "../../tokenizer/core/vocabulary_data.ts";
 import { FormatError } from "../../util/errors.ts";
 import type { MetaType, MetaValue } from "../model_file.ts";
 
 const typeNumbers: readonly number[] = Object.values(TokenType);
-/** What files have for a token whose type nobody stated. */
+/** What files have for a token without a stated type. */
 const UNDEFINED_TYPE = 0;
 
 /** The keys below "tokenizer.ggml.", each with the type that it must have. */
 export class TokenizerKeys {
-  private readonly metadata: ReadonlyMap<string, MetaValue>;
+  readonly #metadata: ReadonlyMap<string, MetaValue>;
   readonly fileName: string;
-  /** What was passed over: see {@link VocabularyData.warnings}. */
+  /** What was ignored: see {@link VocabularyData.warnings}. */
   readonly warnings: string[] = [];
 
   constructor(metadata: ReadonlyMap<string, MetaValue>, fileName: string) {
-    this.metadata = metadata;
+    this.#metadata = metadata;
     this.fileName = fileName;
   }
 
   has(key: string): boolean {
-    return this.get(key) !== undefined;
+    return this.#get(key) !== undefined;
   }
 
-  /** The type of an array's elements; undefined where there is no array. */
+  /** The type of an array's elements; undefined if there is no array. */
   elementType(key: string): MetaType | undefined {
-    const found = this.get(key);
+    const found = this.#get(key);
     return found?.type === "array" ? found.elementType : undefined;
   }
 
   string(key: string): string | undefined {
-    const found = this.get(key);
+    const found = this.#get(key);
     if (found === undefined) return undefined;
     if (found.type !== "string") throw this.error(key, `Expected a string, got ${typeName(found)}`);
     return String(found.value);
   }
 
   bool(key: string, fallback: boolean): boolean {
-    const found = this.get(key);
+    const found = this.#get(key);
     if (found === undefined) return fallback;
     if (found.type !== "bool") throw this.error(key, `Expected a bool, got ${typeName(found)}`);
     return found.value === true;
   }
 
   array<T>(key: string, elementType: MetaType, length?: number): ArrayLike<T> | undefined {
-    const found = this.get(key);
+    const found = this.#get(key);
     if (found === undefined) return undefined;
     if (found.type !== "array" || found.elementType !== elementType) {
       throw this.error(key, `Expected an array of ${elementType}, got ${typeName(found)}`);
@@ -62,7 +63,7 @@ export class TokenizerKeys {
   }
 
   /**
-   * {@link TokenType} by id, from the file or, where it has none or says that it is undefined, from how pieces are
+   * {@link TokenType} by id, from the file. If it has none or says that it is undefined, from how pieces are
    * spelled.
    */
   types(pieces: ArrayLike<string>, inferType: (piece: string) => number): Uint8Array {
@@ -85,47 +86,47 @@ export class TokenizerKeys {
       this.id("eos_token_id", types, fallback),
       this.id("eot_token_id", types),
       this.id("eom_token_id", types),
-      ...this.ids("eos_token_ids", types),
+      ...this.#ids("eos_token_ids", types),
       ...named,
     ];
     return [...new Set(ids.filter((id) => id !== undefined))];
   }
 
   /**
-   * A special id. `fallback` counts only where the vocabulary has a special token there: without the key,
-   * a small vocabulary may have none, or an ordinary piece in its place. An id outside the vocabulary is as none, with
-   * a warning: published files have 2^32 - 1 and the like.
+   * A special id. `fallback` counts only if that token of the vocabulary is special: without the key, a small
+   * vocabulary may have none, or an ordinary piece in its place. An id outside the vocabulary counts as absent, with a
+   * warning: published files have 2^32 - 1 and the like.
    */
   id(key: string, types: ArrayLike<number>, fallback?: number): number | undefined {
-    const found = this.get(key);
+    const found = this.#get(key);
     if (found !== undefined && !/^[ui]/.test(found.type)) {
       throw this.error(key, `Expected an integer, got ${typeName(found)}`);
     }
-    const id = found && this.inside(key, found.value as number | bigint, types.length);
+    const id = found && this.#inside(key, found.value as number | bigint, types.length);
     if (id !== undefined) return id;
     const type = fallback === undefined ? undefined : types[fallback];
     return type === TokenType.control || type === TokenType.unknown ? fallback : undefined;
   }
 
   /**
-   * Whether a special token is added to texts: what `key` says, else `fallback`. Nothing is added where the token's id
+   * Whether a special token is added to texts: what `key` says, else `fallback`. Nothing is added if the token's id
    * (under `idKey`) is outside the vocabulary.
    */
   adds(key: string, idKey: string, id: number | undefined, fallback: boolean): boolean {
     return this.bool(key, fallback) && !(id === undefined && this.has(idKey));
   }
 
-  private ids(key: string, types: ArrayLike<number>): (number | undefined)[] {
-    const found = this.get(key);
+  #ids(key: string, types: ArrayLike<number>): (number | undefined)[] {
+    const found = this.#get(key);
     if (found === undefined) return [];
     if (found.type !== "array" || !/^[ui]/.test(found.elementType)) {
       throw this.error(key, `Expected an array of integers, got ${typeName(found)}`);
     }
     const ids = found.value as ArrayLike<number | bigint>;
-    return Array.from(ids, (id) => this.inside(key, id, types.length));
+    return Array.from(ids, (id) => this.#inside(key, id, types.length));
   }
 
-  private inside(key: string, id: number | bigint, size: number): number | undefined {
+  #inside(key: string, id: number | bigint, size: number): number | undefined {
     if (id >= 0 && id < size) return Number(id);
     const warning = `Metadata key "tokenizer.ggml.${key}" of ${this.fileName}: Expected an id of a vocabulary of ${size} tokens, got ${id}; it is passed over`;
     if (!this.warnings.includes(warning)) this.warnings.push(warning);
@@ -138,8 +139,8 @@ export class TokenizerKeys {
     );
   }
 
-  private get(key: string): MetaValue | undefined {
-    return this.metadata.get(`tokenizer.ggml.${key}`);
+  #get(key: string): MetaValue | undefined {
+    return this.#metadata.get(`tokenizer.ggml.${key}`);
   }
 }
 

@@ -1,10 +1,42 @@
-import { GLU_SWIGLU, NORM_RMS, PAIRING_ADJACENT } from "../../../assembly/layout/ops.ts";
-import type { ArchSpec } from "./spec.ts";
+// Llama, as GGUF and llama2.c store it: q and k rows in the order of adjacent rotary pairs.
+import type { ModelFile } from "../../format/model_file.ts";
+import type { Hyper, ModelConfig } from "../config.ts";
+import { ggufHyper } from "../hyper/gguf_hyper.ts";
+import { llama2cHyper } from "../hyper/llama2c_hyper.ts";
+import { ggufName } from "./gguf_names.ts";
+import type { Architecture, LayerSpec, NormSpec } from "./spec.ts";
 
-/** Llama, as GGUF and llama2.c store it: q and k rows in the order of adjacent rotary pairs. */
-export const llama: ArchSpec = {
+const embedding = ggufName("embedding.weight", 0);
+
+export const llama: Architecture = {
   name: "llama",
-  norm: NORM_RMS,
-  glu: GLU_SWIGLU,
-  ropePairing: PAIRING_ADJACENT,
+
+  hyper(file: ModelFile): Hyper {
+    if (file.format === "llama2c") return llama2cHyper(file, embedding);
+    return ggufHyper(file, { epsilon: "attention.layer_norm_rms_epsilon", embedding });
+  },
+
+  layer(_i: number, { config, ropeDim }: Hyper): LayerSpec {
+    const { headDim, ropeTheta: theta, ropeScale: scale } = config;
+    return {
+      norm: norm(config),
+      attention: {
+        qkv: "split",
+        rope: { pairing: "adjacent", dim: ropeDim, theta, scale, factors: "optional" },
+        scale: 1 / Math.sqrt(headDim),
+      },
+      feedForward: { act: "silu", gated: true, gateUp: "split" },
+    };
+  },
+
+  outputNorm: ({ config }: Hyper) => norm(config),
+
+  tensors: ggufName,
+
+  // Tables of rotary angles, which are computed instead.
+  ignored: /^blk\.\d+\.attn_rot_embd\.weight$/,
 };
+
+function norm({ normEps }: ModelConfig): NormSpec {
+  return { kind: "rms", eps: normEps };
+}

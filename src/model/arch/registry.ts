@@ -1,23 +1,26 @@
+// The architectures that cria knows: one line for each.
+import type { ModelFile } from "../../format/model_file.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import { llama } from "./llama.ts";
-import type { ArchSpec } from "./spec.ts";
+import type { Architecture } from "./spec.ts";
 
-const specs: ReadonlyMap<string, ArchSpec> = new Map([llama].map((spec) => [spec.name, spec]));
+export const architectures: readonly Architecture[] = [
+  llama, //
+];
 
 /**
- * The specification of an architecture.
- * @throws FormatError where the file names none; UnsupportedError that lists the known ones
+ * The architecture of a file.
+ * @throws FormatError if the file names none; UnsupportedError that lists the known ones
  */
-export function archSpec(name: string, fileName: string): ArchSpec {
+export function architectureOf(file: ModelFile, known: readonly Architecture[]): Architecture {
+  const { architecture: name, source } = file;
   if (name === "") {
-    throw new FormatError(`Cannot load ${fileName}: Expected metadata key general.architecture, got none`);
+    throw new FormatError(`Cannot load ${source.name}: Expected metadata key general.architecture, got none`);
   }
-  const spec = specs.get(name);
-  if (!spec) {
-    throw new UnsupportedError(
-      `Cannot load ${fileName}: Unsupported architecture ${quoted(name)}; supported: ${[...specs.keys()].join(", ")}`,
-    );
-  }
-  return spec;
+  const found = known.find((architecture) => architecture.name === name);
+  if (found) return found;
+  throw new UnsupportedError(
+    `Cannot load ${source.name}: Unsupported architecture ${quoted(name)}; supported: ${known.map((each) => each.name).join(", ")}`,
+  );
 }

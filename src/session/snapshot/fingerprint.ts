@@ -1,5 +1,5 @@
 import type { Engine } from "../../engine/engine.ts";
-import type { Matrix, Vector } from "../../model/weights.ts";
+import type { Matrix, Vector } from "../../model/weights/weights.ts";
 import type { Tokenizer } from "../../tokenizer/core/tokenizer.ts";
 import { Sha256 } from "../../util/sha256.ts";
 

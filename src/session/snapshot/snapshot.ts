@@ -11,7 +11,7 @@
 
 import type { Engine } from "../../engine/engine.ts";
 import type { Sequence } from "../../model/kv_cache.ts";
-import type { RngState } from "../../sample/rng.ts";
+import type { SamplerStates } from "../../sample/chain.ts";
 import type { Tokenizer } from "../../tokenizer/core/tokenizer.ts";
 import { decodeUtf8, newBytes, quoted } from "../../util/bytes.ts";
 import { CriaError, SnapshotError } from "../../util/errors.ts";
@@ -27,8 +27,11 @@ export interface SessionState {
   readonly generation: Generation | undefined;
 }
 
-/** Version of the bytes' order. */
-export const SNAPSHOT_VERSION = 1;
+/**
+ * Version of the bytes: raised with their order, and when the same bytes would go on with other tokens. Version 1 held
+ * the state of a generator of random numbers; since version 2 they follow from seed and position.
+ */
+export const SNAPSHOT_VERSION = 2;
 
 const MAGIC = new TextEncoder().encode("CRIASNAP");
 const VERSION_AT = 8;
@@ -50,8 +53,9 @@ interface Description {
     readonly maxTokens?: number;
     readonly stop: readonly string[];
     readonly ignoreEos: boolean;
-    readonly sampling: Readonly<Record<string, number>>;
-    readonly rng: RngState;
+    /** Options of the samplers. Random numbers follow from the seed and the position: they have no state. */
+    readonly sampling: Readonly<Record<string, unknown>>;
+    readonly samplers: SamplerStates;
   };
 }
 
@@ -72,7 +76,7 @@ function describeGeneration({ settings, begin, afterText, sampler }: Generation)
     stop,
     ignoreEos,
     sampling: { ...sampling },
-    rng: sampler.rng.getState(),
+    samplers: sampler.save(),
   };
 }
 
@@ -116,7 +120,16 @@ function checkFrame(bytes: Uint8Array): { readonly idsAt: number } {
   if (bytes.length < BODY_AT) throw refuse(`Expected at least ${BODY_AT} bytes, got ${bytes.length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint32(VERSION_AT, true);
-  if (version !== SNAPSHOT_VERSION) throw refuse(`Expected version ${SNAPSHOT_VERSION}, got ${version}`);
+  if (version < SNAPSHOT_VERSION) {
+    throw refuse(
+      `Expected version ${SNAPSHOT_VERSION}, got ${version}, of an older cria that drew other random numbers; begin the session again from its text, or restore it with that cria`,
+    );
+  }
+  if (version > SNAPSHOT_VERSION) {
+    throw refuse(
+      `Expected version ${SNAPSHOT_VERSION}, got ${version}, of a newer cria; update cria to restore it`,
+    );
+  }
   const found = checksum(bytes);
   if (found.some((byte, i) => bytes[CHECKSUM_AT + i] !== byte)) {
     throw refuse("Expected bytes as they were saved, the checksum says that some were lost or changed");
@@ -180,7 +193,10 @@ function readIds(bytes: Uint8Array, at: number, n: number, vocabSize: number): n
 }
 
 function readGeneration(engine: Engine, tokenizer: Tokenizer, value: unknown, ids: number[]): Generation {
-  const { begin, afterText, maxTokens, stop, ignoreEos, sampling, rng } = object(value, "the generation");
+  const { begin, afterText, maxTokens, stop, ignoreEos, sampling, samplers } = object(
+    value,
+    "the generation",
+  );
   if (ids.length === 0) throw refuse("Expected tokens that the generation goes on from, got none");
   const fields = { maxTokens, stop, ignoreEos: boolean(ignoreEos, "ignoreEos") };
   const settings = resolveGeneration({ ...object(sampling, "sampling"), ...fields } as object);
@@ -191,8 +207,7 @@ function readGeneration(engine: Engine, tokenizer: Tokenizer, value: unknown, id
     integer(begin, "begin", 1, ids.length),
     boolean(afterText, "afterText"),
   );
-  if (!Array.isArray(rng)) throw refuse("Expected the generator's state, got none");
-  generation.sampler.rng.setState(rng as unknown as RngState);
+  generation.sampler.load(object(samplers, "samplers"));
   generation.replay(ids);
   return generation;
 }

@@ -1,3 +1,5 @@
+// The alphabet in which byte-level vocabularies spell bytes: one printable character for each byte.
+
 /**
  * GPT-2's way to write bytes as text: printable bytes of Latin-1 stand for themselves, the others, in order,
  * are U+0100 and following; so " the" is spelled "Ġthe".
@@ -30,7 +32,7 @@ export function byteSpelling(bytes: Uint8Array): string {
   return text;
 }
 
-/** Writes the bytes that a text spells to `into` from `at` on, and gives their end; -1 where it spells none. */
+/** Writes the bytes that a text spells to `into` from `at` on, and gives their end; -1 if it spells none. */
 export function writeSpelling(text: string, into: Uint8Array, at: number): number {
   for (let i = 0; i < text.length; i++) {
     const byte = bytesByCharacter[text.charCodeAt(i)] ?? -1;
@@ -40,7 +42,7 @@ export function writeSpelling(text: string, into: Uint8Array, at: number): numbe
   return at + text.length;
 }
 
-/** The bytes that a text spells, or undefined where a character is none of the alphabet. */
+/** The bytes that a text spells, or undefined if a character is none of the alphabet. */
 export function bytesOfSpelling(text: string): Uint8Array | undefined {
   const bytes = new Uint8Array(text.length);
   return writeSpelling(text, bytes, 0) < 0 ? undefined : bytes;

@@ -1,20 +1,19 @@
+// The tokenizer of byte-level BPE: tiktoken rank files and GGUF vocabularies of the kind gpt2.
 import { decodeUtf8 } from "../../util/bytes.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
 import { checkSpecialIds, present } from "../core/special_ids.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { TokenSink } from "../core/token_sink.ts";
-import {
-  type ByteBpeData,
-  type DecodeOptions,
-  type EncodeOptions,
-  type Tokenizer,
-  type TokenizerData,
-  type TokenOffsets,
-  type TokenStream,
-  type TokenStreamOptions,
-  TokenType,
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  Tokenizer,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
 } from "../core/tokenizer.ts";
+import { type ByteBpeData, TokenType } from "../core/vocabulary_data.ts";
 import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
 import { pretokenizerNamed } from "../pretokenize/registry.ts";
 import { byteSpelling } from "./byte_alphabet.ts";
@@ -40,13 +39,13 @@ const specials: readonly number[] = [TokenType.control, TokenType.unknown];
 export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
-  private readonly encoder: ByteBpeEncoder;
-  private readonly vocabulary: ByteVocabulary;
-  private readonly pretokenizer: Pretokenizer;
-  private readonly addBos: boolean;
-  private readonly addEos: boolean;
+  readonly #encoder: ByteBpeEncoder;
+  readonly #vocabulary: ByteVocabulary;
+  readonly #pretokenizer: Pretokenizer;
+  readonly #addBos: boolean;
+  readonly #addEos: boolean;
   /** What cuts a text into texts, without and with `special`; made when first needed. */
-  private readonly cuts = new Map<boolean, Cuts | undefined>();
+  readonly #cuts = new Map<boolean, Cuts | undefined>();
 
   /**
    * @throws FormatError, see {@link createTokenizer}
@@ -54,30 +53,30 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
    */
   constructor(data: ByteBpeData) {
     super();
-    this.pretokenizer = pretokenizerNamed(data.pretokenizer);
-    this.encoder = new ByteBpeEncoder(data);
-    this.vocabulary = this.encoder.vocabulary;
-    checkSpecialIds(data, this.vocabulary.size);
+    this.#pretokenizer = pretokenizerNamed(data.pretokenizer);
+    this.#encoder = new ByteBpeEncoder(data);
+    this.#vocabulary = this.#encoder.vocabulary;
+    checkSpecialIds(data, this.#vocabulary.size);
     this.bosId = data.bosId;
     this.eosIds = [...data.eosIds];
-    this.addBos = data.addBos;
-    this.addEos = data.addEos;
+    this.#addBos = data.addBos;
+    this.#addEos = data.addEos;
   }
 
-  get kind(): TokenizerData["kind"] {
+  get kind(): string {
     return "byte-bpe";
   }
 
   get vocabSize(): number {
-    return this.vocabulary.size;
+    return this.#vocabulary.size;
   }
 
   encode(text: string, options?: EncodeOptions): number[] {
-    return this.encoded(text, options, false).toIds();
+    return this.#encoded(text, options, false).toIds();
   }
 
   encodeWithOffsets(text: string, options?: EncodeOptions): TokenOffsets {
-    return this.encoded(text, options, true).toOffsets();
+    return this.#encoded(text, options, true).toOffsets();
   }
 
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
@@ -87,68 +86,73 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
   decodeBytes(ids: ArrayLike<number>, options?: DecodeOptions): Uint8Array {
     checkDecode(ids, options);
     const { special = false } = options ?? {};
-    const { vocabulary } = this;
+    const vocabulary = this.#vocabulary;
     let n = 0;
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] as number;
       vocabulary.check(id);
-      if (this.isShown(id, special)) n += vocabulary.length(id);
+      if (this.#isShown(id, special)) n += vocabulary.length(id);
     }
     const bytes = new Uint8Array(n);
     let at = 0;
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] as number;
-      if (this.isShown(id, special)) at = vocabulary.copy(id, bytes, at);
+      if (this.#isShown(id, special)) at = vocabulary.copy(id, bytes, at);
     }
     return bytes;
   }
 
   bytes(id: number, options?: DecodeOptions): Uint8Array {
     checkDecodeOptions(options);
-    return this.view(id, options?.special ?? false).slice();
+    return this.#view(id, options?.special ?? false).slice();
   }
 
   /** Tokens that text can become in GPT-2's alphabet ("Ġthe"), others as their text. */
   piece(id: number): string {
-    const token = this.vocabulary.token(id);
-    return this.vocabulary.type(id) === TokenType.normal ? byteSpelling(token) : decodeUtf8(token);
+    const token = this.#vocabulary.token(id);
+    return this.#vocabulary.type(id) === TokenType.normal ? byteSpelling(token) : decodeUtf8(token);
   }
 
   stream(options?: TokenStreamOptions): TokenStream {
     checkStreamOptions(options);
     const { special = false } = options ?? {};
-    return new ByteStream((id) => this.view(id, special));
+    return new ByteStream((id) => this.#view(id, special));
   }
 
-  private view(id: number, special: boolean): Uint8Array {
-    const token = this.vocabulary.token(id);
-    return this.isShown(id, special) ? token : NO_BYTES;
+  #view(id: number, special: boolean): Uint8Array {
+    const token = this.#vocabulary.token(id);
+    return this.#isShown(id, special) ? token : NO_BYTES;
   }
 
-  private isShown(id: number, special: boolean): boolean {
-    const type = this.vocabulary.type(id);
+  #isShown(id: number, special: boolean): boolean {
+    const type = this.#vocabulary.type(id);
     return special || (type !== TokenType.control && type !== TokenType.unknown);
   }
 
-  private encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
+  #encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
     checkEncode(text, options);
-    const { bos = this.addBos, eos = this.addEos, special = false } = options ?? {};
+    const { bos = this.#addBos, eos = this.#addEos, special = false } = options ?? {};
     const out = new TokenSink(text.length, withOffsets);
     if (bos) out.push(present(this.bosId, "BOS"), 0, 0);
-    this.encodeCut(text, this.cutsOf(special), out);
+    this.#encodeCut(text, this.#cutsOf(special), out);
     if (eos) out.push(present(this.eosIds[0], "EOS"), text.length, text.length);
     return out;
   }
 
-  private cutsOf(special: boolean): Cuts | undefined {
-    if (!this.cuts.has(special)) {
-      this.cuts.set(special, cutsOf(this.vocabulary, special ? [...userDefined, ...specials] : userDefined));
+  #cutsOf(special: boolean): Cuts | undefined {
+    if (!this.#cuts.has(special)) {
+      this.#cuts.set(
+        special,
+        cutsOf(this.#vocabulary, special ? [...userDefined, ...specials] : userDefined),
+      );
     }
-    return this.cuts.get(special);
+    return this.#cuts.get(special);
   }
 
-  private encodeCut(text: string, cuts: Cuts | undefined, out: TokenSink): void {
-    const { encoder, pretokenizer, vocabulary } = this;
+  #encodeCut(text: string, cuts: Cuts | undefined, out: TokenSink): void {
+    const encoder = this.#encoder;
+    const pretokenizer = this.#pretokenizer;
+    const vocabulary = this.#vocabulary;
     const classified = encoder.classify(text);
     const found = cuts?.match(text);
     let begin = 0;
@@ -169,7 +173,7 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
 
 /** Tokens that are found in a text as they are. */
 interface Cuts {
-  /** As {@link SymbolMatcher.match}; undefined where there are none. */
+  /** As {@link SymbolMatcher.match}; undefined if there are none. */
   match(text: string): Int32Array | undefined;
 }
 

@@ -1,5 +1,6 @@
+// Text to ids of a byte-level BPE vocabulary: pre-tokenizer, word cache, merging.
 import type { TokenSink } from "../core/token_sink.ts";
-import type { ByteBpeData } from "../core/tokenizer.ts";
+import type { ByteBpeData } from "../core/vocabulary_data.ts";
 import { ClassifiedText, characterAt } from "../pretokenize/classified_text.ts";
 import { type Pretokenizer, WordEnds } from "../pretokenize/pretokenizer.ts";
 import { ByteMerger } from "./byte_merger.ts";
@@ -7,36 +8,36 @@ import { ByteVocabulary } from "./byte_vocabulary.ts";
 import { ByteWordCache, CACHED_UNITS } from "./byte_word_cache.ts";
 import { ConcatenationRanks, MergeRanks } from "./pair_ranks.ts";
 
-/** Units of the windows in which long words are taken. */
+/** Units of the windows into which long words are cut. */
 const WINDOW = CACHED_UNITS;
 const LARGE_WINDOW = 16 * WINDOW;
-/** Kinds in the cache: a word, and a part of one, which is never taken for a token as a whole. */
+/** Kinds of cache entries: a word, and a part of a word. A part is never looked up as a whole token. */
 const WORD = 0;
 const PART = 1;
 const NONE = -1;
-/** Units of a text whose memory is kept for the next. */
+/** Buffers of texts up to this many units are reused for the next text. */
 const KEPT_UNITS = 1 << 16;
 
 /** What a {@link ByteBpeEncoder} needs of a vocabulary. */
 export type ByteBpeMerges = Pick<ByteBpeData, "bytes" | "offsets" | "types" | "merges" | "wholeWords">;
 
 /**
- * Text to ids of a byte-level BPE vocabulary: words by a pre-tokenizer, bytes of each merged. Words met before are
- * remembered, as many as fit a table of fixed size. No special tokens, no BOS or EOS.
+ * Text to ids of a byte-level BPE vocabulary: a pre-tokenizer splits words, and the bytes of each are merged. Words are
+ * cached in a table of fixed size. No special tokens, no BOS or EOS.
  */
 export class ByteBpeEncoder {
   readonly vocabulary: ByteVocabulary;
-  private readonly merger: ByteMerger;
-  private readonly wholeWords: boolean;
-  private readonly ends = new WordEnds();
-  private bytes = new Uint8Array(3 * CACHED_UNITS);
-  private merged = new Int32Array(3 * CACHED_UNITS);
-  private text: ClassifiedText | undefined;
-  private cache: ByteWordCache | undefined;
+  readonly #merger: ByteMerger;
+  readonly #wholeWords: boolean;
+  readonly #ends = new WordEnds();
+  #bytes = new Uint8Array(3 * CACHED_UNITS);
+  #merged = new Int32Array(3 * CACHED_UNITS);
+  #text: ClassifiedText | undefined;
+  #cache: ByteWordCache | undefined;
   /** The last window's ids, from `at` on in `ids`, and the unit that the next window begins with. */
-  private readonly found = { ids: new Int32Array(0), at: 0, count: 0, next: 0 };
+  readonly #found = { ids: new Int32Array(0), at: 0, count: 0, next: 0 };
 
-  /** @throws FormatError where the data contradict themselves */
+  /** @throws FormatError if the data contradict themselves */
   constructor(data: ByteBpeMerges) {
     this.vocabulary = new ByteVocabulary(data);
     const { merges } = data;
@@ -44,8 +45,8 @@ export class ByteBpeEncoder {
       merges === undefined
         ? new ConcatenationRanks(this.vocabulary)
         : new MergeRanks(merges, this.vocabulary);
-    this.merger = new ByteMerger(this.vocabulary, ranks);
-    this.wholeWords = data.wholeWords;
+    this.#merger = new ByteMerger(this.vocabulary, ranks);
+    this.#wholeWords = data.wholeWords;
   }
 
   /**
@@ -60,13 +61,13 @@ export class ByteBpeEncoder {
   /** As {@link encode}, for a text that is one word. */
   encodeWord(word: string, out: TokenSink): void {
     const text = this.classify(word);
-    if (word.length > 0) this.word(text, 0, word.length, out);
+    if (word.length > 0) this.#word(text, 0, word.length, out);
   }
 
   /** The units and classes of a text; valid until the next call. */
   classify(text: string): ClassifiedText {
-    const classified = new ClassifiedText(text, this.text);
-    this.text = classified.units.length <= KEPT_UNITS ? classified : undefined;
+    const classified = new ClassifiedText(text, this.#text);
+    this.#text = classified.units.length <= KEPT_UNITS ? classified : undefined;
     return classified;
   }
 
@@ -78,82 +79,82 @@ export class ByteBpeEncoder {
     pretokenizer: Pretokenizer,
     out: TokenSink,
   ): void {
-    const { ends } = this;
+    const ends = this.#ends;
     ends.clear();
     pretokenizer.split(text, begin, end, ends);
     let from = begin;
     for (let i = 0; i < ends.length; i++) {
       const to = ends.values[i] as number;
-      this.word(text, from, to, out);
+      this.#word(text, from, to, out);
       from = to;
     }
-    if (this.bytes.length > KEPT_UNITS) {
-      this.bytes = new Uint8Array(3 * CACHED_UNITS);
-      this.merged = new Int32Array(3 * CACHED_UNITS);
+    if (this.#bytes.length > KEPT_UNITS) {
+      this.#bytes = new Uint8Array(3 * CACHED_UNITS);
+      this.#merged = new Int32Array(3 * CACHED_UNITS);
     }
   }
 
-  private word(text: ClassifiedText, begin: number, end: number, out: TokenSink): void {
+  #word(text: ClassifiedText, begin: number, end: number, out: TokenSink): void {
     if (out.withOffsets) {
-      const count = this.merge(text.units, begin, end);
-      pushWithOffsets(text.units, begin, end, this.merged.subarray(0, count), this.vocabulary, out);
+      const count = this.#merge(text.units, begin, end);
+      pushWithOffsets(text.units, begin, end, this.#merged.subarray(0, count), this.vocabulary, out);
     } else if (end - begin > CACHED_UNITS) {
-      this.longWord(text.units, begin, end, out);
+      this.#longWord(text.units, begin, end, out);
     } else {
-      this.shortWord(text.units, begin, end, out);
+      this.#shortWord(text.units, begin, end, out);
     }
   }
 
-  private shortWord(units: Uint16Array, begin: number, end: number, out: TokenSink): void {
-    this.cache ??= new ByteWordCache();
-    const { cache } = this;
+  #shortWord(units: Uint16Array, begin: number, end: number, out: TokenSink): void {
+    this.#cache ??= new ByteWordCache();
+    const cache = this.#cache;
     const at = cache.find(units, begin, end, WORD);
     if (at > 0) {
       const first = cache.ids(at);
       out.append(cache.arena, first, first + cache.count(at));
       return;
     }
-    const count = this.merge(units, begin, end);
-    out.append(this.merged, 0, count);
-    cache.add(units, begin, end, WORD, this.merged, count);
+    const count = this.#merge(units, begin, end);
+    out.append(this.#merged, 0, count);
+    cache.add(units, begin, end, WORD, this.#merged, count);
   }
 
   /**
-   * Long words are taken window by window, so that they too find what was met before. That gives the same ids:
-   * each two neighbours among them come from one window, and that is enough, see {@link ByteMerger}. For each
-   * window begins with the last token kept of the one before, and must find that token again. Where it does not,
-   * larger windows are tried, and at last the word as a whole.
+   * Long words are encoded window by window, so that windows can be cached. That gives the same ids, by the lemma of
+   * {@link Merger}: every adjacent pair comes from one window. For each window begins with the last token that was taken
+   * from the window before, and must find that token again. If it does not, larger windows are tried, and at last the
+   * word as a whole.
    */
-  private longWord(units: Uint16Array, begin: number, end: number, out: TokenSink): void {
-    const whole = this.findWhole(units, begin, end);
+  #longWord(units: Uint16Array, begin: number, end: number, out: TokenSink): void {
+    const whole = this.#findWhole(units, begin, end);
     if (whole >= 0) {
       out.push(whole, begin, end);
       return;
     }
     const before = out.length;
-    if (this.byWindows(units, begin, end, out)) return;
+    if (this.#byWindows(units, begin, end, out)) return;
     out.length = before;
-    const count = this.mergeUnits(units, begin, end);
-    out.append(this.merged, 0, count);
+    const count = this.#mergeUnits(units, begin, end);
+    out.append(this.#merged, 0, count);
   }
 
-  private byWindows(units: Uint16Array, begin: number, end: number, out: TokenSink): boolean {
-    const { found } = this;
+  #byWindows(units: Uint16Array, begin: number, end: number, out: TokenSink): boolean {
+    const found = this.#found;
     let from = begin;
     let size = WINDOW;
-    /** Tokens at the beginning of the window that have been kept already. */
+    /** Tokens at the beginning of the window that have been taken already. */
     let known = 0;
     /** The window before: to go back to, if it was a small one. */
     const before = { from, size: LARGE_WINDOW, known, length: out.length };
     for (;;) {
       const to = windowEnd(units, from, end, size);
-      this.findWindow(units, from, to);
+      this.#findWindow(units, from, to);
       const isSame = known === 0 || found.ids[found.at] === out.last;
       if (isSame && to === end) {
         out.append(found.ids, found.at + known, found.at + found.count);
         return true;
       }
-      const kept = isSame ? this.keep(units, from, to) : 0;
+      const kept = isSame ? this.#keep(units, from, to) : 0;
       if (kept > known) {
         before.from = from;
         before.size = size;
@@ -177,28 +178,29 @@ export class ByteBpeEncoder {
   }
 
   /** The ids of a window, to `found`. */
-  private findWindow(units: Uint16Array, from: number, to: number): void {
-    const { found } = this;
-    this.cache ??= new ByteWordCache();
-    const at = to - from <= CACHED_UNITS ? this.cache.find(units, from, to, PART) : 0;
+  #findWindow(units: Uint16Array, from: number, to: number): void {
+    const found = this.#found;
+    this.#cache ??= new ByteWordCache();
+    const at = to - from <= CACHED_UNITS ? this.#cache.find(units, from, to, PART) : 0;
     if (at > 0) {
-      found.ids = this.cache.arena;
-      found.at = this.cache.ids(at);
-      found.count = this.cache.count(at);
+      found.ids = this.#cache.arena;
+      found.at = this.#cache.ids(at);
+      found.count = this.#cache.count(at);
       return;
     }
-    found.count = this.mergeUnits(units, from, to);
-    found.ids = this.merged;
+    found.count = this.#mergeUnits(units, from, to);
+    found.ids = this.#merged;
     found.at = 0;
-    if (to - from <= CACHED_UNITS) this.cache.add(units, from, to, PART, this.merged, found.count);
+    if (to - from <= CACHED_UNITS) this.#cache.add(units, from, to, PART, this.#merged, found.count);
   }
 
   /**
    * How many tokens of a window to keep: those that end well before its end, as what is near it may depend on what
    * comes after. The last of them, at `found.next`, begins a character, and the next window.
    */
-  private keep(units: Uint16Array, from: number, to: number): number {
-    const { found, vocabulary } = this;
+  #keep(units: Uint16Array, from: number, to: number): number {
+    const { vocabulary } = this;
+    const found = this.#found;
     const margin = (to - from) >> 2;
     let kept = 0;
     let unit = from;
@@ -221,33 +223,33 @@ export class ByteBpeEncoder {
   }
 
   /** Writes the ids of the word of units [begin, end) to `merged` and gives their number. */
-  private merge(units: Uint16Array, begin: number, end: number): number {
-    const whole = this.findWhole(units, begin, end);
-    if (whole < 0) return this.mergeUnits(units, begin, end);
-    this.merged[0] = whole;
+  #merge(units: Uint16Array, begin: number, end: number): number {
+    const whole = this.#findWhole(units, begin, end);
+    if (whole < 0) return this.#mergeUnits(units, begin, end);
+    this.#merged[0] = whole;
     return 1;
   }
 
-  /** The token that a word is as a whole, where the vocabulary wants that; -1 without any. */
-  private findWhole(units: Uint16Array, begin: number, end: number): number {
-    if (!this.wholeWords || end - begin > this.vocabulary.longest) return NONE;
-    const n = this.toBytes(units, begin, end);
-    return this.vocabulary.find(this.bytes, 0, n);
+  /** The token that a word is as a whole, if the vocabulary prefers whole words; -1 if there is none. */
+  #findWhole(units: Uint16Array, begin: number, end: number): number {
+    if (!this.#wholeWords || end - begin > this.vocabulary.longest) return NONE;
+    const n = this.#toBytes(units, begin, end);
+    return this.vocabulary.find(this.#bytes, 0, n);
   }
 
-  private mergeUnits(units: Uint16Array, begin: number, end: number): number {
-    const n = this.toBytes(units, begin, end);
-    return this.merger.merge(this.bytes, 0, n, this.merged, 0);
+  #mergeUnits(units: Uint16Array, begin: number, end: number): number {
+    const n = this.#toBytes(units, begin, end);
+    return this.#merger.merge(this.#bytes, 0, n, this.#merged, 0);
   }
 
   /** Writes the UTF-8 of units [begin, end) to `bytes` and gives their number. */
-  private toBytes(units: Uint16Array, begin: number, end: number): number {
+  #toBytes(units: Uint16Array, begin: number, end: number): number {
     const room = 3 * (end - begin);
-    if (this.bytes.length < room) {
-      this.bytes = new Uint8Array(room);
-      this.merged = new Int32Array(room);
+    if (this.#bytes.length < room) {
+      this.#bytes = new Uint8Array(room);
+      this.#merged = new Int32Array(room);
     }
-    return writeUtf8(units, begin, end, this.bytes);
+    return writeUtf8(units, begin, end, this.#bytes);
   }
 }
 

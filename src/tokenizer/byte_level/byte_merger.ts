@@ -1,3 +1,4 @@
+// Byte pair encoding of words of bytes: what core/merger.ts must know about a byte-level vocabulary.
 import { LONGEST, type MergeRule, Merger, type MergeTokens, NONE } from "../core/merger.ts";
 import type { ByteVocabulary } from "./byte_vocabulary.ts";
 import { PrefixFilter } from "./prefix_filter.ts";
@@ -13,51 +14,51 @@ class ByteMergeTokens implements MergeTokens<Uint8Array> {
   readonly size: number;
   lengths: Int32Array = new Int32Array(0);
   walked = 0;
-  private readonly vocabulary: ByteVocabulary;
+  readonly #vocabulary: ByteVocabulary;
   /** Made when first needed. */
-  private filter: PrefixFilter | undefined;
+  #filter: PrefixFilter | undefined;
 
   constructor(vocabulary: ByteVocabulary) {
-    this.vocabulary = vocabulary;
+    this.#vocabulary = vocabulary;
     this.size = vocabulary.size;
   }
 
   length(id: number): number {
-    return this.vocabulary.length(id);
+    return this.#vocabulary.length(id);
   }
 
   /** @throws TokenizerError for a byte without a token */
   split(bytes: Uint8Array, begin: number, end: number, out: Int32Array, at: number): number {
-    const { byteIds } = this.vocabulary;
+    const { byteIds } = this.#vocabulary;
     let to = at;
     for (let i = begin; i < end; i++) {
       const id = byteIds[bytes[i] as number] as number;
-      if (id === NONE) throw this.vocabulary.missingByte(bytes[i] as number);
+      if (id === NONE) throw this.#vocabulary.missingByte(bytes[i] as number);
       out[to++] = id;
     }
     return to;
   }
 
   splitToken(id: number, out: Int32Array, at: number): number {
-    const { bytes, offsets } = this.vocabulary;
+    const { bytes, offsets } = this.#vocabulary;
     return this.split(bytes, offsets[id] as number, offsets[id + 1] as number, out, at);
   }
 
   walk(bytes: Uint8Array, begin: number, end: number, limit: number): number {
-    const filter = this.filter ?? this.makeFilter();
+    const filter = this.#filter ?? this.#makeFilter();
     const n = filter.walk(bytes, begin, end, limit);
     this.walked = filter.walked;
     return n;
   }
 
   found(i: number, bytes: Uint8Array, begin: number): number {
-    const { lengths, hashes } = this.filter as PrefixFilter;
-    return this.vocabulary.findHashed(bytes, begin, begin + (lengths[i] as number), hashes[i] as number);
+    const { lengths, hashes } = this.#filter as PrefixFilter;
+    return this.#vocabulary.findHashed(bytes, begin, begin + (lengths[i] as number), hashes[i] as number);
   }
 
-  private makeFilter(): PrefixFilter {
-    this.filter = new PrefixFilter(this.vocabulary, Math.min(this.vocabulary.longest, LONGEST));
-    this.lengths = this.filter.lengths;
-    return this.filter;
+  #makeFilter(): PrefixFilter {
+    this.#filter = new PrefixFilter(this.#vocabulary, Math.min(this.#vocabulary.longest, LONGEST));
+    this.lengths = this.#filter.lengths;
+    return this.#filter;
   }
 }

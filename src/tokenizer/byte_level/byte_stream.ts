@@ -1,3 +1,4 @@
+// Streaming decoder of ids whose tokens are any bytes.
 import { decodeUtf8 } from "../../util/bytes.ts";
 import type { TokenStream } from "../core/tokenizer.ts";
 
@@ -9,28 +10,28 @@ const LONGEST = 4;
  * The texts of all pushes and the flush, joined, are what the bytes of all ids, joined, decode to.
  */
 export class ByteStream implements TokenStream {
-  private readonly bytesOf: (id: number) => Uint8Array;
+  readonly #bytesOf: (id: number) => Uint8Array;
   /** Bytes of a character that is not complete yet. */
-  private open: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #open: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   constructor(bytesOf: (id: number) => Uint8Array) {
-    this.bytesOf = bytesOf;
+    this.#bytesOf = bytesOf;
   }
 
   push(id: number): string {
-    const token = this.bytesOf(id);
+    const token = this.#bytesOf(id);
     if (token.length === 0) return "";
-    const bytes = new Uint8Array(this.open.length + token.length);
-    bytes.set(this.open);
-    bytes.set(token, this.open.length);
+    const bytes = new Uint8Array(this.#open.length + token.length);
+    bytes.set(this.#open);
+    bytes.set(token, this.#open.length);
     const complete = bytes.length - openBytes(bytes);
-    this.open = bytes.slice(complete);
+    this.#open = bytes.slice(complete);
     return decodeUtf8(bytes.subarray(0, complete));
   }
 
   flush(): string {
-    const text = decodeUtf8(this.open);
-    this.open = new Uint8Array(0);
+    const text = decodeUtf8(this.#open);
+    this.#open = new Uint8Array(0);
     return text;
   }
 }
@@ -47,7 +48,7 @@ function openBytes(bytes: Uint8Array): number {
   return 0;
 }
 
-/** Bytes of the UTF-8 sequence that a byte begins; 1 where it begins none. */
+/** Bytes of the UTF-8 sequence that a byte begins; 1 if it begins none. */
 function sequenceLength(first: number): number {
   if (first < 0xc2 || first > 0xf4) return 1;
   if (first < 0xe0) return 2;

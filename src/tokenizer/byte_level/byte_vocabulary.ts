@@ -1,7 +1,8 @@
+// A checked byte-level vocabulary: the bytes of each id, and hash tables from bytes to ids.
 import { TokenizerError } from "../../util/errors.ts";
+import { MAX_PIECES } from "../core/limits.ts";
 import { invalid } from "../core/special_ids.ts";
-import { type ByteBpeData, TokenType } from "../core/tokenizer.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
+import { type ByteBpeData, TokenType } from "../core/vocabulary_data.ts";
 import { byteSpelling } from "./byte_alphabet.ts";
 
 const NONE = -1;
@@ -30,50 +31,50 @@ export class ByteVocabulary {
   readonly size: number;
   readonly bytes: Uint8Array;
   readonly offsets: Uint32Array;
-  /** Id of the token of each byte, -1 where there is none. */
+  /** Id of the token of each byte, -1 if there is none. */
   readonly byteIds = new Int32Array(256).fill(NONE);
   /** Bytes of the longest token that text can become. */
   readonly longest: number;
-  private readonly types: Uint8Array;
-  /** Hash and id of each slot; the id is -1 where it is free. */
-  private readonly slots: Int32Array;
+  readonly #types: Uint8Array;
+  /** Hash and id of each slot; the id is -1 if it is free. */
+  readonly #slots: Int32Array;
   /**
    * Hash of a token's bytes by id: the polynomial sum of byte * FACTOR^(bytes after it), modulo 2^32, so that the
    * hash of two tokens together follows from theirs.
    */
-  private readonly hashes: Int32Array;
+  readonly #hashes: Int32Array;
   /** FACTOR to the power of each length of a token. */
-  private readonly powers: Int32Array;
+  readonly #powers: Int32Array;
 
-  /** @throws FormatError where the data contradict themselves */
+  /** @throws FormatError if the data contradict themselves */
   constructor({ bytes, offsets, types }: ByteTokens) {
     this.size = offsets.length - 1;
     checkOffsets(bytes, offsets);
     this.bytes = bytes;
     this.offsets = offsets;
-    this.types = checkTypes(types, this.size);
-    this.hashes = new Int32Array(this.size);
-    this.slots = new Int32Array(2 * tableSize(this.size)).fill(NONE);
+    this.#types = checkTypes(types, this.size);
+    this.#hashes = new Int32Array(this.size);
+    this.#slots = new Int32Array(2 * tableSize(this.size)).fill(NONE);
     let longest = 0;
     for (let id = 0; id < this.size; id++) {
       const n = (offsets[id + 1] as number) - (offsets[id] as number);
-      if (n === 0 || this.types[id] !== TokenType.normal) continue;
-      this.insert(id, n);
+      if (n === 0 || this.#types[id] !== TokenType.normal) continue;
+      this.#insert(id, n);
       if (n > longest) longest = n;
     }
     this.longest = longest;
-    this.powers = powersUpTo(longest);
-    this.indexBytes();
+    this.#powers = powersUpTo(longest);
+    this.#indexBytes();
   }
 
   /** {@link TokenType} of an id of the vocabulary. */
   type(id: number): number {
-    return this.types[id] as number;
+    return this.#types[id] as number;
   }
 
   /** Whether text can become a token. */
   isText(id: number): boolean {
-    return this.types[id] === TokenType.normal && this.length(id) > 0;
+    return this.#types[id] === TokenType.normal && this.length(id) > 0;
   }
 
   /** Bytes of a token. */
@@ -104,7 +105,7 @@ export class ByteVocabulary {
     return this.bytes.subarray(this.offsets[id], this.offsets[id + 1]);
   }
 
-  /** Id of the token of bytes [begin, end), -1 where there is none. */
+  /** Id of the token of bytes [begin, end), -1 if there is none. */
   find(bytes: Uint8Array, begin: number, end: number): number {
     const n = end - begin;
     if (n === 0 || n > this.longest) return NONE;
@@ -113,28 +114,28 @@ export class ByteVocabulary {
     return this.findHashed(bytes, begin, end, hash);
   }
 
-  /** As {@link find}, where the hash of the bytes is known. */
+  /** As {@link find}, for bytes whose hash is known. */
   findHashed(bytes: Uint8Array, begin: number, end: number, hash: number): number {
     const n = end - begin;
-    const { slots } = this;
+    const slots = this.#slots;
     const mask = slots.length - 1;
     for (let slot = slotOf(hash, mask); ; slot = (slot + 2) & mask) {
       const id = slots[slot + 1] as number;
       if (id === NONE) return NONE;
-      if (slots[slot] === hash && this.length(id) === n && this.equals(id, 0, bytes, begin, n)) return id;
+      if (slots[slot] === hash && this.length(id) === n && this.#equals(id, 0, bytes, begin, n)) return id;
     }
   }
 
-  /** Id of the token of the bytes of two tokens, one after the other; -1 where there is none. */
+  /** Id of the token of the bytes of two tokens, one after the other; -1 if there is none. */
   findPair(left: number, right: number): number {
     const nLeft = this.length(left);
     const nRight = this.length(right);
     if (nLeft + nRight > this.longest) return NONE;
     const hash =
-      (Math.imul(this.hashes[left] as number, this.powers[nRight] as number) +
-        (this.hashes[right] as number)) |
+      (Math.imul(this.#hashes[left] as number, this.#powers[nRight] as number) +
+        (this.#hashes[right] as number)) |
       0;
-    const { slots } = this;
+    const slots = this.#slots;
     const mask = slots.length - 1;
     for (let slot = slotOf(hash, mask); ; slot = (slot + 2) & mask) {
       const id = slots[slot + 1] as number;
@@ -149,21 +150,23 @@ export class ByteVocabulary {
     const nRight = this.length(right);
     return (
       this.length(id) === nLeft + nRight &&
-      this.equals(id, 0, this.bytes, this.offsets[left] as number, nLeft) &&
-      this.equals(id, nLeft, this.bytes, this.offsets[right] as number, nRight)
+      this.#equals(id, 0, this.bytes, this.offsets[left] as number, nLeft) &&
+      this.#equals(id, nLeft, this.bytes, this.offsets[right] as number, nRight)
     );
   }
 
   /** Whether `n` bytes of a token, from `at` on, are those of `bytes` from `begin` on. */
-  private equals(id: number, at: number, bytes: Uint8Array, begin: number, n: number): boolean {
+  #equals(id: number, at: number, bytes: Uint8Array, begin: number, n: number): boolean {
     const own = (this.offsets[id] as number) + at;
     for (let i = 0; i < n; i++) if (this.bytes[own + i] !== bytes[begin + i]) return false;
     return true;
   }
 
   /** Of equal tokens the first counts. */
-  private insert(id: number, n: number): void {
-    const { bytes, offsets, hashes, slots } = this;
+  #insert(id: number, n: number): void {
+    const { bytes, offsets } = this;
+    const hashes = this.#hashes;
+    const slots = this.#slots;
     const begin = offsets[id] as number;
     let hash = 0;
     for (let i = 0; i < n; i++) hash = extendHash(hash, bytes[begin + i] as number);
@@ -173,7 +176,7 @@ export class ByteVocabulary {
     for (let probes = 0; ; probes++) {
       const other = slots[slot + 1] as number;
       if (other === NONE) break;
-      if (slots[slot] === hash && this.length(other) === n && this.equals(other, 0, bytes, begin, n)) return;
+      if (slots[slot] === hash && this.length(other) === n && this.#equals(other, 0, bytes, begin, n)) return;
       if (probes > MAX_PROBES) {
         throw invalid(`Expected tokens that differ as text does, got ${MAX_PROBES} of one hash`);
       }
@@ -184,7 +187,7 @@ export class ByteVocabulary {
   }
 
   /** Bytes that no normal token stands for alone may have a byte token. */
-  private indexBytes(): void {
+  #indexBytes(): void {
     const one = new Uint8Array(1);
     for (let byte = 0; byte < 256; byte++) {
       one[0] = byte;
@@ -195,7 +198,7 @@ export class ByteVocabulary {
       const byte = this.bytes[this.offsets[id] as number] as number;
       if (this.find(this.token(id), 0, 1) !== NONE) continue;
       this.byteIds[byte] = id;
-      this.hashes[id] = byte;
+      this.#hashes[id] = byte;
     }
   }
 

@@ -1,24 +1,26 @@
-/** Units up to which a word is remembered. */
+// A bounded cache from words to their ids.
+
+/** Longest word, in units, that is cached. */
 export const CACHED_UNITS = 32;
 
-/** Places of words, a power of two: 2 MB. A word may be in any of four that lie together. */
+/** Slots, a power of two: 2 MB. The cache is set-associative: a word may be in any of four neighbouring slots. */
 const SLOTS = 1 << 18;
 const WAYS = 4;
-/** Numbers that words and their ids take at first, and at most (8 MB); then everything is forgotten. */
+/** First and largest size of the arena, in numbers. The largest takes 8 MB; when it is full, the cache is cleared. */
 const FIRST_ARENA = 1 << 17;
 const MAX_ARENA = 1 << 21;
 
-/** Remembers the ids of words, by their UTF-16 units. Its size has a limit, so that no text can make it grow. */
+/** A cache from words, by their UTF-16 units, to their ids. Its size is bounded: no text can make it grow further. */
 export class ByteWordCache {
-  /** Of each slot the hash of its word, and where the word lies in the arena; 0 where the slot is free. */
-  private readonly slots = new Int32Array(2 * SLOTS);
-  /** Of each word: units and kind << 16 | ids, the units, two a number, then the ids. The first number is not used. */
+  /** Two numbers for each slot: the hash of its word, and the position of the word in the arena, 0 if it is free. */
+  readonly #slots = new Int32Array(2 * SLOTS);
+  /** For each word: (units | kind << 8) << 16 | ids; its units, two a number; its ids. The first number is unused. */
   arena = new Int32Array(FIRST_ARENA);
-  private top = 1;
-  /** Hash of the last word that was looked for. */
-  private hash = 0;
+  #top = 1;
+  /** Hash of the last word that `find` was called for. */
+  #hash = 0;
 
-  /** Where the word of units [begin, end) lies, 0 where it is not known. Words of two kinds are never the same. */
+  /** The position of the word of units [begin, end), 0 if it is not cached. Words of two kinds are never the same. */
   find(units: Uint16Array, begin: number, end: number, kind: 0 | 1): number {
     const head = (end - begin) | (kind << 8);
     let hash = head;
@@ -26,16 +28,16 @@ export class ByteWordCache {
       hash = Math.imul(hash ^ unitPair(units, i, end), 0x9e3779b1);
       hash ^= hash >>> 15;
     }
-    this.hash = hash;
-    const { slots } = this;
+    this.#hash = hash;
+    const slots = this.#slots;
     const first = slotOf(hash);
     for (let slot = first; slot < first + 2 * WAYS; slot += 2) {
-      if (slots[slot] === hash) return this.check(slots[slot + 1] as number, head, units, begin, end);
+      if (slots[slot] === hash) return this.#check(slots[slot + 1] as number, head, units, begin, end);
     }
     return 0;
   }
 
-  /** Where the ids of a word begin in the arena. */
+  /** The position of the ids of a word in the arena. */
   ids(at: number): number {
     const n = ((this.arena[at] as number) >>> 16) & 0xff;
     return at + 1 + ((n + 1) >>> 1);
@@ -46,24 +48,25 @@ export class ByteWordCache {
     return (this.arena[at] as number) & 0xffff;
   }
 
-  /** Remembers the word that was looked for last. */
+  /** Adds the word that `find` was called for last. */
   add(units: Uint16Array, begin: number, end: number, kind: 0 | 1, ids: Int32Array, count: number): void {
     const n = end - begin;
-    this.makeRoom(1 + ((n + 1) >>> 1) + count);
-    const { arena, slots } = this;
-    let at = this.top;
-    // The new word takes the first place, and the one that was in the last is forgotten.
-    const slot = slotOf(this.hash);
+    this.#makeRoom(1 + ((n + 1) >>> 1) + count);
+    const { arena } = this;
+    const slots = this.#slots;
+    let at = this.#top;
+    // The new word takes the first of the four slots. The word in the last one is dropped.
+    const slot = slotOf(this.#hash);
     slots.copyWithin(slot + 2, slot, slot + 2 * WAYS - 2);
-    slots[slot] = this.hash;
+    slots[slot] = this.#hash;
     slots[slot + 1] = at;
     arena[at++] = (n << 16) | (kind << 24) | count;
     for (let i = begin; i < end; i += 2) arena[at++] = unitPair(units, i, end);
     for (let i = 0; i < count; i++) arena[at++] = ids[i] as number;
-    this.top = at;
+    this.#top = at;
   }
 
-  private check(at: number, head: number, units: Uint16Array, begin: number, end: number): number {
+  #check(at: number, head: number, units: Uint16Array, begin: number, end: number): number {
     const { arena } = this;
     if ((arena[at] as number) >>> 16 !== head) return 0;
     for (let i = begin, k = at + 1; i < end; i += 2, k++) {
@@ -72,11 +75,11 @@ export class ByteWordCache {
     return at;
   }
 
-  private makeRoom(size: number): void {
-    if (this.top + size <= this.arena.length) return;
+  #makeRoom(size: number): void {
+    if (this.#top + size <= this.arena.length) return;
     if (this.arena.length === MAX_ARENA) {
-      this.slots.fill(0);
-      this.top = 1;
+      this.#slots.fill(0);
+      this.#top = 1;
       return;
     }
     const grown = new Int32Array(2 * this.arena.length);

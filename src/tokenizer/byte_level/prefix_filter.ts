@@ -1,6 +1,7 @@
+// Finds the lengths of tokens that may begin at a byte, by hashes of their prefixes.
 import { type ByteVocabulary, extendHash, tableSize } from "./byte_vocabulary.ts";
 
-/** Bits of an entry: some token has this hash; some token goes on after bytes of this hash. */
+/** Bits of an entry: a token has this hash; a longer token begins with bytes of this hash. */
 const ENDS = 1;
 const GOES_ON = 2;
 
@@ -13,10 +14,10 @@ const MAX_ENTRIES = 1 << 24;
  */
 export class PrefixFilter {
   /** Two bits an entry. */
-  private readonly bits: Uint32Array;
-  private readonly mask: number;
-  private readonly vocabulary: ByteVocabulary;
-  private readonly longest: number;
+  readonly #bits: Uint32Array;
+  readonly #mask: number;
+  readonly #vocabulary: ByteVocabulary;
+  readonly #longest: number;
   /** Lengths and hashes of what {@link walk} found, the shortest first. */
   readonly lengths: Int32Array;
   readonly hashes: Int32Array;
@@ -26,19 +27,21 @@ export class PrefixFilter {
   /** @param longest bytes of the longest tokens to find */
   constructor(vocabulary: ByteVocabulary, longest: number) {
     const entries = Math.min(2 * tableSize(vocabulary.bytes.length), MAX_ENTRIES);
-    this.bits = new Uint32Array(Math.max(1, entries >>> 4));
-    this.mask = entries - 1;
-    this.vocabulary = vocabulary;
-    this.longest = longest;
+    this.#bits = new Uint32Array(Math.max(1, entries >>> 4));
+    this.#mask = entries - 1;
+    this.#vocabulary = vocabulary;
+    this.#longest = longest;
     this.lengths = new Int32Array(longest);
     this.hashes = new Int32Array(longest);
-    for (let id = 0; id < vocabulary.size; id++) if (vocabulary.isText(id)) this.add(id);
+    for (let id = 0; id < vocabulary.size; id++) if (vocabulary.isText(id)) this.#add(id);
   }
 
-  /** Finds where tokens of less than `limit` bytes that begin at `begin` may end, and gives their number. */
+  /** Finds the ends of all tokens of less than `limit` bytes that may begin at `begin`. Returns their number. */
   walk(bytes: Uint8Array, begin: number, end: number, limit: number): number {
-    const { bits, mask, lengths, hashes } = this;
-    const last = Math.min(end, begin + Math.min(limit - 1, this.longest));
+    const { lengths, hashes } = this;
+    const bits = this.#bits;
+    const mask = this.#mask;
+    const last = Math.min(end, begin + Math.min(limit - 1, this.#longest));
     let n = 0;
     let hash = 0;
     let i = begin;
@@ -56,12 +59,13 @@ export class PrefixFilter {
     return n;
   }
 
-  private add(id: number): void {
-    const { bits, mask } = this;
-    const { bytes, offsets } = this.vocabulary;
+  #add(id: number): void {
+    const bits = this.#bits;
+    const mask = this.#mask;
+    const { bytes, offsets } = this.#vocabulary;
     const begin = offsets[id] as number;
     const end = offsets[id + 1] as number;
-    if (end - begin > this.longest) return;
+    if (end - begin > this.#longest) return;
     let hash = 0;
     for (let i = begin; i < end; i++) {
       hash = extendHash(hash, bytes[i] as number);

@@ -1,7 +1,8 @@
+// Reads tiktoken rank files: a line for each token, its bytes in base64 and its rank.
 import { FormatError } from "../../util/errors.ts";
-import { type ByteBpeData, TokenType } from "../core/tokenizer.ts";
+import { MAX_PIECES } from "../core/limits.ts";
+import { type ByteBpeData, TokenType } from "../core/vocabulary_data.ts";
 import { pretokenizerNamed } from "../pretokenize/registry.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
 
 /** The pattern of rank files that are none of the known ones: Llama 3's. */
 export const DEFAULT_PATTERN = "llama-bpe";
@@ -148,45 +149,46 @@ for (const [value, character] of Array.from(
 
 /** Reads the lines of a rank file, without a string or an object for each. */
 class RankReader {
-  private readonly source: Uint8Array;
-  private readonly name: string;
-  private readonly bytes: Uint8Array;
-  private nBytes = 0;
-  private position = 0;
-  private line = 1;
+  readonly #source: Uint8Array;
+  readonly #name: string;
+  readonly #bytes: Uint8Array;
+  #nBytes = 0;
+  #position = 0;
+  #line = 1;
 
   constructor(source: Uint8Array, name: string) {
-    this.source = source;
-    this.name = name;
+    this.#source = source;
+    this.#name = name;
     // Four characters make three bytes at most.
-    this.bytes = new Uint8Array(Math.ceil(source.length / 4) * 3);
+    this.#bytes = new Uint8Array(Math.ceil(source.length / 4) * 3);
   }
 
   read(): Lines {
-    const most = Math.min(MAX_PIECES, Math.ceil(this.source.length / SHORTEST_LINE));
+    const most = Math.min(MAX_PIECES, Math.ceil(this.#source.length / SHORTEST_LINE));
     const offsets = new Uint32Array(most + 1);
     const ranks = new Uint32Array(most);
     let n = 0;
-    for (; this.position < this.source.length; this.line++) {
-      if (this.atLineEnd()) continue;
-      if (n === most) throw this.error(`Expected at most ${MAX_PIECES} tokens, got more`);
-      this.token();
-      ranks[n++] = this.rank();
-      offsets[n] = this.nBytes;
+    for (; this.#position < this.#source.length; this.#line++) {
+      if (this.#atLineEnd()) continue;
+      if (n === most) throw this.#error(`Expected at most ${MAX_PIECES} tokens, got more`);
+      this.#token();
+      ranks[n++] = this.#rank();
+      offsets[n] = this.#nBytes;
     }
-    if (n === 0) throw this.error("Expected tokens, got none");
+    if (n === 0) throw this.#error("Expected tokens, got none");
     return {
-      bytes: this.bytes.subarray(0, this.nBytes),
+      bytes: this.#bytes.subarray(0, this.#nBytes),
       offsets: offsets.subarray(0, n + 1),
       ranks: ranks.subarray(0, n),
     };
   }
 
   /** Reads base64 and the space after it. */
-  private token(): void {
-    const { source, bytes } = this;
-    let position = this.position;
-    let at = this.nBytes;
+  #token(): void {
+    const source = this.#source;
+    const bytes = this.#bytes;
+    let position = this.#position;
+    let at = this.#nBytes;
     let bits = 0;
     let nBits = 0;
     for (; ; position++) {
@@ -198,54 +200,56 @@ class RankReader {
       nBits -= 8;
       bytes[at++] = bits >> nBits;
     }
-    const n = position - this.position;
+    const n = position - this.#position;
     while (source[position] === EQUALS) position++;
-    const padding = position - this.position - n;
-    this.position = position;
+    const padding = position - this.#position - n;
+    this.#position = position;
     const isWhole = n > 0 && n % 4 !== 1 && padding < 3 && (n + padding) % 4 === 0;
-    if (!isWhole || (bits & ((1 << nBits) - 1)) !== 0) throw this.lineError("Expected a token in base64");
-    if (source[position] !== SPACE) throw this.lineError("Expected a space after the token");
-    this.nBytes = at;
-    this.position = position + 1;
+    if (!isWhole || (bits & ((1 << nBits) - 1)) !== 0) throw this.#lineError("Expected a token in base64");
+    if (source[position] !== SPACE) throw this.#lineError("Expected a space after the token");
+    this.#nBytes = at;
+    this.#position = position + 1;
   }
 
-  private rank(): number {
-    const { source } = this;
-    let position = this.position;
+  #rank(): number {
+    const source = this.#source;
+    let position = this.#position;
     let rank = 0;
     for (; ; position++) {
       const digit = (source[position] as number) - ZERO;
       if (!(digit >= 0 && digit <= 9)) break;
       rank = Math.min(10 * rank + digit, MAX_PIECES);
     }
-    const n = position - this.position;
-    this.position = position;
-    if (n === 0) throw this.lineError("Expected a rank after the space");
-    if (rank >= MAX_PIECES) throw this.lineError(`Expected a rank below ${MAX_PIECES}`);
-    if (position < source.length && !this.atLineEnd()) {
-      throw this.lineError("Expected the line to end after the rank");
+    const n = position - this.#position;
+    this.#position = position;
+    if (n === 0) throw this.#lineError("Expected a rank after the space");
+    if (rank >= MAX_PIECES) throw this.#lineError(`Expected a rank below ${MAX_PIECES}`);
+    if (position < source.length && !this.#atLineEnd()) {
+      throw this.#lineError("Expected the line to end after the rank");
     }
     return rank;
   }
 
   /** Goes over a line break, if there is one. */
-  private atLineEnd(): boolean {
-    const { source, position } = this;
+  #atLineEnd(): boolean {
+    const source = this.#source;
+    const position = this.#position;
     const n = source[position] === RETURN ? 1 : 0;
     if (source[position + n] !== NEWLINE) return false;
-    this.position = position + n + 1;
+    this.#position = position + n + 1;
     return true;
   }
 
-  private lineError(problem: string): FormatError {
-    const { source, position } = this;
+  #lineError(problem: string): FormatError {
+    const source = this.#source;
+    const position = this.#position;
     const got =
       position < source.length ? `byte ${source[position]} at offset ${position}` : "the end of the file";
-    return this.error(`Line ${this.line}: ${problem}, got ${got}`);
+    return this.#error(`Line ${this.#line}: ${problem}, got ${got}`);
   }
 
-  private error(problem: string): FormatError {
-    return new FormatError(`Cannot read ${this.name}: ${problem}`);
+  #error(problem: string): FormatError {
+    return new FormatError(`Cannot read ${this.#name}: ${problem}`);
   }
 }
 

@@ -1,4 +1,4 @@
-// Checks what tokenizers are called with, so that a mistyped option or a text that is none is a UsageError.
+// Checks the arguments of tokenizers: a wrong type or an unknown option is a UsageError.
 import { UsageError } from "../../util/errors.ts";
 import { checkBoolean, checkOptions, describeValue, type OptionNames } from "../../util/options.ts";
 import type { DecodeOptions, EncodeOptions, TokenStreamOptions } from "./tokenizer.ts";

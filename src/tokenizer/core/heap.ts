@@ -1,16 +1,18 @@
-/** A binary heap of numbers, least first. */
+// A binary heap of numbers.
+
+/** A binary min-heap of numbers. */
 export class Heap {
   size = 0;
-  private readonly keys: Float64Array;
+  readonly #keys: Float64Array;
 
-  /** @param capacity what there is room for */
+  /** @param capacity most numbers that it holds */
   constructor(capacity: number) {
-    this.keys = new Float64Array(capacity);
+    this.#keys = new Float64Array(capacity);
   }
 
-  /** Only where `size` is below the capacity. */
+  /** Adds a number. Only if `size` is below the capacity. */
   push(key: number): void {
-    const { keys } = this;
+    const keys = this.#keys;
     let i = this.size++;
     while (i > 0) {
       const parent = (i - 1) >> 1;
@@ -21,9 +23,9 @@ export class Heap {
     keys[i] = key;
   }
 
-  /** Takes the least off. Only where `size` is above 0. */
+  /** Removes and returns the least number. Only if `size` is above 0. */
   pop(): number {
-    const { keys } = this;
+    const keys = this.#keys;
     const top = keys[0] as number;
     const n = --this.size;
     const last = keys[n] as number;

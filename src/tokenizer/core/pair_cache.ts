@@ -1,9 +1,11 @@
-/** Slots, a power of two: 1 MB, which holds the pairs of ordinary text. */
+// A direct-mapped cache from pairs of ids to a number.
+
+/** Slots, a power of two. 1 MB, which holds the pairs of ordinary text. */
 const SLOTS = 1 << 16;
 
-/** Remembers a number for the last pair of each slot: of fixed size, so that no text can make it grow. */
+/** A direct-mapped cache from pairs of ids to a number. Its size is fixed: no text can make it grow. */
 export class PairCache {
-  /** Left, right, the number and one unused, for each slot. */
+  /** Four numbers for each slot: left, right, the value, and one that is unused. */
   readonly entries = new Int32Array(4 * SLOTS).fill(-1);
 
   slot(left: number, right: number): number {
@@ -22,7 +24,7 @@ export class PairCache {
   }
 }
 
-/** A hash of two numbers, whose low bits are as good as any. */
+/** A hash of two numbers. All its bits are mixed, the low ones too. */
 export function mixPair(left: number, right: number): number {
   const mixed = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
   return mixed ^ (mixed >>> 15);

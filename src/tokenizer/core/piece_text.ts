@@ -1,26 +1,27 @@
+// Decodes the UTF-8 of pieces in vocabulary files, and refuses what is not UTF-8.
 import { FormatError } from "../../util/errors.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Longer texts are decoded by the runtime, which takes a moment to begin. */
+/** Longer texts are decoded by the runtime, whose decoder is slow to start. */
 const SHORT_BYTES = 32;
 
 /**
  * The text of a piece in a file.
- * @throws FormatError where it is empty or not UTF-8
+ * @throws FormatError if it is empty or not UTF-8
  */
 export function pieceText(bytes: Uint8Array, id: number, name: string): string {
   return checkPiece(utf8Text(bytes, 0, bytes.length), id, name);
 }
 
-/** A piece's text, as {@link utf8Text} gives it. @throws FormatError where it is empty or not UTF-8 */
+/** A piece's text, as {@link utf8Text} gives it. @throws FormatError if it is empty or not UTF-8 */
 export function checkPiece(text: string | undefined, id: number, name: string): string {
   if (text === undefined) throw new FormatError(`Cannot read ${name}: Expected UTF-8 in piece ${id}`);
   if (text === "") throw new FormatError(`Cannot read ${name}: Expected text in piece ${id}, got none`);
   return text;
 }
 
-/** The text of bytes [begin, end), undefined where they are not UTF-8. */
+/** The text of bytes [begin, end), undefined if they are not UTF-8. */
 export function utf8Text(bytes: Uint8Array, begin: number, end: number): string | undefined {
   return end - begin <= SHORT_BYTES ? decodeShort(bytes, begin, end) : decodeLong(bytes.slice(begin, end));
 }

@@ -1,11 +1,10 @@
 // How tokenizers print: on one line, without their vocabularies.
 import { inspectSymbol, oneLine } from "../../util/inspect.ts";
-import type { TokenizerData } from "./tokenizer.ts";
 
 /** What all tokenizers say of themselves in consoles, texts and JSON. */
 export abstract class PrintedTokenizer {
   /** Which kind of vocabulary it has. */
-  abstract readonly kind: TokenizerData["kind"];
+  abstract readonly kind: string;
   abstract readonly vocabSize: number;
 
   /** The facts, for `JSON.stringify`. */

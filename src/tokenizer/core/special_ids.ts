@@ -1,5 +1,6 @@
+// Checks the ids of special tokens in a vocabulary.
 import { FormatError, TokenizerError } from "../../util/errors.ts";
-import type { VocabularyData } from "./tokenizer.ts";
+import type { VocabularyData } from "./vocabulary_data.ts";
 
 /** The error of a vocabulary that contradicts itself. */
 export function invalid(problem: string): FormatError {
@@ -8,7 +9,7 @@ export function invalid(problem: string): FormatError {
 
 /**
  * Checks the special ids of a vocabulary of `size` tokens.
- * @throws FormatError for one outside, and where BOS or EOS is to be added and there is none
+ * @throws FormatError for an id outside the vocabulary, and if BOS or EOS is to be added but missing
  */
 export function checkSpecialIds(data: Omit<VocabularyData, "types">, size: number): void {
   const { bosId, eosIds, unkId, addBos, addEos } = data;
@@ -24,7 +25,7 @@ export function checkSpecialIds(data: Omit<VocabularyData, "types">, size: numbe
   if (addEos && eosIds.length === 0) throw invalid("Expected an EOS id, as EOS is to be added, got none");
 }
 
-/** An id that is to be added. @throws TokenizerError where the vocabulary has none */
+/** An id that is to be added. @throws TokenizerError if the vocabulary has none */
 export function present(id: number | undefined, name: string): number {
   if (id === undefined) throw new TokenizerError(`Cannot add ${name}: The vocabulary has no ${name} token`);
   return id;

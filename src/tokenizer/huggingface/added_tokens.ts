@@ -1,5 +1,6 @@
+// Added tokens of a tokenizer.json: cut out of the text before anything else happens to it.
+import { MAX_PIECES } from "../core/limits.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
 import { CharSet, isRustWord, isSpace } from "./char_set.ts";
 import type { JsonValue } from "./json.ts";
 
@@ -12,7 +13,7 @@ export interface AddedToken {
   /** Whether it takes the white space before or after it along. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Whether it counts only where no word character is beside it. */
+  /** Whether it counts only if no word character is beside it. */
   readonly singleWord: boolean;
   /** Whether it is looked for in the normalized text. */
   readonly normalized: boolean;
@@ -65,23 +66,23 @@ const WALK_STEPS = 8;
 
 /** Finds added tokens in texts: from left to right, the longest at each position. */
 export class AddedTokenFinder {
-  private readonly tokens: readonly AddedToken[];
-  private readonly texts: readonly string[];
-  private readonly matcher: SymbolMatcher;
+  readonly #tokens: readonly AddedToken[];
+  readonly #texts: readonly string[];
+  readonly #matcher: SymbolMatcher;
   /** Texts by their first unit, longest first. */
-  private readonly byFirst = new Map<number, number[]>();
-  private readonly firsts = new Uint8Array(0x10000);
-  private readonly hasPlain: boolean;
+  readonly #byFirst = new Map<number, number[]>();
+  readonly #firsts = new Uint8Array(0x10000);
+  readonly #hasPlain: boolean;
 
   /**
    * @param texts what each token looks like in the text
    * @throws FormatError for too much text
    */
   constructor(tokens: readonly AddedToken[], texts: readonly string[]) {
-    this.tokens = tokens;
-    this.texts = texts;
-    this.matcher = new SymbolMatcher(texts.map((text, i) => [text, i]));
-    this.hasPlain = tokens.some((token) => !token.special);
+    this.#tokens = tokens;
+    this.#texts = texts;
+    this.#matcher = new SymbolMatcher(texts.map((text, i) => [text, i]));
+    this.#hasPlain = tokens.some((token) => !token.special);
     const longestFirst = [...texts.keys()].sort(
       (a, b) => (texts[b] as string).length - (texts[a] as string).length || a - b,
     );
@@ -89,9 +90,9 @@ export class AddedTokenFinder {
       const text = texts[i] as string;
       if (text === "") continue;
       const first = text.charCodeAt(0);
-      this.firsts[first] = 1;
-      const list = this.byFirst.get(first);
-      if (list === undefined) this.byFirst.set(first, [i]);
+      this.#firsts[first] = 1;
+      const list = this.#byFirst.get(first);
+      if (list === undefined) this.#byFirst.set(first, [i]);
       else list.push(i);
     }
   }
@@ -103,10 +104,10 @@ export class AddedTokenFinder {
   sections(text: string, special: boolean): Section[] {
     const sections: Section[] = [];
     let last = 0;
-    const matches = special || this.hasPlain ? this.matches(text) : [];
+    const matches = special || this.#hasPlain ? this.#matches(text) : [];
     for (const [at, index] of matches) {
-      const token = this.tokens[index] as AddedToken;
-      const after = at + (this.texts[index] as string).length;
+      const token = this.#tokens[index] as AddedToken;
+      const after = at + (this.#texts[index] as string).length;
       if (token.special && !special) continue;
       if (token.singleWord && !standsAlone(text, at, after)) continue;
       // White space that a token before has taken along is not taken again, and is no token.
@@ -124,39 +125,39 @@ export class AddedTokenFinder {
   }
 
   /** Positions and tokens. Most texts have few places where a token could begin. */
-  private matches(text: string): [at: number, index: number][] {
+  #matches(text: string): [at: number, index: number][] {
     const found: [at: number, index: number][] = [];
     let steps = 1024 + WALK_STEPS * text.length;
     for (let i = 0; i < text.length; ) {
       const unit = text.charCodeAt(i);
-      if (this.firsts[unit] === 0) {
+      if (this.#firsts[unit] === 0) {
         i++;
         continue;
       }
-      const candidates = this.byFirst.get(unit) as number[];
+      const candidates = this.#byFirst.get(unit) as number[];
       let index = -1;
       for (const candidate of candidates) {
-        const token = this.texts[candidate] as string;
+        const token = this.#texts[candidate] as string;
         steps -= 1 + (token.length >>> 3);
-        if (steps < 0) return this.matchAll(text);
+        if (steps < 0) return this.#matchAll(text);
         if (text.startsWith(token, i)) {
           index = candidate;
           break;
         }
       }
       if (index >= 0) found.push([i, index]);
-      i += index < 0 ? 1 : (this.texts[index] as string).length;
+      i += index < 0 ? 1 : (this.#texts[index] as string).length;
     }
     return found;
   }
 
-  private matchAll(text: string): [at: number, index: number][] {
+  #matchAll(text: string): [at: number, index: number][] {
     const found: [at: number, index: number][] = [];
-    const longest = this.matcher.match(text);
+    const longest = this.#matcher.match(text);
     for (let i = 0; i < text.length; ) {
       const index = longest[i] as number;
       if (index >= 0) found.push([i, index]);
-      i += index < 0 ? 1 : (this.texts[index] as string).length;
+      i += index < 0 ? 1 : (this.#texts[index] as string).length;
     }
     return found;
   }

@@ -1,3 +1,5 @@
+// A text under change, and where each of its units comes from in the original.
+
 /** Replaces [begin, end) of a text; called from left to right. */
 export type Edit = (begin: number, end: number, replacement: string) => void;
 
@@ -10,26 +12,26 @@ export class AlignedText {
   /** The part of the source that the whole comes from. */
   readonly begin: number;
   readonly end: number;
-  private readonly starts: Int32Array | undefined;
-  private readonly ends: Int32Array | undefined;
+  readonly #starts: Int32Array | undefined;
+  readonly #ends: Int32Array | undefined;
 
   constructor(text: string, begin: number, end: number, starts?: Int32Array, ends?: Int32Array) {
     this.text = text;
     this.begin = begin;
     this.end = end;
-    this.starts = starts;
-    this.ends = ends;
+    this.#starts = starts;
+    this.#ends = ends;
   }
 
   /** Where unit `i` comes from begins; for the end of the text, where the text does. */
   startAt(i: number): number {
-    if (this.starts === undefined) return this.begin + i;
-    return i < this.starts.length ? (this.starts[i] as number) : this.end;
+    if (this.#starts === undefined) return this.begin + i;
+    return i < this.#starts.length ? (this.#starts[i] as number) : this.end;
   }
 
   /** Where unit `i` comes from ends. */
   endAt(i: number): number {
-    return this.ends === undefined ? this.begin + i + 1 : (this.ends[i] as number);
+    return this.#ends === undefined ? this.begin + i + 1 : (this.#ends[i] as number);
   }
 
   /** Units [i, j), not none of them, of a text that has more. */
@@ -39,8 +41,8 @@ export class AlignedText {
       text,
       this.startAt(i),
       this.endAt(j - 1),
-      this.starts?.subarray(i, j),
-      this.ends?.subarray(i, j),
+      this.#starts?.subarray(i, j),
+      this.#ends?.subarray(i, j),
     );
   }
 

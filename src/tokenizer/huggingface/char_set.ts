@@ -1,3 +1,4 @@
+// Sets of characters in regular expressions.
 import { caseVariantsOf } from "../unicode/case.ts";
 import { type Test, unicodeProperty } from "../unicode/properties.ts";
 
@@ -11,24 +12,24 @@ const OUTSIDE = 2;
 
 /** A set of code points that remembers its answers. */
 export class CharSet {
-  private readonly test: Test;
+  readonly #test: Test;
   /** Answers by code point, in pages of {@link PAGE} that are made when first asked for. */
-  private readonly pages: (Uint8Array | undefined)[] = [];
+  readonly #pages: (Uint8Array | undefined)[] = [];
 
   constructor(test: Test) {
-    this.test = test;
+    this.#test = test;
   }
 
   has(character: number): boolean {
     const page = character >>> 8;
-    let answers = this.pages[page];
+    let answers = this.#pages[page];
     if (answers === undefined) {
       answers = new Uint8Array(PAGE);
-      this.pages[page] = answers;
+      this.#pages[page] = answers;
     }
     const known = answers[character & 0xff];
     if (known !== UNKNOWN) return known === INSIDE;
-    const inside = this.test(character);
+    const inside = this.#test(character);
     answers[character & 0xff] = inside ? INSIDE : OUTSIDE;
     return inside;
   }

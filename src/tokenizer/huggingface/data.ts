@@ -1,10 +1,11 @@
-import { TokenType } from "../core/tokenizer.ts";
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
+// Reads a tokenizer.json: checks it and builds its pipeline.
+import { MAX_PIECES } from "../core/limits.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { type AddedToken, readAddedTokens } from "./added_tokens.ts";
 import { type Decoder, readDecoders } from "./decoders.ts";
 import { JsonValue } from "./json.ts";
 import { type Model, readModel } from "./model.ts";
-import { type Normalizer, readNormalizer } from "./normalizers.ts";
+import { type Normalizer, readNormalizer } from "./normalizing_steps.ts";
 import { readTemplate, type Template } from "./post_processor.ts";
 import { type PreTokenizer, readPreTokenizers } from "./pre_tokenizers.ts";
 
@@ -18,7 +19,7 @@ export interface HuggingFaceData {
   readonly unkId: number | undefined;
   readonly addBos: boolean;
   readonly addEos: boolean;
-  /** Text by id; undefined where there is no token. */
+  /** Text by id; undefined if there is no token. */
   readonly spellings: readonly (string | undefined)[];
   readonly addedTokens: readonly AddedToken[];
   readonly normalizer: Normalizer | undefined;
@@ -68,7 +69,7 @@ const EOS_NAMES = [
  *
  * Source: huggingface/tokenizers, tokenizers/src (serialization of each component).
  * @param name what error messages call the file
- * @throws FormatError where the file is cut or contradicts itself
+ * @throws FormatError if the file is cut or contradicts itself
  * @throws UnsupportedError for a component that is not implemented; says which, where, and lists what is
  */
 export function parseTokenizerJson(bytes: Uint8Array, name = "tokenizer.json"): HuggingFaceData {

@@ -1,3 +1,4 @@
+// Decoders of a tokenizer.json: from the texts of tokens to one text.
 import { bytesOfSpelling } from "../byte_level/byte_alphabet.ts";
 import { type Components, type JsonValue, readComponent } from "./json.ts";
 import { type Pattern, readPattern } from "./pattern.ts";
@@ -89,25 +90,25 @@ function planOf(decoders: readonly Decoder[]): Plan {
 
 /**
  * Decoders in the order in which they apply. Up to the first that joins tokens they change each token for itself;
- * these results are remembered by id. What comes after works on the text as it grows where that can be, which is
+ * these results are remembered by id. What comes after works on the text as it grows if that can be, which is
  * one Strip; anything else waits for the last token.
  */
 export class DecoderChain {
-  private readonly plan: Plan;
-  private readonly spellings: readonly (string | undefined)[];
-  private readonly memory: (string | undefined)[] = [];
-  private readonly firstMatters: boolean;
+  readonly #plan: Plan;
+  readonly #spellings: readonly (string | undefined)[];
+  readonly #memory: (string | undefined)[] = [];
+  readonly #firstMatters: boolean;
 
   /** @param spellings the text of each token, undefined for ids that are none */
   constructor(decoders: readonly Decoder[], spellings: readonly (string | undefined)[]) {
-    this.plan = planOf(decoders);
-    this.spellings = spellings;
-    this.firstMatters = decoders.some(({ kind }) => kind === "metaspace" || kind === "spaces");
+    this.#plan = planOf(decoders);
+    this.#spellings = spellings;
+    this.#firstMatters = decoders.some(({ kind }) => kind === "metaspace" || kind === "spaces");
   }
 
   /** A new text. @param afterText whether another text comes before it */
   start(afterText: boolean): DecoderRun {
-    const { rest, joined } = this.plan;
+    const { rest, joined } = this.#plan;
     const tokens = new TokenTexts(this, afterText);
     const [strip] = rest;
     if (strip === undefined) return tokens;
@@ -117,17 +118,17 @@ export class DecoderChain {
 
   /** What the decoders of single tokens make of an id, as raw text. */
   token(id: number, isFirst: boolean): string {
-    if (isFirst && this.firstMatters) return this.decode(id, true);
-    const known = this.memory[id];
+    if (isFirst && this.#firstMatters) return this.#decode(id, true);
+    const known = this.#memory[id];
     if (known !== undefined) return known;
-    const text = this.decode(id, false);
-    this.memory[id] = text;
+    const text = this.#decode(id, false);
+    this.#memory[id] = text;
     return text;
   }
 
-  private decode(id: number, isFirst: boolean): string {
-    const text = this.spellings[id] as string;
-    return this.plan.perToken.reduce((result, decoder) => decodeToken(decoder, result, isFirst), text);
+  #decode(id: number, isFirst: boolean): string {
+    const text = this.#spellings[id] as string;
+    return this.#plan.perToken.reduce((result, decoder) => decodeToken(decoder, result, isFirst), text);
   }
 }
 
@@ -138,17 +139,17 @@ export interface DecoderRun {
 }
 
 class TokenTexts implements DecoderRun {
-  private readonly chain: DecoderChain;
-  private isFirst: boolean;
+  readonly #chain: DecoderChain;
+  #isFirst: boolean;
 
   constructor(chain: DecoderChain, afterText: boolean) {
-    this.chain = chain;
-    this.isFirst = !afterText;
+    this.#chain = chain;
+    this.#isFirst = !afterText;
   }
 
   push(id: number): string {
-    const text = this.chain.token(id, this.isFirst);
-    this.isFirst = false;
+    const text = this.#chain.token(id, this.#isFirst);
+    this.#isFirst = false;
     return text;
   }
 
@@ -159,35 +160,35 @@ class TokenTexts implements DecoderRun {
 
 /** Takes characters off at the beginning and the end of a text that grows. */
 class StripRun implements DecoderRun {
-  private readonly tokens: DecoderRun;
-  private readonly strip: Strip;
+  readonly #tokens: DecoderRun;
+  readonly #strip: Strip;
   /** How many may still be taken off at the beginning. */
-  private left: number;
+  #left: number;
   /** How many are held back, as they may be the last. */
-  private held = 0;
+  #held = 0;
 
   constructor(tokens: DecoderRun, strip: Strip, afterText: boolean) {
-    this.tokens = tokens;
-    this.strip = strip;
-    this.left = afterText ? 0 : strip.start;
+    this.#tokens = tokens;
+    this.#strip = strip;
+    this.#left = afterText ? 0 : strip.start;
   }
 
   push(id: number): string {
-    const { content, stop } = this.strip;
-    let text = this.tokens.push(id);
-    while (this.left > 0 && text !== "") {
+    const { content, stop } = this.#strip;
+    let text = this.#tokens.push(id);
+    while (this.#left > 0 && text !== "") {
       if (text.startsWith(content)) {
         text = text.slice(content.length);
-        this.left--;
-      } else this.left = 0;
+        this.#left--;
+      } else this.#left = 0;
     }
     if (stop === 0) return text;
-    const all = content.repeat(this.held) + text;
+    const all = content.repeat(this.#held) + text;
     let end = all.length;
-    this.held = 0;
-    while (this.held < stop && end >= content.length && all.startsWith(content, end - content.length)) {
+    this.#held = 0;
+    while (this.#held < stop && end >= content.length && all.startsWith(content, end - content.length)) {
       end -= content.length;
-      this.held++;
+      this.#held++;
     }
     return all.slice(0, end);
   }
@@ -199,29 +200,29 @@ class StripRun implements DecoderRun {
 
 /** Decodes all at once when the last token is there. */
 class WaitingRun implements DecoderRun {
-  private readonly tokens: DecoderRun;
-  private readonly decoders: readonly Decoder[];
-  private readonly joined: boolean;
-  private readonly afterText: boolean;
-  private texts: string[] = [];
+  readonly #tokens: DecoderRun;
+  readonly #decoders: readonly Decoder[];
+  readonly #joined: boolean;
+  readonly #afterText: boolean;
+  #texts: string[] = [];
 
   constructor(tokens: DecoderRun, decoders: readonly Decoder[], joined: boolean, afterText: boolean) {
-    this.tokens = tokens;
-    this.decoders = decoders;
-    this.joined = joined;
-    this.afterText = afterText;
+    this.#tokens = tokens;
+    this.#decoders = decoders;
+    this.#joined = joined;
+    this.#afterText = afterText;
   }
 
   push(id: number): string {
-    this.texts.push(this.tokens.push(id));
+    this.#texts.push(this.#tokens.push(id));
     return "";
   }
 
   flush(): string {
-    const texts = this.joined ? [textOfRaw(this.texts.join(""))] : this.texts;
-    this.texts = [];
-    return this.decoders
-      .reduce((result, decoder) => decodeAll(decoder, result, this.afterText), texts)
+    const texts = this.#joined ? [textOfRaw(this.#texts.join(""))] : this.#texts;
+    this.#texts = [];
+    return this.#decoders
+      .reduce((result, decoder) => decodeAll(decoder, result, this.#afterText), texts)
       .join("");
   }
 }

@@ -1,3 +1,4 @@
+// The tokenizer of a tokenizer.json: the file's own pipeline.
 import { TokenizerError } from "../../util/errors.ts";
 import type { ByteBpeEncoder } from "../byte_level/byte_encoder.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
@@ -8,7 +9,6 @@ import type {
   DecodeOptions,
   EncodeOptions,
   Tokenizer,
-  TokenizerData,
   TokenOffsets,
   TokenStream,
   TokenStreamOptions,
@@ -28,85 +28,85 @@ import { byteEncoder, WordEncoder } from "./word_encoder.ts";
  *
  * Added tokens are cut out of the text first; what is left is normalized, cut at added tokens again (those that
  * are looked for in normalized text), split into words, and each word is encoded by the model. Special added
- * tokens are found only with `special`. Where splitting ends in ByteLevel, words go to byte-level BPE as bytes.
+ * tokens are found only with `special`. If splitting ends in ByteLevel, words go to byte-level BPE as bytes.
  *
- * Different from Hugging Face's: a character that is no token where there is no unknown token is an error, not
+ * Different from Hugging Face's: a character that is no token is an error if there is no unknown token, not
  * left out; so is an id outside the vocabulary; and bytes that are no UTF-8 become U+FFFD once for each broken
  * sequence, not once for each byte of the run, so that text around them is kept and streams need not wait.
  *
  * Source: huggingface/tokenizers, tokenizers/src/tokenizer (added_vocabulary.rs, normalizer.rs, pre_tokenizer.rs).
  */
 export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer {
-  private readonly data: HuggingFaceData;
-  private readonly special: ReadonlySet<number>;
+  readonly #data: HuggingFaceData;
+  readonly #special: ReadonlySet<number>;
   /** Finds tokens in the text as it is, and in the normalized text. */
-  private readonly plainTokens: AddedTokenFinder | undefined;
-  private readonly normalizedTokens: AddedTokenFinder | undefined;
-  /** Where words are bytes: the stages before, and their splitting without regular expressions. */
-  private readonly byteWords: ByteWords | undefined;
-  private words: WordEncoder | undefined;
-  private readonly chain: DecoderChain;
+  readonly #plainTokens: AddedTokenFinder | undefined;
+  readonly #normalizedTokens: AddedTokenFinder | undefined;
+  /** If words are bytes: the stages before, and their splitting without regular expressions. */
+  readonly #byteWords: ByteWords | undefined;
+  #words: WordEncoder | undefined;
+  readonly #chain: DecoderChain;
   /** Whether splitting asks what a word comes from. */
-  private readonly needsAlignment: boolean;
+  readonly #needsAlignment: boolean;
 
   /** @throws FormatError for more text in tokens than can be indexed */
   constructor(data: HuggingFaceData) {
     super();
     const { addedTokens, normalizer, preTokenizers } = data;
-    this.data = data;
-    this.special = new Set(addedTokens.filter((token) => token.special).map((token) => token.id));
+    this.#data = data;
+    this.#special = new Set(addedTokens.filter((token) => token.special).map((token) => token.id));
     const plain = addedTokens.filter((token) => !token.normalized);
     const normalized = addedTokens.filter((token) => token.normalized);
-    this.plainTokens = finder(plain, (content) => content);
-    this.normalizedTokens = finder(normalized, (content) => normalizer?.normalize(content) ?? content);
-    this.byteWords = byteWordsOf(data);
-    if (this.byteWords === undefined) this.words = new WordEncoder(data.model);
-    this.chain = new DecoderChain(data.decoders, data.spellings);
+    this.#plainTokens = finder(plain, (content) => content);
+    this.#normalizedTokens = finder(normalized, (content) => normalizer?.normalize(content) ?? content);
+    this.#byteWords = byteWordsOf(data);
+    if (this.#byteWords === undefined) this.#words = new WordEncoder(data.model);
+    this.#chain = new DecoderChain(data.decoders, data.spellings);
     const first = preTokenizers.findIndex((stage) => stage.kind === "metaspace" && stage.prepend === "first");
-    this.needsAlignment = first > 0 || (first === 0 && normalizer !== undefined);
+    this.#needsAlignment = first > 0 || (first === 0 && normalizer !== undefined);
   }
 
-  get kind(): TokenizerData["kind"] {
+  get kind(): string {
     return "huggingface";
   }
 
   get vocabSize(): number {
-    return this.data.spellings.length;
+    return this.#data.spellings.length;
   }
 
   get bosId(): number | undefined {
-    return this.data.bosId;
+    return this.#data.bosId;
   }
 
   get eosIds(): readonly number[] {
-    return this.data.eosIds;
+    return this.#data.eosIds;
   }
 
   encode(text: string, options?: EncodeOptions): number[] {
-    return this.encoded(text, options, false).toIds();
+    return this.#encoded(text, options, false).toIds();
   }
 
   encodeWithOffsets(text: string, options?: EncodeOptions): TokenOffsets {
-    return this.encoded(text, options, true).toOffsets();
+    return this.#encoded(text, options, true).toOffsets();
   }
 
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
     checkDecode(ids, options);
-    return textOfRaw(this.decodeRaw(ids, options?.special ?? false, false));
+    return textOfRaw(this.#decodeRaw(ids, options?.special ?? false, false));
   }
 
   decodeBytes(ids: ArrayLike<number>, options?: DecodeOptions): Uint8Array {
     checkDecode(ids, options);
-    return bytesOfRaw(this.decodeRaw(ids, options?.special ?? false, false));
+    return bytesOfRaw(this.#decodeRaw(ids, options?.special ?? false, false));
   }
 
   bytes(id: number, options?: DecodeOptions): Uint8Array {
     checkDecodeOptions(options);
-    return bytesOfRaw(this.decodeRaw([id], options?.special ?? false, true));
+    return bytesOfRaw(this.#decodeRaw([id], options?.special ?? false, true));
   }
 
   piece(id: number): string {
-    const piece = this.data.spellings[id];
+    const piece = this.#data.spellings[id];
     if (piece === undefined) {
       throw new TokenizerError(
         `Cannot decode id ${id}: Expected an id of the vocabulary, which has ${this.vocabSize}`,
@@ -118,91 +118,91 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
   stream(options?: TokenStreamOptions): TokenStream {
     checkStreamOptions(options);
     const { special = false, afterText = false } = options ?? {};
-    const run = this.chain.start(afterText);
+    const run = this.#chain.start(afterText);
     const text = new RawTextStream();
     return {
-      push: (id) => text.push(this.pushTo(run, id, special)),
+      push: (id) => text.push(this.#pushTo(run, id, special)),
       flush: () => text.push(run.flush()) + text.flush(),
     };
   }
 
-  private decodeRaw(ids: ArrayLike<number>, special: boolean, afterText: boolean): string {
-    const run = this.chain.start(afterText);
+  #decodeRaw(ids: ArrayLike<number>, special: boolean, afterText: boolean): string {
+    const run = this.#chain.start(afterText);
     let raw = "";
-    for (let i = 0; i < ids.length; i++) raw += this.pushTo(run, ids[i] as number, special);
+    for (let i = 0; i < ids.length; i++) raw += this.#pushTo(run, ids[i] as number, special);
     return raw + run.flush();
   }
 
-  private pushTo(run: DecoderRun, id: number, special: boolean): string {
+  #pushTo(run: DecoderRun, id: number, special: boolean): string {
     this.piece(id);
-    return !special && this.special.has(id) ? "" : run.push(id);
+    return !special && this.#special.has(id) ? "" : run.push(id);
   }
 
-  private encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
+  #encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
     checkEncode(text, options);
-    const { template, addBos, addEos } = this.data;
+    const { template, addBos, addEos } = this.#data;
     const { bos = addBos, eos = addEos, special = false } = options ?? {};
     const source = text.toWellFormed();
     const out = new TokenSink(source.length, withOffsets);
     if (bos) pushAll(out, template.before, this.bosId, "BOS", 0);
-    this.encodeText(out, source, special);
+    this.#encodeText(out, source, special);
     if (eos) pushAll(out, template.after, this.eosIds[0], "EOS", source.length);
     return out;
   }
 
-  private encodeText(out: TokenSink, text: string, special: boolean): void {
-    const sections = this.plainTokens?.sections(text, special);
-    if (sections === undefined) this.encodeSection(out, new AlignedText(text, 0, text.length), special);
-    else this.encodeSections(out, text, sections, special);
+  #encodeText(out: TokenSink, text: string, special: boolean): void {
+    const sections = this.#plainTokens?.sections(text, special);
+    if (sections === undefined) this.#encodeSection(out, new AlignedText(text, 0, text.length), special);
+    else this.#encodeSections(out, text, sections, special);
   }
 
-  private encodeSections(out: TokenSink, text: string, sections: readonly Section[], special: boolean): void {
+  #encodeSections(out: TokenSink, text: string, sections: readonly Section[], special: boolean): void {
     for (const { begin, end, id } of sections) {
       if (id !== undefined) out.push(id, begin, end);
-      else this.encodeSection(out, new AlignedText(text.slice(begin, end), begin, end), special);
+      else this.#encodeSection(out, new AlignedText(text.slice(begin, end), begin, end), special);
     }
   }
 
-  private encodeSection(out: TokenSink, section: AlignedText, special: boolean): void {
-    const { normalizer } = this.data;
-    const aligned = this.needsAlignment || out.withOffsets;
+  #encodeSection(out: TokenSink, section: AlignedText, special: boolean): void {
+    const { normalizer } = this.#data;
+    const aligned = this.#needsAlignment || out.withOffsets;
     let text = section;
     if (normalizer !== undefined) {
       text = aligned ? normalizer.align(section) : section.withText(normalizer.normalize(section.text));
     }
     if (text.text === "") return;
-    if (this.normalizedTokens === undefined) {
+    if (this.#normalizedTokens === undefined) {
       // What a normalizer takes off at the beginning is no part of the text's source.
-      this.encodeWords(out, this.needsAlignment ? text.slice(0, text.text.length) : text, aligned);
+      this.#encodeWords(out, this.#needsAlignment ? text.slice(0, text.text.length) : text, aligned);
       return;
     }
-    const sections = this.normalizedTokens.sections(text.text, special);
+    const sections = this.#normalizedTokens.sections(text.text, special);
     for (const { begin, end, id } of sections) {
       if (id !== undefined) out.push(id, text.startAt(begin), text.endAt(end - 1));
-      else this.encodeWords(out, text.slice(begin, end), aligned);
+      else this.#encodeWords(out, text.slice(begin, end), aligned);
     }
   }
 
-  private encodeWords(out: TokenSink, text: AlignedText, aligned: boolean): void {
-    const { byteWords } = this;
+  #encodeWords(out: TokenSink, text: AlignedText, aligned: boolean): void {
+    const byteWords = this.#byteWords;
     if (byteWords === undefined) {
-      for (const word of preTokenize(this.data.preTokenizers, text, aligned)) {
-        this.encodeWord(word, out, (source) => (this.words as WordEncoder).encode(source, out));
+      for (const word of preTokenize(this.#data.preTokenizers, text, aligned)) {
+        this.#encodeWord(word, out, (source) => (this.#words as WordEncoder).encode(source, out));
       }
       return;
     }
     const { encoder, pretokenizer, stages } = byteWords;
     if (pretokenizer !== undefined) {
-      this.encodeWord(text, out, (source) => encoder.encode(source, pretokenizer, out));
+      this.#encodeWord(text, out, (source) => encoder.encode(source, pretokenizer, out));
       return;
     }
     for (const word of preTokenize(stages, text, aligned)) {
-      this.encodeWord(word, out, (source) => encoder.encodeWord(source, out));
+      this.#encodeWord(word, out, (source) => encoder.encodeWord(source, out));
     }
   }
 
   /** Encodes a word and makes its offsets those of the source. */
-  private encodeWord(word: AlignedText, out: TokenSink, encode: (source: string) => void): void {
+  #encodeWord(word: AlignedText, out: TokenSink, encode: (source: string) => void): void {
     const first = out.length;
     encode(word.text);
     out.mapOffsets(first, (start, end) => {
@@ -215,7 +215,7 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
 /** How words of bytes are made and encoded. */
 interface ByteWords {
   readonly encoder: ByteBpeEncoder;
-  /** Splits without regular expressions, where all stages can. */
+  /** Splits without regular expressions, if all stages can. */
   readonly pretokenizer: Pretokenizer | undefined;
   /** The stages, of which the last does not spell bytes. */
   readonly stages: readonly PreTokenizer[];

@@ -1,3 +1,4 @@
+// Typed access to parsed JSON: each wrong value is an error that says where it stands.
 import { decodeUtf8, quoted } from "../../util/bytes.ts";
 import { type CriaError, FormatError, UnsupportedError } from "../../util/errors.ts";
 
@@ -17,19 +18,19 @@ export class JsonValue {
   readonly path: string;
   /** What error messages call the file. */
   readonly name: string;
-  private readonly depth: number;
+  readonly #depth: number;
 
   private constructor(value: unknown, path: string, file: string, depth: number) {
     this.value = value;
     this.path = path;
     this.name = file;
-    this.depth = depth;
+    this.#depth = depth;
   }
 
   /**
    * @param bytes UTF-8, with or without a byte order mark
    * @param file what error messages call the file
-   * @throws FormatError where the bytes are not JSON
+   * @throws FormatError if the bytes are not JSON
    */
   static parse(bytes: Uint8Array, file: string): JsonValue {
     try {
@@ -48,13 +49,13 @@ export class JsonValue {
   /** The value of an object's own key; absent keys have the value undefined. */
   get(key: string): JsonValue {
     const object = this.object();
-    return this.child(
+    return this.#child(
       Object.hasOwn(object, key) ? object[key] : undefined,
       `${this.path}${this.path && "."}${key}`,
     );
   }
 
-  /** @throws FormatError where the value is not an object */
+  /** @throws FormatError if the value is not an object */
   object(): Record<string, unknown> {
     const { value } = this;
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw this.expected("an object");
@@ -71,12 +72,12 @@ export class JsonValue {
 
   /** As {@link array}, each element with its place. */
   items(max: number): JsonValue[] {
-    return this.array(max).map((value, i) => this.child(value, `${this.path}[${i}]`));
+    return this.array(max).map((value, i) => this.#child(value, `${this.path}[${i}]`));
   }
 
   /** The element `i` of an array. */
   item(i: number): JsonValue {
-    return this.child((this.value as unknown[])[i], `${this.path}[${i}]`);
+    return this.#child((this.value as unknown[])[i], `${this.path}[${i}]`);
   }
 
   /** Text without lone surrogates. */
@@ -136,32 +137,32 @@ export class JsonValue {
 
   /** The error of a value that is not what it should be. */
   expected(what: string, got = describe(this.value)): FormatError {
-    return new FormatError(`Cannot read ${this.name}: Expected ${this.place} to be ${what}, got ${got}`);
+    return new FormatError(`Cannot read ${this.name}: Expected ${this.#place} to be ${what}, got ${got}`);
   }
 
   /** The error of a component that is not implemented. @param supported what is */
   unsupported(what: string, supported: Iterable<string>): UnsupportedError {
     return new UnsupportedError(
-      `Cannot read ${this.name}: ${what} at ${this.place} is not supported; supported: ${[...supported].join(", ")}`,
+      `Cannot read ${this.name}: ${what} at ${this.#place} is not supported; supported: ${[...supported].join(", ")}`,
     );
   }
 
   /** An error of what a string says, with its place. */
   wrapped(cause: FormatError | UnsupportedError): CriaError {
-    const message = `Cannot read ${this.name}: ${cause.message} (${this.place})`;
+    const message = `Cannot read ${this.name}: ${cause.message} (${this.#place})`;
     return cause instanceof FormatError
       ? new FormatError(message, { cause })
       : new UnsupportedError(message, { cause });
   }
 
-  private get place(): string {
+  get #place(): string {
     if (this.path === "") return "the file";
     return this.path.length > MAX_PATH ? `${this.path.slice(0, MAX_PATH)}...` : this.path;
   }
 
-  private child(value: unknown, path: string): JsonValue {
-    if (this.depth === MAX_DEPTH) throw this.expected(`nested at most ${MAX_DEPTH} deep`, "more");
-    return new JsonValue(value, path, this.name, this.depth + 1);
+  #child(value: unknown, path: string): JsonValue {
+    if (this.#depth === MAX_DEPTH) throw this.expected(`nested at most ${MAX_DEPTH} deep`, "more");
+    return new JsonValue(value, path, this.name, this.#depth + 1);
   }
 }
 

@@ -1,3 +1,4 @@
+// Regular expressions of tokenizer.json files that have a hand-written scanner.
 import type { Pretokenizer } from "../pretokenize/pretokenizer.ts";
 import { sequence, words } from "../pretokenize/pretokenizer.ts";
 import { CASED, casedScanner, LETTER, MARK, NUMBER, scanGpt2, wordScanner } from "../pretokenize/scanners.ts";

@@ -1,4 +1,5 @@
-import { MAX_PIECES } from "../sentencepiece/vocabulary.ts";
+// Reads the model of a tokenizer.json: its vocabulary and its merges.
+import { MAX_PIECES } from "../core/limits.ts";
 import type { JsonValue } from "./json.ts";
 import { TokenTable } from "./token_table.ts";
 
@@ -6,7 +7,7 @@ import { TokenTable } from "./token_table.ts";
 const MAX_MERGES = 1 << 22;
 
 interface ModelBase {
-  /** Text by id; undefined where there is no token. */
+  /** Text by id; undefined if there is no token. */
   readonly tokens: (string | undefined)[];
   readonly ids: TokenTable;
   readonly unkId: number | undefined;
@@ -33,7 +34,7 @@ export type Model = BpeModel | UnigramModel;
 
 /**
  * Reads the model.
- * @throws FormatError where it contradicts itself: an id that is no integer below the limit or stands twice, a
+ * @throws FormatError if it contradicts itself: an id that is no integer below the limit or stands twice, a
  *   merge that is not two tokens whose texts together are one
  * @throws UnsupportedError for another model, dropout, and prefixes or suffixes of words
  */

@@ -1,11 +1,12 @@
+// What a tokenizer.json searches for in texts: a string or a regular expression.
 import type { JsonValue } from "./json.ts";
 import { type Match, readRegex } from "./regex.ts";
 
 /** What a Split or Replace looks for: a text, or a regular expression. */
 export interface Pattern {
-  /** The text, where it is one. */
+  /** The text, if it is one. */
   readonly literal?: string;
-  /** The regular expression, where it is one, as the file spells it. */
+  /** The regular expression, if it is one, as the file spells it. */
   readonly source?: string;
   /** From left to right. */
   matches(text: string): readonly Match[];

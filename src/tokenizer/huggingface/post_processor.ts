@@ -1,3 +1,4 @@
+// Post-processors of a tokenizer.json: the special tokens before and after a text.
 import type { JsonValue } from "./json.ts";
 import { type Components, readComponent } from "./json.ts";
 

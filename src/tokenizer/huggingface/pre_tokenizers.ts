@@ -1,3 +1,4 @@
+// Pre-tokenizers of a tokenizer.json: they split a text into words.
 import { byteSpelling } from "../byte_level/byte_alphabet.ts";
 import type { AlignedText, Edit } from "./aligned_text.ts";
 import { CharSet, isNumber, isPunctuation, isRustWord, isSpace } from "./char_set.ts";
@@ -25,7 +26,7 @@ export type PreTokenizer =
       readonly kind: "byteLevel";
       readonly addPrefixSpace: boolean;
       readonly useRegex: boolean;
-      /** Whether bytes become characters of GPT-2's alphabet; false where words are encoded as bytes. */
+      /** Whether bytes become characters of GPT-2's alphabet; false if words are encoded as bytes. */
       readonly spells: boolean;
     }
   | {
@@ -239,7 +240,7 @@ function joined(parts: Part[], behavior: Behavior): Part[] {
   return join(parts.toReversed(), (matches, previous) => matches && !previous).reverse();
 }
 
-/** Joins each part to the one before where a rule says so; `previous` is whether that one matches. */
+/** Joins each part to the one before if a rule says so; `previous` is whether that one matches. */
 function join(parts: readonly Part[], joins: (matches: boolean, previous: boolean) => boolean): Part[] {
   const result: Part[] = [];
   let previous = false;

@@ -1,3 +1,4 @@
+// The normalizer Precompiled of a tokenizer.json: a SentencePiece charsmap, applied by graphemes.
 import { Charsmap, unitsAt } from "../sentencepiece/charsmap.ts";
 import { Graphemes } from "../unicode/graphemes.ts";
 import type { Edit } from "./aligned_text.ts";
@@ -14,52 +15,52 @@ const LONG_GRAPHEME = 6;
  * Source: huggingface/spm_precompiled, src/lib.rs; huggingface/tokenizers, normalizers/precompiled.rs.
  */
 export class PrecompiledNormalizer {
-  private readonly charsmap: Charsmap;
-  private readonly graphemes = new Graphemes();
-  /** Replacements found before, null where there is none. */
-  private readonly known = new Map<string, string | null>();
+  readonly #charsmap: Charsmap;
+  readonly #graphemes = new Graphemes();
+  /** Replacements found before, null if there is none. */
+  readonly #known = new Map<string, string | null>();
 
   private constructor(charsmap: Charsmap) {
-    this.charsmap = charsmap;
+    this.#charsmap = charsmap;
   }
 
-  /** @param json the charsmap in base64 @throws FormatError where it is not valid */
+  /** @param json the charsmap in base64 @throws FormatError if it is not valid */
   static read(json: JsonValue): PrecompiledNormalizer {
     return new PrecompiledNormalizer(new Charsmap(json.base64(), json.name));
   }
 
   edits(text: string, edit: Edit): void {
     for (let begin = 0; begin < text.length; ) {
-      const end = this.graphemes.end(text, begin);
+      const end = this.#graphemes.end(text, begin);
       const isShort = end > begin + unitsAt(text, begin) && utf8Length(text, begin, end) < LONG_GRAPHEME;
-      const replacement = isShort ? this.replacement(text.slice(begin, end)) : null;
+      const replacement = isShort ? this.#replacement(text.slice(begin, end)) : null;
       if (replacement !== null) edit(begin, end, replacement);
-      else this.characters(text, begin, end, edit);
+      else this.#characters(text, begin, end, edit);
       begin = end;
     }
   }
 
-  private characters(text: string, begin: number, end: number, edit: Edit): void {
+  #characters(text: string, begin: number, end: number, edit: Edit): void {
     for (let i = begin; i < end; ) {
       const next = i + unitsAt(text, i);
-      const replacement = this.replacement(text.slice(i, next));
+      const replacement = this.#replacement(text.slice(i, next));
       if (replacement !== null) edit(i, next, replacement);
       i = next;
     }
   }
 
-  private replacement(chunk: string): string | null {
-    const known = this.known.get(chunk);
+  #replacement(chunk: string): string | null {
+    const known = this.#known.get(chunk);
     if (known !== undefined) return known;
-    const found = this.lookUp(chunk);
-    if (this.known.size >= MAX_KNOWN) this.known.clear();
-    this.known.set(chunk, found);
+    const found = this.#lookUp(chunk);
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(chunk, found);
     return found;
   }
 
   /** What the shortest rule for a beginning of the chunk says. */
-  private lookUp(chunk: string): string | null {
-    const { charsmap } = this;
+  #lookUp(chunk: string): string | null {
+    const charsmap = this.#charsmap;
     for (let end = 0; end < chunk.length; ) {
       end += unitsAt(chunk, end);
       const from = charsmap.match(chunk.slice(0, end), 0);

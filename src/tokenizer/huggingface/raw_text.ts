@@ -1,3 +1,4 @@
+// The text of tokens that are bytes, while ids are decoded.
 import { decodeUtf8 } from "../../util/bytes.ts";
 import { ByteStream } from "../byte_level/byte_stream.ts";
 import type { TokenStream } from "../core/tokenizer.ts";
@@ -59,20 +60,20 @@ export function textOfRaw(raw: string): string {
 
 /** Turns raw text that comes in parts into text, never half a character. */
 export class RawTextStream {
-  private part: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  private isOpen = false;
-  private readonly stream: TokenStream = new ByteStream(() => this.part);
+  #part: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #isOpen = false;
+  readonly #stream: TokenStream = new ByteStream(() => this.#part);
 
   push(raw: string): string {
-    if (raw === "" || (!this.isOpen && raw.isWellFormed())) return raw;
-    this.part = bytesOfRaw(raw);
-    this.isOpen = true;
-    return this.stream.push(0);
+    if (raw === "" || (!this.#isOpen && raw.isWellFormed())) return raw;
+    this.#part = bytesOfRaw(raw);
+    this.#isOpen = true;
+    return this.#stream.push(0);
   }
 
   flush(): string {
-    this.isOpen = false;
-    return this.stream.flush();
+    this.#isOpen = false;
+    return this.#stream.flush();
   }
 }
 

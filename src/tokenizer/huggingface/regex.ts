@@ -1,3 +1,4 @@
+// Matches regular expressions of tokenizer.json files by backtracking, with a limit on its steps.
 import { FormatError, TokenizerError, UnsupportedError } from "../../util/errors.ts";
 import { CharSet, isWord } from "./char_set.ts";
 import type { JsonValue } from "./json.ts";
@@ -50,59 +51,61 @@ interface Instruction {
 export type Match = readonly [begin: number, end: number];
 
 /**
- * A regular expression that finds what Oniguruma finds, in bounded time: where a pattern and a text need more
+ * A regular expression that finds what Oniguruma finds, in bounded time: if a pattern and a text need more
  * than two hundred steps a character, matching stops with an error.
  */
 export class Regex {
   readonly pattern: string;
-  private readonly program: readonly Instruction[];
-  private readonly stack = new Backtracking();
-  private text = "";
-  private stepsLeft = 0;
+  readonly #program: readonly Instruction[];
+  readonly #stack = new Backtracking();
+  #text = "";
+  #stepsLeft = 0;
 
   /** @throws FormatError, UnsupportedError; see {@link parseRegex} */
   constructor(pattern: string) {
     this.pattern = pattern;
-    this.program = new Compiler().compile(parseRegex(pattern));
+    this.#program = new Compiler().compile(parseRegex(pattern));
   }
 
   /**
-   * All matches from left to right; an empty one only where none has just ended.
-   * @throws TokenizerError where they take too many steps
+   * All matches from left to right; an empty one only if none has just ended.
+   * @throws TokenizerError if they take too many steps
    */
   matches(text: string): Match[] {
-    this.text = text;
-    this.stepsLeft = STEPS + STEPS_PER_CHARACTER * text.length;
+    this.#text = text;
+    this.#stepsLeft = STEPS + STEPS_PER_CHARACTER * text.length;
     const found: Match[] = [];
     let last = NO_MATCH;
     for (let begin = 0; begin <= text.length; ) {
-      const end = this.run(0, begin);
+      const end = this.#run(0, begin);
       if (end === NO_MATCH || (end === begin && end === last)) {
-        begin = this.after(begin);
+        begin = this.#after(begin);
         continue;
       }
       found.push([begin, end]);
       last = begin = end;
     }
-    this.text = "";
+    this.#text = "";
     return found;
   }
 
   /** The end of the first way to match the program from an instruction and a position on. */
-  private run(from: number, position: number): number {
-    const { program, stack, text } = this;
+  #run(from: number, position: number): number {
+    const program = this.#program;
+    const stack = this.#stack;
+    const text = this.#text;
     const bottom = stack.size;
     let at = from;
     let i = position;
     for (;;) {
-      if (--this.stepsLeft < 0 || stack.isFull) throw this.tooSlow();
+      if (--this.#stepsLeft < 0 || stack.isFull) throw this.#tooSlow();
       const instruction = program[at] as Instruction;
       let next = at + 1;
       let ok = true;
       switch (instruction.op) {
         case Op.set:
           ok = i < text.length && (instruction.set as CharSet).has(characterAt(text, i));
-          if (ok) i = this.after(i);
+          if (ok) i = this.#after(i);
           break;
         case Op.run: {
           const first = i;
@@ -113,10 +116,10 @@ export class Regex {
             i < text.length &&
             (instruction.set as CharSet).has(characterAt(text, i))
           ) {
-            i = this.after(i);
+            i = this.#after(i);
             if (++n === instruction.min) least = i;
           }
-          this.stepsLeft -= n;
+          this.#stepsLeft -= n;
           ok = n >= instruction.min;
           if (ok && i > (instruction.min === 0 ? first : least)) {
             stack.push(next, i, instruction.min === 0 ? first : least);
@@ -134,17 +137,17 @@ export class Regex {
           ok = holds(instruction.anchor as Anchor, text, i);
           break;
         case Op.ahead:
-          ok = (this.run(instruction.x, i) !== NO_MATCH) !== instruction.negated;
+          ok = (this.#run(instruction.x, i) !== NO_MATCH) !== instruction.negated;
           next = instruction.y;
           break;
         case Op.behind: {
           const begin = back(text, i, instruction.min);
-          ok = (begin !== NO_MATCH && this.run(instruction.x, begin) === i) !== instruction.negated;
+          ok = (begin !== NO_MATCH && this.#run(instruction.x, begin) === i) !== instruction.negated;
           next = instruction.y;
           break;
         }
         case Op.atomic: {
-          const end = this.run(instruction.x, i);
+          const end = this.#run(instruction.x, i);
           ok = end !== NO_MATCH;
           if (ok) i = end;
           next = instruction.y;
@@ -172,11 +175,11 @@ export class Regex {
     }
   }
 
-  private after(i: number): number {
-    return i + (i < this.text.length && characterAt(this.text, i) > 0xffff ? 2 : 1);
+  #after(i: number): number {
+    return i + (i < this.#text.length && characterAt(this.#text, i) > 0xffff ? 2 : 1);
   }
 
-  private tooSlow(): TokenizerError {
+  #tooSlow(): TokenizerError {
     return new TokenizerError(
       `Cannot split text: Expected the pattern ${JSON.stringify(this.pattern.slice(0, 80))} to take at most ${STEPS_PER_CHARACTER} steps a character, it takes more`,
     );
@@ -186,7 +189,7 @@ export class Regex {
 /** Ways not tried yet: where to go on, and for runs how far back they may go. */
 class Backtracking {
   size = 0;
-  private values = new Int32Array(3 * 64);
+  #values = new Int32Array(3 * 64);
 
   /** Whether there are more than matching may keep. */
   get isFull(): boolean {
@@ -194,153 +197,154 @@ class Backtracking {
   }
 
   push(instruction: number, position: number, least: number): void {
-    if (3 * this.size === this.values.length) {
-      const grown = new Int32Array(2 * this.values.length);
-      grown.set(this.values);
-      this.values = grown;
+    if (3 * this.size === this.#values.length) {
+      const grown = new Int32Array(2 * this.#values.length);
+      grown.set(this.#values);
+      this.#values = grown;
     }
     const at = 3 * this.size++;
-    this.values[at] = instruction;
-    this.values[at + 1] = position;
-    this.values[at + 2] = least;
+    this.#values[at] = instruction;
+    this.#values[at + 1] = position;
+    this.#values[at + 2] = least;
   }
 
   instruction(): number {
-    return this.values[3 * this.size - 3] as number;
+    return this.#values[3 * this.size - 3] as number;
   }
 
   position(): number {
-    return this.values[3 * this.size - 2] as number;
+    return this.#values[3 * this.size - 2] as number;
   }
 
   least(): number {
-    return this.values[3 * this.size - 1] as number;
+    return this.#values[3 * this.size - 1] as number;
   }
 
   move(position: number): void {
-    this.values[3 * this.size - 2] = position;
+    this.#values[3 * this.size - 2] = position;
   }
 }
 
 class Compiler {
-  private readonly program: Instruction[] = [];
+  readonly #program: Instruction[] = [];
 
   compile(node: Node): readonly Instruction[] {
-    this.emit(node);
-    this.add(Op.accept);
-    return this.program;
+    this.#emit(node);
+    this.#add(Op.accept);
+    return this.#program;
   }
 
-  private emit(node: Node): void {
+  #emit(node: Node): void {
     switch (node.kind) {
       case "set":
-        this.add(Op.set, { set: node.set });
+        this.#add(Op.set, { set: node.set });
         break;
       case "sequence":
-        for (const part of node.parts) this.emit(part);
+        for (const part of node.parts) this.#emit(part);
         break;
       case "choice":
-        this.emitChoice(node.parts);
+        this.#emitChoice(node.parts);
         break;
       case "anchor":
-        this.add(Op.anchor, { anchor: node.anchor });
+        this.#add(Op.anchor, { anchor: node.anchor });
         break;
       case "repeat":
-        this.emitRepeat(node);
+        this.#emitRepeat(node);
         break;
       case "atomic":
-        this.emitSub(this.add(Op.atomic), node.part);
+        this.#emitSub(this.#add(Op.atomic), node.part);
         break;
       case "look":
-        this.emitLook(node);
+        this.#emitLook(node);
         break;
     }
   }
 
-  private emitChoice(parts: readonly Node[]): void {
+  #emitChoice(parts: readonly Node[]): void {
     const jumps: Instruction[] = [];
     for (const [i, part] of parts.entries()) {
       if (i === parts.length - 1) {
-        this.emit(part);
+        this.#emit(part);
         continue;
       }
-      const split = this.add(Op.split);
-      split.x = this.program.length;
-      this.emit(part);
-      jumps.push(this.add(Op.jump));
-      split.y = this.program.length;
+      const split = this.#add(Op.split);
+      split.x = this.#program.length;
+      this.#emit(part);
+      jumps.push(this.#add(Op.jump));
+      split.y = this.#program.length;
     }
-    for (const jump of jumps) jump.x = this.program.length;
+    for (const jump of jumps) jump.x = this.#program.length;
   }
 
-  private emitRepeat(node: Extract<Node, { kind: "repeat" }>): void {
+  #emitRepeat(node: Extract<Node, { kind: "repeat" }>): void {
     const { part, min, max, mode } = node;
     if (mode === "possessive") {
-      this.emitSub(this.add(Op.atomic), { ...node, mode: "greedy" });
+      this.#emitSub(this.#add(Op.atomic), { ...node, mode: "greedy" });
       return;
     }
     if (part.kind === "set" && mode === "greedy") {
-      this.add(Op.run, { set: part.set, min, max });
+      this.#add(Op.run, { set: part.set, min, max });
       return;
     }
-    for (let i = 0; i < min; i++) this.emit(part);
-    if (max === Number.POSITIVE_INFINITY) this.emitLoop(part, mode === "lazy");
-    else this.emitOptional(part, max - min, mode === "lazy");
+    for (let i = 0; i < min; i++) this.#emit(part);
+    if (max === Number.POSITIVE_INFINITY) this.#emitLoop(part, mode === "lazy");
+    else this.#emitOptional(part, max - min, mode === "lazy");
   }
 
-  private emitLoop(part: Node, isLazy: boolean): void {
+  #emitLoop(part: Node, isLazy: boolean): void {
     // A round that matches nothing would never end.
     if (leastWidth(part) === 0) throw unsupported("an unlimited repetition of what may be empty");
-    const split = this.add(Op.split);
-    const begin = this.program.length;
-    this.emit(part);
-    this.add(Op.jump).x = begin - 1;
-    this.branch(split, begin, isLazy);
+    const split = this.#add(Op.split);
+    const begin = this.#program.length;
+    this.#emit(part);
+    this.#add(Op.jump).x = begin - 1;
+    this.#branch(split, begin, isLazy);
   }
 
-  private emitOptional(part: Node, n: number, isLazy: boolean): void {
+  #emitOptional(part: Node, n: number, isLazy: boolean): void {
     const splits: [split: Instruction, begin: number][] = [];
     for (let i = 0; i < n; i++) {
-      const split = this.add(Op.split);
-      splits.push([split, this.program.length]);
-      this.emit(part);
+      const split = this.#add(Op.split);
+      splits.push([split, this.#program.length]);
+      this.#emit(part);
     }
-    for (const [split, begin] of splits) this.branch(split, begin, isLazy);
+    for (const [split, begin] of splits) this.#branch(split, begin, isLazy);
   }
 
   /** Makes a split go to `begin`, or past the end of the program so far. */
-  private branch(split: Instruction, begin: number, isLazy: boolean): void {
-    split.x = isLazy ? this.program.length : begin;
-    split.y = isLazy ? begin : this.program.length;
+  #branch(split: Instruction, begin: number, isLazy: boolean): void {
+    split.x = isLazy ? this.#program.length : begin;
+    split.y = isLazy ? begin : this.#program.length;
   }
 
-  private emitLook({ part, behind, negated }: Extract<Node, { kind: "look" }>): void {
+  #emitLook({ part, behind, negated }: Extract<Node, { kind: "look" }>): void {
     if (!behind) {
-      this.emitSub(this.add(Op.ahead, { negated }), part);
+      this.#emitSub(this.#add(Op.ahead, { negated }), part);
       return;
     }
     // One look for each alternative, as each has its own width.
     const parts = part.kind === "choice" ? part.parts : [part];
     const looks = parts.map((alternative): Node => ({ kind: "look", part: alternative, behind, negated }));
-    if (parts.length > 1) this.emit({ kind: negated ? "sequence" : "choice", parts: looks });
-    else this.emitSub(this.add(Op.behind, { negated, min: fixedWidth(parts[0] as Node) }), parts[0] as Node);
+    if (parts.length > 1) this.#emit({ kind: negated ? "sequence" : "choice", parts: looks });
+    else
+      this.#emitSub(this.#add(Op.behind, { negated, min: fixedWidth(parts[0] as Node) }), parts[0] as Node);
   }
 
   /** A program of its own after an instruction that runs it and goes on behind it. */
-  private emitSub(instruction: Instruction, part: Node): void {
-    instruction.x = this.program.length;
-    this.emit(part);
-    this.add(Op.accept);
-    instruction.y = this.program.length;
+  #emitSub(instruction: Instruction, part: Node): void {
+    instruction.x = this.#program.length;
+    this.#emit(part);
+    this.#add(Op.accept);
+    instruction.y = this.#program.length;
   }
 
-  private add(op: number, rest: Partial<Instruction> = {}): Instruction {
-    if (this.program.length === MAX_INSTRUCTIONS) {
+  #add(op: number, rest: Partial<Instruction> = {}): Instruction {
+    if (this.#program.length === MAX_INSTRUCTIONS) {
       throw unsupported(`a regular expression of more than ${MAX_INSTRUCTIONS} steps`);
     }
     const { set, min = 0, max = 0, anchor, negated = false } = rest;
     const instruction: Instruction = { op, set, min, max, anchor, negated, x: 0, y: 0 };
-    this.program.push(instruction);
+    this.#program.push(instruction);
     return instruction;
   }
 }
@@ -363,7 +367,7 @@ function leastWidth(node: Node): number {
   }
 }
 
-/** The characters that a node matches, always as many. @throws UnsupportedError where that varies */
+/** The characters that a node matches, always the same number. @throws UnsupportedError if that varies */
 function fixedWidth(node: Node): number {
   const widths = widthsOf(node);
   if (widths.min !== widths.max) throw unsupported("a look behind of varying width");

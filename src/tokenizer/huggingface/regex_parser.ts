@@ -1,3 +1,4 @@
+// Parses regular expressions of tokenizer.json files (Oniguruma's syntax) to programs for regex.ts.
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import {
   allOf,
@@ -82,7 +83,7 @@ const characterEscapes: Readonly<Record<string, number>> = {
  * Groups do not capture. Case is ignored character by character: no "ß" for "ss".
  *
  * Source: Oniguruma, doc/RE (syntax ONIG_SYNTAX_RUBY's relatives, Unicode).
- * @throws FormatError where the pattern is not valid
+ * @throws FormatError if the pattern is not valid
  * @throws UnsupportedError for back-references, conditionals, \G, \K, \R, \X and options other than i and m
  */
 export function parseRegex(pattern: string): Node {
@@ -93,70 +94,72 @@ export function parseRegex(pattern: string): Node {
 }
 
 class Parser {
-  private readonly pattern: string;
-  private position = 0;
-  private depth = 0;
+  readonly #pattern: string;
+  #position = 0;
+  #depth = 0;
 
   constructor(pattern: string) {
-    this.pattern = pattern;
+    this.#pattern = pattern;
   }
 
   parse(): Node {
-    const node = this.choice({ ignoreCase: false, dotAll: false });
-    if (this.position < this.pattern.length) throw this.invalid("an unmatched )");
+    const node = this.#choice({ ignoreCase: false, dotAll: false });
+    if (this.#position < this.#pattern.length) throw this.#invalid("an unmatched )");
     return node;
   }
 
-  private choice(flags: Flags): Node {
-    if (++this.depth > MAX_DEPTH) throw this.invalid(`groups nested more than ${MAX_DEPTH} deep`);
+  #choice(flags: Flags): Node {
+    if (++this.#depth > MAX_DEPTH) throw this.#invalid(`groups nested more than ${MAX_DEPTH} deep`);
     const alternatives: Node[] = [];
     let current = flags;
     do {
       const parts: Node[] = [];
-      while (this.position < this.pattern.length && !this.at("|") && !this.at(")")) {
-        const option = this.takeOption(current);
+      while (this.#position < this.#pattern.length && !this.#at("|") && !this.#at(")")) {
+        const option = this.#takeOption(current);
         if (option !== undefined) current = option;
-        else parts.push(this.quantified(current));
+        else parts.push(this.#quantified(current));
       }
       alternatives.push({ kind: "sequence", parts });
-    } while (this.take("|"));
-    this.depth--;
+    } while (this.#take("|"));
+    this.#depth--;
     return alternatives.length === 1 ? (alternatives[0] as Node) : { kind: "choice", parts: alternatives };
   }
 
   /** An option for the rest of a group: (?i). */
-  private takeOption(flags: Flags): Flags | undefined {
-    const match = /^\(\?([a-z]*)(?:-([a-z]*))?\)/.exec(this.pattern.slice(this.position, this.position + 16));
+  #takeOption(flags: Flags): Flags | undefined {
+    const match = /^\(\?([a-z]*)(?:-([a-z]*))?\)/.exec(
+      this.#pattern.slice(this.#position, this.#position + 16),
+    );
     if (match === null) return undefined;
-    this.position += match[0].length;
-    return this.withOptions(flags, match[1] as string, match[2] ?? "");
+    this.#position += match[0].length;
+    return this.#withOptions(flags, match[1] as string, match[2] ?? "");
   }
 
-  private withOptions(flags: Flags, on: string, off: string): Flags {
+  #withOptions(flags: Flags, on: string, off: string): Flags {
     for (const letter of on + off) {
-      if (letter !== "i" && letter !== "m") throw this.unsupported(`the option ${letter}`);
+      if (letter !== "i" && letter !== "m") throw this.#unsupported(`the option ${letter}`);
     }
     const set = (letter: string, value: boolean) => (on.includes(letter) || value) && !off.includes(letter);
     return { ignoreCase: set("i", flags.ignoreCase), dotAll: set("m", flags.dotAll) };
   }
 
-  private quantified(flags: Flags): Node {
-    let node = this.atom(flags);
-    for (let count = this.quantifier(); count !== undefined; count = this.quantifier()) {
-      if (node.kind === "anchor" || node.kind === "look") throw this.invalid("a quantifier of an anchor");
-      if (++this.depth > MAX_DEPTH) throw this.invalid(`more than ${MAX_DEPTH} quantifiers of one another`);
+  #quantified(flags: Flags): Node {
+    let node = this.#atom(flags);
+    for (let count = this.#quantifier(); count !== undefined; count = this.#quantifier()) {
+      if (node.kind === "anchor" || node.kind === "look") throw this.#invalid("a quantifier of an anchor");
+      if (++this.#depth > MAX_DEPTH) throw this.#invalid(`more than ${MAX_DEPTH} quantifiers of one another`);
       const { min, max, isInterval } = count;
-      const mode = this.take("?") ? "lazy" : !isInterval && this.take("+") ? "possessive" : "greedy";
+      const mode = this.#take("?") ? "lazy" : !isInterval && this.#take("+") ? "possessive" : "greedy";
       node = { kind: "repeat", part: node, min, max, mode };
     }
     return node;
   }
 
-  private quantifier(): { min: number; max: number; isInterval: boolean } | undefined {
-    if (this.take("*")) return { min: 0, max: Number.POSITIVE_INFINITY, isInterval: false };
-    if (this.take("+")) return { min: 1, max: Number.POSITIVE_INFINITY, isInterval: false };
-    if (this.take("?")) return { min: 0, max: 1, isInterval: false };
-    const match = this.takeMatch(/\{(\d{1,6})(,?)(\d{0,6})\}|\{,(\d{1,6})\}/y);
+  #quantifier(): { min: number; max: number; isInterval: boolean } | undefined {
+    if (this.#take("*")) return { min: 0, max: Number.POSITIVE_INFINITY, isInterval: false };
+    if (this.#take("+")) return { min: 1, max: Number.POSITIVE_INFINITY, isInterval: false };
+    if (this.#take("?")) return { min: 0, max: 1, isInterval: false };
+    const match = this.#takeMatch(/\{(\d{1,6})(,?)(\d{0,6})\}|\{,(\d{1,6})\}/y);
     if (match === undefined) return undefined;
     const [, low = "0", comma = "", high = "", alone] = match;
     const min = Number(low);
@@ -168,189 +171,189 @@ class Parser {
           : comma
             ? Number.POSITIVE_INFINITY
             : min;
-    if (min > max) throw this.invalid("a quantifier whose least is above its most");
+    if (min > max) throw this.#invalid("a quantifier whose least is above its most");
     if (min > MAX_COUNT || (max > MAX_COUNT && max !== Number.POSITIVE_INFINITY)) {
-      throw this.invalid(`a quantifier of more than ${MAX_COUNT}`);
+      throw this.#invalid(`a quantifier of more than ${MAX_COUNT}`);
     }
     return { min, max, isInterval: true };
   }
 
-  private atom(flags: Flags): Node {
-    if (this.at("(")) return this.group(flags);
-    if (this.at("[")) return setNode(this.bracket(flags));
-    if (this.at("*") || this.at("+") || this.at("?")) throw this.invalid("a quantifier of nothing");
-    if (this.take("^")) return { kind: "anchor", anchor: "lineStart" };
-    if (this.take("$")) return { kind: "anchor", anchor: "lineEnd" };
-    if (this.take(".")) return setNode(flags.dotAll ? () => true : (character) => character !== 0x0a);
-    if (this.at("\\")) return this.escape(flags);
-    return literal(this.character(), flags);
+  #atom(flags: Flags): Node {
+    if (this.#at("(")) return this.#group(flags);
+    if (this.#at("[")) return setNode(this.#bracket(flags));
+    if (this.#at("*") || this.#at("+") || this.#at("?")) throw this.#invalid("a quantifier of nothing");
+    if (this.#take("^")) return { kind: "anchor", anchor: "lineStart" };
+    if (this.#take("$")) return { kind: "anchor", anchor: "lineEnd" };
+    if (this.#take(".")) return setNode(flags.dotAll ? () => true : (character) => character !== 0x0a);
+    if (this.#at("\\")) return this.#escape(flags);
+    return literal(this.#character(), flags);
   }
 
-  private group(flags: Flags): Node {
-    this.take("(");
-    const wrap = this.groupKind(flags);
-    const node = wrap(this.choice(wrap.flags ?? flags));
-    if (!this.take(")")) throw this.invalid("an unmatched (");
+  #group(flags: Flags): Node {
+    this.#take("(");
+    const wrap = this.#groupKind(flags);
+    const node = wrap(this.#choice(wrap.flags ?? flags));
+    if (!this.#take(")")) throw this.#invalid("an unmatched (");
     return node;
   }
 
-  private groupKind(flags: Flags): ((part: Node) => Node) & { flags?: Flags } {
+  #groupKind(flags: Flags): ((part: Node) => Node) & { flags?: Flags } {
     const plain = (part: Node) => part;
-    if (!this.take("?")) return plain;
-    if (this.take(":")) return plain;
-    if (this.take(">")) return (part) => ({ kind: "atomic", part });
+    if (!this.#take("?")) return plain;
+    if (this.#take(":")) return plain;
+    if (this.#take(">")) return (part) => ({ kind: "atomic", part });
     for (const [sign, behind, negated] of lookSigns) {
-      if (this.take(sign)) return (part) => ({ kind: "look", part, behind, negated });
+      if (this.#take(sign)) return (part) => ({ kind: "look", part, behind, negated });
     }
-    if (this.takeMatch(/<[A-Za-z_\u0080-\u{10ffff}][\w\u0080-\u{10ffff}]*>/uy)) return plain;
-    const options = this.takeMatch(/([a-z]*)(?:-([a-z]*))?:/y);
-    if (options === undefined) throw this.unsupported("this kind of group");
+    if (this.#takeMatch(/<[A-Za-z_\u0080-\u{10ffff}][\w\u0080-\u{10ffff}]*>/uy)) return plain;
+    const options = this.#takeMatch(/([a-z]*)(?:-([a-z]*))?:/y);
+    if (options === undefined) throw this.#unsupported("this kind of group");
     return Object.assign((part: Node) => part, {
-      flags: this.withOptions(flags, options[1] as string, options[2] ?? ""),
+      flags: this.#withOptions(flags, options[1] as string, options[2] ?? ""),
     });
   }
 
-  private escape(flags: Flags): Node {
-    const name = this.pattern[this.position + 1] ?? "";
+  #escape(flags: Flags): Node {
+    const name = this.#pattern[this.#position + 1] ?? "";
     const anchor = Object.hasOwn(anchors, name) ? anchors[name] : undefined;
     if (anchor !== undefined) {
-      this.position += 2;
+      this.#position += 2;
       return { kind: "anchor", anchor };
     }
-    const set = this.takeSetEscape(setEscapes);
-    return set === undefined ? literal(this.escapedCharacter(), flags) : setNode(set);
+    const set = this.#takeSetEscape(setEscapes);
+    return set === undefined ? literal(this.#escapedCharacter(), flags) : setNode(set);
   }
 
   /** \p{...}, \d and the like, if one comes. */
-  private takeSetEscape(known: Readonly<Record<string, Test>>): Test | undefined {
-    const named = this.takeMatch(/\\([pP])(?:\{(\^?)([^}]*)\}|([A-Z]))/y);
+  #takeSetEscape(known: Readonly<Record<string, Test>>): Test | undefined {
+    const named = this.#takeMatch(/\\([pP])(?:\{(\^?)([^}]*)\}|([A-Z]))/y);
     if (named !== undefined) {
       const [, letter, caret, braced, single] = named;
       const name = braced ?? (single as string);
       const test = name === "Word" ? isWordInBracket : property(name);
-      if (test === undefined) throw this.unsupported(`the property ${name}`);
+      if (test === undefined) throw this.#unsupported(`the property ${name}`);
       return (letter === "P") !== (caret === "^") ? not(test) : test;
     }
-    if (!this.at("\\")) return undefined;
-    const name = this.pattern[this.position + 1] ?? "";
+    if (!this.#at("\\")) return undefined;
+    const name = this.#pattern[this.#position + 1] ?? "";
     const negated = negatedEscapes.indexOf(name);
     const letter = name !== "" && negated >= 0 ? (plainEscapes[negated] as string) : name;
     const test = Object.hasOwn(known, letter) ? known[letter] : undefined;
     if (test === undefined) return undefined;
-    this.position += 2;
+    this.#position += 2;
     return letter === name ? test : not(test);
   }
 
-  private escapedCharacter(): number {
-    const code = this.takeMatch(/\\(?:x\{([0-9A-Fa-f]{1,8})\}|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))/y);
+  #escapedCharacter(): number {
+    const code = this.#takeMatch(/\\(?:x\{([0-9A-Fa-f]{1,8})\}|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))/y);
     if (code !== undefined) {
       const character = Number.parseInt(code[1] ?? code[2] ?? (code[3] as string), 16);
-      if (character > 0x10ffff) throw this.invalid("a character above U+10FFFF");
+      if (character > 0x10ffff) throw this.#invalid("a character above U+10FFFF");
       return character;
     }
-    this.position++;
-    if (this.position >= this.pattern.length) throw this.invalid("a \\ at the end");
-    const name = this.pattern[this.position] as string;
+    this.#position++;
+    if (this.#position >= this.#pattern.length) throw this.#invalid("a \\ at the end");
+    const name = this.#pattern[this.#position] as string;
     if (Object.hasOwn(characterEscapes, name)) {
-      this.position++;
+      this.#position++;
       return characterEscapes[name] as number;
     }
-    if (/[A-Za-z0-9]/.test(name)) throw this.unsupported(`\\${name}`);
-    return this.character();
+    if (/[A-Za-z0-9]/.test(name)) throw this.#unsupported(`\\${name}`);
+    return this.#character();
   }
 
   /** A bracket, whose parts joined by && must all hold. */
-  private bracket(flags: Flags): Test {
-    if (++this.depth > MAX_DEPTH) throw this.invalid(`brackets nested more than ${MAX_DEPTH} deep`);
-    this.take("[");
-    const negated = this.take("^");
+  #bracket(flags: Flags): Test {
+    if (++this.#depth > MAX_DEPTH) throw this.#invalid(`brackets nested more than ${MAX_DEPTH} deep`);
+    this.#take("[");
+    const negated = this.#take("^");
     const operands: Test[] = [];
     let items: Test[] = [];
     let isFirst = true;
-    for (; isFirst || !this.at("]"); isFirst = false) {
-      if (this.position >= this.pattern.length) throw this.invalid("an unmatched [");
-      if (this.take("&&")) {
+    for (; isFirst || !this.#at("]"); isFirst = false) {
+      if (this.#position >= this.#pattern.length) throw this.#invalid("an unmatched [");
+      if (this.#take("&&")) {
         operands.push(anyOf(items));
         items = [];
-      } else items.push(this.bracketItem(flags));
+      } else items.push(this.#bracketItem(flags));
     }
-    this.take("]");
-    this.depth--;
+    this.#take("]");
+    this.#depth--;
     operands.push(anyOf(items));
     const all = operands.length === 1 ? (operands[0] as Test) : allOf(operands);
     const test = flags.ignoreCase ? ignoringCase(all) : all;
     return negated ? not(test) : test;
   }
 
-  private bracketItem(flags: Flags): Test {
-    const named = this.takeMatch(/\[:(\^?)([a-z]+):\]/y);
+  #bracketItem(flags: Flags): Test {
+    const named = this.#takeMatch(/\[:(\^?)([a-z]+):\]/y);
     if (named !== undefined) {
       const name = named[2] as string;
       const test = Object.hasOwn(posix, name) ? (posix[name] as Test) : undefined;
-      if (test === undefined) throw this.unsupported(`the bracket [:${name}:]`);
+      if (test === undefined) throw this.#unsupported(`the bracket [:${name}:]`);
       return named[1] === "^" ? not(test) : test;
     }
-    if (this.at("[")) return this.bracket(flags);
-    const set = this.takeSetEscape({ ...setEscapes, w: isWordInBracket });
+    if (this.#at("[")) return this.#bracket(flags);
+    const set = this.#takeSetEscape({ ...setEscapes, w: isWordInBracket });
     if (set !== undefined) return set;
-    const first = this.bracketCharacter();
+    const first = this.#bracketCharacter();
     if (
-      !this.at("-") ||
-      this.pattern[this.position + 1] === "]" ||
-      this.position + 1 >= this.pattern.length
+      !this.#at("-") ||
+      this.#pattern[this.#position + 1] === "]" ||
+      this.#position + 1 >= this.#pattern.length
     ) {
       return range(first, first);
     }
-    this.take("-");
-    if (this.at("[") || this.takeSetEscape(setEscapes) !== undefined)
-      throw this.invalid("a range that ends in a set");
-    const last = this.bracketCharacter();
-    if (last < first) throw this.invalid("an empty range");
+    this.#take("-");
+    if (this.#at("[") || this.#takeSetEscape(setEscapes) !== undefined)
+      throw this.#invalid("a range that ends in a set");
+    const last = this.#bracketCharacter();
+    if (last < first) throw this.#invalid("an empty range");
     return range(first, last);
   }
 
-  private bracketCharacter(): number {
-    if (!this.at("\\")) return this.character();
-    if (this.pattern[this.position + 1] === "b") {
-      this.position += 2;
+  #bracketCharacter(): number {
+    if (!this.#at("\\")) return this.#character();
+    if (this.#pattern[this.#position + 1] === "b") {
+      this.#position += 2;
       return 0x08;
     }
-    return this.escapedCharacter();
+    return this.#escapedCharacter();
   }
 
-  private character(): number {
-    const character = this.pattern.codePointAt(this.position) as number;
-    this.position += character > 0xffff ? 2 : 1;
+  #character(): number {
+    const character = this.#pattern.codePointAt(this.#position) as number;
+    this.#position += character > 0xffff ? 2 : 1;
     return character;
   }
 
-  private at(text: string): boolean {
-    return this.pattern.startsWith(text, this.position);
+  #at(text: string): boolean {
+    return this.#pattern.startsWith(text, this.#position);
   }
 
-  private take(text: string): boolean {
-    if (!this.at(text)) return false;
-    this.position += text.length;
+  #take(text: string): boolean {
+    if (!this.#at(text)) return false;
+    this.#position += text.length;
     return true;
   }
 
-  private takeMatch(sticky: RegExp): RegExpExecArray | undefined {
-    sticky.lastIndex = this.position;
-    const match = sticky.exec(this.pattern);
+  #takeMatch(sticky: RegExp): RegExpExecArray | undefined {
+    sticky.lastIndex = this.#position;
+    const match = sticky.exec(this.#pattern);
     if (match === null) return undefined;
-    this.position += match[0].length;
+    this.#position += match[0].length;
     return match;
   }
 
-  private invalid(problem: string): FormatError {
+  #invalid(problem: string): FormatError {
     return new FormatError(
-      `Expected a valid regular expression, got ${problem} before character ${this.position}`,
+      `Expected a valid regular expression, got ${problem} before character ${this.#position}`,
     );
   }
 
-  private unsupported(what: string): UnsupportedError {
+  #unsupported(what: string): UnsupportedError {
     return new UnsupportedError(
-      `${what} before character ${this.position} of a regular expression is not supported; supported: sets, groups, alternatives, quantifiers, look-around, anchors, the options i and m`,
+      `${what} before character ${this.#position} of a regular expression is not supported; supported: sets, groups, alternatives, quantifiers, look-around, anchors, the options i and m`,
     );
   }
 }

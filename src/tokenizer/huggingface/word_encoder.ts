@@ -1,14 +1,15 @@
+// Encodes one word by the model of a tokenizer.json: BPE, unigram or whole words.
 import { TokenizerError } from "../../util/errors.ts";
 import { byteSpelling, writeSpelling } from "../byte_level/byte_alphabet.ts";
 import { ByteBpeEncoder } from "../byte_level/byte_encoder.ts";
 import type { TokenSink } from "../core/token_sink.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { BpeSegmenter } from "../sentencepiece/bpe.ts";
 import type { Segmenter } from "../sentencepiece/segmenter.ts";
 import { UnigramSegmenter } from "../sentencepiece/unigram.ts";
 import type { BpeModel, Model } from "./model.ts";
 
-/** Units of a word whose memory is kept for the next. */
+/** Buffers of words up to this many units are reused for the next word. */
 const KEPT_UNITS = 1 << 16;
 
 const utf8 = new TextEncoder();
@@ -18,25 +19,25 @@ const utf8 = new TextEncoder();
  * model has them, else the unknown token. Offsets are those in the word.
  */
 export class WordEncoder {
-  private readonly model: Model;
-  private readonly segmenter: Segmenter;
-  private readonly lengths: Int32Array;
-  /** Token of each byte, -1 where there is none. */
-  private readonly byteIds: Int32Array | undefined;
-  private units = new Uint16Array(64);
-  private bytes = new Uint8Array(6);
-  private nBytes = 0;
+  readonly #model: Model;
+  readonly #segmenter: Segmenter;
+  readonly #lengths: Int32Array;
+  /** Token of each byte, -1 if there is none. */
+  readonly #byteIds: Int32Array | undefined;
+  #units = new Uint16Array(64);
+  #bytes = new Uint8Array(6);
+  #nBytes = 0;
 
   /** @throws FormatError for more text in tokens than can be indexed */
   constructor(model: Model) {
     const pieces = model.tokens.map((token) => token ?? "");
     const types = Uint8Array.from(pieces, (piece) => (piece === "" ? TokenType.control : TokenType.normal));
-    this.model = model;
-    this.lengths = Int32Array.from(pieces, (piece) => piece.length);
+    this.#model = model;
+    this.#lengths = Int32Array.from(pieces, (piece) => piece.length);
     if (model.byteFallback) {
-      this.byteIds = Int32Array.from({ length: 256 }, (_, byte) => model.ids.get(byteToken(byte)) ?? -1);
+      this.#byteIds = Int32Array.from({ length: 256 }, (_, byte) => model.ids.get(byteToken(byte)) ?? -1);
     }
-    this.segmenter =
+    this.#segmenter =
       model.type === "BPE"
         ? new BpeSegmenter({ pieces, scores: [], types }, { merges: model.merges })
         : new UnigramSegmenter({ pieces, scores: model.scores, types }, "f64");
@@ -44,97 +45,97 @@ export class WordEncoder {
 
   /**
    * @param word well-formed
-   * @throws TokenizerError for what is no token, where there are neither byte tokens nor an unknown token for it
+   * @throws TokenizerError for what is no token, if there are neither byte tokens nor an unknown token for it
    */
   encode(word: string, out: TokenSink): void {
-    const { model } = this;
+    const model = this.#model;
     const whole = model.type === "BPE" && model.ignoreMerges ? model.ids.get(word) : undefined;
     if (whole !== undefined) out.push(whole, 0, word.length);
-    else this.split(word, out);
+    else this.#split(word, out);
   }
 
-  private split(word: string, out: TokenSink): void {
-    const n = this.segment(word);
-    const { symbols } = this.segmenter;
+  #split(word: string, out: TokenSink): void {
+    const n = this.#segment(word);
+    const { symbols } = this.#segmenter;
     let begin = 0;
     for (let i = 0; i < n; ) {
-      let end = begin + this.unitsOf(symbols[i] as number);
-      if (!this.isUnknown(symbols[i] as number)) {
+      let end = begin + this.#unitsOf(symbols[i] as number);
+      if (!this.#isUnknown(symbols[i] as number)) {
         out.push(symbols[i++] as number, begin, end);
         begin = end;
         continue;
       }
-      for (i++; this.model.fuseUnk && i < n && this.isUnknown(symbols[i] as number); i++) {
-        end += this.unitsOf(symbols[i] as number);
+      for (i++; this.#model.fuseUnk && i < n && this.#isUnknown(symbols[i] as number); i++) {
+        end += this.#unitsOf(symbols[i] as number);
       }
-      this.unknown(word.slice(begin, end), begin, out);
+      this.#unknown(word.slice(begin, end), begin, out);
       begin = end;
     }
   }
 
-  private segment(word: string): number {
+  #segment(word: string): number {
     const n = word.length;
-    if (this.units.length < n || this.units.length > KEPT_UNITS)
-      this.units = new Uint16Array(Math.max(64, 2 * n));
-    for (let i = 0; i < n; i++) this.units[i] = word.charCodeAt(i);
-    return this.segmenter.segment(this.units, n);
+    if (this.#units.length < n || this.#units.length > KEPT_UNITS)
+      this.#units = new Uint16Array(Math.max(64, 2 * n));
+    for (let i = 0; i < n; i++) this.#units[i] = word.charCodeAt(i);
+    return this.#segmenter.segment(this.#units, n);
   }
 
   /** In a unigram model the unknown token's own text is as unknown as any other. */
-  private isUnknown(symbol: number): boolean {
-    return symbol >= this.lengths.length || (this.model.type === "Unigram" && symbol === this.model.unkId);
+  #isUnknown(symbol: number): boolean {
+    return symbol >= this.#lengths.length || (this.#model.type === "Unigram" && symbol === this.#model.unkId);
   }
 
-  private unitsOf(symbol: number): number {
-    const size = this.lengths.length;
-    if (symbol < size) return this.lengths[symbol] as number;
+  #unitsOf(symbol: number): number {
+    const size = this.#lengths.length;
+    if (symbol < size) return this.#lengths[symbol] as number;
     return symbol - size > 0xffff ? 2 : 1;
   }
 
   /** Unknown characters; of a BPE model those without byte tokens are one unknown token together. */
-  private unknown(text: string, begin: number, out: TokenSink): void {
-    const { model } = this;
+  #unknown(text: string, begin: number, out: TokenSink): void {
+    const model = this.#model;
     const end = begin + text.length;
     if (model.type === "Unigram") {
       const id = model.ids.get(text);
       if (id !== undefined) out.push(id, begin, end);
-      else if (!this.findBytes(text)) this.unknownToken(text, begin, out);
-      else this.pushBytes(begin, end, out);
+      else if (!this.#findBytes(text)) this.#unknownToken(text, begin, out);
+      else this.#pushBytes(begin, end, out);
       return;
     }
     let open = 0;
     for (let at = 0; at < text.length; ) {
       const next = at + ((text.codePointAt(at) as number) > 0xffff ? 2 : 1);
-      if (this.findBytes(text.slice(at, next))) {
-        this.unknownToken(text.slice(open, at), begin + open, out);
-        this.pushBytes(begin + at, begin + next, out);
+      if (this.#findBytes(text.slice(at, next))) {
+        this.#unknownToken(text.slice(open, at), begin + open, out);
+        this.#pushBytes(begin + at, begin + next, out);
         open = next;
       }
       at = next;
     }
-    this.unknownToken(text.slice(open), begin + open, out);
+    this.#unknownToken(text.slice(open), begin + open, out);
   }
 
   /** Whether all bytes of a text have tokens; {@link pushBytes} then pushes them. */
-  private findBytes(text: string): boolean {
-    if (this.byteIds === undefined) return false;
-    if (this.bytes.length < 3 * text.length) this.bytes = new Uint8Array(3 * text.length);
-    this.nBytes = utf8.encodeInto(text, this.bytes).written;
-    for (let i = 0; i < this.nBytes; i++) {
-      if ((this.byteIds[this.bytes[i] as number] as number) < 0) return false;
+  #findBytes(text: string): boolean {
+    if (this.#byteIds === undefined) return false;
+    if (this.#bytes.length < 3 * text.length) this.#bytes = new Uint8Array(3 * text.length);
+    this.#nBytes = utf8.encodeInto(text, this.#bytes).written;
+    for (let i = 0; i < this.#nBytes; i++) {
+      if ((this.#byteIds[this.#bytes[i] as number] as number) < 0) return false;
     }
     return true;
   }
 
-  private pushBytes(begin: number, end: number, out: TokenSink): void {
-    for (let i = 0; i < this.nBytes; i++) {
-      out.push(this.byteIds?.[this.bytes[i] as number] as number, begin, end);
+  #pushBytes(begin: number, end: number, out: TokenSink): void {
+    for (let i = 0; i < this.#nBytes; i++) {
+      out.push(this.#byteIds?.[this.#bytes[i] as number] as number, begin, end);
     }
   }
 
-  private unknownToken(text: string, begin: number, out: TokenSink): void {
+  #unknownToken(text: string, begin: number, out: TokenSink): void {
     if (text === "") return;
-    const { unkId } = this.model;
+    const { unkId } = this.#model;
     if (unkId === undefined) {
       throw new TokenizerError(
         `Cannot encode ${JSON.stringify(text.slice(0, 16))}: Expected tokens, byte tokens or an unknown token for it, the vocabulary has none`,

@@ -1,3 +1,4 @@
+// A text as UTF-16 units and the class of each character: what scanners read.
 import { classOf, unicodeTables } from "../unicode/characters.ts";
 
 const REPLACEMENT = 0xfffd;

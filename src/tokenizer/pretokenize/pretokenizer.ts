@@ -1,3 +1,4 @@
+// The interface of pre-tokenizers, and the list of word ends that they write.
 import { type ClassifiedText, widthAt } from "./classified_text.ts";
 
 /** Splits texts into the words inside which bytes are merged. */
@@ -5,7 +6,7 @@ export interface Pretokenizer {
   /** What error messages and {@link ByteBpeData.pretokenizer} call it. */
   readonly name: string;
   /**
-   * Appends the end of every word of units [begin, end), in order, the last being `end`; nothing where that is
+   * Appends the end of every word of units [begin, end), in order, the last being `end`; nothing if that is
    * empty. What lies outside of the range does not count: it begins and ends like a text.
    */
   split(text: ClassifiedText, begin: number, end: number, ends: WordEnds): void;

@@ -1,3 +1,4 @@
+// All pre-tokenizers by the names that vocabulary files call them by.
 import { quoted } from "../../util/bytes.ts";
 import { UnsupportedError } from "../../util/errors.ts";
 import { scanExaoneMoe, scanImageToken, scanIndent, scanKimiK2, scanSentinel } from "./family_scanners.ts";
@@ -38,9 +39,9 @@ export interface GgufPretokenizer {
   readonly pretokenizer: Pretokenizer;
   /** llama.cpp's ignore_merges: a word that is a token as a whole is not merged. */
   readonly wholeWords: boolean;
-  /** Whether BOS is added where the file does not say. */
+  /** Whether BOS is added if the file does not say. */
   readonly addBos: boolean;
-  /** Whether a special token at llama.cpp's default id is BOS where the file names none. */
+  /** Whether a special token at llama.cpp's default id is BOS if the file names none. */
   readonly defaultBos: boolean;
 }
 

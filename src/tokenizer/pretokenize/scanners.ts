@@ -38,7 +38,7 @@ export type Contractions =
   /** As a regular expression ignores case: U+017F is an s too. */
   | "folded";
 
-/** Units of the contraction at `i`, which is an apostrophe; 0 where there is none. */
+/** Units of the contraction at `i`, which is an apostrophe; 0 if there is none. */
 export function contraction(units: Uint16Array, i: number, end: number, kind: Contractions): number {
   if (i + 1 >= end) return 0;
   const fold = kind === "lower" ? 0 : 0x20;
@@ -203,7 +203,7 @@ export function casedScanner(pattern: CasedPattern): WordScanner {
     if (begins || (set & letters) !== 0) {
       const first = begins ? prefixed : i;
       const word = casedEnd(classes, first, end, upper, lower);
-      // The whole of [first, end of U) without a W in it counts only where nothing else can be a word.
+      // The whole of [first, end of U) without a W in it counts only if nothing else can be a word.
       if (word.hasLower || first === i || (set & letters) === 0) return afterWord(units, word.end, end);
       return afterWord(units, first, end);
     }

@@ -27,7 +27,7 @@ export function setOf(classes: number, characters = ""): CharacterSet {
 
 /**
  * The code points of a list such as "41-5A 61-7A B5", hexadecimal and ascending. Whitespace beyond ASCII belongs
- * to none, even where a range goes over it: llama.cpp replaces it before it looks.
+ * to none, even if a range goes over it: llama.cpp replaces it before it looks.
  */
 export function rangesOf(list: string): CharacterSet {
   /** Where membership changes: first code point inside, first one outside, and so on. */
@@ -173,7 +173,7 @@ const ASCII_LETTER = Class.asciiUpper | Class.asciiLower;
 /**
  * [!-/:-@\[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*
  * |\s*[\r\n]+|\s+(?!\S)|\s+
- * `takesLines`: false where line ends are words of their own: the end is ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+
+ * `takesLines`: false if line ends are words of their own: the end is ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+
  */
 export function deepseekWords(takesLines = true): Pretokenizer {
   const MARKS = PUNCTUATION | SYMBOL;

@@ -1,12 +1,13 @@
+// BPE of SentencePiece vocabularies.
 import { Merger } from "../core/merger.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { JoinSet } from "./join_set.ts";
 import { PieceMerges } from "./piece_merges.ts";
 import { MAX_CACHED_UNITS, SegmentCache } from "./segment_cache.ts";
 import { idsOfTypes, KEPT_SYMBOLS, type ScoredPieces, type Segmenter } from "./segmenter.ts";
 
-/** Units from which on words are divided: shorter ones are merged sooner than it is known which pieces go together. */
+/** Shortest word, in UTF-16 units, worth dividing. Plain merging is faster below it. */
 const DIVIDED_UNITS = 33;
 
 /** How a {@link BpeSegmenter} differs from SentencePiece's. */
@@ -35,38 +36,38 @@ export interface BpeOptions {
  */
 export class BpeSegmenter implements Segmenter {
   symbols = new Int32Array(0);
-  private readonly pieces: PieceMerges;
-  private readonly merger: Merger<Uint16Array>;
-  private readonly hasUnused: boolean;
-  private readonly joins: JoinSet;
-  private readonly userDefined: SymbolMatcher | undefined;
-  private readonly cache: SegmentCache | undefined;
+  readonly #pieces: PieceMerges;
+  readonly #merger: Merger<Uint16Array>;
+  readonly #hasUnused: boolean;
+  readonly #joins: JoinSet;
+  readonly #userDefined: SymbolMatcher | undefined;
+  readonly #cache: SegmentCache | undefined;
 
   /** @throws FormatError for more text in pieces or symbols than can be indexed */
   constructor(vocabulary: ScoredPieces, options: BpeOptions = {}) {
     const { matchUserDefined = true, cache = true, merges } = options;
     const { pieces, types } = vocabulary;
-    this.pieces = new PieceMerges(vocabulary, merges);
-    this.merger = new Merger(this.pieces, this.pieces, DIVIDED_UNITS);
-    this.hasUnused = idsOfTypes(types, TokenType.unused).length > 0;
-    this.joins = new JoinSet(this.pieces.flat, this.pieces.mergeable);
+    this.#pieces = new PieceMerges(vocabulary, merges);
+    this.#merger = new Merger(this.#pieces, this.#pieces, DIVIDED_UNITS);
+    this.#hasUnused = idsOfTypes(types, TokenType.unused).length > 0;
+    this.#joins = new JoinSet(this.#pieces.flat, this.#pieces.mergeable);
     const userDefined = matchUserDefined ? idsOfTypes(types, TokenType.userDefined) : [];
     if (userDefined.length > 0) {
-      this.userDefined = new SymbolMatcher(Array.from(userDefined, (id) => [pieces[id] as string, id]));
+      this.#userDefined = new SymbolMatcher(Array.from(userDefined, (id) => [pieces[id] as string, id]));
     }
-    if (cache) this.cache = new SegmentCache();
+    if (cache) this.#cache = new SegmentCache();
   }
 
   segment(units: Uint16Array, n: number): number {
     if (this.symbols.length < n || this.symbols.length > KEPT_SYMBOLS) {
       this.symbols = new Int32Array(Math.max(n, Math.min(2 * n, KEPT_SYMBOLS)));
     }
-    return this.userDefined === undefined ? this.words(units, 0, n, 0) : this.parts(units, n);
+    return this.#userDefined === undefined ? this.#words(units, 0, n, 0) : this.#parts(units, n);
   }
 
   /** User-defined symbols, and the words between them. */
-  private parts(units: Uint16Array, n: number): number {
-    const found = (this.userDefined as SymbolMatcher).matchUnits(units, n);
+  #parts(units: Uint16Array, n: number): number {
+    const found = (this.#userDefined as SymbolMatcher).matchUnits(units, n);
     let out = 0;
     let begin = 0;
     for (let i = 0; i < n; ) {
@@ -75,17 +76,17 @@ export class BpeSegmenter implements Segmenter {
         i++;
         continue;
       }
-      out = this.words(units, begin, i, out);
+      out = this.#words(units, begin, i, out);
       this.symbols[out++] = id;
-      i += this.pieces.length(id);
+      i += this.#pieces.length(id);
       begin = i;
     }
-    return this.words(units, begin, n, out);
+    return this.#words(units, begin, n, out);
   }
 
   /** Writes the symbols of units [begin, end) from `out` on and gives the end of that. */
-  private words(units: Uint16Array, begin: number, end: number, from: number): number {
-    const { joins } = this;
+  #words(units: Uint16Array, begin: number, end: number, from: number): number {
+    const joins = this.#joins;
     let out = from;
     for (let i = begin; i < end; ) {
       const word = i;
@@ -97,18 +98,19 @@ export class BpeSegmenter implements Segmenter {
         hash = Math.imul(hash, 0x2c1b3c6d) + next;
         unit = next;
       }
-      out = this.word(units, word, i, hash ^ (hash >>> 15), out);
+      out = this.#word(units, word, i, hash ^ (hash >>> 15), out);
     }
     return out;
   }
 
-  private word(units: Uint16Array, begin: number, end: number, hash: number, from: number): number {
-    const { cache, symbols } = this;
+  #word(units: Uint16Array, begin: number, end: number, hash: number, from: number): number {
+    const { symbols } = this;
+    const cache = this.#cache;
     if (end - begin === 1) {
-      symbols[from] = this.pieces.characters[units[begin] as number] as number;
+      symbols[from] = this.#pieces.characters[units[begin] as number] as number;
       return from + 1;
     }
-    if (cache === undefined || end - begin > MAX_CACHED_UNITS) return this.merge(units, begin, end, from);
+    if (cache === undefined || end - begin > MAX_CACHED_UNITS) return this.#merge(units, begin, end, from);
     if (cache.find(units, begin, end, hash)) {
       const known = cache.symbols;
       const last = cache.begin + cache.count;
@@ -116,25 +118,25 @@ export class BpeSegmenter implements Segmenter {
       for (let k = cache.begin; k < last; k++) symbols[out++] = known[k] as number;
       return out;
     }
-    const out = this.merge(units, begin, end, from);
+    const out = this.#merge(units, begin, end, from);
     cache.add(units, begin, end, hash, symbols, from, out);
     return out;
   }
 
   /** Merges the characters of units [begin, end). */
-  private merge(units: Uint16Array, begin: number, end: number, from: number): number {
-    const to = this.merger.merge(units, begin, end, this.symbols, from);
-    return this.hasUnused ? this.replaceUnused(from, to) : to;
+  #merge(units: Uint16Array, begin: number, end: number, from: number): number {
+    const to = this.#merger.merge(units, begin, end, this.symbols, from);
+    return this.#hasUnused ? this.#replaceUnused(from, to) : to;
   }
 
   /** Splits unused pieces among symbols [from, to) and gives the new end. There are never more symbols than units. */
-  private replaceUnused(from: number, to: number): number {
+  #replaceUnused(from: number, to: number): number {
     const used: number[] = [];
     const stack: number[] = [];
     for (let i = from; i < to; i++) {
       stack.push(this.symbols[i] as number);
       for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-        const split = this.pieces.splits.get(top);
+        const split = this.#pieces.splits.get(top);
         if (split === undefined) used.push(top);
         else stack.push(split[1], split[0]);
       }

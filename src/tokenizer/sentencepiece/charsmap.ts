@@ -1,3 +1,4 @@
+// Normalization rules compiled by SentencePiece (precompiled_charsmap): checks and applies them.
 import { FormatError } from "../../util/errors.ts";
 
 /** Most bytes of a charsmap, sixteen times those of nmt_nfkc_cf. */
@@ -39,13 +40,13 @@ export class Charsmap {
   readonly replacements: Uint16Array;
   /** UTF-16 units that the rule found last by {@link match} replaces. */
   matched = 0;
-  private readonly trie: Uint32Array;
+  readonly #trie: Uint32Array;
   /** Where replacements begin in {@link replacements}, by byte offset in the file. */
-  private readonly unitOffsets: Int32Array;
+  readonly #unitOffsets: Int32Array;
 
   /**
    * @param name what error messages call the file
-   * @throws FormatError where the charsmap is cut or too large, its trie leaves the array, goes in circles or
+   * @throws FormatError if the charsmap is cut or too large, its trie leaves the array, goes in circles or
    *   has a rule of more than MAX_RULE_BYTES, or a replacement is outside of it or not UTF-8
    */
   constructor(bytes: Uint8Array, name: string) {
@@ -58,12 +59,12 @@ export class Charsmap {
     if (trieBytes % 4 !== 0 || trieBytes === 0 || trieBytes > bytes.length - 4) {
       throw invalid(`Expected a trie of 4 to ${bytes.length - 4} bytes in fours, got ${trieBytes}`);
     }
-    this.trie = new Uint32Array(trieBytes / 4);
-    for (let i = 0; i < this.trie.length; i++) this.trie[i] = view.getUint32(4 + 4 * i, true);
+    this.#trie = new Uint32Array(trieBytes / 4);
+    for (let i = 0; i < this.#trie.length; i++) this.#trie[i] = view.getUint32(4 + 4 * i, true);
     const decoded = decodeReplacements(bytes.slice(4 + trieBytes), invalid);
     this.replacements = decoded.units;
-    this.unitOffsets = decoded.offsets;
-    this.maxRuleUnits = longestRule(this.trie, this.unitOffsets, invalid);
+    this.#unitOffsets = decoded.offsets;
+    this.maxRuleUnits = longestRule(this.#trie, this.#unitOffsets, invalid);
   }
 
   /**
@@ -72,12 +73,12 @@ export class Charsmap {
    * @param text well-formed
    */
   match(text: string, at: number): number {
-    const { trie } = this;
+    const trie = this.#trie;
     let base = baseAfter(trie, 0);
     let found = -1;
     for (let i = at; i < text.length; ) {
       const character = text.codePointAt(i) as number;
-      const unit = this.follow(base, character);
+      const unit = follow(trie, base, character);
       if (unit < 0) break;
       i += character > 0xffff ? 2 : 1;
       base = baseAfter(trie, unit);
@@ -86,7 +87,7 @@ export class Charsmap {
         this.matched = i - at;
       }
     }
-    return found < 0 ? -1 : (this.unitOffsets[found] as number);
+    return found < 0 ? -1 : (this.#unitOffsets[found] as number);
   }
 
   /** A whole text with the rules applied, from its beginning on. Lone surrogates count as U+FFFD. */
@@ -112,29 +113,28 @@ export class Charsmap {
     for (let i = from; i < end; i++) text += String.fromCharCode(this.replacements[i] as number);
     return text;
   }
-
-  /** The unit that the UTF-8 of a character leads to from a base, or -1. */
-  private follow(base: number, character: number): number {
-    const { trie } = this;
-    if (character < 0x80) return child(trie, base, character);
-    let unit: number;
-    if (character < 0x800) unit = child(trie, base, 0xc0 | (character >> 6));
-    else {
-      if (character < 0x10000) unit = child(trie, base, 0xe0 | (character >> 12));
-      else {
-        unit = child(trie, base, 0xf0 | (character >> 18));
-        if (unit >= 0) unit = child(trie, baseAfter(trie, unit), 0x80 | ((character >> 12) & 0x3f));
-      }
-      if (unit >= 0) unit = child(trie, baseAfter(trie, unit), 0x80 | ((character >> 6) & 0x3f));
-    }
-    return unit < 0 ? -1 : child(trie, baseAfter(trie, unit), 0x80 | (character & 0x3f));
-  }
 }
 
 /** UTF-16 units of the character at a position of a well-formed text. */
 export function unitsAt(text: string, at: number): number {
   const unit = text.charCodeAt(at);
   return unit >= 0xd800 && unit < 0xdc00 ? 2 : 1;
+}
+
+/** The unit that the UTF-8 of a character leads to from a base, or -1. */
+function follow(trie: Uint32Array, base: number, character: number): number {
+  if (character < 0x80) return child(trie, base, character);
+  let unit: number;
+  if (character < 0x800) unit = child(trie, base, 0xc0 | (character >> 6));
+  else {
+    if (character < 0x10000) unit = child(trie, base, 0xe0 | (character >> 12));
+    else {
+      unit = child(trie, base, 0xf0 | (character >> 18));
+      if (unit >= 0) unit = child(trie, baseAfter(trie, unit), 0x80 | ((character >> 12) & 0x3f));
+    }
+    if (unit >= 0) unit = child(trie, baseAfter(trie, unit), 0x80 | ((character >> 6) & 0x3f));
+  }
+  return unit < 0 ? -1 : child(trie, baseAfter(trie, unit), 0x80 | (character & 0x3f));
 }
 
 /** Where the children of a unit are: at this XOR their label. */
@@ -191,7 +191,7 @@ function childrenByBase(trie: Uint32Array): { first: Int32Array; next: Int32Arra
  */
 function longestRule(trie: Uint32Array, offsets: Int32Array, invalid: Invalid): number {
   const OPEN = -1;
-  /** One more than the bytes of the longest rest of a rule, by base; 0 where not visited yet. */
+  /** One more than the bytes of the longest rest of a rule, by base; 0 if not visited yet. */
   const longest = new Int32Array((trie.length + 255) & ~255);
   const visited: number[] = [];
   const { first, next } = childrenByBase(trie);

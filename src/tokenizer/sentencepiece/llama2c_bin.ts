@@ -1,7 +1,8 @@
+// Reads llama2.c's tokenizer.bin.
 import { ByteCursor } from "../../util/bytes.ts";
 import { FormatError } from "../../util/errors.ts";
 import { pieceText } from "../core/piece_text.ts";
-import { type SentencePieceData, TokenType } from "../core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../core/vocabulary_data.ts";
 import { escapeSpaces } from "./vocabulary.ts";
 
 const UNK_ID = 0;
@@ -18,9 +19,9 @@ const FIRST_PIECE_ID = 259;
  * file, and BOS and EOS stand between line breaks; both are given here as SentencePiece has them.
  *
  * Source: karpathy/llama2.c, tokenizer.py (export) and run.c (encode).
- * @param vocabSize pieces that the model has, where it is known
+ * @param vocabSize pieces that the model has, if it is known
  * @param name what error messages call the file
- * @throws FormatError where the file is cut, contradicts itself or has another number of pieces than the
+ * @throws FormatError if the file is cut, contradicts itself or has another number of pieces than the
  *   model
  */
 export function parseLlama2cTokenizer(

@@ -1,7 +1,8 @@
+// What core/merger.ts must know about a SentencePiece vocabulary: its tokens and the order of merges.
 import { extendHash, tableSize } from "../byte_level/byte_vocabulary.ts";
 import { LONGEST, type MergeRule, type MergeTokens, NO_RANK } from "../core/merger.ts";
 import { PairCache } from "../core/pair_cache.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
 import { codePointAt, type FlatPieces, flatten, idsOfTypes, type ScoredPieces } from "./segmenter.ts";
 
@@ -26,22 +27,22 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
    * on what is around it.
    */
   readonly splits = new Map<number, readonly [left: number, right: number]>();
-  private readonly trie: PieceTrie;
-  private readonly types: ArrayLike<number>;
+  readonly #trie: PieceTrie;
+  readonly #types: ArrayLike<number>;
   /** Place of each merge in the order, first 0, and the id that it makes. */
-  private readonly ranks: Uint32Array;
-  private readonly results: Int32Array;
-  private readonly list: Map<number, number> | undefined;
-  private readonly pairs = new PairCache();
+  readonly #ranks: Uint32Array;
+  readonly #results: Int32Array;
+  readonly #list: Map<number, number> | undefined;
+  readonly #pairs = new PairCache();
   /**
-   * The hash of each piece's units, and what to multiply the hash of units before them with: the sum of both is the
-   * hash of all.
+   * For each piece the hash of its units, and the factor for the hash of the units before it. Product and hash together
+   * are the hash of all.
    */
-  private readonly hashes: Int32Array;
-  /** A bit for each hash of a piece that merging may make: most pairs are told by it that they do not merge. */
-  private readonly made: Uint8Array;
+  readonly #hashes: Int32Array;
+  /** A Bloom filter of the pieces that merging may make: it rules most pairs out at once. */
+  readonly #made: Uint8Array;
   /** What the last walk found. */
-  private readonly foundIds = new Int32Array(LONGEST);
+  readonly #foundIds = new Int32Array(LONGEST);
 
   /**
    * @param merges [left, right, result] three ids a merge; of equal pairs the first counts
@@ -49,29 +50,29 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
    */
   constructor({ pieces, scores, types }: ScoredPieces, merges: Int32Array | undefined) {
     this.size = pieces.length;
-    this.types = types;
+    this.#types = types;
     this.flat = flatten(pieces);
     this.mergeable = idsOfTypes(types, TokenType.normal, TokenType.unused);
-    this.trie = new PieceTrie(this.flat, this.mergeable);
-    this.characters = this.findCharacters();
-    this.hashes = this.findHashes();
-    this.made = new Uint8Array(Math.max(1, tableSize(this.size)));
+    this.#trie = new PieceTrie(this.flat, this.mergeable);
+    this.characters = this.#findCharacters();
+    this.#hashes = this.#findHashes();
+    this.#made = new Uint8Array(Math.max(1, tableSize(this.size)));
     for (let k = 0; k < this.mergeable.length; k++) {
-      const bit = bitOf(this.hashes[2 * (this.mergeable[k] as number)] as number);
-      const at = (bit >>> 3) & (this.made.length - 1);
-      this.made[at] = (this.made[at] as number) | (1 << (bit & 7));
+      const bit = bitOf(this.#hashes[2 * (this.mergeable[k] as number)] as number);
+      const at = (bit >>> 3) & (this.#made.length - 1);
+      this.#made[at] = (this.#made[at] as number) | (1 << (bit & 7));
     }
     if (merges === undefined) {
-      this.ranks = ranksOf(scores);
-      this.results = Int32Array.from(pieces, (_, id) => id);
+      this.#ranks = ranksOf(scores);
+      this.#results = Int32Array.from(pieces, (_, id) => id);
       return;
     }
     const n = merges.length / 3;
-    this.ranks = Uint32Array.from({ length: n }, (_, merge) => merge);
-    this.results = Int32Array.from({ length: n }, (_, merge) => merges[3 * merge + 2] as number);
-    this.list = new Map();
+    this.#ranks = Uint32Array.from({ length: n }, (_, merge) => merge);
+    this.#results = Int32Array.from({ length: n }, (_, merge) => merges[3 * merge + 2] as number);
+    this.#list = new Map();
     for (let merge = n - 1; merge >= 0; merge--) {
-      this.list.set(pairKey(merges[3 * merge] as number, merges[3 * merge + 1] as number), merge);
+      this.#list.set(pairKey(merges[3 * merge] as number, merges[3 * merge + 1] as number), merge);
     }
   }
 
@@ -82,7 +83,8 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
   }
 
   rank(left: number, right: number): number {
-    const { hashes, made } = this;
+    const hashes = this.#hashes;
+    const made = this.#made;
     if (left < this.size && right < this.size) {
       const bit = bitOf(
         (Math.imul(hashes[2 * left] as number, hashes[2 * right + 1] as number) +
@@ -91,20 +93,20 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
       );
       if (((made[(bit >>> 3) & (made.length - 1)] as number) & (1 << (bit & 7))) === 0) return NO_RANK;
     }
-    const merge = this.find(left, right);
-    return merge === NONE ? NO_RANK : (this.ranks[merge] as number);
+    const merge = this.#find(left, right);
+    return merge === NONE ? NO_RANK : (this.#ranks[merge] as number);
   }
 
-  /** Called where two merge, and not where that is only asked about: see {@link splits}. */
+  /** Called when two merge, and not when a rank is only asked for: see {@link splits}. */
   result(_rank: number, left: number, right: number): number {
-    const id = this.results[this.find(left, right)] as number;
-    if (this.types[id] === TokenType.unused) this.splits.set(id, [left, right]);
+    const id = this.#results[this.#find(left, right)] as number;
+    if (this.#types[id] === TokenType.unused) this.splits.set(id, [left, right]);
     return id;
   }
 
   split(units: Uint16Array, begin: number, end: number, out: Int32Array, at: number): number {
     let to = at;
-    for (let i = begin; i < end; i += this.length(out[to++] as number)) out[to] = this.character(units, i);
+    for (let i = begin; i < end; i += this.length(out[to++] as number)) out[to] = this.#character(units, i);
     return to;
   }
 
@@ -117,24 +119,26 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
   }
 
   /** The symbol of the character that begins at unit `at`. */
-  private character(units: Uint16Array, at: number): number {
+  #character(units: Uint16Array, at: number): number {
     const unit = units[at] as number;
     if (!isWide(unit)) return this.characters[unit] as number;
-    const node = this.trie.walk(ROOT, units, at, at + 2);
-    const id = node === NONE ? NONE : this.trie.id(node);
+    const node = this.#trie.walk(ROOT, units, at, at + 2);
+    const id = node === NONE ? NONE : this.#trie.id(node);
     return id === NONE ? this.size + codePointAt(units, at) : id;
   }
 
   walk(units: Uint16Array, begin: number, end: number, limit: number): number {
-    const { trie, lengths, foundIds } = this;
-    const symbol = this.character(units, begin);
+    const { lengths } = this;
+    const trie = this.#trie;
+    const foundIds = this.#foundIds;
+    const symbol = this.#character(units, begin);
     const length = isWide(units[begin] as number) ? 2 : 1;
     this.walked = 1;
     if (length >= limit) return 0;
     lengths[0] = length;
     foundIds[0] = symbol;
     let n = 1;
-    let node = this.nodeOf(symbol);
+    let node = this.#nodeOf(symbol);
     const last = Math.min(end, begin + Math.min(limit - 1, LONGEST));
     let i = begin + length;
     for (; i < last && node !== NONE; i++) {
@@ -149,12 +153,13 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
   }
 
   found(i: number): number {
-    return this.foundIds[i] as number;
+    return this.#foundIds[i] as number;
   }
 
-  private findCharacters(): Int32Array {
+  #findCharacters(): Int32Array {
     const symbols = Int32Array.from({ length: 0x10000 }, (_, unit) => this.size + unit);
-    const { trie, flat } = this;
+    const { flat } = this;
+    const trie = this.#trie;
     for (let id = 0; id < this.size; id++) {
       if (trie.nodes[id] === NONE || this.length(id) !== 1) continue;
       symbols[flat.units[flat.begins[id] as number] as number] = trie.id(trie.nodes[id] as number);
@@ -162,7 +167,7 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
     return symbols;
   }
 
-  private findHashes(): Int32Array {
+  #findHashes(): Int32Array {
     const hashes = new Int32Array(2 * this.size);
     const { units, begins } = this.flat;
     for (let id = 0; id < this.size; id++) {
@@ -180,37 +185,39 @@ export class PieceMerges implements MergeTokens<Uint16Array>, MergeRule {
   }
 
   /** The merge of two symbols, or NONE. */
-  private find(left: number, right: number): number {
-    const { pairs } = this;
+  #find(left: number, right: number): number {
+    const pairs = this.#pairs;
     const slot = pairs.slot(left, right);
     if (pairs.holds(slot, left, right)) return pairs.entries[slot + 2] as number;
     const merge =
-      this.list === undefined ? this.joined(left, right) : (this.list.get(pairKey(left, right)) ?? NONE);
+      this.#list === undefined ? this.#joined(left, right) : (this.#list.get(pairKey(left, right)) ?? NONE);
     return pairs.set(slot, left, right, merge);
   }
 
   /** The piece that two symbols make together, or NONE. */
-  private joined(left: number, right: number): number {
-    const { trie, size } = this;
+  #joined(left: number, right: number): number {
+    const { size } = this;
+    const trie = this.#trie;
     const { units, begins } = this.flat;
-    const node = this.nodeOf(left);
+    const node = this.#nodeOf(left);
     if (node === NONE) return NONE;
     const end =
       right < size
         ? trie.walk(node, units, begins[right] as number, begins[right + 1] as number)
-        : this.walkCharacter(node, right - size);
+        : this.#walkCharacter(node, right - size);
     return end === NONE ? NONE : trie.id(end);
   }
 
-  private nodeOf(symbol: number): number {
-    const { size, trie } = this;
-    return symbol < size ? (trie.nodes[symbol] as number) : this.walkCharacter(ROOT, symbol - size);
+  #nodeOf(symbol: number): number {
+    const { size } = this;
+    const trie = this.#trie;
+    return symbol < size ? (trie.nodes[symbol] as number) : this.#walkCharacter(ROOT, symbol - size);
   }
 
-  private walkCharacter(node: number, character: number): number {
-    if (character <= 0xffff) return this.trie.child(node, character);
-    const high = this.trie.child(node, 0xd800 + ((character - 0x10000) >> 10));
-    return high === NONE ? NONE : this.trie.child(high, 0xdc00 + (character & 0x3ff));
+  #walkCharacter(node: number, character: number): number {
+    if (character <= 0xffff) return this.#trie.child(node, character);
+    const high = this.#trie.child(node, 0xd800 + ((character - 0x10000) >> 10));
+    return high === NONE ? NONE : this.#trie.child(high, 0xdc00 + (character & 0x3ff));
   }
 }
 
@@ -228,7 +235,7 @@ function ranksOf(scores: ArrayLike<number>): Uint32Array {
   return Uint32Array.from(scores, (score) => n - 1 - placeOf(score, sorted, n));
 }
 
-/** Where a score is among the first `n` of `sorted`, which have it. */
+/** The index of a score among the first `n` of `sorted`, which contain it. */
 function placeOf(score: number, sorted: Float64Array, n: number): number {
   let low = 0;
   let high = n;

@@ -1,3 +1,4 @@
+// The pieces of a vocabulary as a trie in one hash table.
 import { FormatError } from "../../util/errors.ts";
 import type { FlatPieces } from "./segmenter.ts";
 
@@ -14,8 +15,8 @@ export const NONE = -1;
 export const ROOT = 0;
 
 /**
- * Most slots that a look-up passes. Half-empty tables need a few dozen; pieces made to collide would need
- * thousands, and time quadratic in the file: the table grows instead, and then refuses.
+ * Most slots that a look-up passes. Half-empty tables need a few dozen. Pieces made to collide would need thousands, and
+ * quadratic time: the table grows instead, and refuses such a file at last.
  */
 const MAX_PROBES = 256;
 
@@ -34,18 +35,18 @@ const ID_BITS = 0xffffff;
  * (node, unit) is itself the node that the unit leads to. A step is one multiplication and one cache line.
  *
  * Small, because what steps cost is cache misses. Of a slot's two numbers the first, the key, has one more than the
- * parent node in its upper 24 bits, 0 where the slot is free, and below that the lower half of the unit that leads
+ * parent node in its upper 24 bits, 0 if the slot is free, and below that the lower half of the unit that leads
  * here from it. The second has the unit's upper half above one more than the id of the piece that ends here, or 0.
  */
 export class PieceTrie {
   /** The node of each piece, NONE for those left out. */
   readonly nodes: Int32Array;
   /** Slot s at [2 * s]. Slot 0 is the root. */
-  private table = new Int32Array(0);
+  #table = new Int32Array(0);
   /** Units from the root to each slot. */
-  private depths = new Int32Array(0);
-  private mask = 0;
-  private used = 0;
+  #depths = new Int32Array(0);
+  #mask = 0;
+  #used = 0;
 
   /**
    * @param ids which pieces to enter; of equal ones the first counts, empty ones are left out
@@ -63,21 +64,22 @@ export class PieceTrie {
     let slots = MIN_SLOTS;
     while (2 * slots < units) slots *= 2;
     const most = Math.min(slots * MAX_GROWTH, MAX_SLOTS);
-    this.reset(slots);
-    while (!this.enterAll(pieces, ids)) {
+    this.#reset(slots);
+    while (!this.#enterAll(pieces, ids)) {
       slots *= 2;
       if (slots > most) {
         throw new FormatError(
           "Cannot build tokenizer: Expected pieces that can be indexed, got ones made to collide",
         );
       }
-      this.reset(slots);
+      this.#reset(slots);
     }
   }
 
   /** The node that `unit` leads to from `node`, or NONE. */
   child(node: number, unit: number): number {
-    const { table, mask } = this;
+    const table = this.#table;
+    const mask = this.#mask;
     const wanted = keyOf(node, unit);
     for (let slot = hash(node, unit) & mask; ; slot = (slot + 1) & mask) {
       const key = table[2 * slot] as number;
@@ -88,27 +90,27 @@ export class PieceTrie {
 
   /** The id of the piece that ends at `node`, or NONE. */
   id(node: number): number {
-    return ((this.table[2 * node + 1] as number) & ID_BITS) - 1;
+    return ((this.#table[2 * node + 1] as number) & ID_BITS) - 1;
   }
 
   /** The node that leads to a node, not for the root. */
   parent(node: number): number {
-    return ((this.table[2 * node] as number) >>> 8) - 1;
+    return ((this.#table[2 * node] as number) >>> 8) - 1;
   }
 
   /** The unit that leads to a node from its parent. */
   unit(node: number): number {
-    return ((this.table[2 * node] as number) & 0xff) | (((this.table[2 * node + 1] as number) >>> 24) << 8);
+    return ((this.#table[2 * node] as number) & 0xff) | (((this.#table[2 * node + 1] as number) >>> 24) << 8);
   }
 
   /** Numbers that nodes are below. */
   get slots(): number {
-    return this.mask + 1;
+    return this.#mask + 1;
   }
 
   /** All nodes but the root, parents before their children and what is nearer to the root first. */
   byDepth(): Int32Array {
-    const { depths } = this;
+    const depths = this.#depths;
     const deepest = depths.reduce((most, depth) => Math.max(most, depth), 0);
     const ends = new Int32Array(deepest + 2);
     for (const depth of depths) ends[depth + 1] = (ends[depth + 1] as number) + 1;
@@ -116,8 +118,8 @@ export class PieceTrie {
     ends[1] = 0;
     for (let depth = 1; depth <= deepest; depth++)
       ends[depth + 1] = (ends[depth + 1] as number) + (ends[depth] as number);
-    const nodes = new Int32Array(this.used - 1);
-    for (let node = 0; node <= this.mask; node++) {
+    const nodes = new Int32Array(this.#used - 1);
+    for (let node = 0; node <= this.#mask; node++) {
       const depth = depths[node] as number;
       if (depth === 0) continue;
       nodes[ends[depth] as number] = node;
@@ -133,35 +135,38 @@ export class PieceTrie {
     return at;
   }
 
-  private reset(slots: number): void {
-    this.table = new Int32Array(2 * slots);
-    this.table[2 * ROOT] = TAKEN;
-    for (let slot = MAX_NODES; slot < slots; slot++) this.table[2 * slot] = TAKEN;
-    this.depths = new Int32Array(slots);
-    this.mask = slots - 1;
-    this.used = 1;
+  #reset(slots: number): void {
+    this.#table = new Int32Array(2 * slots);
+    this.#table[2 * ROOT] = TAKEN;
+    for (let slot = MAX_NODES; slot < slots; slot++) this.#table[2 * slot] = TAKEN;
+    this.#depths = new Int32Array(slots);
+    this.#mask = slots - 1;
+    this.#used = 1;
   }
 
-  /** False where the table is too small. */
-  private enterAll({ units, begins }: FlatPieces, ids: ArrayLike<number>): boolean {
+  /** False if the table is too small. */
+  #enterAll({ units, begins }: FlatPieces, ids: ArrayLike<number>): boolean {
     for (let k = 0; k < ids.length; k++) {
       const id = ids[k] as number;
       const end = begins[id + 1] as number;
       let node: number = ROOT;
       for (let i = begins[id] as number; i < end; i++) {
-        node = this.enter(node, units[i] as number);
+        node = this.#enter(node, units[i] as number);
         if (node === NONE) return false;
       }
       if (node === ROOT) continue;
       this.nodes[id] = node;
-      if (this.id(node) === NONE) this.table[2 * node + 1] = (this.table[2 * node + 1] as number) | (id + 1);
+      if (this.id(node) === NONE)
+        this.#table[2 * node + 1] = (this.#table[2 * node + 1] as number) | (id + 1);
     }
     return true;
   }
 
-  /** The child of `node`, made where there is none; NONE where the table is too full. */
-  private enter(node: number, unit: number): number {
-    const { table, depths, mask } = this;
+  /** The child of `node`, made if it is missing; NONE if the table is too full. */
+  #enter(node: number, unit: number): number {
+    const table = this.#table;
+    const depths = this.#depths;
+    const mask = this.#mask;
     const wanted = keyOf(node, unit);
     const first = hash(node, unit) & mask;
     for (let probe = 0; probe < MAX_PROBES; probe++) {
@@ -169,7 +174,7 @@ export class PieceTrie {
       const key = table[2 * slot] as number;
       if (key === wanted && (table[2 * slot + 1] as number) >>> 24 === unit >> 8) return slot;
       if (key !== 0) continue;
-      if (2 * ++this.used > mask) return NONE;
+      if (2 * ++this.#used > mask) return NONE;
       table[2 * slot] = wanted;
       table[2 * slot + 1] = (unit >> 8) << 24;
       depths[slot] = (depths[node] as number) + 1;

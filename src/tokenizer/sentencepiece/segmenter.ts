@@ -1,3 +1,5 @@
+// The interface of SentencePiece's algorithms, and what they share.
+
 /** What a segmenter needs of a vocabulary. */
 export interface ScoredPieces {
   /** Text by id; spaces are U+2581. */
@@ -21,7 +23,7 @@ export interface Segmenter {
   segment(units: Uint16Array, n: number): number;
 }
 
-/** Symbols a segmenter keeps room for; the room of longer texts is let go. */
+/** Buffers of texts up to this many symbols are reused. Those of longer texts are released. */
 export const KEPT_SYMBOLS = 1 << 16;
 
 /** The symbols of a text. @param text well-formed */

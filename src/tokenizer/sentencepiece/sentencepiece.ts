@@ -1,20 +1,19 @@
+// The tokenizer of SentencePiece vocabularies.
 import { TokenizerError } from "../../util/errors.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
 import { present } from "../core/special_ids.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { TokenSink } from "../core/token_sink.ts";
-import {
-  type DecodeOptions,
-  type EncodeOptions,
-  type SentencePieceData,
-  type Tokenizer,
-  type TokenizerData,
-  type TokenOffsets,
-  type TokenStream,
-  type TokenStreamOptions,
-  TokenType,
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  Tokenizer,
+  TokenOffsets,
+  TokenStream,
+  TokenStreamOptions,
 } from "../core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../core/vocabulary_data.ts";
 import { BpeSegmenter } from "./bpe.ts";
 import { Charsmap } from "./charsmap.ts";
 import { Normalizer } from "./normalizer.ts";
@@ -28,9 +27,9 @@ import { WholePieceSegmenter } from "./whole_pieces.ts";
  * SentencePiece: BPE with byte fallback, the tokenizer of Llama 1 and 2; the unigram language model, that of
  * T5 and its like; words and characters.
  *
- * Encoding normalizes (the file's charsmap, spaces as U+2581, one put before the text where the vocabulary
- * says so), then splits into pieces. What is no piece becomes its UTF-8 bytes, or the unknown token where
- * byte tokens are missing, once for a run of such characters. With `special`, control tokens and the unknown
+ * Encoding normalizes (the file's charsmap, spaces as U+2581, one put before the text if the vocabulary says so), then
+ * splits into pieces. A character that is no piece becomes its UTF-8 bytes. If byte tokens are missing, it becomes the
+ * unknown token, once for a run of such characters. With `special`, control tokens and the unknown
  * token are found in the text first, the longest at each position, and the text after one is encoded as a
  * text of its own.
  *
@@ -38,66 +37,66 @@ import { WholePieceSegmenter } from "./whole_pieces.ts";
  * control tokens inside text as in llama.cpp.
  */
 export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenizer {
-  private readonly vocabulary: Vocabulary;
-  private readonly data: SentencePieceData;
-  private readonly normalizer: Normalizer;
-  private readonly segmenter: Segmenter;
-  private readonly denormalizer: Charsmap | undefined;
+  readonly #vocabulary: Vocabulary;
+  readonly #data: SentencePieceData;
+  readonly #normalizer: Normalizer;
+  readonly #segmenter: Segmenter;
+  readonly #denormalizer: Charsmap | undefined;
   /** UTF-16 units of each piece. */
-  private readonly lengths: Int32Array;
+  readonly #lengths: Int32Array;
   /** What cuts a text into texts, without and with `special`. */
-  private readonly plainCuts: SymbolMatcher | undefined;
-  private readonly specialCuts: SymbolMatcher | undefined;
+  readonly #plainCuts: SymbolMatcher | undefined;
+  readonly #specialCuts: SymbolMatcher | undefined;
 
   /** @throws FormatError, see {@link createTokenizer} */
   constructor(data: SentencePieceData) {
     super();
     const cutUserDefined = data.userDefinedSplitsText ?? false;
-    this.data = data;
-    this.vocabulary = new Vocabulary(data);
-    this.lengths = lengthsOf(data.pieces);
-    this.segmenter = segmenterOf(data, !cutUserDefined);
-    this.denormalizer = charsmapOf(data.denormalizerCharsmap, "the denormalizer");
-    this.normalizer = new Normalizer({
+    this.#data = data;
+    this.#vocabulary = new Vocabulary(data);
+    this.#lengths = lengthsOf(data.pieces);
+    this.#segmenter = segmenterOf(data, !cutUserDefined);
+    this.#denormalizer = charsmapOf(data.denormalizerCharsmap, "the denormalizer");
+    this.#normalizer = new Normalizer({
       charsmap: charsmapOf(data.charsmap, "the normalizer"),
       addDummyPrefix: data.addDummyPrefix,
       removeExtraWhitespaces: data.removeExtraWhitespaces,
       escapeWhitespaces: data.escapeWhitespaces ?? true,
       whitespaceAsSuffix: data.whitespaceAsSuffix ?? false,
-      userDefined: this.untouchedByRules(!cutUserDefined),
-      lengths: this.lengths,
+      userDefined: this.#untouchedByRules(!cutUserDefined),
+      lengths: this.#lengths,
     });
     const plain = cutUserDefined ? [TokenType.userDefined] : [];
-    this.plainCuts = matcherOf(this.vocabulary, plain, escapeSpaces);
-    this.specialCuts = matcherOf(
-      this.vocabulary,
+    this.#plainCuts = matcherOf(this.#vocabulary, plain, escapeSpaces);
+    this.#specialCuts = matcherOf(
+      this.#vocabulary,
       [...plain, TokenType.control, TokenType.unknown],
       escapeSpaces,
     );
   }
 
-  get kind(): TokenizerData["kind"] {
-    return this.data.kind;
+  get kind(): string {
+    return this.#data.kind;
   }
 
   get vocabSize(): number {
-    return this.vocabulary.size;
+    return this.#vocabulary.size;
   }
 
   get bosId(): number | undefined {
-    return this.vocabulary.bosId;
+    return this.#vocabulary.bosId;
   }
 
   get eosIds(): readonly number[] {
-    return this.vocabulary.eosIds;
+    return this.#vocabulary.eosIds;
   }
 
   encode(text: string, options?: EncodeOptions): number[] {
-    return this.encoded(text, options, false).toIds();
+    return this.#encoded(text, options, false).toIds();
   }
 
   encodeWithOffsets(text: string, options?: EncodeOptions): TokenOffsets {
-    return this.encoded(text, options, true).toOffsets();
+    return this.#encoded(text, options, true).toOffsets();
   }
 
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
@@ -108,12 +107,12 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
     return text + stream.flush();
   }
 
-  /** Where decoding replaces text (a denormalizer), the UTF-8 of {@link decode}. */
+  /** With a denormalizer, which replaces text, these are the UTF-8 of {@link decode}. */
   decodeBytes(ids: ArrayLike<number>, options?: DecodeOptions): Uint8Array {
     checkDecode(ids, options);
-    if (this.denormalizer !== undefined) return new TextEncoder().encode(this.decode(ids, options));
+    if (this.#denormalizer !== undefined) return new TextEncoder().encode(this.decode(ids, options));
     const { special = false } = options ?? {};
-    const pieces = this.pieceStream(special, false);
+    const pieces = this.#pieceStream(special, false);
     const parts: Uint8Array[] = [];
     let length = 0;
     for (let i = 0; i < ids.length; i++) {
@@ -132,50 +131,50 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
 
   bytes(id: number, options?: DecodeOptions): Uint8Array {
     checkDecodeOptions(options);
-    return this.vocabulary.bytes(id, options?.special ?? false).slice();
+    return this.#vocabulary.bytes(id, options?.special ?? false).slice();
   }
 
   piece(id: number): string {
-    return this.vocabulary.piece(id);
+    return this.#vocabulary.piece(id);
   }
 
   stream(options?: TokenStreamOptions): TokenStream {
     checkStreamOptions(options);
     const { special = false, afterText = false } = options ?? {};
-    const pieces = this.pieceStream(special, afterText);
-    return this.denormalizer === undefined ? pieces : new DenormalizingStream(pieces, this.denormalizer);
+    const pieces = this.#pieceStream(special, afterText);
+    return this.#denormalizer === undefined ? pieces : new DenormalizingStream(pieces, this.#denormalizer);
   }
 
-  private pieceStream(special: boolean, afterText: boolean): PieceStream {
-    return new PieceStream(this.vocabulary, {
+  #pieceStream(special: boolean, afterText: boolean): PieceStream {
+    return new PieceStream(this.#vocabulary, {
       special,
-      stripDummyPrefix: !afterText && this.data.addDummyPrefix,
-      stripAllSpaces: !afterText && this.data.removeExtraWhitespaces,
+      stripDummyPrefix: !afterText && this.#data.addDummyPrefix,
+      stripAllSpaces: !afterText && this.#data.removeExtraWhitespaces,
     });
   }
 
-  /** User-defined symbols, where rules could change them: a charsmap, or the removal of spaces inside of them. */
-  private untouchedByRules(matched: boolean): SymbolMatcher | undefined {
-    const { charsmap, removeExtraWhitespaces, pieces } = this.data;
+  /** The user-defined symbols that rules must not change; undefined if no rule could change any. */
+  #untouchedByRules(matched: boolean): SymbolMatcher | undefined {
+    const { charsmap, removeExtraWhitespaces, pieces } = this.#data;
     if (!matched) return undefined;
-    const ids = this.vocabulary.idsOf(TokenType.userDefined);
+    const ids = this.#vocabulary.idsOf(TokenType.userDefined);
     const touched = charsmap !== undefined && charsmap.length > 0;
     if (!touched && !(removeExtraWhitespaces && ids.some((id) => (pieces[id] as string).includes(" "))))
       return undefined;
-    return matcherOf(this.vocabulary, [TokenType.userDefined], (piece) => piece);
+    return matcherOf(this.#vocabulary, [TokenType.userDefined], (piece) => piece);
   }
 
-  private encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
+  #encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
     checkEncode(text, options);
-    const { bos = this.data.addBos, eos = this.data.addEos, special = false } = options ?? {};
+    const { bos = this.#data.addBos, eos = this.#data.addEos, special = false } = options ?? {};
     const out = new TokenSink(text.length, withOffsets);
     if (bos) out.push(present(this.bosId, "BOS"), 0, 0);
-    this.encodeCut(text.toWellFormed(), special ? this.specialCuts : this.plainCuts, out);
+    this.#encodeCut(text.toWellFormed(), special ? this.#specialCuts : this.#plainCuts, out);
     if (eos) out.push(present(this.eosIds[0], "EOS"), text.length, text.length);
     return out;
   }
 
-  private encodeCut(text: string, cuts: SymbolMatcher | undefined, out: TokenSink): void {
+  #encodeCut(text: string, cuts: SymbolMatcher | undefined, out: TokenSink): void {
     const found = cuts?.match(escapeSpaces(text));
     let begin = 0;
     for (let i = 0; found !== undefined && i < text.length; ) {
@@ -184,76 +183,71 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
         i++;
         continue;
       }
-      this.encodeText(text.slice(begin, i), begin, out);
-      begin = i + (this.lengths[id] as number);
+      this.#encodeText(text.slice(begin, i), begin, out);
+      begin = i + (this.#lengths[id] as number);
       out.push(id, i, begin);
       i = begin;
     }
-    this.encodeText(text.slice(begin), begin, out);
+    this.#encodeText(text.slice(begin), begin, out);
   }
 
   /** @param offset where in the whole text the text begins */
-  private encodeText(text: string, offset: number, out: TokenSink): void {
-    const { normalizer, segmenter } = this;
+  #encodeText(text: string, offset: number, out: TokenSink): void {
+    const normalizer = this.#normalizer;
+    const segmenter = this.#segmenter;
     const n = normalizer.normalize(text, out.withOffsets);
     const count = segmenter.segment(normalizer.units, n);
-    if (!out.withOffsets) this.pushIds(segmenter.symbols, count, out);
-    else this.pushOffsets(segmenter.symbols, count, offset, out);
+    if (!out.withOffsets) this.#pushIds(segmenter.symbols, count, out);
+    else this.#pushOffsets(segmenter.symbols, count, offset, out);
   }
 
-  private pushIds(symbols: Int32Array, count: number, out: TokenSink): void {
-    const { size } = this.vocabulary;
+  #pushIds(symbols: Int32Array, count: number, out: TokenSink): void {
+    const { size } = this.#vocabulary;
     let inUnknown = false;
     for (let k = 0; k < count; k++) {
       const first = k;
       while (k < count && (symbols[k] as number) < size) k++;
       out.append(symbols, first, k);
       if (k === count) break;
-      inUnknown = this.pushCharacter((symbols[k] as number) - size, inUnknown && first === k, 0, 0, out);
+      inUnknown = this.#pushCharacter((symbols[k] as number) - size, inUnknown && first === k, 0, 0, out);
     }
   }
 
-  private pushOffsets(symbols: Int32Array, count: number, offset: number, out: TokenSink): void {
-    const { size } = this.vocabulary;
-    const { origins } = this.normalizer;
+  #pushOffsets(symbols: Int32Array, count: number, offset: number, out: TokenSink): void {
+    const { size } = this.#vocabulary;
+    const { origins } = this.#normalizer;
     let inUnknown = false;
     let at = 0;
     for (let k = 0; k < count; k++) {
       const symbol = symbols[k] as number;
       const isId = symbol < size;
       const start = offset + (origins[at] as number);
-      at += isId ? (this.lengths[symbol] as number) : symbol - size > 0xffff ? 2 : 1;
+      at += isId ? (this.#lengths[symbol] as number) : symbol - size > 0xffff ? 2 : 1;
       const end = offset + (origins[at] as number);
       if (isId) out.push(symbol, start, end);
-      inUnknown = !isId && this.pushCharacter(symbol - size, inUnknown, start, end, out);
+      inUnknown = !isId && this.#pushCharacter(symbol - size, inUnknown, start, end, out);
     }
   }
 
   /** Pushes the byte tokens of a character, or else the unknown token, once for a run; gives whether it was that. */
-  private pushCharacter(
-    character: number,
-    inUnknown: boolean,
-    start: number,
-    end: number,
-    out: TokenSink,
-  ): boolean {
-    if (this.pushBytes(character, start, end, out)) return false;
-    if (!inUnknown) out.push(this.unknown(character), start, end);
+  #pushCharacter(character: number, inUnknown: boolean, start: number, end: number, out: TokenSink): boolean {
+    if (this.#pushBytes(character, start, end, out)) return false;
+    if (!inUnknown) out.push(this.#unknown(character), start, end);
     else out.extendLast(end);
     return true;
   }
 
   /** Pushes the byte tokens of a character, if all of them exist. */
-  private pushBytes(character: number, start: number, end: number, out: TokenSink): boolean {
-    const { byteIds } = this.vocabulary;
+  #pushBytes(character: number, start: number, end: number, out: TokenSink): boolean {
+    const { byteIds } = this.#vocabulary;
     const n = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
     for (let i = 0; i < n; i++) if (byteIds[utf8Byte(character, n, i)] === -1) return false;
     for (let i = 0; i < n; i++) out.push(byteIds[utf8Byte(character, n, i)] as number, start, end);
     return true;
   }
 
-  private unknown(character: number): number {
-    const { unkId } = this.vocabulary;
+  #unknown(character: number): number {
+    const { unkId } = this.#vocabulary;
     if (unkId !== undefined) return unkId;
     const name = `U+${character.toString(16).toUpperCase().padStart(4, "0")}`;
     throw new TokenizerError(

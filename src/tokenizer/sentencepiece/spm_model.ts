@@ -1,7 +1,8 @@
+// Reads SentencePiece models (tokenizer.model).
 import { decodeUtf8 } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import { checkPiece } from "../core/piece_text.ts";
-import { type SentencePieceData, TokenType } from "../core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../core/vocabulary_data.ts";
 import { MessageReader } from "./protobuf.ts";
 
 /** TrainerSpec.ModelType. */
@@ -42,11 +43,11 @@ function normalizerSpec() {
 
 /**
  * Reads a SentencePiece model, a ModelProto. BOS and EOS are the control tokens spelled as the model says
- * ("<s>" and "</s>"); BOS is added by default where there is one, as Llama's models expect.
+ * ("<s>" and "</s>"); BOS is added by default if there is one, as Llama's models expect.
  *
  * Source: google/sentencepiece, src/sentencepiece_model.proto.
  * @param name what error messages call the file
- * @throws FormatError where the file is cut or contradicts itself
+ * @throws FormatError if the file is cut or contradicts itself
  * @throws UnsupportedError for a denormalizer that changes spaces otherwise than by its charsmap
  */
 export function parseSentencePieceModel(bytes: Uint8Array, name = "tokenizer.model"): SentencePieceData {

@@ -1,5 +1,6 @@
+// The unigram language model of SentencePiece vocabularies: the best split by Viterbi's algorithm.
 import { FormatError } from "../../util/errors.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
 import {
   codePointAt,
@@ -43,21 +44,21 @@ export const MAX_NESTED_PIECES = 256;
  */
 export class UnigramSegmenter implements Segmenter {
   symbols = new Int32Array(0);
-  private readonly size: number;
-  private readonly trie: PieceTrie;
+  readonly #size: number;
+  readonly #trie: PieceTrie;
   /** The node of the longest proper suffix, by node; and the nearest of these at which a piece ends, or NONE. */
-  private readonly fail: Int32Array;
-  private readonly shorter: Int32Array;
+  readonly #fail: Int32Array;
+  readonly #shorter: Int32Array;
   /** By id; f32 but for those of user-defined symbols. */
-  private readonly scores: Float64Array;
-  private readonly lengths: Int32Array;
-  private readonly unknownScore: number;
-  private readonly precision: "f32" | "f64";
+  readonly #scores: Float64Array;
+  readonly #lengths: Int32Array;
+  readonly #unknownScore: number;
+  readonly #precision: "f32" | "f64";
   /** For each position the greatest sum of what ends there. */
-  private sums: Float32Array | Float64Array;
-  /** Where the last symbol of it begins, or NONE where nothing ends; and that symbol. */
-  private begins = new Int32Array(0);
-  private last = new Int32Array(0);
+  #sums: Float32Array | Float64Array;
+  /** For each position the begin of its last symbol, NONE if no symbol ends there; and that symbol. */
+  #begins = new Int32Array(0);
+  #last = new Int32Array(0);
 
   /** @throws FormatError for more text in pieces than can be indexed, or more than MAX_NESTED_PIECES */
   constructor(vocabulary: ScoredPieces, precision: "f32" | "f64" = "f32") {
@@ -71,38 +72,40 @@ export class UnigramSegmenter implements Segmenter {
       least = Math.min(least, round(scores[id] as number));
       best = Math.max(best, round(scores[id] as number));
     }
-    this.size = pieces.length;
-    this.precision = precision;
-    this.trie = new PieceTrie(flatten(pieces), usable);
-    this.lengths = lengthsOf(pieces);
-    this.fail = new Int32Array(this.trie.slots);
-    this.shorter = new Int32Array(this.trie.slots).fill(NONE);
-    this.link();
-    this.unknownScore = round(least - UNKNOWN_PENALTY);
-    this.scores = Float64Array.from(scores, round);
+    this.#size = pieces.length;
+    this.#precision = precision;
+    this.#trie = new PieceTrie(flatten(pieces), usable);
+    this.#lengths = lengthsOf(pieces);
+    this.#fail = new Int32Array(this.#trie.slots);
+    this.#shorter = new Int32Array(this.#trie.slots).fill(NONE);
+    this.#link();
+    this.#unknownScore = round(least - UNKNOWN_PENALTY);
+    this.#scores = Float64Array.from(scores, round);
     for (const id of usable) {
       if (types[id] !== TokenType.userDefined) continue;
-      this.scores[id] = round(utf8Length(pieces[id] as string) * best) - 0.1;
+      this.#scores[id] = round(utf8Length(pieces[id] as string) * best) - 0.1;
     }
-    this.sums = this.newSums(0);
+    this.#sums = this.#newSums(0);
   }
 
   segment(units: Uint16Array, n: number): number {
-    this.reserve(n);
-    this.findBest(units, n);
-    const count = this.writeBack(n);
-    if (this.begins.length > KEPT_SYMBOLS + 1) this.allocate(0);
+    this.#reserve(n);
+    this.#findBest(units, n);
+    const count = this.#writeBack(n);
+    if (this.#begins.length > KEPT_SYMBOLS + 1) this.#allocate(0);
     return count;
   }
 
   /** Links each node to what is a suffix of it. */
-  private link(): void {
-    const { trie, fail, shorter } = this;
+  #link(): void {
+    const trie = this.#trie;
+    const fail = this.#fail;
+    const shorter = this.#shorter;
     /** Pieces that end at a node. */
     const nested = new Int32Array(trie.slots);
     for (const node of trie.byDepth()) {
       const parent = trie.parent(node);
-      const suffix = parent === ROOT ? ROOT : this.step(fail[parent] as number, trie.unit(node));
+      const suffix = parent === ROOT ? ROOT : this.#step(fail[parent] as number, trie.unit(node));
       fail[node] = suffix;
       shorter[node] = trie.id(suffix) === NONE ? (shorter[suffix] as number) : suffix;
       nested[node] = (nested[suffix] as number) + (trie.id(node) === NONE ? 0 : 1);
@@ -115,36 +118,46 @@ export class UnigramSegmenter implements Segmenter {
   }
 
   /** The node of the longest suffix of a node's text and a unit that begins a piece. */
-  private step(from: number, unit: number): number {
+  #step(from: number, unit: number): number {
+    const trie = this.#trie;
+    const fail = this.#fail;
     let node = from;
     for (;;) {
-      const child = this.trie.child(node, unit);
+      const child = trie.child(node, unit);
       if (child !== NONE) return child;
       if (node === ROOT) return ROOT;
-      node = this.fail[node] as number;
+      node = fail[node] as number;
     }
   }
 
-  private findBest(units: Uint16Array, n: number): void {
-    const { trie, shorter } = this;
-    this.sums[0] = 0;
+  #findBest(units: Uint16Array, n: number): void {
+    const trie = this.#trie;
+    const shorter = this.#shorter;
+    const begins = this.#begins;
+    this.#sums[0] = 0;
     let node: number = ROOT;
     for (let begin = 0; begin < n; ) {
       const character = codePointAt(units, begin);
       const end = begin + (character > 0xffff ? 2 : 1);
-      for (let i = begin; i < end; i++) node = this.step(node, units[i] as number);
-      this.begins[end] = NONE;
+      for (let i = begin; i < end; i++) node = this.#step(node, units[i] as number);
+      begins[end] = NONE;
       // The longest piece first: of equal sums the one that was found first stays.
       const longest = trie.id(node) === NONE ? (shorter[node] as number) : node;
-      const single = this.takePieces(longest, begin, end);
-      if (!single) this.takeUnknown(character, begin, end);
+      const single = this.#takePieces(longest, begin, end);
+      if (!single) this.#takeUnknown(character, begin, end);
       begin = end;
     }
   }
 
   /** Tries all pieces that end at `end`, and gives whether the character that begins at `begin` is one. */
-  private takePieces(longest: number, begin: number, end: number): boolean {
-    const { trie, shorter, lengths, scores, sums } = this;
+  #takePieces(longest: number, begin: number, end: number): boolean {
+    const trie = this.#trie;
+    const shorter = this.#shorter;
+    const lengths = this.#lengths;
+    const scores = this.#scores;
+    const sums = this.#sums;
+    const begins = this.#begins;
+    const last = this.#last;
     let best = Number.NaN;
     let single = false;
     for (let node = longest; node !== NONE; node = shorter[node] as number) {
@@ -152,47 +165,49 @@ export class UnigramSegmenter implements Segmenter {
       const from = end - (lengths[id] as number);
       single = from === begin;
       const sum = (sums[from] as number) + (scores[id] as number);
-      if (this.begins[end] !== NONE && !(sum > best)) continue;
+      if (begins[end] !== NONE && !(sum > best)) continue;
       sums[end] = sum;
       best = sums[end] as number;
-      this.begins[end] = from;
-      this.last[end] = id;
+      begins[end] = from;
+      last[end] = id;
     }
     return single;
   }
 
-  private takeUnknown(character: number, begin: number, end: number): void {
-    const { sums, precision } = this;
-    const exact = (sums[begin] as number) + this.unknownScore;
-    const sum = precision === "f32" ? Math.fround(exact) : exact;
-    if (this.begins[end] !== NONE && !(sum > (sums[end] as number))) return;
+  #takeUnknown(character: number, begin: number, end: number): void {
+    const sums = this.#sums;
+    const exact = (sums[begin] as number) + this.#unknownScore;
+    const sum = this.#precision === "f32" ? Math.fround(exact) : exact;
+    if (this.#begins[end] !== NONE && !(sum > (sums[end] as number))) return;
     sums[end] = sum;
-    this.begins[end] = begin;
-    this.last[end] = this.size + character;
+    this.#begins[end] = begin;
+    this.#last[end] = this.#size + character;
   }
 
-  private writeBack(n: number): number {
-    const { symbols, begins, last } = this;
+  #writeBack(n: number): number {
+    const { symbols } = this;
+    const begins = this.#begins;
+    const last = this.#last;
     let count = 0;
     for (let end = n; end > 0; end = begins[end] as number) symbols[count++] = last[end] as number;
     symbols.subarray(0, count).reverse();
     return count;
   }
 
-  private newSums(n: number): Float32Array | Float64Array {
-    return this.precision === "f32" ? new Float32Array(n) : new Float64Array(n);
+  #newSums(n: number): Float32Array | Float64Array {
+    return this.#precision === "f32" ? new Float32Array(n) : new Float64Array(n);
   }
 
-  private reserve(n: number): void {
+  #reserve(n: number): void {
     if (this.symbols.length < n || this.symbols.length > KEPT_SYMBOLS)
       this.symbols = new Int32Array(capacity(n));
-    if (this.begins.length <= n) this.allocate(capacity(n) + 1);
+    if (this.#begins.length <= n) this.#allocate(capacity(n) + 1);
   }
 
-  private allocate(n: number): void {
-    this.begins = new Int32Array(n);
-    this.last = new Int32Array(n);
-    this.sums = this.newSums(n);
+  #allocate(n: number): void {
+    this.#begins = new Int32Array(n);
+    this.#last = new Int32Array(n);
+    this.#sums = this.#newSums(n);
   }
 }
 

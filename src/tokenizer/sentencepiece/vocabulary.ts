@@ -1,17 +1,13 @@
+// A checked SentencePiece vocabulary: the type, the text and the bytes of each id.
 import { quoted } from "../../util/bytes.ts";
 import { TokenizerError } from "../../util/errors.ts";
+import { MAX_PIECES } from "../core/limits.ts";
 import { checkSpecialIds, invalid } from "../core/special_ids.ts";
-import { type SentencePieceData, TokenType } from "../core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../core/vocabulary_data.ts";
 import { idsOfTypes } from "./segmenter.ts";
 
 /** U+2581, which stands for a space inside SentencePiece pieces. */
 export const SPACE = "\u2581";
-
-/**
- * Most pieces of a vocabulary. Four times the largest in use; GGUF readers cap metadata arrays likewise,
- * and the order of merges packs a rank below 2^21 with a position into one double.
- */
-export const MAX_PIECES = 1 << 20;
 
 /** What SentencePiece writes for the unknown token unless the file says otherwise. */
 const DEFAULT_UNK_SURFACE = " \u2047 ";
@@ -26,19 +22,19 @@ export class Vocabulary {
   readonly bosId: number | undefined;
   readonly eosIds: readonly number[];
   readonly unkId: number | undefined;
-  /** Id of the token of each byte, -1 where there is none. */
+  /** Id of the token of each byte, -1 if there is none. */
   readonly byteIds: Int32Array;
   /** {@link TokenType} of each id. */
   readonly types: Uint8Array;
-  private readonly unkSurface: string;
+  readonly #unkSurface: string;
   /** The byte that each byte token stands for, -1 for other ids. */
-  private readonly bytesOfIds: Int16Array;
+  readonly #bytesOfIds: Int16Array;
   /** What ids decode to, for those that were asked for, without and with `special`. */
-  private readonly texts: (string | undefined)[];
-  private readonly specialTexts: (string | undefined)[];
-  private readonly encoded: (Uint8Array | undefined)[] = [];
+  readonly #texts: (string | undefined)[];
+  readonly #specialTexts: (string | undefined)[];
+  readonly #encoded: (Uint8Array | undefined)[] = [];
 
-  /** @throws FormatError where the data contradict themselves; see {@link createTokenizer} */
+  /** @throws FormatError if the data contradict themselves; see {@link createTokenizer} */
   constructor(data: SentencePieceData) {
     checkLengths(data);
     checkScores(data.scores);
@@ -50,11 +46,11 @@ export class Vocabulary {
     this.bosId = data.bosId;
     this.eosIds = [...data.eosIds];
     this.unkId = data.unkId;
-    this.unkSurface = data.unkSurface ?? DEFAULT_UNK_SURFACE;
-    this.bytesOfIds = readBytes(data);
-    this.byteIds = indexBytes(this.bytesOfIds);
-    this.texts = new Array<string | undefined>(data.pieces.length).fill(undefined);
-    this.specialTexts = this.texts.slice();
+    this.#unkSurface = data.unkSurface ?? DEFAULT_UNK_SURFACE;
+    this.#bytesOfIds = readBytes(data);
+    this.byteIds = indexBytes(this.#bytesOfIds);
+    this.#texts = new Array<string | undefined>(data.pieces.length).fill(undefined);
+    this.#specialTexts = this.#texts.slice();
     if (this.unkId === undefined && this.byteIds.every((id) => id < 0)) {
       throw invalid("vocabulary has no byte tokens and no unknown token");
     }
@@ -93,7 +89,7 @@ export class Vocabulary {
    * @throws TokenizerError for an id outside the vocabulary
    */
   byte(id: number): number {
-    const byte = this.bytesOfIds[id];
+    const byte = this.#bytesOfIds[id];
     if (byte === undefined) this.piece(id);
     return byte as number;
   }
@@ -103,12 +99,17 @@ export class Vocabulary {
    * @throws TokenizerError for an id outside the vocabulary
    */
   text(id: number, special: boolean): string {
-    const texts = special ? this.specialTexts : this.texts;
+    const texts = special ? this.#specialTexts : this.#texts;
     const known = texts[id];
     if (known !== undefined) return known;
-    const text = this.spell(id, special);
+    const text = this.#spell(id, special);
     texts[id] = text;
     return text;
+  }
+
+  /** What {@link text} has returned so far, by id. Byte tokens have no text here. */
+  knownTexts(special: boolean): readonly (string | undefined)[] {
+    return special ? this.#specialTexts : this.#texts;
   }
 
   /**
@@ -117,18 +118,18 @@ export class Vocabulary {
    */
   bytes(id: number, special: boolean): Uint8Array {
     const key = 2 * id + (special ? 1 : 0);
-    const known = this.encoded[key];
+    const known = this.#encoded[key];
     if (known !== undefined) return known;
     const byte = this.byte(id);
     const bytes = byte < 0 ? utf8.encode(this.text(id, special)) : Uint8Array.of(byte);
-    this.encoded[key] = bytes;
+    this.#encoded[key] = bytes;
     return bytes;
   }
 
-  private spell(id: number, special: boolean): string {
+  #spell(id: number, special: boolean): string {
     const piece = this.piece(id);
     if (!special && this.isControl(id)) return "";
-    if (!special && this.isUnknown(id)) return this.unkSurface;
+    if (!special && this.isUnknown(id)) return this.#unkSurface;
     return unescapeSpaces(piece);
   }
 

@@ -1,5 +1,6 @@
+// SentencePiece vocabularies whose pieces are whole words or single characters.
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
-import { TokenType } from "../core/tokenizer.ts";
+import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
 import {
   codePointAt,
@@ -20,54 +21,55 @@ const SPACE = 0x2581;
  */
 export class WholePieceSegmenter implements Segmenter {
   symbols = new Int32Array(0);
-  private readonly size: number;
-  private readonly trie: PieceTrie;
-  private readonly lengths: Int32Array;
-  private readonly byWord: boolean;
-  private readonly userDefined: SymbolMatcher | undefined;
+  readonly #size: number;
+  readonly #trie: PieceTrie;
+  readonly #lengths: Int32Array;
+  readonly #byWord: boolean;
+  readonly #userDefined: SymbolMatcher | undefined;
 
   /** @throws FormatError for more text in pieces or symbols than can be indexed */
   constructor({ pieces, types }: ScoredPieces, unit: "word" | "character") {
-    this.size = pieces.length;
+    this.#size = pieces.length;
     const ids = idsOfTypes(types, TokenType.normal, TokenType.userDefined, TokenType.unused);
-    this.trie = new PieceTrie(flatten(pieces), ids);
-    this.lengths = lengthsOf(pieces);
-    this.byWord = unit === "word";
-    const userDefined = this.byWord ? [] : idsOfTypes(types, TokenType.userDefined);
+    this.#trie = new PieceTrie(flatten(pieces), ids);
+    this.#lengths = lengthsOf(pieces);
+    this.#byWord = unit === "word";
+    const userDefined = this.#byWord ? [] : idsOfTypes(types, TokenType.userDefined);
     if (userDefined.length > 0) {
-      this.userDefined = new SymbolMatcher(Array.from(userDefined, (id) => [pieces[id] as string, id]));
+      this.#userDefined = new SymbolMatcher(Array.from(userDefined, (id) => [pieces[id] as string, id]));
     }
   }
 
   segment(units: Uint16Array, n: number): number {
     if (this.symbols.length < n || this.symbols.length > KEPT_SYMBOLS) this.symbols = new Int32Array(n);
-    const { symbols, trie } = this;
-    const found = this.userDefined?.matchUnits(units, n);
+    const { symbols } = this;
+    const trie = this.#trie;
+    const found = this.#userDefined?.matchUnits(units, n);
     let out = 0;
     for (let begin = 0; begin < n; ) {
-      const end = this.endOfPart(units, begin, n, found);
+      const end = this.#endOfPart(units, begin, n, found);
       const node = trie.walk(ROOT, units, begin, end);
       const id = node === NONE ? NONE : trie.id(node);
       if (id !== NONE) symbols[out++] = id;
-      else out = this.unknown(units, begin, end, out);
+      else out = this.#unknown(units, begin, end, out);
       begin = end;
     }
     return out;
   }
 
-  private endOfPart(units: Uint16Array, begin: number, n: number, found: Int32Array | undefined): number {
+  #endOfPart(units: Uint16Array, begin: number, n: number, found: Int32Array | undefined): number {
     const id = found?.[begin] ?? NONE;
-    if (id >= 0) return begin + (this.lengths[id] as number);
+    if (id >= 0) return begin + (this.#lengths[id] as number);
     let end = begin + (codePointAt(units, begin) > 0xffff ? 2 : 1);
-    if (this.byWord) while (end < n && units[end] !== SPACE) end++;
+    if (this.#byWord) while (end < n && units[end] !== SPACE) end++;
     return end;
   }
 
-  private unknown(units: Uint16Array, begin: number, end: number, from: number): number {
+  #unknown(units: Uint16Array, begin: number, end: number, from: number): number {
     let out = from;
     for (let i = begin; i < end; ) {
       const character = codePointAt(units, i);
-      this.symbols[out++] = this.size + character;
+      this.symbols[out++] = this.#size + character;
       i += character > 0xffff ? 2 : 1;
     }
     return out;

@@ -1,3 +1,4 @@
+// Options of training, their defaults and their limits.
 import { quoted } from "../../util/bytes.ts";
 import { UsageError } from "../../util/errors.ts";
 import { describeValue } from "../../util/options.ts";
@@ -20,7 +21,7 @@ export type Corpus = Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | 
 export interface TrainProgress {
   /** What is being done: "reading", "merging", ... */
   readonly stage: string;
-  /** How much of it, 0 to 1; undefined where the end is not known. */
+  /** How much of it, 0 to 1; undefined if the end is not known. */
   readonly done: number | undefined;
 }
 
@@ -61,7 +62,7 @@ export interface SentencePieceOptions extends CommonOptions {
   readonly maxPieceLength?: number | undefined;
   /** Lines of more bytes are left out. Default 4192. */
   readonly maxSentenceLength?: number | undefined;
-  /** Pieces that text always becomes where it holds them. */
+  /** Texts that always become one piece. */
   readonly userDefinedSymbols?: readonly string[] | undefined;
   /** Tokens that no text becomes. */
   readonly controlSymbols?: readonly string[] | undefined;
@@ -170,13 +171,13 @@ export function sentencePieceSpec(options: SentencePieceOptions): SentencePieceS
   };
 }
 
-/** @throws UsageError where `value` is not one of `choices` */
+/** @throws UsageError if `value` is not one of `choices` */
 export function checkChoice<T extends string>(name: string, value: T, choices: readonly T[]): T {
   if (choices.includes(value)) return value;
   throw new UsageError(`Cannot train: Expected ${name} to be one of ${choices.join(", ")}, got ${value}`);
 }
 
-/** @throws UsageError where `value` is outside of the interval */
+/** @throws UsageError if `value` is outside of the interval */
 export function checkNumber(
   name: string,
   value: number,

@@ -1,3 +1,4 @@
+// Reports progress of a training, yields to events, and ends it when the signal aborts.
 import { yieldToEvents } from "../../util/yield.ts";
 import type { TrainProgress } from "./options.ts";
 
@@ -6,26 +7,26 @@ const TURN_MS = 50;
 
 /** Shares time with the rest of the program while training computes: tells progress, and hears an abort. */
 export class Pace {
-  private readonly signal: AbortSignal | undefined;
-  private readonly onProgress: ((progress: TrainProgress) => void) | undefined;
-  private turnEnds = 0;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onProgress: ((progress: TrainProgress) => void) | undefined;
+  #turnEnds = 0;
 
   constructor(signal: AbortSignal | undefined, onProgress: ((progress: TrainProgress) => void) | undefined) {
-    this.signal = signal;
-    this.onProgress = onProgress;
+    this.#signal = signal;
+    this.#onProgress = onProgress;
     signal?.throwIfAborted();
   }
 
   /** Whether {@link rest} is due. */
   due(): boolean {
-    return Date.now() >= this.turnEnds;
+    return Date.now() >= this.#turnEnds;
   }
 
   /** Tells how far a stage is and lets the runtime handle what waits. @throws the signal's reason */
   async rest(stage: string, done?: number): Promise<void> {
-    this.onProgress?.({ stage, done });
+    this.#onProgress?.({ stage, done });
     await yieldToEvents();
-    this.signal?.throwIfAborted();
-    this.turnEnds = Date.now() + TURN_MS;
+    this.#signal?.throwIfAborted();
+    this.#turnEnds = Date.now() + TURN_MS;
   }
 }

@@ -1,7 +1,8 @@
-import { checkTrainOptions } from "./arguments.ts";
-import { trainByteBpe } from "./byte_bpe.ts";
+// Trains a tokenizer from a text.
+import { trainByteBpe } from "./bpe/byte_bpe_trainer.ts";
+import { checkTrainOptions } from "./check_options.ts";
 import type { TrainedTokenizer, TrainOptions } from "./options.ts";
-import { trainSentencePiece } from "./spm.ts";
+import { trainSentencePiece } from "./spm/spm_trainer.ts";
 
 /**
  * Trains a tokenizer from a text: "unigram" and "bpe" make a SentencePiece model, "byte-bpe" a tiktoken rank

@@ -1,3 +1,4 @@
+// Classes of characters that the split patterns of byte-level vocabularies tell apart.
 import { UNICODE_RUNS } from "./unicode.gen.ts";
 
 /**

@@ -76,27 +76,27 @@ export function oldUnicodeForms(): UnicodeForms {
  * Source: Unicode Standard Annex #15, and section 3.12 of the standard for Hangul.
  */
 export class UnicodeForms {
-  private readonly entries = new Map<number, Entry>();
-  private readonly classes = new Map<number, number>();
+  readonly #entries = new Map<number, Entry>();
+  readonly #classes = new Map<number, number>();
   /** What two characters compose to, by first * PLANES + second. */
-  private readonly composites = new Map<number, number>();
-  private readonly flags: (Uint8Array | undefined)[] = new Array(PLANES / PAGE);
-  private readonly decompositions = new Map<number, readonly number[]>();
-  private readonly compatible = new Map<number, readonly number[]>();
+  readonly #composites = new Map<number, number>();
+  readonly #flags: (Uint8Array | undefined)[] = new Array(PLANES / PAGE);
+  readonly #decompositions = new Map<number, readonly number[]>();
+  readonly #compatible = new Map<number, readonly number[]>();
 
   /** @param isKnown whether a character has what the tables say of it; the others have no rules */
   constructor(isKnown: (character: number) => boolean) {
     for (const [character, number] of readClasses()) {
-      if (isKnown(character)) this.classes.set(character, number);
+      if (isKnown(character)) this.#classes.set(character, number);
     }
     for (const entry of readEntries()) {
       if (!isKnown(entry.character)) continue;
-      this.entries.set(entry.character, entry);
+      this.#entries.set(entry.character, entry);
       if (entry.kind !== "pair") continue;
       const [first, second] = entry.parts as [number, number];
-      this.composites.set(first * PLANES + second, entry.character);
+      this.#composites.set(first * PLANES + second, entry.character);
     }
-    this.setFlags();
+    this.#setFlags();
   }
 
   /** A text in a normalization form. */
@@ -125,65 +125,65 @@ export class UnicodeForms {
       }
       const character = text.codePointAt(begin) as number;
       let end = begin + (character > 0xffff ? 2 : 1);
-      const first = this.flagsOf(character);
+      const first = this.#flagsOf(character);
       let single = true;
       while (end < text.length) {
         const next = text.codePointAt(end) as number;
-        if ((this.flagsOf(next) & joins) === 0) break;
+        if ((this.#flagsOf(next) & joins) === 0) break;
         single = false;
         end += next > 0xffff ? 2 : 1;
       }
       if (!single || ((first & changes) !== 0 && (first & stays) === 0)) {
         const part = text.slice(begin, end);
-        const replacement = this.part(part, compatible, composes);
+        const replacement = this.#part(part, compatible, composes);
         if (replacement !== part) edit(begin, end, replacement);
       }
       begin = end;
     }
   }
 
-  private part(text: string, compatible: boolean, composes: boolean): string {
+  #part(text: string, compatible: boolean, composes: boolean): string {
     const characters: number[] = [];
     for (let i = 0; i < text.length; ) {
       const character = text.codePointAt(i) as number;
-      for (const one of this.decompose(character, compatible)) characters.push(one);
+      for (const one of this.#decompose(character, compatible)) characters.push(one);
       i += character > 0xffff ? 2 : 1;
     }
-    this.sort(characters);
-    return toText(composes ? this.compose(characters) : characters);
+    this.#sort(characters);
+    return toText(composes ? this.#compose(characters) : characters);
   }
 
   /** Puts marks between two characters of class 0 in the order of their classes. */
-  private sort(characters: number[]): void {
+  #sort(characters: number[]): void {
     for (let begin = 0; begin < characters.length; ) {
       let end = begin;
       let sorted = true;
       let last = 0;
       for (; end < characters.length; end++) {
-        const number = this.classes.get(characters[end] as number) ?? 0;
+        const number = this.#classes.get(characters[end] as number) ?? 0;
         if (number === 0) break;
         if (number < last) sorted = false;
         last = number;
       }
       if (!sorted) {
         const marks = characters.slice(begin, end);
-        marks.sort((a, b) => (this.classes.get(a) as number) - (this.classes.get(b) as number));
+        marks.sort((a, b) => (this.#classes.get(a) as number) - (this.#classes.get(b) as number));
         for (let i = begin; i < end; i++) characters[i] = marks[i - begin] as number;
       }
       begin = end + 1;
     }
   }
 
-  private compose(characters: readonly number[]): number[] {
+  #compose(characters: readonly number[]): number[] {
     const result: number[] = [];
     /** Where the last character of class 0 is in the result, and the class of what came after it. */
     let starter = -1;
     let last = 0;
     for (const character of characters) {
-      const number = this.classes.get(character) ?? 0;
+      const number = this.#classes.get(character) ?? 0;
       const isNext = starter >= 0 && result.length === starter + 1;
       if (starter >= 0 && (isNext || last < number)) {
-        const composite = this.composite(result[starter] as number, character);
+        const composite = this.#composite(result[starter] as number, character);
         if (composite !== undefined) {
           result[starter] = composite;
           continue;
@@ -196,7 +196,7 @@ export class UnicodeForms {
     return result;
   }
 
-  private composite(first: number, second: number): number | undefined {
+  #composite(first: number, second: number): number | undefined {
     if (second >= V && second < T + T_COUNT) {
       if (second < V + V_COUNT && first >= L && first < L + L_COUNT) {
         return SYLLABLE + ((first - L) * V_COUNT + (second - V)) * T_COUNT;
@@ -204,57 +204,57 @@ export class UnicodeForms {
       const isOpen = isSyllable(first) && (first - SYLLABLE) % T_COUNT === 0;
       if (isOpen && second > T) return first + second - T;
     }
-    return this.composites.get(first * PLANES + second);
+    return this.#composites.get(first * PLANES + second);
   }
 
-  private decompose(character: number, compatible: boolean): readonly number[] {
-    const flags = this.flagsOf(character);
+  #decompose(character: number, compatible: boolean): readonly number[] {
+    const flags = this.#flagsOf(character);
     if ((flags & (compatible ? CANONICAL | COMPATIBLE : CANONICAL)) === 0) return [character];
     if (isSyllable(character)) return decomposeSyllable(character);
-    const known = compatible ? this.compatible : this.decompositions;
+    const known = compatible ? this.#compatible : this.#decompositions;
     let parts = known.get(character);
     if (parts === undefined) {
-      const entry = this.entries.get(character) as Entry;
-      parts = entry.parts.flatMap((part) => this.decompose(part, compatible));
+      const entry = this.#entries.get(character) as Entry;
+      parts = entry.parts.flatMap((part) => this.#decompose(part, compatible));
       known.set(character, parts);
     }
     return parts;
   }
 
-  private setFlags(): void {
+  #setFlags(): void {
     const kinds = { pair: CANONICAL, canonical: CANONICAL, compatible: COMPATIBLE };
-    for (const { character, kind } of this.entries.values()) this.flag(character, kinds[kind]);
-    for (const character of this.classes.keys()) this.flag(character, MARK | JOINS | JOINS_COMPATIBLE);
-    for (const { kind, parts } of this.entries.values()) {
-      if (kind === "pair") this.flag(parts[1] as number, JOINS | JOINS_COMPATIBLE);
+    for (const { character, kind } of this.#entries.values()) this.#flag(character, kinds[kind]);
+    for (const character of this.#classes.keys()) this.#flag(character, MARK | JOINS | JOINS_COMPATIBLE);
+    for (const { kind, parts } of this.#entries.values()) {
+      if (kind === "pair") this.#flag(parts[1] as number, JOINS | JOINS_COMPATIBLE);
     }
-    for (let i = 0; i < V_COUNT; i++) this.flag(V + i, JOINS | JOINS_COMPATIBLE);
-    for (let i = 1; i < T_COUNT; i++) this.flag(T + i, JOINS | JOINS_COMPATIBLE);
-    for (const { character, kind } of this.entries.values()) {
-      const canonical = this.decompose(character, false);
-      const compatible = this.decompose(character, true);
-      if (this.flagsOf(canonical[0] as number) & JOINS) this.flag(character, JOINS);
-      if (this.flagsOf(compatible[0] as number) & JOINS) this.flag(character, JOINS_COMPATIBLE);
+    for (let i = 0; i < V_COUNT; i++) this.#flag(V + i, JOINS | JOINS_COMPATIBLE);
+    for (let i = 1; i < T_COUNT; i++) this.#flag(T + i, JOINS | JOINS_COMPATIBLE);
+    for (const { character, kind } of this.#entries.values()) {
+      const canonical = this.#decompose(character, false);
+      const compatible = this.#decompose(character, true);
+      if (this.#flagsOf(canonical[0] as number) & JOINS) this.#flag(character, JOINS);
+      if (this.#flagsOf(compatible[0] as number) & JOINS) this.#flag(character, JOINS_COMPATIBLE);
       if (kind !== "pair") continue;
       const same =
         canonical.length === compatible.length && canonical.every((one, i) => one === compatible[i]);
-      this.flag(character, same ? COMPOSED | COMPOSED_COMPATIBLE : COMPOSED);
+      this.#flag(character, same ? COMPOSED | COMPOSED_COMPATIBLE : COMPOSED);
     }
   }
 
-  private flag(character: number, flags: number): void {
+  #flag(character: number, flags: number): void {
     const page = character >>> 8;
-    let values = this.flags[page];
+    let values = this.#flags[page];
     if (values === undefined) {
       values = new Uint8Array(PAGE);
-      this.flags[page] = values;
+      this.#flags[page] = values;
     }
     values[character & 0xff] = (values[character & 0xff] as number) | flags;
   }
 
-  private flagsOf(character: number): number {
+  #flagsOf(character: number): number {
     if (isSyllable(character)) return CANONICAL | COMPOSED | COMPOSED_COMPATIBLE;
-    const page = this.flags[character >>> 8];
+    const page = this.#flags[character >>> 8];
     return page === undefined ? 0 : (page[character & 0xff] as number);
   }
 }

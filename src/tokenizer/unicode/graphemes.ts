@@ -46,9 +46,9 @@ const prepended = new Set([
  * Source: Unicode Standard Annex #29, section 3.1.1.
  */
 export class Graphemes {
-  private readonly tests: readonly (readonly [number, Test])[];
+  readonly #tests: readonly (readonly [number, Test])[];
   /** What characters are, in pages that are made when first asked for. */
-  private readonly pages: (Uint8Array | undefined)[] = [];
+  readonly #pages: (Uint8Array | undefined)[] = [];
 
   constructor() {
     const property = (name: string) => unicodeProperty(name) as Test;
@@ -57,7 +57,7 @@ export class Graphemes {
     const isExtending = property("Grapheme_Extend");
     const isModifier = property("Emoji_Modifier");
     const isSpacing = property("Mc");
-    this.tests = [
+    this.#tests = [
       [JOINER, (character) => character === 0x200d],
       [EXTEND, (character) => isExtending(character) || isModifier(character)],
       [PREPEND, (character) => prepended.has(character)],
@@ -91,13 +91,13 @@ export class Graphemes {
     if (character < FIRST_JOINING && text.charCodeAt(end) < FIRST_JOINING) {
       return character === 0x0d && text.charCodeAt(end) === 0x0a ? end + 1 : end;
     }
-    let kind = this.kindOf(character);
+    let kind = this.#kindOf(character);
     /** A pictograph and what extends it; the same and a joiner, which wait for another pictograph. */
     let isEmoji = kind === PICTOGRAPH;
     let waits = false;
     while (end < text.length) {
       character = text.codePointAt(end) as number;
-      const next = this.kindOf(character);
+      const next = this.#kindOf(character);
       if (!joins(kind, next) && !(waits && next === PICTOGRAPH)) break;
       waits = isEmoji && next === JOINER;
       isEmoji = next === PICTOGRAPH || (isEmoji && next === EXTEND);
@@ -107,16 +107,16 @@ export class Graphemes {
     return end;
   }
 
-  private kindOf(character: number): number {
+  #kindOf(character: number): number {
     const page = character >>> 8;
-    let kinds = this.pages[page];
+    let kinds = this.#pages[page];
     if (kinds === undefined) {
       kinds = new Uint8Array(PAGE).fill(UNKNOWN);
-      this.pages[page] = kinds;
+      this.#pages[page] = kinds;
     }
     let kind = kinds[character & 0xff] as number;
     if (kind === UNKNOWN) {
-      kind = this.tests.find(([, test]) => test(character))?.[0] ?? OTHER;
+      kind = this.#tests.find(([, test]) => test(character))?.[0] ?? OTHER;
       kinds[character & 0xff] = kind;
     }
     return kind;

@@ -42,25 +42,25 @@ export function readDifferences(packed: string): number[] {
 /** A set of code points, packed as lengths of what is outside, inside, outside, ... of it. */
 export class PackedSet {
   /** Code points where inside and outside change. */
-  private readonly ends: Uint32Array;
+  readonly #ends: Uint32Array;
 
   constructor(packed: string) {
     let sum = 0;
-    this.ends = Uint32Array.from(readNumbers(packed), (length) => {
+    this.#ends = Uint32Array.from(readNumbers(packed), (length) => {
       sum += length;
       return sum;
     });
   }
 
   has(character: number): boolean {
-    return upperBound(this.ends, character) % 2 === 1;
+    return upperBound(this.#ends, character) % 2 === 1;
   }
 
   /** [first, end) of each run that is inside. */
   runs(): [first: number, end: number][] {
     const found: [number, number][] = [];
-    for (let i = 0; i < this.ends.length; i += 2) {
-      found.push([this.ends[i] as number, this.ends[i + 1] ?? 0x110000]);
+    for (let i = 0; i < this.#ends.length; i += 2) {
+      found.push([this.#ends[i] as number, this.#ends[i + 1] ?? 0x110000]);
     }
     return found;
   }

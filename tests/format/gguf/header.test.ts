@@ -1,15 +1,16 @@
+// Headers of GGUF files.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import {
-  GGUF_MAGIC,
-  MAX_ARRAY_ELEMENTS,
-  MAX_STRING_BYTES,
-  readGguf,
-} from "../../../src/format/gguf/header.ts";
+import { GGUF_MAGIC, readGguf } from "../../../src/format/gguf/header.ts";
+import { MAX_ARRAY_ELEMENTS, MAX_STRING_BYTES } from "../../../src/format/gguf/metadata.ts";
 import { HEADER_CHUNK_BYTES } from "../../../src/format/header_reader.ts";
 import type { ByteSource } from "../../../src/source/byte_source.ts";
-import { bytesSource, LOOK_BACK_BYTES, streamSource } from "../../../src/source/bytes.ts";
+import { bytesSource } from "../../../src/source/bytes.ts";
+import { LOOK_BACK_BYTES } from "../../../src/source/look_back.ts";
+import { streamSource } from "../../../src/source/stream.ts";
 import { FormatError, UnsupportedError } from "../../../src/util/errors.ts";
+import { fixtureBytes } from "../../support/fixtures.ts";
 import {
   decodeTensor,
   type GgufFile,
@@ -20,8 +21,10 @@ import {
   tinyLlama,
   tinyLlamaGguf,
 } from "../../support/gguf_writer.ts";
+import { placesOf } from "../../support/model_file.ts";
+import { embeddedModel } from "../../support/models.ts";
 import { chunked, refused } from "../../support/refused.ts";
-import { itShared, sharedBytes } from "../../support/shared.ts";
+import { itOn, type Subject, sharedBytes } from "../../support/shared.ts";
 
 const read = (file: GgufFile | Uint8Array) =>
   readGguf(bytesSource(file instanceof Uint8Array ? file : file.bytes));
@@ -91,7 +94,7 @@ describe("readGguf", () => {
       const source = streamSource(chunked(bytes, chunkBytes), "s");
       const model = await readGguf(source);
       assert.deepEqual(model.metadata, whole.metadata);
-      assert.deepEqual(model.tensors, whole.tensors);
+      assert.deepEqual(placesOf(model), placesOf(whole));
       // Tensors can be read in file order afterwards.
       for (const { offset, byteLength } of model.tensors.values()) {
         const data = new Uint8Array(byteLength);
@@ -427,31 +430,61 @@ async function readWhole(source: ByteSource): Promise<void> {
   }
 }
 
-describe("readGguf, published files", () => {
-  const files: [string, number, string | undefined][] = [
+describe("readGguf(), whole files", () => {
+  interface Known {
+    readonly bytes: () => Uint8Array<ArrayBuffer>;
+    readonly nTensors: number;
+    readonly type: string | undefined;
+  }
+  const own: [string, number, string | undefined][] = [
+    ["gqa-f32.gguf", 21, "F32"],
+    ["mha-tied-f16.gguf", 20, "F16"],
+    ["gqa-q8_0.gguf", 21, "Q8_0"],
+    ["mqa-q4_0.gguf", 30, "Q4_0"],
+    ["odd-bf16.gguf", 12, "BF16"],
+    ["bpe.gguf", 0, undefined],
+    ["gpt2.gguf", 0, undefined],
+  ];
+  const published: [string, number, string | undefined][] = [
     ["models/tales/tales-f32.gguf", 56, "F32"],
     ["models/tales/tales-q8_0.gguf", 56, "Q8_0"],
     ["models/stories260K/stories260K-f32.gguf", 47, "F32"],
     ["vocabs/llama-spm.gguf", 0, undefined],
     ["vocabs/gpt-2.gguf", 0, undefined],
   ];
-  for (const [file, nTensors, type] of files) {
-    itShared([file], `readGguf() reads ${file}`, async () => {
-      const bytes = sharedBytes(file);
-      const model = await readGguf(bytesSource(bytes, file));
-      assert.equal(model.tensors.size, nTensors);
-      assert.equal(model.tensors.get("blk.0.attn_q.weight")?.type, type);
-      assert.equal(model.architecture, file.includes("gpt") ? "gpt2" : "llama");
-      const last = [...model.tensors.values()].at(-1);
-      if (last !== undefined) assert.equal(last.offset + last.byteLength, bytes.length);
-      const streamed = await readGguf(streamSource(chunked(bytes, 1 << 16), file));
-      assert.deepEqual(streamed.tensors, model.tensors);
-      assert.deepEqual([...streamed.metadata.keys()], [...model.metadata.keys()]);
-    });
-  }
+  const files: Subject<Known>[] = [
+    ...own.map(([name, nTensors, type]) => ({
+      name,
+      value: { bytes: () => fixtureBytes(name), nTensors, type },
+    })),
+    ...published.map(([name, nTensors, type]) => ({
+      name,
+      needs: [name],
+      value: { bytes: () => sharedBytes(name), nTensors, type },
+    })),
+  ];
+  itOn(files, "reads what is in it, from a stream too", async ({ bytes: load, nTensors, type }) => {
+    const bytes = load();
+    const model = await readGguf(bytesSource(bytes, "m.gguf"));
+    assert.equal(model.tensors.size, nTensors);
+    assert.equal(model.tensors.get("blk.0.attn_q.weight")?.type, type);
+    const isGpt2 = model.metadata.get("tokenizer.ggml.model")?.value === "gpt2";
+    assert.equal(model.architecture, isGpt2 ? "gpt2" : "llama");
+    const last = [...model.tensors.values()].at(-1);
+    // The last tensor may be filled up to a whole line.
+    if (last !== undefined) assert.equal(Math.ceil((last.offset + last.byteLength) / 32) * 32, bytes.length);
+    const streamed = await readGguf(streamSource(chunked(bytes, 1 << 16), "m.gguf"));
+    assert.deepEqual(placesOf(streamed), placesOf(model));
+    assert.deepEqual([...streamed.metadata.keys()], [...model.metadata.keys()]);
+  });
 
-  itShared(["models/tales/tales-f32.gguf"], "readGguf() refuses a published file cut short", async () => {
-    const bytes = sharedBytes("models/tales/tales-f32.gguf");
+  const large = "models/tales/tales-f32.gguf";
+  const cut = [
+    { name: "tales-q8_0.gguf", value: () => new Uint8Array(readFileSync(embeddedModel)) },
+    { name: large, needs: [large], value: () => sharedBytes(large) },
+  ];
+  itOn(cut, "refuses a file cut short", async (load) => {
+    const bytes = load();
     for (let i = 0; i < 20; i++) {
       const error = await read(bytes.subarray(0, Math.floor((i * bytes.length) / 20))).catch((e) => e);
       assert.ok(error instanceof FormatError);

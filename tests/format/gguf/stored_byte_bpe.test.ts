@@ -1,15 +1,18 @@
+// Byte-level BPE tokenizers in GGUF files.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readGguf } from "../../../src/format/gguf/header.ts";
 import { ggufTokenizer } from "../../../src/format/gguf/stored_tokenizer.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
-import { type ByteBpeData, type Tokenizer, TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import type { Tokenizer } from "../../../src/tokenizer/core/tokenizer.ts";
+import { type ByteBpeData, TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { pretokenizerNames } from "../../../src/tokenizer/pretokenize/registry.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
 import { FormatError, UnsupportedError } from "../../../src/util/errors.ts";
 import { byteLevelKeys } from "../../support/byte_level_vocab.ts";
+import { fixtureBytes } from "../../support/fixtures.ts";
 import { type GgufValue, meta, metaArray, tinyLlamaGguf } from "../../support/gguf_writer.ts";
-import { itShared, sharedBytes } from "../../support/shared.ts";
+import { itOn, sharedBytes } from "../../support/shared.ts";
 
 type Changes = Record<string, GgufValue | undefined>;
 
@@ -219,8 +222,20 @@ describe("byteBpeTokenizer()", () => {
     assert.equal(each.decode([256]), long);
   });
 
-  itShared(["vocabs/gpt-2.gguf"], "encode() splits with each name as llama.cpp does today", async () => {
-    const { metadata, tokenizer: read } = await readGguf(bytesSource(sharedBytes("vocabs/gpt-2.gguf")));
+  const gpt2 = "vocabs/gpt-2.gguf";
+  const vocabularies = [
+    {
+      name: "gpt2.gguf",
+      value: { bytes: () => fixtureBytes("gpt2.gguf"), size: 701, merges: 444, tilde: [220, 93] },
+    },
+    {
+      name: gpt2,
+      needs: [gpt2],
+      value: { bytes: () => sharedBytes(gpt2), size: 50257, merges: 50000, tilde: [5299] },
+    },
+  ];
+  itOn(vocabularies, "encode() splits with each name as llama.cpp does today", async (known) => {
+    const { metadata, tokenizer: read } = await readGguf(bytesSource(known.bytes()));
     assert.ok(read());
     const encode = (pre: string, text: string) => {
       const keys = new Map(metadata).set("tokenizer.ggml.pre", { type: "string", value: pre });
@@ -229,16 +244,16 @@ describe("byteBpeTokenizer()", () => {
     };
     for (const pre of ["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4", "spark2_5", "afmoe"]) {
       assert.deepEqual(encode(pre, "~'s"), [93, 6, 82], pre);
-      assert.deepEqual(encode(pre, " ~"), [5299], pre);
+      assert.deepEqual(encode(pre, " ~"), known.tilde, pre);
     }
     assert.deepEqual(encode("deepseek-v3", "it's ~/x"), encode("gpt-2", "it's ~/x"));
   });
 
-  itShared(["vocabs/gpt-2.gguf"], "tokenizer() reads GPT-2's vocabulary", async () => {
-    const file = await readGguf(bytesSource(sharedBytes("vocabs/gpt-2.gguf")));
+  itOn(vocabularies, "tokenizer() reads a whole vocabulary", async ({ bytes, size, merges }) => {
+    const file = await readGguf(bytesSource(bytes()));
     const found = file.tokenizer();
     assert.ok(found?.kind === "byte-bpe");
-    assert.deepEqual([found.types.length, found.merges?.length], [50257, 3 * 50000]);
-    assert.deepEqual([found.pretokenizer, found.bosId, found.eosIds], ["gpt-2", 50256, [50256]]);
+    assert.deepEqual([found.types.length, found.merges?.length], [size, 3 * merges]);
+    assert.deepEqual([found.pretokenizer, found.bosId, found.eosIds], ["gpt-2", size - 1, [size - 1]]);
   });
 });

@@ -1,11 +1,14 @@
+// Tokenizers in GGUF files.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readGguf } from "../../../src/format/gguf/header.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
-import type { SentencePieceData, TokenizerData } from "../../../src/tokenizer/core/tokenizer.ts";
+import type { SentencePieceData } from "../../../src/tokenizer/core/vocabulary_data.ts";
+import type { TokenizerData } from "../../../src/tokenizer/registry.ts";
 import { FormatError, UnsupportedError } from "../../../src/util/errors.ts";
+import { fixtureBytes } from "../../support/fixtures.ts";
 import { type GgufValue, meta, metaArray, tinyLlamaGguf, tinyVocab } from "../../support/gguf_writer.ts";
-import { itShared, sharedBytes } from "../../support/shared.ts";
+import { itOn, sharedBytes } from "../../support/shared.ts";
 
 /** The tokenizer of the tiny model with changed keys (without their "tokenizer.ggml."). */
 async function tokenizer(
@@ -278,17 +281,35 @@ describe("ggufTokenizer", () => {
     }
   });
 
-  itShared(["vocabs/llama-spm.gguf"], "tokenizer() reads Llama 2's vocabulary", async () => {
-    const model = await readGguf(bytesSource(sharedBytes("vocabs/llama-spm.gguf")));
+  const llama2 = "vocabs/llama-spm.gguf";
+  const vocabularies = [
+    {
+      name: "bpe.gguf",
+      value: { bytes: () => fixtureBytes("bpe.gguf"), size: 800, space: 571, second: "er", character: "粉" },
+    },
+    {
+      name: llama2,
+      needs: [llama2],
+      value: {
+        bytes: () => sharedBytes(llama2),
+        size: 32000,
+        space: 29871,
+        second: "▁t",
+        character: "\ufeff",
+      },
+    },
+  ];
+  itOn(vocabularies, "tokenizer() reads a whole vocabulary", async (known) => {
+    const model = await readGguf(bytesSource(known.bytes()));
     const data = sentencePiece(model.tokenizer());
     assert.ok(data);
-    assert.equal(data.pieces.length, 32000);
+    assert.equal(data.pieces.length, known.size);
     assert.deepEqual(data.pieces.slice(0, 4), ["<unk>", "<s>", "</s>", "<0x00>"]);
-    assert.equal(data.pieces[29871], "▁");
-    assert.ok(data.pieces.includes("\ufeff"));
-    assert.equal(new Set(data.pieces).size, 32000);
+    assert.equal(data.pieces[known.space], "▁");
+    assert.ok(data.pieces.includes(known.character));
+    assert.equal(new Set(data.pieces).size, known.size);
     assert.deepEqual(Array.from(data.types).slice(0, 4), [2, 3, 3, 6]);
-    assert.deepEqual([data.pieces[260], data.scores[260], data.types[260]], ["▁t", -1, 1]);
+    assert.deepEqual([data.pieces[260], data.scores[260], data.types[260]], [known.second, -1, 1]);
     assert.deepEqual([data.bosId, data.eosIds, data.unkId, data.addBos], [1, [2], 0, true]);
   });
 });

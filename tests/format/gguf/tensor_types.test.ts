@@ -1,3 +1,4 @@
+// Tensor types of GGUF files.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readGguf } from "../../../src/format/gguf/header.ts";
@@ -88,7 +89,8 @@ describe("ggmlTypes", () => {
 });
 
 describe("assertTensorType", () => {
-  const info = { name: "blk.0.ffn_up.weight", shape: [256], offset: 0, byteLength: 144 };
+  const source = bytesSource(new Uint8Array(0));
+  const info = { name: "blk.0.ffn_up.weight", shape: [256], source, offset: 0, byteLength: 144 };
 
   it("assertTensorType() accepts what has kernels", () => {
     for (const type of ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q8_G"]) assertTensorType({ ...info, type });

@@ -321,10 +321,15 @@ describe("Llama.restore() of hostile bytes", () => {
 
   it("refuses other versions and other files", async () => {
     const { llama, bytes } = await saved();
-    for (const version of [0, 2, 0xffffffff]) {
+    for (const [version, whose] of [
+      [0, "an older cria that drew other random numbers; begin the session again"],
+      [1, "an older cria that drew other random numbers; begin the session again"],
+      [3, "a newer cria; update cria"],
+      [0xffffffff, "a newer cria; update cria"],
+    ] as const) {
       const changed = bytes.slice();
       new DataView(changed.buffer).setUint32(8, version, true);
-      refuses(llama, sealed(changed), new RegExp(`Expected version 1, got ${version}`));
+      refuses(llama, sealed(changed), new RegExp(`Expected version 2, got ${version}, of ${whose}`));
     }
     refuses(llama, new Uint8Array(0), /Expected a snapshot, got other bytes/);
     refuses(llama, tiny, /Expected a snapshot, got other bytes/);
@@ -386,10 +391,10 @@ describe("Llama.restore() of hostile bytes", () => {
             Object.assign(generation.sampling, { topP }),
       ],
       [
-        [[0, 0, 0, 0], [1, 2, 3], [1, 2, 3, 2 ** 32], [1, 2, 3, "4"], [1, 2, 3, 4, 5], 7, null, {}],
-        (rng) =>
+        [[0], { mirostat: 1 }, { top_k: null }, 7, null, "text", undefined],
+        (samplers) =>
           ({ generation }) =>
-            Object.assign(generation, { rng }),
+            Object.assign(generation, { samplers }),
       ],
       [[7, null, [], "text"], (generation) => (description) => Object.assign(description, { generation })],
     ];

@@ -1,3 +1,4 @@
+// The alphabet of byte-level vocabularies: every byte there and back.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {

@@ -1,13 +1,14 @@
+// Byte-level BPE against a scalar twin, and hostile vocabularies.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ByteBpeEncoder } from "../../../src/tokenizer/byte_level/byte_encoder.ts";
 import { packTokens } from "../../../src/tokenizer/byte_level/byte_vocabulary.ts";
+import { MAX_PIECES } from "../../../src/tokenizer/core/limits.ts";
 import { TokenSink } from "../../../src/tokenizer/core/token_sink.ts";
-import { type ByteBpeData, TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { type ByteBpeData, TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { pretokenizerNamed, pretokenizerNames } from "../../../src/tokenizer/pretokenize/registry.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
-import { MAX_PIECES } from "../../../src/tokenizer/sentencepiece/vocabulary.ts";
 import { FormatError, TokenizerError, UnsupportedError } from "../../../src/util/errors.ts";
 import { byteData, FIRST, hardCharacters } from "../../support/byte_vocabularies.ts";
 import { assertRefused } from "../../support/vocabularies.ts";

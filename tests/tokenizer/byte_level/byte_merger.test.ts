@@ -1,3 +1,4 @@
+// Merging words of bytes against plain merging.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,14 +1,17 @@
+// Reading of tiktoken rank files, right and wrong ones.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import cl100kRanks from "gpt-tokenizer/bpeRanks/cl100k_base";
 import { isTiktokenFile, parseTiktokenFile } from "../../../src/tokenizer/byte_level/tiktoken_file.ts";
-import type { ByteBpeData } from "../../../src/tokenizer/core/tokenizer.ts";
+import { MAX_PIECES } from "../../../src/tokenizer/core/limits.ts";
+import type { ByteBpeData } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { parseTokenizerFile } from "../../../src/tokenizer/load.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
-import { MAX_PIECES } from "../../../src/tokenizer/sentencepiece/vocabulary.ts";
 import { FormatError, UnsupportedError } from "../../../src/util/errors.ts";
-import { rankFile, singleBytes } from "../../support/byte_vocabularies.ts";
-import { itShared, sharedBytes } from "../../support/shared.ts";
+import { type Ranks, rankFile, singleBytes, tokensOfRanks } from "../../support/byte_vocabularies.ts";
+import { fixtureBytes } from "../../support/fixtures.ts";
+import { itOn, type Subject, sharedBytes } from "../../support/shared.ts";
 import { assertRefused, assertTyped } from "../../support/vocabularies.ts";
 
 const utf8 = new TextEncoder();
@@ -143,16 +146,62 @@ describe("parseTiktokenFile()", () => {
     for (const text of ["", "YQ==", "YQ== x", " 0", "{}"]) assert.ok(!isTiktokenFile(file(text)), text);
   });
 
-  itShared(["vocabs/llama3-tokenizer.model"], "parseTiktokenFile() knows Llama 3's file", () => {
-    const bytes = sharedBytes("vocabs/llama3-tokenizer.model");
+  /** A rank file, and what is known of it beyond its ranks. */
+  interface Known {
+    readonly bytes: () => Uint8Array;
+    readonly vocabSize: number;
+    readonly bosId: number | undefined;
+    readonly eosIds: readonly number[];
+    readonly named: readonly (readonly [id: number, piece: string])[];
+    readonly ofA: readonly number[];
+    readonly nRanks: number;
+  }
+  const llama3 = "vocabs/llama3-tokenizer.model";
+  const subjects: Subject<Known>[] = [
+    {
+      name: "ranks.tiktoken, which nothing is known of",
+      value: {
+        bytes: () => fixtureBytes("ranks.tiktoken"),
+        ...{ vocabSize: 700, bosId: undefined, eosIds: [], named: [[256, "he"]], ofA: [64], nRanks: 700 },
+      },
+    },
+    {
+      name: "cl100k_base",
+      value: {
+        bytes: () => rankFile(tokensOfRanks(cl100kRanks as Ranks)),
+        ...{ vocabSize: 100277, bosId: 100257, eosIds: [100257], ofA: [64], nRanks: 100256 },
+        named: [
+          [100257, "<|endoftext|>"],
+          [100276, "<|endofprompt|>"],
+        ],
+      },
+    },
+    {
+      name: "Llama 3's",
+      needs: [llama3],
+      value: {
+        bytes: () => sharedBytes(llama3),
+        ...{ vocabSize: 128256, bosId: 128000, eosIds: [128001, 128009, 128008] },
+        ...{ ofA: [128000, 64], nRanks: 128000 },
+        named: [
+          [128000, "<|begin_of_text|>"],
+          [128255, "<|reserved_special_token_245|>"],
+        ],
+      },
+    },
+  ];
+  itOn(subjects, "parseTiktokenFile() knows files by their ranks", (known) => {
+    const bytes = known.bytes();
     const tokenizer = createTokenizer(parseTiktokenFile(bytes));
-    assert.equal(tokenizer.vocabSize, 128256);
-    assert.deepEqual([tokenizer.bosId, tokenizer.eosIds], [128000, [128001, 128009, 128008]]);
-    assert.equal(tokenizer.piece(128000), "<|begin_of_text|>");
-    assert.equal(tokenizer.piece(128255), "<|reserved_special_token_245|>");
-    assert.deepEqual(tokenizer.encode("a"), [128000, 64]);
-    // A byte less of one token, and it is some other file.
+    assert.equal(tokenizer.vocabSize, known.vocabSize);
+    assert.deepEqual([tokenizer.bosId, tokenizer.eosIds], [known.bosId, known.eosIds]);
+    for (const [id, piece] of known.named) assert.equal(tokenizer.piece(id), piece);
+    assert.deepEqual(tokenizer.encode("a"), known.ofA);
+    // A token less, and it is some other file.
     const other = parseTiktokenFile(bytes.subarray(0, bytes.lastIndexOf(10, bytes.length - 2) + 1));
-    assert.deepEqual([other.types.length, other.bosId, other.pretokenizer], [127999, undefined, "llama-bpe"]);
+    assert.deepEqual(
+      [other.types.length, other.bosId, other.pretokenizer],
+      [known.nRanks - 1, undefined, "llama-bpe"],
+    );
   });
 });

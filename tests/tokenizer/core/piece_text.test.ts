@@ -1,3 +1,4 @@
+// UTF-8 of pieces against the runtime's decoder.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

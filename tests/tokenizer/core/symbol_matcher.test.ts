@@ -1,3 +1,4 @@
+// Finding symbols against a search of every symbol at every position.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

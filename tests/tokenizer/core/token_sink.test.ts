@@ -1,3 +1,4 @@
+// Collecting ids and offsets.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { TokenSink } from "../../../src/tokenizer/core/token_sink.ts";

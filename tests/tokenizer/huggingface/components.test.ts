@@ -1,3 +1,4 @@
+// Each component of a tokenizer.json by itself.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Tokenizer as Oracle } from "@huggingface/tokenizers";
@@ -5,11 +6,11 @@ import fc from "fast-check";
 import type { Tokenizer } from "../../../src/tokenizer/core/tokenizer.ts";
 import { AlignedText } from "../../../src/tokenizer/huggingface/aligned_text.ts";
 import { JsonValue } from "../../../src/tokenizer/huggingface/json.ts";
-import { type Normalizer, readNormalizer } from "../../../src/tokenizer/huggingface/normalizers.ts";
+import { type Normalizer, readNormalizer } from "../../../src/tokenizer/huggingface/normalizing_steps.ts";
 import { preTokenize, readPreTokenizers } from "../../../src/tokenizer/huggingface/pre_tokenizers.ts";
 import { parseTokenizerFile } from "../../../src/tokenizer/load.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
-import { compileCharsmap } from "../../../src/tokenizer/train/charsmap.ts";
+import { compileCharsmap } from "../../../src/tokenizer/train/text/charsmap_writer.ts";
 import { TokenizerError } from "../../../src/util/errors.ts";
 import {
   type AddedTokenJson,

@@ -1,3 +1,4 @@
+// Hostile tokenizer.json files are refused, or cost bounded time and memory.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Tokenizer } from "../../../src/tokenizer/core/tokenizer.ts";

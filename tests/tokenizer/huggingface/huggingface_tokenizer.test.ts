@@ -1,13 +1,21 @@
+// Whole tokenizers of tokenizer.json files.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Tokenizer as Oracle } from "@huggingface/tokenizers";
 import fc from "fast-check";
 import { readGguf } from "../../../src/format/gguf/header.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
-import type { ByteBpeData, SentencePieceData, Tokenizer } from "../../../src/tokenizer/core/tokenizer.ts";
+import { packTokens } from "../../../src/tokenizer/byte_level/byte_vocabulary.ts";
+import type { Tokenizer } from "../../../src/tokenizer/core/tokenizer.ts";
+import {
+  type ByteBpeData,
+  type SentencePieceData,
+  TokenType,
+} from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { parseTokenizerFile } from "../../../src/tokenizer/load.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
-import { itShared, sharedBytes, sharedJson } from "../../support/shared.ts";
+import { fixtureBytes, fixtureIds } from "../../support/fixtures.ts";
+import { itOn, itShared, type Subject, sharedBytes, sharedJson } from "../../support/shared.ts";
 import {
   gpt2Json,
   jsonBytes,
@@ -49,33 +57,90 @@ function parsed<T>(name: string): T {
   return parseTokenizerFile(sharedBytes(name), { name }) as T;
 }
 
+function parsedFixture<T>(name: string): T {
+  return parseTokenizerFile(fixtureBytes(name), { name }) as T;
+}
+
 const LLAMA2 = "vocabs/llama2-tokenizer.model";
 const LLAMA3 = "vocabs/llama3-tokenizer.model";
 const GPT2 = "vocabs/gpt-2.gguf";
 const UNIGRAM = "vocabs/spm-unigram-en.model";
 const GGML = "conformance/ggml_vocab_ids.json";
 
-const llama2 = once(() => {
-  const data = parsed<SentencePieceData>(LLAMA2);
-  return trio(llama2Json(data), createTokenizer(data));
-});
-const llama2Metaspace = once(() => {
-  const data = parsed<SentencePieceData>(LLAMA2);
-  return trio(llama2Json(data, true), createTokenizer(data));
-});
+/** A vocabulary file as its data, and the trio made of it. */
+interface Made<T> {
+  readonly data: T;
+  readonly three: Trio;
+}
+
+type Make<T> = () => Made<T> | Promise<Made<T>>;
+
+const bpeOf = (data: () => SentencePieceData, metaspace = false) =>
+  once((): Made<SentencePieceData> => {
+    const all = data();
+    return { data: all, three: trio(llama2Json(all, metaspace), createTokenizer(all)) };
+  });
+const ownBpe = () => parsedFixture<SentencePieceData>("bpe.model");
+const llama2 = () => parsed<SentencePieceData>(LLAMA2);
+
+/** SentencePiece BPE as the converter of Llama 2 writes it. */
+const bpes: readonly Subject<Make<SentencePieceData>>[] = [
+  { name: "bpe.model", value: bpeOf(ownBpe) },
+  { name: "Llama 2's", needs: [LLAMA2], value: bpeOf(llama2) },
+];
+const metaspaceBpes: readonly Subject<Make<SentencePieceData>>[] = [
+  { name: "bpe.model", value: bpeOf(ownBpe, true) },
+  { name: "Llama 2's", needs: [LLAMA2], value: bpeOf(llama2, true) },
+];
+
 const llama3 = once(() => {
   const data = parsed<ByteBpeData>(LLAMA3);
-  return trio(llama3Json(data), createTokenizer(data));
+  return { data, three: trio(llama3Json(data), createTokenizer(data)) };
 });
-const gpt2 = once(async () => {
-  const file = await readGguf(bytesSource(sharedBytes(GPT2)));
-  const data = file.tokenizer() as ByteBpeData;
-  return trio(gpt2Json(data), createTokenizer(data));
+/** Our rank file as one of Llama 3's kind, with two special tokens behind its ranks. */
+const ownRanks = once(() => {
+  const plainData = parsedFixture<ByteBpeData>("ranks.tiktoken");
+  const specials = ["<|begin_of_text|>", "<|end_of_text|>"].map((text) => new TextEncoder().encode(text));
+  const tokens = Array.from(plainData.types, (_, id) =>
+    plainData.bytes.slice(plainData.offsets[id], plainData.offsets[id + 1]),
+  );
+  const data: ByteBpeData = {
+    ...plainData,
+    ...packTokens([...tokens, ...specials]),
+    types: [...Array.from(plainData.types), TokenType.control, TokenType.control],
+    ...{ bosId: tokens.length, eosIds: [tokens.length + 1], addBos: true },
+  };
+  return { data, three: trio(llama3Json(data), createTokenizer(data)) };
 });
-const unigram = once(() => {
-  const data = parsed<SentencePieceData>(UNIGRAM);
-  return trio(unigramJson(data, data.charsmap ?? new Uint8Array(0)), createTokenizer(data));
-});
+/** Rank files as Llama 3's converter writes them. */
+const rankFiles: readonly Subject<Make<ByteBpeData>>[] = [
+  { name: "ranks.tiktoken", value: ownRanks },
+  { name: "Llama 3's", needs: [LLAMA3], value: llama3 },
+];
+
+const gpt2Of = (bytes: () => Uint8Array<ArrayBuffer>) =>
+  once(async () => {
+    const file = await readGguf(bytesSource(bytes()));
+    const data = file.tokenizer() as ByteBpeData;
+    return { data, three: trio(gpt2Json(data), createTokenizer(data)) };
+  });
+/** Byte-level vocabularies of GGUF files as GPT-2's own file is written. */
+const gpt2s: readonly Subject<Make<ByteBpeData>>[] = [
+  { name: "gpt2.gguf", value: gpt2Of(() => fixtureBytes("gpt2.gguf")) },
+  { name: "GPT-2's", needs: [GPT2], value: gpt2Of(() => sharedBytes(GPT2)) },
+];
+
+const unigramOf = (load: () => SentencePieceData) =>
+  once(() => {
+    const data = load();
+    const three = trio(unigramJson(data, data.charsmap ?? new Uint8Array(0)), createTokenizer(data));
+    return { data, three };
+  });
+const english = unigramOf(() => parsed<SentencePieceData>(UNIGRAM));
+const unigrams: readonly Subject<Make<SentencePieceData>>[] = [
+  { name: "unigram.model", value: unigramOf(() => parsedFixture<SentencePieceData>("unigram.model")) },
+  { name: "an English one", needs: [UNIGRAM], value: english },
+];
 
 /** Text of many scripts, spaces of many kinds, digits, joined emoji and combining marks. */
 const anyText = fc
@@ -128,20 +193,56 @@ const alikeText = anyText.filter((text) => isClassedAlike(text) && !/[\ufeff\u00
 
 const plain = { bos: false, eos: false, special: false };
 
-interface GgmlCases {
-  texts: string[];
-  vocabs: Record<"llama-spm" | "llama-bpe" | "gpt-2", { ids: number[][] }>;
+/** The tokenizer of a file, and the ids that somebody says of each text. */
+interface Said {
+  readonly tokenizer: () => Tokenizer | Promise<Tokenizer>;
+  readonly cases: () => { readonly texts: readonly string[]; readonly ids: readonly (readonly number[])[] };
 }
 
-function assertConformance(tokenizer: Tokenizer, name: keyof GgmlCases["vocabs"]): void {
-  const { texts, vocabs } = sharedJson<GgmlCases>(GGML);
-  assert.equal(texts.length, 46);
-  for (const [i, text] of texts.entries()) {
-    const ids = vocabs[name].ids[i] as number[];
-    assert.deepEqual(tokenizer.encode(text, plain), ids, JSON.stringify(text));
-    assert.equal(tokenizer.decode(ids), text);
-  }
+/** A tokenizer.json of the fixtures, and the slow reference's ids. */
+function own(file: string, vocabulary: "bpe" | "gpt2"): Subject<Said> {
+  const tokenizer = () => createTokenizer(parsedFixture(file));
+  const cases = () => {
+    const { texts, vocabularies } = fixtureIds();
+    return { texts, ids: vocabularies[vocabulary] };
+  };
+  return { name: file, value: { tokenizer, cases } };
 }
+
+type GgmlVocab = "llama-spm" | "llama-bpe" | "gpt-2";
+
+/** A tokenizer.json made of a published vocabulary, and llama.cpp's ids. */
+function ofLlamaCpp<T>(vocab: GgmlVocab, file: string, make: Make<T>): Subject<Said> {
+  const tokenizer = async () => (await make()).three.json;
+  const cases = () => {
+    const { texts, vocabs } = sharedJson<{ texts: string[]; vocabs: Record<GgmlVocab, { ids: number[][] }> }>(
+      GGML,
+    );
+    return { texts, ids: vocabs[vocab].ids };
+  };
+  return { name: `llama.cpp's of ${vocab}`, needs: [GGML, file], value: { tokenizer, cases } };
+}
+
+describe("HuggingFaceTokenizer: conformance", () => {
+  const subjects = [
+    own("bpe.tokenizer.json", "bpe"),
+    own("gpt2.tokenizer.json", "gpt2"),
+    ofLlamaCpp("llama-spm", LLAMA2, () => bpeOf(llama2)()),
+    ofLlamaCpp("llama-bpe", LLAMA3, llama3),
+    ofLlamaCpp("gpt-2", GPT2, () => gpt2Of(() => sharedBytes(GPT2))()),
+  ];
+  itOn(subjects, "encode() gives the ids", async ({ tokenizer: load, cases }) => {
+    const tokenizer = await load();
+    const { texts, ids } = cases();
+    assert.ok(texts.length >= 46, `${texts.length} cases`);
+    for (const [i, text] of texts.entries()) {
+      const expected = ids[i] as number[];
+      assert.deepEqual(tokenizer.encode(text, plain), expected, JSON.stringify(text));
+      // A "▁" of the text comes back as a space from a vocabulary that spells spaces so.
+      if (!text.includes("▁")) assert.equal(tokenizer.decode(expected), text.toWellFormed());
+    }
+  });
+});
 
 /** Same ids as the source, and offsets that are parts of the text in order. */
 function assertLikeSource({ json, source }: Trio, text: string): void {
@@ -160,30 +261,19 @@ function assertDecodes(tokenizer: Tokenizer, text: string): void {
   assert.equal(new TextDecoder("utf-8", { ignoreBOM: true }).decode(tokenizer.decodeBytes(ids)), text);
 }
 
-describe("HuggingFaceTokenizer: Llama 2's", () => {
-  itShared([LLAMA2, GGML], "encode() gives the ids of llama.cpp", () => {
-    assertConformance(llama2().json, "llama-spm");
-  });
-
-  itShared([LLAMA2], "encode() gives the ids and offsets of the SentencePiece model", () => {
+describe("HuggingFaceTokenizer of SentencePiece BPE", () => {
+  itOn(bpes, "encode() gives the ids and offsets of the SentencePiece model", async (make) => {
+    const { three } = await make();
     fc.assert(
       fc.property(
         anyText.filter((text) => !text.includes("▁")),
-        (text) => assertLikeSource(llama2(), text),
+        (text) => assertLikeSource(three, text),
       ),
     );
   });
 
-  itShared([LLAMA2], "encode() gives the ids of Hugging Face's tokenizers", () => {
-    fc.assert(
-      fc.property(anyText, (text) => {
-        assert.deepEqual(llama2().json.encode(text), text === "" ? [1] : llama2().oracle.encode(text).ids);
-      }),
-    );
-  });
-
-  itShared([LLAMA2], "encode() with Metaspace gives the ids of Hugging Face's tokenizers", () => {
-    const { json, oracle } = llama2Metaspace();
+  itOn(bpes, "encode() gives the ids of Hugging Face's tokenizers", async (make) => {
+    const { json, oracle } = (await make()).three;
     fc.assert(
       fc.property(anyText, (text) => {
         assert.deepEqual(json.encode(text), text === "" ? [1] : oracle.encode(text).ids);
@@ -191,28 +281,41 @@ describe("HuggingFaceTokenizer: Llama 2's", () => {
     );
   });
 
-  itShared([LLAMA2], "decode() gives back what was encoded", () => {
+  itOn(metaspaceBpes, "encode() with Metaspace gives the ids of Hugging Face's tokenizers", async (make) => {
+    const { json, oracle } = (await make()).three;
+    fc.assert(
+      fc.property(anyText, (text) => {
+        assert.deepEqual(json.encode(text), text === "" ? [1] : oracle.encode(text).ids);
+      }),
+    );
+  });
+
+  itOn(bpes, "decode() gives back what was encoded", async (make) => {
+    const { json } = (await make()).three;
     fc.assert(
       fc.property(
         anyText.filter((text) => !text.includes("▁")),
-        (text) => assertDecodes(llama2().json, text),
+        (text) => assertDecodes(json, text),
       ),
     );
   });
 
-  itShared([LLAMA2], "encode() parses special tokens on request only", () => {
-    const { json } = llama2();
-    assert.deepEqual(json.encode("a</s>b", { special: true }), [1, 263, 2, 289]);
+  itOn(bpes, "encode() parses special tokens on request only", async (make) => {
+    const { data, three } = await make();
+    const { json } = three;
+    const [a, b] = [data.pieces.indexOf("▁a"), data.pieces.indexOf("▁b")] as [number, number];
+    assert.ok(a > 258 && b > 258);
+    assert.deepEqual(json.encode("a</s>b", { special: true }), [1, a, 2, b]);
     assert.ok(!json.encode("a</s>b").includes(2));
     assert.equal(json.bosId, 1);
     assert.deepEqual(json.eosIds, [2]);
     assert.deepEqual(json.encode("", { eos: true }), [1, 2]);
-    assert.equal(json.decode([1, 263, 2]), "a");
-    assert.equal(json.decode([1, 263, 2], { special: true }), "<s> a</s>");
+    assert.equal(json.decode([1, a, 2]), "a");
+    assert.equal(json.decode([1, a, 2], { special: true }), "<s> a</s>");
   });
 
-  itShared([LLAMA2], "decode() of bytes that are no UTF-8 keeps what is", () => {
-    const { json } = llama2();
+  itOn(bpes, "decode() of bytes that are no UTF-8 keeps what is", async (make) => {
+    const { json } = (await make()).three;
     const id = (byte: number) => 3 + byte;
     assert.equal(json.decode([id(0xe6), id(0xbc), id(0xa2), id(0xe6)]), "漢\ufffd");
     assert.deepEqual(json.decodeBytes([id(0xff), id(0xe6)]), Uint8Array.of(0xff, 0xe6));
@@ -224,8 +327,8 @@ describe("HuggingFaceTokenizer: Llama 2's", () => {
     );
   });
 
-  itShared([LLAMA2], "stream() takes the first space off, but not after a text", () => {
-    const { json } = llama2();
+  itOn(bpes, "stream() takes the first space off, but not after a text", async (make) => {
+    const { json } = (await make()).three;
     const [id] = json.encode("Hello", plain) as [number];
     assert.equal(json.piece(id), "▁Hello");
     assert.equal(json.stream().push(id), "Hello");
@@ -234,48 +337,62 @@ describe("HuggingFaceTokenizer: Llama 2's", () => {
   });
 });
 
-describe("HuggingFaceTokenizer: Llama 3's", () => {
-  itShared([LLAMA3, GGML], "encode() gives the ids of llama.cpp", () => {
-    assertConformance(llama3().json, "llama-bpe");
+describe("HuggingFaceTokenizer of a rank file", () => {
+  itOn(rankFiles, "encode() gives the ids and offsets of the rank file", async (make) => {
+    const { three } = await make();
+    fc.assert(fc.property(anyText, (text) => assertLikeSource(three, text)));
   });
 
-  itShared([LLAMA3], "encode() gives the ids and offsets of the rank file", () => {
-    fc.assert(fc.property(anyText, (text) => assertLikeSource(llama3(), text)));
-  });
-
-  itShared([LLAMA3], "encode() gives the ids of Hugging Face's tokenizers", () => {
+  itOn(rankFiles, "encode() gives the ids of Hugging Face's tokenizers", async (make) => {
+    const { json, oracle } = (await make()).three;
     // Its "s" is not the long s that Oniguruma takes for one where case is ignored.
     const text = alikeText.filter((value) => !value.includes("ſ"));
     fc.assert(
       fc.property(text, (value) => {
-        assert.deepEqual(llama3().json.encode(value).slice(1), llama3().oracle.encode(value).ids.slice(1));
+        assert.deepEqual(json.encode(value).slice(1), oracle.encode(value).ids.slice(1));
       }),
     );
   });
 
-  itShared([LLAMA3], "decode() gives back what was encoded", () => {
-    fc.assert(fc.property(anyText, (text) => assertDecodes(llama3().json, text)));
+  itOn(rankFiles, "decode() gives back what was encoded", async (make) => {
+    const { json } = (await make()).three;
+    fc.assert(fc.property(anyText, (text) => assertDecodes(json, text)));
   });
 
-  itShared([LLAMA3], "encode() finds every special token", () => {
-    const { json } = llama3();
-    const ids = json.encode("<|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>", { special: true });
-    assert.deepEqual(ids, [128000, 128006, 882, 128007, 271, 6151, 128009]);
-    assert.deepEqual(json.eosIds, [128001, 128009, 128008]);
-    assert.equal(json.vocabSize, 128256);
+  const specials = [
+    {
+      name: "ranks.tiktoken",
+      value: {
+        make: ownRanks,
+        text: "<|begin_of_text|>a<|end_of_text|>",
+        ...{ ids: [700, 700, 64, 701], ends: [701], size: 702 },
+      },
+    },
+    {
+      name: "Llama 3's",
+      needs: [LLAMA3],
+      value: {
+        make: llama3,
+        text: "<|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>",
+        ...{ ids: [128000, 128006, 882, 128007, 271, 6151, 128009], ends: [128001, 128009, 128008] },
+        size: 128256,
+      },
+    },
+  ];
+  itOn(specials, "encode() finds every special token", ({ make, text, ids, ends, size }) => {
+    const { json } = make().three;
+    assert.deepEqual(json.encode(text, { special: true }), ids);
+    assert.deepEqual(json.eosIds, ends);
+    assert.equal(json.vocabSize, size);
   });
 });
 
-describe("HuggingFaceTokenizer: GPT-2's", () => {
-  itShared([GPT2, GGML], "encode() gives the ids of llama.cpp", async () => {
-    assertConformance((await gpt2()).json, "gpt-2");
-  });
-
-  itShared(
-    [GPT2],
+describe("HuggingFaceTokenizer of GPT-2's kind", () => {
+  itOn(
+    gpt2s,
     "encode() gives the ids of the GGUF vocabulary and of Hugging Face's tokenizers",
-    async () => {
-      const three = await gpt2();
+    async (make) => {
+      const { three } = await make();
       fc.assert(
         fc.property(anyText, (text) => {
           assertLikeSource(three, text);
@@ -291,28 +408,33 @@ describe("HuggingFaceTokenizer: GPT-2's", () => {
   );
 });
 
-describe("HuggingFaceTokenizer: a unigram model's", () => {
+describe("HuggingFaceTokenizer of a unigram model", () => {
   const word = fc.string({
     unit: fc.constantFrom(..."abcdefghijklmnopqrstuvwxyzABC.,'12漢🦙".split(/(?:)/u)),
     minLength: 1,
   });
   const normalText = fc.array(word, { maxLength: 8 }).map((words) => words.join(" "));
 
-  itShared([UNIGRAM], "encode() gives the ids of Hugging Face's tokenizers for text in normal form", () => {
-    const { json, oracle } = unigram();
-    fc.assert(
-      fc.property(normalText, (text) => {
-        assert.deepEqual(json.encode(text, plain), text === "" ? [] : oracle.encode(text).ids);
-      }),
-    );
-  });
+  itOn(
+    unigrams,
+    "encode() gives the ids of Hugging Face's tokenizers for text in normal form",
+    async (make) => {
+      const { json, oracle } = (await make()).three;
+      fc.assert(
+        fc.property(normalText, (text) => {
+          assert.deepEqual(json.encode(text, plain), text === "" ? [] : oracle.encode(text).ids);
+        }),
+      );
+    },
+  );
 
-  itShared(
-    [UNIGRAM],
+  itOn(
+    unigrams,
     "encode() gives the ids of SentencePiece for text in normal form, or as good ones",
-    () => {
-      const { json, source } = unigram();
-      const { scores } = parsed<SentencePieceData>(UNIGRAM);
+    async (make) => {
+      const { data, three } = await make();
+      const { json, source } = three;
+      const { scores } = data;
       const score = (ids: readonly number[]) => ids.reduce((sum, id) => sum + (scores[id] as number), 0);
       const spell = (ids: readonly number[]) => ids.map((id) => source.piece(id)).join("");
       fc.assert(
@@ -333,7 +455,7 @@ describe("HuggingFaceTokenizer: a unigram model's", () => {
     [UNIGRAM],
     "encode() sums as Hugging Face's tokenizers do where SentencePiece's sums are equal",
     () => {
-      const { json, source } = unigram();
+      const { json, source } = english().three;
       assert.deepEqual(json.encode("xlllq", plain), [4, 297, 31, 88, 998]);
       assert.deepEqual(source.encode("xlllq", plain), [4, 297, 88, 31, 998]);
     },

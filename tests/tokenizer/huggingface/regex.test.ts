@@ -1,3 +1,4 @@
+// Regular expressions against the runtime's own.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

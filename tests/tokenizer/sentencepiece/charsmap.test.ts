@@ -1,3 +1,4 @@
+// Charsmaps: rules, offsets and hostile files.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,11 +1,13 @@
+// Reading of llama2.c's tokenizer.bin.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
 import { parseLlama2cTokenizer } from "../../../src/tokenizer/sentencepiece/llama2c_bin.ts";
 import { FormatError } from "../../../src/util/errors.ts";
-import { itShared, sharedBytes } from "../../support/shared.ts";
+import { fixtureBytes } from "../../support/fixtures.ts";
+import { itOn, sharedBytes } from "../../support/shared.ts";
 import { assertRefused, assertTyped, binFile, byteEntries } from "../../support/vocabularies.ts";
 
 type BinEntry = readonly [piece: string, score?: number];
@@ -48,11 +50,29 @@ describe("parseLlama2cTokenizer()", () => {
     assert.equal(createTokenizer(data).decode([259, 260]), "<0x100><0x41>");
   });
 
-  itShared(["models/stories260K/tok512.bin"], "parseLlama2cTokenizer() reads tok512.bin", () => {
-    const data = parseLlama2cTokenizer(sharedBytes("models/stories260K/tok512.bin"), 512);
-    assert.equal(data.pieces.length, 512);
-    assert.deepEqual(data.pieces.slice(258, 262), ["<0xFF>", "▁t", "he", "▁a"]);
-    assert.equal(data.scores[511], -252);
+  const tok512 = "models/stories260K/tok512.bin";
+  const vocabularies = [
+    {
+      name: "tiny.tokenizer.bin",
+      value: {
+        bytes: () => fixtureBytes("tiny.tokenizer.bin"),
+        ...{ size: 300, pieces: ["<0xFF>", "▁t", "he", "▁the"], last: -41 },
+      },
+    },
+    {
+      name: tok512,
+      needs: [tok512],
+      value: {
+        bytes: () => sharedBytes(tok512),
+        ...{ size: 512, pieces: ["<0xFF>", "▁t", "he", "▁a"], last: -252 },
+      },
+    },
+  ];
+  itOn(vocabularies, "parseLlama2cTokenizer() reads a whole vocabulary", ({ bytes, size, pieces, last }) => {
+    const data = parseLlama2cTokenizer(bytes(), size);
+    assert.equal(data.pieces.length, size);
+    assert.deepEqual(data.pieces.slice(258, 262), pieces);
+    assert.equal(data.scores[size - 1], last);
   });
 
   it("parseLlama2cTokenizer() refuses another number of pieces than the model's, with both", () => {

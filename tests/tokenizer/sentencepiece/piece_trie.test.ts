@@ -1,3 +1,4 @@
+// The trie of pieces against a map.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+// The cache of segments: bounds, and hits equal to misses.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MAX_CACHED_UNITS, SegmentCache } from "../../../src/tokenizer/sentencepiece/segment_cache.ts";

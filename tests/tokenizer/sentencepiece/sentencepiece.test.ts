@@ -1,20 +1,15 @@
+// SentencePiece tokenizers: encoding, decoding, offsets.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { readGguf } from "../../../src/format/gguf/header.ts";
-import { bytesSource } from "../../../src/source/bytes.ts";
-import {
-  type SentencePieceData,
-  type Tokenizer,
-  type TokenizerData,
-  TokenType,
-} from "../../../src/tokenizer/core/tokenizer.ts";
-import { parseTokenizerFile } from "../../../src/tokenizer/load.ts";
+import { Tokenizer } from "../../../src/mod.ts";
+import { type SentencePieceData, TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
 import { Charsmap } from "../../../src/tokenizer/sentencepiece/charsmap.ts";
 import { TokenizerError } from "../../../src/util/errors.ts";
 import { writeCharsmap } from "../../support/charsmap_writer.ts";
-import { itShared, sharedBytes, sharedJson } from "../../support/shared.ts";
+import { fixtureIds, fixturePath } from "../../support/fixtures.ts";
+import { itOn, type Subject, sharedJson, sharedPath } from "../../support/shared.ts";
 import {
   assertRefused,
   byteEntries,
@@ -25,10 +20,6 @@ import {
   smallEntries,
   specialEntries,
 } from "../../support/vocabularies.ts";
-
-function sharedTokenizer(name: string): Tokenizer {
-  return createTokenizer(parseTokenizerFile(sharedBytes(name), { name }));
-}
 
 function idsOf(data: SentencePieceData): (...pieces: string[]) => number[] {
   return (...pieces) =>
@@ -61,117 +52,152 @@ function bytesOf(character: string): number[] {
   return Array.from(new TextEncoder().encode(character), (byte) => 3 + byte);
 }
 
-interface Llama2cCases {
-  tokenizer: { cases: { prompt: string; ids: number[] }[] };
+/** A text and its ids without BOS. */
+type Case = readonly [text: string, ids: readonly number[]];
+
+/** A vocabulary, and lists of cases that are known of it. */
+interface Known {
+  readonly load: () => Tokenizer | Promise<Tokenizer>;
+  readonly cases: () => readonly Case[];
+  /** How many cases there must be. */
+  readonly n: number;
+  /** Whether every text comes back from its ids. */
+  readonly roundTrip: boolean;
 }
 
-interface GgmlCases {
-  texts: string[];
-  vocabs: { "llama-spm": { ids: number[][] } };
+const llama2Files = ["vocabs/llama2-tokenizer.bin", "vocabs/llama2-tokenizer.model"];
+
+function fixtureCases(vocabulary: "bpe" | "unigram"): Case[] {
+  const { texts, vocabularies } = fixtureIds();
+  return texts.map((text, i) => [text, vocabularies[vocabulary][i] as number[]]);
 }
 
-function assertGgmlIds(tokenizer: Tokenizer): void {
-  const { texts, vocabs } = sharedJson<GgmlCases>("conformance/ggml_vocab_ids.json");
-  assert.equal(texts.length, 46);
-  for (const [i, text] of texts.entries()) {
-    const ids = vocabs["llama-spm"].ids[i] as number[];
-    assert.deepEqual(tokenizer.encode(text, { bos: false, eos: false }), ids, JSON.stringify(text));
-    assert.equal(tokenizer.decode(ids), text);
-  }
+/** A subject of the fixtures. */
+function ownVocabulary(file: string, vocabulary: "bpe" | "unigram"): Subject<Known> {
+  const load = () => Tokenizer.load(fixturePath(file));
+  const n = fixtureCases(vocabulary).length;
+  return {
+    name: file,
+    value: { load, cases: () => fixtureCases(vocabulary), n, roundTrip: vocabulary === "bpe" },
+  };
 }
+
+/** A subject of the reference data: a file, who says its ids, and where they are. */
+function reference(
+  file: string,
+  says: string,
+  needs: string,
+  rest: Omit<Known, "load" | "roundTrip"> & { readonly roundTrip?: boolean },
+): Subject<Known> {
+  const load = () => Tokenizer.load(sharedPath(file));
+  return { name: `${says} of ${file}`, needs: [needs, file], value: { load, roundTrip: true, ...rest } };
+}
+
+const spmCases = (file: string) => () =>
+  sharedJson<{ cases: { text: string; ids: number[] }[] }>(file).cases.map(
+    ({ text, ids }): Case => [text, ids],
+  );
+
+function ggmlCases(): Case[] {
+  const { texts, vocabs } = sharedJson<{ texts: string[]; vocabs: { "llama-spm": { ids: number[][] } } }>(
+    ggml,
+  );
+  return texts.map((text, i) => [text, vocabs["llama-spm"].ids[i] as number[]]);
+}
+
+function llama2cCases(): Case[] {
+  const { cases } = sharedJson<{ tokenizer: { cases: { prompt: string; ids: number[] }[] } }>(
+    llama2c,
+  ).tokenizer;
+  return cases.map(({ prompt, ids }) => [prompt, ids.slice(1)]);
+}
+
+function talesCases(): Case[] {
+  const { cases } = sharedJson<{ cases: { prompt: string; prompt_ids: number[] }[] }>(tales);
+  return cases.map(({ prompt, prompt_ids }) => [prompt, prompt_ids.slice(1)]);
+}
+
+const ggml = "conformance/ggml_vocab_ids.json";
+const llama2c = "conformance/llama2c.json";
+const spmLlama2 = "conformance/spm_llama2_tokenizer.json";
+const spmUnigram = "conformance/spm_unigram_en.json";
+const tales = "models/tales/expected.json";
+
+const conformance: readonly Subject<Known>[] = [
+  ownVocabulary("bpe.model", "bpe"),
+  ownVocabulary("bpe.bin", "bpe"),
+  ownVocabulary("bpe.gguf", "bpe"),
+  ownVocabulary("unigram.model", "unigram"),
+  ...llama2Files.flatMap((file) => [
+    reference(file, "llama2.c's ids", llama2c, { cases: llama2cCases, n: 5 }),
+    reference(file, "spm_encode's ids", spmLlama2, { cases: spmCases(spmLlama2), n: 112 }),
+    reference(file, "llama.cpp's ids", ggml, { cases: ggmlCases, n: 46 }),
+  ]),
+  reference("vocabs/llama-spm.gguf", "llama.cpp's ids", ggml, { cases: ggmlCases, n: 46 }),
+  reference("models/tales/tokenizer.model", "llama-tokenize's ids", tales, { cases: talesCases, n: 3 }),
+  reference("vocabs/spm-unigram-en.model", "spm_encode's ids", spmUnigram, {
+    ...{ cases: spmCases(spmUnigram), n: 101, roundTrip: false },
+  }),
+];
 
 describe("SentencePieceTokenizer: conformance", () => {
-  const llama2 = ["vocabs/llama2-tokenizer.bin", "vocabs/llama2-tokenizer.model"];
-  for (const file of llama2) {
-    itShared(["conformance/llama2c.json", file], `encode() gives llama2.c's ids with ${file}`, () => {
-      const tokenizer = sharedTokenizer(file);
-      const { cases } = sharedJson<Llama2cCases>("conformance/llama2c.json").tokenizer;
-      assert.equal(cases.length, 5);
-      for (const { prompt, ids } of cases) {
-        assert.deepEqual(tokenizer.encode(prompt), ids);
-        assert.equal(tokenizer.decode(ids), prompt);
-      }
-    });
-
-    itShared(
-      ["conformance/spm_llama2_tokenizer.json", file],
-      `encode() gives spm_encode's ids with ${file}`,
-      () => {
-        const tokenizer = sharedTokenizer(file);
-        const { cases } = sharedJson<{ cases: { text: string; ids: number[] }[] }>(
-          "conformance/spm_llama2_tokenizer.json",
-        );
-        assert.equal(cases.length, 112);
-        for (const { text, ids } of cases) {
-          assert.deepEqual(tokenizer.encode(text, { bos: false }), ids);
-          assert.equal(tokenizer.decode(ids), text);
-        }
-      },
-    );
-
-    itShared(["conformance/ggml_vocab_ids.json", file], `encode() gives llama.cpp's ids with ${file}`, () => {
-      assertGgmlIds(sharedTokenizer(file));
-    });
-  }
-
-  const unigram = "vocabs/spm-unigram-en.model";
-  itShared(
-    ["conformance/spm_unigram_en.json", unigram],
-    "encode() gives spm_encode's ids of a unigram model",
-    () => {
-      const tokenizer = sharedTokenizer(unigram);
-      const { cases } = sharedJson<{ cases: { text: string; ids: number[] }[] }>(
-        "conformance/spm_unigram_en.json",
-      );
-      assert.ok(cases.length > 100);
-      for (const { text, ids } of cases) assert.deepEqual(tokenizer.encode(text, { bos: false }), ids);
-    },
-  );
-
-  const gguf = "vocabs/llama-spm.gguf";
-  itShared(
-    ["conformance/ggml_vocab_ids.json", gguf],
-    `encode() gives llama.cpp's ids with ${gguf}`,
-    async () => {
-      const file = await readGguf(bytesSource(sharedBytes(gguf), gguf));
-      assertGgmlIds(createTokenizer(file.tokenizer() as TokenizerData));
-    },
-  );
-
-  const tales = "models/tales/tokenizer.model";
-  itShared(["models/tales/expected.json", tales], "encode() gives llama-tokenize's ids of tales", () => {
-    const tokenizer = sharedTokenizer(tales);
-    const { cases } = sharedJson<{ cases: { prompt: string; prompt_ids: number[] }[] }>(
-      "models/tales/expected.json",
-    );
-    assert.ok(cases.length >= 3);
-    for (const { prompt, prompt_ids } of cases) assert.deepEqual(tokenizer.encode(prompt), prompt_ids);
+  itOn(conformance, "encode() gives the ids", async ({ load, cases, n, roundTrip }) => {
+    const tokenizer = await load();
+    const all = cases();
+    assert.ok(all.length >= n, `${all.length} cases`);
+    for (const [text, ids] of all) {
+      assert.deepEqual(tokenizer.encode(text, { bos: false, eos: false }), ids, JSON.stringify(text));
+      if (roundTrip) assert.equal(tokenizer.decode(ids), decoded(text));
+    }
   });
 
-  itShared(llama2, "decode(encode()) is the text with real vocabularies", () => {
-    const tokenizers = [...llama2, "models/stories260K/tok512.bin"].map(sharedTokenizer);
+  itOn(conformance, "encode() puts BOS first if the vocabulary says so, and if asked", async ({ load }) => {
+    const tokenizer = await load();
+    const ids = tokenizer.encode("the", { bos: false });
+    assert.deepEqual(tokenizer.encode("the", { bos: true }), [1, ...ids]);
+    assert.deepEqual(tokenizer.encode("the"), [1, ...ids]);
+    assert.equal(tokenizer.decode([1, ...ids]), "the");
+  });
+
+  const everyVocabulary: Subject<() => Promise<Tokenizer>>[] = [
+    ...["bpe.model", "bpe.bin", "tiny.tokenizer.bin"].map((name) => ({
+      name,
+      value: () => Tokenizer.load(fixturePath(name)),
+    })),
+    ...[...llama2Files, "models/stories260K/tok512.bin"].map((name) => ({
+      name,
+      needs: [name],
+      value: () => Tokenizer.load(sharedPath(name)),
+    })),
+  ];
+
+  itOn(everyVocabulary, "decode(encode()) is the text", async (load) => {
+    const tokenizer = await load();
     fc.assert(
       fc.property(anyText, (text) => {
-        for (const tokenizer of tokenizers)
-          assert.equal(tokenizer.decode(tokenizer.encode(text)), decoded(text));
+        assert.equal(tokenizer.decode(tokenizer.encode(text)), decoded(text));
       }),
       { numRuns: 300 },
     );
   });
 
-  itShared(
-    ["vocabs/llama2-tokenizer.model"],
-    "encode() takes 200 KB of anything without quadratic work",
-    () => {
-      const tokenizer = sharedTokenizer("vocabs/llama2-tokenizer.model");
-      const n = 200_000;
-      for (const unit of ["a", " ", "7", "\n", "🦙", "é", "=", "ab", "Hello", "工", "\ud800", "\0"]) {
-        const text = unit.repeat(n / unit.length);
-        assert.ok(tokenizer.decode(tokenizer.encode(text)) === decoded(text), unit);
-      }
-      assert.equal(tokenizer.encode("a".repeat(n), { bos: false }).length, 50_002);
+  const long: Subject<{ file: string; letters: number }>[] = [
+    { name: "bpe.model", value: { file: fixturePath("bpe.model"), letters: 200_000 } },
+    {
+      name: "vocabs/llama2-tokenizer.model",
+      needs: ["vocabs/llama2-tokenizer.model"],
+      value: { file: sharedPath("vocabs/llama2-tokenizer.model"), letters: 50_002 },
     },
-  );
+  ];
+  itOn(long, "encode() takes 200 KB of anything without quadratic work", async ({ file, letters }) => {
+    const tokenizer = await Tokenizer.load(file);
+    const n = 200_000;
+    for (const unit of ["a", " ", "7", "\n", "🦙", "é", "=", "ab", "Hello", "工", "\ud800", "\0"]) {
+      const text = unit.repeat(n / unit.length);
+      assert.ok(tokenizer.decode(tokenizer.encode(text)) === decoded(text), unit);
+    }
+    assert.equal(tokenizer.encode("a".repeat(n), { bos: false }).length, letters);
+  });
 });
 
 describe("SentencePieceTokenizer", () => {

@@ -1,7 +1,8 @@
+// Ids of reference texts that SentencePiece itself gave.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { type SentencePieceData, TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
 import { parseSentencePieceModel } from "../../../src/tokenizer/sentencepiece/spm_model.ts";
 import { type Rule, writeCharsmap } from "../../support/charsmap_writer.ts";

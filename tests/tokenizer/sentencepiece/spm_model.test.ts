@@ -1,13 +1,17 @@
+// Reading of SentencePiece models, right and wrong ones.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { createTokenizer } from "../../../src/tokenizer/registry.ts";
 import { parseLlama2cTokenizer } from "../../../src/tokenizer/sentencepiece/llama2c_bin.ts";
 import { parseSentencePieceModel } from "../../../src/tokenizer/sentencepiece/spm_model.ts";
+import { compileCharsmap } from "../../../src/tokenizer/train/text/charsmap_writer.ts";
+import { normalizationRules } from "../../../src/tokenizer/train/text/normalization_rules.ts";
 import { FormatError, UnsupportedError } from "../../../src/util/errors.ts";
 import { charsmapBytes } from "../../support/charsmap_writer.ts";
-import { itShared, sharedBytes } from "../../support/shared.ts";
+import { fixtureBytes } from "../../support/fixtures.ts";
+import { itOn, sharedBytes } from "../../support/shared.ts";
 import {
   assertRefused,
   assertTyped,
@@ -104,17 +108,25 @@ describe("parseSentencePieceModel()", () => {
     assert.equal(data.pieces.length, 6);
   });
 
-  itShared(
-    ["vocabs/llama2-tokenizer.model", "vocabs/llama2-tokenizer.bin"],
-    "parseSentencePieceModel() reads what llama2.c's export has",
-    () => {
-      const model = parseSentencePieceModel(sharedBytes("vocabs/llama2-tokenizer.model"));
-      const exported = parseLlama2cTokenizer(sharedBytes("vocabs/llama2-tokenizer.bin"), 32000);
-      const { unkSurface, ...rest } = model;
-      assert.deepEqual(rest, exported);
-      assert.equal(unkSurface, " ⁇ ");
+  const [llama2, llama2Bin] = ["vocabs/llama2-tokenizer.model", "vocabs/llama2-tokenizer.bin"] as const;
+  const pairs = [
+    {
+      name: "bpe.model",
+      value: { model: () => fixtureBytes("bpe.model"), bin: () => fixtureBytes("bpe.bin"), size: 800 },
     },
-  );
+    {
+      name: llama2,
+      needs: [llama2, llama2Bin],
+      value: { model: () => sharedBytes(llama2), bin: () => sharedBytes(llama2Bin), size: 32000 },
+    },
+  ];
+  itOn(pairs, "parseSentencePieceModel() reads what llama2.c's export has", ({ model: load, bin, size }) => {
+    const model = parseSentencePieceModel(load());
+    const exported = parseLlama2cTokenizer(bin(), size);
+    const { unkSurface, ...rest } = model;
+    assert.deepEqual(rest, exported);
+    assert.equal(unkSurface, " ⁇ ");
+  });
 
   it("parseSentencePieceModel() tells the kinds of model apart", () => {
     const kindOf = (trainer: number[]) => parseSentencePieceModel(modelFile(entries, { trainer })).kind;
@@ -172,11 +184,27 @@ describe("parseSentencePieceModel()", () => {
     );
   });
 
-  itShared(["vocabs/spm-unigram-en.model"], "parseSentencePieceModel() reads a unigram model", () => {
-    const data = parseSentencePieceModel(sharedBytes("vocabs/spm-unigram-en.model"));
+  const english = "vocabs/spm-unigram-en.model";
+  const unigrams = [
+    {
+      name: "unigram.model",
+      value: {
+        bytes: () => fixtureBytes("unigram.model"),
+        size: 354,
+        charsmap: compileCharsmap(normalizationRules("nfkc")).length,
+      },
+    },
+    {
+      name: english,
+      needs: [english],
+      value: { bytes: () => sharedBytes(english), size: 1000, charsmap: 237_484 },
+    },
+  ];
+  itOn(unigrams, "parseSentencePieceModel() reads a unigram model", ({ bytes, size, charsmap }) => {
+    const data = parseSentencePieceModel(bytes());
     assert.equal(data.kind, "spm-unigram");
-    assert.equal(data.pieces.length, 1000);
-    assert.equal(data.charsmap?.length, 237_484);
+    assert.equal(data.pieces.length, size);
+    assert.equal(data.charsmap?.length, charsmap);
     assert.equal(data.addDummyPrefix, true);
     assert.equal(data.removeExtraWhitespaces, true);
   });

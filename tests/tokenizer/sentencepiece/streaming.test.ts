@@ -1,3 +1,4 @@
+// Streaming decoding against decoding at once.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

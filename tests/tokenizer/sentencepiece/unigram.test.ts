@@ -1,7 +1,8 @@
+// The unigram model against a search of all splits.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type SentencePieceData, TokenType } from "../../../src/tokenizer/core/tokenizer.ts";
+import { type SentencePieceData, TokenType } from "../../../src/tokenizer/core/vocabulary_data.ts";
 import { segmentText } from "../../../src/tokenizer/sentencepiece/segmenter.ts";
 import { MAX_NESTED_PIECES, UnigramSegmenter } from "../../../src/tokenizer/sentencepiece/unigram.ts";
 import { FormatError } from "../../../src/util/errors.ts";

@@ -1,15 +1,13 @@
+// Whole trainings: options, errors, and the same bytes each time.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { Tokenizer, TokenizerError, UnsupportedError, UsageError } from "../../../src/tokenizer.ts";
 import {
   type SentencePieceOptions,
-  Tokenizer,
-  TokenizerError,
   type TrainOptions,
   trainTokenizer,
-  UnsupportedError,
-  UsageError,
-} from "../../../src/tokenizer.ts";
+} from "../../../src/tokenizer_train.ts";
 import { itShared, sharedBytes, sharedJson } from "../../support/shared.ts";
 
 /** Lines of made-up words, the shorter the more frequent, and of what is special. */

@@ -1,3 +1,4 @@
+// Classes of characters: hashes over all code points.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Class, classOf } from "../../../src/tokenizer/unicode/characters.ts";

@@ -1,7 +1,8 @@
+// Normalization forms against the runtime's own, and hostile texts.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { assignedRuns } from "../../../src/tokenizer/train/unicode_scripts.ts";
+import { assignedRuns } from "../../../src/tokenizer/train/text/unicode_scripts.ts";
 import { caseVariantsOf, foldCaseOf, lowerCaseOf } from "../../../src/tokenizer/unicode/case.ts";
 import { oldUnicodeForms, unicodeForms } from "../../../src/tokenizer/unicode/forms.ts";
 import { Graphemes } from "../../../src/tokenizer/unicode/graphemes.ts";

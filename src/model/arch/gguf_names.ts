@@ -1,0 +1,31 @@
+// Names that GGUF files of most architectures give to their tensors.
+import type { LayerPart, ModelPart, Role } from "./spec.ts";
+
+const modelStems: Readonly<Record<ModelPart, string>> = {
+  embedding: "token_embd",
+  outputNorm: "output_norm",
+  output: "output",
+  ropeFactors: "rope_freqs",
+};
+
+const layerStems: Readonly<Record<LayerPart, string>> = {
+  attnNorm: "attn_norm",
+  q: "attn_q",
+  k: "attn_k",
+  v: "attn_v",
+  qkv: "attn_qkv",
+  attnOutput: "attn_output",
+  ffnNorm: "ffn_norm",
+  gate: "ffn_gate",
+  up: "ffn_up",
+  gateUp: "ffn_up",
+  down: "ffn_down",
+};
+
+/** GGUF's name of the tensor with a role: "token_embd.weight", "blk.3.attn_q.bias". */
+export function ggufName(role: Role, layer: number): string {
+  const [part, suffix] = role.split(".") as [ModelPart | LayerPart, string];
+  return part in layerStems
+    ? `blk.${layer}.${layerStems[part as LayerPart]}.${suffix}`
+    : `${modelStems[part as ModelPart]}.${suffix}`;
+}

@@ -1,0 +1,31 @@
+// The feed-forward block of a layer: x += down(act(gate(y)) * up(y)) with y = norm(x), or x += down(act(up(y))).
+import type { LayerSpec } from "../arch/spec.ts";
+import type { LayerWeights, Matrix } from "../weights/weights.ts";
+import { activationsFor, biasRows, inputOf } from "./activations.ts";
+import type { Rows } from "./buffers.ts";
+import type { PlanContext } from "./context.ts";
+
+/** Writes the feed-forward block of a layer. */
+export function feedForwardBlock(context: PlanContext, spec: LayerSpec, layer: LayerWeights): void {
+  const { writer, buffers, config } = context;
+  const { x } = buffers;
+  const { ffnNorm, gate, up, down } = layer;
+  const inputs = activationsFor(gate ? [gate, up] : [up], buffers);
+  for (const [format, out] of inputs) {
+    writer.norm({ rows: "tokens", spec: spec.norm, weight: ffnNorm, x, out, format });
+  }
+  writer.barrier();
+  const project = (w: Matrix, out: Rows) =>
+    writer.matmul({ rows: "tokens", w, x: inputOf(w, inputs), out, add: biasRows(w) });
+  if (gate) project(gate, buffers.gate);
+  project(up, buffers.up);
+  writer.barrier();
+
+  const out = buffers.act;
+  const format = down.format.activation;
+  const rows = gate ? { gate: buffers.gate, up: buffers.up } : { gate: buffers.up, up: undefined };
+  writer.glu({ spec: spec.feedForward, ...rows, out, n: config.hiddenDim, format });
+  writer.barrier();
+  writer.matmul({ rows: "tokens", w: down, x: out, out: x, add: x });
+  writer.barrier();
+}

@@ -1,0 +1,338 @@
+// Writes the records of a plan: one method for each operation of assembly/layout/ops.ts, with every operand named.
+import { BLOCK_COLS, SCALE_SHIFT } from "../../../assembly/layout/blocks.ts";
+import * as op from "../../../assembly/layout/ops.ts";
+import { kvTypeCodes } from "../../quant/kv_types.ts";
+import type { FileType } from "../../quant/registry.ts";
+import type { FeedForwardSpec, NormSpec } from "../arch/spec.ts";
+import type { ModelConfig } from "../config.ts";
+import type { RopeSpec, RopeTable } from "../rope.ts";
+import type { Matrix, Vector } from "../weights/weights.ts";
+import type { Buffers, KvShape, Rows } from "./buffers.ts";
+
+/** Which rows of a step a record works on: every token's, or those whose logits are asked for. */
+export type RowSet = "tokens" | "outputs";
+
+/** out[t] = row ids[t] of a table, times `scale`. */
+export interface EmbedOp {
+  readonly table: Matrix;
+  readonly scale: number;
+  readonly out: Rows;
+}
+
+/** out[t] = norm(x[t]) in an activation format. */
+export interface NormOp {
+  readonly rows: RowSet;
+  readonly spec: NormSpec;
+  /** With its bias. */
+  readonly weight: Vector;
+  readonly x: Rows;
+  readonly out: Rows;
+  /** ACT_* of out. */
+  readonly format: number;
+}
+
+/** out[t] = x[t] in an activation format. */
+export interface QuantizeOp {
+  readonly x: Rows;
+  readonly out: Rows;
+  /** Values of a row. */
+  readonly n: number;
+  /** ACT_* of out. */
+  readonly format: number;
+}
+
+/** out[t] = W x[t] + add[t]. */
+export interface MatmulOp {
+  readonly rows: RowSet;
+  readonly w: Matrix;
+  readonly x: Rows;
+  readonly out: Rows;
+  /** A stride of 0 adds the same row for every token. */
+  readonly add: Rows | undefined;
+}
+
+/** Cosines and sines of the step's positions. */
+export interface AnglesOp {
+  readonly table: RopeTable;
+}
+
+/** Rotates q in place, rotates k, and stores k and v into the cache. */
+export interface RopeStoreOp {
+  readonly q: Rows;
+  readonly k: Rows;
+  readonly v: Rows;
+  readonly heads: Pick<ModelConfig, "headDim" | "nHeads" | "nKvHeads">;
+  /** Undefined: nothing is rotated. */
+  readonly rotation: { readonly rope: RopeSpec; readonly angles: number } | undefined;
+  readonly cache: LayerCache;
+}
+
+/** out[t] = attention of q[t] over the cache. */
+export interface AttentionOp {
+  readonly q: Rows;
+  readonly out: Rows;
+  readonly heads: Pick<ModelConfig, "headDim" | "nKvHeads">;
+  readonly tables: Pick<Buffers, "groups" | "heads">;
+  /** What scores are multiplied by. */
+  readonly scale: number;
+  readonly cache: LayerCache;
+}
+
+/** A layer's keys and values in a page. */
+export interface LayerCache {
+  readonly kv: KvShape;
+  /** Offset of the layer's first kv head. */
+  readonly offset: number;
+}
+
+/** out[t] = act(gate[t]) * up[t], or act(gate[t]), in an activation format. */
+export interface GluOp {
+  readonly spec: Pick<FeedForwardSpec, "act" | "gated">;
+  readonly gate: Rows;
+  /** As far apart as the gate's rows; undefined if the block has no gate of its own. */
+  readonly up: Rows | undefined;
+  readonly out: Rows;
+  /** Values of a row. */
+  readonly n: number;
+  /** ACT_* of out. */
+  readonly format: number;
+}
+
+/** Packs rows of a file into the tiles of a matrix, at load. */
+export interface PackOp {
+  readonly w: Matrix;
+  readonly type: FileType;
+  /** Address of the rows as they are in the file. */
+  readonly src: number;
+  readonly rows: number;
+  /** The strip of the matrix that begins with the first row. */
+  readonly firstStrip: number;
+  /** Scales that are stored apart: their address, the values that share one, and where in such a group `src` begins. */
+  readonly groups: { readonly scales: number; readonly size: number; readonly phase: number } | undefined;
+  /** Strips that a thread takes at once. */
+  readonly chunk: number;
+  /** Scales are stored times 2^shift. */
+  readonly shift: number;
+}
+
+/** Records of a model that was compiled: `records` of RECORD_WORDS words each. */
+export interface Plan {
+  readonly words: Int32Array;
+  readonly records: number;
+  /** Bytes of weights that each record reads. */
+  readonly weightBytes: readonly number[];
+  /** The index after the last record of each layer. */
+  readonly layerEnds: readonly number[];
+}
+
+/** Appends records. Those without a barrier between them must be independent. */
+export class PlanWriter {
+  readonly #records: Int32Array[] = [];
+  readonly #weightBytes: number[] = [];
+  readonly #layerEnds: number[] = [];
+
+  /** All threads wait for each other after the last record. */
+  barrier(): void {
+    const last = this.#records.at(-1) as Int32Array;
+    last[op.REC_FLAGS] = op.REC_BARRIER;
+  }
+
+  /** The last record ends a layer. */
+  endLayer(): void {
+    this.#layerEnds.push(this.#records.length);
+  }
+
+  embed({ table, scale, out }: EmbedOp): void {
+    const r = this.#record(op.OP_EMBED);
+    r[op.EMBED_TABLE] = table.address;
+    r[op.EMBED_WEIGHT] = table.format.code;
+    r[op.EMBED_COLS] = table.blocks * BLOCK_COLS;
+    r[op.EMBED_OUT] = out.address;
+    r[op.EMBED_OUT_STRIDE] = out.stride;
+    r[op.EMBED_SCALE] = f32Bits(scale);
+    r[op.EMBED_STRIPS] = table.strips;
+    r[op.EMBED_FACTOR] = f32Bits(scaleFactor(SCALE_SHIFT));
+  }
+
+  norm({ rows, spec, weight, x, out, format }: NormOp): void {
+    const r = this.#record(op.OP_NORM, rows);
+    r[op.NORM_X] = x.address;
+    r[op.NORM_X_STRIDE] = x.stride;
+    r[op.NORM_OUT] = out.address;
+    r[op.NORM_OUT_STRIDE] = out.stride;
+    r[op.NORM_N] = weight.length;
+    r[op.NORM_FORMAT] = format;
+    r[op.NORM_WEIGHT] = weight.address;
+    r[op.NORM_BIAS] = weight.bias?.address ?? 0;
+    r[op.NORM_EPS] = f32Bits(spec.eps);
+    r[op.NORM_KIND] = normKinds[spec.kind];
+  }
+
+  quantize({ x, out, n, format }: QuantizeOp): void {
+    const r = this.#record(op.OP_QUANTIZE);
+    r[op.QUANTIZE_X] = x.address;
+    r[op.QUANTIZE_X_STRIDE] = x.stride;
+    r[op.QUANTIZE_OUT] = out.address;
+    r[op.QUANTIZE_OUT_STRIDE] = out.stride;
+    r[op.QUANTIZE_N] = n;
+    r[op.QUANTIZE_FORMAT] = format;
+  }
+
+  matmul({ rows, w, x, out, add }: MatmulOp): void {
+    const r = this.#record(op.OP_MATMUL, rows, w.strips * w.blocks * w.format.tileBytes);
+    r[op.MATMUL_W] = w.address;
+    r[op.MATMUL_WEIGHT] = w.format.code;
+    r[op.MATMUL_X] = x.address;
+    r[op.MATMUL_X_STRIDE] = x.stride;
+    r[op.MATMUL_OUT] = out.address;
+    r[op.MATMUL_OUT_STRIDE] = out.stride;
+    r[op.MATMUL_STRIPS] = w.strips;
+    r[op.MATMUL_BLOCKS] = w.blocks;
+    r[op.MATMUL_ADD] = add?.address ?? 0;
+    r[op.MATMUL_ADD_STRIDE] = add?.stride ?? 0;
+    r[op.MATMUL_CHUNK] = chunkGroups(w);
+    r[op.MATMUL_FACTOR] = f32Bits(scaleFactor(SCALE_SHIFT));
+  }
+
+  angles({ table }: AnglesOp): void {
+    const r = this.#record(op.OP_ANGLES);
+    r[op.ANGLES_FREQS] = table.freqs;
+    r[op.ANGLES_OUT] = table.angles;
+    r[op.ANGLES_HALF] = table.rope.dim / 2;
+  }
+
+  ropeStore({ q, k, v, heads, rotation, cache }: RopeStoreOp): void {
+    const r = this.#record(op.OP_ROPE_STORE);
+    r[op.ROPE_Q] = q.address;
+    r[op.ROPE_Q_STRIDE] = q.stride;
+    r[op.ROPE_K] = k.address;
+    r[op.ROPE_K_STRIDE] = k.stride;
+    r[op.ROPE_V] = v.address;
+    r[op.ROPE_V_STRIDE] = v.stride;
+    r[op.ROPE_ANGLES] = rotation?.angles ?? 0;
+    r[op.ROPE_DIM] = rotation?.rope.dim ?? 0;
+    r[op.ROPE_HEAD_DIM] = heads.headDim;
+    r[op.ROPE_N_HEADS] = heads.nHeads;
+    r[op.ROPE_N_KV_HEADS] = heads.nKvHeads;
+    r[op.ROPE_PAIRING] = rotation ? pairings[rotation.rope.pairing] : op.PAIRING_ADJACENT;
+    r[op.ROPE_KV_TYPE] = kvTypeCodes[cache.kv.type];
+    r[op.ROPE_LAYER] = cache.offset;
+    r[op.ROPE_HEAD_BYTES] = cache.kv.headBytes;
+  }
+
+  attention({ q, out, heads, tables, scale, cache }: AttentionOp): void {
+    const r = this.#record(op.OP_ATTENTION);
+    r[op.ATT_Q] = q.address;
+    r[op.ATT_Q_STRIDE] = q.stride;
+    r[op.ATT_OUT] = out.address;
+    r[op.ATT_OUT_STRIDE] = out.stride;
+    r[op.ATT_GROUPS] = tables.groups;
+    r[op.ATT_HEADS] = tables.heads;
+    r[op.ATT_N_KV_HEADS] = heads.nKvHeads;
+    r[op.ATT_HEAD_DIM] = heads.headDim;
+    r[op.ATT_KV_TYPE] = kvTypeCodes[cache.kv.type];
+    r[op.ATT_LAYER] = cache.offset;
+    r[op.ATT_HEAD_BYTES] = cache.kv.headBytes;
+    r[op.ATT_SCALE] = f32Bits(scale);
+  }
+
+  glu({ spec, gate, up, out, n, format }: GluOp): void {
+    const r = this.#record(op.OP_GLU);
+    r[op.GLU_GATE] = gate.address;
+    r[op.GLU_UP] = (up ?? gate).address;
+    r[op.GLU_STRIDE] = gate.stride;
+    r[op.GLU_OUT] = out.address;
+    r[op.GLU_OUT_STRIDE] = out.stride;
+    r[op.GLU_N] = n;
+    r[op.GLU_FORMAT] = format;
+    r[op.GLU_KIND] = (spec.gated ? gatedKinds : plainKinds)[spec.act];
+  }
+
+  /** The whole plan. */
+  done(): Plan {
+    const words = new Int32Array(this.#records.length * op.RECORD_WORDS);
+    this.#records.forEach((record, i) => {
+      words.set(record, i * op.RECORD_WORDS);
+    });
+    return {
+      words,
+      records: this.#records.length,
+      weightBytes: this.#weightBytes,
+      layerEnds: this.#layerEnds,
+    };
+  }
+
+  #record(code: number, rows: RowSet = "tokens", weightBytes = 0): Int32Array {
+    const record = new Int32Array(op.RECORD_WORDS);
+    record[op.REC_OP] = code;
+    record[op.REC_ROWS] = rows === "outputs" ? op.ROWS_OUTPUTS : op.ROWS_TOKENS;
+    this.#records.push(record);
+    this.#weightBytes.push(weightBytes);
+    return record;
+  }
+}
+
+/** The record that packs. It is a segment by itself. */
+export function packRecord({ w, type, src, rows, firstStrip, groups, chunk, shift }: PackOp): Int32Array {
+  const r = new Int32Array(op.RECORD_WORDS);
+  r[op.REC_OP] = op.OP_PACK;
+  r[op.REC_FLAGS] = op.REC_BARRIER;
+  r[op.PACK_FILE] = type.code;
+  r[op.PACK_WEIGHT] = w.format.code;
+  r[op.PACK_SRC] = src;
+  r[op.PACK_ROW_BYTES] = (w.cols / type.blockCols) * type.blockBytes;
+  r[op.PACK_SCALES] = groups?.scales ?? 0;
+  r[op.PACK_GROUP] = groups?.size ?? 0;
+  r[op.PACK_PHASE] = groups?.phase ?? 0;
+  r[op.PACK_ROWS] = rows;
+  r[op.PACK_COLS] = w.cols;
+  r[op.PACK_OUT] = w.address;
+  r[op.PACK_FIRST_STRIP] = firstStrip;
+  r[op.PACK_STRIPS] = w.strips;
+  r[op.PACK_CHUNK] = chunk;
+  r[op.PACK_SHIFT] = shift;
+  return r;
+}
+
+const normKinds: Readonly<Record<NormSpec["kind"], number>> = { rms: op.NORM_RMS, layer: op.NORM_LAYER };
+
+const pairings: Readonly<Record<RopeSpec["pairing"], number>> = {
+  adjacent: op.PAIRING_ADJACENT,
+  halves: op.PAIRING_HALVES,
+};
+
+const gatedKinds: Readonly<Record<FeedForwardSpec["act"], number>> = {
+  silu: op.GLU_SWIGLU,
+  gelu: op.GLU_GEGLU,
+  relu: op.GLU_REGLU,
+};
+
+const plainKinds: Readonly<Record<FeedForwardSpec["act"], number>> = {
+  silu: op.GLU_SILU,
+  gelu: op.GLU_GELU,
+  relu: op.GLU_RELU,
+};
+
+// Bytes of weights that a thread takes at once for several tokens: the second cache holds them while tokens pass.
+const CHUNK_BYTES = 64 * 1024;
+
+/** Groups of strips of a matrix that a thread takes at once at most, for several tokens. */
+export function chunkGroups(matrix: Pick<Matrix, "blocks" | "format">): number {
+  const { tileBytes, groupStrips } = matrix.format;
+  return Math.max(1, Math.floor(CHUNK_BYTES / (matrix.blocks * tileBytes * groupStrips)));
+}
+
+/**
+ * What scales in tiles are multiplied by: they are stored times 2^shift, and read as f16 bits shifted to where f32 has
+ * its mantissa, which is 2^-112 of their value.
+ */
+export function scaleFactor(shift: number): number {
+  return 2 ** (112 - shift);
+}
+
+const bits = new DataView(new ArrayBuffer(4));
+
+function f32Bits(value: number): number {
+  bits.setFloat32(0, value);
+  return bits.getInt32(0);
+}

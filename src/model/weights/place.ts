@@ -1,0 +1,170 @@
+// Finds the tensors that a model needs, checks them, and gives each weight its address.
+import { BLOCK_COLS, PADDED_ROWS, TILE_ROWS } from "../../../assembly/layout/blocks.ts";
+import { assertTensorType } from "../../format/gguf/tensor_types.ts";
+import type { ModelFile, TensorInfo } from "../../format/model_file.ts";
+import type { Arena } from "../../kernels/arena.ts";
+import { fileTypes, weightFormats } from "../../quant/registry.ts";
+import { quoted } from "../../util/bytes.ts";
+import { FormatError, UnsupportedError } from "../../util/errors.ts";
+import type { Model } from "../arch/spec.ts";
+import type { Precision } from "../config.ts";
+import {
+  type LayerNeeds,
+  layerMatrices,
+  layerNeeds,
+  type MatrixNeed,
+  outerNeeds,
+  type VectorNeed,
+} from "./declare.ts";
+import { type ChooseFormat, defaultFormats } from "./formats.ts";
+import type { View } from "./views.ts";
+import type { LayerWeights, Matrix, ModelWeights, Vector } from "./weights.ts";
+
+/** How matrices are held: one format for all of them, a choice for each, or (undefined) the default. */
+export type Formats = Precision | ChooseFormat | undefined;
+
+/**
+ * Places the weights of a model: checks that each tensor is there with the right shape and a type the packer reads, and
+ * gives each weight an address.
+ * @throws FormatError for missing tensors and wrong shapes; UnsupportedError for types that cannot be packed
+ *   and for tensors that the architecture does not use (biases, experts): ignoring them would change results.
+ */
+export function placeWeights(file: ModelFile, model: Model, arena: Arena, formats: Formats): ModelWeights {
+  const layers = model.layers.map((spec) => layerNeeds(spec, model.config));
+  const { tensors } = model.architecture;
+  const inLayers = layers.flatMap((needs, i) =>
+    layerMatrices(needs).map(({ view }) => tensors(view.tensor, i)),
+  );
+  const format = typeof formats === "function" ? formats : defaultFormats(file, inLayers, formats);
+  const placer = new Placer(file, model.architecture, arena, format);
+  const outer = outerNeeds(model);
+  // In the order of most files.
+  const embedding = placer.matrix(outer.embedding);
+  const placedLayers = layers.map((needs, i) => placer.layer(needs, i));
+  const outputNorm = placer.vector(outer.outputNorm);
+  const output = placer.has(outer.output.view) ? placer.matrix(outer.output) : embedding;
+  const ropeFactors = outer.ropeFactors && placer.optional(outer.ropeFactors);
+  placer.refuseOthers();
+  return { embedding, layers: placedLayers, outputNorm, output, ropeFactors, all: placer.inFileOrder() };
+}
+
+class Placer {
+  readonly #file: ModelFile;
+  readonly #architecture: Model["architecture"];
+  readonly #arena: Arena;
+  readonly #format: ChooseFormat;
+  readonly #used = new Set<string>();
+  readonly #all: (Matrix | Vector)[] = [];
+
+  constructor(file: ModelFile, architecture: Model["architecture"], arena: Arena, format: ChooseFormat) {
+    this.#file = file;
+    this.#architecture = architecture;
+    this.#arena = arena;
+    this.#format = format;
+  }
+
+  layer(needs: LayerNeeds, i: number): LayerWeights {
+    return {
+      attnNorm: this.vector(needs.attnNorm, i),
+      q: this.matrix(needs.q, i),
+      k: this.matrix(needs.k, i),
+      v: this.matrix(needs.v, i),
+      attnOutput: this.matrix(needs.attnOutput, i),
+      ffnNorm: this.vector(needs.ffnNorm, i),
+      gate: needs.gate && this.matrix(needs.gate, i),
+      up: this.matrix(needs.up, i),
+      down: this.matrix(needs.down, i),
+    };
+  }
+
+  matrix({ view, cols, bias }: MatrixNeed, layer?: number): Matrix {
+    const info = this.#find(view, [view.tensorRows, cols], layer);
+    const { firstRow, rows } = view;
+    const format = weightFormats[this.#format(info, layer !== undefined)];
+    const strips = Math.ceil(rows / PADDED_ROWS) * (PADDED_ROWS / TILE_ROWS);
+    const blocks = Math.ceil(cols / BLOCK_COLS);
+    const address = this.#arena.alloc(strips * blocks * format.tileBytes);
+    const placed: Matrix = {
+      kind: "matrix",
+      info,
+      firstRow,
+      format,
+      address,
+      rows,
+      cols,
+      strips,
+      blocks,
+      // Kernels add whole strips of it.
+      bias: bias && this.optional(bias, layer, strips * TILE_ROWS),
+    };
+    this.#all.push(placed);
+    return placed;
+  }
+
+  /** @param room values that there is room for; those behind its own stay zero */
+  vector({ view, bias }: VectorNeed, layer?: number, room = view.rows): Vector {
+    const info = this.#find(view, [view.tensorRows], layer);
+    const { firstRow, rows: length } = view;
+    const { blockCols } = fileTypes.get(info.type) as { blockCols: number };
+    if (firstRow % blockCols || (length < view.tensorRows && length % blockCols)) {
+      throw new UnsupportedError(
+        `Cannot load tensor ${info.name}: Unsupported type ${info.type} of a vector whose parts are no whole blocks`,
+      );
+    }
+    const address = this.#arena.alloc(4 * room);
+    const placed: Vector = {
+      kind: "vector",
+      info,
+      firstRow,
+      address,
+      length,
+      bias: bias && this.optional(bias, layer),
+    };
+    this.#all.push(placed);
+    return placed;
+  }
+
+  /** A vector that files need not have, if it says so. */
+  optional(need: VectorNeed, layer?: number, room?: number): Vector | undefined {
+    if (need.presence === "optional" && !this.has(need.view, layer)) return undefined;
+    return this.vector(need, layer, room);
+  }
+
+  /** Whether the file has a view's tensor. */
+  has(view: View, layer?: number): boolean {
+    return this.#file.tensors.has(this.#nameOf(view, layer));
+  }
+
+  /** @throws UnsupportedError for a tensor that nothing needs */
+  refuseOthers(): void {
+    const { name, ignored } = this.#architecture;
+    for (const tensor of this.#file.tensors.keys()) {
+      if (this.#used.has(tensor) || ignored?.test(tensor)) continue;
+      throw new UnsupportedError(
+        `Cannot load tensor ${quoted(tensor)} of ${this.#file.source.name}: Unsupported by architecture ${name}; leaving it out would change results`,
+      );
+    }
+  }
+
+  inFileOrder(): readonly (Matrix | Vector)[] {
+    return this.#all.sort((a, b) => a.info.offset - b.info.offset || a.firstRow - b.firstRow);
+  }
+
+  #nameOf(view: View, layer = 0): string {
+    return this.#architecture.tensors(view.tensor, layer);
+  }
+
+  #find(view: View, shape: readonly number[], layer: number | undefined): TensorInfo {
+    const name = this.#nameOf(view, layer);
+    const info = this.#file.tensors.get(name);
+    const expected = `Expected shape [${shape.join(", ")}]`;
+    if (!info)
+      throw new FormatError(`Cannot load tensor ${name} of ${this.#file.source.name}: ${expected}, got none`);
+    if (info.shape.length !== shape.length || shape.some((n, i) => info.shape[i] !== n)) {
+      throw new FormatError(`Cannot load tensor ${name}: ${expected}, got [${info.shape.join(", ")}]`);
+    }
+    assertTensorType(info);
+    this.#used.add(name);
+    return info;
+  }
+}

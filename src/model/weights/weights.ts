@@ -1,0 +1,65 @@
+// Weights of a model in linear memory, and the part of a file that each of them is read from.
+import type { TensorInfo } from "../../format/model_file.ts";
+import type { WeightFormat } from "../../quant/weight_format.ts";
+
+/** Rows of a tensor: all of them, or some if several weights share the tensor. The rows of a vector are its values. */
+export interface TensorRows {
+  readonly info: TensorInfo;
+  /** The first row that belongs to the weight. */
+  readonly firstRow: number;
+}
+
+/** A weight matrix in linear memory: [strips * TILE_ROWS, blocks * BLOCK_COLS], zero-padded; strips are even. */
+export interface Matrix extends TensorRows {
+  readonly kind: "matrix";
+  readonly format: WeightFormat;
+  readonly address: number;
+  readonly rows: number;
+  readonly cols: number;
+  readonly strips: number;
+  readonly blocks: number;
+  /** Added to its products; zero from `rows` to the end of the strips. */
+  readonly bias?: Vector | undefined;
+}
+
+/** A vector of f32 in linear memory: norm weights, biases, rope factors. */
+export interface Vector extends TensorRows {
+  readonly kind: "vector";
+  readonly address: number;
+  readonly length: number;
+  /** What a norm adds after it has multiplied by this. */
+  readonly bias?: Vector | undefined;
+}
+
+/** Weights of one transformer layer. */
+export interface LayerWeights {
+  readonly attnNorm: Vector;
+  readonly q: Matrix;
+  readonly k: Matrix;
+  readonly v: Matrix;
+  readonly attnOutput: Matrix;
+  readonly ffnNorm: Vector;
+  /** Undefined if the feed-forward block has no gate. */
+  readonly gate?: Matrix | undefined;
+  readonly up: Matrix;
+  readonly down: Matrix;
+}
+
+/** Where every weight of a model goes. */
+export interface ModelWeights {
+  readonly embedding: Matrix;
+  readonly layers: readonly LayerWeights[];
+  readonly outputNorm: Vector;
+  /** The embedding again if the file ties them. */
+  readonly output: Matrix;
+  /** What each rotary frequency is divided by (Llama 3.1 and later); f32 [ropeDim / 2]. */
+  readonly ropeFactors: Vector | undefined;
+  /** Each weight once, in the order of the file. */
+  readonly all: readonly (Matrix | Vector)[];
+}
+
+/** The matrices that read each input of a layer. */
+export function sharedInputs(layer: LayerWeights): readonly (readonly Matrix[])[] {
+  const { q, k, v, attnOutput, gate, up, down } = layer;
+  return [[q, k, v], [attnOutput], gate ? [gate, up] : [up], [down]];
+}
