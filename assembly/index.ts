@@ -1,4 +1,4 @@
-// Sole entry of the kernels: what the host may call.
+// Sole entry of the kernels: what the host, tests and benchmarks may call.
 import {
   CONST_EIGHT,
   CONST_EXP2_COEFFICIENTS,
@@ -20,31 +20,7 @@ export { kv_store_f32 } from "./attention/f32";
 export { kv_head_bytes } from "./attention/kv_types";
 export { kv_store_q8 } from "./attention/q8";
 export { quantize_q8, quantize_q8x4 } from "./formats/act_q8";
-export { matvec_f32, tile_f32 } from "./formats/f32";
 export { embed_row } from "./formats/formats";
-export {
-  unpack_q4_bytes,
-  unpack_q4_wide,
-  walk_q4_pairs,
-  walk_q4_signed,
-  walk_q4_unsigned,
-  walk_q4_wide,
-} from "./formats/q4";
-export {
-  unpack_q8_wide,
-  walk_q8_moved,
-  walk_q8_signed,
-  walk_q8_unsigned,
-  walk_q8_wide,
-} from "./formats/q8";
-export {
-  tile_nibbles_add,
-  tile_nibbles_pairs,
-  tile_pairs,
-  tile_signed,
-  tile_unsigned,
-  tile_wide,
-} from "./formats/tiles";
 export { rope_angles, rope_freqs } from "./plan/ops/angles";
 export { glu_f32 } from "./plan/ops/glu";
 export { matmul, matvec } from "./plan/ops/matmul";

@@ -1,8 +1,9 @@
+// What sampling asks of a row of logits: the largest ones, sums of exponentials, probabilities.
 import { exp_f32x4, exp_f64, log_f64 } from "./simd/math";
 import { max_f32x4, store_tail } from "./simd/reduce";
 
-// Four values of a row of which `rest` (at least 1) are left; behind the last -Infinity, whose exponential
-// is 0 and which is never the largest.
+// Four values of a row of which `rest` (at least 1) are left. Behind the last value is -Infinity: its exponential is 0, and
+// it is never the largest.
 function load_row(x: usize, rest: i32): v128 {
   if (rest >= 4) return v128.load(x);
   let values = f32x4.replace_lane(f32x4.splat(-Infinity), 0, load<f32>(x));
@@ -70,7 +71,7 @@ export function sum_exp(x: usize, n: i32, shift: f32, scale: f32): f64 {
 }
 
 /**
- * The first i at which the running sum of sum_exp reaches `target`; n where it never does.
+ * The first i at which the running sum of sum_exp reaches `target`; n if it never does.
  * Everything as in sum_exp, bit for bit: a target up to that sum is reached, and if it is over 0, by a
  * term over 0.
  */
@@ -161,7 +162,7 @@ function put(ids: usize, values: usize, i: i32, id: i32, value: f32): void {
   store<f32>(values + ((<usize>i) << 2), value);
 }
 
-// Without branches: in a heap they are a coin's throw, and cost more than the comparison.
+// Without branches: in a heap no processor can predict them, and they cost more than the comparison.
 function is_worse(id: i32, value: f32, otherId: i32, otherValue: f32): i32 {
   return i32(value < otherValue) | (i32(value === otherValue) & i32(id > otherId));
 }

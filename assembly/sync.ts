@@ -1,5 +1,5 @@
-// Segments, chunk counters and sleep: the only file that knows whether there are threads. Without them the same
-// executor runs alone.
+// Segments, chunk counters and sleep: the only file that knows whether there are threads. Without threads the same loop
+// runs alone.
 //
 // A segment is the records up to one with a barrier. The host's thread goes through all segments by itself; other
 // threads help with those that they find open:
@@ -7,23 +7,23 @@
 //   host    describe; INSIDE = open; SEGMENT++; work; INSIDE -= open; wait until INSIDE is 0; reset counters; next
 //   helper  wait until SEGMENT is another; if INSIDE is open, INSIDE++ (one compare-exchange); work; INSIDE--
 //
-// The host may open a segment some time before it goes through it (open_step() in plan.ts): until then only the others
+// The host may open a segment some time before it works on it (open_step() in plan/run.ts). Until then only the others
 // work on it, and the host writes nothing that it reads.
 //
-// A thread that does not run when a segment begins is thus not waited for: it enters later, or not at all, and the host
-// does the work. Only who is inside is waited for.
+// The host does not wait for a thread that does not run when a segment begins: that thread enters later, or not at all,
+// and the host does the work. It waits only for threads that are inside.
 //
-// Why this is right whenever threads stop and go on:
+// Why this is right whenever threads stop and continue:
 // - A helper touches records, counters and buffers only while it is counted in INSIDE. The host takes the open bit away
-//   and sees 0 before it writes counters, the number of threads or the next description: then nobody is inside, and
-//   nobody can come in, since entering is one compare-exchange that finds the bit set.
-// - What a helper knows of the segment it reads after it has entered. Whatever it saw before only made it try: if by
-//   then another segment is open, it has entered that one. A value of SEGMENT or INSIDE that has come round again does
-//   no harm for the same reason.
-// - All of these are atomic (sequentially consistent): what the host wrote before it opened a segment is seen by who
-//   enters, and what helpers wrote inside is seen by the host when it has read 0.
-// - A sleeper announces itself, then sleeps only if the word it watches is unchanged; who changes the word looks for
-//   sleepers afterwards. One of the two sees the other, so that no wake-up is lost.
+//   and reads 0 before it writes counters, the number of threads or the next description. Then no thread is inside, and
+//   none can enter, because entering is one compare-exchange that finds the bit set.
+// - A helper reads what the segment is after it has entered. What it saw before only made it try: if another segment is
+//   open by then, it has entered that one. For the same reason a value of SEGMENT or INSIDE that comes up again does no
+//   harm.
+// - All of these are atomic (sequentially consistent). A thread that enters sees what the host wrote before it opened the
+//   segment, and the host sees what helpers wrote inside when it has read 0.
+// - A sleeper announces itself, then sleeps only if the word it watches is unchanged. Who changes the word looks for
+//   sleepers afterwards. One of the two sees the other, so no wake-up is lost.
 import {
   CONTROL_CANCEL,
   CONTROL_FIRST,
@@ -42,18 +42,18 @@ import {
   STATUS_TIMEOUT,
 } from "./layout/control";
 
-// A turn of a spinning loop takes some 2 ns in V8 and 18 ns in JavaScriptCore, where sleeping is dearer too: waking a
-// thread takes 40 us in Deno, 2 ms in Bun.
-// At the end of a segment the host's thread spins longer than the last chunks differ, unless a thread was descheduled
-// with one: 40 us or 360 us, and as much more as large chunks take.
+// A turn of a spinning loop takes some 2 ns in V8 and 18 ns in JavaScriptCore. There sleeping costs more, too:
+// waking a thread takes 40 us in Deno, 2 ms in Bun.
+// At the end of a segment the host's thread spins: 40 us or 360 us, and as much more as large chunks take. That is longer
+// than the last chunks of threads differ, unless a thread was descheduled in one.
 const LEAVE_SPINS: i32 = 20000;
-// A helper spins for 2 ms or 18 ms until the next segment: the host needs less between two tokens. One that has no part
-// in the step sleeps at once.
+// A helper spins for 2 ms or 18 ms until the next segment: the host needs less between two tokens. A helper that does not
+// take part sleeps at once.
 const ENTER_SPINS: i32 = 1000000;
 // Whoever has not left by then was descheduled.
 const STALL_NS: i64 = 1_000_000;
-// A thread that does not leave within thirty waits is dead. Several short waits, because a process that was stopped
-// and goes on sees one of them pass at once.
+// A thread that does not leave within thirty waits is dead. There are several short waits, because after a stop of the
+// whole process one of them is over at once.
 const WAIT_NS: i64 = 100_000_000;
 const WAITS: i32 = 30;
 
@@ -66,8 +66,9 @@ export function take(counter: usize, n: i32): i32 {
 }
 
 /**
- * What a thread takes of `left` parts of work: half of its fair share, so that threads end together however fast each
- * of them is, and all where it is alone, but `most` at most. An odd multiple of `unit` where there is more than that.
+ * What a thread takes of `left` parts of work, `most` at most. Alone it takes all. Among others it takes half of its fair
+ * share, so that threads end together however fast each of them is. The result is an odd multiple of `unit`, unless less
+ * is left.
  */
 export function share(left: i32, threads: i32, unit: i32, most: i32): i32 {
   if (left <= unit) return left;
@@ -89,7 +90,7 @@ export function take_share(counter: usize, total: i32, threads: i32, unit: i32, 
   return take(counter, share(total - load<i32>(counter), threads, unit, most));
 }
 
-/** STATUS_OK while the step goes on; the reason to stop otherwise. */
+/** STATUS_OK while the step runs; the reason to stop otherwise. */
 export function step_status(): i32 {
   if (ASC_FEATURE_THREADS) {
     if (atomic.load<i32>(CONTROL_CANCEL)) atomic.cmpxchg<i32>(CONTROL_STATUS, STATUS_OK, STATUS_CANCELLED);
@@ -109,7 +110,7 @@ export function stop_step(status: i32): void {
   }
 }
 
-/** Lowers the word at `ptr` to `value`, where 0 counts as the largest. */
+/** Lowers the word at `ptr` to `value`; 0 counts as the largest. */
 export function lower(ptr: usize, value: i32): void {
   if (ASC_FEATURE_THREADS) {
     let seen = atomic.load<i32>(ptr);
@@ -145,14 +146,14 @@ export function open_segment(first: usize, last: usize): void {
   }
 }
 
-/** What closing a segment took: nothing to speak of, sleep, or longer than any chunk may take. */
+/** What closing a segment took: little, sleep, or longer than any chunk may take. */
 export const CLOSED: i32 = 0;
-export const CLOSED_ASLEEP: i32 = 1;
+const CLOSED_ASLEEP: i32 = 1;
 export const CLOSED_STALLED: i32 = 2;
 
 /**
- * Ends the segment: nobody enters any more, and who is inside is waited for. Ends the step where that takes too long.
- * The host's thread, when no work is left to take.
+ * Ends the segment: no thread enters any more, and the host's thread, which calls this when no work is left, waits for
+ * those inside. Ends the step if that takes too long.
  * patience  turns of waiting before it sleeps, beyond LEAVE_SPINS
  */
 export function close_segment(patience: i32): i32 {
@@ -203,7 +204,7 @@ export function enter_segment(): bool {
   return false;
 }
 
-/** Leaves the segment; the last one out wakes the host's thread. */
+/** Leaves the segment; the last thread wakes the host's. */
 export function leave_segment(): void {
   if (ASC_FEATURE_THREADS) {
     if (atomic.sub<i32>(CONTROL_INSIDE, 1) === 1 && atomic.load<i32>(CONTROL_HOST_SLEEPS)) {
@@ -224,7 +225,7 @@ export function segments(): i32 {
 export function wait_segment(seen: i32, index: i32): bool {
   if (ASC_FEATURE_THREADS) {
     for (;;) {
-      // Whoever sets SHUTDOWN changes the number of threads and the segment afterwards.
+      // The host sets SHUTDOWN before it changes the number of threads and the segment.
       const threads = atomic.load<i32>(CONTROL_N_THREADS);
       if (atomic.load<i32>(CONTROL_SHUTDOWN)) return false;
       if (index >= threads) {

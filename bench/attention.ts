@@ -4,7 +4,7 @@ import { QUERY_TILE } from "../assembly/layout/control.ts";
 import { ATT_LAYER, RECORD_WORDS } from "../assembly/layout/ops.ts";
 import type { KvType } from "../src/model/config.ts";
 import { headTable } from "../src/model/gqa.ts";
-import { kvTypeCodes } from "../src/quant/kv_types.ts";
+import { kvTypeCodes, kvTypes } from "../src/quant/kv_types.ts";
 import { attentionRecord, queryTile } from "../tests/support/attention_record.ts";
 import { FAR_BYTES, type KernelArea } from "./kernel_area.ts";
 import { runSuites, type Session, type Suite } from "./suite.ts";
@@ -112,7 +112,7 @@ export const attention: Suite = {
     "One layer in each call, with all its kv heads; shapes are query heads / kv heads x head size. Calls go through at " +
     "least 288 MiB of layers, so keys and values come from memory. Bytes are those of keys and values.",
   async run(session) {
-    for (const type of ["f32", "f16", "q8"] as const) {
+    for (const type of kvTypes) {
       for (const heads of headCounts) {
         for (const step of steps) await measureStep(session, type, heads, step);
       }

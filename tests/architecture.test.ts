@@ -261,4 +261,16 @@ describe("globals", () => {
     for (const file of using("relaxed_"))
       assert.equal(file, "assembly/simd/dot.ts", `${file} uses relaxed SIMD`);
   });
+
+  it("switches over formats have one file each in assembly/", () => {
+    const using = (pattern: RegExp) =>
+      files("assembly").filter(
+        (file) =>
+          !file.startsWith("assembly/layout/") &&
+          pattern.test(readFileSync(root + file, "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")),
+      );
+    assert.deepEqual(using(/\bWEIGHT_(F32|Q8|Q4)\b/), ["assembly/formats/formats.ts"]);
+    assert.deepEqual(using(/\bKV_(F32|F16|Q8)\b/), ["assembly/attention/kv_types.ts"]);
+    assert.deepEqual(using(/case FILE_/), ["assembly/types/types.gen.ts"]);
+  });
 });

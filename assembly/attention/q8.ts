@@ -81,7 +81,7 @@ function scale_scores(s: usize, scales: usize, unit: v128): void {
   }
 }
 
-// s[i] *= scales[i] where position i is seen, 0 elsewhere.
+// s[i] *= scales[i] if position i is seen; s[i] = 0 otherwise.
 function weigh(s: usize, scales: usize, count: i32): void {
   for (let at = s, stop = s + 4 * KV_PAGE; at < stop; at += 32, scales += 32) {
     v128.store(at, f32x4.mul(v128.load(at), v128.load(scales)));

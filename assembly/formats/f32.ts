@@ -123,7 +123,7 @@ function strip_f32(t: usize, step: usize, x: usize, stop: usize, out: usize, add
  *
  * Two groups of four strips at once are eight independent chains of additions and two read streams.
  */
-export function matvec_f32(
+function matvec_f32(
   w: usize,
   x: usize,
   out: usize,
@@ -160,7 +160,7 @@ export function matvec_f32(
  * four weight vectors: eight accumulators. Activations come in whole vectors that are spread by shuffles: see ADR 7.
  * x, out, add: of the first token; the strides (bytes) lead to the next one
  */
-export function tile_f32(
+function tile_f32(
   t: usize,
   blocks: i32,
   x: usize,

@@ -6,6 +6,7 @@ import {
   ACT_SUMS,
   BLOCK_COLS,
   DOT_MOVED,
+  DOT_SIGNED,
   DOT_UNSIGNED,
   DOT_WIDE,
   Q4_TILE_BYTES,
@@ -30,15 +31,7 @@ import { f16_mask, load_f16, load_scales, to_f16 } from "../simd/f16";
 import { high } from "../simd/nibbles";
 import { accumulate } from "./groups";
 import { copy_scales, scale4, store_scale, store_transposed, tile_scale, too_large } from "./scales";
-import {
-  store_wide,
-  tile_nibbles_add,
-  tile_nibbles_pairs,
-  tile_pairs,
-  tile_unsigned,
-  tile_wide,
-  WIDE_TILE,
-} from "./tiles";
+import { multiply, store_wide, WIDE_TILE } from "./tiles";
 
 const TILE: usize = Q4_TILE_BYTES;
 // Up to so many tokens, nibbles are taken apart in the kernel, again for each four tokens. For more tokens they are
@@ -47,8 +40,8 @@ const NIBBLE_TOKENS: i32 = 8;
 
 // ---- One token.
 
-// As walk() in q8.ts. The two share their frame only, 25 lines around the sums of a tile: those must be part of one
-// function, or the activations leave their registers.
+// As walk() in q8.ts. The two share their frame only, some 20 lines around the sums of a tile. The frame holds a block's
+// activations in registers for those sums, so it is not a function of its own.
 function walk<T>(
   column: usize,
   x: usize,
@@ -121,63 +114,7 @@ function walk<T>(
   }
 }
 
-/** walk() with widened operands. */
-export function walk_q4_wide(
-  column: usize,
-  x: usize,
-  out: usize,
-  streams: i32,
-  gap: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  walk<i16>(column, x, out, streams, gap, strips, blocks, factor);
-}
-
-/** walk() with sums of pairs in i16. */
-export function walk_q4_pairs(
-  column: usize,
-  x: usize,
-  out: usize,
-  streams: i32,
-  gap: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) walk<i8>(column, x, out, streams, gap, strips, blocks, factor);
-}
-
-/** walk() with high nibbles where they lie, as parts of unsigned bytes. */
-export function walk_q4_unsigned(
-  column: usize,
-  x: usize,
-  out: usize,
-  streams: i32,
-  gap: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) walk<u8>(column, x, out, streams, gap, strips, blocks, factor);
-}
-
-/** walk() with the instruction that adds to i32. */
-export function walk_q4_signed(
-  column: usize,
-  x: usize,
-  out: usize,
-  streams: i32,
-  gap: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) walk<i32>(column, x, out, streams, gap, strips, blocks, factor);
-}
-
-/** walk() of formats.ts for q4, in a form of the dot product. */
+/** walk() of formats.ts for q4. */
 export function walk_q4(
   dot: i32,
   column: usize,
@@ -189,18 +126,29 @@ export function walk_q4(
   blocks: i32,
   factor: f32,
 ): void {
-  if (dot === DOT_WIDE) walk_q4_wide(column, x, out, streams, gap, strips, blocks, factor);
-  else if (dot === DOT_MOVED) walk_q4_pairs(column, x, out, streams, gap, strips, blocks, factor);
-  else if (dot === DOT_UNSIGNED) walk_q4_unsigned(column, x, out, streams, gap, strips, blocks, factor);
-  else walk_q4_signed(column, x, out, streams, gap, strips, blocks, factor);
+  if (RELAXED) {
+    if (dot === DOT_UNSIGNED) {
+      walk<u8>(column, x, out, streams, gap, strips, blocks, factor);
+      return;
+    }
+    if (dot === DOT_SIGNED) {
+      walk<i32>(column, x, out, streams, gap, strips, blocks, factor);
+      return;
+    }
+    if (dot === DOT_MOVED) {
+      walk<i8>(column, x, out, streams, gap, strips, blocks, factor);
+      return;
+    }
+  }
+  walk<i16>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 // ---- Several tokens.
 
 /** Unpacks tiles to i16 or, for many tokens, to bytes; false: the kernel takes them as they are. */
 export function unpack_q4(dot: i32, tokens: i32, from: usize, to: usize, tiles: i32): bool {
-  if (dot === DOT_WIDE) unpack_q4_wide(from, to, tiles);
-  else if (tokens > NIBBLE_TOKENS) unpack_q4_bytes(from, to, tiles);
+  if (dot === DOT_WIDE) unpack_wide(from, to, tiles);
+  else if (tokens > NIBBLE_TOKENS) unpack_bytes(from, to, tiles);
   else return false;
   return true;
 }
@@ -217,19 +165,22 @@ export function multiply_group_q4(
   blocks: i32,
   factor: f32,
 ): void {
-  if (dot === DOT_WIDE) {
-    tile_wide(tile, x, out, outStride, strips, blocks, factor);
-  } else if (dot === DOT_MOVED) {
-    if (unpacked) tile_pairs(tile, x, out, outStride, strips, blocks, factor);
-    else tile_nibbles_pairs(tile, x, out, outStride, strips, blocks, factor);
-  } else {
-    if (unpacked) tile_unsigned(tile, x, out, outStride, strips, blocks, 1, factor);
-    else tile_nibbles_add(tile, x, out, outStride, strips, blocks, factor);
+  if (RELAXED && dot !== DOT_WIDE) {
+    // DOT_UNSIGNED and DOT_SIGNED agree on bytes up to 127.
+    if (dot === DOT_MOVED) {
+      if (unpacked) multiply<i8, u8>(tile, x, out, outStride, strips, blocks, 0, factor);
+      else multiply<i8, i8>(tile, x, out, outStride, strips, blocks, 0, factor);
+    } else {
+      if (unpacked) multiply<u8, u8>(tile, x, out, outStride, strips, blocks, 1, factor);
+      else multiply<u8, i8>(tile, x, out, outStride, strips, blocks, 0, factor);
+    }
+    return;
   }
+  multiply<i16, i16>(tile, x, out, outStride, strips, blocks, 0, factor);
 }
 
-/** Widens `tiles` tiles to i16. */
-export function unpack_q4_wide(from: usize, to: usize, tiles: i32): void {
+// Widens `tiles` tiles to i16.
+function unpack_wide(from: usize, to: usize, tiles: i32): void {
   const nibbles = v128.load(CONST_LOW_NIBBLES);
   const eight = v128.load(CONST_EIGHT);
   const stop = from + <usize>tiles * TILE;
@@ -243,8 +194,8 @@ export function unpack_q4_wide(from: usize, to: usize, tiles: i32): void {
   }
 }
 
-/** Makes `tiles` tiles of bytes 0..15, in the order of q8. */
-export function unpack_q4_bytes(from: usize, to: usize, tiles: i32): void {
+// Makes `tiles` tiles of bytes 0..15, in the order of q8.
+function unpack_bytes(from: usize, to: usize, tiles: i32): void {
   const nibbles = v128.load(CONST_LOW_NIBBLES);
   const stop = from + <usize>tiles * TILE;
   for (; from < stop; from += TILE, to += Q8_TILE_BYTES) {

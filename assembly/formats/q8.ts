@@ -23,7 +23,7 @@ import { f16_mask, load_f16, load_scales, to_f16 } from "../simd/f16";
 import { set_bits } from "../sync";
 import { accumulate } from "./groups";
 import { abs_max, copy_scales, scale4, store_scale, store_transposed, tile_scale, too_large } from "./scales";
-import { store_wide, tile_signed, tile_unsigned, tile_wide, WIDE_TILE } from "./tiles";
+import { multiply, store_wide, WIDE_TILE } from "./tiles";
 
 const TILE: usize = Q8_TILE_BYTES;
 
@@ -101,63 +101,7 @@ function walk<T>(
   }
 }
 
-/** walk() with widened operands. */
-export function walk_q8_wide(
-  column: usize,
-  x: usize,
-  out: usize,
-  streams: i32,
-  gap: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  walk<i16>(column, x, out, streams, gap, strips, blocks, factor);
-}
-
-/** walk() with the sign moved to the activation. No weight may be -128. */
-export function walk_q8_moved(
-  column: usize,
-  x: usize,
-  out: usize,
-  streams: i32,
-  gap: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) walk<i8>(column, x, out, streams, gap, strips, blocks, factor);
-}
-
-/** walk() with weights as unsigned bytes. */
-export function walk_q8_unsigned(
-  column: usize,
-  x: usize,
-  out: usize,
-  streams: i32,
-  gap: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) walk<u8>(column, x, out, streams, gap, strips, blocks, factor);
-}
-
-/** walk() with weights as signed bytes. */
-export function walk_q8_signed(
-  column: usize,
-  x: usize,
-  out: usize,
-  streams: i32,
-  gap: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) walk<i32>(column, x, out, streams, gap, strips, blocks, factor);
-}
-
-/** walk() of formats.ts for q8, in a form of the dot product. */
+/** walk() of formats.ts for q8. DOT_MOVED: no weight may be -128. */
 export function walk_q8(
   dot: i32,
   column: usize,
@@ -169,10 +113,21 @@ export function walk_q8(
   blocks: i32,
   factor: f32,
 ): void {
-  if (dot === DOT_UNSIGNED) walk_q8_unsigned(column, x, out, streams, gap, strips, blocks, factor);
-  else if (dot === DOT_MOVED) walk_q8_moved(column, x, out, streams, gap, strips, blocks, factor);
-  else if (dot === DOT_SIGNED) walk_q8_signed(column, x, out, streams, gap, strips, blocks, factor);
-  else walk_q8_wide(column, x, out, streams, gap, strips, blocks, factor);
+  if (RELAXED) {
+    if (dot === DOT_UNSIGNED) {
+      walk<u8>(column, x, out, streams, gap, strips, blocks, factor);
+      return;
+    }
+    if (dot === DOT_SIGNED) {
+      walk<i32>(column, x, out, streams, gap, strips, blocks, factor);
+      return;
+    }
+    if (dot === DOT_MOVED) {
+      walk<i8>(column, x, out, streams, gap, strips, blocks, factor);
+      return;
+    }
+  }
+  walk<i16>(column, x, out, streams, gap, strips, blocks, factor);
 }
 
 // ---- Several tokens.
@@ -181,7 +136,7 @@ export function walk_q8(
 export function unpack_q8(dot: i32, from: usize, to: usize, tiles: i32): bool {
   // DOT_MOVED pays for one token only.
   if (dot === DOT_UNSIGNED || dot === DOT_SIGNED) return false;
-  unpack_q8_wide(from, to, tiles);
+  unpack_wide(from, to, tiles);
   return true;
 }
 
@@ -196,13 +151,21 @@ export function multiply_group_q8(
   blocks: i32,
   factor: f32,
 ): void {
-  if (dot === DOT_UNSIGNED) tile_unsigned(tile, x, out, outStride, strips, blocks, 16, factor);
-  else if (dot === DOT_SIGNED) tile_signed(tile, x, out, outStride, strips, blocks, factor);
-  else tile_wide(tile, x, out, outStride, strips, blocks, factor);
+  if (RELAXED) {
+    if (dot === DOT_UNSIGNED) {
+      multiply<u8, u8>(tile, x, out, outStride, strips, blocks, 16, factor);
+      return;
+    }
+    if (dot === DOT_SIGNED) {
+      multiply<i32, u8>(tile, x, out, outStride, strips, blocks, 0, factor);
+      return;
+    }
+  }
+  multiply<i16, i16>(tile, x, out, outStride, strips, blocks, 0, factor);
 }
 
-/** Widens `tiles` tiles to i16. */
-export function unpack_q8_wide(from: usize, to: usize, tiles: i32): void {
+// Widens `tiles` tiles to i16.
+function unpack_wide(from: usize, to: usize, tiles: i32): void {
   const flip = v128.load(CONST_FLIP);
   const stop = from + <usize>tiles * TILE;
   for (; from < stop; from += TILE, to += WIDE_TILE) {

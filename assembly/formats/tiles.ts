@@ -19,13 +19,17 @@ import {
   WIDE_TILE_VALUES,
 } from "../layout/blocks";
 import { CONST_FLIP, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
-import { dot_add, dot_pairs, RELAXED } from "../simd/dot";
+import { dot_add, dot_pairs } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { high } from "../simd/nibbles";
 import { accumulate } from "./groups";
 
 /** Bytes of a widened tile. */
 export const WIDE_TILE: usize = WIDE_TILE_BYTES;
+
+function is_pairs<T>(): bool {
+  return sizeof<T>() === 1 && isSigned<T>();
+}
 
 function tile_start<T>(sums: v128, multiple: v128): v128 {
   if (sizeof<T>() === 4) return i32x4.splat(0);
@@ -37,12 +41,12 @@ function tile_weights<T>(bytes: v128, flip: v128): v128 {
 }
 
 function tile_dot<T>(acc: v128, x: v128, w: v128): v128 {
-  if (sizeof<T>() === 1 && isSigned<T>()) return i16x8.add(acc, dot_pairs(x, w));
+  if (is_pairs<T>()) return i16x8.add(acc, dot_pairs(x, w));
   return dot_add(x, w, acc);
 }
 
 function tile_sum<T>(acc: v128, ones: v128): v128 {
-  return sizeof<T>() === 1 && isSigned<T>() ? i32x4.dot_i16x8_s(acc, ones) : acc;
+  return is_pairs<T>() ? i32x4.dot_i16x8_s(acc, ones) : acc;
 }
 
 function is_wide<W>(): bool {
@@ -57,8 +61,17 @@ function bytes_of<W>(): usize {
   return is_wide<W>() ? WIDE_TILE_BYTES : is_nibbles<W>() ? Q4_TILE_BYTES : Q8_TILE_BYTES;
 }
 
-// `starts` is read for bytes of DOT_UNSIGNED only: see tile_unsigned().
-function multiply<T, W>(
+/**
+ * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, four tokens
+ * tile    tiles as W says, `strips` for each block, one behind the other
+ * x       ACTS_BLOCK_BYTES for each block        from quantize_q8x4(), finite
+ * out     f32 rows of the four tokens, outStride bytes apart
+ * strips  an even number
+ * starts  bytes with DOT_UNSIGNED only: 16 if a byte is a weight + 128, 1 if it is a weight + 8
+ * Align: tile, x 4 B; out 16 B                  Reads past the end: none
+ * Numerics: as matvec(); bytes over 127 need an engine whose dot_form() is DOT_UNSIGNED or DOT_SIGNED
+ */
+export function multiply<T, W>(
   tile: usize,
   x: usize,
   out: usize,
@@ -68,10 +81,12 @@ function multiply<T, W>(
   starts: i32,
   factor: f32,
 ): void {
-  const ones = v128.load(CONST_ONES_16);
-  const flip = v128.load(CONST_FLIP);
-  const nibbles = v128.load(CONST_LOW_NIBBLES);
-  const multiple = sizeof<W>() === 1 && isSigned<W>() ? ones : i16x8.splat(<i16>starts);
+  // Only what a kernel needs: a load whose value is not used stays in the module, because it could trap.
+  const none = i32x4.splat(0);
+  const nibbles = is_nibbles<W>() ? v128.load(CONST_LOW_NIBBLES) : none;
+  const multiple = is_nibbles<W>() || is_wide<W>() ? none : i16x8.splat(<i16>starts);
+  const flip = sizeof<T>() === 4 ? v128.load(CONST_FLIP) : none;
+  const ones = is_nibbles<W>() || is_pairs<T>() ? v128.load(CONST_ONES_16) : none;
   const mask = f16_mask();
   const power = f32x4.splat(factor);
   const rowBytes = (<usize>strips) << 4;
@@ -86,7 +101,7 @@ function multiply<T, W>(
       let a2 = xv;
       let a3 = xv;
       if (sizeof<W>() === 1) {
-        xv = tile_start<T>(v128.load(x, ACTS_SUMS), multiple);
+        xv = tile_start<T>(v128.load(x, ACTS_SUMS), is_nibbles<W>() ? ones : multiple);
         a0 = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
         a1 = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
         a2 = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
@@ -210,94 +225,6 @@ function multiply<T, W>(
       accumulate(to + 16, tile_sum<T>(b3, ones), z, xt);
     }
   }
-}
-
-/**
- * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, four tokens
- * tile    tiles of Q8_TILE_BYTES, `strips` for each block, one behind the other; bytes 0..255, or 0..15
- * x       ACTS_BLOCK_BYTES for each block        from quantize_q8x4(), finite
- * out     f32 rows of the four tokens, outStride bytes apart
- * strips  an even number
- * starts  16 if a byte is a weight + 128, 1 if it is a weight + 8
- * Align: tile, x 4 B; out 16 B                  Reads past the end: none
- * Numerics: as matvec(); bytes over 127 need an engine whose dot_form() is DOT_UNSIGNED
- */
-export function tile_unsigned(
-  tile: usize,
-  x: usize,
-  out: usize,
-  outStride: usize,
-  strips: i32,
-  blocks: i32,
-  starts: i32,
-  factor: f32,
-): void {
-  if (RELAXED) multiply<u8, u8>(tile, x, out, outStride, strips, blocks, starts, factor);
-}
-
-/** As tile_unsigned, for bytes that are weights + 128 in an engine whose dot_form() is DOT_SIGNED. */
-export function tile_signed(
-  tile: usize,
-  x: usize,
-  out: usize,
-  outStride: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) multiply<i32, u8>(tile, x, out, outStride, strips, blocks, 0, factor);
-}
-
-/** As tile_unsigned, for bytes that are weights + 8, with sums of pairs in i16. Any engine with relaxed SIMD. */
-export function tile_pairs(
-  tile: usize,
-  x: usize,
-  out: usize,
-  outStride: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) multiply<i8, u8>(tile, x, out, outStride, strips, blocks, 0, factor);
-}
-
-/** As tile_unsigned over tiles of q4 as they are stored, in an engine whose dot_form() is DOT_UNSIGNED or DOT_SIGNED. */
-export function tile_nibbles_add(
-  tile: usize,
-  x: usize,
-  out: usize,
-  outStride: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) multiply<u8, i8>(tile, x, out, outStride, strips, blocks, 1, factor);
-}
-
-/** As tile_pairs over tiles of q4. */
-export function tile_nibbles_pairs(
-  tile: usize,
-  x: usize,
-  out: usize,
-  outStride: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  if (RELAXED) multiply<i8, i8>(tile, x, out, outStride, strips, blocks, 1, factor);
-}
-
-/** As tile_unsigned, over weights that were unpacked to i16. Any engine. */
-export function tile_wide(
-  tile: usize,
-  x: usize,
-  out: usize,
-  outStride: usize,
-  strips: i32,
-  blocks: i32,
-  factor: f32,
-): void {
-  multiply<i16, i16>(tile, x, out, outStride, strips, blocks, 0, factor);
 }
 
 /** 4 rows x 4 columns of int8 as two vectors of 4 rows x 2 columns of i16, WIDE_TILE_VALUES behind `to`. */

@@ -2,9 +2,9 @@
 
 // ---- Weights. A matrix [rows, cols] is strips of TILE_ROWS rows; the 32 columns of a block in a strip are a tile.
 // Rows are zero-padded to an even number of strips, columns to BLOCK_COLS. The four rows of a strip share each vector
-// ("rows in lanes"), so that one broadcast activation meets four rows at once and no horizontal sum remains.
-// Strips lie in groups of GROUP_STRIPS, the last one smaller: the tile of strip s of a group of n strips and of block b
-// is tile b * n + s of the group. So one token reads a group from front to end and still feeds eight independent sums.
+// ("rows in lanes"): one broadcast activation meets four rows at once, and no horizontal sum remains.
+// Strips lie in groups of GROUP_STRIPS; the last group may be smaller. In a group of n strips, tile b * n + s is that of
+// strip s and of block b. So one token reads a group from front to end and still feeds eight independent sums.
 
 /** Rows of one weight tile, one in each 32-bit lane. */
 export const TILE_ROWS = 4;
@@ -12,13 +12,13 @@ export const TILE_ROWS = 4;
 export const BLOCK_COLS = 32;
 /** Strips of a group of q8 and q4 tiles. */
 export const GROUP_STRIPS = 8;
-/** Strips of a group of f32, which lie side by side every four columns: [columns / 4][strips][4 columns][4 rows]. */
+/** Strips of a group of f32. They lie side by side every four columns: [columns / 4][strips][4 columns][4 rows]. */
 export const F32_GROUP_STRIPS = 4;
 /** Rows are padded to a multiple of this: an even number of strips. */
 export const PADDED_ROWS = 8;
 /**
- * Scales in tiles are f16, times 2^SCALE_SHIFT unless that is too large for one of the matrix: without subnormals among
- * them, which processors multiply slowly. Kernels take the power off again (MATMUL_FACTOR).
+ * Scales in tiles are f16 times 2^SCALE_SHIFT, unless that is too large for one scale of the matrix. This leaves no
+ * subnormals, which processors multiply slowly. Kernels take the power off again (MATMUL_FACTOR).
  */
 export const SCALE_SHIFT = 10;
 /** q8 tile: f16 [4] scales; 8 vectors of (4 rows x 4 columns) of one byte, int8 + 128. */
@@ -31,8 +31,8 @@ export const Q8_TILE_VALUES = 8;
 export const Q4_TILE_BYTES = 72;
 export const Q4_TILE_VALUES = 8;
 /**
- * What q8 and q4 are unpacked to for several tokens, where an engine wants 16 bits: f16 [4] scales, 8 bytes unused; 16
- * vectors of (4 rows x 2 columns) i16.
+ * What q8 and q4 are unpacked to for several tokens, if the engine multiplies 16 bits: f16 [4] scales, 8 bytes unused;
+ * 16 vectors of (4 rows x 2 columns) i16.
  */
 export const WIDE_TILE_BYTES = 272;
 export const WIDE_TILE_VALUES = 16;
@@ -48,15 +48,15 @@ export const WEIGHT_Q4 = 2;
 
 // ---- Activations. A row is padded with zeros to BLOCK_COLS.
 
-/** Activation formats: f32; 32 int8 + scale + sums as ACT_BLOCK_BYTES say, for every other weight type. */
+/** Activation formats: f32; blocks of 32 int8, a scale and sums (ACT_BLOCK_BYTES). A weight format names the one it takes. */
 export const ACT_F32 = 0;
 export const ACT_Q8 = 1;
-/** int8 activation block of one token: 32 int8, f32 scale at 32, two i16 at 36 (see quantize.ts). */
+/** int8 activation block of one token: 32 int8, f32 scale at 32, two i16 at 36 (see formats/act_q8.ts). */
 export const ACT_BLOCK_BYTES = 40;
 export const ACT_SCALE = 32;
 export const ACT_SUMS = 36;
 /**
- * In a step of several tokens, ACT_TOKENS of them share blocks, which take the room of their rows:
+ * In a step of several tokens, ACT_TOKENS of them share blocks, in the room of their rows:
  * [8 steps][4 tokens][4 columns] int8, f32 [4 tokens] scales at 128, two i16 [4 tokens] at 144.
  */
 export const ACT_TOKENS = 4;
@@ -80,8 +80,8 @@ export const DOT_SIGNED = 3;
 /** Positions of a page, and keys of one attention block. */
 export const KV_PAGE = 32;
 export const KV_DIM_ALIGN = 8;
-// K is groups of 8 positions and V groups of 8 dims, so that both meet a kernel as [group][n][8]: it adds up
-// over n (the dims of K, the positions of V), reads from front to end and keeps eight sums of each query.
+// K is groups of 8 positions and V groups of 8 dims. So both are [group][n][8] to a kernel: it adds up over n (the dims of
+// K, the positions of V), reads from front to end and has eight sums of each query in registers.
 /** K: [4 groups][dims][8 positions], V: [dims / 8 groups][32 positions][8 dims], f32; KV_F16 alike. */
 export const KV_F32 = 0;
 export const KV_F16 = 1;

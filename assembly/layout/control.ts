@@ -5,7 +5,7 @@
 export const CONTROL_CANCEL = 64;
 /** Why a step stopped: one of STATUS_*. */
 export const CONTROL_STATUS = 128;
-// How threads meet, on one line: what follows a segment's beginning comes with it. See sync.ts.
+// How threads meet: see sync.ts. On one cache line, so that who sees a segment begin has its description too.
 /** Segments begun so far: what waiting threads watch. */
 export const CONTROL_SEGMENT = 256;
 /** Threads inside the segment besides the host's, and SEGMENT_OPEN while others may enter. */
@@ -17,17 +17,17 @@ export const CONTROL_LAST = 268;
 export const CONTROL_SLEEPERS = 272;
 /** Non-zero: the host's thread sleeps until the others have left the segment. */
 export const CONTROL_HOST_SLEEPS = 276;
-/** Threads that take part, the host's included: what threads watch that have no part. Written between segments. */
+/** Threads that take part, the host's included. Threads that do not take part watch it. Written between segments. */
 export const CONTROL_N_THREADS = 280;
 /** Threads that have entered work(). */
 export const CONTROL_READY = 512;
 /** Non-zero: parked threads return. */
 export const CONTROL_SHUTDOWN = 516;
-/** What CONTROL_N_THREADS becomes then: another value than any before, so that nobody goes on sleeping. */
+/** What CONTROL_N_THREADS becomes then: another value than any before, so that every thread wakes up. */
 export const SHUTDOWN_THREADS = 65536;
 /** 1 + the lowest row that OP_PACK could not pack; 0: none. */
 export const CONTROL_BAD_ROW = 576;
-/** PACKED_* of what OP_PACK met, or-ed. */
+/** PACKED_* of what OP_PACK found, or-ed. */
 export const CONTROL_PACKED = 580;
 /** A weight of -128. */
 export const PACKED_LOWEST = 1;
@@ -35,15 +35,15 @@ export const PACKED_LOWEST = 1;
 export const PACKED_LARGE_SCALE = 2;
 /** DOT_* that kernels use. */
 export const CONTROL_DOT = 640;
-/** Groups that a kernel of one token walks at once. */
+/** Groups that a kernel of one token reads at once. */
 export const CONTROL_STREAMS = 644;
 
 // ---- The step: what the host writes before each run. i32 words.
 /** Tokens in this step. */
 export const STEP_N_TOKENS = 384;
-/** Rows whose logits are asked for. */
+/** Rows whose logits are computed. */
 export const STEP_N_OUTPUTS = 388;
-/** Query tiles, see TILE_*. */
+/** Query tiles, see QUERY_*. */
 export const STEP_N_TILES = 392;
 /** Address of i32 token ids [tokens]. */
 export const STEP_IDS = 396;
@@ -95,7 +95,7 @@ export const CONST_ONE = 1136;
 /** Five f32x4: the coefficients of r to r^5 in 2^r, |r| <= 1/2 (the constant one is 1). */
 export const CONST_EXP2_COEFFICIENTS = 1152;
 
-/** A word for each thread besides the host's, up to 256 of them: 1 when it has started. Written by its host code. */
+/** A word for each thread besides the host's, up to 256 of them: 1 when it has started. Written by its own TypeScript. */
 export const CONTROL_STARTED = 2048;
 
 /** The bit of CONTROL_INSIDE that lets threads enter. */
@@ -111,7 +111,7 @@ export const STATUS_OK = 0;
 export const STATUS_CANCELLED = 1;
 /** A thread did not leave a segment within the limit: it died. */
 export const STATUS_TIMEOUT = 2;
-/** A record has an operation code nobody knows. */
+/** A record has an unknown operation code. */
 export const STATUS_BAD_RECORD = 3;
 /** Another thread trapped. Written by the host. */
 export const STATUS_TRAP = 4;

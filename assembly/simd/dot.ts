@@ -1,12 +1,12 @@
-// int8 dot products, four rows in lanes: the only file that knows whether relaxed SIMD is there. Every form
-// gives the same integers.
+// int8 dot products, four rows in lanes: the only file that knows whether the build has relaxed SIMD. Every form gives the
+// same integers.
 //
 // A weight vector holds 4 rows x 4 columns, an activation vector the same 4 columns of int8 for every row. Weights of q8
 // are stored as w + 128, an unsigned byte; weights of q4 are nibbles, n - 8.
 //
-// i8x16.relaxed_dot_i8x16_i7x16 multiplies and adds in one instruction. Its result is fixed by the specification only
-// when the second operand lies in 0..127; what an engine does with the whole byte is asked once (dot_form). A form is a
-// type argument, so that each kernel has code of its own for it:
+// i8x16.relaxed_dot_i8x16_i7x16 multiplies and adds in one instruction. The specification fixes its result only if the
+// second operand lies in 0..127. dot_form() asks once what the engine does with the whole byte. A form is a type argument,
+// so each kernel has code of its own for it:
 //   u8   DOT_UNSIGNED: the second operand is an unsigned byte: w + 128 itself, and -128 * sum(x) at the start
 //   i32  DOT_SIGNED: it is a signed byte: w
 //   i8   DOT_MOVED: its magnitude |w|, the sign being moved to the activation: pairs stay inside i16, 2 * 127 * 127
@@ -22,8 +22,8 @@ export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
 /** The best DOT_* of the engine that runs this module. */
 export function dot_form(): i32 {
   if (ASC_FEATURE_RELAXED_SIMD) {
-    // 127 * 255 four times, 127 * -1 four times, or pairs that saturate at 32767: then only 0..127 can be used. The
-    // operands come from memory, so that no compiler computes the product by rules of its own.
+    // The sum of four products is 127 * 255 each, 127 * -1 each, or one of pairs that saturate at 32767: then only 0..127
+    // can be used. The operands come from memory, so that no compiler computes the product by rules of its own.
     v128.store(CONST_PROBE, i8x16.splat(127));
     v128.store(CONST_PROBE, i8x16.splat(-1), 16);
     const product = i32x4.relaxed_dot_i8x16_i7x16_add_s(
@@ -38,7 +38,7 @@ export function dot_form(): i32 {
   return DOT_WIDE;
 }
 
-/** acc + w . x for what the engine takes as the second operand of four products. */
+/** acc + w . x, four products in each lane, w as the engine takes its second operand. */
 export function dot_add(x: v128, w: v128, acc: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, acc);
   return unreachable();
@@ -50,7 +50,7 @@ export function dot_pairs(x: v128, w: v128): v128 {
   return unreachable();
 }
 
-/** Where sums of q8 weights start, from the two i16 of an activation block in every lane, -8 * sum(x): 0 or 16 times that. */
+/** Where sums of q8 weights start. `sums` are the two i16 of an activation block in every lane, -8 * sum(x). */
 export function q8_start<T>(sums: v128, sixteen: v128): v128 {
   if (sizeof<T>() === 2) return i32x4.shl(i32x4.extend_low_i16x8_s(sums), 4);
   if (sizeof<T>() === 1 && !isSigned<T>()) return i32x4.dot_i16x8_s(sums, sixteen);

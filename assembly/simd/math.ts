@@ -1,5 +1,5 @@
-// Elementary functions of our own: every engine's Math rounds in its own way, these give the same bits
-// everywhere. f64 scalars for tables and sampling, f32x4 for kernels.
+// Elementary functions of our own. Every engine's Math rounds in its own way; these give the same bits everywhere. f64
+// scalars for tables and sampling, f32x4 for kernels.
 
 const LN2_HI: f64 = 0.6931471803691238; // ln 2, its low 32 bits zero: k * LN2_HI is exact
 const LN2_LO: f64 = 1.9082149292705877e-10;
@@ -11,7 +11,7 @@ const PIO2_B: f64 = 6.077100506303966e-11;
 const PIO2_C: f64 = 2.0222662487959506e-21;
 const TWO_OVER_PI: f64 = 0.6366197723675814;
 
-/** sum + a * b, each rounded: what a fused instruction gives would depend on the machine. */
+/** sum + a * b, each rounded: the result of a fused instruction would depend on the machine. */
 export function madd(sum: v128, a: v128, b: v128): v128 {
   return f32x4.add(sum, f32x4.mul(a, b));
 }

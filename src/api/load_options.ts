@@ -3,10 +3,10 @@ import { dotForms } from "../kernels/tune/dot_form.ts";
 import { streamChoices } from "../kernels/tune/streams.ts";
 import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tuner.ts";
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
-import { variants, variantWorks } from "../kernels/variant.ts";
+import { type Variant, variants, variantWorks } from "../kernels/variant.ts";
 import type { KvType, Precision } from "../model/config.ts";
 import { kvTypes } from "../quant/kv_types.ts";
-import { weightFormats } from "../quant/registry.ts";
+import { precisions } from "../quant/registry.ts";
 import {
   checkSourceOptions,
   refuse,
@@ -70,7 +70,7 @@ export interface LoadOptions extends SourceOptions {
   /** URL of dist/worker.js, for pages whose Content-Security-Policy allows no `blob:` workers. */
   workerUrl?: string | URL;
   /** Kernel build, for tests and measurements. Default: the best that the runtime accepts. */
-  kernel?: "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
+  kernel?: Variant;
   /** Fixes what is otherwise chosen for the machine, for tests and measurements. No choice changes a result. */
   tune?: TuneOptions;
 }
@@ -131,7 +131,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkCount("threads", options.threads);
   checkCount("contextLength", options.contextLength);
   checkCount("maxBytes", options.maxBytes);
-  checkChoice("precision", options.precision, Object.keys(weightFormats));
+  checkChoice("precision", options.precision, precisions);
   checkChoice("kv", options.kv, kvTypes);
   checkChoice("kernel", options.kernel, variants);
   checkTune(options.tune);

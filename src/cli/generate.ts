@@ -1,6 +1,7 @@
 // `cria generate`: continues a prompt.
 import process from "node:process";
 import { type Completion, type GenerateOptions, Llama, type SamplingOptions } from "../mod.ts";
+import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { samplingParams } from "../sample/registry.ts";
@@ -83,11 +84,7 @@ const flags = {
     { aliases: ["-c", "--ctx-size"] },
   ),
   precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
-  kv: choiceFlag(
-    "--kv",
-    ["f32", "f16", "q8"],
-    "keys and values in memory (default: f16, or f32 with f32 weights)",
-  ),
+  kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
   memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
   stats: switchFlag("--stats", "print a line of JSON with rates and sizes on standard error at the end"),
   statsFile: textFlag("--stats-file", "FILE", "write that line to a file", { isFile: true }),

@@ -203,8 +203,7 @@ class WeightLoader {
         return;
       }
       if (bad === 0) return;
-      const worse =
-        format.name === "f32" ? "NaN or infinity" : `NaN, infinity or one too large for ${format.name}`;
+      const worse = format.scaled ? `NaN, infinity or one too large for ${format.name}` : "NaN or infinity";
       throw new FormatError(
         `Cannot load tensor ${info.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
       );

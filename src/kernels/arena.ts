@@ -1,12 +1,14 @@
+// Lays out a linear memory: addresses one behind the other.
+
 /** Default alignment: a cache line, so that neighbours never share one. */
 const LINE = 64;
 
 /**
- * Hands out addresses of a linear memory that need not exist yet: the whole layout is known, and can be
+ * Gives out addresses of a linear memory that does not need to exist yet. The whole layout is known, and can be
  * refused, before a byte of it is allocated. Sizes are exact integers far beyond 4 GiB.
  */
 export class Arena {
-  /** Bytes handed out so far, from address 0. */
+  /** Bytes given out so far, from address 0. */
   size: number;
 
   constructor(begin: number) {

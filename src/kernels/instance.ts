@@ -1,3 +1,4 @@
+// Memories, and kernel modules on them.
 import { instantiateSync } from "@assemblyscript/loader";
 import { mebibytes } from "../util/bytes.ts";
 import { EngineError, MemoryError } from "../util/errors.ts";
@@ -20,13 +21,13 @@ export interface ReservedMemory {
   readonly maxBytes: number;
 }
 
-// Room to grow that is less than this is given up at once.
+// Less room to grow than this is not asked for.
 const LEAST_GROWTH_PAGES = 16;
 
 /**
- * A memory of at least `bytes` that can grow to `maxBytes`, or to less: some runtimes reserve the whole at once, and
- * where that is refused, half of the growth is asked for, and so on down to none.
- * @throws MemoryError where the runtime will not even give `bytes`
+ * A memory of at least `bytes` that can grow to `maxBytes`, or to less. Some runtimes reserve the whole at once. If one
+ * refuses, half of the growth is asked for, and so on down to none.
+ * @throws MemoryError if the runtime does not even give `bytes`
  */
 export function reserveMemory(bytes: number, shared: boolean, maxBytes = bytes): ReservedMemory {
   const initial = Math.max(1, Math.ceil(bytes / WASM_PAGE));
@@ -62,8 +63,8 @@ function refusal(initial: number, most: number, shared: boolean, cause: unknown)
 }
 
 /**
- * Instantiates a kernel module on `memory` and writes the constants it reads from there.
- * @throws EngineError where the runtime refuses
+ * Instantiates a kernel module on `memory` and writes the constants that it reads there.
+ * @throws EngineError if the runtime refuses
  */
 export async function createInstance(
   module: WebAssembly.Module,
@@ -74,8 +75,8 @@ export async function createInstance(
   return { exports: kernels, memory };
 }
 
-// At once: the loader's other way mentions Response, at which Node loads its network with a WebAssembly module of its
-// own, and ends the process where there is no memory for that.
+// Synchronously: the loader's other way mentions Response. Then Node loads its network code, with a WebAssembly module of
+// its own, and ends the process if there is no memory for that.
 function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
   try {
     const { exports } = instantiateSync<Record<string, unknown>>(module, { env: { memory } });

@@ -1,7 +1,9 @@
+// Reads the kernels' bytes out of the text that carries them.
+
 /**
  * Bytes that were written as text by scripts/module_text.mjs: printable ASCII, most bytes one character. Bytes stay
- * whole characters, so that what repeats in a module repeats in its text and compresses as well as the module;
- * base64 would make a bundle with one module a third larger when it is compressed.
+ * whole characters: what repeats in a module repeats in its text, and compresses as well as the module. With base64, a
+ * compressed bundle with one module would be a third larger.
  *
  * A digit is a character from "#" to "~" but "\": 0 to 88, or 89 and 90, which put the digit that follows into the
  * second and third 89 of the 256.

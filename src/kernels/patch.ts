@@ -1,8 +1,10 @@
+// Rebuilds kernel modules from the one that is stored whole.
+
 /**
- * Rebuilds a module from a similar one: the four builds of the kernels differ in a few hundred bytes, so one
- * is stored whole and the others as patches of it. A patch is written by scripts/build.mjs, as numbers in
- * LEB128: the length of the result; then, until it is full, a number of new bytes and those bytes, a number
- * of bytes to copy from `base`, and where they begin.
+ * Rebuilds a module from a similar one. The four builds of the kernels differ in a few hundred bytes, so one is stored
+ * whole and the others as patches of it. scripts/build.mjs writes a patch, whose numbers are LEB128: the length of the
+ * result; then, until it is full, a number of new bytes, those bytes, a number of bytes to copy from `base`, and the
+ * offset at which they begin.
  */
 export function applyPatch(base: Uint8Array, patch: Uint8Array): Uint8Array<ArrayBuffer> {
   let at = 0;

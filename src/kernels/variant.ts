@@ -1,3 +1,4 @@
+// The builds of the kernels: which there are, which a runtime accepts, and their compiled modules.
 import { EngineError } from "../util/errors.ts";
 import { textBytes } from "./module_text.ts";
 import { applyPatch } from "./patch.ts";
@@ -16,7 +17,7 @@ export const variants: readonly Variant[] = ["simd", "relaxed", "simd-shared", "
 const patches = { relaxed, "simd-shared": simdShared, "relaxed-shared": relaxedShared };
 
 const compiled = new Map<Variant, WebAssembly.Module>();
-// Where a runtime compiles nothing from bytes, the modules it was given are all there are.
+// False if the runtime compiles nothing from bytes: then there are only the modules that it was given.
 let compiles = true;
 
 /** The bytes of a variant's module. */
@@ -26,7 +27,7 @@ export function variantBytes(variant: Variant): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Hands over modules that the runtime compiled itself, for runtimes that compile none from bytes (workerd).
+ * Passes modules that the runtime compiled itself, for runtimes that compile none from bytes (workerd).
  * No other variant can be used from then on.
  */
 export function provideModules(modules: { readonly [V in Variant]?: WebAssembly.Module }): void {
@@ -38,8 +39,8 @@ export function provideModules(modules: { readonly [V in Variant]?: WebAssembly.
 }
 
 /**
- * The compiled module of a variant; compiled once and kept, so that a second engine starts at once.
- * @throws EngineError where the runtime refuses
+ * The compiled module of a variant. It is compiled once and cached: a second engine starts at once.
+ * @throws EngineError if the runtime refuses
  */
 export function compileVariant(variant: Variant): WebAssembly.Module {
   let module = compiled.get(variant);
@@ -62,15 +63,15 @@ export function variantWorks(variant: Variant): boolean {
 }
 
 /**
- * The best variant this runtime compiles: relaxed SIMD where there is, shared memory where asked and where there is.
- * What a runtime says it accepts and then refuses is passed over.
- * @throws EngineError where it compiles none, and why
+ * The best variant that this runtime compiles: with relaxed SIMD if it has that, with shared memory if `shared` and if it
+ * has that. A variant that it says it accepts and then refuses is skipped.
+ * @throws EngineError if it compiles none, and why
  */
 export function pickVariant(shared: boolean): Variant {
-  const wished: readonly Variant[] = shared
+  const wanted: readonly Variant[] = shared
     ? ["relaxed-shared", "simd-shared", "relaxed", "simd"]
     : ["relaxed", "simd"];
-  const accepted = wished.filter(variantWorks);
+  const accepted = wanted.filter(variantWorks);
   for (const variant of accepted) {
     try {
       compileVariant(variant);
@@ -82,7 +83,7 @@ export function pickVariant(shared: boolean): Variant {
   throw new EngineError(`Cannot compile the kernels: ${refusalOf(undefined)}`);
 }
 
-// Why a runtime compiles nothing, and what can be done about it.
+// Why a runtime compiles nothing, and what to do about it.
 function refusalOf(cause: unknown): string {
   if (typeof WebAssembly === "undefined") {
     return (

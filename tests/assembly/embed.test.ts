@@ -1,11 +1,11 @@
+// embed_row() against decoded tiles.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
-import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
-import { FILE_F32 } from "../../assembly/layout/file_types.gen.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";
+import { packF32 } from "../support/packing.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
 const benches = await variantBenches(1 << 20);
@@ -24,25 +24,7 @@ describe("embed_row()", () => {
         const packed = (bench: KernelBench) => {
           const out = bench.alloc(packedBytes(weight, rows, cols));
           const src = bench.put(values);
-          assert.equal(
-            bench.kernels.pack(
-              FILE_F32,
-              weight,
-              src,
-              4 * cols,
-              0,
-              0,
-              0,
-              rows,
-              cols,
-              out,
-              0,
-              stripsOf(rows),
-              SCALE_SHIFT,
-              bench.alloc(PACK_SCRATCH_BYTES),
-            ),
-            0,
-          );
+          assert.equal(packF32(bench, weight, src, rows, cols, out), 0);
           return out;
         };
         const bytes = onEveryVariant(benches, (bench) =>

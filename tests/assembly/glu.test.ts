@@ -1,3 +1,4 @@
+// glu_f32() against its twin.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { GLU_REGLU } from "../../assembly/layout/ops.ts";

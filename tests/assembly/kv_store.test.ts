@@ -1,3 +1,4 @@
+// Keys and values as they are stored in pages.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { KV_F16, KV_F32, KV_PAGE, KV_Q8 } from "../../assembly/layout/blocks.ts";

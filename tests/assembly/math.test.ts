@@ -1,3 +1,4 @@
+// Elementary functions against those of the standard, and conversions of halves.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { KernelExports } from "../../src/kernels/exports.gen.ts";

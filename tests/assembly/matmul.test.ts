@@ -1,3 +1,4 @@
+// matmul() of every weight format against its twin: any shape, number of tokens, form of the dot product and split.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
@@ -7,36 +8,34 @@ import {
   DOT_MOVED,
   DOT_SIGNED,
   DOT_WIDE,
-  F32_GROUP_STRIPS,
   GROUP_STRIPS,
   SCALE_SHIFT,
   TILE_ROWS,
   UNPACKED_BLOCKS,
-  WEIGHT_F32,
   WEIGHT_Q4,
-  WEIGHT_Q8,
   WIDE_TILE_BYTES,
 } from "../../assembly/layout/blocks.ts";
-import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import {
-  FILE_F32,
   FILE_Q4_0,
   FILE_Q4_0_BYTES,
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
 } from "../../assembly/layout/file_types.gen.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
+import { weightFormats } from "../../src/quant/registry.ts";
+import type { WeightFormat } from "../../src/quant/weight_format.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import { matmul } from "../reference/matmul.ts";
 import { decodeActivations, decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
 import { type KernelBench, nmse, randomF32 } from "../support/kernels.ts";
+import { packF32, packRows } from "../support/packing.ts";
 import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
-// Groups are 32 rows, of f32 16: one strip, a whole group, several with and without a smaller one behind them.
+// A group has 32 rows, of f32 16: one strip, a whole group, several groups, with and without a smaller one behind them.
 const ROWS = [1, 4, 5, 16, 31, 32, 33, 64, 100, 328];
 // 172 is padded to 192.
 const COLS = [32, 96, 172];
-// Tokens go four at a time.
+// int8 activations go four tokens at a time, and nibbles are unpacked for more than eight; f32 goes in pairs of tokens.
 const TOKENS = [1, 2, 3, 4, 5, 8, 9, 33];
 const MOST_TOKENS = 33;
 // Strides leave a gap behind each row that nobody may write.
@@ -58,7 +57,7 @@ function dotsOf({ kernels }: KernelBench, { name, quantized }: Type): number[] {
 
 /** A weight type and what is asked of it. */
 interface Type {
-  readonly name: "f32" | "q8" | "q4";
+  readonly name: string;
   readonly weight: number;
   readonly quantized: boolean;
   readonly groupStrips: number;
@@ -66,22 +65,22 @@ interface Type {
   readonly limit: number;
 }
 
-const types: Type[] = [
-  { name: "f32", weight: WEIGHT_F32, quantized: false, groupStrips: F32_GROUP_STRIPS, limit: 1e-7 },
-  { name: "q8", weight: WEIGHT_Q8, quantized: true, groupStrips: GROUP_STRIPS, limit: 5e-4 },
-  { name: "q4", weight: WEIGHT_Q4, quantized: true, groupStrips: GROUP_STRIPS, limit: 5e-4 },
-];
+function typeOf({ name, code, scaled, groupStrips }: WeightFormat): Type {
+  return { name, weight: code, quantized: scaled, groupStrips, limit: scaled ? 5e-4 : 1e-7 };
+}
 
-/** Operands of a product, as kernels take them. */
+const types = Object.values(weightFormats).map(typeOf);
+
+/** Operands of a product, as kernels take them. What is left out: nothing is added, from the first group on. */
 interface Product {
   readonly w: number;
   readonly x: number;
-  readonly xStride: number;
+  readonly xStride?: number;
   readonly out: number;
-  readonly outStride: number;
-  readonly add: number;
-  readonly addStride: number;
-  readonly begin: number;
+  readonly outStride?: number;
+  readonly add?: number;
+  readonly addStride?: number;
+  readonly begin?: number;
   readonly end: number;
   readonly strips: number;
   readonly blocks: number;
@@ -95,8 +94,9 @@ function multiply(
   p: Product,
   { dot = bench.kernels.dot_form(), streams = 2, scratch = 0 } = {},
 ): void {
-  const shape = [p.begin, p.end, p.strips, p.blocks, p.tokens] as const;
-  const rows = [p.w, p.x, p.xStride, p.out, p.outStride, p.add, p.addStride] as const;
+  const { xStride = 0, outStride = 0, add = 0, addStride = 0, begin = 0 } = p;
+  const shape = [begin, p.end, p.strips, p.blocks, p.tokens] as const;
+  const rows = [p.w, p.x, xStride, p.out, outStride, add, addStride] as const;
   const area = scratch || bench.alloc(SCRATCH_BYTES);
   bench.kernels.matmul(type.weight, ...rows, ...shape, dot, streams, FACTOR, area);
 }
@@ -141,25 +141,7 @@ class Case {
     const { cols, rows, type } = this;
     const out = bench.alloc(packedBytes(type.weight, rows, cols));
     const src = bench.put(this.w);
-    assert.equal(
-      bench.kernels.pack(
-        FILE_F32,
-        type.weight,
-        src,
-        4 * cols,
-        0,
-        0,
-        0,
-        rows,
-        cols,
-        out,
-        0,
-        this.strips,
-        SCALE_SHIFT,
-        bench.alloc(PACK_SCRATCH_BYTES),
-      ),
-      0,
-    );
+    assert.equal(packF32(bench, type.weight, src, rows, cols, out), 0);
     return out;
   }
 
@@ -243,12 +225,8 @@ class Case {
               {
                 w,
                 x: x.ptr,
-                xStride: 0,
                 out: out + 4 * t * height,
-                outStride: 0,
                 add: addPtr ? addPtr + 4 * t * height : 0,
-                addStride: 0,
-                begin: 0,
                 end: groups,
                 strips,
                 blocks,
@@ -317,8 +295,6 @@ function inPieces(bench: KernelBench, c: Case, split: number[]): Float32Array {
         xStride: x.stride,
         out,
         outStride,
-        add: 0,
-        addStride: 0,
         begin,
         end,
         strips: c.strips,
@@ -367,9 +343,6 @@ for (const type of types) {
                     xStride: x.stride,
                     out,
                     outStride,
-                    add: 0,
-                    addStride: 0,
-                    begin: 0,
                     end: c.groups,
                     strips: c.strips,
                     blocks: c.blocks,
@@ -405,12 +378,11 @@ for (const type of types) {
             const x = c.activate(bench);
             const out = bench.alloc(12 * 4 * c.height);
             const { strips, blocks, groups } = c;
-            const rows = { out, outStride: 4 * c.height, add: 0, addStride: 0 };
+            const rows = { out, outStride: 4 * c.height };
             const operands = {
               w,
               x: x.ptr,
               xStride: x.stride,
-              begin: 0,
               end: groups,
               strips,
               blocks,
@@ -447,7 +419,6 @@ for (const type of types) {
                 outStride: 4 * c.height,
                 add: addPtr,
                 addStride: kind === "bias" ? 0 : 4 * c.height,
-                begin: 0,
                 end: c.groups,
                 strips: c.strips,
                 blocks: c.blocks,
@@ -484,7 +455,7 @@ for (const type of types) {
     });
 
     it("writes nothing for no tokens or no groups, and only what is added for no columns", () => {
-      const none = { add: 0, addStride: 0, begin: 0, end: 1, strips: 2, blocks: 1 };
+      const none = { end: 1, strips: 2, blocks: 1 };
       const bytes = onEveryVariant(benches, (bench) => {
         const [w, x, out] = [bench.alloc(4096), bench.alloc(4096), bench.alloc(256)];
         const operands = { ...none, w, x, xStride: 64, out, outStride: 64 };
@@ -497,7 +468,7 @@ for (const type of types) {
       const sums = f32OnEveryVariant(benches, (bench) => {
         const [w, x, out] = [bench.alloc(16), bench.alloc(16), bench.alloc(512)];
         const add = bench.put(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
-        const operands = { ...none, w, x, xStride: 0, outStride: 32, blocks: 0, tokens: 5 };
+        const operands = { ...none, w, x, outStride: 32, blocks: 0, tokens: 5 };
         multiply(bench, type, { ...operands, out, add });
         multiply(bench, type, { ...operands, out: out + 256 });
         return Float32Array.from([...bench.f32(out, 40), ...bench.f32(out + 256, 40)]);
@@ -556,9 +527,6 @@ for (const type of types) {
               xStride: acts.stride,
               out,
               outStride: 32,
-              add: 0,
-              addStride: 0,
-              begin: 0,
               end: c.groups,
               strips: 2,
               blocks: 2,
@@ -607,23 +575,9 @@ function blockProduct(
   const tokens = x.length / 32;
   return f32OnEveryVariant(benches, (bench) => {
     const w = bench.alloc(packedBytes(type.weight, rows, 32));
-    const status = bench.kernels.pack(
-      file,
-      type.weight,
-      bench.put(blocks),
-      blocks.length / rows,
-      0,
-      0,
-      0,
-      rows,
-      32,
-      w,
-      0,
-      stripsOf(rows),
-      SCALE_SHIFT,
-      bench.alloc(PACK_SCRATCH_BYTES),
-    );
-    assert.equal(status, 0);
+    const rowBytes = blocks.length / rows;
+    const src = bench.put(blocks);
+    assert.equal(packRows(bench, { file, weight: type.weight, src, rowBytes, rows, cols: 32, out: w }), 0);
     const c = new Case(type, rows, 32, x, new Float32Array(0));
     const acts = c.activate(bench);
     const written = tokens === 1 ? 1 : padded(tokens, ACT_TOKENS);
@@ -632,8 +586,8 @@ function blockProduct(
     let first: Float32Array | undefined;
     for (const dot of dotsOf(bench, type).filter(dots)) {
       const { strips, groups } = c;
-      const to = { out, outStride: 4 * c.height, add: 0, addStride: 0 };
-      const from = { w, x: acts.ptr, xStride: acts.stride, begin: 0, end: groups, strips, blocks: 1, tokens };
+      const to = { out, outStride: 4 * c.height };
+      const from = { w, x: acts.ptr, xStride: acts.stride, end: groups, strips, blocks: 1, tokens };
       multiply(bench, type, { ...from, ...to }, { dot, scratch });
       const actual = gather(bench, out, 4 * c.height, tokens, rows);
       if (first) assert.deepEqual(actual, first, `dot ${dot}`);
@@ -654,8 +608,8 @@ function extremeRows(largest: number, tokens: number): Float32Array {
 
 describe("integer products", () => {
   const ends = [-128, 127, 0, -1];
-  const q8 = types[1] as Type;
-  const q4 = types[2] as Type;
+  const q8 = typeOf(weightFormats.q8);
+  const q4 = typeOf(weightFormats.q4);
 
   it("are exact for q8 weights of -128 and 127", () => {
     const rows = ends.map((v) => ({ scale: nearestHalf(1), values: () => v }));

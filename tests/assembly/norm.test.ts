@@ -1,3 +1,4 @@
+// rmsnorm_f32() and layernorm_f32() against their twins.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { layernorm, rmsnorm } from "../reference/norm.ts";

@@ -1,12 +1,8 @@
+// pack() and unpack(): every tensor type of files into every weight format.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PADDED_ROWS, SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
-import {
-  CONTROL_PACKED,
-  PACK_SCRATCH_BYTES,
-  PACKED_LARGE_SCALE,
-  PACKED_LOWEST,
-} from "../../assembly/layout/control.ts";
+import { CONTROL_PACKED, PACKED_LARGE_SCALE, PACKED_LOWEST } from "../../assembly/layout/control.ts";
 import {
   FILE_BF16,
   FILE_F16,
@@ -29,6 +25,7 @@ import {
   tileScale,
 } from "../reference/quantize.ts";
 import { type KernelBench, randomF32, uniform } from "../support/kernels.ts";
+import { packRows } from "../support/packing.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
 const benches = await variantBenches(2 << 20);
@@ -153,22 +150,20 @@ function pack(bench: KernelBench, t: FileTensor, weight: number, shift: number =
   const out = bench.alloc(packedBytes(weight, t.rows, t.cols));
   const src = bench.put(Uint8Array.from([0xff, ...t.bytes])) + 1;
   const scales = t.scales.length ? bench.put(t.scales) : 0;
-  const status = bench.kernels.pack(
-    t.file,
+  const { file, rowBytes, rows, cols, group, phase } = t;
+  const status = packRows(bench, {
+    file,
     weight,
     src,
-    t.rowBytes,
-    scales,
-    t.group,
-    t.phase,
-    t.rows,
-    t.cols,
+    rowBytes,
+    rows,
+    cols,
     out,
-    0,
-    stripsOf(t.rows),
+    scales,
+    group,
+    phase,
     shift,
-    bench.alloc(PACK_SCRATCH_BYTES),
-  );
+  });
   return { status, out };
 }
 
@@ -338,29 +333,26 @@ describe("pack()", () => {
           const out = bench.alloc(whole.length);
           const src = bench.put(t.bytes);
           const scales = t.scales.length ? bench.put(t.scales) : 0;
-          const scratch = bench.alloc(PACK_SCRATCH_BYTES);
           for (const [first, end] of [
             [64, 83],
             [0, 8],
             [8, 64],
           ] as const) {
             const skipped = t.group ? t.phase + first * t.cols : 0;
-            const status = bench.kernels.pack(
-              t.file,
+            const status = packRows(bench, {
+              file: t.file,
               weight,
-              src + first * t.rowBytes,
-              t.rowBytes,
-              t.group ? scales + 4 * Math.floor(skipped / t.group) : 0,
-              t.group,
-              t.group ? skipped % t.group : 0,
-              end - first,
-              t.cols,
+              src: src + first * t.rowBytes,
+              rowBytes: t.rowBytes,
+              rows: end - first,
+              cols: t.cols,
               out,
-              first / 4,
-              stripsOf(83),
-              SCALE_SHIFT,
-              scratch,
-            );
+              scales: t.group ? scales + 4 * Math.floor(skipped / t.group) : 0,
+              group: t.group,
+              phase: t.group ? skipped % t.group : 0,
+              firstStrip: first / 4,
+              strips: stripsOf(83),
+            });
             assert.equal(status, 0);
           }
           return bench.u8(out, whole.length);

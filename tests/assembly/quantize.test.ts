@@ -1,3 +1,4 @@
+// Activations as int8, alone and with others, and the errors that ggml allows.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
@@ -8,8 +9,6 @@ import {
   WEIGHT_Q4,
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
-import { PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
-import { FILE_F32 } from "../../assembly/layout/file_types.gen.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
 import {
   activationIntegers,
@@ -18,9 +17,9 @@ import {
   decodeTiles,
   packedBytes,
   roundEven,
-  stripsOf,
 } from "../reference/quantize.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";
+import { packF32 } from "../support/packing.ts";
 import { itOn, sharedJson } from "../support/shared.ts";
 import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
@@ -203,23 +202,7 @@ describe("error of quantization by ggml's test-quantize-fns", () => {
   };
   const packed = (bench: KernelBench, weight: number, w: Float32Array) => {
     const out = bench.alloc(packedBytes(weight, 1, w.length));
-    const status = bench.kernels.pack(
-      FILE_F32,
-      weight,
-      bench.put(w),
-      4 * w.length,
-      0,
-      0,
-      0,
-      1,
-      w.length,
-      out,
-      0,
-      stripsOf(1),
-      SCALE_SHIFT,
-      bench.alloc(PACK_SCRATCH_BYTES),
-    );
-    assert.equal(status, 0);
+    assert.equal(packF32(bench, weight, bench.put(w), 1, w.length, out), 0);
     return out;
   };
 

@@ -1,3 +1,4 @@
+// Rotary embeddings against their twins.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ropeAdjacent, ropeFreqs, ropeHalves } from "../reference/rope.ts";

@@ -1,3 +1,4 @@
+// The kernels of sampling against scalar twins.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Variant } from "../../src/kernels/variant.ts";

@@ -1,3 +1,4 @@
+// Modules as text: what goes in comes out.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { textBytes } from "../../src/kernels/module_text.ts";

@@ -1,3 +1,4 @@
+// Patches of modules: what is rebuilt is what was built.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { applyPatch } from "../../src/kernels/patch.ts";

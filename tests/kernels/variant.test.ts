@@ -1,3 +1,4 @@
+// The builds of the kernels: what they accept and how one is chosen.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";

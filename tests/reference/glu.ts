@@ -1,4 +1,4 @@
-// Scalar f64 twin of assembly/glu.ts.
+// Scalar f64 twin of assembly/plan/ops/glu.ts.
 import {
   GLU_GEGLU,
   GLU_GELU,

@@ -1,4 +1,4 @@
-// Scalar f64 twin of assembly/matmul/.
+// Scalar f64 twin of assembly/plan/ops/matmul.ts.
 
 /** out[t, r] = sum_c w[r, c] * x[t, c] for w [rows, cols] and x [tokens, cols]. */
 export function matmul(

@@ -1,4 +1,4 @@
-// Scalar f64 twins of assembly/rmsnorm.ts.
+// Scalar f64 twins of assembly/plan/ops/norm.ts.
 
 /** out[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]. */
 export function rmsnorm(x: ArrayLike<number>, weight: ArrayLike<number>, eps: number): Float64Array {

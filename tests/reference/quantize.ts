@@ -1,4 +1,4 @@
-// Scalar f64 twins of assembly/{quantize,pack}.ts: what files, weight tiles and activation blocks stand for.
+// Scalar f64 twins of assembly/types/, of weight formats and of activations: what files, weight tiles and activation blocks stand for.
 // One value at a time, from the layouts' definitions (assembly/layout/blocks.ts, the GGUF specification).
 import {
   ACT_BLOCK_BYTES,

@@ -1,4 +1,4 @@
-// Scalar f64 twins of assembly/rope.ts (Su et al. 2021, arXiv:2104.09864).
+// Scalar f64 twins of assembly/plan/ops/rope.ts (Su et al. 2021, arXiv:2104.09864).
 
 /** theta ^ (-2 i / dim) for i in [0, dim / 2). */
 export function ropeFreqs(theta: number, dim: number): Float64Array {

@@ -6,8 +6,8 @@ import { naturalPrecision, type Precision } from "../../quant/registry.ts";
 export type ChooseFormat = (info: TensorInfo, isInLayer: boolean) => Precision;
 
 /**
- * What is chosen if nobody says otherwise: the format that the options name; else for all layers q4 if the file has
- * nothing but Q4_0 there and q8 if not, and for the embedding and the output what their own types hold.
+ * What is chosen if nobody says otherwise: the format that the options name. Without one, all layers have the format that
+ * their types become, q8 if those differ; the embedding and the output have the format that their own types become.
  * @param inLayers names of the matrices of layers
  */
 export function defaultFormats(
@@ -17,7 +17,7 @@ export function defaultFormats(
 ): ChooseFormat {
   if (precision) return () => precision;
   const infos = inLayers.flatMap((name) => file.tensors.get(name) ?? []);
-  const layers =
-    infos.length > 0 && infos.every((info) => naturalPrecision(info.type) === "q4") ? "q4" : "q8";
+  const [first, ...rest] = infos.map((info) => naturalPrecision(info.type));
+  const layers = first && rest.every((name) => name === first) ? first : naturalPrecision(undefined);
   return (info, isInLayer) => (isInLayer ? layers : naturalPrecision(info.type));
 }

@@ -1,0 +1,76 @@
+// The tables of weight formats and tensor types: what derives from them, and that both sides agree.
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import * as blocks from "../../assembly/layout/blocks.ts";
+import * as codes from "../../assembly/layout/file_types.gen.ts";
+import { supportedTensorTypes } from "../../src/format/gguf/tensor_types.ts";
+import { fileTypes, tensorTypes } from "../../src/quant/file_types.ts";
+import { kvTypeCodes } from "../../src/quant/kv_types.ts";
+import { naturalPrecision, precisions, weightFormats } from "../../src/quant/registry.ts";
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+
+describe("tensorTypes", () => {
+  it("have a code and a name each", () => {
+    assert.equal(new Set(tensorTypes.map(({ code }) => code)).size, tensorTypes.length);
+    assert.equal(new Set(tensorTypes.map(({ name }) => name)).size, tensorTypes.length);
+  });
+
+  it("that are loaded become a weight format that exists", () => {
+    for (const { name, memory } of fileTypes.values()) {
+      assert.equal(naturalPrecision(name), memory, name);
+      assert.ok(memory in weightFormats, name);
+    }
+  });
+
+  it("that are loaded have a decoder, and the kernels know the same codes and sizes", () => {
+    const known: Readonly<Record<string, number>> = codes;
+    for (const { name, code, blockCols, blockBytes } of fileTypes.values()) {
+      assert.ok(existsSync(new URL(`../../assembly/types/${name.toLowerCase()}.ts`, import.meta.url)), name);
+      assert.equal(known[`FILE_${name}`], code);
+      assert.equal(known[`FILE_${name}_VALUES`], blockCols);
+      assert.equal(known[`FILE_${name}_BYTES`], blockBytes);
+    }
+    assert.equal(Object.keys(known).length, 3 * fileTypes.size);
+  });
+
+  it("of other kinds of files are not said to be supported in GGUF", () => {
+    assert.deepEqual(
+      [...supportedTensorTypes, "Q8_G"].sort(),
+      [...fileTypes.keys()].sort((a, b) => (a < b ? -1 : 1)),
+    );
+  });
+});
+
+describe("weightFormats", () => {
+  it("are named as options name them, each with a code of its own", () => {
+    for (const name of precisions) assert.equal(weightFormats[name].name, name);
+    assert.equal(new Set(Object.values(weightFormats).map(({ code }) => code)).size, precisions.length);
+  });
+
+  it("are all formats that kernels have", () => {
+    const kernels = Object.entries(blocks).filter(([name]) => name.startsWith("WEIGHT_"));
+    assert.deepEqual(
+      kernels.map(([name, code]) => [name.slice("WEIGHT_".length).toLowerCase(), code]).sort(),
+      precisions.map((name) => [name, weightFormats[name].code]).sort(),
+    );
+  });
+
+  it("keep a type that cria does not know as the default", () => {
+    assert.equal(naturalPrecision(undefined), "q8");
+    assert.equal(naturalPrecision("Q4_K"), "q8");
+  });
+});
+
+describe("lists of names", () => {
+  it("are written down once", () => {
+    const lists = [Object.keys(weightFormats), Object.keys(kvTypeCodes)].map((names) =>
+      names.map((name) => `"${name}"`).join(", "),
+    );
+    for (const path of ["src/cli/generate.ts", "src/api/load_options.ts", "src/model/config.ts"]) {
+      for (const list of lists)
+        assert.ok(!read(path).includes(list), `${path} has a list of its own: ${list}`);
+    }
+  });
+});
