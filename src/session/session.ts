@@ -227,6 +227,8 @@ export class Session implements Disposable {
       const work: Work = { sequence, ids, begin, end: ids.length, outputs: "none", lastStep: 0, read() {} };
       await scheduler.submit(work, signal);
       scheduler.leave(work);
+    } catch (error) {
+      throw this.#state.explain(error, "append");
     } finally {
       this.#state.leave();
     }
