@@ -91,6 +91,13 @@ export class Scheduler implements StepWatcher {
     return this.#enqueue(work, signal);
   }
 
+  /** Computes work of an owner who asks for no other step soon. Errors as {@link submit}. */
+  async compute(segment: Segment, read: Work["read"], signal?: AbortSignal): Promise<void> {
+    const work: Work = { ...segment, read, lastStep: NO_STEP };
+    await this.submit(work, signal);
+    this.leave(work);
+  }
+
   /** Says that a work's owner asks for no other step soon, so that nobody waits for it. */
   leave(work: Work): void {
     if (work.lastStep !== this.#step) return;
