@@ -7,17 +7,18 @@ import { synthModel, synthTypes } from "./synth.ts";
 
 const CONTEXT = 512;
 const PROMPT_TOKENS = 4;
-const generations = [2, 4, 8];
 
 interface Model {
   readonly name: string;
   readonly file: URL | string;
   /** Tokens of each generation in a sample. */
   readonly tokens: number;
+  /** How many generations there are. */
+  readonly generations: readonly number[];
 }
 
 function models(session: Session): Model[] {
-  const tales = { name: "tales q8_0", file: embeddedModel, tokens: 64 };
+  const tales = { name: "tales q8_0", file: embeddedModel, tokens: 64, generations: [2, 4, 8] };
   if (session.options.small) {
     session.skip("TinyLlama-1.1B shape", "--small");
     return [tales];
@@ -25,14 +26,14 @@ function models(session: Session): Model[] {
   const large = synthTypes.flatMap((type) => {
     const model = synthModel(type);
     const name = `1.1B shape ${type}`;
-    if ("path" in model) return [{ name, file: model.path, tokens: 6 }];
+    if ("path" in model) return [{ name, file: model.path, tokens: 4, generations: [4] }];
     session.skip(name, model.missing);
     return [];
   });
   return [tales, ...large];
 }
 
-async function measureModel(session: Session, { name, file, tokens }: Model): Promise<void> {
+async function measureModel(session: Session, { name, file, tokens, generations }: Model): Promise<void> {
   const { kernel } = session.options;
   await using llama = await Llama.load(file, { kernel, contextLength: CONTEXT, threads: 1 });
   const options: GenerateOptions = { temperature: 0, ignoreEos: true, maxTokens: tokens };

@@ -1,6 +1,5 @@
 // A loaded model: the class `Llama` of the public API.
 import { Engine, type Preparation } from "../engine/engine.ts";
-import type { Work } from "../engine/step_queue.ts";
 import { openModelFile } from "../format/detect.ts";
 import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
 import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
@@ -256,9 +255,7 @@ export class Llama implements AsyncDisposable {
       sum += total - (engine.logits(row)[ids[i + 1] as number] as number);
     };
     try {
-      const work: Work = { sequence, ids, begin, end, outputs: "all", lastStep: 0, read };
-      await engine.scheduler.submit(work);
-      engine.scheduler.leave(work);
+      await engine.scheduler.compute({ sequence, ids, begin, end, outputs: "all" }, read);
       return sum;
     } finally {
       engine.release(sequence);

@@ -17,8 +17,7 @@ import { loadWeights } from "./load_weights.ts";
 import { allocate, EngineMemory } from "./memory.ts";
 import { PlanRunner, type StepWatcher } from "./plan_runner.ts";
 import { Scheduler } from "./scheduler.ts";
-import { type Segment, type StepSize, writeStep } from "./step_area.ts";
-import type { Work } from "./step_queue.ts";
+import { checkIds, type Segment, type StepSize, writeStep } from "./step_area.ts";
 import { stopWhenAbandoned } from "./threads/abandoned.ts";
 import { WorkerPool } from "./threads/pool.ts";
 
@@ -191,16 +190,10 @@ export class Engine {
    * Checks the ids of a segment and takes the pages that it writes.
    * @throws EngineError for an id outside the vocabulary, and after a failure; ContextError; MemoryError if there is no page
    */
-  admit({ sequence, ids, begin, end }: Segment): void {
+  admit(segment: Segment): void {
     this.#runner.checkAlive();
-    const { vocabSize } = this.layout.config;
-    for (let i = begin; i < end; i++) {
-      const id = ids[i];
-      if (id === undefined || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
-        throw new EngineError(`Cannot run token ${id}: Expected an id in [0, ${vocabSize})`);
-      }
-    }
-    sequence.reserve(end - begin);
+    checkIds(segment, this.layout.config.vocabSize);
+    segment.sequence.reserve(segment.end - segment.begin);
   }
 
   /**
@@ -234,7 +227,7 @@ export class Engine {
     if (waiting) await waiting;
     try {
       signal?.throwIfAborted();
-      this.#admitAll(segments);
+      for (const segment of segments) this.admit(segment);
       const rest = this.run(segments, signal && { betweenSlices: () => signal.throwIfAborted() });
       if (rest) await rest;
       for (const { sequence, begin, end } of segments) sequence.advance(end - begin);
@@ -257,19 +250,11 @@ export class Engine {
     begin = 0,
   ): Promise<T> {
     let result: T | undefined;
-    const work: Work = {
-      sequence,
-      ids,
-      begin,
-      end: ids.length,
-      outputs: "last",
-      lastStep: 0,
-      read: (row) => {
-        result = read(row);
-      },
+    const keep = (row: number) => {
+      result = read(row);
     };
-    await this.scheduler.submit(work, signal);
-    this.scheduler.leave(work);
+    const segment: Segment = { sequence, ids, begin, end: ids.length, outputs: "last" };
+    await this.scheduler.compute(segment, keep, signal);
     return result as T;
   }
 
@@ -284,15 +269,6 @@ export class Engine {
 
   get #kernel(): KernelInstance {
     return this.kernel;
-  }
-
-  #admitAll(segments: readonly Segment[]): void {
-    try {
-      for (const segment of segments) this.admit(segment);
-    } catch (error) {
-      for (const { sequence } of segments) sequence.rollback(sequence.length);
-      throw error;
-    }
   }
 
   // Memory that could not be shared serves one thread.

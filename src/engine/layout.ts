@@ -1,3 +1,4 @@
+// The layout of a model's linear memory: every address, decided from the file's header.
 import {
   GROUP_STRIPS,
   KV_PAGE,
@@ -29,7 +30,7 @@ import { MAX_SEGMENTS, placeStepArea, type StepArea } from "./step_area.ts";
 
 /** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
 export const MAX_BATCH = 64;
-/** Context where neither the caller nor the model asks for less. */
+/** Context if neither the caller nor the model asks for less. */
 export const DEFAULT_CONTEXT = 4096;
 /** Logits of one step: as many rows as fit here, and at least one for each of its sequences. */
 const LOGITS_BYTES = 4 << 20;
@@ -39,7 +40,7 @@ const STAGING_BYTES = 1 << 20;
 export const ADDRESSABLE_BYTES = WASM_PAGE * (MAX_WASM_PAGES - 1);
 
 /**
- * What memory may grow by where nobody says: so many sessions with a full context, and many short ones of small models.
+ * What memory may grow by if nobody says: so many sessions with a full context, and many short ones of small models.
  * Not more, because some runtimes reserve all of it at once.
  */
 const GROWTH_SESSIONS = 64;
@@ -124,7 +125,7 @@ function stagingBytes(weights: ModelWeights): number {
 /**
  * Decides the memory of a model: weights, KV pages, activations, plan.
  * @throws FormatError, UnsupportedError for what the file says; UsageError for a context longer than the
- *   model's; MemoryError where the whole does not fit `maxBytes` or one memory. Nothing has been allocated then.
+ *   model's; MemoryError if the whole does not fit `maxBytes` or one memory. Nothing has been allocated then.
  */
 export async function planLayout(file: ModelFile, options: LayoutOptions): Promise<Layout> {
   const budget = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
@@ -160,12 +161,8 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const stagingSize = Math.ceil(stagingBytes(weights) / 64) * 64;
   const staging = { address: arena.alloc(2 * stagingSize), bytes: stagingSize };
   if (arena.size > budget) {
-    const limit = budget < ADDRESSABLE_BYTES ? "the budget" : "one WebAssembly memory";
-    throw new MemoryError(
-      `Cannot load ${file.source.name}: Expected at most ${budget} bytes (${limit}), it takes ${arena.size}: ` +
-        `weights ${mebibytes(weightBytes)}, KV cache of ${contextLength} positions ${mebibytes(pageBytes * pageCount)}, ` +
-        `the rest ${mebibytes(arena.size - weightBytes - pageBytes * pageCount)}`,
-    );
+    const parts = { weights: weightBytes, pages: pageBytes * pageCount, all: arena.size };
+    throw tooLarge(file.source.name, budget, contextLength, parts);
   }
   const growth = Math.max(GROWTH_BYTES, GROWTH_SESSIONS * pageBytes * pageCount);
   const maxBytes = options.maxBytes === undefined ? Math.min(arena.size + growth, budget) : budget;
@@ -188,4 +185,18 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
     totalBytes: arena.size,
     maxBytes,
   };
+}
+
+function tooLarge(
+  name: string,
+  budget: number,
+  contextLength: number,
+  { weights, pages, all }: { readonly weights: number; readonly pages: number; readonly all: number },
+): MemoryError {
+  const limit = budget < ADDRESSABLE_BYTES ? "the budget" : "one WebAssembly memory";
+  return new MemoryError(
+    `Cannot load ${name}: Expected at most ${budget} bytes (${limit}), it takes ${all}: ` +
+      `weights ${mebibytes(weights)}, KV cache of ${contextLength} positions ${mebibytes(pages)}, ` +
+      `the rest ${mebibytes(all - weights - pages)}`,
+  );
 }

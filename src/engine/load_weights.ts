@@ -1,3 +1,4 @@
+// Streams the weights of a file into memory, packed as the kernels read them.
 import { PADDED_ROWS, SCALE_SHIFT, TILE_ROWS } from "../../assembly/layout/blocks.ts";
 import {
   CONTROL_BAD_ROW,

@@ -146,18 +146,20 @@ export class PlanRunner {
   // Runs what is left of the step; false if the runtime must first handle events.
   #runSlices(): boolean {
     const { planAddress, plan } = this.#layout;
-    const kind = stepKind(this.#size.tokens);
-    const whole = this.#workOf(this.#whole);
+    const { tokens, outputs } = this.#size;
+    const kind = stepKind(tokens);
+    const whole = workOf(this.#whole, tokens, outputs);
+    if (whole < SLICE_BYTES) return this.#runAtOnce(kind, whole);
     const isLong = whole > LONG_STEP_BYTES;
     let begin = this.#nextSlice === 0 ? 0 : (this.#slices[this.#nextSlice - 1] as Slice).end;
     let work = 0;
     for (let i = this.#nextSlice; i < this.#slices.length; i++) {
       const slice = this.#slices[i] as Slice;
-      work += this.#workOf(slice);
+      work += workOf(slice, tokens, outputs);
       const isLast = slice.end === plan.records;
       const endsLap = isLong && slice.endsLayer && (this.#lap?.work ?? 0) + work >= SLICE_BYTES;
       if (work < SLICE_BYTES && !isLast && !endsLap) continue;
-      if (this.pauses && performance.now() - this.#lastYield > SLICE_MS) return false;
+      if (this.#isTimeToPause) return false;
       this.#lap ??= this.#beginLap(kind, whole, this.#slices.length);
       this.#runRecords(planAddress, begin, slice.end, work, this.#lap);
       begin = slice.end;
@@ -170,8 +172,17 @@ export class PlanRunner {
     return true;
   }
 
-  #workOf({ bytes, outputBytes }: Pick<Slice, "bytes" | "outputBytes">): number {
-    return workOf(bytes, this.#size.tokens) + workOf(outputBytes, this.#size.outputs);
+  // A step that is less than a slice.
+  #runAtOnce(kind: StepKind, work: number): boolean {
+    if (this.#isTimeToPause) return false;
+    const lap = this.#beginLap(kind, work, this.#slices.length);
+    this.#runRecords(this.#layout.planAddress, 0, this.#layout.plan.records, work, lap);
+    this.#endLap(kind, lap);
+    return true;
+  }
+
+  get #isTimeToPause(): boolean {
+    return this.pauses && performance.now() - this.#lastYield > SLICE_MS;
   }
 
   #beginLap(kind: StepKind, work: number, segments: number): Lap {
@@ -240,8 +251,12 @@ function slicesOf({ plan }: Layout): Slice[] {
   return slices;
 }
 
-// Weights that are read for so many rows, times what the rows cost.
-function workOf(bytes: number, rows: number): number {
+// Weights that are read for so many tokens and rows of logits, times what these cost.
+function workOf(slice: Pick<Slice, "bytes" | "outputBytes">, tokens: number, outputs: number): number {
+  return readsOf(slice.bytes, tokens) + readsOf(slice.outputBytes, outputs);
+}
+
+function readsOf(bytes: number, rows: number): number {
   return rows === 0 ? 0 : bytes * Math.max(1, rows / TOKENS_OF_A_READ);
 }
 

@@ -46,9 +46,9 @@ export interface StepEngine {
   collectGarbage(isDone: () => boolean): Promise<void>;
 }
 
-// Microtasks after which a generator's consumer has come back, if it waits for nothing else: `for await` over
-// `llama.generate()` takes some twenty.
-const MICROTASKS = 100;
+// Microtasks after which a generator's consumer has come back, if it waits for nothing else. `for await` over
+// `llama.generate()` takes five of them, and each generator around it two more.
+const MICROTASKS = 64;
 // No step has this number.
 const NO_STEP = 0;
 
@@ -58,6 +58,9 @@ export class Scheduler implements StepWatcher {
   // In the order of arrival.
   #waiting: Entry[] = [];
   #running: readonly Entry[] = [];
+  // Works that there is no memory for. They are not listed.
+  #starving: Entry[] = [];
+  #isCollecting = false;
   // Pages that the running step writes for works that were aborted meanwhile.
   #heldPages: number[] = [];
   // The segment of a step of one.
@@ -86,6 +89,13 @@ export class Scheduler implements StepWatcher {
       return this.#runAlone(work, signal);
     }
     return this.#enqueue(work, signal);
+  }
+
+  /** Computes work of an owner who asks for no other step soon. Errors as {@link submit}. */
+  async compute(segment: Segment, read: Work["read"], signal?: AbortSignal): Promise<void> {
+    const work: Work = { ...segment, read, lastStep: NO_STEP };
+    await this.submit(work, signal);
+    this.leave(work);
   }
 
   /** Says that a work's owner asks for no other step soon, so that nobody waits for it. */
@@ -120,7 +130,7 @@ export class Scheduler implements StepWatcher {
         work.sequence.advance(1);
         this.#step++;
         work.lastStep = this.#step;
-        work.read(0, work.begin);
+        if (work.outputs !== "none") work.read(0, work.begin);
         return;
       }
     } catch (error) {
@@ -238,30 +248,51 @@ export class Scheduler implements StepWatcher {
       return true;
     } catch (error) {
       this.#waiting = this.#waiting.filter((other) => other !== entry);
-      if (error instanceof MemoryError && this.#engine.pauses) void this.#waitForMemory(entry, error);
+      if (error instanceof MemoryError && this.#engine.pauses) this.#starve(entry, error);
       else entry.fail(error);
       return false;
     }
   }
 
+  #starve(entry: Entry, error: MemoryError): void {
+    entry.error = error;
+    this.#starving.push(entry);
+    if (!this.#isCollecting) void this.#findMemory();
+  }
+
   // Sequences that were dropped give their pages back once they are collected, and a program that never lets events
-  // be handled would wait for that in vain. Others go on meanwhile.
-  async #waitForMemory(entry: Entry, full: MemoryError): Promise<void> {
-    let refusal: MemoryError | undefined = full;
-    const isDone = () => {
+  // be handled would wait for that in vain. Others go on meanwhile, and may end and give back theirs.
+  async #findMemory(): Promise<void> {
+    this.#isCollecting = true;
+    while (this.#starving.length > 0) {
+      await this.#engine.collectGarbage(() => this.#feed() === 0);
+      const before = this.#starving.length;
+      // In vain. The last that came fails, so that its owner may give back what it has to those before it.
+      while (this.#starving.length > 0 && this.#starving.length === before) {
+        const last = this.#starving.pop() as Entry;
+        last.fail(last.error);
+        await this.#engine.yield();
+        this.#feed();
+      }
+    }
+    this.#isCollecting = false;
+  }
+
+  // Lists those again that memory is found for; how many are left.
+  #feed(): number {
+    this.#starving = this.#starving.filter((entry) => {
       try {
         entry.signal?.throwIfAborted();
         this.#engine.admit(entry.segment);
-        refusal = undefined;
+        this.#offer(entry);
+        return false;
       } catch (error) {
-        if (error instanceof MemoryError) refusal = error;
-        else entry.fail(error);
+        if (!(error instanceof MemoryError)) entry.fail(error);
+        entry.error = error;
+        return !entry.settled;
       }
-      return refusal === undefined || entry.settled;
-    };
-    await this.#engine.collectGarbage(isDone);
-    if (refusal) entry.fail(refusal);
-    if (!entry.settled) this.#offer(entry);
+    });
+    return this.#starving.length;
   }
 
   // Logits are valid: each work reads its own.

@@ -63,6 +63,16 @@ export function outputRows(outputs: Segment["outputs"], n: number): number {
   return outputs === "last" && n > 0 ? 1 : 0;
 }
 
+/** @throws EngineError for an id outside the vocabulary */
+export function checkIds({ ids, begin, end }: Segment, vocabSize: number): void {
+  for (let i = begin; i < end; i++) {
+    const id = ids[i];
+    if (id === undefined || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new EngineError(`Cannot run token ${id}: Expected an id in [0, ${vocabSize})`);
+    }
+  }
+}
+
 /**
  * Writes ids, positions, page tables, query tiles and outputs of a step. Its pages are reserved and its ids are checked.
  * Allocates nothing.

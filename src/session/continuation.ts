@@ -40,7 +40,7 @@ export async function* runGeneration(
         run.accept();
       } catch (error) {
         if (run.isAborted && error === options.signal?.reason) return run.finish("abort");
-        throw error;
+        throw conversation.explain(error, "generate");
       } finally {
         conversation.leave();
       }

@@ -38,7 +38,7 @@ export class Conversation {
 
   /** @throws EngineError if it was disposed; UsageError while a token is computed */
   check(doing: string): void {
-    if (this.#isDisposed) throw new EngineError(`Cannot ${doing}: the session was disposed`);
+    if (this.#isDisposed) throw disposed(doing);
     if (this.#isBusy) {
       throw new UsageError(`Cannot ${doing}: Expected a session that is idle, this one computes a token`);
     }
@@ -53,6 +53,11 @@ export class Conversation {
   /** Ends what {@link enter} began. */
   leave(): void {
     this.#isBusy = false;
+  }
+
+  /** What a caller is told of an error: that the session was disposed, if that is why. */
+  explain(error: unknown, doing: string): unknown {
+    return this.#isDisposed ? disposed(doing) : error;
   }
 
   /** The first id that a step has to take: of those that are not cached, or the last one. */
@@ -76,4 +81,8 @@ export class Conversation {
     this.generation = undefined;
     this.model.engine.release(this.sequence);
   }
+}
+
+function disposed(doing: string): EngineError {
+  return new EngineError(`Cannot ${doing}: the session was disposed`);
 }

@@ -75,7 +75,7 @@ function checkGenerateNames(options: GenerateOptions): void {
 }
 
 /**
- * The options of `complete` as those of `generate`: log-probabilities only where asked for.
+ * The options of `complete` as those of `generate`: log-probabilities only if asked for.
  * @throws UsageError for an unknown option
  */
 export function wholeOptions(options: GenerateOptions): GenerateOptions {
@@ -151,7 +151,7 @@ export class Generation {
     return end;
   }
 
-  /** Brings the decoder and the stop strings to where they were after the ids from `begin` on. */
+  /** Brings the decoder and the stop strings to the state that they had after the ids from `begin` on. */
   replay(ids: readonly number[]): void {
     for (let i = this.begin; i < ids.length; i++) this.push(ids[i] as number);
   }

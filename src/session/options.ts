@@ -70,9 +70,9 @@ export interface Timings {
   readonly loadMs: number;
   readonly prefillMs: number;
   readonly decodeMs: number;
-  /** Prompt tokens per second; 0 where nothing was measured. */
+  /** Prompt tokens per second; 0 if nothing was measured. */
   readonly prefillTps: number;
-  /** Generated tokens per second after the first; 0 where nothing was measured. */
+  /** Generated tokens per second after the first; 0 if nothing was measured. */
   readonly decodeTps: number;
 }
 
@@ -83,7 +83,7 @@ export interface Completion {
   /** The ids of all pieces, those that spell a stop string too. */
   readonly ids: readonly number[];
   readonly finishReason: FinishReason;
-  /** The stop string that ended it; absent where `finishReason` is not "stop". */
+  /** The stop string that ended it; absent if `finishReason` is not "stop". */
   readonly stop?: string;
   readonly usage: Usage;
   readonly timings: Timings;

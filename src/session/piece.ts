@@ -1,4 +1,4 @@
-// A generated token as generators yield it: the fields of `Piece`, and its text where a string is wanted.
+// A generated token as generators yield it: the fields of `Piece`, and its text if a string is wanted.
 import type { TokenLogprob } from "../sample/chain.ts";
 import type { Piece } from "./options.ts";
 

@@ -9,11 +9,11 @@ export interface PromptEncoding {
   /** What cannot be done with a wrong prompt: "generate". */
   readonly action: string;
   readonly tokenizer: Tokenizer;
-  /** Ids that the model knows; more than the tokenizer's where the model pads its vocabulary. */
+  /** Ids that the model knows; more than the tokenizer's if the model pads its vocabulary. */
   readonly vocabSize: number;
   /** Whether special tokens are parsed in a text. */
   readonly special: boolean | undefined;
-  /** Whether nothing stands before the prompt, so that a text gets BOS where the tokenizer adds one. */
+  /** Whether nothing stands before the prompt, so that a text gets BOS if the tokenizer adds one. */
   readonly begins: boolean;
 }
 

@@ -1,5 +1,4 @@
 // Conversations: the public class, over what conversation.ts holds and continuation.ts runs.
-import type { Work } from "../engine/step_queue.ts";
 import type { Sequence } from "../model/kv_cache.ts";
 import { ContextError, UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
@@ -56,7 +55,7 @@ export class Session implements Disposable {
   /**
    * The session that {@link save} made bytes of, over a model that must be the same; `llama.restore()` calls it.
    * @internal
-   * @throws SnapshotError where the bytes are damaged, or of another model or other settings; MemoryError where
+   * @throws SnapshotError if the bytes are damaged, or of another model or other settings; MemoryError if
    *   the memory budget has no room for it
    */
   static restore(model: SessionModel, bytes: Uint8Array): Session {
@@ -116,7 +115,7 @@ export class Session implements Disposable {
   /**
    * Goes on with the generation that was left before its end, here or before a snapshot, with the options that
    * it was begun with. What comes is what would have come: the same tokens, and text cut at the same places.
-   * @throws UsageError where there is none; errors as {@link generate}
+   * @throws UsageError if there is none; errors as {@link generate}
    */
   async *resume(options: RunOptions = {}): AsyncGenerator<Piece, Completion> {
     checkResume(options);
@@ -224,9 +223,9 @@ export class Session implements Disposable {
     this.#state.enter();
     try {
       const begin = this.#state.rewind();
-      const work: Work = { sequence, ids, begin, end: ids.length, outputs: "none", lastStep: 0, read() {} };
-      await scheduler.submit(work, signal);
-      scheduler.leave(work);
+      await scheduler.compute({ sequence, ids, begin, end: ids.length, outputs: "none" }, () => {}, signal);
+    } catch (error) {
+      throw this.#state.explain(error, "append");
     } finally {
       this.#state.leave();
     }
@@ -239,7 +238,7 @@ export class Session implements Disposable {
     const begins = taken === 0;
     const { vocabSize } = config;
     const ids = encodePrompt(prompt, { action, tokenizer, vocabSize, special, begins });
-    // Something must be there to go on from, also where texts do not begin with BOS.
+    // Something must be there to go on from, also if texts do not begin with BOS.
     if (begins && prompt === "" && ids.length === 0 && tokenizer.bosId !== undefined) {
       ids.push(tokenizer.bosId);
     }

@@ -1,3 +1,4 @@
+// Stop strings in streamed text.
 /**
  * Finds stop strings in streamed text. Text that might be the beginning of a stop string is held back until
  * it is certain.

@@ -1,3 +1,4 @@
+// How long the parts of a generation take.
 import type { Timings } from "./options.ts";
 
 /** Times the parts of a generation; what the caller does between tokens does not count. */

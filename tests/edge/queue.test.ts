@@ -1,3 +1,4 @@
+// The queue of requests in an isolate.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { QueueError, RequestQueue } from "../../src/edge/queue.ts";

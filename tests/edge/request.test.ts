@@ -1,3 +1,4 @@
+// What requests may say.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { fromBase64, toBase64 } from "../../src/edge/base64.ts";

@@ -1,3 +1,4 @@
+// Where everything lies in linear memory, and what is refused.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { KV_PAGE, PADDED_ROWS } from "../../assembly/layout/blocks.ts";

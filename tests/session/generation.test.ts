@@ -1,3 +1,4 @@
+// Generations: their tokens, their texts, their ends.
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";

@@ -1,3 +1,4 @@
+// Sessions: resuming, forks, rollback, disposal.
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import {

@@ -1,3 +1,4 @@
+// Stop strings in text that comes in pieces.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+// The code of a compute thread.
 /** What a compute thread needs to begin. */
 export interface ThreadData {
   readonly module: WebAssembly.Module;
@@ -22,7 +23,7 @@ export function computeThread(data: ThreadData, send: (text: string) => void): v
     (exports.work as (scratch: number) => void)(data.scratch);
   } catch (error) {
     if (Atomics.load(words, data.startedWord) === 1) {
-      // Whoever waits for the end of a segment learns of it at once.
+      // The thread that waits for the end of a segment learns of it at once.
       Atomics.compareExchange(words, data.statusWord, 0, data.trapStatus);
       Atomics.notify(words, data.insideWord);
     }

@@ -1,3 +1,4 @@
+// The threads of a model: how they start, get their memory and end.
 import * as control from "../../../assembly/layout/control.ts";
 import type { Runtime, WorkerHandle } from "../../runtime/runtime.ts";
 import { EngineError } from "../../util/errors.ts";
@@ -25,7 +26,7 @@ export class WorkerPool {
   #failure: string | undefined;
   #cause: unknown;
 
-  /** @param workerUrl the file dist/worker.js, where threads cannot be started from text */
+  /** @param workerUrl the file dist/worker.js, for runtimes that start no thread from text */
   constructor(runtime: Runtime, count: number, workerUrl?: string | URL) {
     this.#runtime = runtime;
     this.#count = count;
@@ -57,7 +58,7 @@ export class WorkerPool {
 
   /**
    * Gives the threads, started now if they are not, what they compute with; each has a scratch address.
-   * @param onDeath called where a thread traps or dies after it has started
+   * @param onDeath called if a thread traps or dies after it has started
    */
   begin(
     module: WebAssembly.Module,
@@ -99,7 +100,7 @@ export class WorkerPool {
 
   /**
    * Waits until all threads are there.
-   * @throws EngineError where one does not come
+   * @throws EngineError if one does not come
    */
   async allReady(count: number): Promise<void> {
     while (this.ready < count) {
