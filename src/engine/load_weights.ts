@@ -7,6 +7,7 @@ import {
   PACKED_LOWEST,
 } from "../../assembly/layout/control.ts";
 import * as op from "../../assembly/layout/ops.ts";
+import type { TensorInfo } from "../format/model_file.ts";
 import type { KernelInstance } from "../kernels/instance.ts";
 import { MAX_CONTEXT } from "../model/config.ts";
 import { packRecord, scaleFactor } from "../model/plan/writer.ts";
@@ -249,36 +250,11 @@ export async function loadWeights(
 ): Promise<void> {
   const { layout, kernel } = engine;
   const { all, ropeFactors } = layout.weights;
-  const totalBytes = [...new Set(all.map(({ info }) => info))].reduce(
-    (sum, { byteLength, scales }) => sum + byteLength + (scales?.byteLength ?? 0),
-    0,
-  );
+  const totalBytes = bytesOf(new Set(all.map(({ info }) => info)));
   let loadedBytes = 0;
-
-  const read = async (part: Part, half: number) => {
-    const src = layout.staging.address + half * layout.staging.bytes;
-    const at = src + Math.ceil(part.values.bytes / 4) * 4;
-    await part.source.read(part.values.offset, new Uint8Array(kernel.memory.buffer, src, part.values.bytes));
-    if (part.scales) {
-      await part.source.read(part.scales.offset, new Uint8Array(kernel.memory.buffer, at, part.scales.bytes));
-    }
-    return { part, src, at };
-  };
-
   const loader = new WeightLoader(engine);
-  const parts = loader.all();
-  let half = 0;
-  const next = () => {
-    const { done, value } = parts.next();
-    if (done) return undefined;
-    const reading = read(value, half);
-    // Whoever gives up before it is awaited must not leave an unhandled rejection behind.
-    reading.catch(() => {});
-    half = 1 - half;
-    return reading;
-  };
-
-  let reading = next();
+  const reader = new PartReader(engine, loader.all());
+  let reading = reader.next();
   let paused = performance.now();
   try {
     while (reading) {
@@ -286,7 +262,7 @@ export async function loadWeights(
       signal?.throwIfAborted();
       const helped = part.open(src, at);
       // Others read what it says until it was packed, whatever happens meanwhile.
-      reading = next();
+      reading = reader.next();
       if (helped) await reading?.catch(() => {});
       // Bytes in memory are read without waiting: a timer's abort would never arrive.
       if (engine.pauses !== false && performance.now() - paused > SLICE_MS) {
@@ -305,4 +281,51 @@ export async function loadWeights(
   signal?.throwIfAborted();
   loader.finish();
   if (ropeFactors) checkRopeFactors(ropeFactors, layout.contextLength, kernel.memory.buffer);
+}
+
+function bytesOf(tensors: Iterable<TensorInfo>): number {
+  let bytes = 0;
+  for (const { byteLength, scales } of tensors) bytes += byteLength + (scales?.byteLength ?? 0);
+  return bytes;
+}
+
+/** A part whose bytes are in the staging buffer: its values at `src`, its scales at `at`. */
+interface StagedPart {
+  readonly part: Part;
+  readonly src: number;
+  readonly at: number;
+}
+
+// Reads parts into the two halves of the staging buffer by turns.
+class PartReader {
+  readonly #engine: PackEngine;
+  readonly #parts: Iterator<Part>;
+  #half = 0;
+
+  constructor(engine: PackEngine, parts: Iterator<Part>) {
+    this.#engine = engine;
+    this.#parts = parts;
+  }
+
+  /** Begins to read the next part; undefined after the last. The half that it fills must be free. */
+  next(): Promise<StagedPart> | undefined {
+    const { done, value } = this.#parts.next();
+    if (done) return undefined;
+    const reading = this.#read(value, this.#half);
+    // If the caller gives up before it is awaited, no unhandled rejection must be left behind.
+    reading.catch(() => {});
+    this.#half = 1 - this.#half;
+    return reading;
+  }
+
+  async #read(part: Part, half: number): Promise<StagedPart> {
+    const { layout, kernel } = this.#engine;
+    const src = layout.staging.address + half * layout.staging.bytes;
+    const at = src + Math.ceil(part.values.bytes / 4) * 4;
+    await part.source.read(part.values.offset, new Uint8Array(kernel.memory.buffer, src, part.values.bytes));
+    if (part.scales) {
+      await part.source.read(part.scales.offset, new Uint8Array(kernel.memory.buffer, at, part.scales.bytes));
+    }
+    return { part, src, at };
+  }
 }
