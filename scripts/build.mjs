@@ -3,7 +3,7 @@
 //   assembly/types/types.gen.ts      the switch over them
 //   src/kernels/exports.gen.ts       signatures, from the compiler's own declaration output
 //   src/kernels/simd.gen.ts          the bytes of the module `simd`, as text
-//   src/kernels/<variant>.gen.ts     the other three modules, as patches of `simd`, as text
+//   src/kernels/<variant>.gen.ts     the other three modules, as patches of a similar one, as text
 //   bench/sweep.gen.ts               the benchmarks' read sweep, in base64
 //   bench/stored_attention.gen.ts    attention that stores all scores, for benchmarks, in base64
 // Then it makes dist/, see scripts/dist.mjs.
@@ -17,7 +17,8 @@ import { moduleText } from "./module_text.mjs";
 import { makePatch } from "./patch.mjs";
 
 const LIMIT_BYTES = 96 * 1024;
-const PATCHED_VARIANTS = ["relaxed", "simd-shared", "relaxed-shared"];
+/** Modules that are stored as patches, in order, and what each is a patch of: src/kernels/variant.ts undoes it. */
+const PATCH_BASES = { relaxed: "simd", "simd-shared": "simd", "relaxed-shared": "relaxed" };
 const root = fileURLToPath(new URL("..", import.meta.url));
 const check = process.argv.includes("--check");
 process.chdir(root);
@@ -107,8 +108,10 @@ async function emitFileTypes() {
 await emitFileTypes();
 const simd = await compileKernels("simd");
 emitText("src/kernels/simd.gen.ts", "assembly", "wasm", moduleText(simd));
-for (const variant of PATCHED_VARIANTS) {
-  const patch = makePatch(simd, await compileKernels(variant));
+const compiled = { simd };
+for (const [variant, base] of Object.entries(PATCH_BASES)) {
+  compiled[variant] = await compileKernels(variant);
+  const patch = makePatch(compiled[base], compiled[variant]);
   emitText(`src/kernels/${variant.replace("-", "_")}.gen.ts`, "assembly", "patch", moduleText(patch));
 }
 for (const name of ["sweep", "stored_attention"]) {

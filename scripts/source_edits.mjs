@@ -34,6 +34,11 @@ function encodeSegment(numbers) {
   return text;
 }
 
+/** Mappings whose segments name no variable: their fifth number, if there is one, is the index of a name. */
+export function withoutNames(mappings) {
+  return mappings.replace(/[^;,]+/g, (segment) => encodeSegment(decodeSegment(segment).slice(0, 4)));
+}
+
 /** The offset of each line of a text. */
 function lineBegins(text) {
   const begins = [0];

@@ -4,7 +4,7 @@ import { SourceMap } from "node:module";
 import { describe, it } from "node:test";
 import { transform } from "esbuild";
 
-const { applyEdits, classNames, lineBreaks, privateNames } = await import(
+const { applyEdits, classNames, lineBreaks, privateNames, withoutNames } = await import(
   new URL("../../scripts/source_edits.mjs", import.meta.url).href
 );
 
@@ -87,5 +87,17 @@ describe("privateNames()", () => {
     );
     assert.throws(() => privateNames("class A{#call(){};c(x){return #call in x}}"), /Cannot keep the name/);
     assert.throws(() => privateNames("class A{#a(){}}"), /Cannot keep the name #a: it is too short/);
+  });
+});
+
+describe("withoutNames()", () => {
+  it("leaves every place and drops the names", async () => {
+    const { text, map } = await minified();
+    const slim = { ...map, names: [], mappings: withoutNames(map.mappings) };
+    assert.ok(map.names.length > 0 && slim.mappings.length < map.mappings.length);
+    for (const word of [/Made/g, /one/g, /text/g]) {
+      assert.deepEqual(mapped({ text, map: slim }, word), mapped({ text, map }, word));
+      assert.ok(mapped({ text, map: slim }, word).length > 0);
+    }
   });
 });
