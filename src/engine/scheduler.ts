@@ -1,6 +1,6 @@
 // Joins what waits for the model into steps, so that several generations read its weights once.
 //
-// A step takes up to eight sequences and 64 tokens (see step_queue.ts for who comes first, and for when joining pays). What it computes for each
+// A step takes up to eight sequences and 64 tokens (see step_queue.ts for who comes first). What it computes for each
 // does not depend on the others, so that joining changes times and never bits. A work that fails, is aborted or finds no
 // memory fails alone.
 //

@@ -84,12 +84,6 @@ export class Entry {
 export const PREFILL_BESIDE_DECODING = 32;
 
 /**
- * Sequences that must decode for a step of them to pay. Kernels of several tokens compute four at a time: a step of two
- * or three takes as long as one of four, and longer than as many steps of one.
- */
-export const WORTH_JOINING = 4;
-
-/**
  * Chooses what the next step takes, and sets `chunkEnd` of each. First come, first served, among two kinds: what
  * decodes (one id is left) comes first, and what prefills has the rest of the step. One place is kept for prefilling,
  * so that neither kind waits for all of the other.
@@ -99,8 +93,7 @@ export function chooseChunks(waiting: readonly Entry[], { batch, maxOutputs }: S
   const decoding = waiting.filter(({ remaining }) => remaining === 1);
   const prefilling = waiting.filter(({ remaining }) => remaining > 1);
   const kept = prefilling.length > 0 ? 1 : 0;
-  const most = Math.min(MAX_SEGMENTS, batch) - kept;
-  const chosen = decoding.slice(0, kept === 0 && decoding.length < WORTH_JOINING ? 1 : most);
+  const chosen = decoding.slice(0, Math.min(MAX_SEGMENTS, batch) - kept);
   for (const entry of chosen) entry.chunkEnd = entry.work.end;
   let rows = maxOutputs - chosen.filter(({ work }) => work.outputs !== "none").length;
   let tokens = chosen.length === 0 ? batch : Math.min(batch - chosen.length, PREFILL_BESIDE_DECODING);
