@@ -31,7 +31,18 @@ export function quantize_row_q8(
     quantize_q8(row, base + <usize>t * stride + block * ACT_BLOCK_BYTES, n);
   } else {
     const out = base + <usize>(t & -ACT_TOKENS) * stride;
-    quantize_q8x4(row, out + block * ACTS_BLOCK_BYTES, t & (ACT_TOKENS - 1), n);
+    const lane = t & (ACT_TOKENS - 1);
+    quantize_q8x4(row, out + block * ACTS_BLOCK_BYTES, lane, n);
+    if (t === count - 1) clear_scales(out + block * ACTS_BLOCK_BYTES, lane + 1, n);
+  }
+}
+
+// Scales of the tokens from `lane` on, which are not there, become 0. The kernel multiplies by them all the same, and what
+// an earlier step left there may make subnormals, which processors multiply slowly.
+function clear_scales(out: usize, lane: i32, n: i32): void {
+  const stop = out + <usize>(n / BLOCK_COLS) * ACTS_BLOCK_BYTES;
+  for (; out < stop; out += ACTS_BLOCK_BYTES) {
+    for (let i = lane; i < ACT_TOKENS; i++) store<f32>(out + ((<usize>i) << 2), 0, ACTS_SCALES);
   }
 }
 

@@ -119,7 +119,7 @@ export function unpack(weight: i32, dot: i32, tokens: i32, from: usize, to: usiz
   return unpack_q4(dot, tokens, from, to, tiles);
 }
 
-/** out[t, r] += sum_c W[r,c] * x[t, c] for a group of strips and four tokens: see tiles.ts. */
+/** out[t, r] += sum_c W[r,c] * x[t, c] for a group of strips and up to four tokens: see tiles.ts. */
 export function multiply_group(
   weight: i32,
   dot: i32,
@@ -128,12 +128,16 @@ export function multiply_group(
   x: usize,
   out: usize,
   outStride: usize,
+  tokens: i32,
   strips: i32,
   blocks: i32,
   factor: f32,
 ): void {
-  if (weight === WEIGHT_Q8) multiply_group_q8(dot, tile, x, out, outStride, strips, blocks, factor);
-  else multiply_group_q4(dot, unpacked, tile, x, out, outStride, strips, blocks, factor);
+  if (weight === WEIGHT_Q8) {
+    multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
+  } else {
+    multiply_group_q4(dot, unpacked, tile, x, out, outStride, tokens, strips, blocks, factor);
+  }
 }
 
 // ---- Packing.

@@ -161,22 +161,39 @@ export function multiply_group_q4(
   x: usize,
   out: usize,
   outStride: usize,
+  tokens: i32,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (tokens > 2) multiply_tokens<i32>(dot, unpacked, tile, x, out, outStride, strips, blocks, factor);
+  else multiply_tokens<i16>(dot, unpacked, tile, x, out, outStride, strips, blocks, factor);
+}
+
+function multiply_tokens<N>(
+  dot: i32,
+  unpacked: bool,
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
   strips: i32,
   blocks: i32,
   factor: f32,
 ): void {
   if (RELAXED && dot !== DOT_WIDE) {
+    // Bytes are of more than NIBBLE_TOKENS tokens: four at a time is right for the last two of them as well.
     // DOT_UNSIGNED and DOT_SIGNED agree on bytes up to 127.
     if (dot === DOT_MOVED) {
-      if (unpacked) multiply<i8, u8>(tile, x, out, outStride, strips, blocks, 0, factor);
-      else multiply<i8, i8>(tile, x, out, outStride, strips, blocks, 0, factor);
+      if (unpacked) multiply<i8, u8, i32>(tile, x, out, outStride, strips, blocks, 0, factor);
+      else multiply<i8, i8, N>(tile, x, out, outStride, strips, blocks, 0, factor);
     } else {
-      if (unpacked) multiply<u8, u8>(tile, x, out, outStride, strips, blocks, 1, factor);
-      else multiply<u8, i8>(tile, x, out, outStride, strips, blocks, 0, factor);
+      if (unpacked) multiply<u8, u8, i32>(tile, x, out, outStride, strips, blocks, 1, factor);
+      else multiply<u8, i8, N>(tile, x, out, outStride, strips, blocks, 0, factor);
     }
     return;
   }
-  multiply<i16, i16>(tile, x, out, outStride, strips, blocks, 0, factor);
+  multiply<i16, i16, N>(tile, x, out, outStride, strips, blocks, 0, factor);
 }
 
 // Widens `tiles` tiles to i16.

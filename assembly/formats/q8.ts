@@ -147,21 +147,36 @@ export function multiply_group_q8(
   x: usize,
   out: usize,
   outStride: usize,
+  tokens: i32,
+  strips: i32,
+  blocks: i32,
+  factor: f32,
+): void {
+  if (tokens > 2) multiply_tokens<i32>(dot, tile, x, out, outStride, strips, blocks, factor);
+  else multiply_tokens<i16>(dot, tile, x, out, outStride, strips, blocks, factor);
+}
+
+function multiply_tokens<N>(
+  dot: i32,
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
   strips: i32,
   blocks: i32,
   factor: f32,
 ): void {
   if (RELAXED) {
     if (dot === DOT_UNSIGNED) {
-      multiply<u8, u8>(tile, x, out, outStride, strips, blocks, 16, factor);
+      multiply<u8, u8, N>(tile, x, out, outStride, strips, blocks, 16, factor);
       return;
     }
     if (dot === DOT_SIGNED) {
-      multiply<i32, u8>(tile, x, out, outStride, strips, blocks, 0, factor);
+      multiply<i32, u8, N>(tile, x, out, outStride, strips, blocks, 0, factor);
       return;
     }
   }
-  multiply<i16, i16>(tile, x, out, outStride, strips, blocks, 0, factor);
+  multiply<i16, i16, N>(tile, x, out, outStride, strips, blocks, 0, factor);
 }
 
 // Widens `tiles` tiles to i16.

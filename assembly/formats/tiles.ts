@@ -1,5 +1,5 @@
-// The kernels of several tokens for weights with f16 scales: register tiles of two strips times four tokens. Sixteen
-// registers hold the eight sums, two vectors of weights and one activation. The loop over a block's eight steps is not
+// The kernels of several tokens for weights with f16 scales: register tiles of two strips times four tokens, or
+// two. Sixteen registers hold the eight sums, two vectors of weights and one activation. The loop over a block's eight steps is not
 // unrolled, because V8 then keeps all of them there.
 //
 // One function has the frame of all kernels. Its type arguments choose what differs, so that each kernel has code of its own:
@@ -7,6 +7,7 @@
 //      i16 for DOT_WIDE
 //   W  how weights lie: u8 as bytes in tiles of Q8_TILE_BYTES, i8 as nibbles in tiles of Q4_TILE_BYTES, i16 widened in
 //      tiles of WIDE_TILE_BYTES
+//   N  how many tokens: i32 four, i16 two, sizeof<N>() of them
 import {
   ACTS_BLOCK_BYTES,
   ACTS_SCALES,
@@ -61,17 +62,22 @@ function bytes_of<W>(): usize {
   return is_wide<W>() ? WIDE_TILE_BYTES : is_nibbles<W>() ? Q4_TILE_BYTES : Q8_TILE_BYTES;
 }
 
+// Whether there are four tokens: two leave out what tokens 2 and 3 would need.
+function is_four<N>(): bool {
+  return sizeof<N>() === 4;
+}
+
 /**
- * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, four tokens
+ * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, sizeof<N>() tokens
  * tile    tiles as W says, `strips` for each block, one behind the other
  * x       ACTS_BLOCK_BYTES for each block        from quantize_q8x4(), finite
- * out     f32 rows of the four tokens, outStride bytes apart
+ * out     f32 rows of the tokens, outStride bytes apart
  * strips  an even number
  * starts  bytes with DOT_UNSIGNED only: 16 if a byte is a weight + 128, 1 if it is a weight + 8
  * Align: tile, x 4 B; out 16 B                  Reads past the end: none
  * Numerics: as matvec(); bytes over 127 need an engine whose dot_form() is DOT_UNSIGNED or DOT_SIGNED
  */
-export function multiply<T, W>(
+export function multiply<T, W, N>(
   tile: usize,
   x: usize,
   out: usize,
@@ -118,7 +124,7 @@ export function multiply<T, W>(
         const values = tile + (WIDE_TILE_BYTES - WIDE_TILE_VALUES);
         for (let p = tile; p < values; p += 32, xp += 16) {
           const x01 = v128.load8x8_s(xp);
-          const x23 = v128.load8x8_s(xp, 8);
+          const x23 = is_four<N>() ? v128.load8x8_s(xp, 8) : x01;
           u = v128.load(p, WIDE_TILE_VALUES);
           v = v128.load(p, WIDE_TILE_BYTES + WIDE_TILE_VALUES);
           xt = v128.shuffle<i32>(x01, x01, 0, 0, 0, 0);
@@ -127,12 +133,14 @@ export function multiply<T, W>(
           xt = v128.shuffle<i32>(x01, x01, 2, 2, 2, 2);
           a1 = i32x4.add(a1, i32x4.dot_i16x8_s(u, xt));
           b1 = i32x4.add(b1, i32x4.dot_i16x8_s(v, xt));
-          xt = v128.shuffle<i32>(x23, x23, 0, 0, 0, 0);
-          a2 = i32x4.add(a2, i32x4.dot_i16x8_s(u, xt));
-          b2 = i32x4.add(b2, i32x4.dot_i16x8_s(v, xt));
-          xt = v128.shuffle<i32>(x23, x23, 2, 2, 2, 2);
-          a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
-          b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
+          if (is_four<N>()) {
+            xt = v128.shuffle<i32>(x23, x23, 0, 0, 0, 0);
+            a2 = i32x4.add(a2, i32x4.dot_i16x8_s(u, xt));
+            b2 = i32x4.add(b2, i32x4.dot_i16x8_s(v, xt));
+            xt = v128.shuffle<i32>(x23, x23, 2, 2, 2, 2);
+            a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
+            b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
+          }
           u = v128.load(p, WIDE_TILE_VALUES + 16);
           v = v128.load(p, WIDE_TILE_BYTES + WIDE_TILE_VALUES + 16);
           xt = v128.shuffle<i32>(x01, x01, 1, 1, 1, 1);
@@ -141,12 +149,14 @@ export function multiply<T, W>(
           xt = v128.shuffle<i32>(x01, x01, 3, 3, 3, 3);
           a1 = i32x4.add(a1, i32x4.dot_i16x8_s(u, xt));
           b1 = i32x4.add(b1, i32x4.dot_i16x8_s(v, xt));
-          xt = v128.shuffle<i32>(x23, x23, 1, 1, 1, 1);
-          a2 = i32x4.add(a2, i32x4.dot_i16x8_s(u, xt));
-          b2 = i32x4.add(b2, i32x4.dot_i16x8_s(v, xt));
-          xt = v128.shuffle<i32>(x23, x23, 3, 3, 3, 3);
-          a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
-          b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
+          if (is_four<N>()) {
+            xt = v128.shuffle<i32>(x23, x23, 1, 1, 1, 1);
+            a2 = i32x4.add(a2, i32x4.dot_i16x8_s(u, xt));
+            b2 = i32x4.add(b2, i32x4.dot_i16x8_s(v, xt));
+            xt = v128.shuffle<i32>(x23, x23, 3, 3, 3, 3);
+            a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
+            b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
+          }
         }
       } else if (isSigned<W>()) {
         const values = tile + (Q4_TILE_BYTES - Q4_TILE_VALUES);
@@ -162,12 +172,14 @@ export function multiply<T, W>(
           xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
           a1 = tile_dot<T>(a1, xt, u);
           b1 = tile_dot<T>(b1, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-          a2 = tile_dot<T>(a2, xt, u);
-          b2 = tile_dot<T>(b2, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-          a3 = tile_dot<T>(a3, xt, u);
-          b3 = tile_dot<T>(b3, xt, v);
+          if (is_four<N>()) {
+            xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+            a2 = tile_dot<T>(a2, xt, u);
+            b2 = tile_dot<T>(b2, xt, v);
+            xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+            a3 = tile_dot<T>(a3, xt, u);
+            b3 = tile_dot<T>(b3, xt, v);
+          }
           u = high(w, nibbles);
           v = high(z, nibbles);
           xv = v128.load(xp, 64);
@@ -177,12 +189,14 @@ export function multiply<T, W>(
           xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
           a1 = tile_dot<T>(a1, xt, u);
           b1 = tile_dot<T>(b1, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-          a2 = tile_dot<T>(a2, xt, u);
-          b2 = tile_dot<T>(b2, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-          a3 = tile_dot<T>(a3, xt, u);
-          b3 = tile_dot<T>(b3, xt, v);
+          if (is_four<N>()) {
+            xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+            a2 = tile_dot<T>(a2, xt, u);
+            b2 = tile_dot<T>(b2, xt, v);
+            xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+            a3 = tile_dot<T>(a3, xt, u);
+            b3 = tile_dot<T>(b3, xt, v);
+          }
         }
       } else {
         const values = tile + (Q8_TILE_BYTES - Q8_TILE_VALUES);
@@ -196,12 +210,14 @@ export function multiply<T, W>(
           xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
           a1 = tile_dot<T>(a1, xt, u);
           b1 = tile_dot<T>(b1, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-          a2 = tile_dot<T>(a2, xt, u);
-          b2 = tile_dot<T>(b2, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-          a3 = tile_dot<T>(a3, xt, u);
-          b3 = tile_dot<T>(b3, xt, v);
+          if (is_four<N>()) {
+            xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+            a2 = tile_dot<T>(a2, xt, u);
+            b2 = tile_dot<T>(b2, xt, v);
+            xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+            a3 = tile_dot<T>(a3, xt, u);
+            b3 = tile_dot<T>(b3, xt, v);
+          }
         }
       }
       const s = load_scales(tile, mask);
@@ -215,14 +231,16 @@ export function multiply<T, W>(
       xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
       accumulate(to, tile_sum<T>(a1, ones), s, xt);
       accumulate(to + 16, tile_sum<T>(b1, ones), z, xt);
-      to += outStride;
-      xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-      accumulate(to, tile_sum<T>(a2, ones), s, xt);
-      accumulate(to + 16, tile_sum<T>(b2, ones), z, xt);
-      to += outStride;
-      xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-      accumulate(to, tile_sum<T>(a3, ones), s, xt);
-      accumulate(to + 16, tile_sum<T>(b3, ones), z, xt);
+      if (is_four<N>()) {
+        to += outStride;
+        xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+        accumulate(to, tile_sum<T>(a2, ones), s, xt);
+        accumulate(to + 16, tile_sum<T>(b2, ones), z, xt);
+        to += outStride;
+        xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+        accumulate(to, tile_sum<T>(a3, ones), s, xt);
+        accumulate(to + 16, tile_sum<T>(b3, ones), z, xt);
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 // What goes wrong in linear memory: addresses above 2 GiB, memory that grows, kernels that trap.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ACT_TOKENS, ACTS_BLOCK_BYTES, ACTS_SCALES, BLOCK_COLS } from "../../assembly/layout/blocks.ts";
 import { CONTROL_BYTES } from "../../assembly/layout/control.ts";
 import {
   EMBED_TABLE,
@@ -248,5 +249,37 @@ describe("Engine whose kernel traps", () => {
       );
     }
     assert.equal((await run(engine)).length, 300);
+  });
+});
+
+describe("A step of several tokens", () => {
+  it("multiplies what fills up a block of four by 0, whatever an earlier step left there", async () => {
+    // What subnormals cost is no matter of bits: it made a step of two take longer than one of four.
+    const engine = await engineWith({ precision: "q8" });
+    const { address, stride } = engine.layout.buffers.act;
+    const blocks = engine.layout.config.dim / BLOCK_COLS;
+    for (const n of [2, 3, 4, 5, 6, 7]) {
+      const rows = Math.ceil(n / ACT_TOKENS) * ACT_TOKENS;
+      // Subnormal as f32.
+      new Int32Array(engine.kernel.memory.buffer, address, (rows * stride) / 4).fill(0x00010101);
+      const sequences = Array.from({ length: n }, () => engine.sequence());
+      const segments = sequences.map(
+        (sequence) => ({ sequence, ids, begin: 0, end: 1, outputs: "last" }) as const,
+      );
+      await engine.step(segments, () => {});
+      for (const sequence of sequences) sequence.free();
+      const { buffer } = engine.kernel.memory;
+      const last = address + (rows - ACT_TOKENS) * stride;
+      const present = ACT_TOKENS - (rows - n);
+      for (let block = 0; block < blocks; block++) {
+        const scales = new Float32Array(buffer, last + block * ACTS_BLOCK_BYTES + ACTS_SCALES, ACT_TOKENS);
+        assert.deepEqual(
+          [...scales.slice(present)],
+          new Array(rows - n).fill(0),
+          `${n} tokens, block ${block}`,
+        );
+        assert.ok(scales.slice(0, present).every((scale) => scale > 1e-20));
+      }
+    }
   });
 });

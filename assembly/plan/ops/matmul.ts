@@ -162,6 +162,7 @@ export function matmul(
           xp,
           row,
           outStride,
+          tokens - t,
           size,
           count,
           factor,
