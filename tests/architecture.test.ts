@@ -17,43 +17,24 @@ const allowed: Record<string, readonly string[]> = {
   sample: ["util"],
   kernels: ["layout", "util"],
   format: ["util", "tokenizer", "source", "runtime", "quant"],
+  // Below the engine: a page that tokenizes takes in no model, no kernel and no trainer.
+  "tokenizer.ts": ["util", "tokenizer", "source", "runtime", "format"],
+  "tokenizer_train.ts": ["util", "tokenizer"],
   model: ["layout", "util", "quant", "kernels", "format"],
   engine: ["layout", "util", "source", "runtime", "quant", "sample", "kernels", "format", "model"],
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
   api: [
-    "util",
-    "source",
-    "runtime",
-    "quant",
-    "tokenizer",
-    "sample",
-    "kernels",
-    "format",
-    "model",
-    "engine",
-    "session",
-    "package.ts",
+    ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
+    ...["engine", "session", "package.ts"],
   ],
-  edge: ["util", "source", "sample", "session", "api"],
-  cli: [
-    "util",
-    "source",
-    "quant",
-    "sample",
-    "session",
-    "api",
-    "runtime",
-    "mod.ts",
-    "tokenizer.ts",
-    "tokenizer_train.ts",
-    "tokenizer",
-  ],
-  // Below the engine: a page that tokenizes takes in no model, no kernel and no trainer.
-  "tokenizer.ts": ["util", "tokenizer", "source", "runtime", "format"],
-  "tokenizer_train.ts": ["util", "tokenizer"],
   "worker.ts": ["engine"],
-  "workerd.ts": ["kernels", "edge", "mod.ts"],
   "mod.ts": ["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "model", "session", "api"],
+  edge: ["util", "source", "sample", "session", "api"],
+  "workerd.ts": ["kernels", "edge", "mod.ts"],
+  cli: [
+    ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
+    ...["tokenizer_train.ts", "tokenizer"],
+  ],
 };
 
 /** What each folder of src/tokenizer/ may import from, besides its own; from the ground up. */
@@ -156,6 +137,23 @@ describe("imports", () => {
     assert.ok(reached.has("src/tokenizer/registry.ts"));
     for (const file of reached)
       assert.doesNotMatch(file, /^src\/(api|engine|session|model|kernels|tokenizer\/train)\//);
+  });
+
+  it("of src/ use every permission of the table, which names what lies below only", () => {
+    const used = new Set<string>();
+    for (const file of files("src")) {
+      for (const specifier of imports(file)) {
+        if (specifier.startsWith(".")) used.add(`${room(file)} -> ${room(resolve(file, specifier))}`);
+      }
+    }
+    const rooms = Object.keys(allowed);
+    for (const [own, below] of Object.entries(allowed)) {
+      for (const other of below) {
+        assert.ok(used.has(`${own} -> ${other}`), `nobody in ${own} imports ${other}`);
+        const isLower = other === "layout" || rooms.indexOf(other) < rooms.indexOf(own);
+        assert.ok(isLower, `${own} must not see ${other}, which stands above it`);
+      }
+    }
   });
 
   it("of runtime/ end at util and the interface", () => {
