@@ -13,7 +13,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
 import { joinDeclarations } from "./declarations.mjs";
-import { applyEdits, classNames, lineBreaks, privateNames, withoutNames } from "./source_edits.mjs";
+import {
+  applyEdits,
+  classNames,
+  lineBreaks,
+  privateNames,
+  pureConstants,
+  withoutNames,
+} from "./source_edits.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { version, license } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
@@ -94,6 +101,7 @@ async function minify({ text, map }) {
   let script = { text: minified.code.replaceAll(PRIVATE, "#"), map: JSON.parse(minified.map) };
   script = applyEdits(script, [{ at: found.index, length: found[0].length, text: "" }]);
   script = applyEdits(script, classNames(script.text));
+  script = applyEdits(script, pureConstants(script.text));
   return applyEdits(script, lineBreaks(script.text, MAX_LINE));
 }
 

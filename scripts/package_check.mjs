@@ -11,14 +11,14 @@ import { buildDist, kernelBytes, MAX_LINE } from "./dist.mjs";
 const KIB = 1024;
 /** Limits; scripts are gzipped. docs/adr/0008-budgets.md gives the reasons. */
 const LIMITS = {
-  // tokenizer.js and llamaAlone are above the limits of docs/adr/0008-budgets.md. Their limits here only notice growth.
+  // tokenizer.js is above the limit of docs/adr/0008-budgets.md. Its limit here only notices growth.
   scripts: { "cria.js": 160 * KIB, "tokenizer.js": 96 * KIB, "tokenizer_train.js": 48 * KIB },
-  llamaAlone: 144 * KIB,
+  llamaAlone: 110 * KIB,
   wasm: 96 * KIB,
   tarball: 5_000_000,
 };
 /** The limits of docs/adr/0008-budgets.md that are not met yet. */
-const WANTED = { "tokenizer.js": 64 * KIB, llamaAlone: 110 * KIB };
+const WANTED = { "tokenizer.js": 64 * KIB };
 
 /** The order of export conditions. With this order every runtime and bundler resolved the right file. */
 const CONDITIONS = "types workerd edge-light netlify deno bun worker browser node default".split(" ");
@@ -209,9 +209,7 @@ const alone = await build({
   ...{ bundle: true, minify: true, format: "esm", target: "es2022", charset: "utf8", write: false },
 });
 const aloneBytes = gzipped(alone.outputFiles[0].contents);
-console.log(
-  `Llama alone: ${size(aloneBytes)} gzipped (at most ${size(LIMITS.llamaAlone)}; wanted: ${size(WANTED.llamaAlone)})`,
-);
+console.log(`Llama alone: ${size(aloneBytes)} gzipped (at most ${size(LIMITS.llamaAlone)})`);
 check(
   aloneBytes <= LIMITS.llamaAlone,
   `Llama alone: ${aloneBytes} bytes gzipped, at most ${LIMITS.llamaAlone}`,

@@ -195,3 +195,28 @@ export function lineBreaks(text, limit) {
   }
   return edits;
 }
+
+/**
+ * Edits that let a bundler drop constants that nothing uses: each whose value may have side effects, for all that a bundler
+ * knows, becomes that of a function whose call is marked as pure. The modules of src/ do nothing but define.
+ */
+export function pureConstants(text) {
+  const edits = [];
+  for (const statement of parse(text).statements) {
+    if (!ts.isVariableStatement(statement)) continue;
+    for (const { name, initializer } of statement.declarationList.declarations) {
+      if (!initializer || !ts.isIdentifier(name) || !mayHaveEffects(initializer)) continue;
+      edits.push({ at: initializer.getStart(), length: 0, text: "/* @__PURE__ */(()=>(" });
+      edits.push({ at: initializer.end, length: 0, text: "))()" });
+    }
+  }
+  return edits;
+}
+
+function mayHaveEffects(node) {
+  if (ts.isFunctionLike(node) || ts.isClassLike(node)) return false;
+  const kinds = [ts.isCallExpression, ts.isNewExpression, ts.isSpreadElement, ts.isSpreadAssignment];
+  const access = [ts.isPropertyAccessExpression, ts.isElementAccessExpression];
+  if ([...kinds, ...access].some((is) => is(node))) return true;
+  return ts.forEachChild(node, (child) => mayHaveEffects(child) || undefined) ?? false;
+}

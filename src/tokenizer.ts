@@ -16,6 +16,8 @@ import { detectRuntime } from "./runtime/detect.ts";
 import type { SourceLike, SourceOptions } from "./source/options.ts";
 import { sourceNames } from "./source/options.ts";
 import type { Tokenizer as TokenizerInterface } from "./tokenizer/core/tokenizer.ts";
+import { huggingFaceKind } from "./tokenizer/huggingface/kind.ts";
+import { provideJsonKind } from "./tokenizer/json_kind.ts";
 import { checkOptions, checkSignal, type OptionNames, wrongOption } from "./util/options.ts";
 
 export type { HttpOptions } from "./source/http/http_options.ts";
@@ -55,8 +57,10 @@ const loadNames: OptionNames<TokenizerLoadOptions> = { ...sourceNames, pattern: 
 export type Tokenizer = TokenizerInterface;
 
 /** Loads tokenizers alone, from a tokenizer file or from a model file that carries one. */
-export const Tokenizer = {
+export const Tokenizer: {
   /** @throws SourceError, FormatError, UnsupportedError, TokenizerError, UsageError; the signal's reason */
+  load(source: SourceLike, options?: TokenizerLoadOptions): Promise<Tokenizer>;
+} = /* @__PURE__ */ withJsonKind({
   load: async (source: SourceLike, options: TokenizerLoadOptions = {}): Promise<Tokenizer> => {
     checkOptions("load the tokenizer", options, loadNames);
     const { pattern, signal } = options;
@@ -66,4 +70,11 @@ export const Tokenizer = {
     }
     return (await loadTokenizer(source, detectRuntime(), options)).tokenizer;
   },
-};
+});
+
+// Bundlers take the call for pure. So it goes, with all code for tokenizer.json, from a bundle in which nothing uses
+// `Tokenizer`.
+function withJsonKind<Door>(door: Door): Door {
+  provideJsonKind(huggingFaceKind);
+  return door;
+}

@@ -29,7 +29,7 @@ const allowed: Record<string, readonly string[]> = {
   ],
   "worker.ts": ["engine"],
   "mod.ts": ["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "model", "session", "api"],
-  edge: ["util", "source", "sample", "session", "api"],
+  edge: ["util", "source", "tokenizer", "sample", "session", "api"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],

@@ -1,4 +1,5 @@
 // Options of `Llama.load`, and what is checked of them before a file is opened.
+
 import { dotForms } from "../kernels/tune/dot_form.ts";
 import { streamChoices } from "../kernels/tune/streams.ts";
 import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tuner.ts";
@@ -14,6 +15,7 @@ import {
   type SourceOptions,
   sourceNames,
 } from "../source/options.ts";
+import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import {
   checkFunction,
   checkOptionNames,
@@ -61,8 +63,8 @@ export interface LoadOptions extends SourceOptions {
    * what it gives.
    */
   maxBytes?: number;
-  /** Tokenizer file, for models that carry none (llama2.c). */
-  tokenizer?: SourceLike;
+  /** Tokenizer file, or a loaded tokenizer, for models that carry none (llama2.c). */
+  tokenizer?: SourceLike | Tokenizer;
   /** Called as bytes and weights arrive, at least once at the end. */
   onProgress?: (progress: LoadProgress) => void;
   /** Gives the loading up. */

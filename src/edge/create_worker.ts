@@ -1,7 +1,10 @@
 // A server of one model for edge runtimes.
+
 import type { Llama } from "../api/llama.ts";
 import { checkLoadOptions } from "../api/load_options.ts";
 import type { Session } from "../session/session.ts";
+import { huggingFaceKind } from "../tokenizer/huggingface/kind.ts";
+import { provideJsonKind } from "../tokenizer/json_kind.ts";
 import { UsageError } from "../util/errors.ts";
 import { checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
 import { Answer, type Slice } from "./answer.ts";
@@ -289,6 +292,7 @@ function describeModel({ config, contextLength, kernel, memoryBytes }: Llama) {
  * @throws UsageError for options that make no sense
  */
 export function createWorker<Env = unknown>(options: WorkerOptions<Env>): Worker<Env> {
+  provideJsonKind(huggingFaceKind);
   const worker = new EdgeWorker(options);
   return { fetch: (request, env, context) => worker.fetch(request, env as Env, context) };
 }

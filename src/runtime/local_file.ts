@@ -1,7 +1,7 @@
 // Local files of Bun, Deno and Node, which share Node's file interface. It is asked for at run time: a bundle for a browser
 // must not import it.
 import type { ByteSource } from "../source/byte_source.ts";
-import { MissingFileError } from "../source/read_errors.ts";
+import { asMissingFile } from "../source/read_errors.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
@@ -126,6 +126,6 @@ export function reasonOfFile(error: unknown): string {
 
 function sourceError(doing: "open" | "read", name: string, cause: unknown): SourceError {
   const isMissing = ["ENOENT", "ENOTDIR"].includes((cause as { code?: string })?.code ?? "");
-  const ErrorClass = isMissing ? MissingFileError : SourceError;
-  return new ErrorClass(`Cannot ${doing} ${name}: ${reasonOfFile(cause)}`, { cause });
+  const error = new SourceError(`Cannot ${doing} ${name}: ${reasonOfFile(cause)}`, { cause });
+  return isMissing ? asMissingFile(error) : error;
 }

@@ -7,7 +7,7 @@ import { urlName } from "./http/http_request.ts";
 import { decodedPart, hubFolderUrl, hubUrl, isHubName } from "./hub.ts";
 import { filePath, isRequest, type OpenOptions, openPath, openRemote, openSource, urlOf } from "./open.ts";
 import type { SourceLike } from "./options.ts";
-import { MissingFileError } from "./read_errors.ts";
+import { isMissingFile } from "./read_errors.ts";
 
 /** Files under names such as "config.json" or "onnx/model.bin". */
 export interface FileSet {
@@ -159,7 +159,7 @@ function fileSet(
       try {
         return await open(name, Object.fromEntries(given));
       } catch (error) {
-        if (error instanceof MissingFileError) return undefined;
+        if (isMissingFile(error)) return undefined;
         throw error;
       }
     },

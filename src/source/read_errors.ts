@@ -2,8 +2,18 @@
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
-/** There is no such file. */
-export class MissingFileError extends SourceError {}
+const missing = new WeakSet<SourceError>();
+
+/** Notes that an error says that there is no such file. Not a class: consoles would print its name. */
+export function asMissingFile(error: SourceError): SourceError {
+  missing.add(error);
+  return error;
+}
+
+/** Whether an error says that there is no such file. */
+export function isMissingFile(error: unknown): boolean {
+  return error instanceof SourceError && missing.has(error);
+}
 
 /** @throws SourceError for an invalid offset, FormatError for a range past the end */
 export function checkRange(name: string, offset: number, n: number, size: number | undefined): void {

@@ -2,7 +2,7 @@
 import { decodeUtf8 } from "../util/bytes.ts";
 import { FormatError, UnsupportedError, UsageError } from "../util/errors.ts";
 import { isTiktokenFile, parseTiktokenFile } from "./byte_level/tiktoken_file.ts";
-import { parseTokenizerJson } from "./huggingface/data.ts";
+import { jsonKind } from "./json_kind.ts";
 import type { TokenizerData } from "./registry.ts";
 import { parseLlama2cTokenizer } from "./sentencepiece/llama2c_bin.ts";
 import { parseSentencePieceModel } from "./sentencepiece/spm_model.ts";
@@ -40,7 +40,7 @@ export function parseTokenizerFile(
     case "tiktoken":
       return checkSize(parseTiktokenFile(bytes, { name, pattern }), vocabSize, name);
     case "huggingface":
-      return checkSize(parseTokenizerJson(bytes, name), vocabSize, name);
+      return checkSize(jsonKind(name).parse(bytes, name), vocabSize, name);
     default:
       throw new UnsupportedError(
         `Cannot read ${name}: The file looks like ${describe(bytes)}; supported: ${supported}`,

@@ -4,7 +4,7 @@ import { ByteBpeTokenizer } from "./byte_level/byte_bpe.ts";
 import type { Tokenizer } from "./core/tokenizer.ts";
 import type { ByteBpeData, SentencePieceData } from "./core/vocabulary_data.ts";
 import type { HuggingFaceData } from "./huggingface/data.ts";
-import { HuggingFaceTokenizer } from "./huggingface/huggingface_tokenizer.ts";
+import { jsonKind } from "./json_kind.ts";
 import { SentencePieceTokenizer } from "./sentencepiece/sentencepiece.ts";
 
 /** A vocabulary as a reader returns it; `kind` says which. */
@@ -17,7 +17,7 @@ const builders: Record<TokenizerData["kind"], (data: TokenizerData) => Tokenizer
   "spm-word": (data) => new SentencePieceTokenizer(data as SentencePieceData),
   "spm-char": (data) => new SentencePieceTokenizer(data as SentencePieceData),
   "byte-bpe": (data) => new ByteBpeTokenizer(data as ByteBpeData),
-  huggingface: (data) => new HuggingFaceTokenizer(data as HuggingFaceData),
+  huggingface: (data) => jsonKind("tokenizer.json").build(data as HuggingFaceData),
 };
 
 /**

@@ -178,7 +178,7 @@ llama.dispose();`;
       // The innermost place makes the error; an outer one is in load().
       assert.match(at[0] ?? "", /new SourceError\(/);
       assert.ok(
-        places.some(([, path = ""]) => path.endsWith("/engine/llama.ts")),
+        places.some(([, path = ""]) => path.endsWith("/api/llama.ts")),
         stderr,
       );
     });

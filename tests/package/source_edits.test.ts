@@ -1,10 +1,14 @@
 // Edits of a built script: names, line lengths, and the source map that follows them.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { SourceMap } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { transform } from "esbuild";
+import { pathToFileURL } from "node:url";
+import { build, transform } from "esbuild";
 
-const { applyEdits, classNames, lineBreaks, privateNames, withoutNames } = await import(
+const { applyEdits, classNames, lineBreaks, privateNames, pureConstants, withoutNames } = await import(
   new URL("../../scripts/source_edits.mjs", import.meta.url).href
 );
 
@@ -98,6 +102,41 @@ describe("withoutNames()", () => {
     for (const word of [/Made/g, /one/g, /text/g]) {
       assert.deepEqual(mapped({ text, map: slim }, word), mapped({ text, map }, word));
       assert.ok(mapped({ text, map: slim }, word).length > 0);
+    }
+  });
+});
+
+describe("pureConstants()", () => {
+  const library = `var table = new Map([["a", [...list()].map((x) => x.y)]]), object = { ...table }, plain = 7;
+function list() { return []; }
+var door = made({ open: () => object }), shape = class { static of() { return list(); } };
+function made(x) { return x; }
+export { door, plain, shape };`;
+
+  it("lets bundlers drop what nothing uses, and changes no value", async () => {
+    const { text } = applyEdits({ text: library, map: { mappings: "" } }, pureConstants(library));
+    const folder = mkdtempSync(join(tmpdir(), "cria-"));
+    const file = (name: string, script: string) => {
+      writeFileSync(join(folder, name), script);
+      return join(folder, name);
+    };
+    try {
+      const { door, plain, shape } = await import(pathToFileURL(file("marked.mjs", text)).href);
+      assert.deepEqual([door.open(), plain, shape.of()], [{}, 7, []]);
+      file("library.mjs", library);
+      for (const [name, isLeft] of [
+        ["library", true],
+        ["marked", false],
+      ] as const) {
+        const contents = `import { plain } from "./${name}.mjs"; console.log(plain);`;
+        const { outputFiles } = await build({
+          stdin: { contents, resolveDir: folder },
+          ...{ bundle: true, write: false, format: "esm", minify: true },
+        });
+        assert.equal(/Map|open/.test(outputFiles[0]?.text ?? ""), isLeft);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 });

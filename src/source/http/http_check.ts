@@ -1,6 +1,6 @@
 // Whether an answer is to what was asked, and of the same version as the first.
 import { SourceError } from "../../util/errors.ts";
-import { MissingFileError } from "../read_errors.ts";
+import { asMissingFile } from "../read_errors.ts";
 import {
   type Answer,
   isTransient,
@@ -30,7 +30,7 @@ export interface Expectation {
 /**
  * What an answer says of the file.
  * @throws Interruption if it asks to come again; ChangedError if it is of another version; SourceError if it cannot be
- *   used, MissingFileError if there is no such file
+ *   used; isMissingFile() tells if there is no such file
  */
 export function checkAnswer(response: Response, expected: Expectation): Answer {
   const { status, body } = response;
@@ -42,7 +42,7 @@ export function checkAnswer(response: Response, expected: Expectation): Answer {
   if (known && status === 416)
     return fail(`Expected ${known.size} bytes, the file ends at ${position} or before`);
   if (status === 404 || status === 410) {
-    throw new MissingFileError(`Cannot read ${name}: ${statusProblem(response, url)}`);
+    throw asMissingFile(new SourceError(`Cannot read ${name}: ${statusProblem(response, url)}`));
   }
   if (status !== 200 && status !== 206) fail(statusProblem(response, url));
   const answer = readAnswer(response, { knownSize: known?.size, hidesHeaders });
