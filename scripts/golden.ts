@@ -2,11 +2,12 @@
 // type. Tests compare every kernel build, split of the prompt and runtime with them. Run it (`bun scripts/golden.ts`) only
 // if a change of the arithmetic is intended, and say why in the commit.
 import { readFileSync, writeFileSync } from "node:fs";
+import { precisions } from "../src/quant/registry.ts";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../tests/support/models.ts";
 
 const bytes = new Uint8Array(readFileSync(embeddedModel));
 const hashes: Record<string, string> = {};
-for (const precision of ["f32", "q8", "q4"] as const) {
+for (const precision of precisions) {
   for (const kv of ["f32", "f16", "q8"] as const) {
     const engine = await engineOf(bytes, { precision, kv, kernel: "simd", contextLength: 128 });
     hashes[`${precision}/${kv}`] = hashLogits(await allLogits(engine, someIds(80, 4096), [1]));

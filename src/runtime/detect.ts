@@ -16,8 +16,16 @@ export interface Globals {
   readonly document?: unknown;
 }
 
+const makers = {
+  bun: bunRuntime,
+  deno: denoRuntime,
+  node: nodeRuntime,
+  workerd: workerdRuntime,
+  browser: browserRuntime,
+};
+
 /** The kind of runtime that has these globals. */
-export function runtimeKind(globals: Globals): "bun" | "deno" | "node" | "workerd" | "browser" {
+export function runtimeKind(globals: Globals): keyof typeof makers {
   // workerd first: with nodejs_compat it has a `process` too. Then Bun and Deno, which claim to be a Node.
   if (globals.navigator?.userAgent === "Cloudflare-Workers") return "workerd";
   const versions = globals.process?.versions;
@@ -27,14 +35,6 @@ export function runtimeKind(globals: Globals): "bun" | "deno" | "node" | "worker
   const isShim = "document" in globals && globals.process?.getBuiltinModule === undefined;
   return versions?.node && !isShim ? "node" : "browser";
 }
-
-const makers = {
-  bun: bunRuntime,
-  deno: denoRuntime,
-  node: nodeRuntime,
-  workerd: workerdRuntime,
-  browser: browserRuntime,
-};
 
 /** The runtime this code runs in. */
 export function detectRuntime(): Runtime {

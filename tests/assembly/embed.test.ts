@@ -1,19 +1,16 @@
 // embed_row() against decoded tiles.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import { SCALE_SHIFT } from "../../assembly/layout/blocks.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
+import { weightFormats } from "../../src/quant/registry.ts";
 import { decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";
 import { packF32 } from "../support/packing.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
 const benches = await variantBenches(1 << 20);
-const types = [
-  { name: "f32", weight: WEIGHT_F32 },
-  { name: "q8", weight: WEIGHT_Q8 },
-  { name: "q4", weight: WEIGHT_Q4 },
-];
+const types = Object.values(weightFormats).map(({ name, code }) => ({ name, weight: code }));
 
 describe("embed_row()", () => {
   for (const { name, weight } of types) {

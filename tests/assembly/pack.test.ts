@@ -13,6 +13,7 @@ import {
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
 } from "../../assembly/layout/file_types.gen.ts";
+import { weightFormats } from "../../src/quant/registry.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import {
   decodeTiles,
@@ -30,11 +31,7 @@ import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/va
 
 const benches = await variantBenches(2 << 20);
 
-const weights = [
-  { name: "f32", weight: WEIGHT_F32 },
-  { name: "q8", weight: WEIGHT_Q8 },
-  { name: "q4", weight: WEIGHT_Q4 },
-];
+const weights = Object.values(weightFormats).map(({ name, code }) => ({ name, weight: code }));
 
 /** Scales of a FILE_Q8_G tensor, whose value 0 is value `phase` of its group. */
 interface Grouped {

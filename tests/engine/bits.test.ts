@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import type { KvType, Precision } from "../../src/mod.ts";
+import type { KvType } from "../../src/mod.ts";
+import { precisions } from "../../src/quant/registry.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { workingVariants } from "../support/kernels.ts";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../support/models.ts";
 
 const embedded = new Uint8Array(readFileSync(embeddedModel));
-const precisions: Precision[] = ["f32", "q8", "q4"];
 const kvTypes: KvType[] = ["f32", "f16", "q8"];
 
 /** Hash of the logits after each of 80 ids of the embedded model, by precision and KV type. */

@@ -13,7 +13,7 @@ import { itOn, sharedJson } from "../support/shared.ts";
 
 const BENCH_BYTES = 4 << 20;
 /** Nothing but the draw. */
-const OFF = { temperature: 1, topK: 0, topP: 1, minP: 0, repeatPenalty: 1, seed: 7 };
+const OFF = resolveSampling({ temperature: 1, topK: 0, topP: 1, minP: 0, repeatPenalty: 1, seed: 7 });
 
 /** The first draws of seed 7 over randomF32(50, 2, 0, 3): by default, and unfiltered at temperature 0.7. */
 const GOLDEN_FILTERED = [39, 0, 2, 34, 31, 10, 20, 39, 26, 2, 39, 1, 26, 32, 17, 26];

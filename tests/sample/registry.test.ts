@@ -57,18 +57,24 @@ describe("paramInterval", () => {
   });
 });
 
+/** Without a seed, which has none. */
+const defaults = { temperature: 0.8, topK: 40, topP: 0.9, minP: 0, repeatPenalty: 1 };
+
 describe("resolveSampling", () => {
   it("resolveSampling() gives defaults and a new seed each time", () => {
     const { seed, ...rest } = resolveSampling();
-    assert.deepEqual(rest, { temperature: 0.8, topK: 40, topP: 0.9, minP: 0, repeatPenalty: 1 });
+    assert.deepEqual(rest, defaults);
     assert.notEqual(resolveSampling().seed, seed);
   });
 
   it("resolveSampling() keeps what is given and passes other keys over", () => {
     const options = { temperature: 0, topK: 0, topP: 1, minP: 1, repeatPenalty: 0.5, seed: 0 };
-    assert.deepEqual(resolveSampling({ ...options, maxTokens: 3 } as SamplingOptions), options);
+    assert.deepEqual(resolveSampling({ ...options, maxTokens: 3 } as SamplingOptions), {
+      ...defaults,
+      ...options,
+    });
     const extreme = { temperature: 999999, topK: 2 ** 53 - 1, topP: 1e-300, seed: 2 ** 53 - 1 };
-    assert.deepEqual(resolveSampling(extreme), { minP: 0, repeatPenalty: 1, ...extreme });
+    assert.deepEqual(resolveSampling(extreme), { ...defaults, ...extreme });
   });
 
   it("resolveSampling() refuses values outside of their intervals", () => {
@@ -93,7 +99,7 @@ describe("resolveSampling", () => {
 
   it("resolveSampling() takes undefined for the default, and refuses null", () => {
     const { seed, ...rest } = resolveSampling({ topP: undefined, topK: undefined } as SamplingOptions);
-    assert.deepEqual(rest, { temperature: 0.8, topK: 40, topP: 0.9, minP: 0, repeatPenalty: 1 });
+    assert.deepEqual(rest, defaults);
     for (const { key } of samplingParams) {
       assert.throws(() => resolveSampling({ [key]: null }), { code: "USAGE", message: /, got null$/ });
     }
@@ -101,7 +107,7 @@ describe("resolveSampling", () => {
 
   it("resolveSampling() takes 0 wherever it has a meaning", () => {
     const zeros = { temperature: 0, topK: 0, topP: 0, minP: 0, seed: 0 };
-    assert.deepEqual(resolveSampling(zeros), { ...zeros, repeatPenalty: 1 });
+    assert.deepEqual(resolveSampling(zeros), { ...defaults, ...zeros });
   });
 
   it("resolveSampling() refuses what is no number", () => {
