@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { itChromium } from "../support/chromium.ts";
+import { fixturePath } from "../support/fixtures.ts";
 import {
   assertBits,
   bitsFunction,
@@ -59,6 +60,44 @@ describe("an esbuild bundle", () => {
       assert.match(stderr, /^SOURCE: Cannot load the model that comes with cria: .*name a model/);
     });
   }
+
+  it("has a reader of tokenizer.json if it uses Tokenizer, and else says so", async () => {
+    const json = JSON.stringify(fixturePath("bpe.tokenizer.json"));
+    const model = JSON.stringify(modelPath);
+    const run = async (text: string) => {
+      write("json.mjs", text);
+      await output(
+        tool("esbuild"),
+        ["json.mjs", "--bundle", "--platform=node", "--format=esm", "--outfile=json.out.mjs"],
+        { cwd: project },
+      );
+      const moved = join(elsewhere, "json.mjs");
+      writeFileSync(moved, readFileSync(join(project, "json.out.mjs")));
+      return runProcess("node", [moved], { cwd: elsewhere });
+    };
+    const without = await run(
+      `import { Llama } from "cria";
+Llama.load(${model}, { tokenizer: ${json} }).catch((error) => console.log(error.code + ": " + error.message));
+`,
+    );
+    assert.match(
+      without.stdout,
+      /^UNSUPPORTED: Cannot read .*json: This bundle has no reader of tokenizer\.json/,
+    );
+    assert.match(
+      without.stdout,
+      /import \{ Tokenizer \} from "cria" and pass tokenizer: await Tokenizer\.load/,
+    );
+    const withIt = await run(
+      `import { Llama, Tokenizer } from "cria";
+const tokenizer = await Tokenizer.load(${json});
+const llama = await Llama.load(${model}, { tokenizer });
+console.log(llama.tokenizer === tokenizer, llama.tokenizer.encode("Once").length > 0);
+llama.dispose();
+`,
+    );
+    assert.equal(withIt.stdout, "true true\n", withIt.stderr);
+  });
 
   it("for workerd imports the kernels as modules and holds none", async () => {
     write("worker.mjs", `export { Llama } from "cria";\n`);
