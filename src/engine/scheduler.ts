@@ -266,14 +266,12 @@ export class Scheduler implements StepWatcher {
     this.#isCollecting = true;
     while (this.#starving.length > 0) {
       await this.#engine.collectGarbage(() => this.#feed() === 0);
-      const before = this.#starving.length;
-      // In vain. The last that came fails, so that its owner may give back what it has to those before it.
-      while (this.#starving.length > 0 && this.#starving.length === before) {
-        const last = this.#starving.pop() as Entry;
-        last.fail(last.error);
-        await this.#engine.yield();
-        this.#feed();
-      }
+      // In vain. The last that came fails, so that its owner may give back what it has to those before it. Only one: who
+      // comes while its owner does so has a collection of its own.
+      const last = this.#starving.pop();
+      last?.fail(last.error);
+      await this.#engine.yield();
+      this.#feed();
     }
     this.#isCollecting = false;
   }

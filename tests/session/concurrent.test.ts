@@ -204,6 +204,26 @@ describe("generations at once", () => {
     assert.deepEqual((await small.complete("in the", options)).ids, expected.slice(0, 40));
   });
 
+  it("wait for memory also if they come just when another has failed for want of it", async () => {
+    const { bytes } = tinyLlamaGguf();
+    await using probe = await Llama.load(bytes, { threads: 1 });
+    await using small = await Llama.load(bytes, { threads: 1, maxBytes: probe.memoryBytes });
+    const sessions = [small.session()];
+    const fill = async () => {
+      for (;;) {
+        sessions.push(small.session());
+        await sessions.at(-1)?.append([3]);
+      }
+    };
+    await assert.rejects(fill, MemoryError);
+    const waiting = small.complete("in the", { maxTokens: 3, temperature: 0 });
+    setTimeout(() => {
+      for (const session of sessions) session.dispose();
+    }, 50);
+    const expected = await probe.complete("in the", { maxTokens: 3, temperature: 0 });
+    assert.deepEqual((await waiting).ids, expected.ids);
+  });
+
   it("all end when the model is disposed", async () => {
     const model = await Llama.load(embeddedModel, { threads: 1, contextLength: 256 });
     const runs = prompts.map((_, i) => run(generate(model, i, { maxTokens: 240 })));
