@@ -10,7 +10,7 @@ const here: string | undefined = import.meta.url;
 /**
  * The URL of the small model that comes with cria, beside the code on disk or where it was imported from.
  * Bundlers leave it behind: they must not see a file here, or each page would carry megabytes it may not need.
- * @throws SourceError where the code does not know where it is
+ * @throws SourceError if the code does not know where it is
  */
 export function embeddedModelUrl(): URL {
   try {
@@ -20,7 +20,7 @@ export function embeddedModelUrl(): URL {
   }
 }
 
-/** Says how to do without the embedded model where it is not to be had. */
+/** Says how to do without the embedded model if it cannot be had. */
 export function missingModel(reason: string, cause: unknown): SourceError {
   return new SourceError(
     `Cannot load the model that comes with cria: ${reason}; it lies in models/ beside the package's dist/, ` +

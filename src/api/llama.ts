@@ -146,7 +146,7 @@ export class Llama implements AsyncDisposable {
     return this.#loaded?.failed ?? true;
   }
 
-  /** Bytes that linear memory may grow to; less than was asked for where the runtime gives less. */
+  /** Bytes that linear memory may grow to; less than was asked for if the runtime gives less. */
   get maxBytes(): number {
     return this.#engine.maxBytes;
   }
@@ -179,8 +179,8 @@ export class Llama implements AsyncDisposable {
 
   /**
    * The session that `session.save()` made bytes of. It goes on bit for bit as the saved one would have.
-   * @throws SnapshotError where the bytes are damaged, or of another model or other settings (precision, kv,
-   *   contextLength); MemoryError where the memory budget has no room for it
+   * @throws SnapshotError if the bytes are damaged, or of another model or other settings (precision, kv,
+   *   contextLength); MemoryError if the memory budget has no room for it
    */
   restore(bytes: Uint8Array): Session {
     return Session.restore(this.#sessionModel, bytes);
@@ -189,7 +189,7 @@ export class Llama implements AsyncDisposable {
   /**
    * Logits [vocabSize] of what follows `ids`, before any sampler. The ids are taken as they are: no BOS is
    * put before them.
-   * @throws ContextError where there are none or too many; UsageError for ids outside the vocabulary
+   * @throws ContextError if there are none or too many; UsageError for ids outside the vocabulary
    */
   async logits(ids: ArrayLike<number>): Promise<Float32Array> {
     this.#checkIds(ids);
@@ -206,7 +206,7 @@ export class Llama implements AsyncDisposable {
    * How well the model predicts a text: BOS and the text's tokens, or ids as they are, in windows of `window` tokens,
    * each from an empty cache, every token scored but the first.
    * @throws ContextError for a window longer than the context; UsageError for a text with nothing to score;
-   *   SamplingError where logits are NaN
+   *   SamplingError if logits are NaN
    */
   async perplexity(prompt: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
     checkOptions("score", options, perplexityNames);

@@ -48,18 +48,18 @@ export interface LoadOptions extends SourceOptions {
   /**
    * Most threads that compute; how many take part is decided for each kind of step by what is fastest. More than the
    * cores there are (affinity and quotas included) are never started. Default: those cores, or as many threads as the
-   * runtime allows; 1 where memory cannot be shared.
+   * runtime allows; 1 if memory cannot be shared.
    */
   threads?: number;
   /** Positions a sequence may have. Default: the model's own, at most 4096. */
   contextLength?: number;
   /** Weights in memory. Default: q4 for Q4_0 files, q8 for every other. */
   precision?: Precision;
-  /** Keys and values in memory. Default: f32 where precision is f32, f16 otherwise. */
+  /** Keys and values in memory. Default: f32 if precision is f32, f16 otherwise. */
   kv?: KvType;
   /**
    * Most bytes of linear memory; a model that needs more is refused before anything is allocated. Default: the model
-   * and 64 sessions with a full context, 256 MiB of sessions at least; where the runtime does not reserve that much,
+   * and 64 sessions with a full context, 256 MiB of sessions at least; if the runtime does not reserve that much,
    * what it gives.
    */
   maxBytes?: number;

@@ -30,7 +30,7 @@ export interface PackEngine {
   readonly kernel: KernelInstance;
   /** Whether loading may let the runtime handle events while it computes; default true. */
   readonly pauses?: boolean;
-  /** Lets other threads begin with the record at `layout.packRecord`, of so many bytes in memory; false where none does. */
+  /** Lets other threads begin with the record at `layout.packRecord`, of so many bytes in memory; false if none does. */
   openPack(bytes: number): boolean;
   /** Runs what is left of that record, on all threads. */
   pack(bytes: number): void;
@@ -49,7 +49,7 @@ interface Part {
   /** llama2.c's int8 weights: scales of these values. */
   readonly scales?: Range;
   /**
-   * Begins to pack what lies at `src` (and `scales`); the loader has read it there. True where other threads are at it
+   * Begins to pack what lies at `src` (and `scales`); the loader has read it there. True if other threads are at it
    * until `pack`.
    */
   readonly open: (src: number, scales: number) => boolean;

@@ -129,7 +129,7 @@ export class Candidates {
     return true;
   }
 
-  /** Leaves the first `count` of the order, or all where there are fewer. */
+  /** Leaves the first `count` of the order, or all if there are fewer. */
   keepFirst(count: number): void {
     if (!this.complete && this.count < count) this.#sort(count);
     this.count = Math.min(this.count, count);

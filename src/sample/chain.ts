@@ -46,7 +46,7 @@ export interface Sampler {
    */
   logprob(id: number): number;
   /**
-   * The `n` tokens that the model itself finds most likely, likeliest first, ties by lowest id; fewer where
+   * The `n` tokens that the model itself finds most likely, likeliest first, ties by lowest id; fewer if
    * fewer are possible. Worked out as {@link logprob} is.
    * @throws SamplingError if a logit is NaN or none is over -Infinity
    */

@@ -96,7 +96,7 @@ ${fileCases(command)}${valueCases(command).join("")}      esac
 
 _cria_words() {
   COMPREPLY=($(compgen -W "$1" -- "$current"))
-  # An answer that is empty would be taken for a wish for names of files.
+  # An answer that is empty would be taken for a request for names of files.
   if [ "\${#COMPREPLY[@]}" -eq 0 ]; then compopt +o default 2>/dev/null; fi
 }
 

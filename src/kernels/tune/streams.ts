@@ -35,7 +35,7 @@ const GAIN = 0.98;
 
 /**
  * The fastest number of streams on this machine; 1 for a model so small that second caches hold it. Sweeps read one part
- * of the matrices after the other, and all again where there are few, as the steps of the model will.
+ * of the matrices after the other, and all again if there are few, as the steps of the model will.
  * @param now milliseconds, for tests
  */
 export function measureStreams(
@@ -77,7 +77,7 @@ function bytesOf({ strips, blocks, format }: StreamedMatrix): number {
   return strips * blocks * format.tileBytes;
 }
 
-/** `count` lists of matrices, SWEEP_BYTES each or all there are; undefined where that is too little. */
+/** `count` lists of matrices, SWEEP_BYTES each or all there are; undefined if that is too little. */
 function partition(matrices: readonly StreamedMatrix[], count: number): StreamedMatrix[][] | undefined {
   const total = matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0);
   if (total < LEAST_BYTES) return undefined;

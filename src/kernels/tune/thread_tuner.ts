@@ -27,7 +27,7 @@ export function stepKind(tokens: number): StepKind {
   return tokens <= FEW_TOKENS ? "few" : "many";
 }
 
-/** The number that options fix for a kind; undefined where it is to be measured. */
+/** The number that options fix for a kind; undefined if it is to be measured. */
 export function fixedThreads(options: ThreadOptions | undefined, kind: StepKind): number | undefined {
   const threads = options?.threads;
   return typeof threads === "object" ? threads[kind] : threads;
@@ -96,7 +96,7 @@ const FIRST_STALLS = 2;
 const WARM_UP_MS = 12;
 // What comparing may cost, as a part of all time.
 const BUDGET = 0.02;
-// Time between two comparisons: where the last one left a doubt, at least, and at most.
+// Time between two comparisons: if the last one left a doubt, at least, and at most.
 const DOUBT_MS = 60;
 const LEAST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 4000;

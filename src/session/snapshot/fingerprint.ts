@@ -25,7 +25,7 @@ function weightBytes(weight: Matrix | Vector): number {
 }
 
 // Models that differ, differ in most blocks of the tensors that were trained: a part of each tensor tells them apart,
-// and takes milliseconds where all of it would take a minute for the largest.
+// and takes milliseconds, while all of it would take a minute for the largest.
 function weightsHash(engine: Engine): string {
   const hash = new Sha256();
   const memory = new Uint8Array(engine.kernel.memory.buffer);

@@ -48,7 +48,7 @@ function exportPartly(engine: Engine, page: number, used: number, out: Uint8Arra
 /**
  * A sequence of `positions` positions with the pages that {@link exportPages} has given.
  * @param bytes `pagesBytes(engine, positions)` bytes; `positions` fits the context
- * @throws MemoryError where there is no room; nothing is taken then
+ * @throws MemoryError if there is no room; nothing is taken then
  */
 export function importPages(engine: Engine, bytes: Uint8Array, positions: number): Sequence {
   const { bytes: pageBytes } = engine.layout.pages;
@@ -57,7 +57,7 @@ export function importPages(engine: Engine, bytes: Uint8Array, positions: number
     sequence.reserve(positions);
   } catch (error) {
     sequence.free();
-    // Nothing can be waited for here, but whoever tries again later may have more luck.
+    // Nothing can be waited for here, but a caller that tries again later may have more luck.
     const { used } = engine.pool;
     if (engine.pauses) void detectRuntime().collectGarbage(() => engine.pool.used < used);
     throw error;

@@ -214,8 +214,8 @@ function readGeneration(engine: Engine, tokenizer: Tokenizer, value: unknown, id
 
 /**
  * What {@link encodeSnapshot} made bytes of.
- * @throws SnapshotError where they are damaged, of another version, or of a model or settings that would go on with
- *   other bits; MemoryError where there is no room for the pages. Nothing is taken then.
+ * @throws SnapshotError if they are damaged, of another version, or of a model or settings that would go on with
+ *   other bits; MemoryError if there is no room for the pages. Nothing is taken then.
  */
 export function decodeSnapshot(engine: Engine, tokenizer: Tokenizer, bytes: Uint8Array): SessionState {
   const { idsAt } = checkFrame(bytes);
