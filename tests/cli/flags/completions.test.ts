@@ -36,18 +36,19 @@ const complete: Record<(typeof shells)[number], (file: string, line: string) => 
     return lines(found).map((text) => text.split("\t")[0] as string);
   },
   zsh(file, line) {
-    // Zsh completes on a terminal only: one inside of zsh, whose lists are read.
+    // Zsh completes on a terminal only: one inside of zsh, whose lists are read. It gives completion up if more is typed
+    // meanwhile, so nothing is.
     const program = `
       zmodload zsh/zpty
       zpty z zsh -f -i
       zpty -w z "PS1= PROMPT_EOL_MARK= ; unsetopt zle_bracketed_paste 2>/dev/null; autoload -U compinit; compinit -u -D"
       zpty -w z "source $1; LISTMAX=1000; zstyle ':completion:*' list-colors ''; bindkey '^X' list-choices"
       zpty -w z "compadd() { if [[ \\\${@[1,(i)(-|--)]} == *-(O|A|D)\\ * ]]; then builtin compadd \\"\\$@\\"; return; fi; typeset -a hits; builtin compadd -O hits \\"\\$@\\"; for h in \\$hits; do print -r -- \\"HIT:\\$h:\\"; done; builtin compadd \\"\\$@\\"; }"
+      zpty -w z "settle() { zle expand-or-complete; print -r -- SET''TLED }; zle -N settle; bindkey '^I' settle"
       zpty -w z "print READY"
       zpty -r z out '*READY*READY*'
       zpty -n -w z "$2"$'\\t'
-      zpty -n -w z $'\\C-U'"print D""ONE"$'\\n'
-      zpty -r z out '*DONE*'
+      zpty -r z out '*SETTLED*'
       print -r -- "$out"
       zpty -d z`;
     const found = output("zsh", ["-f", "-c", program, "zsh", file, line]);
