@@ -1,4 +1,6 @@
 // Telling tokenizer files apart.
+// Provides what reads tokenizer.json.
+import "../../src/tokenizer.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

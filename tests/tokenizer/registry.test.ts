@@ -1,4 +1,6 @@
 // Building tokenizers of checked data, and what is refused.
+// Provides what reads tokenizer.json.
+import "../../src/tokenizer.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MAX_PIECES } from "../../src/tokenizer/core/limits.ts";

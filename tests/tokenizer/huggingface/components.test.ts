@@ -1,4 +1,6 @@
 // Each component of a tokenizer.json by itself.
+// Provides what reads tokenizer.json.
+import "../../../src/tokenizer.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Tokenizer as Oracle } from "@huggingface/tokenizers";

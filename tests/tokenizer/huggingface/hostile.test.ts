@@ -1,4 +1,6 @@
 // Hostile tokenizer.json files are refused, or cost bounded time and memory.
+// Provides what reads tokenizer.json.
+import "../../../src/tokenizer.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Tokenizer } from "../../../src/tokenizer/core/tokenizer.ts";

@@ -1,4 +1,6 @@
 // Whole tokenizers of tokenizer.json files.
+// Provides what reads tokenizer.json.
+import "../../../src/tokenizer.ts";
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Tokenizer as Oracle } from "@huggingface/tokenizers";
