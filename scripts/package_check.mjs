@@ -12,7 +12,14 @@ const KIB = 1024;
 /** Limits; scripts are gzipped. docs/adr/0008-budgets.md gives the reasons. */
 const LIMITS = {
   // tokenizer.js is above the limit of docs/adr/0008-budgets.md. Its limit here only notices growth.
-  scripts: { "cria.js": 160 * KIB, "tokenizer.js": 96 * KIB, "tokenizer_train.js": 48 * KIB },
+  scripts: {
+    "cria.js": 160 * KIB,
+    "tokenizer.js": 96 * KIB,
+    "tokenizer_train.js": 48 * KIB,
+    "workerd.js": 150 * KIB,
+    "worker.js": KIB,
+    "cli.js": 196 * KIB,
+  },
   llamaAlone: 110 * KIB,
   wasm: 96 * KIB,
   tarball: 5_000_000,
