@@ -3,6 +3,7 @@ import { type SamplingOptions, samplingParams } from "../sample/registry.ts";
 import { checkParam } from "../sample/spec.ts";
 import type { GenerateOptions, Prompt } from "../session/options.ts";
 import { quoted } from "../util/bytes.ts";
+import { describeValue } from "../util/describe.ts";
 import { CriaError } from "../util/errors.ts";
 import { nearestName } from "../util/nearest.ts";
 import { RequestError } from "./responses.ts";
@@ -22,19 +23,13 @@ function bad(message: string): RequestError {
   return new RequestError(400, "USAGE", `Cannot generate: ${message}`);
 }
 
-function show(value: unknown): string {
-  if (typeof value === "string") return quoted(value);
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "object" && value !== null ? "an object" : String(value);
-}
-
 function stops(value: unknown): string[] {
   const list = Array.isArray(value) ? value : [value];
   const isStop = (text: unknown) =>
     typeof text === "string" && text.length >= 1 && text.length <= MAX_STOP_CHARS;
   if (list.length > MAX_STOPS || !list.every(isStop)) {
     throw bad(
-      `Expected stop to be a string of 1 to ${MAX_STOP_CHARS} characters or up to ${MAX_STOPS} of them, got ${show(value)}`,
+      `Expected stop to be a string of 1 to ${MAX_STOP_CHARS} characters or up to ${MAX_STOPS} of them, got ${describeValue(value)}`,
     );
   }
   return list;
@@ -61,7 +56,7 @@ function parse(text: string): Readonly<Record<string, unknown>> {
     throw bad('Expected a body in JSON, {"prompt": "Once upon a time"} for instance');
   }
   if (typeof body === "object" && body !== null && !Array.isArray(body)) return withoutNulls(body);
-  throw bad(`Expected a JSON object, got ${show(body)}`);
+  throw bad(`Expected a JSON object, got ${describeValue(body)}`);
 }
 
 function checkFields(names: readonly string[]): void {
@@ -91,7 +86,7 @@ function promptOf(prompt: unknown): string | number[] {
       "Cannot generate: Chat messages are not supported yet; supported: a text, with special: true for the marks of a chat template, or token ids",
     );
   }
-  throw bad(`Expected prompt to be a string or an array of token ids, got ${show(prompt)}`);
+  throw bad(`Expected prompt to be a string or an array of token ids, got ${describeValue(prompt)}`);
 }
 
 /**
@@ -104,17 +99,17 @@ export function readGenerateRequest(text: string, maxTokens: number): GenerateRe
   const body = parse(text);
   const { prompt, special, max_tokens: asked, stop, resume } = body;
   if (Object.hasOwn(body, "resume")) {
-    if (typeof resume !== "string") throw bad(`Expected resume to be a string, got ${show(resume)}`);
+    if (typeof resume !== "string") throw bad(`Expected resume to be a string, got ${describeValue(resume)}`);
     if (Object.keys(body).length > 1)
       throw bad("Expected nothing beside resume: the generation has its options");
     return { resume };
   }
   const checked = promptOf(prompt);
   if (special !== undefined && typeof special !== "boolean") {
-    throw bad(`Expected special to be true or false, got ${show(special)}`);
+    throw bad(`Expected special to be true or false, got ${describeValue(special)}`);
   }
   if (asked !== undefined && !(Number.isSafeInteger(asked) && (asked as number) >= 1)) {
-    throw bad(`Expected max_tokens to be an integer of at least 1, got ${show(asked)}`);
+    throw bad(`Expected max_tokens to be an integer of at least 1, got ${describeValue(asked)}`);
   }
   const options: GenerateOptions = {
     ...samplingOptions(body),

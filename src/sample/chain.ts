@@ -1,6 +1,7 @@
 // The chain of samplers: from the logits of a row to an id.
+
+import { describeValue } from "../util/describe.ts";
 import { UsageError } from "../util/errors.ts";
-import { describeValue } from "../util/options.ts";
 import { Candidates, type SampleMemory } from "./candidates.ts";
 import { draw } from "./draw.ts";
 import type { SampleKernels } from "./kernels.ts";

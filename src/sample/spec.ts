@@ -1,6 +1,7 @@
 // What a sampler is, and what its parameters are: every list of sampling options derives from this.
+
+import { describeValue } from "../util/describe.ts";
 import { UsageError } from "../util/errors.ts";
-import { describeValue } from "../util/options.ts";
 import type { Candidates } from "./candidates.ts";
 import type { Rng } from "./rng.ts";
 

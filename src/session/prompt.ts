@@ -1,7 +1,7 @@
 // What a prompt is as ids: text is encoded, ids are checked and taken as they are.
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
+import { describeValue } from "../util/describe.ts";
 import { UnsupportedError, UsageError } from "../util/errors.ts";
-import { describeValue } from "../util/options.ts";
 import type { Prompt } from "./options.ts";
 
 /** How a prompt becomes ids. */

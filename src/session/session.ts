@@ -1,8 +1,9 @@
 // Conversations: the public class, over what conversation.ts holds and continuation.ts runs.
 import type { Sequence } from "../model/kv_cache.ts";
+import { describeValue } from "../util/describe.ts";
 import { ContextError, UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
-import { checkBoolean, checkOptions, checkSignal, describeValue, type OptionNames } from "../util/options.ts";
+import { checkBoolean, checkOptions, checkSignal, type OptionNames } from "../util/options.ts";
 import { runGeneration } from "./continuation.ts";
 import { Conversation, type SessionModel } from "./conversation.ts";
 import { checkResume, Generation, type RunOptions, resolveGeneration, wholeOptions } from "./generation.ts";

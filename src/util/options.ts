@@ -5,9 +5,6 @@ import { describeValue } from "./describe.ts";
 import { UsageError } from "./errors.ts";
 import { nearestName } from "./nearest.ts";
 
-// Rooms that have not moved to describe.ts yet import it from here.
-export { describeValue };
-
 /**
  * Refuses options that nothing reads. An option given as undefined is refused too: its name is wrong all the same.
  * @param action what cannot be done with them: "generate", "load"

@@ -13,7 +13,8 @@ import type { Engine } from "../../engine/engine.ts";
 import type { Sequence } from "../../model/kv_cache.ts";
 import type { SamplerStates } from "../../sample/chain.ts";
 import type { Tokenizer } from "../../tokenizer/core/tokenizer.ts";
-import { decodeUtf8, newBytes, quoted } from "../../util/bytes.ts";
+import { decodeUtf8, newBytes } from "../../util/bytes.ts";
+import { describeValue } from "../../util/describe.ts";
 import { CriaError, SnapshotError } from "../../util/errors.ts";
 import { SHA256_BYTES, Sha256 } from "../../util/sha256.ts";
 import { Generation, resolveGeneration } from "../generation.ts";
@@ -150,17 +151,12 @@ function object(value: unknown, what: string): Json {
 
 function integer(value: unknown, what: string, min: number, max: number): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw refuse(`Expected ${what} to be an integer in [${min}, ${max}], got ${show(value)}`);
+  throw refuse(`Expected ${what} to be an integer in [${min}, ${max}], got ${describeValue(value)}`);
 }
 
 function boolean(value: unknown, what: string): boolean {
   if (typeof value === "boolean") return value;
-  throw refuse(`Expected ${what} to be true or false, got ${show(value)}`);
-}
-
-function show(value: unknown): string {
-  if (typeof value === "string") return quoted(value);
-  return typeof value === "object" && value !== null ? "an object" : String(value);
+  throw refuse(`Expected ${what} to be true or false, got ${describeValue(value)}`);
 }
 
 function parseDescription(bytes: Uint8Array): Json {
@@ -180,7 +176,7 @@ const namesOfHashes: Readonly<Record<string, string>> = {
 function checkSettings(saved: Json, ours: Settings): void {
   for (const name of new Set([...Object.keys(ours), ...Object.keys(saved)])) {
     if (saved[name] === ours[name]) continue;
-    const values = `${name} ${show(ours[name])}, got ${show(saved[name])}`;
+    const values = `${name} ${describeValue(ours[name])}, got ${describeValue(saved[name])}`;
     throw refuse(`Expected ${namesOfHashes[name] ?? values}`);
   }
 }

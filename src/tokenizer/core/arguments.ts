@@ -1,6 +1,8 @@
 // Checks the arguments of tokenizers: a wrong type or an unknown option is a UsageError.
+
+import { describeValue } from "../../util/describe.ts";
 import { UsageError } from "../../util/errors.ts";
-import { checkBoolean, checkOptions, describeValue, type OptionNames } from "../../util/options.ts";
+import { checkBoolean, checkOptions, type OptionNames } from "../../util/options.ts";
 import type { DecodeOptions, EncodeOptions, TokenStreamOptions } from "./tokenizer.ts";
 
 const encodeNames: OptionNames<EncodeOptions> = { bos: true, eos: true, special: true };

@@ -1,7 +1,7 @@
 // Options of training, their defaults and their limits.
 import { quoted } from "../../util/bytes.ts";
+import { describeValue } from "../../util/describe.ts";
 import { UsageError } from "../../util/errors.ts";
-import { describeValue } from "../../util/options.ts";
 
 /** What can be trained: two kinds of SentencePiece models, and byte-level BPE as a tiktoken rank file. */
 export const MODEL_TYPES = ["unigram", "bpe", "byte-bpe"] as const;
