@@ -263,14 +263,6 @@ export class Engine {
     this.#runner.retire(reason);
   }
 
-  get #words(): Int32Array {
-    return this.#memory.words;
-  }
-
-  get #kernel(): KernelInstance {
-    return this.kernel;
-  }
-
   // Memory that could not be shared serves one thread.
   #employ(pool: WorkerPool): void {
     const [, ...scratches] = this.layout.scratches;
@@ -293,16 +285,16 @@ export class Engine {
     const most = weights.output.strips;
     const measured = matrices.filter(({ format, strips }) => format.scaled && strips <= most);
     const area = { x: buffers.act.address, out: buffers.logits.address };
-    this.tuner.chooseStreams(this.#kernel.exports, measured, area);
-    this.#words[control.CONTROL_STREAMS / 4] = this.tuner.streams;
+    this.tuner.chooseStreams(this.kernel.exports, measured, area);
+    this.#memory.words[control.CONTROL_STREAMS / 4] = this.tuner.streams;
   }
 
   #writeTables(): void {
     const { config, buffers, weights } = this.layout;
     const { heads, groups } = headTable(config.nHeads, config.nKvHeads);
-    this.#words.set(heads, buffers.heads / 4);
-    this.#words.set(groups, buffers.groups / 4);
-    writeFrequencies(this.#kernel, buffers.ropes, weights.ropeFactors?.address);
+    this.#memory.words.set(heads, buffers.heads / 4);
+    this.#memory.words.set(groups, buffers.groups / 4);
+    writeFrequencies(this.kernel, buffers.ropes, weights.ropeFactors?.address);
   }
 }
 
