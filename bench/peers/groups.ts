@@ -188,12 +188,12 @@ function withWllama(group: Group, type: string): Group {
   return { ...group, peers: [...group.peers, "wllama"], rows: [...group.rows, ...rows] };
 }
 
-/** A group for any GGUF file: decode and prefill beside native, with two threads and one. */
+/** A group for any GGUF file: decode, prefill and load beside native, with two threads and one. */
 export function fileGroup(path: string): Group {
   const title = basename(path);
-  const rows = mixRows(title, {}, {});
+  const rows = mixRows(title, {}, {}).filter(({ to }) => to === "native");
   const peers = WITHOUT_PEERS_IN_PAGES;
-  return { ...large, name: "file", title, file: () => ({ path }), peers, single: peers, kvBytes: 0, rows };
+  return { ...large, name: "file", title, file: () => ({ path }), peers, single: peers, rows };
 }
 
 /** All groups, in the order in which they are measured. */
