@@ -32,7 +32,7 @@ const allowed: Record<string, readonly string[]> = {
     ...["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "format", "model"],
     ...["session", "api"],
   ],
-  edge: ["util", "source", "tokenizer", "sample", "session", "api"],
+  edge: ["util", "source", "tokenizer", "sample", "format", "session", "api"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],

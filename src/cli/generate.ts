@@ -5,6 +5,7 @@ import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { samplingParams } from "../sample/registry.ts";
+import { type ChosenModel, chooseModel } from "./chosen_model.ts";
 import type { Command } from "./command.ts";
 import {
   bytesFlag,
@@ -22,7 +23,6 @@ import {
   textFlag,
 } from "./flags/args.ts";
 import { decodeText } from "./input/decode_text.ts";
-import { variable } from "./input/environment.ts";
 import { findText, readInput, type TextInput, textFlags } from "./input/text_input.ts";
 import { withNameHint } from "./model_name.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
@@ -50,7 +50,7 @@ const flags = {
   model: textFlag(
     "--model",
     "FILE|URL",
-    "GGUF or llama2.c model, or hf:owner/repo/file.gguf (default: the one that comes with cria)",
+    "GGUF or llama2.c model, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: the one that comes with cria)",
     { aliases: ["-m"], isFile: true },
   ),
   sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
@@ -126,10 +126,11 @@ export const generateCommand: Command = {
     // Read before signals are caught: until here Ctrl-C simply ends the process.
     const prompt = await readPrompt(input);
     const signal = interruptSignal();
-    const llama = await load(values, signal);
+    const chosen = await chosenModel(values, signal);
+    const llama = await load(values, chosen?.name ?? values.model, signal);
     try {
       const completion = await print(llama, prompt, generateOptions(values, signal));
-      const line = `${statsLine(llama, completion)}\n`;
+      const line = `${statsLine(llama, completion, chosen?.name)}\n`;
       if (values.stats) await writeErr(line);
       await stats?.write(new TextEncoder().encode(line));
       return 0;
@@ -150,8 +151,16 @@ async function readPrompt(input: TextInput): Promise<string> {
   return decodeText(bytes, name).replace(/\r?\n$/, "");
 }
 
-async function load(values: Values, signal: AbortSignal): Promise<Llama> {
-  const { model, tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
+/** What was chosen if the model is named by its repository only; standard error says it. */
+async function chosenModel(values: Values, signal: AbortSignal): Promise<ChosenModel | undefined> {
+  const { model, noCache = false, memory: maxBytes } = values;
+  const chosen = await chooseModel(model, { cache: !noCache, maxBytes, signal });
+  if (chosen && !isStatsAlone(values)) await writeErr(`model: ${chosen.text}\n`);
+  return chosen;
+}
+
+async function load(values: Values, model: string | undefined, signal: AbortSignal): Promise<Llama> {
+  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
   const line = isLogged(values)
     ? new ProgressLine(process.stderr, `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`)
     : undefined;
@@ -160,7 +169,6 @@ async function load(values: Values, signal: AbortSignal): Promise<Llama> {
       tokenizer,
       sha256,
       cache: !noCache,
-      http: { headers: hubHeaders(model) },
       threads,
       contextLength,
       precision,
@@ -189,12 +197,6 @@ function isLogged(values: Values): boolean {
 /** Whether standard error is to hold the JSON of --stats and nothing else. */
 function isStatsAlone({ stats = false }: Values): boolean {
   return stats && !process.stderr.isTTY;
-}
-
-/** The token of private and gated models; it is sent to the hub only. */
-function hubHeaders(model = ""): Record<string, string> {
-  const token = /^hf:/i.test(model) ? variable("HF_TOKEN") : undefined;
-  return token ? { authorization: `Bearer ${token}` } : {};
 }
 
 /** The options of the library that flags stand for. */
@@ -229,11 +231,12 @@ async function print(llama: Llama, prompt: string, options: GenerateOptions): Pr
   }
 }
 
-function statsLine(llama: Llama, { usage, timings }: Completion): string {
+function statsLine(llama: Llama, { usage, timings }: Completion, chosen: string | undefined): string {
   const runtime = detectRuntime();
   const peak = runtime.peakRssBytes();
   return JSON.stringify({
     runtime: runtime.name,
+    ...(chosen !== undefined && { model: chosen }),
     kernel: llama.kernel,
     threads: llama.threads,
     loadMs: round(timings.loadMs),

@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
-import { huggingFaceFolder } from "../../../src/format/huggingface/folder.ts";
+import { readFolder } from "../../../src/format/huggingface/folder.ts";
 import { FormatError, Llama, type LoadOptions, UnsupportedError, UsageError } from "../../../src/mod.ts";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
+import { openFileSet } from "../../../src/source/file_set.ts";
 import { FileShelf } from "../../../src/source/file_shelf.ts";
 import { fixtureBytes, fixtureIds, fixturePath } from "../../support/fixtures.ts";
 import { meta, type TinyLlamaOptions, tinyLlama } from "../../support/gguf_writer.ts";
@@ -183,10 +184,7 @@ describe("a folder of safetensors gives the bits of GGUF", () => {
 
 /** What is read of a folder. */
 function headerOf(files: Files) {
-  return huggingFaceFolder.read(
-    new FileShelf(huggingFaceFolder.files(files, detectRuntime(), {})),
-    undefined,
-  );
+  return readFolder(new FileShelf(openFileSet(files, detectRuntime())), undefined);
 }
 
 describe("Llama.load() of safetensors", () => {
