@@ -6,6 +6,8 @@ import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
+import { perplexityCommand } from "./perplexity.ts";
+import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
@@ -15,6 +17,8 @@ import { VERSION } from "./version.ts";
 const commands: readonly Command[] = [
   generateCommand,
   tokenizeCommand,
+  perplexityCommand,
+  showCommand,
   trainTokenizerCommand,
   completionsCommand(() => commands),
 ];

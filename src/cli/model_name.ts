@@ -1,8 +1,9 @@
-// Hints for the name of a model that is not a file.
+// Names of models: hints for one that is not a file, and the token that the hub wants.
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { SourceError } from "../util/errors.ts";
 import { nearestName } from "../util/nearest.ts";
+import { variable } from "./input/environment.ts";
 
 /**
  * The error with a hint behind it when `name` could not be opened because there is no such file.
@@ -13,6 +14,12 @@ export async function withNameHint(error: unknown, name: string | undefined): Pr
   if (error.message !== `Cannot open ${name}: no such file`) return error;
   const hint = (await nearFile(name)) ?? hubHint(name);
   return hint === undefined ? error : new SourceError(`${error.message}; ${hint}`, { cause: error.cause });
+}
+
+/** The token of private and gated models; it is sent to the hub only. */
+export function hubHeaders(model = ""): Record<string, string> {
+  const token = /^hf:/i.test(model) ? variable("HF_TOKEN") : undefined;
+  return token ? { authorization: `Bearer ${token}` } : {};
 }
 
 /** Names of the Hugging Face hub, and those of other programs' libraries of models. */
