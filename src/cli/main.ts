@@ -46,6 +46,9 @@ const strangers: Readonly<Record<string, string>> = {
   list: "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
   models:
     "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
+  info: "cria show FILE says what a model file is",
+  inspect: "cria show FILE says what a model file is",
+  ppl: "cria perplexity FILE scores a text",
   encode: "cria tokenize prints the tokens of a text",
   train: "cria train-tokenizer learns a tokenizer; models are trained elsewhere",
   completion: "cria completions SHELL prints completions",

@@ -96,7 +96,9 @@ describe("Llama.load() of weights that are no numbers", () => {
     for (const row of [4095, 4096, 9000]) {
       await refusesWeights(
         await patched(bytes, "token_embd.weight", 4 * 64 * row + 8, [0, 0, 0xc0, 0x7f]),
-        new RegExp(`tensor token_embd\\.weight of bytes: Expected finite values in row ${row}, got NaN, infinity`),
+        new RegExp(
+          `tensor token_embd\\.weight of bytes: Expected finite values in row ${row}, got NaN, infinity`,
+        ),
       );
     }
   });
@@ -129,7 +131,10 @@ describe("Llama.load() of weights that are no numbers", () => {
         ),
       );
     }
-    await refusesWeights(factors(Number.NaN), /tensor rope_freqs\.weight of bytes: Expected finite values, got NaN/);
+    await refusesWeights(
+      factors(Number.NaN),
+      /tensor rope_freqs\.weight of bytes: Expected finite values, got NaN/,
+    );
     for (const value of [least, 1, 8, 3e38]) {
       await using llama = await Llama.load(factors(value), { threads: 1 });
       assert.ok((await llama.logits(someIds(128, 300))).every(Number.isFinite));
