@@ -155,7 +155,7 @@ class WeightLoader {
         pack: (src) => {
           if (kernel.exports.unpack(type.code, src, this.#grid(type), 0, 0, n, weight.address + 4 * i)) {
             throw new FormatError(
-              `Cannot load tensor ${weight.info.name}: Expected finite values, got NaN or infinity`,
+              `Cannot load tensor ${weight.info.name} of ${weight.info.source.name}: Expected finite values, got NaN or infinity`,
             );
           }
         },
@@ -214,7 +214,7 @@ class WeightLoader {
       if (bad === 0) return;
       const worse = format.scaled ? `NaN, infinity or one too large for ${format.name}` : "NaN or infinity";
       throw new FormatError(
-        `Cannot load tensor ${info.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
+        `Cannot load tensor ${info.name} of ${info.source.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
       );
     };
     return { open, pack };
@@ -240,7 +240,9 @@ function checkRopeFactors(
   const factors = new Float32Array(buffer, address, length);
   const bad = factors.find((factor) => !(factor >= least));
   if (bad === undefined) return;
-  throw new FormatError(`Cannot load tensor ${info.name}: Expected values of at least ${least}, got ${bad}`);
+  throw new FormatError(
+    `Cannot load tensor ${info.name} of ${info.source.name}: Expected values of at least ${least}, got ${bad}`,
+  );
 }
 
 /**
