@@ -1,5 +1,7 @@
 // The command line: `bun src/cli/main.ts generate ...`, `deno run -A src/cli/main.ts generate ...`.
 import process from "node:process";
+import { allKinds } from "../format/all_kinds.ts";
+import { provideOtherKinds } from "../format/other_kinds.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
@@ -114,4 +116,5 @@ async function report(error: unknown): Promise<number> {
 }
 
 // What still waits (a read, a timer) must not keep the process alive.
+provideOtherKinds(allKinds);
 process.exit(await run(process.argv.slice(2)).catch(report));

@@ -180,11 +180,11 @@ describe("cria generate", () => {
     );
   });
 
-  it("refuses a directory", async () => {
+  it("refuses a directory without a model", async () => {
     const path = folder.path("");
     await assertFailure(
       ["generate", "--model", path],
-      `Cannot open ${path}: is a directory, expected a file`,
+      `Cannot load ${path.replace(/\/?$/, "/")}: Expected config.json in it (a folder of safetensors; name a GGUF file itself), got none`,
     );
   });
 
