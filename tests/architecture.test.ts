@@ -29,11 +29,13 @@ const allowed: Record<string, readonly string[]> = {
   ],
   "worker.ts": ["engine"],
   "mod.ts": ["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "model", "session", "api"],
+  convert: ["util", "source", "runtime", "quant", "kernels", "format"],
+  "convert.ts": ["util", "convert"],
   edge: ["util", "source", "tokenizer", "sample", "session", "api"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
-    ...["tokenizer_train.ts", "tokenizer"],
+    ...["tokenizer_train.ts", "tokenizer", "convert", "convert.ts"],
   ],
 };
 

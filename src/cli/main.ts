@@ -6,6 +6,7 @@ import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
+import { quantizeCommand } from "./quantize.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
@@ -16,6 +17,7 @@ const commands: readonly Command[] = [
   generateCommand,
   tokenizeCommand,
   trainTokenizerCommand,
+  quantizeCommand,
   completionsCommand(() => commands),
 ];
 
