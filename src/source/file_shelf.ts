@@ -11,7 +11,8 @@ import type { OpenOptions } from "./open.ts";
  * read (headers) are opened again later.
  */
 export class FileShelf {
-  readonly #set: FileSet;
+  /** What it opens files of; for small ones, which are read at once. */
+  readonly set: FileSet;
   readonly #onBytes: OpenOptions["onBytes"];
   readonly #mutex = new Mutex();
   readonly #open = new Map<string, ByteSource>();
@@ -19,13 +20,13 @@ export class FileShelf {
   #complete = false;
 
   constructor(set: FileSet, onBytes?: OpenOptions["onBytes"]) {
-    this.#set = set;
+    this.set = set;
     this.#onBytes = onBytes;
   }
 
   /** What error messages call the set. */
   get name(): string {
-    return this.#set.name;
+    return this.set.name;
   }
 
   /** A file, which the shelf closes; undefined if there is none. @throws as FileSet.open */
@@ -33,8 +34,7 @@ export class FileShelf {
     const first = await this.#use(name, async (source) => source);
     if (!first) return undefined;
     const { size } = first;
-    // What a caller has gathered may have no names of its own.
-    const shown = this.#set.once ? name : first.name;
+    const shown = this.shown(name, first);
     const open = this.#open;
     return {
       name: shown,
@@ -51,6 +51,11 @@ export class FileShelf {
         }),
       close: async () => {},
     };
+  }
+
+  /** What error messages call a file: what a caller has gathered may have no names of its own. */
+  shown(name: string, source: ByteSource): string {
+    return this.set.once ? name : source.name;
   }
 
   /** Says that headers were read: from now on a file that is left was read as far as it is needed, and is completed. */
@@ -82,13 +87,13 @@ export class FileShelf {
   }
 
   async #take(name: string): Promise<void> {
-    if (!this.#set.once) {
+    if (!this.set.once) {
       if (this.#complete) await this.finish();
       await this.close();
     }
     const onBytes =
       this.#onBytes && ((received: number, total?: number) => this.#count(name, received, total));
-    const source = await this.#set.open(name, { onBytes });
+    const source = await this.set.open(name, { onBytes });
     if (source) this.#open.set(name, source);
   }
 
