@@ -25,15 +25,14 @@ export function begin(): usize {
 }
 
 /**
- * out = rows of f32, decoded, averaged and put in order
- * src      FILE_* rows [pool][heads * perHead, cols], rowBytes apart, poolBytes from one of `pool` to the next
- * order    0: rows as they are. Else the rows of a head: row 2i of the result is row i, and row 2i + 1 is row order / 2 + i
+ * out = the mean of `pool` times as many rows, as f32
+ * src      FILE_* rows [pool][rows, cols], rowBytes apart, poolBytes from one of `pool` to the next
  * out      f32 [rows, cols], 16 B aligned
  * scratch  f32 [cols]
- * Units: bytes; rows, cols elements; rows % order == 0; block types need cols to be a multiple of their block
+ * Units: bytes; rows, cols elements; block types need cols to be a multiple of their block
  * Numerics: f32 sums in ascending order, divided by `pool`
  */
-export function gather(
+export function average(
   file: i32,
   src: usize,
   rowBytes: usize,
@@ -41,24 +40,19 @@ export function gather(
   cols: i32,
   pool: i32,
   poolBytes: usize,
-  order: i32,
   out: usize,
   scratch: usize,
 ): void {
-  for (let r = 0; r < rows; r++) {
-    const within = order ? r % order : 0;
-    const from = order ? r - within + (within & 1) * (order >> 1) + (within >> 1) : r;
-    const row = src + <usize>from * rowBytes;
-    const to = out + ((<usize>r * <usize>cols) << 2);
-    decode(file, row, 0, 0, 0, cols, to);
-    if (pool === 1) continue;
+  const end = <usize>cols << 2;
+  for (let r = 0; r < rows; r++, src += rowBytes, out += end) {
+    decode(file, src, 0, 0, 0, cols, out);
     for (let p = 1; p < pool; p++) {
-      decode(file, row + <usize>p * poolBytes, 0, 0, 0, cols, scratch);
-      for (let c: usize = 0; c < (<usize>cols) << 2; c += 4) {
-        store<f32>(to + c, load<f32>(to + c) + load<f32>(scratch + c));
+      decode(file, src + <usize>p * poolBytes, 0, 0, 0, cols, scratch);
+      for (let c: usize = 0; c < end; c += 4) {
+        store<f32>(out + c, load<f32>(out + c) + load<f32>(scratch + c));
       }
     }
-    for (let c: usize = 0; c < (<usize>cols) << 2; c += 4) store<f32>(to + c, load<f32>(to + c) / <f32>pool);
+    for (let c: usize = 0; c < end; c += 4) store<f32>(out + c, load<f32>(out + c) / <f32>pool);
   }
 }
 

@@ -2,6 +2,7 @@
 import process from "node:process";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
+import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
@@ -18,6 +19,7 @@ const commands: readonly Command[] = [
   tokenizeCommand,
   trainTokenizerCommand,
   quantizeCommand,
+  convertCommand,
   completionsCommand(() => commands),
 ];
 

@@ -49,3 +49,6 @@ export const fileKinds: Readonly<Record<QuantizeType, FileKind>> = {
 
 /** Their names, from the most bits to the fewest. */
 export const quantizeTypes = Object.keys(fileKinds) as readonly QuantizeType[];
+
+/** Tensor types that can be written. */
+export const writtenTypes: ReadonlySet<string> = new Set(Object.values(fileKinds).map(({ type }) => type));

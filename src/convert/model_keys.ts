@@ -1,6 +1,8 @@
 // The keys of a written model: those of the input, and what is said anew.
-import type { ModelFile } from "../format/model_file.ts";
+import type { MetaValue, ModelFile } from "../format/model_file.ts";
 import { type StoredKey, storedKey, storedKeys } from "./gguf_parts.ts";
+import type { OpenedInput } from "./open_input.ts";
+import { tokenizerValues } from "./tokenizer_keys.ts";
 
 /** Keys that say how the input was stored. */
 const dropped = [
@@ -15,14 +17,16 @@ const QUANTIZATION_VERSION = 2;
  * The keys of a model that becomes a file of another kind.
  * @param fileType `general.file_type`
  * @param changed keys with another value than in the input
+ * @throws UnsupportedError for tokenizers that GGUF has no keys for
  */
 export async function writtenKeys(
-  file: ModelFile,
+  input: OpenedInput,
   fileType: number,
   changed: readonly StoredKey[],
 ): Promise<StoredKey[]> {
   const given =
-    (await keysAsTheyStand(file)) ?? [...file.metadata].map(([name, value]) => storedKey(name, value));
+    (await keysAsTheyStand(input.file)) ??
+    [...(await values(input))].map(([name, value]) => storedKey(name, value));
   const kept = given.filter(({ name }) => !dropped.includes(name));
   const replaced = kept.map((key) => changed.find(({ name }) => name === key.name) ?? key);
   const added = changed.filter(({ name }) => !kept.some((key) => key.name === name));
@@ -42,4 +46,20 @@ async function keysAsTheyStand({ format, source, tensors }: ModelFile): Promise<
   const header = new Uint8Array(end);
   await source.read(0, header);
   return storedKeys(header, source.name);
+}
+
+/** What a model says, as keys of GGUF. */
+async function values(input: OpenedInput): Promise<ReadonlyMap<string, MetaValue>> {
+  const { metadata, format } = input.file;
+  if (format === "gguf") return metadata;
+  return new Map<string, MetaValue>([
+    ...metadata,
+    ["general.name", { type: "string", value: folderName(input.name) }],
+    ...(await tokenizerValues(input)),
+  ]);
+}
+
+/** The name of the folder that a file lies in, if it says one. */
+function folderName(fileName: string): string {
+  return /([^/\\]+)[/\\][^/\\]*$/.exec(fileName)?.[1] ?? "model";
 }

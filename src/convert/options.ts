@@ -1,4 +1,4 @@
-// Options of quantize(), and what it reports.
+// Options of quantize() and convert(), and what they report.
 import { checkSourceOptions, type SourceOptions, sourceNames } from "../source/options.ts";
 import { describeValue } from "../util/describe.ts";
 import { UsageError } from "../util/errors.ts";
@@ -21,7 +21,7 @@ export interface ConvertProgress {
   readonly tensor: string;
 }
 
-/** What all that write models have in common. */
+/** What quantize() and convert() have in common. */
 interface WritingOptions extends SourceOptions {
   /**
    * Also quantize what was quantized to less than 8 bits before, although it loses twice. Default: false.
@@ -36,6 +36,14 @@ interface WritingOptions extends SourceOptions {
 /** Options of {@link quantize}. */
 export interface QuantizeOptions extends WritingOptions {
   readonly type: QuantizeType;
+}
+
+/** Options of {@link convert}. */
+export interface ConvertOptions extends WritingOptions {
+  /** Default: each tensor keeps its type. */
+  readonly type?: QuantizeType | undefined;
+  /** Fewer heads of keys and values, each the mean of some that the model has: MHA becomes GQA or MQA. */
+  readonly kvHeads?: number | undefined;
 }
 
 /** What was written. */
@@ -55,12 +63,22 @@ const writingNames: OptionNames<WritingOptions> = {
   ...{ allowRequantize: true, threads: true, onProgress: true, signal: true },
 };
 const quantizeNames: OptionNames<QuantizeOptions> = { ...writingNames, type: true };
+const convertNames: OptionNames<ConvertOptions> = { ...quantizeNames, kvHeads: true };
 
 /** @throws UsageError naming an option, what it may be and what it is */
 export function checkQuantizeOptions(options: QuantizeOptions): void {
   checkOptions("quantize", options, quantizeNames);
   checkWriting("quantize", options);
   checkType("quantize", options.type);
+}
+
+/** @throws UsageError naming an option, what it may be and what it is */
+export function checkConvertOptions(options: ConvertOptions): void {
+  checkOptions("convert", options, convertNames);
+  checkWriting("convert", options);
+  const { type, kvHeads } = options;
+  if (type !== undefined) checkType("convert", type);
+  if (kvHeads !== undefined) checkCount("convert", "kvHeads", kvHeads);
 }
 
 function checkWriting(action: string, options: WritingOptions): void {

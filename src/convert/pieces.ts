@@ -5,14 +5,12 @@ import { tensorBytes } from "./gguf_parts.ts";
 import type { Piece } from "./quantizer.ts";
 import { tensorType } from "./type_mix.ts";
 
-/** How the rows of a tensor become those of another one. */
-export interface RowChange {
+/** Heads that become one, the mean of all. */
+export interface Pooling {
   /** Rows of a head. */
-  readonly perHead: number;
-  /** Heads that become one, their mean. */
-  readonly pool: number;
-  /** Whether the two halves of each head's rows are interleaved. */
-  readonly interleaved: boolean;
+  readonly headRows: number;
+  /** Heads that become one. */
+  readonly heads: number;
 }
 
 /** A tensor to write, and where its values come from. */
@@ -22,7 +20,7 @@ export interface PlannedTensor {
   readonly shape: readonly number[];
   readonly type: string;
   readonly info: TensorInfo;
-  readonly rows?: RowChange | undefined;
+  readonly pooling?: Pooling | undefined;
 }
 
 /** A piece of a planned tensor. */
@@ -45,11 +43,11 @@ const MAX_PIECE_BYTES = 1 << 29;
 
 /** The pieces of a tensor, in their order. */
 export function* piecesOf(tensor: PlannedTensor): Generator<PlannedPiece> {
-  const { info, type, rows } = tensor;
+  const { info, type, pooling } = tensor;
   const from = tensorType(info.type);
   const to = tensorType(type);
   const total = tensor.shape.reduce((product, dim) => product * dim, 1);
-  const unit = rows ? rowUnit(tensor, rows) : undefined;
+  const unit = pooling ? pooledUnit(tensor, pooling) : undefined;
   const most = unit
     ? Math.max(1, Math.floor(PIECE_VALUES / unit.chunkValues)) * unit.chunkValues
     : PIECE_VALUES;
@@ -62,30 +60,28 @@ export function* piecesOf(tensor: PlannedTensor): Generator<PlannedPiece> {
       ? (values / chunkValues) * chunkSrcBytes
       : (values / from.blockCols) * from.blockBytes;
     yield {
-      ...{ tensor, offset, srcBytes, values, chunkValues, chunkSrcBytes, gathering: unit?.gathering },
+      ...{ tensor, offset, srcBytes, values, chunkValues, chunkSrcBytes, averaging: unit?.averaging },
       ...{ from: info.type, to: type, outBytes: (values / to.blockCols) * to.blockBytes },
-      copied: !rows && info.type === type,
+      copied: !pooling && info.type === type,
       isLast: done + most >= total,
     };
     offset += srcBytes;
   }
 }
 
-/** The rows of one head of the result. */
-function rowUnit({ info, shape, type }: PlannedTensor, { perHead, pool, interleaved }: RowChange) {
+/** One head of the result. */
+function pooledUnit({ info, shape }: PlannedTensor, { headRows, heads }: Pooling) {
   // A vector has one value for each row.
   const cols = shape.length > 1 ? (shape.at(-1) as number) : 1;
   const rowBytes = tensorBytes({ shape: [cols], type: info.type });
   const unit = {
-    chunkValues: perHead * cols,
-    chunkSrcBytes: pool * perHead * rowBytes,
-    gathering: { cols, rowBytes, pool, poolBytes: perHead * rowBytes, order: interleaved ? perHead : 0 },
+    chunkValues: headRows * cols,
+    chunkSrcBytes: heads * headRows * rowBytes,
+    averaging: { cols, rowBytes, pool: heads, poolBytes: headRows * rowBytes },
   };
-  const { blockCols } = tensorType(type);
-  if (unit.chunkSrcBytes > MAX_PIECE_BYTES || unit.chunkValues % blockCols !== 0) {
-    throw new UnsupportedError(
-      `Cannot convert tensor ${info.name} of ${info.source.name}: Unsupported heads of ${perHead} rows of ${cols} as ${type}`,
-    );
-  }
-  return unit;
+  if (unit.chunkSrcBytes <= MAX_PIECE_BYTES) return unit;
+  throw new UnsupportedError(
+    `Cannot convert tensor ${info.name} of ${info.source.name}: Expected at most ${MAX_PIECE_BYTES} bytes for the heads ` +
+      `that become one, got ${unit.chunkSrcBytes}`,
+  );
 }

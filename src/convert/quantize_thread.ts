@@ -35,21 +35,20 @@ export const WORD = {
   /** The result's type: values and bytes of a block. */
   blockValues: 13,
   blockBytes: 14,
-  /** Arguments of gather(); pool 0: values are taken as they come. */
+  /** Arguments of average(); pool 0: values are taken as they come. */
   pool: 15,
   poolBytes: 16,
-  order: 17,
-  rowBytes: 18,
-  cols: 19,
+  rowBytes: 17,
+  cols: 18,
 } as const;
 
 /** How many words there are. */
-export const WORDS = 20;
+export const WORDS = 19;
 
 interface Kernels {
   readonly memory: WebAssembly.Memory;
   begin(): number;
-  gather(...args: number[]): void;
+  average(...args: number[]): void;
   read(file: number, src: number, n: number, out: number): void;
   encode(type: number, x: number, n: number, out: number): number;
 }
@@ -88,7 +87,7 @@ export function quantizeThread(data: ThreadData, send: (text: string) => void): 
       const begin = (words[at.src] as number) + chunk * chunkSrcBytes;
       memory.set(bytes.subarray(begin, begin + srcBytes), src);
       if (pool > 0) {
-        kernels.gather(
+        kernels.average(
           from,
           src,
           words[at.rowBytes] as number,
@@ -96,7 +95,6 @@ export function quantizeThread(data: ThreadData, send: (text: string) => void): 
           cols,
           pool,
           words[at.poolBytes] as number,
-          words[at.order] as number,
           values,
           scratch,
         );

@@ -8,15 +8,13 @@ import { wasm } from "./quantize.gen.ts";
 import { quantizeThread, type ThreadData, WORD, WORDS } from "./quantize_thread.ts";
 import { tensorType } from "./type_mix.ts";
 
-/** How the rows of a piece are joined and put in order; see gather() of the module. */
-export interface Gathering {
+/** How the rows of a piece are averaged; see average() of the module. */
+interface Averaging {
   readonly cols: number;
   readonly rowBytes: number;
   /** How many rows become one, their mean, and the bytes between them. */
   readonly pool: number;
   readonly poolBytes: number;
-  /** Rows of a head whose halves are interleaved; 0: they stay in their order. */
-  readonly order: number;
 }
 
 /** A piece of a tensor: what is done at once. */
@@ -29,7 +27,7 @@ export interface Piece {
   /** Values of the result that one thread does at once, and the bytes that they come from. */
   readonly chunkValues: number;
   readonly chunkSrcBytes: number;
-  readonly gathering?: Gathering | undefined;
+  readonly averaging?: Averaging | undefined;
 }
 
 /** What a piece that could not be quantized holds. */
@@ -136,7 +134,7 @@ export class Quantizer {
 
   #describe(half: number, piece: Piece, chunks: number): void {
     const { blockCols, blockBytes } = tensorType(piece.to);
-    const { gathering } = piece;
+    const { averaging } = piece;
     const words: Partial<Record<keyof typeof WORD, number>> = {
       chunks,
       done: 0,
@@ -151,11 +149,10 @@ export class Quantizer {
       out: 2 * this.#srcBytes + half * this.#outBytes,
       blockValues: blockCols,
       blockBytes,
-      pool: gathering?.pool ?? 0,
-      poolBytes: gathering?.poolBytes ?? 0,
-      order: gathering?.order ?? 0,
-      rowBytes: gathering?.rowBytes ?? 0,
-      cols: gathering?.cols ?? 0,
+      pool: averaging?.pool ?? 0,
+      poolBytes: averaging?.poolBytes ?? 0,
+      rowBytes: averaging?.rowBytes ?? 0,
+      cols: averaging?.cols ?? 0,
     };
     for (const [name, value] of Object.entries(words)) this.#words[WORD[name as keyof typeof WORD]] = value;
   }

@@ -84,7 +84,7 @@ export async function openRemote(
  * Options for a file that goes with `source`, its tokenizer: the same, without what concerns that one file. Headers may
  * hold a token: they go to the same origin only.
  */
-export function companionOptions(source: SourceLike | undefined, options: OpenOptions): OpenOptions {
+export function companionOptions(source: unknown, options: OpenOptions): OpenOptions {
   const { signal, cache, http } = options;
   return { signal, cache, http, headersFor: originOf(source) };
 }
@@ -182,7 +182,7 @@ async function checked(
   }
 }
 
-function originOf(source: SourceLike | undefined): string | undefined {
+function originOf(source: unknown): string | undefined {
   const address = isRequest(source) ? source.url : source;
   // The text of anything else is not asked for: that of bytes is several times as long as they are.
   if (typeof address !== "string" && !(address instanceof URL)) return undefined;

@@ -12,7 +12,7 @@ interface Exports {
   readonly memory: WebAssembly.Memory;
   begin(): number;
   encode(type: number, x: number, n: number, out: number): number;
-  gather(...args: number[]): void;
+  average(...args: number[]): void;
 }
 
 const GUARD = 0xa5;
@@ -128,25 +128,22 @@ describe("encode()", () => {
   });
 });
 
-describe("gather()", () => {
-  it("averages heads and interleaves their halves", () => {
-    const [perHead, cols, pool] = [6, 5, 3];
-    const x = weights(pool * perHead * cols, 4, 1);
+describe("average()", () => {
+  it("adds the rows of heads up in their order, and divides", () => {
+    const [headRows, cols, heads] = [6, 5, 3];
+    const x = weights(heads * headRows * cols, 4, 1);
     const src = kernels.begin();
     const out = src + Math.ceil(x.byteLength / 16) * 16;
-    const scratch = out + 4 * perHead * cols + 64;
+    const scratch = out + 4 * headRows * cols + 64;
     new Uint8Array(kernels.memory.buffer).set(new Uint8Array(x.buffer), src);
-    for (const order of [0, perHead]) {
-      kernels.gather(0, src, 4 * cols, perHead, cols, pool, 4 * perHead * cols, order, out, scratch);
-      const got = new Float32Array(kernels.memory.buffer.slice(out, out + 4 * perHead * cols));
-      for (let r = 0; r < perHead; r++) {
-        const from = order === 0 ? r : (r % 2) * 3 + Math.floor(r / 2);
-        for (let c = 0; c < cols; c++) {
-          const value = (p: number) => x[(p * perHead + from) * cols + c] as number;
-          const mean = Math.fround(Math.fround(Math.fround(value(0) + value(1)) + value(2)) / 3);
-          assert.equal(got[r * cols + c], mean, `order ${order}, row ${r}`);
-        }
-      }
-    }
+    kernels.average(0, src, 4 * cols, headRows, cols, heads, 4 * headRows * cols, out, scratch);
+    const got = new Float32Array(kernels.memory.buffer.slice(out, out + 4 * headRows * cols));
+    const value = (head: number, i: number) => x[head * headRows * cols + i] as number;
+    const { fround } = Math;
+    const mean = (i: number) => fround(fround(fround(value(0, i) + value(1, i)) + value(2, i)) / 3);
+    assert.deepEqual(
+      got,
+      Float32Array.from({ length: headRows * cols }, (_, i) => mean(i)),
+    );
   });
 });
