@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
+import { inspectModel } from "../../../src/api/inspect.ts";
 import { readFolder } from "../../../src/format/huggingface/folder.ts";
 import { FormatError, Llama, type LoadOptions, UnsupportedError, UsageError } from "../../../src/mod.ts";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
@@ -200,6 +201,13 @@ describe("Llama.load() of safetensors", () => {
       assert.deepEqual(await logitsOf(join(path, name)), expected);
       assert.deepEqual(await logitsOf(pathToFileURL(join(path, name))), expected);
     }
+  });
+
+  it("is shown as it is, without its weights", async () => {
+    const { facts } = await inspectModel(written(tinyFolder({ shards: 2, nLayers: 1 })));
+    assert.deepEqual([facts.format, facts.architecture, facts.config?.nKvHeads], ["safetensors", "llama", 2]);
+    assert.ok("total" in facts.memory);
+    assert.equal(facts.types[0]?.tensors, 12);
   });
 
   it("takes one file of weights among several", async () => {
