@@ -6,6 +6,9 @@ import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
+import { listCommand } from "./list.ts";
+import { pullCommand } from "./pull.ts";
+import { removeCommand } from "./remove.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
@@ -14,6 +17,9 @@ import { VERSION } from "./version.ts";
 
 const commands: readonly Command[] = [
   generateCommand,
+  pullCommand,
+  listCommand,
+  removeCommand,
   tokenizeCommand,
   trainTokenizerCommand,
   completionsCommand(() => commands),
@@ -37,11 +43,10 @@ const strangers: Readonly<Record<string, string>> = {
   complete: 'cria generate "TEXT" continues a text',
   serve: 'there is no server yet; cria generate "TEXT" continues a text',
   server: 'there is no server yet; cria generate "TEXT" continues a text',
-  pull: "cria generate --model hf:owner/repo/FILE.gguf downloads a model and keeps it",
-  download: "cria generate --model hf:owner/repo/FILE.gguf downloads a model and keeps it",
-  list: "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
-  models:
-    "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
+  download: "cria pull NAME downloads a model",
+  models: "cria list shows the models that were downloaded",
+  ls: "cria list shows the models that were downloaded",
+  rm: "cria remove NAME removes a model that was downloaded",
   encode: "cria tokenize prints the tokens of a text",
   train: "cria train-tokenizer learns a tokenizer; models are trained elsewhere",
   completion: "cria completions SHELL prints completions",
