@@ -1,22 +1,16 @@
 // `cria generate`: continues a prompt.
 import process from "node:process";
-import { type Completion, type GenerateOptions, Llama, type SamplingOptions } from "../mod.ts";
-import { kvTypes } from "../quant/kv_types.ts";
-import { precisions } from "../quant/registry.ts";
+import type { Completion, GenerateOptions, Llama, SamplingOptions } from "../mod.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { samplingParams } from "../sample/registry.ts";
-import { type ChosenModel, chooseModel } from "./chosen_model.ts";
 import type { Command } from "./command.ts";
 import {
-  bytesFlag,
-  choiceFlag,
   describeFlags,
   type Flag,
   type FlagValues,
   helpFlag,
   listFlag,
   numberFlag,
-  oneLine,
   parseArgs,
   parsedFlag,
   switchFlag,
@@ -24,14 +18,11 @@ import {
 } from "./flags/args.ts";
 import { decodeText } from "./input/decode_text.ts";
 import { findText, readInput, type TextInput, textFlags } from "./input/text_input.ts";
-import { withNameHint } from "./model_name.ts";
+import { computeFlags, count, loadModel, modelFlags } from "./load_model.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { OutputFile } from "./terminal/output_file.ts";
-import { ProgressLine } from "./terminal/progress_line.ts";
-import { bold, canRedraw, canStyle } from "./terminal/terminal.ts";
-
-const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
+import { bold, canStyle } from "./terminal/terminal.ts";
 
 /** No context holds a prompt of this size. */
 const MAX_PROMPT_BYTES = 16 << 20;
@@ -47,17 +38,7 @@ const samplingFlags = Object.fromEntries(
 ) as { readonly [K in keyof Required<SamplingOptions>]: Flag<Required<SamplingOptions>[K]> };
 
 const flags = {
-  model: textFlag(
-    "--model",
-    "FILE|URL",
-    "GGUF or llama2.c model, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: the one that comes with cria)",
-    { aliases: ["-m"], isFile: true },
-  ),
-  sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
-  noCache: switchFlag("--no-cache", "do not keep what is downloaded for the next time", { option: "cache" }),
-  tokenizer: textFlag("--tokenizer", "FILE", "tokenizer, for models that carry none (llama2.c)", {
-    isFile: true,
-  }),
+  ...modelFlags,
   ...textFlags,
   special: switchFlag(
     "--special",
@@ -75,17 +56,7 @@ const flags = {
     aliases: ["-r"],
   }),
   ignoreEos: switchFlag("--ignore-eos", "go on after an end-of-text token"),
-  threads: numberFlag("--threads", "N", "threads that compute", { ...count, min: 1 }, { aliases: ["-t"] }),
-  contextLength: numberFlag(
-    "--context",
-    "N",
-    "tokens of prompt and text (default: the model's, at most 4096)",
-    { ...count, min: 1 },
-    { aliases: ["-c", "--ctx-size"] },
-  ),
-  precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
-  kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
-  memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
+  ...computeFlags,
   stats: switchFlag("--stats", "print a line of JSON with rates and sizes on standard error at the end"),
   statsFile: textFlag("--stats-file", "FILE", "write that line to a file", { isFile: true }),
   help: helpFlag,
@@ -126,11 +97,10 @@ export const generateCommand: Command = {
     // Read before signals are caught: until here Ctrl-C simply ends the process.
     const prompt = await readPrompt(input);
     const signal = interruptSignal();
-    const chosen = await chosenModel(values, signal);
-    const llama = await load(values, chosen?.name ?? values.model, signal);
+    const { llama, chosen } = await loadModel(values, signal, isStatsAlone(values));
     try {
       const completion = await print(llama, prompt, generateOptions(values, signal));
-      const line = `${statsLine(llama, completion, chosen?.name)}\n`;
+      const line = `${statsLine(llama, completion, chosen)}\n`;
       if (values.stats) await writeErr(line);
       await stats?.write(new TextEncoder().encode(line));
       return 0;
@@ -149,49 +119,6 @@ async function readPrompt(input: TextInput): Promise<string> {
   const { bytes, name } = await readInput(input, "prompt", MAX_PROMPT_BYTES);
   // Without the last line end, which editors and echo add.
   return decodeText(bytes, name).replace(/\r?\n$/, "");
-}
-
-/** What was chosen if the model is named by its repository only; standard error says it. */
-async function chosenModel(values: Values, signal: AbortSignal): Promise<ChosenModel | undefined> {
-  const { model, noCache = false, memory: maxBytes } = values;
-  const chosen = await chooseModel(model, { cache: !noCache, maxBytes, signal });
-  if (chosen && !isStatsAlone(values)) await writeErr(`model: ${chosen.text}\n`);
-  return chosen;
-}
-
-async function load(values: Values, model: string | undefined, signal: AbortSignal): Promise<Llama> {
-  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
-  const line = isLogged(values)
-    ? new ProgressLine(process.stderr, `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`)
-    : undefined;
-  try {
-    const llama = await Llama.load(model, {
-      tokenizer,
-      sha256,
-      cache: !noCache,
-      threads,
-      contextLength,
-      precision,
-      kv,
-      maxBytes: memory,
-      onProgress: (progress) => line?.update(progress),
-      signal,
-    });
-    line?.clear();
-    if (!isStatsAlone(values))
-      for (const text of llama.warnings) await writeErr(`warning: ${oneLine(text)}\n`);
-    return llama;
-  } catch (error) {
-    throw await withNameHint(await withNameHint(error, model), tokenizer);
-  } finally {
-    line?.clear();
-  }
-}
-
-/** Whether loading is worth a status line. The embedded model is loaded in a moment: a log needs no line for it. */
-function isLogged(values: Values): boolean {
-  if (canRedraw(process.stderr)) return true;
-  return values.model !== undefined && !isStatsAlone(values);
 }
 
 /** Whether standard error is to hold the JSON of --stats and nothing else. */

@@ -7,8 +7,10 @@ import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
 import { listCommand } from "./list.ts";
+import { perplexityCommand } from "./perplexity.ts";
 import { pullCommand } from "./pull.ts";
 import { removeCommand } from "./remove.ts";
+import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
@@ -21,6 +23,8 @@ const commands: readonly Command[] = [
   listCommand,
   removeCommand,
   tokenizeCommand,
+  perplexityCommand,
+  showCommand,
   trainTokenizerCommand,
   completionsCommand(() => commands),
 ];
@@ -47,6 +51,9 @@ const strangers: Readonly<Record<string, string>> = {
   models: "cria list shows the models that were downloaded",
   ls: "cria list shows the models that were downloaded",
   rm: "cria remove NAME removes a model that was downloaded",
+  info: "cria show FILE says what a model file is",
+  inspect: "cria show FILE says what a model file is",
+  ppl: "cria perplexity FILE scores a text",
   encode: "cria tokenize prints the tokens of a text",
   train: "cria train-tokenizer learns a tokenizer; models are trained elsewhere",
   completion: "cria completions SHELL prints completions",
