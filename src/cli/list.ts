@@ -1,5 +1,5 @@
 // `cria list`: the models in the cache.
-import { type CachedModel, listModels } from "../mod.ts";
+import { type CachedModel, listModels } from "../api/models.ts";
 import { sizeText } from "../util/bytes.ts";
 import type { Command } from "./command.ts";
 import {

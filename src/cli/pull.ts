@@ -1,6 +1,6 @@
 // `cria pull`: downloads a model into the cache.
 import process from "node:process";
-import { pullModel } from "../mod.ts";
+import { pullModel } from "../api/pull_model.ts";
 import { sizeText } from "../util/bytes.ts";
 import type { Command } from "./command.ts";
 import {

@@ -1,5 +1,5 @@
 // `cria remove`: removes a model from the cache.
-import { removeModel } from "../mod.ts";
+import { removeModel } from "../api/models.ts";
 import { sizeText } from "../util/bytes.ts";
 import type { Command } from "./command.ts";
 import { ArgumentError, describeFlags, helpFlag, oneLine, parseArgs } from "./flags/args.ts";

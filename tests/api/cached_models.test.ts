@@ -4,7 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { listModels, pullModel, removeModel } from "../../src/mod.ts";
+import { listModels, removeModel } from "../../src/api/models.ts";
+import { pullModel } from "../../src/api/pull_model.ts";
 import { SourceError, UsageError } from "../../src/util/errors.ts";
 import { type HubFiles, type HubOptions, type HubRequest, withHub } from "../support/hub.ts";
 import { refused } from "../support/refused.ts";

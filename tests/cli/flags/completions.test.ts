@@ -63,7 +63,18 @@ function lines(text: string): string[] {
     .sort();
 }
 
-const commands = ["completions", "generate", "help", "list", "perplexity", "pull", "remove", "show", "tokenize", "train-tokenizer"];
+const commands = [
+  "completions",
+  "generate",
+  "help",
+  "list",
+  "perplexity",
+  "pull",
+  "remove",
+  "show",
+  "tokenize",
+  "train-tokenizer",
+];
 
 for (const shell of shells) {
   describe(`cria completions ${shell}`, () => {
