@@ -57,7 +57,7 @@ export const pullCommand: Command = {
     if (name === undefined || more.length > 0) {
       throw new ArgumentError(`Cannot pull: Expected the name of one model, got ${operands.length}`);
     }
-    const line = new ProgressLine(process.stderr, `pulling ${name.split(/[\\/]/).at(-1)}`);
+    const line = new ProgressLine(process.stderr, `pulling ${name.split(/[\\/](?!$)/).at(-1)}`);
     const signal = interruptSignal();
     try {
       const { name: pulled } = await pullModel(name, {
