@@ -2,6 +2,7 @@
 import process from "node:process";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
+import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
@@ -9,6 +10,7 @@ import { generateCommand } from "./generate.ts";
 import { listCommand } from "./list.ts";
 import { perplexityCommand } from "./perplexity.ts";
 import { pullCommand } from "./pull.ts";
+import { quantizeCommand } from "./quantize.ts";
 import { removeCommand } from "./remove.ts";
 import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
@@ -26,6 +28,8 @@ const commands: readonly Command[] = [
   perplexityCommand,
   showCommand,
   trainTokenizerCommand,
+  quantizeCommand,
+  convertCommand,
   completionsCommand(() => commands),
 ];
 

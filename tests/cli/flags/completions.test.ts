@@ -65,11 +65,13 @@ function lines(text: string): string[] {
 
 const commands = [
   "completions",
+  "convert",
   "generate",
   "help",
   "list",
   "perplexity",
   "pull",
+  "quantize",
   "remove",
   "show",
   "tokenize",
