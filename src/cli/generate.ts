@@ -97,10 +97,10 @@ export const generateCommand: Command = {
     // Read before signals are caught: until here Ctrl-C simply ends the process.
     const prompt = await readPrompt(input);
     const signal = interruptSignal();
-    const llama = await loadModel(values, signal, isStatsAlone(values));
+    const { llama, chosen } = await loadModel(values, signal, isStatsAlone(values));
     try {
       const completion = await print(llama, prompt, generateOptions(values, signal));
-      const line = `${statsLine(llama, completion)}\n`;
+      const line = `${statsLine(llama, completion, chosen)}\n`;
       if (values.stats) await writeErr(line);
       await stats?.write(new TextEncoder().encode(line));
       return 0;
@@ -158,11 +158,12 @@ async function print(llama: Llama, prompt: string, options: GenerateOptions): Pr
   }
 }
 
-function statsLine(llama: Llama, { usage, timings }: Completion): string {
+function statsLine(llama: Llama, { usage, timings }: Completion, chosen: string | undefined): string {
   const runtime = detectRuntime();
   const peak = runtime.peakRssBytes();
   return JSON.stringify({
     runtime: runtime.name,
+    ...(chosen !== undefined && { model: chosen }),
     kernel: llama.kernel,
     threads: llama.threads,
     loadMs: round(timings.loadMs),

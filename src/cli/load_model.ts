@@ -3,6 +3,7 @@ import process from "node:process";
 import { Llama } from "../mod.ts";
 import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
+import { chooseModel } from "./chosen_model.ts";
 import {
   bytesFlag,
   choiceFlag,
@@ -12,7 +13,7 @@ import {
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
-import { hubHeaders, withNameHint } from "./model_name.ts";
+import { withNameHint } from "./model_name.ts";
 import { writeErr } from "./terminal/output.ts";
 import { ProgressLine } from "./terminal/progress_line.ts";
 import { canRedraw } from "./terminal/terminal.ts";
@@ -25,7 +26,7 @@ export const modelFlags = {
   model: textFlag(
     "--model",
     "FILE|URL",
-    "GGUF or llama2.c model, or hf:owner/repo/file.gguf (default: the one that comes with cria)",
+    "GGUF or llama2.c model, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: the one that comes with cria)",
     { aliases: ["-m"], isFile: true },
   ),
   sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
@@ -58,13 +59,37 @@ export const computeFlags = {
 /** Values of {@link modelFlags} and {@link computeFlags}. */
 export type ModelValues = FlagValues<typeof modelFlags & typeof computeFlags>;
 
+/** A loaded model. */
+export interface LoadedModel {
+  readonly llama: Llama;
+  /** The file that was chosen, if the flag names a repository only. */
+  readonly chosen: string | undefined;
+}
+
 /**
- * Loads the model that the flags name. Its warnings are printed, and how far it is.
+ * Loads the model that the flags name. What was chosen in a repository is printed, and warnings, and how far it is.
  * @param isQuiet whether standard error is to hold something else, and nothing of this
  * @throws what `Llama.load` throws, with a hint for the name of a file that is not there
  */
-export async function loadModel(values: ModelValues, signal: AbortSignal, isQuiet: boolean): Promise<Llama> {
-  const { model, tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
+export async function loadModel(
+  values: ModelValues,
+  signal: AbortSignal,
+  isQuiet: boolean,
+): Promise<LoadedModel> {
+  const { noCache = false, memory: maxBytes } = values;
+  const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes, signal });
+  if (chosen && !isQuiet) await writeErr(`model: ${chosen.text}\n`);
+  const model = chosen?.name ?? values.model;
+  return { llama: await load(values, model, signal, isQuiet), chosen: chosen?.name };
+}
+
+async function load(
+  values: ModelValues,
+  model: string | undefined,
+  signal: AbortSignal,
+  isQuiet: boolean,
+): Promise<Llama> {
+  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
   // The embedded model is loaded in a moment: a log needs no line for it.
   const isLogged = canRedraw(process.stderr) || (model !== undefined && !isQuiet);
   const title = `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`;
@@ -74,7 +99,6 @@ export async function loadModel(values: ModelValues, signal: AbortSignal, isQuie
       tokenizer,
       sha256,
       cache: !noCache,
-      http: { headers: hubHeaders(model) },
       threads,
       contextLength,
       precision,

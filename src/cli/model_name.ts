@@ -1,10 +1,10 @@
-// Names of models: hints for one that is not a file, and the token that the hub wants.
+// Hints behind errors about the model that a command line names.
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { hubFolderUrl } from "../source/hub.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import { hubFolderUrl, hubPrefix, isHubName, parseHubName } from "../source/hub/hub_name.ts";
 import { MemoryError, SourceError, UnsupportedError } from "../util/errors.ts";
 import { nearestName } from "../util/nearest.ts";
-import { variable } from "./input/environment.ts";
 
 /**
  * The error with a hint behind it: what a name may mean that is no file, or where the other files of a repository are if
@@ -25,15 +25,10 @@ export async function withNameHint(error: unknown, name: string | undefined): Pr
 
 /** "; those of the repository: https://..." behind advice to take another file. */
 function otherFiles(message: string, name: string): string {
-  const [, repository] = /^hf:(?:\/\/)?([^/]+\/[^/]+)\//i.exec(name) ?? [];
-  if (repository === undefined || !/\btake a(?:nother)? file\b/.test(message)) return "";
-  return `; those of the repository: ${hubFolderUrl(`hf:${repository}`).href.replace("/resolve/", "/tree/")}`;
-}
-
-/** The token of private and gated models; it is sent to the hub only. */
-export function hubHeaders(model = ""): Record<string, string> {
-  const token = /^hf:/i.test(model) ? variable("HF_TOKEN") : undefined;
-  return token ? { authorization: `Bearer ${token}` } : {};
+  const hub = isHubName(name) ? parseHubName(name) : undefined;
+  if (!hub || !/\btake a(?:nother)? file\b/.test(message)) return "";
+  const { href } = hubFolderUrl(hubPrefix(hub), detectRuntime());
+  return `; those of the repository: ${href.replace("/resolve/", "/tree/")}`;
 }
 
 /** Names of the Hugging Face hub, and those of other programs' libraries of models. */

@@ -60,7 +60,7 @@ export const perplexityCommand: Command = {
       throw withTextHint(error, operands);
     });
     const signal = interruptSignal();
-    const llama = await loadModel(values, signal, false);
+    const { llama } = await loadModel(values, signal, false);
     try {
       await writeOut(format(await score(llama, text, values, signal), values));
       return 0;

@@ -7,9 +7,9 @@ import {
   type Refusal,
   type SpecialToken,
 } from "../api/inspect.ts";
+import { sizeText } from "../util/bytes.ts";
 import type { ShownLists } from "./show_json.ts";
 import { escaped, escapedLine } from "./terminal/escape.ts";
-import { bytesText } from "./terminal/progress_line.ts";
 import { textWidth } from "./terminal/terminal.ts";
 
 /** What is asked for beside the facts. */
@@ -73,7 +73,7 @@ function generalRows(facts: ModelFacts): Row[] {
   const { bytes, part, name, parameters, bitsPerWeight, chatTemplate, architecture, format } = facts;
   const template =
     chatTemplate === null ? "none" : `${chatTemplate.length} characters (--template prints it)`;
-  const size = bytes === null ? "" : `${bytesText(bytes)}, `;
+  const size = bytes === null ? "" : `${sizeText(bytes)}, `;
   return [
     ["format", format],
     ["architecture", line(architecture) || "none"],
@@ -95,7 +95,7 @@ function typeRows({ types }: ModelFacts): Row[] {
   return types.map(({ type, tensors, bytes }) => [
     type,
     `${tensors} ${tensors === 1 ? "tensor" : "tensors"}`,
-    bytesText(bytes),
+    sizeText(bytes),
     `${((100 * bytes) / (all || 1)).toFixed(1)} %`,
   ]);
 }
@@ -144,11 +144,11 @@ function memoryRows({ memory, fullMemory }: ModelFacts, rename: (message: string
 }
 
 function memoryRow({ contextLength, weights, kvCache, total }: MemoryFacts): Row {
-  const parts = `weights ${bytesText(weights)}, KV cache ${bytesText(kvCache)}`;
+  const parts = `weights ${sizeText(weights)}, KV cache ${sizeText(kvCache)}`;
   return [
     `context ${contextLength}`,
-    bytesText(total),
-    `${parts}, the rest ${bytesText(total - weights - kvCache)}`,
+    sizeText(total),
+    `${parts}, the rest ${sizeText(total - weights - kvCache)}`,
   ];
 }
 

@@ -26,6 +26,7 @@ import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { MemoryError, UsageError } from "../util/errors.ts";
+import { type Grids, placeGrids } from "./grids.ts";
 import { MAX_SEGMENTS, placeStepArea, type StepArea } from "./step_area.ts";
 
 /** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
@@ -61,6 +62,8 @@ export interface Layout {
   /** The record that weights are packed by. */
   readonly packRecord: number;
   readonly sampler: number;
+  /** What decoders read while weights are packed. */
+  readonly grids: Grids;
   /** Most tokens of a step. */
   readonly batch: number;
   /** Rows of logits in a step. */
@@ -109,6 +112,16 @@ function unpackedBytes(weights: ModelWeights): number {
   return Math.max(...blocks) * GROUP_STRIPS * WIDE_TILE_BYTES;
 }
 
+// Bytes that a thread works in.
+function scratchBytes(
+  { dim, hiddenDim, headDim, nHeads, nKvHeads }: ModelConfig,
+  weights: ModelWeights,
+): number {
+  const rowBytes = 4 * (Math.max(dim, hiddenDim) + 32);
+  const attentionBytes = attentionScratchBytes(headDim, nHeads / nKvHeads);
+  return Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpackedBytes(weights));
+}
+
 // Bytes of file data that PADDED_ROWS rows of the widest matrix take.
 function stagingBytes(weights: ModelWeights): number {
   let most = STAGING_BYTES;
@@ -151,13 +164,11 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const plan = buildPlan(model, weights, buffers, kv);
   const planAddress = arena.alloc(plan.words.byteLength);
   const step = placeStepArea(arena, { batch, maxOutputs }, pageCount);
-  const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
-  const attentionBytes = attentionScratchBytes(config.headDim, config.nHeads / config.nKvHeads);
-  const unpacked = unpackedBytes(weights);
-  const scratchBytes = Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpacked);
-  const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratchBytes));
+  const scratch = scratchBytes(config, weights);
+  const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratch));
   const packRecord = arena.alloc(RECORD_BYTES);
   const sampler = arena.alloc(samplerBytes(config.vocabSize));
+  const grids = placeGrids(weights.all, arena);
   const stagingSize = Math.ceil(stagingBytes(weights) / 64) * 64;
   const staging = { address: arena.alloc(2 * stagingSize), bytes: stagingSize };
   if (arena.size > budget) {
@@ -178,6 +189,7 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
     scratches,
     packRecord,
     sampler,
+    grids,
     batch,
     maxOutputs,
     staging,

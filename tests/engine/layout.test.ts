@@ -19,6 +19,7 @@ import {
 import { MAX_SEGMENTS } from "../../src/engine/step_area.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import { type ByteSource, Llama, MemoryError, type Precision, UsageError } from "../../src/mod.ts";
+import { gridPoints } from "../../src/quant/grids.ts";
 import { samplerBytes } from "../../src/sample/chain.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 import {
@@ -39,6 +40,15 @@ async function layoutOf(bytes: Uint8Array, options: LayoutOptions = {}): Promise
 }
 
 const tiny = (options: TinyLlamaOptions = {}) => tinyLlamaGguf(options).bytes;
+
+/** A model whose layers have a type each. */
+const mixed = (types: readonly string[]) =>
+  tiny({
+    dim: 256,
+    hiddenDim: 256,
+    nLayers: types.length,
+    tensors: Object.fromEntries(types.map((type, i) => [`blk.${i}.ffn_up.weight`, { type }])),
+  });
 
 /** Everything that has an address, and the bytes that are written or read there. */
 function regions(layout: Layout): [string, number, number][] {
@@ -78,6 +88,11 @@ function regions(layout: Layout): [string, number, number][] {
     ]),
     ["pack record", layout.packRecord, RECORD_BYTES],
     ["sampler", layout.sampler, samplerBytes(config.vocabSize)],
+    ...[...layout.grids].map(([name, address]): [string, number, number] => [
+      name,
+      address,
+      gridPoints(name).length,
+    ]),
     ["staging", layout.staging.address, 2 * layout.staging.bytes],
   ];
 }
@@ -86,6 +101,7 @@ describe("planLayout", () => {
   const models: [string, Uint8Array][] = [
     ["a GGUF", tiny()],
     ["a Q4_0 GGUF with tied output", tiny({ type: "Q4_0", tied: true })],
+    ["a GGUF of types with three grids", mixed(["IQ2_XS", "IQ1_S", "IQ1_M", "IQ3_S"])],
     ["odd sizes", tiny({ dim: 6, nHeads: 1, nKvHeads: 1, hiddenDim: 33, nLayers: 1, contextLength: 1 })],
     ["a llama2.c file of int8", llama2cFile({ version: 2 }).bytes],
   ];
