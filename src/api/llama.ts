@@ -1,6 +1,6 @@
 // A loaded model: the class `Llama` of the public API.
 import { Engine, type Preparation } from "../engine/engine.ts";
-import { openModelFile } from "../format/detect.ts";
+import { type ModelSource, type OpenedModel, openModel } from "../format/open_model.ts";
 import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
 import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -10,9 +10,7 @@ import { wholeOptions } from "../session/generation.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "../session/options.ts";
 import { encodePrompt } from "../session/prompt.ts";
 import { completionOf, Session, type SessionModel } from "../session/session.ts";
-import type { ByteSource } from "../source/byte_source.ts";
-import { companionOptions, type OpenOptions, openSource } from "../source/open.ts";
-import type { SourceLike } from "../source/options.ts";
+import { companionOptions, type OpenOptions } from "../source/open.ts";
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
 import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
@@ -59,10 +57,10 @@ const perplexityNames: OptionNames<PerplexityOptions> = {
   signal: true,
 };
 
-async function openEmbeddedModel(options: OpenOptions): Promise<ByteSource> {
+async function openEmbeddedModel(options: OpenOptions): Promise<OpenedModel> {
   const url = embeddedModelUrl();
   try {
-    return await openSource(url, detectRuntime(), options);
+    return await openModel(url, detectRuntime(), options);
   } catch (error) {
     throw error instanceof SourceError ? missingModel(error.message, error) : error;
   }
@@ -106,11 +104,12 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Loads a model file: GGUF or llama2.c; without a source the small model that comes with cria. The file
-   * streams into memory once; it is never held as a whole. With `sha256` no model of another digest is returned.
+   * Loads a model: a file (GGUF or llama2.c), any part of a model in several GGUF files, a folder or repository of
+   * safetensors, or files by their names; without a source the small model that comes with cria. Files stream into memory
+   * once; they are never held as a whole. With `sha256` no model of another digest is returned.
    * @throws SourceError, FormatError, UnsupportedError, MemoryError, UsageError; see their documentation
    */
-  static async load(source?: SourceLike, options: LoadOptions = {}): Promise<Llama> {
+  static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
     const begin = performance.now();
     checkLoadOptions(options);
     const { signal, sha256, cache, http, onProgress } = options;
@@ -119,16 +118,16 @@ export class Llama implements AsyncDisposable {
     const open: OpenOptions = { signal, sha256, cache, http, onBytes: report?.onBytes };
     const opened = await (source === undefined
       ? openEmbeddedModel(open)
-      : openSource(source, detectRuntime(), open));
+      : openModel(source, detectRuntime(), open));
     let prepared: Preparation | undefined;
     try {
       // Threads start while the header is read and the tokenizer is built.
       prepared = Engine.prepare(options, opened.size);
-      const file = await openModelFile(opened);
+      const file = await opened.read();
       const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
       const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights }, prepared);
       try {
-        await opened.finish?.();
+        await opened.finish();
         report?.onEnd();
       } catch (error) {
         engine.retire(new EngineError("Cannot use a model whose loading failed"));

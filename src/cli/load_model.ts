@@ -26,7 +26,7 @@ export const modelFlags = {
   model: textFlag(
     "--model",
     "FILE|URL",
-    "GGUF or llama2.c model, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: the one that comes with cria)",
+    "GGUF or llama2.c model, folder of safetensors, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: the one that comes with cria)",
     { aliases: ["-m"], isFile: true },
   ),
   sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
@@ -62,12 +62,12 @@ export type ModelValues = FlagValues<typeof modelFlags & typeof computeFlags>;
 /** A loaded model. */
 export interface LoadedModel {
   readonly llama: Llama;
-  /** The file that was chosen, if the flag names a repository only. */
+  /** The file that was chosen of a repository. */
   readonly chosen: string | undefined;
 }
 
 /**
- * Loads the model that the flags name. What was chosen in a repository is printed, and warnings, and how far it is.
+ * Loads the model that the flags name. Its warnings are printed, and how far it is.
  * @param isQuiet whether standard error is to hold something else, and nothing of this
  * @throws what `Llama.load` throws, with a hint for the name of a file that is not there
  */
@@ -76,20 +76,10 @@ export async function loadModel(
   signal: AbortSignal,
   isQuiet: boolean,
 ): Promise<LoadedModel> {
-  const { noCache = false, memory: maxBytes } = values;
-  const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes, signal });
+  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
+  const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal });
   if (chosen && !isQuiet) await writeErr(`model: ${chosen.text}\n`);
   const model = chosen?.name ?? values.model;
-  return { llama: await load(values, model, signal, isQuiet), chosen: chosen?.name };
-}
-
-async function load(
-  values: ModelValues,
-  model: string | undefined,
-  signal: AbortSignal,
-  isQuiet: boolean,
-): Promise<Llama> {
-  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
   // The embedded model is loaded in a moment: a log needs no line for it.
   const isLogged = canRedraw(process.stderr) || (model !== undefined && !isQuiet);
   const title = `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`;
@@ -109,7 +99,7 @@ async function load(
     });
     line?.clear();
     if (!isQuiet) for (const text of llama.warnings) await writeErr(`warning: ${oneLine(text)}\n`);
-    return llama;
+    return { llama, chosen: chosen?.name };
   } catch (error) {
     throw await withNameHint(await withNameHint(error, model), tokenizer);
   } finally {

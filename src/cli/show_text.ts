@@ -1,4 +1,5 @@
 // What `cria show` prints for people.
+
 import {
   bytesOfTensor,
   type Inspection,

@@ -14,6 +14,8 @@ import { isMissingFile } from "./read_errors.ts";
 export interface FileSet {
   /** What error messages call it: a path, a URL, "files". */
   readonly name: string;
+  /** Whether a file can be opened once only: sources that a caller has gathered may be streams. */
+  readonly once?: boolean;
   /**
    * Opens a file, which the caller closes; undefined if the set has none of this name.
    * @throws FormatError for a name that might lead out of the set; what openSource throws for a file that is there
@@ -54,10 +56,32 @@ export function openFileSet(from: FileSetLike, host: SourceHost, options: FileSe
   if (typeof from === "string") return setOfText(from, host, options);
   if (from instanceof URL) return setOfUrl(from, host, options);
   const sources = sourcesByName(from);
-  return fileSet("files", async (name, file) => {
+  if (!sources) throw new UsageError(`Cannot open files: Expected ${kinds}, got ${describeValue(from)}`);
+  return gatheredSet(sources, host, options);
+}
+
+/** Sources that a caller has gathered, under their names. */
+export function gatheredSet(
+  sources: ReadonlyMap<unknown, SourceLike>,
+  host: SourceHost,
+  options: FileSetOptions,
+): FileSet {
+  const set = fileSet("files", async (name, file) => {
     const source = sources.get(name);
     return source === undefined ? undefined : openSource(source, host, { ...options, ...file });
   });
+  return { ...set, once: true };
+}
+
+/** What a caller has gathered: a Map, or a plain object's entries; undefined for anything else. */
+export function sourcesByName(given: unknown): ReadonlyMap<unknown, SourceLike> | undefined {
+  if (given instanceof Map) return given;
+  if (Object.prototype.toString.call(given) !== "[object Object]") return undefined;
+  // A source of the caller's own is one file.
+  const { read, next } = given as Readonly<Record<string, unknown>>;
+  const isSource =
+    typeof read === "function" || typeof next === "function" || Symbol.asyncIterator in Object(given);
+  return isSource ? undefined : new Map(Object.entries(given as { readonly [name: string]: SourceLike }));
 }
 
 /**
@@ -166,14 +190,4 @@ function fileSet(
       }
     },
   };
-}
-
-function sourcesByName(given: unknown): ReadonlyMap<unknown, SourceLike> {
-  if (given instanceof Map) return given;
-  const isPlain = Object.prototype.toString.call(given) === "[object Object]";
-  // A source of the caller's own is one file.
-  if (!isPlain || typeof (given as Partial<ByteSource>).read === "function") {
-    throw new UsageError(`Cannot open files: Expected ${kinds}, got ${describeValue(given)}`);
-  }
-  return new Map(Object.entries(given as { readonly [name: string]: SourceLike }));
 }

@@ -89,7 +89,7 @@ export async function openRemote(
  * Options for a file that goes with `source`, its tokenizer: the same, without what concerns that one file. Headers may
  * hold a token: they go to the same origin only.
  */
-export function companionOptions(source: SourceLike | undefined, options: OpenOptions): OpenOptions {
+export function companionOptions(source: unknown, options: OpenOptions): OpenOptions {
   const { signal, cache, http } = options;
   return { signal, cache, http, headersFor: addressOf(source) };
 }
@@ -203,7 +203,7 @@ async function checked(
   }
 }
 
-function addressOf(source: SourceLike | undefined): string | undefined {
+function addressOf(source: unknown): string | undefined {
   // The text of anything else is not asked for: that of bytes is several times as long as they are.
   if (typeof source === "string" || source instanceof URL) return String(source);
   return isRequest(source) ? source.url : undefined;

@@ -82,7 +82,7 @@ describe("Llama.load() of weights that are no numbers", () => {
           await refusesWeights(
             await patched(bytes, name, at, patch),
             new RegExp(
-              `^Cannot load tensor ${name} of bytes: Expected finite values in row ${row}, got ${worse}$`,
+              `^Cannot load tensor ${name} of type ${type} of bytes: Expected finite values in row ${row}, got ${worse}$`,
             ),
             { precision },
           );
@@ -97,7 +97,7 @@ describe("Llama.load() of weights that are no numbers", () => {
       await refusesWeights(
         await patched(bytes, "token_embd.weight", 4 * 64 * row + 8, [0, 0, 0xc0, 0x7f]),
         new RegExp(
-          `tensor token_embd\\.weight of bytes: Expected finite values in row ${row}, got NaN, infinity`,
+          `tensor token_embd\\.weight of type F32 of bytes: Expected finite values in row ${row}, got NaN, infinity`,
         ),
       );
     }
@@ -108,7 +108,9 @@ describe("Llama.load() of weights that are no numbers", () => {
       for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
         await refusesWeights(
           await patched(tiny(), name, 4 * 63, f32Bytes(value)),
-          new RegExp(`^Cannot load tensor ${name} of bytes: Expected finite values, got NaN or infinity$`),
+          new RegExp(
+            `^Cannot load tensor ${name} of type F32 of bytes: Expected finite values, got NaN or infinity$`,
+          ),
         );
       }
     }
@@ -133,7 +135,7 @@ describe("Llama.load() of weights that are no numbers", () => {
     }
     await refusesWeights(
       factors(Number.NaN),
-      /tensor rope_freqs\.weight of bytes: Expected finite values, got NaN/,
+      /tensor rope_freqs\.weight of type F32 of bytes: Expected finite values, got NaN/,
     );
     for (const value of [least, 1, 8, 3e38]) {
       await using llama = await Llama.load(factors(value), { threads: 1 });
@@ -149,7 +151,7 @@ describe("Llama.load() of weights that are no numbers", () => {
     changed.set(f32Bytes(Number.NaN), info.scales.offset + 4 * 9);
     await refusesWeights(
       changed,
-      /^Cannot load tensor blk\.1\.attn_v\.weight of .*: Expected finite values in row 4, got NaN/,
+      /^Cannot load tensor blk\.1\.attn_v\.weight of type Q8_G of bytes: Expected finite values in row 4, got NaN/,
       { tokenizer: tokenizerBin(tinyVocab()) },
     );
   });
@@ -161,7 +163,7 @@ describe("Llama.load() of weights that are no numbers", () => {
         await refusesWeights(
           bytes,
           new RegExp(
-            `^Cannot load tensor blk\\.1\\.ffn_up\\.weight of bytes: Expected finite values in row 5, got .* too large for ${precision}$`,
+            `^Cannot load tensor blk\\.1\\.ffn_up\\.weight of type F32 of bytes: Expected finite values in row 5, got .* too large for ${precision}$`,
           ),
           { precision },
         );

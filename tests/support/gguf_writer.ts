@@ -429,6 +429,8 @@ function tinyTensor(
 export function tinyLlama(options: TinyLlamaOptions = {}): {
   file: GgufFile;
   weights: Map<string, TinyWeight>;
+  /** Metadata of the file. */
+  keys: Record<string, GgufValue>;
 } {
   const { seed = 1, type = "F32", tied = false, architecture = "llama" } = options;
   const config = { ...TINY, ...defined(options) };
@@ -452,7 +454,8 @@ export function tinyLlama(options: TinyLlamaOptions = {}): {
     (entry): entry is [string, GgufValue] => entry[1] !== undefined,
   );
   const { version = 3, alignment } = options;
-  return { file: ggufFile({ version, metadata, tensors, ...(alignment && { alignment }) }), weights };
+  const file = ggufFile({ version, metadata, tensors, ...(alignment && { alignment }) });
+  return { file, weights, keys: Object.fromEntries(metadata) };
 }
 
 /** The file of {@link tinyLlama}. */
