@@ -38,7 +38,7 @@ const allowed: Record<string, readonly string[]> = {
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
-    ...["tokenizer_train.ts", "tokenizer", "convert", "convert.ts"],
+    ...["tokenizer_train.ts", "tokenizer", "api", "convert", "convert.ts"],
   ],
 };
 

@@ -15,7 +15,14 @@ import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
 import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
-import { checkBoolean, checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
+import {
+  checkBoolean,
+  checkFunction,
+  checkOptions,
+  checkSignal,
+  type OptionNames,
+  wrongOption,
+} from "../util/options.ts";
 import type { LoadOptions } from "./load_options.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import { progressReport } from "./load_progress.ts";
@@ -37,9 +44,18 @@ export interface PerplexityOptions {
   window?: number;
   /** Parse special tokens such as "<s>" in a text. Default false. */
   special?: boolean;
+  /** Called after each token that was scored, in order; `tokens` is how many will be. */
+  onProgress?: (progress: { readonly scored: number; readonly tokens: number }) => void;
+  /** Gives the scoring up. */
+  signal?: AbortSignal;
 }
 
-const perplexityNames: OptionNames<PerplexityOptions> = { window: true, special: true };
+const perplexityNames: OptionNames<PerplexityOptions> = {
+  window: true,
+  special: true,
+  onProgress: true,
+  signal: true,
+};
 
 async function openEmbeddedModel(options: OpenOptions): Promise<OpenedModel> {
   const url = embeddedModelUrl();
@@ -206,12 +222,15 @@ export class Llama implements AsyncDisposable {
    * How well the model predicts a text: BOS and the text's tokens, or ids as they are, in windows of `window` tokens,
    * each from an empty cache, every token scored but the first.
    * @throws ContextError for a window longer than the context; UsageError for a text with nothing to score;
-   *   SamplingError if logits are NaN
+   *   SamplingError if logits are NaN; the signal's reason
    */
   async perplexity(prompt: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
     checkOptions("score", options, perplexityNames);
     const { window = this.contextLength, special } = options;
     checkBoolean("score", "special", special);
+    checkFunction("score", "onProgress", options.onProgress);
+    checkSignal("score", options.signal);
+    options.signal?.throwIfAborted();
     if (!Number.isInteger(window) || window < 1) {
       throw wrongOption("score", "window", "a positive integer", window);
     }
@@ -232,7 +251,7 @@ export class Llama implements AsyncDisposable {
     }
     let sum = 0;
     for (let begin = 0; begin + 1 < ids.length; begin += window) {
-      sum += await this.#windowNll(ids, begin, Math.min(begin + window, ids.length - 1));
+      sum += await this.#windowNll(ids, begin, Math.min(begin + window, ids.length - 1), options);
     }
     const tokens = ids.length - 1;
     const nll = sum / tokens;
@@ -240,7 +259,12 @@ export class Llama implements AsyncDisposable {
   }
 
   // Sum of -ln p over ids[begin + 1 .. end], each predicted from those before it in the window.
-  async #windowNll(ids: readonly number[], begin: number, end: number): Promise<number> {
+  async #windowNll(
+    ids: readonly number[],
+    begin: number,
+    end: number,
+    { onProgress, signal }: PerplexityOptions,
+  ): Promise<number> {
     const engine = this.#engine;
     const sequence = engine.sequence("computation");
     let sum = 0;
@@ -253,9 +277,10 @@ export class Llama implements AsyncDisposable {
         );
       }
       sum += total - (engine.logits(row)[ids[i + 1] as number] as number);
+      onProgress?.({ scored: i + 1, tokens: ids.length - 1 });
     };
     try {
-      await engine.scheduler.compute({ sequence, ids, begin, end, outputs: "all" }, read);
+      await engine.scheduler.compute({ sequence, ids, begin, end, outputs: "all" }, read, signal);
       return sum;
     } finally {
       engine.release(sequence);

@@ -172,7 +172,7 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const stagingSize = Math.ceil(stagingBytes(weights) / 64) * 64;
   const staging = { address: arena.alloc(2 * stagingSize), bytes: stagingSize };
   if (arena.size > budget) {
-    const parts = { weights: weightBytes, pages: pageBytes * pageCount, all: arena.size };
+    const parts = { weights: weightBytes, pages: pageBytes * pageCount, page: pageBytes, all: arena.size };
     throw tooLarge(file.source.name, budget, contextLength, parts);
   }
   const growth = Math.max(GROWTH_BYTES, GROWTH_SESSIONS * pageBytes * pageCount);
@@ -203,12 +203,16 @@ function tooLarge(
   name: string,
   budget: number,
   contextLength: number,
-  { weights, pages, all }: { readonly weights: number; readonly pages: number; readonly all: number },
+  { weights, pages, page, all }: { readonly [part in "weights" | "pages" | "page" | "all"]: number },
 ): MemoryError {
+  // Behind fewer pages, buffers are aligned to 64 bytes anew.
+  const room = Math.floor((budget - (all - pages) - 64) / page) * KV_PAGE;
+  const wayOut =
+    room > 0 ? `it fits with contextLength: ${room}` : "take a file of fewer bits a weight, such as Q4_K_M";
   const limit = budget < ADDRESSABLE_BYTES ? "the budget" : "one WebAssembly memory";
   return new MemoryError(
     `Cannot load ${name}: Expected at most ${budget} bytes (${limit}), it takes ${all}: ` +
       `weights ${mebibytes(weights)}, KV cache of ${contextLength} positions ${mebibytes(pages)}, ` +
-      `the rest ${mebibytes(all - weights - pages)}`,
+      `the rest ${mebibytes(all - weights - pages)}; ${wayOut}`,
   );
 }

@@ -154,9 +154,7 @@ class WeightLoader {
         open: () => false,
         pack: (src) => {
           if (kernel.exports.unpack(type.code, src, this.#grid(type), 0, 0, n, weight.address + 4 * i)) {
-            throw new FormatError(
-              `Cannot load tensor ${weight.info.name}: Expected finite values, got NaN or infinity`,
-            );
+            throw new FormatError(`${describe(weight.info)}: Expected finite values, got NaN or infinity`);
           }
         },
       };
@@ -214,11 +212,16 @@ class WeightLoader {
       if (bad === 0) return;
       const worse = format.scaled ? `NaN, infinity or one too large for ${format.name}` : "NaN or infinity";
       throw new FormatError(
-        `Cannot load tensor ${info.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
+        `${describe(info)}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
       );
     };
     return { open, pack };
   }
+}
+
+// How errors about the values of a tensor begin.
+function describe({ name, type, source }: TensorInfo): string {
+  return `Cannot load tensor ${name} of type ${type} of ${source.name}`;
 }
 
 // Sources in the order in which their first tensors are placed; the tensors of each by their offsets.
@@ -240,7 +243,9 @@ function checkRopeFactors(
   const factors = new Float32Array(buffer, address, length);
   const bad = factors.find((factor) => !(factor >= least));
   if (bad === undefined) return;
-  throw new FormatError(`Cannot load tensor ${info.name}: Expected values of at least ${least}, got ${bad}`);
+  throw new FormatError(
+    `Cannot load tensor ${info.name} of ${info.source.name}: Expected values of at least ${least}, got ${bad}`,
+  );
 }
 
 /**

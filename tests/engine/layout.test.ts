@@ -222,7 +222,10 @@ describe("planLayout", () => {
           layoutOf(tiny(), { maxBytes }),
           new RegExp(
             `^Cannot load bytes: Expected at most ${maxBytes} bytes \\(the budget\\), it takes ${totalBytes}: ` +
-              "weights 0\\.1 MiB, KV cache of 128 positions 0\\.0 MiB, the rest 2\\.\\d MiB$",
+              "weights 0\\.1 MiB, KV cache of 128 positions 0\\.0 MiB, the rest 2\\.\\d MiB; " +
+              (maxBytes > 1
+                ? "it fits with contextLength: 96$"
+                : "take a file of fewer bits a weight, such as Q4_K_M$"),
           ),
           MemoryError,
         ),
@@ -260,7 +263,7 @@ describe("Llama.load() of models that are too large", () => {
         tiny(),
         new RegExp(
           `^Cannot load bytes: Expected at most ${maxBytes} bytes \\(the budget\\), it takes ${totalBytes}: ` +
-            "weights .* MiB, KV cache of 128 positions .* MiB, the rest .* MiB$",
+            "weights .* MiB, KV cache of 128 positions .* MiB, the rest .* MiB; (it fits with|take a file of) ",
         ),
         MemoryError,
         { maxBytes },
@@ -271,6 +274,32 @@ describe("Llama.load() of models that are too large", () => {
       assert.ok(llama.memoryBytes < totalBytes + 65536);
     });
     assert.ok(Math.max(...made) < totalBytes + 65536);
+  });
+
+  it("says which context fits, or that no context does", async () => {
+    const file = tinyLlamaGguf({ contextLength: 1000, type: "Q8_0" }).bytes;
+    const { pages, totalBytes } = await layoutOf(file);
+    for (const missing of [1, 63, 64, pages.bytes, 10 * pages.bytes - 64, 30.5 * pages.bytes]) {
+      const maxBytes = Math.floor(totalBytes - missing);
+      const error = await layoutOf(file, { maxBytes }).then(
+        () => assert.fail("it fits"),
+        (error: Error) => error,
+      );
+      const fits = Number(/; it fits with contextLength: (\d+)$/.exec(error.message)?.[1]);
+      assert.ok(fits >= 32 && fits < 1000, error.message);
+      assert.ok((await layoutOf(file, { maxBytes, contextLength: fits })).totalBytes <= maxBytes);
+      // Two pages more would not fit: the number is no guess.
+      await assert.rejects(
+        layoutOf(file, { maxBytes, contextLength: Math.min(1000, fits + 65) }),
+        MemoryError,
+      );
+    }
+    const maxBytes = totalBytes - 40 * pages.bytes;
+    await refused(
+      layoutOf(file, { maxBytes }),
+      /; take a file of fewer bits a weight, such as Q4_K_M$/,
+      MemoryError,
+    );
   });
 
   it("takes less where the context is shorter", async () => {

@@ -557,7 +557,7 @@ describe("Llama.load() of hf: names", () => {
         () =>
           refused(
             load("hf:owner/repo/m.gguf", { cache: false }),
-            /got 40[13] .*; there is no repository owner\/repo, or it is private or gated: accept its terms at https:\/\/huggingface\.co\/owner\/repo and pass a token, http: \{ headers: \{ authorization: "Bearer hf_\.\.\." \} \} \(command line: HF_TOKEN\)$/,
+            /got 40[13] .*; there is no repository owner\/repo, or it is private or gated: accept its terms at https:\/\/huggingface\.co\/owner\/repo and set HF_TOKEN, or pass http: \{ headers: \{ authorization: "Bearer hf_\.\.\." \} \}$/,
             SourceError,
           ),
       );

@@ -1,7 +1,8 @@
 // Writes safetensors files, and folders as Hugging Face stores Llama in them.
+
+import { fixtureBytes } from "./fixtures.ts";
 import type { TinyWeight } from "./gguf_writer.ts";
 import { encodeTensor, TINY, type TinyLlamaOptions, tinyLlama } from "./gguf_writer.ts";
-import { fixtureBytes } from "./fixtures.ts";
 
 /** A tensor to write; `shape` is outermost first. */
 export interface StoredTensor {
@@ -12,7 +13,10 @@ export interface StoredTensor {
 }
 
 /** A file that begins with this header, whatever it says, before these bytes. */
-export function withHeader(header: string | Uint8Array, data: Uint8Array = new Uint8Array(0)): Uint8Array<ArrayBuffer> {
+export function withHeader(
+  header: string | Uint8Array,
+  data: Uint8Array = new Uint8Array(0),
+): Uint8Array<ArrayBuffer> {
   const text = typeof header === "string" ? new TextEncoder().encode(header) : header;
   const file = new Uint8Array(8 + text.length + data.length);
   new DataView(file.buffer).setBigUint64(0, BigInt(text.length), true);
@@ -93,7 +97,12 @@ export function tinyFolder(options: FolderOptions = {}): Map<string, Uint8Array<
   const tensors = [...weights].map(([name, weight]) => stored(name, weight, type, headDim));
   const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
   const config: Record<string, unknown> = {
-    ...{ architectures: ["LlamaForCausalLM"], model_type: "llama", hidden_act: "silu", torch_dtype: "float32" },
+    ...{
+      architectures: ["LlamaForCausalLM"],
+      model_type: "llama",
+      hidden_act: "silu",
+      torch_dtype: "float32",
+    },
     ...{ hidden_size: shape.dim, intermediate_size: shape.hiddenDim, num_hidden_layers: shape.nLayers },
     ...{ num_attention_heads: shape.nHeads, num_key_value_heads: shape.nKvHeads },
     ...{ max_position_embeddings: shape.contextLength, rms_norm_eps: 1e-5, rope_theta: 10000 },
@@ -124,7 +133,10 @@ function sharded(
   const digits = (i: number) => String(i).padStart(5, "0");
   const weight_map: Record<string, string> = {};
   const files = Array.from({ length: n }, (_, i): [string, Uint8Array<ArrayBuffer>] => {
-    const own = tensors.slice(Math.floor((i * tensors.length) / n), Math.floor(((i + 1) * tensors.length) / n));
+    const own = tensors.slice(
+      Math.floor((i * tensors.length) / n),
+      Math.floor(((i + 1) * tensors.length) / n),
+    );
     const name = `model-${digits(i + 1)}-of-${digits(n)}.safetensors`;
     for (const tensor of own) weight_map[tensor.name] = name;
     return [name, safetensorsFile(own)];

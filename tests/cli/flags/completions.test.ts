@@ -63,7 +63,17 @@ function lines(text: string): string[] {
     .sort();
 }
 
-const commands = ["completions", "convert", "generate", "help", "quantize", "tokenize", "train-tokenizer"];
+const commands = [
+  "completions",
+  "convert",
+  "generate",
+  "help",
+  "perplexity",
+  "quantize",
+  "show",
+  "tokenize",
+  "train-tokenizer",
+];
 
 for (const shell of shells) {
   describe(`cria completions ${shell}`, () => {
