@@ -4,6 +4,7 @@ import { Llama } from "../../src/mod.ts";
 import { embeddedModel } from "../models.ts";
 import { scoredText, WINDOW } from "../quality.ts";
 import { sharedPath } from "../shared.ts";
+import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
 import { ratio } from "./words.ts";
 
@@ -86,7 +87,17 @@ function render({ text, rows }: Data): Section {
         ]),
       },
     ],
-    charts: [],
+    charts: [
+      barChart({
+        title: "nll of a token, against the model with all its heads",
+        series: ["all heads", "averaged"],
+        groups: less.map(({ row, base }) => ({
+          label: `${row.model}, ${base.kvHeads} → ${row.kvHeads}`,
+          values: [1, row.nll / base.nll],
+        })),
+        format: ratio,
+      }),
+    ],
     found:
       `${less.map(({ row, base }) => `${row.model} with ${row.kvHeads} of ${base.kvHeads} heads: nll ${row.nll.toFixed(2)} instead of ${base.nll.toFixed(2)}.`).join(" ")} ` +
       `The averaged heads must be trained on before they are of use. The text is ${text}, in windows of ${WINDOW} tokens, with f32 weights.`,
