@@ -75,6 +75,8 @@ describe("cria", () => {
       "perplexity",
       "show",
       "train-tokenizer",
+      "quantize",
+      "convert",
       "completions",
     ]) {
       const help = await runCli(["help", command]);
