@@ -11,7 +11,7 @@ import { RECORD_BYTES } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { Arena } from "../kernels/arena.ts";
 import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
-import type { Architecture } from "../model/arch/spec.ts";
+import type { Architecture, Model } from "../model/arch/spec.ts";
 import type { KvType, ModelConfig, Precision } from "../model/config.ts";
 import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
 import { type Buffers, type KvShape, placeBuffers } from "../model/plan/buffers.ts";
@@ -122,6 +122,12 @@ function stagingBytes(weights: ModelWeights): number {
   return most;
 }
 
+// Bytes of f32 that an operation makes a row of in scratch, with what pads it.
+function rowBytes({ config, layers }: Model): number {
+  const dims = layers.map(({ feedForward }) => feedForward.experts?.hiddenDim ?? config.hiddenDim);
+  return 4 * (Math.max(config.dim, ...dims) + 32);
+}
+
 /**
  * Decides the memory of a model: weights, KV pages, activations, plan.
  * @throws FormatError, UnsupportedError for what the file says; UsageError for a context longer than the
@@ -151,10 +157,9 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const plan = buildPlan(model, weights, buffers, kv);
   const planAddress = arena.alloc(plan.words.byteLength);
   const step = placeStepArea(arena, { batch, maxOutputs }, pageCount);
-  const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
   const attentionBytes = attentionScratchBytes(config.headDim, config.nHeads / config.nKvHeads);
   const unpacked = unpackedBytes(weights);
-  const scratchBytes = Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpacked);
+  const scratchBytes = Math.max(rowBytes(model), attentionBytes, PACK_SCRATCH_BYTES, unpacked);
   const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratchBytes));
   const packRecord = arena.alloc(RECORD_BYTES);
   const sampler = arena.alloc(samplerBytes(config.vocabSize));

@@ -207,7 +207,7 @@ class WeightLoader {
       if (bad === 0) return;
       const worse = format.scaled ? `NaN, infinity or one too large for ${format.name}` : "NaN or infinity";
       throw new FormatError(
-        `Cannot load tensor ${info.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
+        `Cannot load tensor ${info.name}: Expected finite values in row ${weight.firstRow + firstRow + bad - 1}, got ${worse}`,
       );
     };
     return { open, pack };
