@@ -15,10 +15,115 @@ export const FILE_F32 = 0;
 export const FILE_F32_VALUES = 1;
 export const FILE_F32_BYTES = 4;
 
+/** IQ1_M: its code, values and bytes of a block. */
+export const FILE_IQ1_M = 29;
+export const FILE_IQ1_M_VALUES = 256;
+export const FILE_IQ1_M_BYTES = 56;
+
+/** IQ1_S: its code, values and bytes of a block. */
+export const FILE_IQ1_S = 19;
+export const FILE_IQ1_S_VALUES = 256;
+export const FILE_IQ1_S_BYTES = 50;
+
+/** IQ2_S: its code, values and bytes of a block. */
+export const FILE_IQ2_S = 22;
+export const FILE_IQ2_S_VALUES = 256;
+export const FILE_IQ2_S_BYTES = 82;
+
+/** IQ2_XS: its code, values and bytes of a block. */
+export const FILE_IQ2_XS = 17;
+export const FILE_IQ2_XS_VALUES = 256;
+export const FILE_IQ2_XS_BYTES = 74;
+
+/** IQ2_XXS: its code, values and bytes of a block. */
+export const FILE_IQ2_XXS = 16;
+export const FILE_IQ2_XXS_VALUES = 256;
+export const FILE_IQ2_XXS_BYTES = 66;
+
+/** IQ3_S: its code, values and bytes of a block. */
+export const FILE_IQ3_S = 21;
+export const FILE_IQ3_S_VALUES = 256;
+export const FILE_IQ3_S_BYTES = 110;
+
+/** IQ3_XXS: its code, values and bytes of a block. */
+export const FILE_IQ3_XXS = 18;
+export const FILE_IQ3_XXS_VALUES = 256;
+export const FILE_IQ3_XXS_BYTES = 98;
+
+/** IQ4_NL: its code, values and bytes of a block. */
+export const FILE_IQ4_NL = 20;
+export const FILE_IQ4_NL_VALUES = 32;
+export const FILE_IQ4_NL_BYTES = 18;
+
+/** IQ4_XS: its code, values and bytes of a block. */
+export const FILE_IQ4_XS = 23;
+export const FILE_IQ4_XS_VALUES = 256;
+export const FILE_IQ4_XS_BYTES = 136;
+
+/** MXFP4: its code, values and bytes of a block. */
+export const FILE_MXFP4 = 39;
+export const FILE_MXFP4_VALUES = 32;
+export const FILE_MXFP4_BYTES = 17;
+
+/** NVFP4: its code, values and bytes of a block. */
+export const FILE_NVFP4 = 40;
+export const FILE_NVFP4_VALUES = 64;
+export const FILE_NVFP4_BYTES = 36;
+
+/** Q1_0: its code, values and bytes of a block. */
+export const FILE_Q1_0 = 41;
+export const FILE_Q1_0_VALUES = 128;
+export const FILE_Q1_0_BYTES = 18;
+
+/** Q2_0: its code, values and bytes of a block. */
+export const FILE_Q2_0 = 42;
+export const FILE_Q2_0_VALUES = 64;
+export const FILE_Q2_0_BYTES = 18;
+
+/** Q2_K: its code, values and bytes of a block. */
+export const FILE_Q2_K = 10;
+export const FILE_Q2_K_VALUES = 256;
+export const FILE_Q2_K_BYTES = 84;
+
+/** Q3_K: its code, values and bytes of a block. */
+export const FILE_Q3_K = 11;
+export const FILE_Q3_K_VALUES = 256;
+export const FILE_Q3_K_BYTES = 110;
+
 /** Q4_0: its code, values and bytes of a block. */
 export const FILE_Q4_0 = 2;
 export const FILE_Q4_0_VALUES = 32;
 export const FILE_Q4_0_BYTES = 18;
+
+/** Q4_1: its code, values and bytes of a block. */
+export const FILE_Q4_1 = 3;
+export const FILE_Q4_1_VALUES = 32;
+export const FILE_Q4_1_BYTES = 20;
+
+/** Q4_K: its code, values and bytes of a block. */
+export const FILE_Q4_K = 12;
+export const FILE_Q4_K_VALUES = 256;
+export const FILE_Q4_K_BYTES = 144;
+
+/** Q5_0: its code, values and bytes of a block. */
+export const FILE_Q5_0 = 6;
+export const FILE_Q5_0_VALUES = 32;
+export const FILE_Q5_0_BYTES = 22;
+
+/** Q5_1: its code, values and bytes of a block. */
+export const FILE_Q5_1 = 7;
+export const FILE_Q5_1_VALUES = 32;
+export const FILE_Q5_1_BYTES = 24;
+
+/** Q5_K: its code, values and bytes of a block. */
+export const FILE_Q5_K = 13;
+export const FILE_Q5_K_VALUES = 256;
+export const FILE_Q5_K_BYTES = 176;
+
+/** Q6_K: its code, values and bytes of a block. */
+export const FILE_Q6_K = 14;
+export const FILE_Q6_K_VALUES = 256;
+export const FILE_Q6_K_BYTES = 210;
 
 /** Q8_0: its code, values and bytes of a block. */
 export const FILE_Q8_0 = 8;
@@ -29,3 +134,18 @@ export const FILE_Q8_0_BYTES = 34;
 export const FILE_Q8_G = 1000;
 export const FILE_Q8_G_VALUES = 1;
 export const FILE_Q8_G_BYTES = 1;
+
+/** Q8_K: its code, values and bytes of a block. */
+export const FILE_Q8_K = 15;
+export const FILE_Q8_K_VALUES = 256;
+export const FILE_Q8_K_BYTES = 292;
+
+/** TQ1_0: its code, values and bytes of a block. */
+export const FILE_TQ1_0 = 34;
+export const FILE_TQ1_0_VALUES = 256;
+export const FILE_TQ1_0_BYTES = 54;
+
+/** TQ2_0: its code, values and bytes of a block. */
+export const FILE_TQ2_0 = 35;
+export const FILE_TQ2_0_VALUES = 256;
+export const FILE_TQ2_0_BYTES = 66;

@@ -13,7 +13,9 @@ import {
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
 } from "../../assembly/layout/file_types.gen.ts";
-import { weightFormats } from "../../src/quant/registry.ts";
+import { gridPoints } from "../../src/quant/grids.ts";
+import { type FileType, fileTypes, weightFormats } from "../../src/quant/registry.ts";
+import { blockTypes, blockValues } from "../reference/block_types.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import {
   decodeTiles,
@@ -27,6 +29,7 @@ import {
 } from "../reference/quantize.ts";
 import { type KernelBench, randomF32, uniform } from "../support/kernels.ts";
 import { packRows } from "../support/packing.ts";
+import { randomBlocks as randomBlocksOf } from "../support/random_blocks.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
 const benches = await variantBenches(2 << 20);
@@ -259,6 +262,24 @@ describe("pack()", () => {
       });
     }
   }
+
+  it("packs blocks of every type as the values that they stand for", () => {
+    const [rows, cols] = [5, 512];
+    for (const name of blockTypes) {
+      const { code, blockCols, blockBytes, grid } = fileTypes.get(name) as FileType;
+      const bytes = randomBlocksOf(name, (rows * cols) / blockCols, 7);
+      const values = blockValues(name, bytes);
+      const table = grid ? new Float32Array(gridPoints(grid).buffer) : new Float32Array(0);
+      const rowBytes = (cols / blockCols) * blockBytes;
+      const none = { group: 0, phase: 0, values: new Float64Array(0) };
+      const blocks: FileTensor = { file: code, bytes, rowBytes, rows, cols, scales: table, ...none };
+      const plain = tensor(FILE_F32, asBytes(values), 4 * cols, rows, cols);
+      for (const { weight } of weights) {
+        if (!keepsBits(blocks, weight))
+          assert.deepEqual(packedBy(blocks, weight), packedBy(plain, weight), name);
+      }
+    }
+  });
 
   it("steps over what lies between rows", () => {
     const gap = 6;

@@ -35,7 +35,7 @@ export const toyFile = (options: TinyLlamaOptions = {}) => tinyLlama({ architect
 
 /** Compares an engine's logits with f64, and the bits of several splits of the prompt with each other; their hash. */
 export async function compare(
-  { file, weights }: ReturnType<typeof tinyLlama>,
+  { file, weights }: Pick<ReturnType<typeof tinyLlama>, "file" | "weights">,
   options: LayoutOptions,
   traits: ReferenceTraits,
   most = 1e-9,

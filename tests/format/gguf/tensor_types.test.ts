@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readGguf } from "../../../src/format/gguf/header.ts";
-import { assertTensorType, ggmlTypes, removedGgmlTypes } from "../../../src/format/gguf/tensor_types.ts";
+import {
+  assertTensorType,
+  ggmlTypes,
+  removedGgmlTypes,
+  supportedTensorTypes,
+} from "../../../src/format/gguf/tensor_types.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
 import { UnsupportedError } from "../../../src/util/errors.ts";
 import { ggufFile } from "../../support/gguf_writer.ts";
@@ -53,6 +58,8 @@ function fileOf(id: number, blockCols: number, bytes: number): Uint8Array {
   return file.set("tensor.t.dim0", 3 * blockCols).set("tensor.t.type", id).bytes;
 }
 
+const wayOut = "take another file of this model, or make one of its F16 file with cria quantize";
+
 describe("ggmlTypes", () => {
   it("ggmlTypes has the bits per weight that ggml documents", () => {
     const found = [...ggmlTypes.values()].map((type) => [type.name, (8 * type.blockBytes) / type.blockCols]);
@@ -78,13 +85,19 @@ describe("ggmlTypes", () => {
 
   it("readGguf() tells types that GGUF gave up from unknown ones", async () => {
     for (const [id, name] of removedGgmlTypes) {
-      const message = new RegExp(`Tensor "t": Unsupported type ${name}, which GGUF gave up`);
+      const message = new RegExp(`Tensor "t": Unsupported type ${name}, which GGUF gave up; ${wayOut}$`);
       await refused(readGguf(bytesSource(fileOf(id, 32, 64))), message, UnsupportedError);
     }
     for (const id of [43, 99, 255, 2 ** 31 - 1]) {
-      await refused(readGguf(bytesSource(fileOf(id, 32, 64))), new RegExp(`type from 0 to 42, got ${id}$`));
+      await refused(
+        readGguf(bytesSource(fileOf(id, 32, 64))),
+        new RegExp(`type from 0 to 42, got ${id}; ${wayOut}$`),
+      );
     }
-    await refused(readGguf(bytesSource(fileOf(-1, 32, 64))), /type from 0 to 42, got -1$/);
+    await refused(
+      readGguf(bytesSource(fileOf(-1, 32, 64))),
+      new RegExp(`type from 0 to 42, got -1; ${wayOut}$`),
+    );
   });
 });
 
@@ -93,16 +106,16 @@ describe("assertTensorType", () => {
   const info = { name: "blk.0.ffn_up.weight", shape: [256], source, offset: 0, byteLength: 144 };
 
   it("assertTensorType() accepts what has kernels", () => {
-    for (const type of ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q8_G"]) assertTensorType({ ...info, type });
+    for (const type of ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "IQ4_NL", "Q8_G"])
+      assertTensorType({ ...info, type });
   });
 
   it("assertTensorType() names the tensor, its type and what is supported", () => {
-    assert.throws(() => assertTensorType({ ...info, type: "Q4_K" }), {
+    assert.throws(() => assertTensorType({ ...info, type: "Q8_1" }), {
       name: "UnsupportedError",
-      message:
-        "Cannot load tensor blk.0.ffn_up.weight: Unsupported type Q4_K; supported: F32, F16, BF16, Q8_0, Q4_0",
+      message: `Cannot load tensor blk.0.ffn_up.weight of bytes: Unsupported type Q8_1; supported: ${supportedTensorTypes.join(", ")}; ${wayOut}`,
     });
-    for (const type of ["F64", "I8", "Q8_1", "Q8_K", "IQ4_NL", ""]) {
+    for (const type of ["F64", "I8", "I16", "I32", "I64", ""]) {
       assert.throws(() => assertTensorType({ ...info, type }), UnsupportedError);
     }
   });

@@ -160,10 +160,9 @@ describe("gpt-oss", () => {
     for (const [stem, shape, expected] of cases) {
       const name = `blk.1.${stem}`;
       const { file } = tiny({}, { [name]: shape && { shape, type: "F32" } });
-      const of = shape ? "" : " of bytes";
       await assert.rejects(engineOf(file.bytes), {
         name: "FormatError",
-        message: `Cannot load tensor ${name}${of}: ${expected}`,
+        message: `Cannot load tensor ${name} of bytes: ${expected}`,
       });
     }
     await assert.rejects(engineOf(tiny({}, { "blk.0.ffn_gate.weight": { shape: [96, 64] } }).file.bytes), {
@@ -178,7 +177,8 @@ describe("gpt-oss", () => {
     const { file } = tiny({}, { "blk.1.ffn_up_exps.weight": { shape: [N, 32, 64], type: "F32", values } });
     await assert.rejects(engineOf(file.bytes), {
       name: "FormatError",
-      message: /^Cannot load tensor blk\.1\.ffn_up_exps\.weight: Expected finite values in row 101, got /,
+      message:
+        /^Cannot load tensor blk\.1\.ffn_up_exps\.weight of bytes: Expected finite values in row 101, got /,
     });
   });
 });

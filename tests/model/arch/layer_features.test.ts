@@ -73,7 +73,7 @@ describe("LayerSpec.attention", () => {
     const tensors = { ...sinks, "blk.1.attn_sinks.weight": { shape: [5] } };
     await assert.rejects(engineOf(toyFile({ tensors }).file.bytes, options), {
       name: "FormatError",
-      message: "Cannot load tensor blk.1.attn_sinks.weight: Expected shape [4], got [5]",
+      message: "Cannot load tensor blk.1.attn_sinks.weight of bytes: Expected shape [4], got [5]",
     });
   });
 });
@@ -164,7 +164,7 @@ describe("LayerSpec.feedForward", () => {
       const file = toyFile({ tensors: { ...tensors, [name]: { shape, type: "F32" } } }).file;
       await assert.rejects(engineOf(file.bytes, options), {
         name: "FormatError",
-        message: `Cannot load tensor ${name}: Expected shape ${expected}, got [${shape.join(", ")}]`,
+        message: `Cannot load tensor ${name} of bytes: Expected shape ${expected}, got [${shape.join(", ")}]`,
       });
     }
   });
