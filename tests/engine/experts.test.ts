@@ -5,6 +5,7 @@ import * as op from "../../assembly/layout/ops.ts";
 import type { EngineOptions } from "../../src/engine/engine.ts";
 import { randomF32, workingVariants } from "../support/kernels.ts";
 import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
+import { itShared, sharedBytes } from "../support/shared.ts";
 import { expertTensors, toy, toyFile } from "../support/toy.ts";
 
 // Windows end inside a page and behind one; layers differ.
@@ -98,6 +99,27 @@ for (const { type, precision } of kinds) {
     });
   });
 }
+
+describe("gpt-oss with experts in MXFP4", () => {
+  const name = "models/micro/quant/gpt-oss-mxfp4.gguf";
+  itShared(
+    [name],
+    "has the same bits for every kernel build, split of the prompt and number of threads",
+    async () => {
+      const bytes = sharedBytes(name);
+      const some = someIds(80, 272);
+      const hashes = new Set<string>();
+      const note = async (options: EngineOptions, splits: readonly (readonly number[])[]) => {
+        const engine = await engineOf(bytes, options);
+        for (const split of splits) hashes.add(hashLogits(await allLogits(engine, some, split)));
+        engine.retire(new Error("done"));
+      };
+      for (const kernel of workingVariants()) await note({ kernel }, [[1], [7], [32], [64]]);
+      for (const threads of [2, 3, 4]) await note({ threads, tune: { threads } }, [[1], [40]]);
+      assert.equal(hashes.size, 1);
+    },
+  );
+});
 
 describe("the plan of a mixture of experts", () => {
   it("has a record for each expert's matrices behind its end, and counts those of one token as work", async () => {
