@@ -8,6 +8,7 @@ import { compileVariant, type Variant } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type HolderKind, PagePool, Sequence } from "../model/kv_cache.ts";
 import { writeFrequencies } from "../model/rope.ts";
+import { blockOf } from "../model/weights/weights.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { EngineError } from "../util/errors.ts";
 import { Mutex } from "../util/mutex.ts";
@@ -279,7 +280,7 @@ export class Engine {
   #chooseStreams(): void {
     const { buffers, weights } = this.layout;
     const matrices = [
-      ...weights.layers.flatMap(({ gate, up }) => (gate ? [gate, up] : [up])),
+      ...weights.layers.map(blockOf).flatMap(({ gate, up }) => (gate ? [gate, up] : [up])),
       weights.output,
     ];
     const most = weights.output.strips;

@@ -26,7 +26,8 @@ const norm: Vector = {
 };
 
 function layer(q: Matrix, other: Matrix): LayerWeights {
-  const rest = { k: other, v: other, attnOutput: other, gate: other, up: other, down: other };
+  const feedForward = { gate: other, up: other, down: other };
+  const rest = { k: other, v: other, attnOutput: other, feedForward };
   return { attnNorm: norm, ffnNorm: norm, q, ...rest };
 }
 
