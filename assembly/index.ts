@@ -5,6 +5,7 @@ import {
   CONST_EXP2_LOWEST,
   CONST_EXP2_ROUND,
   CONST_F16_MASK,
+  CONST_FIELDS,
   CONST_FLIP,
   CONST_LOW_NIBBLES,
   CONST_ONE,
@@ -20,6 +21,7 @@ export { kv_store_f32 } from "./attention/f32";
 export { kv_head_bytes } from "./attention/kv_types";
 export { kv_store_q8 } from "./attention/q8";
 export { quantize_q8, quantize_q8x4 } from "./formats/act_q8";
+export { quantize_super, quantize_super_x4 } from "./formats/act_super";
 export { embed_row } from "./formats/formats";
 export { rope_angles, rope_freqs } from "./plan/ops/angles";
 export { glu_f32 } from "./plan/ops/glu";
@@ -54,6 +56,14 @@ export function init(): void {
   v128.store(CONST_FLIP, i8x16.splat(-128));
   v128.store(CONST_EIGHT, i8x16.splat(8));
   v128.store(CONST_ONE, f32x4.splat(1));
+  v128.store(CONST_FIELDS, i8x16.splat(31));
+  v128.store(CONST_FIELDS, i8x16.splat(7), 16);
+  v128.store(CONST_FIELDS, i8x16.splat(24), 32);
+  v128.store(CONST_FIELDS, i8x16.splat(8), 48);
+  v128.store(CONST_FIELDS, i8x16.splat(63), 64);
+  v128.store(CONST_FIELDS, i8x16.splat(3), 80);
+  v128.store(CONST_FIELDS, i8x16.splat(12), 96);
+  v128.store(CONST_FIELDS, i8x16.splat(48), 112);
   // The polynomial of degree 5 with constant 1 that has the least relative error, 9.2e-8, on |r| <= 1/2.
   v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.6931470036506653));
   v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.24022242426872253), 16);

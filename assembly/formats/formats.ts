@@ -3,16 +3,22 @@
 import {
   ACT_F32,
   ACT_Q8,
+  ACT_SUPER,
   F32_GROUP_STRIPS,
   F32_TILE_BYTES,
   GROUP_STRIPS,
   Q4_TILE_BYTES,
   Q8_TILE_BYTES,
+  SUPER_BLOCKS,
   TILE_ROWS,
+  WIDE_SUPER_BYTES,
   WEIGHT_F32,
+  WEIGHT_Q4,
+  WEIGHT_Q4K,
+  WEIGHT_Q5K,
   WEIGHT_Q8,
 } from "../layout/blocks";
-import { FILE_Q4_0, FILE_Q8_0 } from "../layout/file_types.gen";
+import { FILE_Q4_0, FILE_Q4_K, FILE_Q5_K, FILE_Q6_K, FILE_Q8_0 } from "../layout/file_types.gen";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
 import { group_bytes_before, group_size } from "./groups";
 import {
@@ -33,10 +39,20 @@ import {
   walk_q8,
   zero_row_q8,
 } from "./q8";
+import { unshift_tile } from "./scales";
+import { embed_row_super, file_super, pack_super, unpack_super, zero_super } from "./super_pack";
+import { head_bytes, super_bytes, tile_of } from "./super";
+import { multiply_super } from "./super_multiply";
+import { walk_super_form } from "./super_walk";
+
+/** Whether a format has superblocks, whose columns share scales of two levels. */
+export function is_super(weight: i32): bool {
+  return weight > WEIGHT_Q4;
+}
 
 /** ACT_* of the activations that the format is multiplied by. */
 export function activations_of(weight: i32): i32 {
-  return weight === WEIGHT_F32 ? ACT_F32 : ACT_Q8;
+  return weight === WEIGHT_F32 ? ACT_F32 : is_super(weight) ? ACT_SUPER : ACT_Q8;
 }
 
 /** Strips of a whole group. */
@@ -44,8 +60,13 @@ export function group_strips(weight: i32): i32 {
   return weight === WEIGHT_F32 ? F32_GROUP_STRIPS : GROUP_STRIPS;
 }
 
-/** Bytes of a tile. */
+/** Bytes of a tile, with its share of the header if the format has superblocks. */
 export function tile_bytes(weight: i32): i32 {
+  if (is_super(weight)) {
+    const bytes =
+      weight === WEIGHT_Q4K ? super_bytes<u8>() : weight === WEIGHT_Q5K ? super_bytes<i8>() : super_bytes<u16>();
+    return <i32>bytes / SUPER_BLOCKS;
+  }
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
 }
 
@@ -54,11 +75,14 @@ export function cell_bytes(weight: i32): i32 {
   return weight === WEIGHT_F32 ? CELL_F32 : tile_bytes(weight);
 }
 
-/** The address of a strip's first cell, in a matrix of `blocks` blocks of columns. */
+/** The address of the group that a strip lies in, in a matrix of `blocks` blocks of columns. */
+function group_at(w: usize, weight: i32, strip: i32, blocks: i32): usize {
+  return w + group_bytes_before(strip, blocks, group_strips(weight), <usize>tile_bytes(weight));
+}
+
+/** The address of a strip's first cell, in a matrix of `blocks` blocks of columns. Not of superblocks. */
 export function strip_at(w: usize, weight: i32, strip: i32, blocks: i32): usize {
-  const most = group_strips(weight);
-  const before = group_bytes_before(strip, blocks, most, <usize>tile_bytes(weight));
-  return w + before + <usize>(strip % most) * <usize>cell_bytes(weight);
+  return group_at(w, weight, strip, blocks) + <usize>(strip % group_strips(weight)) * <usize>cell_bytes(weight);
 }
 
 /** Bytes between the cells of a strip. */
@@ -87,6 +111,15 @@ export function embed_row(
 ): void {
   const strip = row / TILE_ROWS;
   const lane = <usize>(row % TILE_ROWS);
+  if (is_super(weight)) {
+    const size = <usize>group_size(strip, strips, GROUP_STRIPS);
+    const column = group_at(w, weight, strip, blocks);
+    const s = <usize>(strip % GROUP_STRIPS);
+    if (weight === WEIGHT_Q4K) embed_row_super<u8>(column, size, s, lane, blocks, factor, scale, out);
+    else if (weight === WEIGHT_Q5K) embed_row_super<i8>(column, size, s, lane, blocks, factor, scale, out);
+    else embed_row_super<u16>(column, size, s, lane, blocks, factor, scale, out);
+    return;
+  }
   const cell = strip_at(w, weight, strip, blocks);
   const step = cell_step(weight, strip, strips);
   if (weight === WEIGHT_F32) embed_row_f32(cell, step, lane, blocks, scale, out);
@@ -96,7 +129,10 @@ export function embed_row(
 
 // ---- Products with int8 activations. The loops around them are in plan/ops/matmul.ts.
 
-/** Groups of `strips` strips, `streams` of them at once, times one token: see walk() in q8.ts. */
+/**
+ * Groups of `strips` strips, `streams` of them at once, times one token: see walk() in q8.ts.
+ * sums  16 bytes for each strip of each stream, to work in
+ */
 export function walk(
   weight: i32,
   dot: i32,
@@ -108,13 +144,37 @@ export function walk(
   strips: i32,
   blocks: i32,
   factor: f32,
+  sums: usize,
 ): void {
-  if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
+  if (is_super(weight)) {
+    if (weight === WEIGHT_Q4K) walk_super_form<u8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
+    else if (weight === WEIGHT_Q5K) walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
+    else walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
+  } else if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
   else walk_q4(dot, column, x, out, streams, gap, strips, blocks, factor);
 }
 
-/** Unpacks tiles for several tokens, if that is worth it; false: multiply_group() takes them as they are. */
-export function unpack(weight: i32, dot: i32, tokens: i32, from: usize, to: usize, tiles: i32): bool {
+/**
+ * Unpacks `blocks` blocks of a group of `strips` strips for several tokens, if that is worth it; false: multiply_group()
+ * takes them as they are.
+ */
+export function unpack(
+  weight: i32,
+  dot: i32,
+  tokens: i32,
+  from: usize,
+  to: usize,
+  strips: i32,
+  blocks: i32,
+): bool {
+  if (is_super(weight)) {
+    const supers = blocks / SUPER_BLOCKS;
+    if (weight === WEIGHT_Q4K) unpack_super<u8>(from, to, strips, supers);
+    else if (weight === WEIGHT_Q5K) unpack_super<i8>(from, to, strips, supers);
+    else unpack_super<u16>(from, to, strips, supers);
+    return true;
+  }
+  const tiles = strips * blocks;
   if (weight === WEIGHT_Q8) return unpack_q8(dot, from, to, tiles);
   return unpack_q4(dot, tokens, from, to, tiles);
 }
@@ -133,7 +193,13 @@ export function multiply_group(
   blocks: i32,
   factor: f32,
 ): void {
-  if (weight === WEIGHT_Q8) {
+  if (is_super(weight)) {
+    const supers = blocks / SUPER_BLOCKS;
+    const minima = weight === WEIGHT_Q4K || weight === WEIGHT_Q5K;
+    const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
+    if (tokens > 2) multiply_super<i32>(tile, x, out, outStride, strips, supers, factor, minima, work);
+    else multiply_super<i16>(tile, x, out, outStride, strips, supers, factor, minima, work);
+  } else if (weight === WEIGHT_Q8) {
     multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else {
     multiply_group_q4(dot, unpacked, tile, x, out, outStride, tokens, strips, blocks, factor);
@@ -144,6 +210,7 @@ export function multiply_group(
 
 /** FILE_* of the type whose blocks the format keeps bit for bit; -1: none. */
 export function copied_type(weight: i32): i32 {
+  if (is_super(weight)) return weight === WEIGHT_Q4K ? FILE_Q4_K : weight === WEIGHT_Q5K ? FILE_Q5_K : FILE_Q6_K;
   return weight === WEIGHT_F32 ? -1 : weight === WEIGHT_Q8 ? FILE_Q8_0 : FILE_Q4_0;
 }
 
@@ -173,4 +240,54 @@ export function zero_row(weight: i32, cell: usize, step: usize, r: usize): void 
   if (weight === WEIGHT_F32) zero_row_f32(cell, step, r);
   else if (weight === WEIGHT_Q8) zero_row_q8(cell, r);
   else zero_row_q4(cell, r);
+}
+
+/**
+ * Packs a row of file superblocks at `src` as row r of a strip, or zeros if `src` is 0. Returns 0, or 1 if a scale is NaN
+ * or infinite.
+ */
+export function pack_super_row(
+  weight: i32,
+  src: usize,
+  w: usize,
+  strip: i32,
+  strips: i32,
+  blocks: i32,
+  r: usize,
+  shift: i32,
+): i32 {
+  const size = <usize>group_size(strip, strips, GROUP_STRIPS);
+  const column = group_at(w, weight, strip, blocks);
+  const s = <usize>(strip % GROUP_STRIPS);
+  if (weight === WEIGHT_Q4K) return pack_row_super<u8>(src, column, size, s, blocks, r, shift);
+  if (weight === WEIGHT_Q5K) return pack_row_super<i8>(src, column, size, s, blocks, r, shift);
+  return pack_row_super<u16>(src, column, size, s, blocks, r, shift);
+}
+
+function pack_row_super<F>(src: usize, column: usize, size: usize, s: usize, blocks: i32, r: usize, shift: i32): i32 {
+  const tiles = size * tile_of<F>();
+  const heads = size * head_bytes<F>();
+  for (let b = 0; b < blocks; b += SUPER_BLOCKS, column += size * super_bytes<F>()) {
+    const head = column + s * head_bytes<F>();
+    const tile = column + heads + s * tile_of<F>();
+    if (!src) {
+      zero_super<F>(head, tile, tiles, r);
+      continue;
+    }
+    if (pack_super<F>(src, head, tile, tiles, r, shift)) return 1;
+    src += file_super<F>();
+  }
+  return 0;
+}
+
+/** Takes 2^SCALE_SHIFT off the scales of a strip: see unshift_scales(). */
+export function unshift_super(weight: i32, w: usize, strip: i32, strips: i32, blocks: i32): void {
+  const size = <usize>group_size(strip, strips, GROUP_STRIPS);
+  const step = size * SUPER_BLOCKS * <usize>tile_bytes(weight);
+  const bytes: usize = weight > WEIGHT_Q5K ? head_bytes<u16>() : head_bytes<u8>();
+  let head = group_at(w, weight, strip, blocks) + <usize>(strip % GROUP_STRIPS) * bytes;
+  for (let b = 0; b < blocks; b += SUPER_BLOCKS, head += step) {
+    unshift_tile(head);
+    if (weight <= WEIGHT_Q5K) unshift_tile(head + 8);
+  }
 }

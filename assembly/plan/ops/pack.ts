@@ -4,9 +4,12 @@ import {
   cell_step,
   copied_type,
   copy_tile,
+  is_super,
   pack_row,
+  pack_super_row,
   strip_at,
   tile_bytes,
+  unshift_super,
   zero_row,
 } from "../../formats/formats";
 import { unshift_tile } from "../../formats/scales";
@@ -81,6 +84,7 @@ export function pack(
   scratch: usize,
 ): i32 {
   const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
+  if (is_super(weight)) return pack_supers(weight, src, rowBytes, rows, blocks, out, firstStrip, strips, shift);
   const cells = <usize>(tile_bytes(weight) / cell_bytes(weight));
   const copies = file === copied_type(weight);
   // Only the last rows of a matrix end at an odd strip: the one behind it is padding.
@@ -116,6 +120,29 @@ export function pack(
         if (pack_row(weight, scratch, block, step, <usize>r, shift)) return 1 + at;
       }
     }
+  }
+  return 0;
+}
+
+// Rows of the type whose superblocks the format keeps: see pack().
+function pack_supers(
+  weight: i32,
+  src: usize,
+  rowBytes: usize,
+  rows: i32,
+  blocks: i32,
+  out: usize,
+  firstStrip: i32,
+  strips: i32,
+  shift: i32,
+): i32 {
+  const here = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  const end = (here + (here & 1)) * TILE_ROWS;
+  for (let row = 0; row < end; row++) {
+    const strip = firstStrip + row / TILE_ROWS;
+    const from = row < rows ? src + <usize>row * rowBytes : 0;
+    const r = <usize>(row % TILE_ROWS);
+    if (pack_super_row(weight, from, out, strip, strips, blocks, r, shift)) return 1 + row;
   }
   return 0;
 }
@@ -181,6 +208,10 @@ export function unpack(
  */
 export function unshift_scales(w: usize, weight: i32, count: i32, strips: i32, blocks: i32): void {
   for (let strip = 0; strip < count; strip++) {
+    if (is_super(weight)) {
+      unshift_super(weight, w, strip, strips, blocks);
+      continue;
+    }
     const step = cell_step(weight, strip, strips);
     let tile = strip_at(w, weight, strip, blocks);
     for (let b = 0; b < blocks; b++, tile += step) unshift_tile(tile);
