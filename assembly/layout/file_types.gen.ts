@@ -15,10 +15,60 @@ export const FILE_F32 = 0;
 export const FILE_F32_VALUES = 1;
 export const FILE_F32_BYTES = 4;
 
+/** IQ4_NL: its code, values and bytes of a block. */
+export const FILE_IQ4_NL = 20;
+export const FILE_IQ4_NL_VALUES = 32;
+export const FILE_IQ4_NL_BYTES = 18;
+
+/** IQ4_XS: its code, values and bytes of a block. */
+export const FILE_IQ4_XS = 23;
+export const FILE_IQ4_XS_VALUES = 256;
+export const FILE_IQ4_XS_BYTES = 136;
+
+/** Q2_K: its code, values and bytes of a block. */
+export const FILE_Q2_K = 10;
+export const FILE_Q2_K_VALUES = 256;
+export const FILE_Q2_K_BYTES = 84;
+
+/** Q3_K: its code, values and bytes of a block. */
+export const FILE_Q3_K = 11;
+export const FILE_Q3_K_VALUES = 256;
+export const FILE_Q3_K_BYTES = 110;
+
 /** Q4_0: its code, values and bytes of a block. */
 export const FILE_Q4_0 = 2;
 export const FILE_Q4_0_VALUES = 32;
 export const FILE_Q4_0_BYTES = 18;
+
+/** Q4_1: its code, values and bytes of a block. */
+export const FILE_Q4_1 = 3;
+export const FILE_Q4_1_VALUES = 32;
+export const FILE_Q4_1_BYTES = 20;
+
+/** Q4_K: its code, values and bytes of a block. */
+export const FILE_Q4_K = 12;
+export const FILE_Q4_K_VALUES = 256;
+export const FILE_Q4_K_BYTES = 144;
+
+/** Q5_0: its code, values and bytes of a block. */
+export const FILE_Q5_0 = 6;
+export const FILE_Q5_0_VALUES = 32;
+export const FILE_Q5_0_BYTES = 22;
+
+/** Q5_1: its code, values and bytes of a block. */
+export const FILE_Q5_1 = 7;
+export const FILE_Q5_1_VALUES = 32;
+export const FILE_Q5_1_BYTES = 24;
+
+/** Q5_K: its code, values and bytes of a block. */
+export const FILE_Q5_K = 13;
+export const FILE_Q5_K_VALUES = 256;
+export const FILE_Q5_K_BYTES = 176;
+
+/** Q6_K: its code, values and bytes of a block. */
+export const FILE_Q6_K = 14;
+export const FILE_Q6_K_VALUES = 256;
+export const FILE_Q6_K_BYTES = 210;
 
 /** Q8_0: its code, values and bytes of a block. */
 export const FILE_Q8_0 = 8;
@@ -29,3 +79,8 @@ export const FILE_Q8_0_BYTES = 34;
 export const FILE_Q8_G = 1000;
 export const FILE_Q8_G_VALUES = 1;
 export const FILE_Q8_G_BYTES = 1;
+
+/** Q8_K: its code, values and bytes of a block. */
+export const FILE_Q8_K = 15;
+export const FILE_Q8_K_VALUES = 256;
+export const FILE_Q8_K_BYTES = 292;

@@ -6,19 +6,52 @@ import {
   FILE_F16_BYTES,
   FILE_F32,
   FILE_F32_BYTES,
+  FILE_IQ4_NL,
+  FILE_IQ4_NL_BYTES,
+  FILE_IQ4_XS,
+  FILE_IQ4_XS_BYTES,
+  FILE_Q2_K,
+  FILE_Q2_K_BYTES,
+  FILE_Q3_K,
+  FILE_Q3_K_BYTES,
   FILE_Q4_0,
   FILE_Q4_0_BYTES,
+  FILE_Q4_1,
+  FILE_Q4_1_BYTES,
+  FILE_Q4_K,
+  FILE_Q4_K_BYTES,
+  FILE_Q5_0,
+  FILE_Q5_0_BYTES,
+  FILE_Q5_1,
+  FILE_Q5_1_BYTES,
+  FILE_Q5_K,
+  FILE_Q5_K_BYTES,
+  FILE_Q6_K,
+  FILE_Q6_K_BYTES,
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
   FILE_Q8_G_BYTES,
+  FILE_Q8_K,
+  FILE_Q8_K_BYTES,
 } from "../layout/file_types.gen";
 import { decode_bf16 } from "./bf16";
 import { decode_f16 } from "./f16";
 import { decode_f32 } from "./f32";
+import { decode_iq4_nl } from "./iq4_nl";
+import { decode_iq4_xs } from "./iq4_xs";
+import { decode_q2_k } from "./q2_k";
+import { decode_q3_k } from "./q3_k";
 import { decode_q4_0 } from "./q4_0";
+import { decode_q4_1 } from "./q4_1";
+import { decode_q4_k } from "./q4_k";
+import { decode_q5_0 } from "./q5_0";
+import { decode_q5_1 } from "./q5_1";
+import { decode_q5_k } from "./q5_k";
+import { decode_q6_k } from "./q6_k";
 import { decode_q8_0 } from "./q8_0";
 import { decode_q8_g } from "./q8_g";
+import { decode_q8_k } from "./q8_k";
 
 /** Bytes of a block of a type. */
 export function block_bytes(file: i32): i32 {
@@ -29,12 +62,34 @@ export function block_bytes(file: i32): i32 {
       return FILE_F16_BYTES;
     case FILE_F32:
       return FILE_F32_BYTES;
+    case FILE_IQ4_NL:
+      return FILE_IQ4_NL_BYTES;
+    case FILE_IQ4_XS:
+      return FILE_IQ4_XS_BYTES;
+    case FILE_Q2_K:
+      return FILE_Q2_K_BYTES;
+    case FILE_Q3_K:
+      return FILE_Q3_K_BYTES;
     case FILE_Q4_0:
       return FILE_Q4_0_BYTES;
+    case FILE_Q4_1:
+      return FILE_Q4_1_BYTES;
+    case FILE_Q4_K:
+      return FILE_Q4_K_BYTES;
+    case FILE_Q5_0:
+      return FILE_Q5_0_BYTES;
+    case FILE_Q5_1:
+      return FILE_Q5_1_BYTES;
+    case FILE_Q5_K:
+      return FILE_Q5_K_BYTES;
+    case FILE_Q6_K:
+      return FILE_Q6_K_BYTES;
     case FILE_Q8_0:
       return FILE_Q8_0_BYTES;
     case FILE_Q8_G:
       return FILE_Q8_G_BYTES;
+    case FILE_Q8_K:
+      return FILE_Q8_K_BYTES;
     default:
       return 0;
   }
@@ -60,14 +115,47 @@ export function decode(
     case FILE_F32:
       decode_f32(src, first, n, out);
       break;
+    case FILE_IQ4_NL:
+      decode_iq4_nl(src, first, n, out);
+      break;
+    case FILE_IQ4_XS:
+      decode_iq4_xs(src, first, n, out);
+      break;
+    case FILE_Q2_K:
+      decode_q2_k(src, first, n, out);
+      break;
+    case FILE_Q3_K:
+      decode_q3_k(src, first, n, out);
+      break;
     case FILE_Q4_0:
       decode_q4_0(src, first, n, out);
+      break;
+    case FILE_Q4_1:
+      decode_q4_1(src, first, n, out);
+      break;
+    case FILE_Q4_K:
+      decode_q4_k(src, first, n, out);
+      break;
+    case FILE_Q5_0:
+      decode_q5_0(src, first, n, out);
+      break;
+    case FILE_Q5_1:
+      decode_q5_1(src, first, n, out);
+      break;
+    case FILE_Q5_K:
+      decode_q5_k(src, first, n, out);
+      break;
+    case FILE_Q6_K:
+      decode_q6_k(src, first, n, out);
       break;
     case FILE_Q8_0:
       decode_q8_0(src, first, n, out);
       break;
     case FILE_Q8_G:
       decode_q8_g(src, scales, group, first, n, out);
+      break;
+    case FILE_Q8_K:
+      decode_q8_k(src, first, n, out);
       break;
   }
 }

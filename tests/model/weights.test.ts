@@ -1,6 +1,7 @@
 // Where the weights of Llama are placed, in which format, and which files are refused.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { supportedTensorTypes } from "../../src/format/gguf/tensor_types.ts";
 import { Arena } from "../../src/kernels/arena.ts";
 import type { Precision } from "../../src/model/config.ts";
 import { readModel } from "../../src/model/read_model.ts";
@@ -154,7 +155,7 @@ describe("placeWeights", () => {
       tensors[name] = [(tensors[name] as readonly [readonly number[]])[0], "I8"];
       refuses(
         tensors,
-        `${name}: Unsupported type I8; supported: F32, F16, BF16, Q8_0, Q4_0`,
+        `${name} of m: Unsupported type I8; supported: ${supportedTensorTypes.join(", ")}. Take another file of the model, or convert it again`,
         UnsupportedError,
       );
     }

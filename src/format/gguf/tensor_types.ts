@@ -51,11 +51,11 @@ export const LLAMA2C_Q8 = "Q8_G";
 /**
  * Refuses a tensor whose type has no kernels. Files may hold tensors of other types as long as no model uses
  * them, so the loader asks for each tensor that it loads.
- * @throws UnsupportedError naming the tensor, its type and the types that are supported
+ * @throws UnsupportedError naming the tensor, its file, its type and the types that are supported
  */
 export function assertTensorType(info: TensorInfo): void {
   if (fileTypes.has(info.type)) return;
   throw new UnsupportedError(
-    `Cannot load tensor ${info.name}: Unsupported type ${info.type}; supported: ${supportedTensorTypes.join(", ")}`,
+    `Cannot load tensor ${info.name} of ${info.source.name}: Unsupported type ${info.type}; supported: ${supportedTensorTypes.join(", ")}. Take another file of the model, or convert it again`,
   );
 }
