@@ -112,7 +112,16 @@ export function sum_q4k<T>(
       return i32x4.dot_i16x8_s(a, twice(s));
     }
   }
-  const low = wide4(v128.and(u, nibbles), v128.and(v, nibbles), v128.and(w, nibbles), v128.and(z, nibbles), x0, x1, x2, x3);
+  const low = wide4(
+    v128.and(u, nibbles),
+    v128.and(v, nibbles),
+    v128.and(w, nibbles),
+    v128.and(z, nibbles),
+    x0,
+    x1,
+    x2,
+    x3,
+  );
   const top = wide4(high(u, nibbles), high(v, nibbles), high(w, nibbles), high(z, nibbles), x4, x5, x6, x7);
   return i32x4.mul(i32x4.add(low, top), i32x4.extend_low_i16x8_s(s));
 }

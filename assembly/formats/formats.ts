@@ -11,12 +11,12 @@ import {
   Q8_TILE_BYTES,
   SUPER_BLOCKS,
   TILE_ROWS,
-  WIDE_SUPER_BYTES,
   WEIGHT_F32,
   WEIGHT_Q4,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
   WEIGHT_Q8,
+  WIDE_SUPER_BYTES,
 } from "../layout/blocks";
 import { FILE_Q4_0, FILE_Q4_K, FILE_Q5_K, FILE_Q6_K, FILE_Q8_0 } from "../layout/file_types.gen";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
@@ -40,9 +40,9 @@ import {
   zero_row_q8,
 } from "./q8";
 import { unshift_tile } from "./scales";
-import { embed_row_super, file_super, pack_super, unpack_super, zero_super } from "./super_pack";
 import { head_bytes, super_bytes, tile_of } from "./super";
 import { multiply_super } from "./super_multiply";
+import { embed_row_super, file_super, pack_super, unpack_super, zero_super } from "./super_pack";
 import { walk_super_form } from "./super_walk";
 
 /** Whether a format has superblocks, whose columns share scales of two levels. */
@@ -64,7 +64,11 @@ export function group_strips(weight: i32): i32 {
 export function tile_bytes(weight: i32): i32 {
   if (is_super(weight)) {
     const bytes =
-      weight === WEIGHT_Q4K ? super_bytes<u8>() : weight === WEIGHT_Q5K ? super_bytes<i8>() : super_bytes<u16>();
+      weight === WEIGHT_Q4K
+        ? super_bytes<u8>()
+        : weight === WEIGHT_Q5K
+          ? super_bytes<i8>()
+          : super_bytes<u16>();
     return <i32>bytes / SUPER_BLOCKS;
   }
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
@@ -82,7 +86,9 @@ function group_at(w: usize, weight: i32, strip: i32, blocks: i32): usize {
 
 /** The address of a strip's first cell, in a matrix of `blocks` blocks of columns. Not of superblocks. */
 export function strip_at(w: usize, weight: i32, strip: i32, blocks: i32): usize {
-  return group_at(w, weight, strip, blocks) + <usize>(strip % group_strips(weight)) * <usize>cell_bytes(weight);
+  return (
+    group_at(w, weight, strip, blocks) + <usize>(strip % group_strips(weight)) * <usize>cell_bytes(weight)
+  );
 }
 
 /** Bytes between the cells of a strip. */
@@ -147,8 +153,10 @@ export function walk(
   sums: usize,
 ): void {
   if (is_super(weight)) {
-    if (weight === WEIGHT_Q4K) walk_super_form<u8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
-    else if (weight === WEIGHT_Q5K) walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
+    if (weight === WEIGHT_Q4K)
+      walk_super_form<u8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
+    else if (weight === WEIGHT_Q5K)
+      walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
     else walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
   } else if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
   else walk_q4(dot, column, x, out, streams, gap, strips, blocks, factor);
@@ -210,7 +218,8 @@ export function multiply_group(
 
 /** FILE_* of the type whose blocks the format keeps bit for bit; -1: none. */
 export function copied_type(weight: i32): i32 {
-  if (is_super(weight)) return weight === WEIGHT_Q4K ? FILE_Q4_K : weight === WEIGHT_Q5K ? FILE_Q5_K : FILE_Q6_K;
+  if (is_super(weight))
+    return weight === WEIGHT_Q4K ? FILE_Q4_K : weight === WEIGHT_Q5K ? FILE_Q5_K : FILE_Q6_K;
   return weight === WEIGHT_F32 ? -1 : weight === WEIGHT_Q8 ? FILE_Q8_0 : FILE_Q4_0;
 }
 
@@ -264,7 +273,15 @@ export function pack_super_row(
   return pack_row_super<u16>(src, column, size, s, blocks, r, shift);
 }
 
-function pack_row_super<F>(src: usize, column: usize, size: usize, s: usize, blocks: i32, r: usize, shift: i32): i32 {
+function pack_row_super<F>(
+  src: usize,
+  column: usize,
+  size: usize,
+  s: usize,
+  blocks: i32,
+  r: usize,
+  shift: i32,
+): i32 {
   const tiles = size * tile_of<F>();
   const heads = size * head_bytes<F>();
   for (let b = 0; b < blocks; b += SUPER_BLOCKS, column += size * super_bytes<F>()) {

@@ -1,21 +1,23 @@
 // Formats of superblocks: how rows of files are packed into tiles, unpacked for several tokens, and looked up.
+
 import {
-  FILE_Q4_K_BYTES, FILE_Q5_K_BYTES, FILE_Q6_K_BYTES } from "../layout/file_types.gen";
-import {
+  Q6K_SCALES,
   SUPER_BLOCKS,
   SUPER_MINIMA,
   SUPER_SCALES,
-  Q6K_SCALES,
   WIDE_SUPER_BYTES,
   WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
+import { FILE_Q4_K_BYTES, FILE_Q5_K_BYTES, FILE_Q6_K_BYTES } from "../layout/file_types.gen";
 import { f16_finite } from "../simd/f16";
 import { high } from "../simd/nibbles";
 import { is_q4k, is_q5k, is_q6k, twice } from "./fields";
 import { store_scale, tile_scale } from "./scales";
 import { has_minima, head_bytes, scale_step, scales_at, tile_of } from "./super";
 import { store_wide } from "./tiles";
+
+const BLOCKS: usize = SUPER_BLOCKS;
 
 // Four weights of a row of a tile's vectors, unsigned.
 function fields_at<F>(tile: usize, k: usize, r: usize): u32 {
@@ -79,7 +81,7 @@ function file_fields<F>(src: usize, b: usize, k: usize): u32 {
     const j = b & 3;
     const low = load<u32>(src + (half << 6) + ((j & 1) << 5) + (k << 2));
     const top = load<u32>(src + (half << 5) + (k << 2), 128);
-    return ((j > 1 ? low >> 4 : low) & 0x0f0f0f0f) | (((top >> <u32>(2 * j)) & 0x03030303) << 4);
+    return ((j > 1 ? low >> 4 : low) & 0x0f0f0f0f) | (((top >> <u32>(j << 1)) & 0x03030303) << 4);
   }
   const qs: usize = is_q5k<F>() ? 48 : 16;
   const bytes = load<u32>(src + qs + ((b >> 1) << 5) + (k << 2));
@@ -91,7 +93,7 @@ function file_fields<F>(src: usize, b: usize, k: usize): u32 {
 // The 6-bit scales and minima of a row's superblock of Q4_K or Q5_K.
 function pack_scales(src: usize, head: usize, r: usize): void {
   const q = src + 4;
-  for (let b: usize = 0; b < SUPER_BLOCKS; b++) {
+  for (let b: usize = 0; b < BLOCKS; b++) {
     const low = b < 4;
     const mixed = load<u8>(q + b, 4);
     const scale = low ? load<u8>(q + b) & 63 : (mixed & 15) | ((load<u8>(q + b - 4) >> 6) << 4);
@@ -110,7 +112,7 @@ export function pack_super<F>(src: usize, head: usize, tile: usize, step: usize,
     const d = load<u16>(src, 208);
     if (!f16_finite(d)) return 1;
     store_scale(d, head + (r << 1), shift);
-    for (let b: usize = 0; b < SUPER_BLOCKS; b++) {
+    for (let b: usize = 0; b < BLOCKS; b++) {
       store<u16>(head + (b << 3) + (r << 1), load<u16>(src + (b << 1), 192), Q6K_SCALES);
     }
   } else {
@@ -121,7 +123,7 @@ export function pack_super<F>(src: usize, head: usize, tile: usize, step: usize,
     store_scale(dmin, head + (r << 1) + 8, shift);
     pack_scales(src, head, r);
   }
-  for (let b: usize = 0; b < SUPER_BLOCKS; b++, tile += step) {
+  for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
     store_fields<F>(
       tile,
       r,
@@ -147,7 +149,7 @@ export function file_super<F>(): usize {
 export function zero_super<F>(head: usize, tile: usize, step: usize, r: usize): void {
   store<u16>(head + (r << 1), 0);
   if (has_minima<F>()) store<u16>(head + (r << 1) + 8, 0);
-  for (let b: usize = 0; b < SUPER_BLOCKS; b++, tile += step) {
+  for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
     const at = head + scales_at<F>() + b * scale_step<F>();
     if (is_q6k<F>()) {
       store<u16>(at + (r << 1), 0);
@@ -176,9 +178,11 @@ export function embed_row_super<F>(
     let tile = column + size * head_bytes<F>() + s * tile_of<F>();
     const d = f32x4.extract_lane(tile_scale(head + (r << 1), factor), 0);
     const dmin = has_minima<F>() ? f32x4.extract_lane(tile_scale(head + (r << 1) + 8, factor), 0) : 0;
-    for (let i: usize = 0; i < SUPER_BLOCKS; i++, tile += tiles) {
+    for (let i: usize = 0; i < BLOCKS; i++, tile += tiles) {
       const at = head + scales_at<F>() + i * scale_step<F>();
-      const minimum = has_minima<F>() ? load<u8>(head + ((i >> 1) << 3) + (r << 1) + (i & 1), SUPER_MINIMA) : 0;
+      const minimum = has_minima<F>()
+        ? load<u8>(head + ((i >> 1) << 3) + (r << 1) + (i & 1), SUPER_MINIMA)
+        : 0;
       const m = dmin * <f32>minimum;
       for (let k: usize = 0; k < 8; k++, out += 16) {
         const q = fields_at<F>(tile, k, r);

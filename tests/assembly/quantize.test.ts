@@ -258,7 +258,7 @@ describe("error of quantization by ggml's test-quantize-fns", () => {
         const tiles = packed(bench, weight, w);
         const dot = bench.kernels.dot_form();
         const factor = scaleFactor(SCALE_SHIFT);
-        bench.kernels.matvec(weight, tiles, acts, out, 0, 0, 1, 2, n / 32, dot, 1, factor);
+        bench.kernels.matvec(weight, tiles, acts, out, 0, 0, 1, 2, n / 32, dot, 1, factor, bench.alloc(1024));
         return bench.f32(out, 1);
       });
       let exact = 0;

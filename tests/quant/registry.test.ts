@@ -7,7 +7,7 @@ import * as codes from "../../assembly/layout/file_types.gen.ts";
 import { supportedTensorTypes } from "../../src/format/gguf/tensor_types.ts";
 import { fileTypes, tensorTypes } from "../../src/quant/file_types.ts";
 import { kvTypeCodes } from "../../src/quant/kv_types.ts";
-import { naturalPrecision, precisions, weightFormats } from "../../src/quant/registry.ts";
+import { naturalFormat, precisions, weightFormats } from "../../src/quant/registry.ts";
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 
@@ -19,7 +19,7 @@ describe("tensorTypes", () => {
 
   it("that are loaded become a weight format that exists", () => {
     for (const { name, memory } of fileTypes.values()) {
-      assert.equal(naturalPrecision(name), memory, name);
+      assert.equal(naturalFormat(name), memory, name);
       assert.ok(memory in weightFormats, name);
     }
   });
@@ -58,8 +58,8 @@ describe("weightFormats", () => {
   });
 
   it("keep a type that cria does not know as the default", () => {
-    assert.equal(naturalPrecision(undefined), "q8");
-    assert.equal(naturalPrecision("Q4_K"), "q8");
+    assert.equal(naturalFormat("none"), "q8");
+    assert.equal(naturalFormat("Q4_K"), "q8");
   });
 });
 

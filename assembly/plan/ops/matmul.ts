@@ -218,7 +218,19 @@ export function matvec(
   if (group < whole) {
     const at = <usize>group;
     const left = whole - group;
-    walk(weight, dot, w + at * groupBytes, x, out + at * rowBytes, left, groupBytes, most, blocks, factor, scratch);
+    walk(
+      weight,
+      dot,
+      w + at * groupBytes,
+      x,
+      out + at * rowBytes,
+      left,
+      groupBytes,
+      most,
+      blocks,
+      factor,
+      scratch,
+    );
   }
   // The last, smaller group is read by itself.
   if (whole < end) {

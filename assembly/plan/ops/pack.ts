@@ -84,7 +84,8 @@ export function pack(
   scratch: usize,
 ): i32 {
   const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
-  if (is_super(weight)) return pack_supers(weight, src, rowBytes, rows, blocks, out, firstStrip, strips, shift);
+  if (is_super(weight))
+    return pack_supers(weight, src, rowBytes, rows, blocks, out, firstStrip, strips, shift);
   const cells = <usize>(tile_bytes(weight) / cell_bytes(weight));
   const copies = file === copied_type(weight);
   // Only the last rows of a matrix end at an odd strip: the one behind it is padding.

@@ -8,14 +8,7 @@ import { quoted } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import type { Model } from "../arch/spec.ts";
 import type { Precision } from "../config.ts";
-import {
-  type LayerNeeds,
-  layerMatrices,
-  layerNeeds,
-  type MatrixNeed,
-  outerNeeds,
-  type VectorNeed,
-} from "./declare.ts";
+import { type LayerNeeds, layerNeeds, type MatrixNeed, outerNeeds, type VectorNeed } from "./declare.ts";
 import { type ChooseFormat, defaultFormats } from "./formats.ts";
 import type { View } from "./views.ts";
 import type { LayerWeights, Matrix, ModelWeights, Vector } from "./weights.ts";
@@ -31,11 +24,7 @@ export type Formats = Precision | ChooseFormat | undefined;
  */
 export function placeWeights(file: ModelFile, model: Model, arena: Arena, formats: Formats): ModelWeights {
   const layers = model.layers.map((spec) => layerNeeds(spec, model.config));
-  const { tensors } = model.architecture;
-  const inLayers = layers.flatMap((needs, i) =>
-    layerMatrices(needs).map(({ view }) => tensors(view.tensor, i)),
-  );
-  const format = typeof formats === "function" ? formats : defaultFormats(file, inLayers, formats);
+  const format = typeof formats === "function" ? formats : defaultFormats(formats);
   const placer = new Placer(file, model.architecture, arena, format);
   const outer = outerNeeds(model);
   // In the order of most files.
@@ -80,7 +69,7 @@ class Placer {
   matrix({ view, cols, bias }: MatrixNeed, layer?: number): Matrix {
     const info = this.#find(view, [view.tensorRows, cols], layer);
     const { firstRow, rows } = view;
-    const format = weightFormats[this.#format(info, layer !== undefined)];
+    const format = weightFormats[this.#format(info)];
     const strips = Math.ceil(rows / PADDED_ROWS) * (PADDED_ROWS / TILE_ROWS);
     const blocks = Math.ceil(cols / BLOCK_COLS);
     const address = this.#arena.alloc(strips * blocks * format.tileBytes);
