@@ -1,16 +1,23 @@
-// Makes models of real shapes with random weights, once, with the tool ../shared/tools/synth-gguf.mjs (see shared.ts).
+// Makes models of real shapes with random weights, once: with the tool ../shared/tools/synth-gguf.mjs (see shared.ts), and
+// those of several tensor types from the tool's, with bench/synth/.
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sharedPath } from "./shared.ts";
+import { type MixName, mixes } from "./synth/mixes.ts";
+import { writeMix } from "./synth/write.ts";
 
-/** Tensor types of these models. */
+/** Tensor types of the tool's models. All their matrices have one type. */
 export const synthTypes = ["q8_0", "q4_0"] as const;
+
+/** Models of several tensor types, named as files that people download. Q4_0 with an output matrix of Q6_K is native's Q4_0. */
+export const mixTypes = Object.keys(mixes) as readonly MixName[];
 
 /** Shapes of these models, with the context length of each: the tool's own, or a longer one for measuring. */
 export const synthShapes = { "tinyllama-1.1b": 4096, stories15m: 1024, stories110m: 4096 } as const;
 
-export type SynthType = (typeof synthTypes)[number];
+/** A type of these models: the tool's, or a mix of types as native's quantizer makes it. */
+export type SynthType = (typeof synthTypes)[number] | MixName;
 export type SynthShape = keyof typeof synthShapes;
 
 // The context length lies within this many bytes of the beginning of a file.
@@ -36,6 +43,30 @@ function setContext(path: string, contextLength: number): void {
   }
 }
 
+function isMix(type: SynthType): type is MixName {
+  return type in mixes;
+}
+
+// Runs the tool. Returns why it cannot, or undefined if the file is there.
+function makeWithTool(type: SynthType, shape: SynthShape, path: string): string | undefined {
+  const tool = sharedPath("tools/synth-gguf.mjs");
+  const vocabulary = sharedPath("vocabs/llama-spm.gguf");
+  if (!tool || !vocabulary) return "the tool that makes it is in ../shared, which is absent";
+  // Renamed when it is complete: an unfinished file must not be used later.
+  const part = `${path}.part`;
+  execFileSync("node", [tool, vocabulary, part, shape, type], { stdio: ["ignore", "ignore", "inherit"] });
+  renameSync(part, path);
+  return undefined;
+}
+
+// Makes a mix with the metadata and shapes of the tool's file.
+function makeMix(mix: MixName, shape: SynthShape, path: string): string | undefined {
+  const base = synthModel("q4_0", shape);
+  if ("missing" in base) return base.missing;
+  writeMix(mix, base.path, path);
+  return undefined;
+}
+
 /** The path of a model of random weights, which it makes if it does not exist yet; or the reason why it cannot. */
 export function synthModel(
   type: SynthType,
@@ -44,18 +75,15 @@ export function synthModel(
   const folder = fileURLToPath(new URL("../.cache/", import.meta.url));
   const path = `${folder}${shape}-${type}.gguf`;
   if (!existsSync(path)) {
-    const tool = sharedPath("tools/synth-gguf.mjs");
-    const vocabulary = sharedPath("vocabs/llama-spm.gguf");
-    if (!tool || !vocabulary) return { missing: "the tool that makes it is in ../shared, which is absent" };
     mkdirSync(folder, { recursive: true });
     console.error(`making ${path}`);
-    // Renamed when it is complete: an unfinished file must not be used later.
-    const part = `${path}.part`;
-    execFileSync("node", [tool, vocabulary, part, shape, type], { stdio: ["ignore", "ignore", "inherit"] });
-    renameSync(part, path);
+    const missing = isMix(type) ? makeMix(type, shape, path) : makeWithTool(type, shape, path);
+    if (missing) return { missing };
   }
   setContext(path, synthShapes[shape]);
   return { path };
 }
 
-if (import.meta.main) for (const type of synthTypes) console.log(type, synthModel(type));
+if (import.meta.main) {
+  for (const type of [...synthTypes, ...mixTypes]) console.log(type, synthModel(type));
+}

@@ -1,13 +1,19 @@
 // The measurements: groups of peers that share a file, and the ratios to compute from their times.
+import { basename } from "node:path";
 import type { Kind } from "../processor.ts";
 import { sharedPath } from "../shared.ts";
+import type { MixName } from "../synth/mixes.ts";
 import { type SynthShape, type SynthType, synthModel } from "../synth.ts";
 import type { PeerName } from "./peer_process.ts";
 
 /** A measurement of a peer in milliseconds. */
 export type Timed = "decode" | "prefill" | "load";
-/** A measurement of a peer; memory is in bytes. */
-export type Metric = Timed | "memory";
+/**
+ * A measurement of a peer in bytes: most resident bytes of its process, the same without those of the empty runtime, and
+ * cria's linear memory.
+ */
+export type Size = "memory" | "resident" | "linear";
+export type Metric = Timed | Size;
 
 /** Columns of the table. */
 export const columns = ["deno", "bun", "chromium"] as const;
@@ -24,7 +30,7 @@ export interface Row {
   readonly of?: "memory";
   /** Number of threads of both, if it is not the group's number. */
   readonly threads?: number;
-  /** The denominator: another peer, cria with one thread, a recorded rate, or the bytes of file and KV cache. */
+  /** The denominator: another peer, cria with one thread, a recorded rate, or bytes of the file or its tensors and the KV cache. */
   readonly to:
     | "native"
     | "wllama"
@@ -32,6 +38,7 @@ export interface Row {
     | "memory"
     | "one thread"
     | "file + KV cache"
+    | "weights + KV cache"
     | { readonly tokensPerS: number };
   /** Whether the ratio must be at least or at most the target. */
   readonly bound: "≥" | "≤";
@@ -71,6 +78,8 @@ const TURN = 12;
 // TinyLlama-1.1B: keys and values of 22 layers, 4 heads of 64, two bytes each.
 const LARGE_CONTEXT = 2048;
 const LARGE_KV_BYTES = 2 * 22 * 4 * 64 * 2 * LARGE_CONTEXT;
+
+const MIX_MEMORY: Targets = { deno: 1.1, bun: 1.1, chromium: 1.15 };
 
 const base = { threads: 2, kv: "f16", f32: false, single: [], loads: 1 } as const;
 
@@ -126,6 +135,66 @@ const large = {
   decode: { tokens: TURN, position: PROMPT },
   prefill: PROMPT,
 } as const;
+
+// Rows of a file with several tensor types; `model` names it. Targets are those of any processor, and of two threads as of one.
+function mixRows(model: string, decode: Targets, prefill: Targets): Row[] {
+  const one = { threads: 1 };
+  const stored = "÷ (weights in the file + KV cache)";
+  return [
+    atLeast(`decode, ${model}, ÷ native`, "decode", "native", always(decode)),
+    { ...atLeast(`decode, ${model}, one thread each`, "decode", "native", always(decode)), ...one },
+    atLeast(`prefill 128 tokens, ${model}, ÷ native`, "prefill", "native", always(prefill)),
+    {
+      ...atLeast(`prefill 128 tokens, ${model}, one thread each`, "prefill", "native", always(prefill)),
+      ...one,
+    },
+    atMost(`load ${model}, warm file cache, ÷ native`, "load", "native", always({ deno: 2.5, bun: 2.5 })),
+    atMost(`linear memory ${stored}, ${model}`, "linear", "weights + KV cache", always(MIX_MEMORY)),
+    atMost(
+      `resident memory beyond the empty runtime's ${stored}, ${model}`,
+      "resident",
+      "weights + KV cache",
+      always(MIX_MEMORY),
+    ),
+  ];
+}
+
+function mixGroup(name: string, title: string, mix: MixName, decode: Targets, prefill: Targets): Group {
+  return {
+    ...large,
+    name,
+    title: `1.1B shape, ${title}`,
+    file: synth(mix, "tinyllama-1.1b"),
+    peers: WITHOUT_PEERS_IN_PAGES,
+    single: WITHOUT_PEERS_IN_PAGES,
+    kvBytes: LARGE_KV_BYTES,
+    loads: 3,
+    rows: mixRows(`1.1B ${title}`, decode, prefill),
+  };
+}
+
+// The quantized files that people download, with types mixed as native's quantizer mixes them.
+const mixGroups: readonly Group[] = [
+  mixGroup("q4km", "Q4_K_M", "q4_k_m", engines(1, 1), { deno: 0.6, bun: 0.5, chromium: 0.65 }),
+  mixGroup("q5km", "Q5_K_M", "q5_k_m", engines(0.9, 0.9), {}),
+  mixGroup("q6k", "Q6_K", "q6_k", engines(0.9, 0.9), {}),
+  mixGroup("iq4xs", "IQ4_XS", "iq4_xs", engines(0.9, 0.9), {}),
+  mixGroup("q40", "Q4_0 with Q6_K output", "q4_0_q6_k", {}, {}),
+].map((group) => (group.name === "q4km" ? withWllama(group, "Q4_K_M") : group));
+
+// wllama takes minutes, so it runs one of these files.
+function withWllama(group: Group, type: string): Group {
+  const rows = inPages(type, noTarget, noTarget).filter(({ to }) => to === "wllama");
+  return { ...group, peers: [...group.peers, "wllama"], rows: [...group.rows, ...rows] };
+}
+
+/** A group for any GGUF file: decode, prefill and load beside native, with two threads and one. */
+export function fileGroup(path: string): Group {
+  const title = basename(path);
+  const rows = mixRows(title, {}, {}).filter(({ to }) => to === "native");
+  const peers = WITHOUT_PEERS_IN_PAGES;
+  return { ...large, name: "file", title, file: () => ({ path }), peers, single: peers, rows };
+}
 
 /** All groups, in the order in which they are measured. */
 export const groups: readonly Group[] = [
@@ -272,4 +341,5 @@ export const groups: readonly Group[] = [
       ),
     ],
   },
+  ...mixGroups,
 ];

@@ -1,5 +1,5 @@
 // Measures cria and its peers in one run: `bun run bench:peers`.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -8,7 +8,7 @@ import { kindOf, processorName, processorSlug } from "../processor.ts";
 import { significant } from "../report.ts";
 import { synthModel } from "../synth.ts";
 import { chart } from "./chart.ts";
-import { type Group, groups } from "./groups.ts";
+import { fileGroup, type Group, groups } from "./groups.ts";
 import { install, installChromium, peerVersions } from "./install.ts";
 import { inBrowser, inRealTime, type PeerName, peerNames } from "./peer_process.ts";
 import { measureQuality } from "./quality.ts";
@@ -23,6 +23,7 @@ import {
   rowResults,
 } from "./results.ts";
 import { type Effort, type GroupTimes, runGroup } from "./run.ts";
+import { merged, type Stored } from "./stored.ts";
 
 const thorough: Effort = { rounds: 9, prefills: 5, slowRounds: 1, loads: true, tokens: 1 };
 const quick: Effort = { rounds: 1, prefills: 1, slowRounds: 1, loads: false, tokens: 0.25 };
@@ -36,7 +37,9 @@ const METHOD =
   "prefill: 128 tokens into an empty context, with the logits of the last. " +
   "load: the file is in the operating system's cache; tokenizer, KV cache and compute threads are included; each load is " +
   "in a new process, and the first is not counted. " +
-  "memory: the most resident bytes of the process (VmHWM), runtime included. " +
+  "memory: the most resident bytes of the process (VmHWM), runtime included; in Chromium those of the page's renderer. " +
+  "Resident memory beyond the empty runtime's is without those of the process before it loads. Linear memory is what cria " +
+  "allocates. Weights in the file are the bytes of its tensors. " +
   "Every peer has real-time scheduling (chrt) if that is allowed, so other programs do not disturb it. " +
   "native: llama.cpp's own batches through node-llama-cpp's prebuilt addon, with one thread in Node's pool, which is its " +
   "fastest setting; it chooses flash attention itself, and it is on with q8 KV; it maps the file, so its first tokens, which " +
@@ -61,6 +64,9 @@ function mean(values: readonly number[]): number {
 
 const USAGE = `Options:
   --rows NAMES   measure only these groups of rows, and write no result files; separated by commas: ${groups.map(({ name }) => name).join(", ")}
+  --save         with --rows: put these rows into this processor's result file, and keep the others
+  --file PATH    measure decode and prefill of this GGUF file, and write no result files
+  --threads N    measure only with so many threads, and write no result files
   --peers NAMES  measure only these peers, and write no result files; separated by commas: ${peerNames.join(", ")}
   --rounds N     rounds of decoding (default ${thorough.rounds}; at most ${thorough.prefills} of them with prefill, and ${thorough.slowRounds} for wllama and fugood with large models)
   --quick        take one round with fewer tokens, and write no result files
@@ -71,7 +77,8 @@ interface Options {
   readonly groups: readonly Group[];
   readonly peers: readonly PeerName[];
   readonly effort: Effort;
-  readonly save: boolean;
+  /** Whether results are kept: all of them, those of some groups, or none. */
+  readonly save: "all" | "some" | "none";
 }
 
 // A group with a small model. llama.cpp's q8 KV needs heads of 64; the smallest model has smaller ones.
@@ -91,6 +98,9 @@ function parse(args: readonly string[]): Options {
       rounds: { type: "string", default: String(thorough.rounds) },
       quick: { type: "boolean", default: false },
       trial: { type: "boolean", default: false },
+      save: { type: "boolean", default: false },
+      file: { type: "string" },
+      threads: { type: "string" },
     },
   });
   const rounds = Number(values.rounds);
@@ -102,13 +112,16 @@ function parse(args: readonly string[]): Options {
     return peer;
   });
   const brief = values.quick || values.trial;
-  const chosen = chooseGroups(groups, values.rows);
+  const chosen = values.file === undefined ? chooseGroups(groups, values.rows) : [fileGroup(values.file)];
+  const threads = values.threads === undefined ? undefined : Number(values.threads);
+  // Rows that lack peers or threads must not replace whole ones, and a part of the table must not replace the table.
+  const whole = !brief && !values.file && threads === undefined && peers.length === peerNames.length;
+  const part = values.rows === undefined ? "all" : values.save ? "some" : "none";
   return {
     groups: values.trial ? chosen.map(trial) : chosen,
     peers,
-    effort: brief ? quick : { ...thorough, rounds },
-    // A part of the table must not replace the whole.
-    save: !brief && values.rows === undefined && peers.length === peerNames.length,
+    effort: { ...(brief ? quick : { ...thorough, rounds }), threads },
+    save: whole ? part : "none",
   };
 }
 
@@ -132,7 +145,7 @@ function report(
   where: Machine,
   bandwidth: Bandwidth,
   skipped: string[],
-  keep: boolean,
+  keep: Options["save"],
 ) {
   const kind = kindOf(where);
   const rows = [...all.flatMap((times) => rowResults(times, kind)), ...qualityRows(quality)];
@@ -152,8 +165,8 @@ function report(
     console.log("The machine was not quiet. Two threads then wait for each other, and are slower.\n");
   console.log(`${medianTable(values)}\n\n${ratioTable(rows)}\n`);
   for (const line of skipped) console.log(`skipped: ${line}`);
-  if (!keep) return;
-  const result = {
+  if (keep === "none") return;
+  const result: Stored = {
     suite: "peers",
     method: METHOD,
     machine: where,
@@ -171,12 +184,15 @@ function report(
     skipped,
   };
   const name = processorSlug(where);
-  save(`${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
-  save(`${name}.svg`, chart(values));
+  const old = new URL(`${name}.json`, resultsFolder);
+  const kept =
+    keep === "some" && existsSync(old) ? merged(JSON.parse(readFileSync(old, "utf8")), result) : result;
+  save(`${name}.json`, `${JSON.stringify(kept, null, 2)}\n`);
+  save(`${name}.svg`, chart(kept.medians));
   writeReadme();
 }
 
-async function main({ groups, peers: wanted, effort, save: keep }: Options): Promise<void> {
+async function main({ groups: chosen, peers: wanted, effort, save: keep }: Options): Promise<void> {
   const skipped: string[] = [];
   if (!inRealTime)
     skipped.push(
@@ -187,7 +203,7 @@ async function main({ groups, peers: wanted, effort, save: keep }: Options): Pro
   const where = machine();
   const bandwidth = new Bandwidth();
   const all: GroupTimes[] = [];
-  for (const group of groups) {
+  for (const group of chosen) {
     const file = group.file();
     if ("missing" in file) {
       skipped.push(`${group.title}: ${file.missing}`);
@@ -202,7 +218,8 @@ async function main({ groups, peers: wanted, effort, save: keep }: Options): Pro
     all.push(times);
     bandwidth.readBandwidth();
   }
-  const quality = await measureQuality(peers, skipped);
+  // Texts are scored if all rows are measured.
+  const quality = chosen.length === groups.length ? await measureQuality(peers, skipped) : [];
   report(all, quality, where, bandwidth, skipped, keep);
 }
 

@@ -4,7 +4,14 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { builtFolder, program } from "./install.ts";
-import { ANSWER_MARK, type Answer, type LoadRequest, type NllRequest, type Peer } from "./protocol.ts";
+import {
+  ANSWER_MARK,
+  type Answer,
+  type LoadRequest,
+  type Memory,
+  type NllRequest,
+  type Peer,
+} from "./protocol.ts";
 
 /** Peers by name. `memory` is not an engine: its threads only read. */
 export const peerNames = ["native", "deno", "bun", "chromium", "wllama", "fugood", "memory"] as const;
@@ -108,9 +115,9 @@ export class PeerProcess {
     return (await this.#call<{ ms: number }>("decode", { tokens, position })).ms;
   }
 
-  /** Most resident bytes of the process so far; undefined for browsers and if the system does not report it. */
-  async peakBytes(): Promise<number | undefined> {
-    return (await this.#call<{ peakBytes?: number }>("memory")).peakBytes;
+  /** What it occupies so far. */
+  async memory(): Promise<Memory> {
+    return this.#call<Memory>("memory");
   }
 
   /** Returns nats per token. */

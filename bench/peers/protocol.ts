@@ -19,6 +19,14 @@ export interface NllRequest {
   readonly window: number;
 }
 
+/** What a peer occupies; undefined if that is not known. */
+export interface Memory {
+  /** Most resident bytes of the process so far; of a browser, those of the page's process. */
+  readonly peakBytes?: number | undefined;
+  /** Bytes of cria's linear memory. */
+  readonly linearBytes?: number | undefined;
+}
+
 /** The calls of a peer. `decode` fills the positions before `position` in the first call that needs them. */
 export interface Peer {
   /** Name and version. */
@@ -29,8 +37,7 @@ export interface Peer {
   prefill?(request: { readonly tokens: number }): Promise<{ readonly ms: number }>;
   /** Decodes `tokens` tokens greedily from a position on. Returns the median milliseconds of a token. */
   decode(request: { readonly tokens: number; readonly position: number }): Promise<{ readonly ms: number }>;
-  /** Most resident bytes of the process so far; undefined if the system does not report it. */
-  memory(): Promise<{ readonly peakBytes?: number | undefined }>;
+  memory(): Promise<Memory>;
   /** Mean negative log-likelihood of a token, in nats. Only cria has it. The loaded model stays loaded. */
   nll?(request: NllRequest): Promise<{ readonly nll: number }>;
 }

@@ -18,6 +18,11 @@ export interface Result {
   readonly file: string;
   readonly machine: Pick<Machine, "cpu" | "microarchitecture" | "features" | "commit" | "date">;
   readonly ratios: readonly RowResult[];
+  /** Groups that were measured later than the others. */
+  readonly parts?: readonly {
+    readonly groups: readonly string[];
+    readonly machine: { commit: string; date: string };
+  }[];
 }
 
 const BEGIN = "<!-- peers: bun bench/peers/readme.ts writes what follows -->";
@@ -29,8 +34,8 @@ export function readResults(): Result[] {
     .filter((name) => name.endsWith(".json"))
     .sort()
     .map((name) => {
-      const { machine, ratios } = JSON.parse(readFileSync(new URL(name, resultsFolder), "utf8"));
-      return { file: name.slice(0, -".json".length), machine, ratios };
+      const { machine, ratios, parts } = JSON.parse(readFileSync(new URL(name, resultsFolder), "utf8"));
+      return { file: name.slice(0, -".json".length), machine, ratios, parts };
     });
 }
 
@@ -78,17 +83,22 @@ function instructions({ machine }: Result): string {
   return [...features, ...none].join(", ") || "unknown";
 }
 
+// The runs of a file: date and commit, and the models of groups that were measured later.
+function measuredWhen({ file, machine, parts = [] }: Result): string {
+  const titles = (names: readonly string[]) =>
+    names.map((name) => groups.find((group) => group.name === name)?.title ?? name).join(", ");
+  const later = parts.map(
+    ({ groups, machine: { date, commit } }) => `; ${titles(groups)}: ${date}, ${commit}`,
+  );
+  return `[${machine.date}, ${machine.commit}](bench/results/peers/${file}.json)${later.join("")}`;
+}
+
 /** The table and the charts. */
 export function peersPart(results: readonly Result[]): string {
   const head = ["work: Deno / Bun / Chromium", ...results.map(({ machine }) => processorName(machine))];
   const lines = [
     ["instructions", ...results.map(instructions)],
-    [
-      "measured",
-      ...results.map(
-        ({ file, machine }) => `[${machine.date}, ${machine.commit}](bench/results/peers/${file}.json)`,
-      ),
-    ],
+    ["measured", ...results.map(measuredWhen)],
     ...titlesOf(results).map((title) => [title, ...results.map((result) => cell(result, title))]),
   ];
   const charts = results.map(

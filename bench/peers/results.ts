@@ -2,7 +2,7 @@
 import type { Kind } from "../processor.ts";
 import { Q8_LIMIT } from "../quality.ts";
 import { median, significant } from "../report.ts";
-import { type Column, columns, type Group, type Metric, type Row, type Timed } from "./groups.ts";
+import { type Column, columns, type Group, type Metric, type Row, type Size, type Timed } from "./groups.ts";
 import type { PeerName } from "./peer_process.ts";
 import type { GroupTimes, SeatTimes } from "./run.ts";
 
@@ -31,6 +31,8 @@ export interface Medians {
   readonly decodeTokensPerS?: number;
   readonly prefillTokensPerS?: number;
   readonly peakMb?: number;
+  readonly emptyMb?: number;
+  readonly linearMb?: number;
   readonly samples: number;
   readonly failure?: string;
 }
@@ -48,10 +50,20 @@ export interface Quality {
 }
 
 /** The median of a seat's measurements; undefined if there are none. */
-export function medianOf({ times, peakBytes }: SeatTimes, metric: Metric): number | undefined {
-  if (metric === "memory") return peakBytes;
-  const value = median(times[metric]);
+export function medianOf(seat: SeatTimes, metric: Metric): number | undefined {
+  if (isSize(metric)) return sizeOf(seat, metric);
+  const value = median(seat.times[metric]);
   return Number.isNaN(value) ? undefined : value;
+}
+
+function isSize(metric: Metric): metric is Size {
+  return metric === "memory" || metric === "resident" || metric === "linear";
+}
+
+function sizeOf({ peakBytes, emptyBytes, linearBytes }: SeatTimes, metric: Size): number | undefined {
+  if (metric === "linear") return linearBytes;
+  if (metric === "memory" || peakBytes === undefined) return peakBytes;
+  return emptyBytes === undefined ? undefined : peakBytes - emptyBytes;
 }
 
 function seat(times: GroupTimes, peer: PeerName, threads: number): SeatTimes | undefined {
@@ -98,9 +110,10 @@ function quotientOf(times: GroupTimes, row: Row, column: Column): number | undef
   const own = seat(times, row.of ?? column, row.threads ?? times.group.threads);
   if (!own) return undefined;
   const { metric, to } = row;
-  if (typeof to === "object" || metric === "memory") {
+  if (typeof to === "object" || isSize(metric)) {
     const value = amount(own, metric);
-    const below = typeof to === "object" ? to.tokensPerS : times.fileBytes + (times.group.kvBytes ?? 0);
+    const stored = to === "weights + KV cache" ? times.weightBytes : times.fileBytes;
+    const below = typeof to === "object" ? to.tokensPerS : stored + (times.group.kvBytes ?? 0);
     return value === undefined ? undefined : value / below;
   }
   const below = other(times, row, column);
@@ -173,11 +186,17 @@ export function medians({ group, seats }: GroupTimes): Medians[] {
       ...(load === undefined ? {} : { loadMs: significant(load) }),
       ...(decode === undefined ? {} : { decodeTokensPerS: significant(decode) }),
       ...(prefill === undefined ? {} : { prefillTokensPerS: significant(prefill * group.prefill) }),
-      ...(seat.peakBytes === undefined ? {} : { peakMb: significant(seat.peakBytes / 1e6) }),
+      ...megabytes("peakMb", seat.peakBytes),
+      ...megabytes("emptyMb", seat.emptyBytes),
+      ...megabytes("linearMb", seat.linearBytes),
       samples: seat.times.decode.length,
       ...(seat.failure === undefined ? {} : { failure: seat.failure }),
     };
   });
+}
+
+function megabytes(name: "peakMb" | "emptyMb" | "linearMb", bytes: number | undefined): object {
+  return bytes === undefined ? {} : { [name]: significant(bytes / 1e6) };
 }
 
 function cell(bound: string, ratio: Ratio | undefined): string {
@@ -216,7 +235,7 @@ export const peerTitles: Readonly<Record<PeerName, string>> = {
 /** The medians as a table in Markdown. */
 export function medianTable(all: readonly Medians[]): string {
   const lines = all.map(
-    ({ model, peer, threads, loadMs, decodeTokensPerS, prefillTokensPerS, peakMb, failure }) => [
+    ({ model, peer, threads, loadMs, decodeTokensPerS, prefillTokensPerS, peakMb, linearMb, failure }) => [
       model,
       `${peerTitles[peer as PeerName]}${failure ? ` (failed: ${failure.split("\n")[0]})` : ""}`,
       threads,
@@ -224,10 +243,11 @@ export function medianTable(all: readonly Medians[]): string {
       prefillTokensPerS ?? "–",
       loadMs ?? "–",
       peakMb ?? "–",
+      linearMb ?? "–",
     ],
   );
   return markdownTable(
-    ["model", "peer", "threads", "decode, tok/s", "prefill, tok/s", "load, ms", "peak, MB"],
+    ["model", "peer", "threads", "decode, tok/s", "prefill, tok/s", "load, ms", "peak, MB", "linear, MB"],
     lines,
   );
 }

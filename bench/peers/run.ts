@@ -1,6 +1,9 @@
 // Measures a group: its peers take turns, and one computes at a time.
 import { readFileSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
+import { openModelFile } from "../../src/format/detect.ts";
+import { detectRuntime } from "../../src/runtime/detect.ts";
+import { openSource } from "../../src/source/open.ts";
 import type { Group, Timed } from "./groups.ts";
 import { type PeerName, PeerProcess, peerNames } from "./peer_process.ts";
 
@@ -16,6 +19,8 @@ export interface Effort {
   readonly loads: boolean;
   /** The share of a group's tokens to decode. */
   readonly tokens: number;
+  /** The only number of threads to measure with, if not all. */
+  readonly threads?: number | undefined;
 }
 
 /** A peer with a number of threads. */
@@ -29,6 +34,10 @@ export interface SeatTimes extends Seat {
   readonly version: string;
   readonly times: Readonly<Record<Timed, readonly number[]>>;
   readonly peakBytes: number | undefined;
+  /** Most resident bytes before the model was loaded. */
+  readonly emptyBytes: number | undefined;
+  /** Bytes of cria's linear memory. */
+  readonly linearBytes: number | undefined;
   /** The reason if the peer could not be measured to the end. */
   readonly failure: string | undefined;
 }
@@ -37,6 +46,8 @@ export interface SeatTimes extends Seat {
 export interface GroupTimes {
   readonly group: Group;
   readonly fileBytes: number;
+  /** Bytes of the file's tensors. */
+  readonly weightBytes: number;
   readonly seats: readonly SeatTimes[];
   /** Cores that were busy while every peer was idle. They show how quiet the machine was. */
   readonly otherCores: readonly number[];
@@ -80,11 +91,20 @@ async function warm(path: string): Promise<void> {
   await file.close();
 }
 
+async function weightBytesOf(path: string): Promise<number> {
+  const source = await openSource(path, detectRuntime());
+  const { tensors } = await openModelFile(source);
+  await source.close();
+  return [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
 class Player {
   readonly seat: Seat;
   readonly times = { decode: [] as number[], prefill: [] as number[], load: [] as number[] };
   version = "";
   peakBytes: number | undefined;
+  emptyBytes: number | undefined;
+  linearBytes: number | undefined;
   failure: string | undefined;
   readonly #otherCores: number[];
   #process: PeerProcess | undefined;
@@ -119,17 +139,21 @@ export async function runGroup(group: Group, path: string, peers: readonly PeerN
   const fileBytes = (await stat(path)).size;
   await warm(path);
   const otherCores: number[] = [];
-  const players = seatsOf(group, peers).map((seat) => new Player(seat, otherCores));
+  const players = seatsOf(group, peers)
+    .filter(({ threads }) => effort.threads === undefined || threads === effort.threads)
+    .map((seat) => new Player(seat, otherCores));
   try {
     await loadAll(group, path, players, effort);
     await takeTurns(group, fileBytes, players, effort);
   } finally {
     for (const player of players) await player.end();
   }
-  const seats = players.map(({ seat, version, times, peakBytes, failure }) => {
-    return { ...seat, version, times, peakBytes, failure };
+  const seats = players.map((player) => {
+    const { seat, version, times, peakBytes, emptyBytes, linearBytes, failure } = player;
+    return { ...seat, version, times, peakBytes, emptyBytes, linearBytes, failure };
   });
-  return { group, fileBytes, seats, otherCores } satisfies GroupTimes;
+  const weightBytes = await weightBytesOf(path);
+  return { group, fileBytes, weightBytes, seats, otherCores } satisfies GroupTimes;
 }
 
 function seatsOf(group: Group, peers: readonly PeerName[]): Seat[] {
@@ -155,6 +179,7 @@ async function loadAll(group: Group, path: string, players: readonly Player[], e
       if (i > 0) await player.end();
       await player.play(async (process) => {
         player.version = await process.about();
+        player.emptyBytes = (await process.memory()).peakBytes;
         const ms = await process.load({ file: path, threads, contextLength, kv, f32 });
         if (i > 0 || !repeated) player.times.load.push(ms);
       });
@@ -191,7 +216,8 @@ async function takeTurns(group: Group, fileBytes: number, players: readonly Play
   }
   for (const player of players) {
     await player.play(async (process) => {
-      player.peakBytes = await process.peakBytes();
+      const { peakBytes, linearBytes } = await process.memory();
+      Object.assign(player, { peakBytes, linearBytes });
     });
   }
 }

@@ -22,17 +22,20 @@ import {
   rowResults,
 } from "../../bench/peers/results.ts";
 import type { GroupTimes, SeatTimes } from "../../bench/peers/run.ts";
+import { merged, type Stored } from "../../bench/peers/stored.ts";
 import { processorSlug } from "../../bench/processor.ts";
 
 const first = groups[0] as Group;
 
 function seat(peer: SeatTimes["peer"], threads: number, decode: number[], more: Partial<SeatTimes> = {}) {
   const times = { decode, prefill: [], load: [] };
-  return { peer, threads, version: "1", times, peakBytes: undefined, failure: undefined, ...more };
+  const unknown = { peakBytes: undefined, emptyBytes: undefined, linearBytes: undefined, failure: undefined };
+  return { peer, threads, version: "1", times, ...unknown, ...more };
 }
 
 function timesOf(rows: readonly Row[], seats: readonly SeatTimes[], fileBytes = 0): GroupTimes {
-  return { group: { ...first, threads: 2, kvBytes: 50, rows }, fileBytes, seats, otherCores: [] };
+  const group = { ...first, threads: 2, kvBytes: 50, rows };
+  return { group, fileBytes, weightBytes: fileBytes / 2, seats, otherCores: [] };
 }
 
 describe("rowResults()", () => {
@@ -89,6 +92,17 @@ describe("rowResults()", () => {
     const seats = [seat("bun", 2, [1], { peakBytes: 165 })];
     const [result] = rowResults(timesOf([memory], seats, 100), "plain");
     assert.deepEqual(result?.ratios.bun, { value: 1.1, target: 1.1, met: true });
+  });
+
+  it("compares linear memory, and resident memory without the empty runtime's, with weights and KV cache", () => {
+    const memory = { ...row("weights + KV cache", { bun: 1.1 }), bound: "≤" } as const;
+    const sizes = { peakBytes: 165, emptyBytes: 45, linearBytes: 90 };
+    const of = (metric: "resident" | "linear") =>
+      rowResults(timesOf([{ ...memory, metric }], [seat("bun", 2, [1], sizes)], 100), "plain")[0]?.ratios.bun;
+    assert.deepEqual(of("resident"), { value: 1.2, target: 1.1, met: false });
+    assert.deepEqual(of("linear"), { value: 0.9, target: 1.1, met: true });
+    const unknown = [seat("bun", 2, [1], { peakBytes: 165 })];
+    assert.deepEqual(rowResults(timesOf([{ ...memory, metric: "resident" }], unknown, 100), "plain"), []);
   });
 
   it("leaves out what was not measured", () => {
@@ -193,6 +207,62 @@ describe("the results", () => {
   });
 });
 
+describe("merged()", () => {
+  const run = (groups: string[], date: string, value: number): Stored => ({
+    suite: "peers",
+    method: date,
+    machine: { date } as Stored["machine"],
+    versions: {},
+    inRealTime: true,
+    bandwidth: {} as Stored["bandwidth"],
+    otherCores: { mean: 0, samples: 1 },
+    medians: groups.map((group) => ({
+      group,
+      model: group,
+      peer: "bun",
+      threads: 2,
+      version: "",
+      samples: value,
+    })),
+    ratios: groups.map((title) => ({
+      title,
+      bound: "≥",
+      ratios: { bun: { value, target: 1, met: undefined } },
+    })),
+    nll: [],
+    samples: groups.map((group) => ({ group, seats: [] })),
+    skipped: groups.map((group) => `${group}, fugood: ${date}`),
+  });
+
+  it("replaces the groups of a run, keeps the others, and says when each was measured", () => {
+    const first = merged(run(["a", "b", "c"], "old", 1), run(["b", "c"], "new", 2));
+    const all = merged(first, run(["c", "d"], "newest", 3));
+    const values = all.ratios.map(({ title, ratios }) => [title, ratios.bun?.value]);
+    assert.deepEqual(values, [
+      ["a", 1],
+      ["b", 2],
+      ["c", 3],
+      ["d", 3],
+    ]);
+    assert.deepEqual(
+      all.medians.map(({ group, samples }) => [group, samples]),
+      values,
+    );
+    assert.deepEqual(all.skipped, [
+      "a, fugood: old",
+      "b, fugood: new",
+      "c, fugood: newest",
+      "d, fugood: newest",
+    ]);
+    assert.equal(all.machine.date, "old");
+    const parts = all.parts?.map(({ groups, machine }) => [groups, machine.date]);
+    assert.deepEqual(parts, [
+      [["b"], "new"],
+      [["c", "d"], "newest"],
+    ]);
+  });
+});
+
 describe("peersPart()", () => {
   const machine = { cpu: "AMD EPYC", date: "2026-01-02", commit: "abc" };
   const slow: Result = {
@@ -215,6 +285,12 @@ describe("peersPart()", () => {
     assert.equal(lines[2], "| instructions | AVX2, no VNNI | AVX2, AVX-VNNI |");
     assert.match(lines[3] ?? "", /\[2026-01-02, abc\]\(bench\/results\/peers\/slow\.json\)/);
     assert.equal(lines.filter((line) => line.startsWith("![")).length, 2);
+  });
+
+  it("says which groups were measured later", () => {
+    const parts = [{ groups: ["q4km", "gone"], machine: { date: "2026-02-03", commit: "def" } }];
+    const [, , , measured] = peersPart([{ ...slow, parts }]).split("\n");
+    assert.match(measured ?? "", /slow\.json\); 1\.1B shape, Q4_K_M, gone: 2026-02-03, def \|$/);
   });
 
   it("says what was short of the targets of that kind, and what was not measured", () => {

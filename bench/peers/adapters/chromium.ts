@@ -1,12 +1,12 @@
 // A peer in a page of headless Chromium: `node chromium.js cria|wllama|fugood`. It serves the page itself, isolated from
 // other origins, because threads need that.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { chromium } from "playwright-core";
-import type { Answer, Call, LoadRequest, NllRequest, Peer } from "../protocol.ts";
-import { serve } from "./serve.ts";
+import type { Answer, Call, LoadRequest, Memory, NllRequest, Peer } from "../protocol.ts";
+import { peakOf, serve } from "./serve.ts";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
@@ -64,6 +64,33 @@ async function call<T>(op: keyof Peer, request?: unknown): Promise<T> {
   return answer.ok as T;
 }
 
+function parentOf(pid: string): string | undefined {
+  try {
+    return /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+// Peak memory of the page's process: of this process's renderers the largest, because there may be a spare one.
+function pagePeak(): number | undefined {
+  const parents = new Map(readdirSync("/proc").map((pid) => [pid, parentOf(pid)]));
+  const isOurs = (pid: string | undefined): boolean =>
+    pid !== undefined && (pid === String(process.pid) || isOurs(parents.get(pid)));
+  const peaks = [...parents.keys()]
+    .filter((pid) => /^\d+$/.test(pid) && isOurs(pid) && commandOf(pid).includes("--type=renderer"))
+    .flatMap((pid) => peakOf(Number(pid)) ?? []);
+  return peaks.length > 0 ? Math.max(...peaks) : undefined;
+}
+
 await serve(
   {
     about: async () => {
@@ -76,7 +103,7 @@ await serve(
     },
     prefill: (request) => call("prefill", request),
     decode: (request) => call("decode", request),
-    memory: async () => ({}),
+    memory: async () => ({ ...(await call<Memory>("memory")), peakBytes: pagePeak() }),
     async nll(request: NllRequest) {
       await page.setInputFiles("input", request.file);
       return call("nll", request);

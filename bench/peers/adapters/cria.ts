@@ -9,7 +9,7 @@ import { detectRuntime } from "../../../src/runtime/detect.ts";
 import { openSource } from "../../../src/source/open.ts";
 import { greedyDecoder } from "../../models.ts";
 import { median } from "../../report.ts";
-import { type LoadRequest, type NllRequest, type Peer, promptIds } from "../protocol.ts";
+import { type LoadRequest, type Memory, type NllRequest, type Peer, promptIds } from "../protocol.ts";
 
 // A longer past is made of copies of the first pages. These are as many bytes to read, without minutes of prefill.
 const MAX_PREFILL = 512;
@@ -72,8 +72,8 @@ export class Cria implements Peer {
     return { nll };
   }
 
-  async memory(): Promise<{ peakBytes?: number | undefined }> {
-    return {};
+  async memory(): Promise<Memory> {
+    return { linearBytes: this.#engine?.kernel.memory.buffer.byteLength };
   }
 
   #loaded(): Engine {

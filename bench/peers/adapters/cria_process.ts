@@ -3,7 +3,9 @@ import { Cria } from "./cria.ts";
 import { peakMemory, serve } from "./serve.ts";
 
 class CriaProcess extends Cria {
-  override memory = peakMemory;
+  override async memory() {
+    return { ...(await super.memory()), ...(await peakMemory()) };
+  }
 }
 
 await serve(new CriaProcess());

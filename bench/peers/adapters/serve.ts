@@ -2,16 +2,21 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { ANSWER_MARK, answer, type Peer } from "../protocol.ts";
+import { ANSWER_MARK, answer, type Memory, type Peer } from "../protocol.ts";
 
-/** Peak memory of this process, as Linux reports it. Node's own API includes the parent's peak. */
-export async function peakMemory(): Promise<{ readonly peakBytes: number | undefined }> {
+/** Peak memory of a process, as Linux reports it. Node's own API includes the parent's peak. */
+export function peakOf(pid: number | "self"): number | undefined {
   try {
-    const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-    return { peakBytes: kilobytes === undefined ? undefined : Number(kilobytes) * 1024 };
+    const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
   } catch {
-    return { peakBytes: undefined };
+    return undefined;
   }
+}
+
+/** Peak memory of this process. */
+export async function peakMemory(): Promise<Memory> {
+  return { peakBytes: peakOf("self") };
 }
 
 /** Answers calls one by one until the input ends. */

@@ -1,0 +1,154 @@
+// Synthetic files: which tensor types native's quantizer mixes, valid random blocks, and a file that loads as what it is.
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { type BlockTypeName, blockTypes, randomBlocks, randomOf } from "../../bench/synth/blocks.ts";
+import { type MixName, mixes, typeIn } from "../../bench/synth/mixes.ts";
+import { writeMix } from "../../bench/synth/write.ts";
+import { openModelFile } from "../../src/format/detect.ts";
+import { tensorTypes } from "../../src/quant/file_types.ts";
+import { bytesSource } from "../../src/source/bytes.ts";
+import { ggufFile, meta } from "../support/gguf_writer.ts";
+
+const COLS = 256;
+const names = Object.keys(blockTypes) as BlockTypeName[];
+
+// The layers of 22 whose matrix has a type in a mix.
+function layersWith(mix: MixName, type: BlockTypeName, tensor: string, kvMul = 8): number[] {
+  const nLayers = 22;
+  return Array.from({ length: nLayers }, (_, layer) => layer).filter((layer) => {
+    const place = { tensor: `blk.${layer}.${tensor}.weight`, layer, nLayers, kvMul, tied: false };
+    return typeIn(mix, place) === type;
+  });
+}
+
+describe("typeIn()", () => {
+  it("gives values and down matrices of the first, the last and every third layer more bits", () => {
+    const more = [0, 1, 4, 7, 10, 13, 16, 19, 20, 21];
+    for (const mix of ["q4_k_m", "q5_k_m"] as const) {
+      assert.deepEqual(layersWith(mix, "Q6_K", "attn_v"), more);
+      assert.deepEqual(layersWith(mix, "Q6_K", "ffn_down"), more);
+      assert.deepEqual(layersWith(mix, "Q6_K", "ffn_up"), []);
+    }
+  });
+
+  it("gives IQ4_XS Q5_K for values that four query heads share, and for the first down matrices", () => {
+    assert.equal(layersWith("iq4_xs", "Q5_K", "attn_v", 4).length, 22);
+    assert.deepEqual(layersWith("iq4_xs", "Q5_K", "attn_v", 2), []);
+    assert.deepEqual(layersWith("iq4_xs", "Q5_K", "ffn_down"), [0, 1]);
+  });
+
+  it("gives the output matrix Q6_K, which may be the embedding", () => {
+    const output = { layer: -1, nLayers: 1, kvMul: 1 };
+    for (const mix of Object.keys(mixes) as MixName[]) {
+      assert.equal(typeIn(mix, { ...output, tensor: "output.weight", tied: false }), "Q6_K");
+      assert.equal(typeIn(mix, { ...output, tensor: "token_embd.weight", tied: true }), "Q6_K");
+      assert.equal(typeIn(mix, { ...output, tensor: "token_embd.weight", tied: false }), mixes[mix].base);
+    }
+  });
+});
+
+describe("randomBlocks()", () => {
+  it("has the sizes of the table of tensor types", () => {
+    for (const name of names) {
+      const { code, cols, bytes } = blockTypes[name];
+      const type = tensorTypes.find((type) => type.name === name);
+      assert.deepEqual([type?.code, type?.blockCols, type?.blockBytes], [code, cols, bytes]);
+      assert.equal(randomBlocks(name, 3, 0.02, randomOf(1)).length, 3 * bytes);
+    }
+  });
+
+  it("has finite scales, in Q6_K smaller than the smallest normal f16", () => {
+    for (const name of names) {
+      const { bytes } = blockTypes[name];
+      const blocks = randomBlocks(name, 50, 0.02, randomOf(1));
+      for (let i = 0; i < 50; i++) {
+        const block = new DataView(blocks.buffer, i * bytes, bytes);
+        const d = Math.abs(block.getFloat16(name === "Q6_K" ? 208 : 0, true));
+        assert.ok(d > 0 && d < 0.01, `${name}: ${d}`);
+        if (name === "Q6_K") assert.ok(d < 2 ** -14);
+      }
+    }
+  });
+
+  // The scale of a group of Q4_K and the values of the group, from the layout's description.
+  it("has values of the standard deviation that was asked for, around zero", () => {
+    const { bytes } = blockTypes.Q4_K;
+    const blocks = randomBlocks("Q4_K", 400, 0.02, randomOf(1));
+    const values: number[] = [];
+    for (let at = 0; at < blocks.length; at += bytes) {
+      const block = new DataView(blocks.buffer, at, bytes);
+      const [d, dmin] = [block.getFloat16(0, true), block.getFloat16(2, true)];
+      for (let group = 0; group < 8; group++) {
+        const [low, high] = [block.getUint8(4 + (group % 4)), block.getUint8(12 + (group % 4))];
+        const scale = group < 4 ? low & 63 : (high & 15) | ((low >> 6) << 4);
+        for (let i = 0; i < 32; i++) {
+          const byte = block.getUint8(16 + 32 * (group >> 1) + i);
+          values.push(d * scale * (group % 2 ? byte >> 4 : byte & 15) - dmin * scale);
+        }
+      }
+    }
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+    assert.ok(Math.abs(mean) < 0.001, `${mean}`);
+    assert.ok(Math.abs(deviation - 0.02) < 0.002, `${deviation}`);
+  });
+});
+
+describe("writeMix()", () => {
+  const matrix = (name: string, rows: number) => ({ name, shape: [rows, COLS], type: "Q4_0" });
+  const base = ggufFile({
+    metadata: [
+      ["general.architecture", meta("string", "llama")],
+      ["general.file_type", meta("u32", 2)],
+    ],
+    tensors: [
+      matrix("token_embd.weight", 40),
+      { name: "output_norm.weight", shape: [COLS], type: "F32" },
+      matrix("output.weight", 40),
+      matrix("blk.0.attn_q.weight", COLS),
+      matrix("blk.0.attn_k.weight", COLS / 4),
+      matrix("blk.0.attn_v.weight", COLS / 4),
+      matrix("blk.0.ffn_down.weight", COLS),
+    ],
+  }).bytes;
+  const folder = mkdtempSync(join(tmpdir(), "cria-synth-"));
+  const from = join(folder, "base.gguf");
+  writeFileSync(from, base);
+  const write = (mix: MixName, name: string) => {
+    const to = join(folder, name);
+    writeMix(mix, from, to);
+    return readFileSync(to);
+  };
+
+  it("keeps metadata and shapes, and has the types that native's quantizer gives to one layer", async () => {
+    const expected: Record<MixName, readonly string[]> = {
+      q4_k_m: ["Q4_K", "F32", "Q6_K", "Q4_K", "Q4_K", "Q6_K", "Q6_K"],
+      q5_k_m: ["Q5_K", "F32", "Q6_K", "Q5_K", "Q5_K", "Q6_K", "Q6_K"],
+      q6_k: ["Q6_K", "F32", "Q6_K", "Q6_K", "Q6_K", "Q6_K", "Q6_K"],
+      iq4_xs: ["IQ4_XS", "F32", "Q6_K", "IQ4_XS", "IQ4_XS", "Q5_K", "IQ4_XS"],
+      q4_0_q6_k: ["Q4_0", "F32", "Q6_K", "Q4_0", "Q4_0", "Q4_0", "Q4_0"],
+    };
+    for (const mix of Object.keys(mixes) as MixName[]) {
+      const { tensors } = await openModelFile(bytesSource(write(mix, "mix.gguf")));
+      assert.deepEqual(
+        [...tensors.values()].map(({ type }) => type),
+        expected[mix],
+        mix,
+      );
+      assert.deepEqual(tensors.get("blk.0.attn_k.weight")?.shape, [COLS / 4, COLS]);
+    }
+  });
+
+  it("writes the same bytes each time, and vectors of ones", async () => {
+    const bytes = write("q4_k_m", "once.gguf");
+    assert.ok(bytes.equals(write("q4_k_m", "twice.gguf")));
+    const norm = (await openModelFile(bytesSource(bytes))).tensors.get("output_norm.weight");
+    const at = norm?.offset ?? 0;
+    const values = Array.from({ length: COLS }, (_, i) => bytes.readFloatLE(at + 4 * i));
+    assert.deepEqual(new Set(values), new Set([1]));
+    rmSync(folder, { recursive: true });
+  });
+});
