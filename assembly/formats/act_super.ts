@@ -6,6 +6,7 @@ import {
   ACT_SUPER_SUMS,
   ACT_TOKENS,
   ACTS_SUPER_BYTES,
+  ACTS_SUPER_HALVES,
   ACTS_SUPER_SCALES,
   ACTS_SUPER_SUMS,
   BLOCK_COLS,
@@ -108,7 +109,12 @@ export function quantize_super_x4(x: usize, out: usize, lane: i32, n: i32): void
       v128.store32_lane(to, top, 2, 96);
       v128.store32_lane(to, top, 3, 112);
       const pair = out + ((b >> 1) << 4) + at + ((b & 1) << 1);
-      store<i16>(pair, <i16>(sum16(low) + sum16(top)), ACTS_SUPER_SUMS);
+      const first = sum16(low);
+      const second = sum16(top);
+      store<i16>(pair, <i16>(first + second), ACTS_SUPER_SUMS);
+      const halves = out + (b << 4) + at;
+      store<i16>(halves, <i16>first, ACTS_SUPER_HALVES);
+      store<i16>(halves, <i16>second, ACTS_SUPER_HALVES + 2);
     }
   }
 }

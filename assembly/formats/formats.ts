@@ -4,6 +4,8 @@ import {
   ACT_F32,
   ACT_Q8,
   ACT_SUPER,
+  DOT_MOVED,
+  DOT_WIDE,
   F32_GROUP_STRIPS,
   F32_TILE_BYTES,
   GROUP_STRIPS,
@@ -19,6 +21,8 @@ import {
   WIDE_SUPER_BYTES,
 } from "../layout/blocks";
 import { FILE_Q4_0, FILE_Q4_K, FILE_Q5_K, FILE_Q6_K, FILE_Q8_0 } from "../layout/file_types.gen";
+import { RELAXED } from "../simd/dot";
+import { is_q6k } from "./fields";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
 import { group_bytes_before, group_size } from "./groups";
 import {
@@ -40,9 +44,15 @@ import {
   zero_row_q8,
 } from "./q8";
 import { unshift_tile } from "./scales";
-import { head_bytes, super_bytes, tile_of } from "./super";
-import { multiply_super } from "./super_multiply";
-import { embed_row_super, file_super, pack_super, unpack_super, zero_super } from "./super_pack";
+import { has_minima, head_bytes, super_bytes, tile_of } from "./super";
+import {
+  LESS_HALVES,
+  LESS_MINIMA,
+  LESS_NOTHING,
+  multiply_super_bytes,
+  multiply_super_wide,
+} from "./super_multiply";
+import { embed_row_super, file_super, pack_super, unpack_super_bytes, unpack_super_wide, zero_super } from "./super_pack";
 import { walk_super_form } from "./super_walk";
 
 /** Whether a format has superblocks, whose columns share scales of two levels. */
@@ -177,9 +187,9 @@ export function unpack(
 ): bool {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    if (weight === WEIGHT_Q4K) unpack_super<u8>(from, to, strips, supers);
-    else if (weight === WEIGHT_Q5K) unpack_super<i8>(from, to, strips, supers);
-    else unpack_super<u16>(from, to, strips, supers);
+    if (weight === WEIGHT_Q4K) unpack_super<u8>(dot, from, to, strips, supers);
+    else if (weight === WEIGHT_Q5K) unpack_super<i8>(dot, from, to, strips, supers);
+    else unpack_super<u16>(dot, from, to, strips, supers);
     return true;
   }
   const tiles = strips * blocks;
@@ -203,15 +213,51 @@ export function multiply_group(
 ): void {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    const minima = weight === WEIGHT_Q4K || weight === WEIGHT_Q5K;
-    const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
-    if (tokens > 2) multiply_super<i32>(tile, x, out, outStride, strips, supers, factor, minima, work);
-    else multiply_super<i16>(tile, x, out, outStride, strips, supers, factor, minima, work);
+    if (weight === WEIGHT_Q4K) multiply_super<u8>(dot, tile, x, out, outStride, strips, supers, factor);
+    else if (weight === WEIGHT_Q5K) multiply_super<i8>(dot, tile, x, out, outStride, strips, supers, factor);
+    else multiply_super<u16>(dot, tile, x, out, outStride, strips, supers, factor);
   } else if (weight === WEIGHT_Q8) {
     multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else {
     multiply_group_q4(dot, unpacked, tile, x, out, outStride, tokens, strips, blocks, factor);
   }
+}
+
+// Whether superblocks are unpacked to bytes. Pairs of i16 hold too few products of q6k.
+function in_bytes<F>(dot: i32): bool {
+  if (!RELAXED || dot === DOT_WIDE) return false;
+  return dot !== DOT_MOVED || !is_q6k<F>();
+}
+
+function unpack_super<F>(dot: i32, from: usize, to: usize, strips: i32, supers: i32): void {
+  if (in_bytes<F>(dot)) unpack_super_bytes<F>(from, to, strips, supers, dot === DOT_MOVED);
+  else unpack_super_wide<F>(from, to, strips, supers);
+}
+
+function multiply_super<F>(
+  dot: i32,
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  supers: i32,
+  factor: f32,
+): void {
+  const minima = has_minima<F>() ? LESS_MINIMA : LESS_NOTHING;
+  // Behind the largest unpacked superblocks.
+  const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
+  if (RELAXED && in_bytes<F>(dot)) {
+    if (is_q6k<F>()) {
+      multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, LESS_HALVES, work);
+    } else if (dot !== DOT_MOVED) {
+      multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, minima, work);
+    } else {
+      multiply_super_bytes<i8, F>(tile, x, out, outStride, strips, supers, factor, minima, work);
+    }
+    return;
+  }
+  multiply_super_wide(tile, x, out, outStride, strips, supers, factor, minima, work);
 }
 
 // ---- Packing.

@@ -5,6 +5,9 @@ import {
   SUPER_BLOCKS,
   SUPER_MINIMA,
   SUPER_SCALES,
+  BYTE_SUPER_BYTES,
+  BYTE_SUPER_SCALES,
+  BYTE_SUPER_VALUES,
   WIDE_SUPER_BYTES,
   WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
@@ -237,20 +240,24 @@ function unpack_fields<F>(tile: usize, to: usize): void {
   }
 }
 
+// d, dmin and minima of a header, as unpacked superblocks begin.
+function unpack_head<F>(head: usize, to: usize): void {
+  store<u64>(to, load<u64>(head));
+  if (!has_minima<F>()) return;
+  store<u64>(to, load<u64>(head, 8), 8);
+  for (let j: usize = 0; j < 4; j++) {
+    v128.store(to + (j << 4), v128.load8x8_u(head + (j << 3), SUPER_MINIMA), WIDE_SUPER_MINIMA);
+  }
+}
+
 /** Unpacks `supers` superblocks of a group of `strips` strips: WIDE_SUPER_BYTES for each strip of each. */
-export function unpack_super<F>(from: usize, to: usize, strips: i32, supers: i32): void {
+export function unpack_super_wide<F>(from: usize, to: usize, strips: i32, supers: i32): void {
   const tiles = <usize>strips * tile_of<F>();
   const heads = <usize>strips * head_bytes<F>();
   for (let i = 0; i < supers; i++, from += heads + SUPER_BLOCKS * tiles) {
     for (let s: usize = 0; s < <usize>strips; s++, to += WIDE_SUPER_BYTES) {
       const head = from + s * head_bytes<F>();
-      store<u64>(to, load<u64>(head));
-      if (has_minima<F>()) {
-        store<u64>(to, load<u64>(head, 8), 8);
-        for (let j: usize = 0; j < 4; j++) {
-          v128.store(to + (j << 4), v128.load8x8_u(head + (j << 3), SUPER_MINIMA), WIDE_SUPER_MINIMA);
-        }
-      }
+      unpack_head<F>(head, to);
       let tile = from + heads + s * tile_of<F>();
       let values = to + WIDE_SUPER_VALUES;
       let scales = head + scales_at<F>();
@@ -262,6 +269,26 @@ export function unpack_super<F>(from: usize, to: usize, strips: i32, supers: i32
         const second = is_q6k<F>() ? v128.shuffle<i16>(packed, packed, 1, 1, 3, 3, 5, 5, 7, 7) : first;
         widen<F>(values, first, 0);
         widen<F>(values, second, 4);
+      }
+    }
+  }
+}
+
+/** The same to bytes: BYTE_SUPER_BYTES for each strip of each superblock. `pairs`: scales for DOT_MOVED. */
+export function unpack_super_bytes<F>(from: usize, to: usize, strips: i32, supers: i32, pairs: bool): void {
+  const tiles = <usize>strips * tile_of<F>();
+  const heads = <usize>strips * head_bytes<F>();
+  for (let i = 0; i < supers; i++, from += heads + SUPER_BLOCKS * tiles) {
+    for (let s: usize = 0; s < <usize>strips; s++, to += BYTE_SUPER_BYTES) {
+      const head = from + s * head_bytes<F>();
+      unpack_head<F>(head, to);
+      let tile = from + heads + s * tile_of<F>();
+      let scales = head + scales_at<F>();
+      for (let b: usize = 0; b < BLOCKS; b++, tile += tiles, scales += scale_step<F>()) {
+        unpack_fields<F>(tile, to + BYTE_SUPER_VALUES + (b << 7));
+        const packed = is_q6k<F>() ? v128.load8x8_s(scales) : v128.load8x8_u(scales);
+        const same = is_q6k<F>() ? packed : pairs ? twice(packed) : i32x4.extend_low_i16x8_s(packed);
+        v128.store(to + (b << 4), same, BYTE_SUPER_SCALES);
       }
     }
   }

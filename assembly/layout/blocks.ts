@@ -78,6 +78,14 @@ export const WIDE_SUPER_BYTES = 2144;
 export const WIDE_SUPER_MINIMA = 16;
 export const WIDE_SUPER_VALUES = 96;
 
+/**
+ * The same as bytes, if the engine multiplies those: d, dmin and minima alike; for each block a vector of its scales at 80,
+ * in the form that the kernel wants; bytes in the order of q8 at 208.
+ */
+export const BYTE_SUPER_BYTES = 1232;
+export const BYTE_SUPER_SCALES = 80;
+export const BYTE_SUPER_VALUES = 208;
+
 /** Weight formats, as records name them. */
 export const WEIGHT_F32 = 0;
 export const WEIGHT_Q8 = 1;
@@ -118,11 +126,12 @@ export const ACT_SUPER_SUMS = 272;
 export const ACT_SUPER_HALVES = 288;
 /**
  * The same of ACT_TOKENS tokens: [64 steps][4 tokens][4 columns] int8, f32 [4 tokens] scales at 1024,
- * i16 [4 pairs of blocks][4 tokens][2] sums at 1040.
+ * i16 [4 pairs of blocks][4 tokens][2] sums at 1040, i16 [8 blocks][4 tokens][2] sums of half blocks at 1104.
  */
 export const ACTS_SUPER_BYTES = 1280;
 export const ACTS_SUPER_SCALES = 1024;
 export const ACTS_SUPER_SUMS = 1040;
+export const ACTS_SUPER_HALVES = 1104;
 
 // ---- Forms of the dot product of bytes, as the engine's relaxed instruction allows (simd/dot.ts).
 /** Weights and activations widened to 16 bits: any engine. */
