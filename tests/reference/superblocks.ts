@@ -335,7 +335,6 @@ export function superMatrix(
 export function superProduct(
   matrix: SuperMatrix,
   x: SuperRow,
-  minima: boolean,
   shift: number = SCALE_SHIFT,
   start?: ArrayLike<number>,
 ): Float32Array {
@@ -350,7 +349,7 @@ export function superProduct(
       const factor = fround((x.scales[s] as number) * 2 ** (112 - shift));
       const scaled = (d: number) => fround(d * 2 ** shift * 2 ** -112 * factor);
       let value = fround(fround(sum) * scaled(matrix.d[at] as number));
-      if (minima) value = fround(value - fround(fround(less) * scaled(matrix.dmin[at] as number)));
+      value = fround(value - fround(fround(less) * scaled(matrix.dmin[at] as number)));
       out[r] = value + (out[r] as number);
     }
   }
