@@ -8,7 +8,7 @@
 //   bench/stored_attention.gen.ts    attention that stores all scores, for benchmarks, in base64
 // Then it makes dist/, see scripts/dist.mjs.
 // `--check` writes nothing and fails if a committed file is not up to date.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { buildSync } from "esbuild";
@@ -79,12 +79,15 @@ async function emitFileTypes() {
       `export const FILE_${name}_BYTES = ${blockBytes};\n`,
   );
   emit("assembly/layout/file_types.gen.ts", head + constants.join(""));
-  const decoders = types.map(({ name, scalesApart }) => {
+  // Families of types have folders of their own.
+  const files = readdirSync("assembly/types", { recursive: true }).map((file) => file.replaceAll("\\", "/"));
+  const decoders = types.map(({ name, scalesApart, grid }) => {
     const lower = name.toLowerCase();
+    const own = scalesApart ? "table, group, " : grid ? "table, " : "";
     return {
-      file: lower,
+      file: files.find((file) => `/${file}`.endsWith(`/${lower}.ts`))?.slice(0, -3) ?? lower,
       decoder: `decode_${lower}`,
-      call: `decode_${lower}(src, ${scalesApart ? "scales, group, " : ""}first, n, out)`,
+      call: `decode_${lower}(src, ${own}first, n, out)`,
     };
   });
   const imports = types.flatMap(({ name }) => [`FILE_${name}`, `FILE_${name}_BYTES`]);
@@ -95,8 +98,8 @@ async function emitFileTypes() {
       `\n/** Bytes of a block of a type. */\nexport function block_bytes(file: i32): i32 {\n  switch (file) {\n` +
       types.map(({ name }) => `    case FILE_${name}:\n      return FILE_${name}_BYTES;\n`).join("") +
       `    default:\n      return 0;\n  }\n}\n\n` +
-      `/** out[i] = value first + i of a row of a type, as f32; scales and group are of types whose scales lie apart. */\n` +
-      `export function decode(\n  file: i32,\n  src: usize,\n  scales: usize,\n  group: i32,\n  first: i32,\n` +
+      `/** out[i] = value first + i of a row of a type, as f32; table and group as unpack() has them. */\n` +
+      `export function decode(\n  file: i32,\n  src: usize,\n  table: usize,\n  group: i32,\n  first: i32,\n` +
       `  n: i32,\n  out: usize,\n): void {\n  switch (file) {\n` +
       types
         .map(({ name }, i) => `    case FILE_${name}:\n      ${decoders[i].call};\n      break;\n`)

@@ -6,6 +6,8 @@ import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
+import { perplexityCommand } from "./perplexity.ts";
+import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
@@ -15,6 +17,8 @@ import { VERSION } from "./version.ts";
 const commands: readonly Command[] = [
   generateCommand,
   tokenizeCommand,
+  perplexityCommand,
+  showCommand,
   trainTokenizerCommand,
   completionsCommand(() => commands),
 ];
@@ -42,6 +46,9 @@ const strangers: Readonly<Record<string, string>> = {
   list: "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
   models:
     "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
+  info: "cria show FILE says what a model file is",
+  inspect: "cria show FILE says what a model file is",
+  ppl: "cria perplexity FILE scores a text",
   encode: "cria tokenize prints the tokens of a text",
   train: "cria train-tokenizer learns a tokenizer; models are trained elsewhere",
   completion: "cria completions SHELL prints completions",

@@ -1,8 +1,8 @@
 // Q6_K: blocks of 256 with 128 bytes of low nibbles (64 low ones of 64 bytes, then their high ones), 64 bytes of upper 2 bits
 // as in Q2_K, 16 int8 scales for 16 values each, and their f16 factor. A value n stands for n - 32.
-import { FILE_Q6_K_BYTES, FILE_Q6_K_VALUES } from "../layout/file_types.gen";
-import { finite_f16 } from "../simd/f16";
-import { bits_at, put16 } from "./values";
+import { FILE_Q6_K_BYTES, FILE_Q6_K_VALUES } from "../../layout/file_types.gen";
+import { finite_f16 } from "../../simd/f16";
+import { bits_at, put16 } from "../values";
 
 /** out[i] = value first + i of a row, i in [0, n), first and n % 32 == 0; NaN for blocks whose scale is not finite. */
 export function decode_q6_k(src: usize, first: i32, n: i32, out: usize): void {

@@ -1,6 +1,6 @@
 // Q8_K: blocks of an f32 scale, 256 int8 and 16 sums of them, which nobody needs here.
-import { FILE_Q8_K_BYTES, FILE_Q8_K_VALUES } from "../layout/file_types.gen";
-import { put16 } from "./values";
+import { FILE_Q8_K_BYTES, FILE_Q8_K_VALUES } from "../../layout/file_types.gen";
+import { put16 } from "../values";
 
 /** out[i] = value first + i of a row, i in [0, n), first and n % 32 == 0; NaN for blocks whose scale is not finite. */
 export function decode_q8_k(src: usize, first: i32, n: i32, out: usize): void {

@@ -1,9 +1,9 @@
 // Q4_K: blocks of 256 with two f16 factors, 12 bytes of 6-bit scales and offsets for 32 values each, and 128 bytes.
 // Low nibbles of 32 bytes are a group of 32 values, their high nibbles the next.
-import { FILE_Q4_K_BYTES, FILE_Q4_K_VALUES } from "../layout/file_types.gen";
-import { finite_f16 } from "../simd/f16";
+import { FILE_Q4_K_BYTES, FILE_Q4_K_VALUES } from "../../layout/file_types.gen";
+import { finite_f16 } from "../../simd/f16";
+import { bits_at, put16 } from "../values";
 import { k_offset, k_scale } from "./k_scales";
-import { bits_at, put16 } from "./values";
 
 /** out[i] = value first + i of a row, i in [0, n), first and n % 32 == 0; NaN for blocks with a factor that is not finite. */
 export function decode_q4_k(src: usize, first: i32, n: i32, out: usize): void {

@@ -1,8 +1,8 @@
 // Q3_K: blocks of 256 with 32 bytes of third bits (bit g belongs to values 32g to 32g + 31), 64 bytes of 2 bits as in Q2_K,
 // 16 scales of 6 bits for 16 values each, and their f16 factor. A value n stands for n - 4, a scale s for s - 32.
-import { FILE_Q3_K_BYTES, FILE_Q3_K_VALUES } from "../layout/file_types.gen";
-import { finite_f16 } from "../simd/f16";
-import { bits_at, put16 } from "./values";
+import { FILE_Q3_K_BYTES, FILE_Q3_K_VALUES } from "../../layout/file_types.gen";
+import { finite_f16 } from "../../simd/f16";
+import { bits_at, put16 } from "../values";
 
 /** out[i] = value first + i of a row, i in [0, n), first and n % 32 == 0; NaN for blocks whose scale is not finite. */
 export function decode_q3_k(src: usize, first: i32, n: i32, out: usize): void {

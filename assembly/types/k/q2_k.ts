@@ -1,8 +1,8 @@
 // Q2_K: blocks of 256 with 16 bytes of scales (low nibble) and offsets (high nibble) for 16 values each, 64 bytes of 2 bits,
 // and the f16 factors of both. Bits 2p of 32 bytes are the values 32p to 32p + 31 of a half block.
-import { FILE_Q2_K_BYTES, FILE_Q2_K_VALUES } from "../layout/file_types.gen";
-import { finite_f16 } from "../simd/f16";
-import { bits_at, put16 } from "./values";
+import { FILE_Q2_K_BYTES, FILE_Q2_K_VALUES } from "../../layout/file_types.gen";
+import { finite_f16 } from "../../simd/f16";
+import { bits_at, put16 } from "../values";
 
 /** out[i] = value first + i of a row, i in [0, n), first and n % 32 == 0; NaN for blocks with a factor that is not finite. */
 export function decode_q2_k(src: usize, first: i32, n: i32, out: usize): void {

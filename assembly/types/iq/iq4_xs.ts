@@ -1,9 +1,9 @@
 // IQ4_XS: blocks of 256 with an f16 factor, the upper 2 bits and the lower 4 of eight scales, and for each 32 values 16 bytes of
 // nibbles as in IQ4_NL. A scale s stands for s - 32.
-import { FILE_IQ4_XS_BYTES, FILE_IQ4_XS_VALUES } from "../layout/file_types.gen";
-import { finite_f16 } from "../simd/f16";
-import { iq4_values } from "./codebooks";
-import { bits_at, nibble, put16 } from "./values";
+import { FILE_IQ4_XS_BYTES, FILE_IQ4_XS_VALUES } from "../../layout/file_types.gen";
+import { finite_f16 } from "../../simd/f16";
+import { bits_at, nibble, put16 } from "../values";
+import { iq4_values } from "./iq4_values";
 
 /** out[i] = value first + i of a row, i in [0, n), first and n % 32 == 0; NaN for blocks whose scale is not finite. */
 export function decode_iq4_xs(src: usize, first: i32, n: i32, out: usize): void {
