@@ -4,6 +4,7 @@
 //   src/kernels/exports.gen.ts       signatures, from the compiler's own declaration output
 //   src/kernels/simd.gen.ts          the bytes of the module `simd`, as text
 //   src/kernels/<variant>.gen.ts     the other three modules, as patches of a similar one, as text
+//   src/convert/quantize.gen.ts      the bytes of the quantizer's module, as text
 //   bench/sweep.gen.ts               the benchmarks' read sweep, in base64
 //   bench/stored_attention.gen.ts    attention that stores all scores, for benchmarks, in base64
 // Then it makes dist/, see scripts/dist.mjs.
@@ -117,6 +118,14 @@ for (const [variant, base] of Object.entries(PATCH_BASES)) {
   const patch = makePatch(compiled[base], compiled[variant]);
   emitText(`src/kernels/${variant.replace("-", "_")}.gen.ts`, "assembly", "patch", moduleText(patch));
 }
+const quantizer = await compile("quantize", [
+  "assembly/quantize/index.ts",
+  "--config",
+  "assembly/quantize/asconfig.json",
+  "--outFile",
+  "build/quantize.wasm",
+]);
+emitText("src/convert/quantize.gen.ts", "assembly/quantize", "wasm", moduleText(quantizer));
 for (const name of ["sweep", "stored_attention"]) {
   const source = `bench/assembly/${name}.ts`;
   const bytes = await compile(name, [

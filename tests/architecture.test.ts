@@ -32,11 +32,13 @@ const allowed: Record<string, readonly string[]> = {
     ...["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "format", "model"],
     ...["session", "api"],
   ],
+  convert: ["util", "source", "runtime", "quant", "tokenizer", "kernels", "format"],
+  "convert.ts": ["util", "format", "convert"],
   edge: ["util", "source", "tokenizer", "sample", "session", "api"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
-    ...["tokenizer_train.ts", "tokenizer", "api"],
+    ...["tokenizer_train.ts", "tokenizer", "api", "convert", "convert.ts"],
   ],
 };
 

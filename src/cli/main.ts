@@ -2,11 +2,13 @@
 import process from "node:process";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
+import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
 import { perplexityCommand } from "./perplexity.ts";
+import { quantizeCommand } from "./quantize.ts";
 import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
@@ -20,6 +22,8 @@ const commands: readonly Command[] = [
   perplexityCommand,
   showCommand,
   trainTokenizerCommand,
+  quantizeCommand,
+  convertCommand,
   completionsCommand(() => commands),
 ];
 
