@@ -1,5 +1,6 @@
 // Sole entry of the kernels: what the host, tests and benchmarks may call.
 import {
+  CONST_BOOKS,
   CONST_EIGHT,
   CONST_EXP2_COEFFICIENTS,
   CONST_EXP2_LOWEST,
@@ -42,6 +43,7 @@ export {
 export { dot_form } from "./simd/dot";
 export { load_f16, to_f16 } from "./simd/f16";
 export { cos_f64, exp_f32, exp_f64, log_f64, pow_f64, sin_f64 } from "./simd/math";
+import { iq4_values } from "./types/iq/iq4_values";
 
 /** Writes the constants that kernels load from memory. Once for each memory, before any kernel. */
 export function init(): void {
@@ -56,6 +58,12 @@ export function init(): void {
   v128.store(CONST_FLIP, i8x16.splat(-128));
   v128.store(CONST_EIGHT, i8x16.splat(8));
   v128.store(CONST_ONE, f32x4.splat(1));
+  v128.store(CONST_BOOKS, iq4_values());
+  v128.store(CONST_BOOKS, i8x16(-15, -13, -11, -9, -7, -5, -3, -1, 1, 3, 5, 7, 9, 11, 13, 15), 16);
+  v128.store(CONST_BOOKS, i8x16(-62, -52, -44, -36, -28, -20, -12, -4, 4, 12, 20, 28, 36, 44, 52, 62), 32);
+  v128.store(CONST_BOOKS, i8x16(-43, -25, -8, 8, 25, 43, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 48);
+  v128.store(CONST_BOOKS, i8x16(-9, -7, -1, 1, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 64);
+  v128.store(CONST_BOOKS, i8x16(-4, -3, -2, -1, 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0), 80);
   v128.store(CONST_FIELDS, i8x16.splat(31));
   v128.store(CONST_FIELDS, i8x16.splat(7), 16);
   v128.store(CONST_FIELDS, i8x16.splat(24), 32);

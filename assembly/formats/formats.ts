@@ -5,6 +5,7 @@ import {
   ACT_Q8,
   ACT_SUPER,
   DOT_MOVED,
+  DOT_UNSIGNED,
   DOT_WIDE,
   F32_GROUP_STRIPS,
   F32_TILE_BYTES,
@@ -14,15 +15,19 @@ import {
   SUPER_BLOCKS,
   TILE_ROWS,
   WEIGHT_F32,
+  WEIGHT_BOOK,
+  WEIGHT_Q2K,
   WEIGHT_Q4,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
   WEIGHT_Q8,
+  WEIGHT_X3K,
+  WEIGHT_X4K,
   WIDE_SUPER_BYTES,
 } from "../layout/blocks";
-import { FILE_Q4_0, FILE_Q4_K, FILE_Q5_K, FILE_Q6_K, FILE_Q8_0 } from "../layout/file_types.gen";
+import { FILE_IQ4_XS, FILE_Q4_0, FILE_Q8_0 } from "../layout/file_types.gen";
 import { RELAXED } from "../simd/dot";
-import { is_q6k } from "./fields";
+import { has_book, is_q2k, is_q4k, is_q5k, is_q6k, is_x4k } from "./fields";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
 import { group_bytes_before, group_size } from "./groups";
 import {
@@ -44,20 +49,42 @@ import {
   zero_row_q8,
 } from "./q8";
 import { unshift_tile } from "./scales";
-import { has_minima, head_bytes, super_bytes, tile_of } from "./super";
+import { has_halves, has_minima, head_bytes, super_bytes, tile_of } from "./super";
 import {
-  LESS_HALVES,
+  LESS_BLOCKS_7,
+  LESS_HALVES_5,
+  LESS_HALVES_7,
   LESS_MINIMA,
+  LESS_MINIMA_OF_HALVES,
   LESS_NOTHING,
   multiply_super_bytes,
   multiply_super_wide,
 } from "./super_multiply";
-import { embed_row_super, file_super, pack_super, unpack_super_bytes, unpack_super_wide, zero_super } from "./super_pack";
+import { block_bytes } from "../types/types.gen";
+import {
+  embed_row_super,
+  invert_book,
+  pack_coded,
+  pack_iq4_xs,
+  pack_super,
+  unpack_super_bytes,
+  unpack_super_wide,
+  zero_super,
+} from "./super_pack";
 import { walk_super_form } from "./super_walk";
 
 /** Whether a format has superblocks, whose columns share scales of two levels. */
 export function is_super(weight: i32): bool {
   return weight > WEIGHT_Q4;
+}
+
+// The layout of a format with superblocks, and its book.
+function layout_of(weight: i32): i32 {
+  return weight & (WEIGHT_BOOK - 1);
+}
+
+function book_of(weight: i32): i32 {
+  return weight / WEIGHT_BOOK;
 }
 
 /** ACT_* of the activations that the format is multiplied by. */
@@ -73,12 +100,23 @@ export function group_strips(weight: i32): i32 {
 /** Bytes of a tile, with its share of the header if the format has superblocks. */
 export function tile_bytes(weight: i32): i32 {
   if (is_super(weight)) {
-    const bytes =
-      weight === WEIGHT_Q4K
-        ? super_bytes<u8>()
-        : weight === WEIGHT_Q5K
-          ? super_bytes<i8>()
-          : super_bytes<u16>();
+    let bytes = super_bytes<u16>();
+    switch (layout_of(weight)) {
+      case WEIGHT_Q4K:
+        bytes = super_bytes<u8>();
+        break;
+      case WEIGHT_Q5K:
+        bytes = super_bytes<i8>();
+        break;
+      case WEIGHT_X4K:
+        bytes = super_bytes<i16>();
+        break;
+      case WEIGHT_X3K:
+        bytes = super_bytes<u32>();
+        break;
+      case WEIGHT_Q2K:
+        bytes = super_bytes<i32>();
+    }
     return <i32>bytes / SUPER_BLOCKS;
   }
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
@@ -131,9 +169,26 @@ export function embed_row(
     const size = <usize>group_size(strip, strips, GROUP_STRIPS);
     const column = group_at(w, weight, strip, blocks);
     const s = <usize>(strip % GROUP_STRIPS);
-    if (weight === WEIGHT_Q4K) embed_row_super<u8>(column, size, s, lane, blocks, factor, scale, out);
-    else if (weight === WEIGHT_Q5K) embed_row_super<i8>(column, size, s, lane, blocks, factor, scale, out);
-    else embed_row_super<u16>(column, size, s, lane, blocks, factor, scale, out);
+    const book = book_of(weight);
+    switch (layout_of(weight)) {
+      case WEIGHT_Q4K:
+        embed_row_super<u8>(column, size, s, lane, blocks, factor, scale, book, out);
+        break;
+      case WEIGHT_Q5K:
+        embed_row_super<i8>(column, size, s, lane, blocks, factor, scale, book, out);
+        break;
+      case WEIGHT_X4K:
+        embed_row_super<i16>(column, size, s, lane, blocks, factor, scale, book, out);
+        break;
+      case WEIGHT_X3K:
+        embed_row_super<u32>(column, size, s, lane, blocks, factor, scale, book, out);
+        break;
+      case WEIGHT_Q2K:
+        embed_row_super<i32>(column, size, s, lane, blocks, factor, scale, book, out);
+        break;
+      default:
+        embed_row_super<u16>(column, size, s, lane, blocks, factor, scale, book, out);
+    }
     return;
   }
   const cell = strip_at(w, weight, strip, blocks);
@@ -163,11 +218,26 @@ export function walk(
   sums: usize,
 ): void {
   if (is_super(weight)) {
-    if (weight === WEIGHT_Q4K)
-      walk_super_form<u8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
-    else if (weight === WEIGHT_Q5K)
-      walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
-    else walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
+    const book = book_of(weight);
+    switch (layout_of(weight)) {
+      case WEIGHT_Q4K:
+        walk_super_form<u8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_Q5K:
+        walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_X4K:
+        walk_super_form<i16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_X3K:
+        walk_super_form<u32>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_Q2K:
+        walk_super_form<i32>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      default:
+        walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+    }
   } else if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
   else walk_q4(dot, column, x, out, streams, gap, strips, blocks, factor);
 }
@@ -187,9 +257,26 @@ export function unpack(
 ): bool {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    if (weight === WEIGHT_Q4K) unpack_super<u8>(dot, from, to, strips, supers);
-    else if (weight === WEIGHT_Q5K) unpack_super<i8>(dot, from, to, strips, supers);
-    else unpack_super<u16>(dot, from, to, strips, supers);
+    const book = book_of(weight);
+    switch (layout_of(weight)) {
+      case WEIGHT_Q4K:
+        unpack_super<u8>(dot, from, to, strips, supers, book);
+        break;
+      case WEIGHT_Q5K:
+        unpack_super<i8>(dot, from, to, strips, supers, book);
+        break;
+      case WEIGHT_X4K:
+        unpack_super<i16>(dot, from, to, strips, supers, book);
+        break;
+      case WEIGHT_X3K:
+        unpack_super<u32>(dot, from, to, strips, supers, book);
+        break;
+      case WEIGHT_Q2K:
+        unpack_super<i32>(dot, from, to, strips, supers, book);
+        break;
+      default:
+        unpack_super<u16>(dot, from, to, strips, supers, book);
+    }
     return true;
   }
   const tiles = strips * blocks;
@@ -213,9 +300,25 @@ export function multiply_group(
 ): void {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    if (weight === WEIGHT_Q4K) multiply_super<u8>(dot, tile, x, out, outStride, strips, supers, factor);
-    else if (weight === WEIGHT_Q5K) multiply_super<i8>(dot, tile, x, out, outStride, strips, supers, factor);
-    else multiply_super<u16>(dot, tile, x, out, outStride, strips, supers, factor);
+    switch (layout_of(weight)) {
+      case WEIGHT_Q4K:
+        multiply_super<u8>(dot, tile, x, out, outStride, strips, supers, factor);
+        break;
+      case WEIGHT_Q5K:
+        multiply_super<i8>(dot, tile, x, out, outStride, strips, supers, factor);
+        break;
+      case WEIGHT_X4K:
+        multiply_super<i16>(dot, tile, x, out, outStride, strips, supers, factor);
+        break;
+      case WEIGHT_X3K:
+        multiply_super<u32>(dot, tile, x, out, outStride, strips, supers, factor);
+        break;
+      case WEIGHT_Q2K:
+        multiply_super<i32>(dot, tile, x, out, outStride, strips, supers, factor);
+        break;
+      default:
+        multiply_super<u16>(dot, tile, x, out, outStride, strips, supers, factor);
+    }
   } else if (weight === WEIGHT_Q8) {
     multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else {
@@ -223,15 +326,15 @@ export function multiply_group(
   }
 }
 
-// Whether superblocks are unpacked to bytes. Pairs of i16 hold too few products of q6k.
+// Whether superblocks are unpacked to bytes. Pairs of i16 hold too few products of q6k, and books have no form for them.
 function in_bytes<F>(dot: i32): bool {
   if (!RELAXED || dot === DOT_WIDE) return false;
-  return dot !== DOT_MOVED || !is_q6k<F>();
+  return dot !== DOT_MOVED || is_q4k<F>() || is_q5k<F>();
 }
 
-function unpack_super<F>(dot: i32, from: usize, to: usize, strips: i32, supers: i32): void {
-  if (in_bytes<F>(dot)) unpack_super_bytes<F>(from, to, strips, supers, dot === DOT_MOVED);
-  else unpack_super_wide<F>(from, to, strips, supers);
+function unpack_super<F>(dot: i32, from: usize, to: usize, strips: i32, supers: i32, book: i32): void {
+  if (in_bytes<F>(dot)) unpack_super_bytes<F>(from, to, strips, supers, book, dot);
+  else unpack_super_wide<F>(from, to, strips, supers, book);
 }
 
 function multiply_super<F>(
@@ -244,16 +347,22 @@ function multiply_super<F>(
   supers: i32,
   factor: f32,
 ): void {
-  const minima = has_minima<F>() ? LESS_MINIMA : LESS_NOTHING;
+  const minima = is_q2k<F>() ? LESS_MINIMA_OF_HALVES : has_minima<F>() ? LESS_MINIMA : LESS_NOTHING;
   // Behind the largest unpacked superblocks.
   const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
   if (RELAXED && in_bytes<F>(dot)) {
-    if (is_q6k<F>()) {
-      multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, LESS_HALVES, work);
-    } else if (dot !== DOT_MOVED) {
-      multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, minima, work);
+    if (dot === DOT_MOVED) {
+      if (is_q5k<F>()) multiply_super_bytes<i8, i8>(tile, x, out, outStride, strips, supers, factor, minima, work);
+      else multiply_super_bytes<i8, u8>(tile, x, out, outStride, strips, supers, factor, minima, work);
+      return;
+    }
+    let kind = minima;
+    if (is_q6k<F>()) kind = LESS_HALVES_5;
+    if (has_book<F>() && dot === DOT_UNSIGNED) kind = is_x4k<F>() ? LESS_BLOCKS_7 : LESS_HALVES_7;
+    if (has_halves<F>()) {
+      multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, kind, work);
     } else {
-      multiply_super_bytes<i8, F>(tile, x, out, outStride, strips, supers, factor, minima, work);
+      multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, kind, work);
     }
     return;
   }
@@ -264,8 +373,6 @@ function multiply_super<F>(
 
 /** FILE_* of the type whose blocks the format keeps bit for bit; -1: none. */
 export function copied_type(weight: i32): i32 {
-  if (is_super(weight))
-    return weight === WEIGHT_Q4K ? FILE_Q4_K : weight === WEIGHT_Q5K ? FILE_Q5_K : FILE_Q6_K;
   return weight === WEIGHT_F32 ? -1 : weight === WEIGHT_Q8 ? FILE_Q8_0 : FILE_Q4_0;
 }
 
@@ -302,34 +409,52 @@ export function zero_row(weight: i32, cell: usize, step: usize, r: usize): void 
  * or infinite.
  */
 export function pack_super_row(
+  file: i32,
   weight: i32,
   src: usize,
+  table: usize,
   w: usize,
   strip: i32,
   strips: i32,
   blocks: i32,
   r: usize,
   shift: i32,
+  scratch: usize,
 ): i32 {
   const size = <usize>group_size(strip, strips, GROUP_STRIPS);
   const column = group_at(w, weight, strip, blocks);
   const s = <usize>(strip % GROUP_STRIPS);
-  if (weight === WEIGHT_Q4K) return pack_row_super<u8>(src, column, size, s, blocks, r, shift);
-  if (weight === WEIGHT_Q5K) return pack_row_super<i8>(src, column, size, s, blocks, r, shift);
-  return pack_row_super<u16>(src, column, size, s, blocks, r, shift);
+  switch (layout_of(weight)) {
+    case WEIGHT_Q4K:
+      return pack_row_super<u8>(file, src, table, column, size, s, blocks, r, shift, scratch);
+    case WEIGHT_Q5K:
+      return pack_row_super<i8>(file, src, table, column, size, s, blocks, r, shift, scratch);
+    case WEIGHT_X4K:
+      return pack_row_super<i16>(file, src, table, column, size, s, blocks, r, shift, scratch);
+    case WEIGHT_X3K:
+      return pack_row_super<u32>(file, src, table, column, size, s, blocks, r, shift, scratch);
+    case WEIGHT_Q2K:
+      return pack_row_super<i32>(file, src, table, column, size, s, blocks, r, shift, scratch);
+    default:
+      return pack_row_super<u16>(file, src, table, column, size, s, blocks, r, shift, scratch);
+  }
 }
 
 function pack_row_super<F>(
+  file: i32,
   src: usize,
+  table: usize,
   column: usize,
   size: usize,
   s: usize,
   blocks: i32,
   r: usize,
   shift: i32,
+  scratch: usize,
 ): i32 {
   const tiles = size * tile_of<F>();
   const heads = size * head_bytes<F>();
+  const bytes = <usize>block_bytes(file);
   for (let b = 0; b < blocks; b += SUPER_BLOCKS, column += size * super_bytes<F>()) {
     const head = column + s * head_bytes<F>();
     const tile = column + heads + s * tile_of<F>();
@@ -337,20 +462,33 @@ function pack_row_super<F>(
       zero_super<F>(head, tile, tiles, r);
       continue;
     }
-    if (pack_super<F>(src, head, tile, tiles, r, shift)) return 1;
-    src += file_super<F>();
+    let bad = 0;
+    if (!has_book<F>()) bad = pack_super<F>(src, head, tile, tiles, r, shift);
+    else if (is_x4k<F>() && file === FILE_IQ4_XS) bad = pack_iq4_xs(src, head, tile, tiles, r, shift);
+    else bad = pack_coded<F>(file, src, table, head, tile, tiles, r, shift, scratch);
+    if (bad) return 1;
+    src += bytes;
   }
   return 0;
+}
+
+/** Writes what packing into a format with a book needs to `scratch`. */
+export function begin_super(weight: i32, scratch: usize): void {
+  invert_book(book_of(weight), scratch + 160);
 }
 
 /** Takes 2^SCALE_SHIFT off the scales of a strip: see unshift_scales(). */
 export function unshift_super(weight: i32, w: usize, strip: i32, strips: i32, blocks: i32): void {
   const size = <usize>group_size(strip, strips, GROUP_STRIPS);
   const step = size * SUPER_BLOCKS * <usize>tile_bytes(weight);
-  const bytes: usize = weight > WEIGHT_Q5K ? head_bytes<u16>() : head_bytes<u8>();
+  const layout = layout_of(weight);
+  const hasMinima = layout === WEIGHT_Q4K || layout === WEIGHT_Q5K || layout === WEIGHT_Q2K;
+  let bytes = head_bytes<u16>();
+  if (layout === WEIGHT_X4K) bytes = head_bytes<i16>();
+  else if (hasMinima) bytes = layout === WEIGHT_Q2K ? head_bytes<i32>() : head_bytes<u8>();
   let head = group_at(w, weight, strip, blocks) + <usize>(strip % GROUP_STRIPS) * bytes;
   for (let b = 0; b < blocks; b += SUPER_BLOCKS, head += step) {
     unshift_tile(head);
-    if (weight <= WEIGHT_Q5K) unshift_tile(head + 8);
+    if (hasMinima) unshift_tile(head + 8);
   }
 }

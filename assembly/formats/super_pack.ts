@@ -1,6 +1,9 @@
 // Formats of superblocks: how rows of files are packed into tiles, unpacked for several tokens, and looked up.
 
 import {
+  DOT_MOVED,
+  DOT_UNSIGNED,
+  Q2K_MINIMA,
   Q6K_SCALES,
   SUPER_BLOCKS,
   SUPER_MINIMA,
@@ -12,12 +15,36 @@ import {
   WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
-import { FILE_Q4_K_BYTES, FILE_Q5_K_BYTES, FILE_Q6_K_BYTES } from "../layout/file_types.gen";
+import { CONST_BOOKS } from "../layout/control";
+import {
+  FILE_IQ4_XS } from "../layout/file_types.gen";
 import { f16_finite } from "../simd/f16";
+import { look_up } from "../simd/dot";
 import { high } from "../simd/nibbles";
-import { is_q4k, is_q5k, is_q6k, twice } from "./fields";
-import { store_scale, tile_scale } from "./scales";
-import { has_minima, head_bytes, scale_step, scales_at, tile_of } from "./super";
+import { integer_scale, unit_of } from "../types/integer_scales";
+import { decode } from "../types/types.gen";
+import {
+  book_bytes,
+  has_book,
+  is_q2k,
+  is_q4k,
+  is_q5k,
+  is_q6k,
+  is_x3k,
+  is_x4k,
+  twice,
+} from "./fields";
+import { store_scale, store_scaled, tile_scale } from "./scales";
+import {
+  has_halves,
+  has_minima,
+  has_signs,
+  head_bytes,
+  load_scale_integers,
+  scale_step,
+  scales_at,
+  tile_of,
+} from "./super";
 import { store_wide } from "./tiles";
 
 const BLOCKS: usize = SUPER_BLOCKS;
@@ -25,7 +52,7 @@ const BLOCKS: usize = SUPER_BLOCKS;
 // Four weights of a row of a tile's vectors, unsigned.
 function fields_at<F>(tile: usize, k: usize, r: usize): u32 {
   const p = tile + (r << 2);
-  if (is_q4k<F>()) {
+  if (is_q4k<F>() || is_x4k<F>()) {
     const v = load<u32>(p + ((k & 3) << 4));
     return (k < 4 ? v : v >> 4) & 0x0f0f0f0f;
   }
@@ -35,6 +62,13 @@ function fields_at<F>(tile: usize, k: usize, r: usize): u32 {
     if (k === 6) return ((load<u32>(p, 32) >> 5) & 0x07070707) | ((load<u32>(p, 48) >> 2) & 0x18181818);
     const two = ((load<u32>(p, 16) >> 4) & 0x08080808) | ((load<u32>(p, 48) >> 3) & 0x10101010);
     return ((load<u32>(p, 64) >> 5) & 0x07070707) | two;
+  }
+  if (is_q2k<F>()) return (load<u32>(p + ((k >> 2) << 4)) >> <u32>((k & 3) << 1)) & 0x03030303;
+  if (is_x3k<F>()) {
+    if (k < 3) return load<u32>(p + (k << 4)) & 0x07070707;
+    if (k < 6) return (load<u32>(p + ((k - 3) << 4)) >> 3) & 0x07070707;
+    const third = (load<u32>(p, 32) >> (k === 6 ? 4 : 5)) & 0x04040404;
+    return ((load<u32>(p + ((k - 6) << 4)) >> 6) & 0x03030303) | third;
   }
   if (k < 6) return load<u32>(p + (k << 4)) & 0x3f3f3f3f;
   const q = k === 6 ? p : p + 48;
@@ -56,7 +90,7 @@ function store_fields<F>(
   n7: u32,
 ): void {
   const p = tile + (r << 2);
-  if (is_q4k<F>()) {
+  if (is_q4k<F>() || is_x4k<F>()) {
     store<u32>(p, n0 | (n4 << 4));
     store<u32>(p, n1 | (n5 << 4), 16);
     store<u32>(p, n2 | (n6 << 4), 32);
@@ -67,6 +101,13 @@ function store_fields<F>(
     store<u32>(p, n2 | ((n6 & 0x07070707) << 5), 32);
     store<u32>(p, n3 | ((n6 & 0x18181818) << 2) | ((n7 & 0x10101010) << 3), 48);
     store<u32>(p, n4 | ((n7 & 0x07070707) << 5), 64);
+  } else if (is_q2k<F>()) {
+    store<u32>(p, n0 | (n1 << 2) | (n2 << 4) | (n3 << 6));
+    store<u32>(p, n4 | (n5 << 2) | (n6 << 4) | (n7 << 6), 16);
+  } else if (is_x3k<F>()) {
+    store<u32>(p, n0 | (n3 << 3) | ((n6 & 0x03030303) << 6));
+    store<u32>(p, n1 | (n4 << 3) | ((n7 & 0x03030303) << 6), 16);
+    store<u32>(p, n2 | (n5 << 3) | ((n6 & 0x04040404) << 4) | ((n7 & 0x04040404) << 5), 32);
   } else {
     store<u32>(p, n0 | ((n6 & 0x03030303) << 6));
     store<u32>(p, n1 | ((n6 & 0x0c0c0c0c) << 4), 16);
@@ -85,6 +126,9 @@ function file_fields<F>(src: usize, b: usize, k: usize): u32 {
     const low = load<u32>(src + (half << 6) + ((j & 1) << 5) + (k << 2));
     const top = load<u32>(src + (half << 5) + (k << 2), 128);
     return ((j > 1 ? low >> 4 : low) & 0x0f0f0f0f) | (((top >> <u32>(j << 1)) & 0x03030303) << 4);
+  }
+  if (is_q2k<F>()) {
+    return (load<u32>(src + ((b >> 2) << 5) + (k << 2), 16) >> <u32>((b & 3) << 1)) & 0x03030303;
   }
   const qs: usize = is_q5k<F>() ? 48 : 16;
   const bytes = load<u32>(src + qs + ((b >> 1) << 5) + (k << 2));
@@ -106,26 +150,42 @@ function pack_scales(src: usize, head: usize, r: usize): void {
   }
 }
 
+// The 4-bit scales and minima of a row's superblock of Q2_K.
+function pack_scales_q2k(src: usize, head: usize, r: usize): void {
+  for (let i: usize = 0; i < 2 * BLOCKS; i++) {
+    const at = head + ((i >> 1) << 3) + (r << 1) + (i & 1);
+    const both = load<u8>(src + i);
+    store<u8>(at, both & 15, SUPER_SCALES);
+    store<u8>(at, both >> 4, Q2K_MINIMA);
+  }
+}
+
+// The header of row r from one of a file. Returns 1 if d or dmin is NaN or infinite.
+function pack_head<F>(src: usize, head: usize, r: usize, shift: i32): i32 {
+  const from = is_q6k<F>() ? src + 208 : is_q2k<F>() ? src + 80 : src;
+  const d = load<u16>(from);
+  if (!f16_finite(d)) return 1;
+  store_scale(d, head + (r << 1), shift);
+  if (is_q6k<F>()) {
+    for (let b: usize = 0; b < BLOCKS; b++) {
+      store<u16>(head + (b << 3) + (r << 1), load<u16>(src + (b << 1), 192), Q6K_SCALES);
+    }
+    return 0;
+  }
+  const dmin = load<u16>(from, 2);
+  if (!f16_finite(dmin)) return 1;
+  store_scale(dmin, head + (r << 1) + 8, shift);
+  if (is_q2k<F>()) pack_scales_q2k(src, head, r);
+  else pack_scales(src, head, r);
+  return 0;
+}
+
 /**
  * Row r of a superblock, from a file's superblock at `src`: nothing is rounded. `step` bytes lead from a tile to that of
  * the next block. Returns 0, or 1 if d or dmin is NaN or infinite.
  */
 export function pack_super<F>(src: usize, head: usize, tile: usize, step: usize, r: usize, shift: i32): i32 {
-  if (is_q6k<F>()) {
-    const d = load<u16>(src, 208);
-    if (!f16_finite(d)) return 1;
-    store_scale(d, head + (r << 1), shift);
-    for (let b: usize = 0; b < BLOCKS; b++) {
-      store<u16>(head + (b << 3) + (r << 1), load<u16>(src + (b << 1), 192), Q6K_SCALES);
-    }
-  } else {
-    const d = load<u16>(src);
-    const dmin = load<u16>(src, 2);
-    if (!f16_finite(d) || !f16_finite(dmin)) return 1;
-    store_scale(d, head + (r << 1), shift);
-    store_scale(dmin, head + (r << 1) + 8, shift);
-    pack_scales(src, head, r);
-  }
+  if (pack_head<F>(src, head, r, shift)) return 1;
   for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
     store_fields<F>(
       tile,
@@ -143,9 +203,80 @@ export function pack_super<F>(src: usize, head: usize, tile: usize, step: usize,
   return 0;
 }
 
-/** Bytes of a superblock of a file. */
-export function file_super<F>(): usize {
-  return is_q4k<F>() ? FILE_Q4_K_BYTES : is_q5k<F>() ? FILE_Q5_K_BYTES : FILE_Q6_K_BYTES;
+// Four indexes of a book, of 16-byte row codes at `codes`.
+function codes_at(codes: usize, k: usize): u32 {
+  return load<u32>(codes + (k << 2));
+}
+
+/**
+ * The same for formats with a book, from any type whose values are d * scale * book[n]: its values are taken apart again,
+ * which is exact.
+ * scratch  PACK_SCRATCH_BYTES; from 160 on the book's inverse, by invert_book()
+ */
+export function pack_coded<F>(
+  file: i32,
+  src: usize,
+  table: usize,
+  head: usize,
+  tile: usize,
+  step: usize,
+  r: usize,
+  shift: i32,
+  scratch: usize,
+): i32 {
+  const d = unit_of(file, src);
+  if (!(abs(d) <= f32.MAX_VALUE)) return 1;
+  store_scaled(d, head + (r << 1), shift);
+  const codes = scratch + 128;
+  for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
+    decode(file, src, table, 0, <i32>b << 5, 32, scratch);
+    const at = head + scales_at<F>() + b * scale_step<F>();
+    for (let half: usize = 0; half < 2; half++) {
+      const scale = integer_scale(file, src, <i32>b, <i32>half);
+      if (has_halves<F>()) store<i8>(at + (r << 1) + half, <i8>scale);
+      else store<i8>(at + r, <i8>scale);
+      const unit = d * <f32>scale;
+      const inverse: f32 = unit !== 0 ? 1 / unit : 0;
+      for (let c = half << 4; c < (half << 4) + 16; c++) {
+        const value = <i32>nearest(load<f32>(scratch + (c << 2)) * inverse);
+        store<u8>(codes + c, load<u8>(scratch + 160 + <usize>(value + 128)));
+      }
+    }
+    store_fields<F>(
+      tile,
+      r,
+      codes_at(codes, 0),
+      codes_at(codes, 1),
+      codes_at(codes, 2),
+      codes_at(codes, 3),
+      codes_at(codes, 4),
+      codes_at(codes, 5),
+      codes_at(codes, 6),
+      codes_at(codes, 7),
+    );
+  }
+  return 0;
+}
+
+/** Writes the inverse of a book: at value + 128 its index, 256 bytes. */
+export function invert_book(book: i32, to: usize): void {
+  memory.fill(to, 0, 256);
+  const values = CONST_BOOKS + ((<usize>book) << 4);
+  // Books of less than 16 values end with zeros: the first of equal values counts.
+  for (let i = 15; i >= 0; i--) store<u8>(to + <usize>(<i32>load<i8>(values + <usize>i) + 128), <u8>i);
+}
+
+/** The same for IQ4_XS, whose nibbles lie as those of tiles. */
+export function pack_iq4_xs(src: usize, head: usize, tile: usize, step: usize, r: usize, shift: i32): i32 {
+  const d = load<u16>(src);
+  if (!f16_finite(d)) return 1;
+  store_scale(d, head + (r << 1), shift);
+  for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
+    store<i8>(head + (b << 2) + r, <i8>integer_scale(FILE_IQ4_XS, src, <i32>b, 0), Q6K_SCALES);
+    const from = src + 8 + (b << 4);
+    for (let v: usize = 0; v < 4; v++) store<u32>(tile + (v << 4) + (r << 2), load<u32>(from + (v << 2)));
+  }
+  return 0;
 }
 
 /** Zeros as row r of a superblock. */
@@ -154,12 +285,10 @@ export function zero_super<F>(head: usize, tile: usize, step: usize, r: usize): 
   if (has_minima<F>()) store<u16>(head + (r << 1) + 8, 0);
   for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
     const at = head + scales_at<F>() + b * scale_step<F>();
-    if (is_q6k<F>()) {
-      store<u16>(at + (r << 1), 0);
-    } else {
-      store<u8>(at + r, 0);
-      store<u8>(head + ((b >> 1) << 3) + (r << 1) + (b & 1), 0, SUPER_MINIMA);
-    }
+    if (has_halves<F>()) store<u16>(at + (r << 1), 0);
+    else store<u8>(at + r, 0);
+    if (is_q2k<F>()) store<u16>(head + (b << 3) + (r << 1), 0, Q2K_MINIMA);
+    else if (has_minima<F>()) store<u8>(head + ((b >> 1) << 3) + (r << 1) + (b & 1), 0, SUPER_MINIMA);
     for (let v: usize = 0; v < tile_of<F>(); v += 16) store<u32>(tile + v + (r << 2), 0);
   }
 }
@@ -173,8 +302,10 @@ export function embed_row_super<F>(
   blocks: i32,
   factor: f32,
   scale: f32,
+  book: i32,
   out: usize,
 ): void {
+  const values = CONST_BOOKS + ((<usize>book) << 4);
   const tiles = size * tile_of<F>();
   for (let b = 0; b < blocks; b += SUPER_BLOCKS) {
     const head = column + s * head_bytes<F>();
@@ -183,16 +314,17 @@ export function embed_row_super<F>(
     const dmin = has_minima<F>() ? f32x4.extract_lane(tile_scale(head + (r << 1) + 8, factor), 0) : 0;
     for (let i: usize = 0; i < BLOCKS; i++, tile += tiles) {
       const at = head + scales_at<F>() + i * scale_step<F>();
-      const minimum = has_minima<F>()
-        ? load<u8>(head + ((i >> 1) << 3) + (r << 1) + (i & 1), SUPER_MINIMA)
-        : 0;
-      const m = dmin * <f32>minimum;
       for (let k: usize = 0; k < 8; k++, out += 16) {
         const q = fields_at<F>(tile, k, r);
-        const integer = is_q6k<F>() ? <i32>load<i8>(at + (r << 1) + (k >> 2)) : <i32>load<u8>(at + r);
-        const step = d * <f32>integer;
+        const side = has_halves<F>() ? (r << 1) + (k >> 2) : r;
+        const step = d * (has_signs<F>() ? <f32>load<i8>(at + side) : <f32>load<u8>(at + side));
+        let m: f32 = 0;
+        if (is_q2k<F>()) m = dmin * <f32>load<u8>(head + (i << 3) + side, Q2K_MINIMA);
+        else if (has_minima<F>()) m = dmin * <f32>load<u8>(head + ((i >> 1) << 3) + (r << 1) + (i & 1), SUPER_MINIMA);
         for (let c: usize = 0; c < 4; c++) {
-          const n = <i32>((q >> <u32>(c << 3)) & 255) - (is_q6k<F>() ? 32 : 0);
+          let n = <i32>((q >> <u32>(c << 3)) & 255);
+          if (has_book<F>()) n = load<i8>(values + <usize>n);
+          else if (is_q6k<F>()) n -= 32;
           const product = step * <f32>n;
           store<f32>(out + (c << 2), (has_minima<F>() ? product - m : product) * scale);
         }
@@ -204,7 +336,7 @@ export function embed_row_super<F>(
 
 // Stores vectors of a tile as unsigned bytes.
 function unpack_fields<F>(tile: usize, to: usize): void {
-  if (is_q4k<F>()) {
+  if (is_q4k<F>() || is_x4k<F>()) {
     const nibbles = i8x16.splat(15);
     for (let v: usize = 0; v < 64; v += 16) {
       const bytes = v128.load(tile + v);
@@ -230,6 +362,33 @@ function unpack_fields<F>(tile: usize, to: usize): void {
     v128.store(to, v128.or(n7, v128.or(bit3, bit4)), 112);
     return;
   }
+  if (is_q2k<F>()) {
+    const two = i8x16.splat(3);
+    for (let v: usize = 0; v < 32; v += 16, to += 64) {
+      const bytes = v128.load(tile + v);
+      v128.store(to, v128.and(bytes, two));
+      v128.store(to, v128.and(i16x8.shr_u(bytes, 2), two), 16);
+      v128.store(to, v128.and(i16x8.shr_u(bytes, 4), two), 32);
+      v128.store(to, v128.and(i16x8.shr_u(bytes, 6), two), 48);
+    }
+    return;
+  }
+  if (is_x3k<F>()) {
+    const three = i8x16.splat(7);
+    for (let v: usize = 0; v < 48; v += 16) {
+      const bytes = v128.load(tile + v);
+      v128.store(to + v, v128.and(bytes, three));
+      v128.store(to + v, v128.and(i16x8.shr_u(bytes, 3), three), 48);
+    }
+    const last = v128.load(tile, 32);
+    const two = i8x16.splat(3);
+    const bit2 = i8x16.splat(4);
+    const n6 = v128.and(i16x8.shr_u(v128.load(tile), 6), two);
+    const n7 = v128.and(i16x8.shr_u(v128.load(tile, 16), 6), two);
+    v128.store(to, v128.or(n6, v128.and(i16x8.shr_u(last, 4), bit2)), 96);
+    v128.store(to, v128.or(n7, v128.and(i16x8.shr_u(last, 5), bit2)), 112);
+    return;
+  }
   const low = i8x16.splat(63);
   for (let v: usize = 0; v < 96; v += 16) v128.store(to + v, v128.and(v128.load(tile + v), low));
   for (let v: usize = 0; v < 32; v += 16, tile += 48) {
@@ -240,18 +399,25 @@ function unpack_fields<F>(tile: usize, to: usize): void {
   }
 }
 
-// d, dmin and minima of a header, as unpacked superblocks begin.
+// d, dmin and minima of a header, as unpacked superblocks begin. Scales of blocks with a book stand in for minima.
 function unpack_head<F>(head: usize, to: usize): void {
   store<u64>(to, load<u64>(head));
-  if (!has_minima<F>()) return;
-  store<u64>(to, load<u64>(head, 8), 8);
+  if (has_minima<F>()) store<u64>(to, load<u64>(head, 8), 8);
   for (let j: usize = 0; j < 4; j++) {
-    v128.store(to + (j << 4), v128.load8x8_u(head + (j << 3), SUPER_MINIMA), WIDE_SUPER_MINIMA);
+    if (is_q2k<F>()) {
+      v128.store(to + (j << 4), v128.load(head + (j << 4), Q2K_MINIMA), WIDE_SUPER_MINIMA);
+    } else if (has_minima<F>()) {
+      v128.store(to + (j << 4), v128.load8x8_u(head + (j << 3), SUPER_MINIMA), WIDE_SUPER_MINIMA);
+    } else if (is_x4k<F>()) {
+      const both = v128.load8x8_s(head + (j << 3), Q6K_SCALES);
+      const pairs = v128.shuffle<i16>(both, both, 0, 4, 1, 5, 2, 6, 3, 7);
+      v128.store(to + (j << 4), pairs, WIDE_SUPER_MINIMA);
+    }
   }
 }
 
 /** Unpacks `supers` superblocks of a group of `strips` strips: WIDE_SUPER_BYTES for each strip of each. */
-export function unpack_super_wide<F>(from: usize, to: usize, strips: i32, supers: i32): void {
+export function unpack_super_wide<F>(from: usize, to: usize, strips: i32, supers: i32, book: i32): void {
   const tiles = <usize>strips * tile_of<F>();
   const heads = <usize>strips * head_bytes<F>();
   for (let i = 0; i < supers; i++, from += heads + SUPER_BLOCKS * tiles) {
@@ -264,9 +430,10 @@ export function unpack_super_wide<F>(from: usize, to: usize, strips: i32, supers
       for (let b = 0; b < SUPER_BLOCKS; b++, tile += tiles, values += 256, scales += scale_step<F>()) {
         // Bytes first, into the upper half of their place: there they are read before they are written over.
         unpack_fields<F>(tile, values + 128);
-        const packed = is_q6k<F>() ? v128.load8x8_s(scales) : v128.load8x8_u(scales);
-        const first = is_q6k<F>() ? v128.shuffle<i16>(packed, packed, 0, 0, 2, 2, 4, 4, 6, 6) : twice(packed);
-        const second = is_q6k<F>() ? v128.shuffle<i16>(packed, packed, 1, 1, 3, 3, 5, 5, 7, 7) : first;
+        if (has_book<F>()) look_up_tile(values + 128, book_bytes(book, false));
+        const packed = load_scale_integers<F>(scales);
+        const first = has_halves<F>() ? v128.shuffle<i16>(packed, packed, 0, 0, 2, 2, 4, 4, 6, 6) : twice(packed);
+        const second = has_halves<F>() ? v128.shuffle<i16>(packed, packed, 1, 1, 3, 3, 5, 5, 7, 7) : first;
         widen<F>(values, first, 0);
         widen<F>(values, second, 4);
       }
@@ -274,8 +441,23 @@ export function unpack_super_wide<F>(from: usize, to: usize, strips: i32, supers
   }
 }
 
-/** The same to bytes: BYTE_SUPER_BYTES for each strip of each superblock. `pairs`: scales for DOT_MOVED. */
-export function unpack_super_bytes<F>(from: usize, to: usize, strips: i32, supers: i32, pairs: bool): void {
+// Replaces the indexes of a tile's 128 bytes by the values of a book.
+function look_up_tile(at: usize, book: v128): void {
+  for (const stop = at + 128; at < stop; at += 16) v128.store(at, look_up(book, v128.load(at)));
+}
+
+/**
+ * The same to bytes: BYTE_SUPER_BYTES for each strip of each superblock.
+ * dot  DOT_MOVED: scales for pairs; DOT_UNSIGNED: values of books plus 128
+ */
+export function unpack_super_bytes<F>(
+  from: usize,
+  to: usize,
+  strips: i32,
+  supers: i32,
+  book: i32,
+  dot: i32,
+): void {
   const tiles = <usize>strips * tile_of<F>();
   const heads = <usize>strips * head_bytes<F>();
   for (let i = 0; i < supers; i++, from += heads + SUPER_BLOCKS * tiles) {
@@ -285,9 +467,12 @@ export function unpack_super_bytes<F>(from: usize, to: usize, strips: i32, super
       let tile = from + heads + s * tile_of<F>();
       let scales = head + scales_at<F>();
       for (let b: usize = 0; b < BLOCKS; b++, tile += tiles, scales += scale_step<F>()) {
-        unpack_fields<F>(tile, to + BYTE_SUPER_VALUES + (b << 7));
-        const packed = is_q6k<F>() ? v128.load8x8_s(scales) : v128.load8x8_u(scales);
-        const same = is_q6k<F>() ? packed : pairs ? twice(packed) : i32x4.extend_low_i16x8_s(packed);
+        const values = to + BYTE_SUPER_VALUES + (b << 7);
+        unpack_fields<F>(tile, values);
+        if (has_book<F>()) look_up_tile(values, book_bytes(book, dot === DOT_UNSIGNED));
+        const packed = load_scale_integers<F>(scales);
+        const whole = dot === DOT_MOVED ? twice(packed) : i32x4.extend_low_i16x8_s(packed);
+        const same = has_halves<F>() ? packed : whole;
         v128.store(to + (b << 4), same, BYTE_SUPER_SCALES);
       }
     }
