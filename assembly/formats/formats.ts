@@ -15,11 +15,11 @@ import {
   SUPER_BLOCKS,
   TILE_ROWS,
   WEIGHT_F32,
-  WEIGHT_BOOK,
   WEIGHT_Q2K,
   WEIGHT_Q4,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
+  WEIGHT_Q6K,
   WEIGHT_Q8,
   WEIGHT_X3K,
   WEIGHT_X4K,
@@ -27,7 +27,6 @@ import {
 } from "../layout/blocks";
 import { FILE_IQ4_XS, FILE_Q4_0, FILE_Q8_0 } from "../layout/file_types.gen";
 import { RELAXED } from "../simd/dot";
-import { has_book, is_q2k, is_q4k, is_q5k, is_q6k, is_x4k } from "./fields";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
 import { group_bytes_before, group_size } from "./groups";
 import {
@@ -49,7 +48,17 @@ import {
   zero_row_q8,
 } from "./q8";
 import { unshift_tile } from "./scales";
-import { has_halves, has_minima, head_bytes, super_bytes, tile_of } from "./super";
+import {
+  book_of,
+  head_size,
+  is_super,
+  layout_of,
+  super_size,
+  tile_size,
+  with_book,
+  with_halves,
+  with_minima,
+} from "./super_layout";
 import {
   LESS_BLOCKS_7,
   LESS_HALVES_5,
@@ -61,31 +70,11 @@ import {
   multiply_super_wide,
 } from "./super_multiply";
 import { block_bytes } from "../types/types.gen";
-import {
-  embed_row_super,
-  invert_book,
-  pack_coded,
-  pack_iq4_xs,
-  pack_super,
-  unpack_super_bytes,
-  unpack_super_wide,
-  zero_super,
-} from "./super_pack";
+import { embed_row_super, invert_book, pack_coded, pack_iq4_xs, pack_super, zero_super } from "./super_pack";
+import { unpack_super_bytes, unpack_super_wide } from "./super_unpack";
 import { walk_super_form } from "./super_walk";
 
-/** Whether a format has superblocks, whose columns share scales of two levels. */
-export function is_super(weight: i32): bool {
-  return weight > WEIGHT_Q4;
-}
-
-// The layout of a format with superblocks, and its book.
-function layout_of(weight: i32): i32 {
-  return weight & (WEIGHT_BOOK - 1);
-}
-
-function book_of(weight: i32): i32 {
-  return weight / WEIGHT_BOOK;
-}
+export { is_super };
 
 /** ACT_* of the activations that the format is multiplied by. */
 export function activations_of(weight: i32): i32 {
@@ -100,24 +89,7 @@ export function group_strips(weight: i32): i32 {
 /** Bytes of a tile, with its share of the header if the format has superblocks. */
 export function tile_bytes(weight: i32): i32 {
   if (is_super(weight)) {
-    let bytes = super_bytes<u16>();
-    switch (layout_of(weight)) {
-      case WEIGHT_Q4K:
-        bytes = super_bytes<u8>();
-        break;
-      case WEIGHT_Q5K:
-        bytes = super_bytes<i8>();
-        break;
-      case WEIGHT_X4K:
-        bytes = super_bytes<i16>();
-        break;
-      case WEIGHT_X3K:
-        bytes = super_bytes<u32>();
-        break;
-      case WEIGHT_Q2K:
-        bytes = super_bytes<i32>();
-    }
-    return <i32>bytes / SUPER_BLOCKS;
+    return <i32>super_size(layout_of(weight)) / SUPER_BLOCKS;
   }
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
 }
@@ -169,26 +141,7 @@ export function embed_row(
     const size = <usize>group_size(strip, strips, GROUP_STRIPS);
     const column = group_at(w, weight, strip, blocks);
     const s = <usize>(strip % GROUP_STRIPS);
-    const book = book_of(weight);
-    switch (layout_of(weight)) {
-      case WEIGHT_Q4K:
-        embed_row_super<u8>(column, size, s, lane, blocks, factor, scale, book, out);
-        break;
-      case WEIGHT_Q5K:
-        embed_row_super<i8>(column, size, s, lane, blocks, factor, scale, book, out);
-        break;
-      case WEIGHT_X4K:
-        embed_row_super<i16>(column, size, s, lane, blocks, factor, scale, book, out);
-        break;
-      case WEIGHT_X3K:
-        embed_row_super<u32>(column, size, s, lane, blocks, factor, scale, book, out);
-        break;
-      case WEIGHT_Q2K:
-        embed_row_super<i32>(column, size, s, lane, blocks, factor, scale, book, out);
-        break;
-      default:
-        embed_row_super<u16>(column, size, s, lane, blocks, factor, scale, book, out);
-    }
+    embed_row_super(layout_of(weight), column, size, s, lane, blocks, factor, scale, book_of(weight), out);
     return;
   }
   const cell = strip_at(w, weight, strip, blocks);
@@ -257,26 +210,7 @@ export function unpack(
 ): bool {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    const book = book_of(weight);
-    switch (layout_of(weight)) {
-      case WEIGHT_Q4K:
-        unpack_super<u8>(dot, from, to, strips, supers, book);
-        break;
-      case WEIGHT_Q5K:
-        unpack_super<i8>(dot, from, to, strips, supers, book);
-        break;
-      case WEIGHT_X4K:
-        unpack_super<i16>(dot, from, to, strips, supers, book);
-        break;
-      case WEIGHT_X3K:
-        unpack_super<u32>(dot, from, to, strips, supers, book);
-        break;
-      case WEIGHT_Q2K:
-        unpack_super<i32>(dot, from, to, strips, supers, book);
-        break;
-      default:
-        unpack_super<u16>(dot, from, to, strips, supers, book);
-    }
+    unpack_super(weight, dot, from, to, strips, supers);
     return true;
   }
   const tiles = strips * blocks;
@@ -300,25 +234,7 @@ export function multiply_group(
 ): void {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    switch (layout_of(weight)) {
-      case WEIGHT_Q4K:
-        multiply_super<u8>(dot, tile, x, out, outStride, strips, supers, factor);
-        break;
-      case WEIGHT_Q5K:
-        multiply_super<i8>(dot, tile, x, out, outStride, strips, supers, factor);
-        break;
-      case WEIGHT_X4K:
-        multiply_super<i16>(dot, tile, x, out, outStride, strips, supers, factor);
-        break;
-      case WEIGHT_X3K:
-        multiply_super<u32>(dot, tile, x, out, outStride, strips, supers, factor);
-        break;
-      case WEIGHT_Q2K:
-        multiply_super<i32>(dot, tile, x, out, outStride, strips, supers, factor);
-        break;
-      default:
-        multiply_super<u16>(dot, tile, x, out, outStride, strips, supers, factor);
-    }
+    multiply_super(layout_of(weight), dot, tile, x, out, outStride, strips, supers, factor);
   } else if (weight === WEIGHT_Q8) {
     multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else {
@@ -327,17 +243,30 @@ export function multiply_group(
 }
 
 // Whether superblocks are unpacked to bytes. Pairs of i16 hold too few products of q6k, and books have no form for them.
-function in_bytes<F>(dot: i32): bool {
+function in_bytes(layout: i32, dot: i32): bool {
   if (!RELAXED || dot === DOT_WIDE) return false;
-  return dot !== DOT_MOVED || is_q4k<F>() || is_q5k<F>();
+  return dot !== DOT_MOVED || layout === WEIGHT_Q4K || layout === WEIGHT_Q5K;
 }
 
-function unpack_super<F>(dot: i32, from: usize, to: usize, strips: i32, supers: i32, book: i32): void {
-  if (in_bytes<F>(dot)) unpack_super_bytes<F>(from, to, strips, supers, book, dot);
-  else unpack_super_wide<F>(from, to, strips, supers, book);
+function unpack_super(weight: i32, dot: i32, from: usize, to: usize, strips: i32, supers: i32): void {
+  const layout = layout_of(weight);
+  const book = book_of(weight);
+  if (in_bytes(layout, dot)) unpack_super_bytes(layout, from, to, strips, supers, book, dot);
+  else unpack_super_wide(layout, from, to, strips, supers, book);
 }
 
-function multiply_super<F>(
+// LESS_* of a format, whose superblocks were unpacked to bytes or not.
+function less_of(layout: i32, dot: i32, bytes: bool): i32 {
+  if (layout === WEIGHT_Q2K) return LESS_MINIMA_OF_HALVES;
+  if (with_minima(layout)) return LESS_MINIMA;
+  if (!bytes) return LESS_NOTHING;
+  if (layout === WEIGHT_Q6K) return LESS_HALVES_5;
+  if (dot !== DOT_UNSIGNED) return LESS_NOTHING;
+  return layout === WEIGHT_X4K ? LESS_BLOCKS_7 : LESS_HALVES_7;
+}
+
+function multiply_super(
+  layout: i32,
   dot: i32,
   tile: usize,
   x: usize,
@@ -347,26 +276,23 @@ function multiply_super<F>(
   supers: i32,
   factor: f32,
 ): void {
-  const minima = is_q2k<F>() ? LESS_MINIMA_OF_HALVES : has_minima<F>() ? LESS_MINIMA : LESS_NOTHING;
+  const bytes = in_bytes(layout, dot);
+  const less = less_of(layout, dot, bytes);
   // Behind the largest unpacked superblocks.
   const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
-  if (RELAXED && in_bytes<F>(dot)) {
-    if (dot === DOT_MOVED) {
-      if (is_q5k<F>()) multiply_super_bytes<i8, i8>(tile, x, out, outStride, strips, supers, factor, minima, work);
-      else multiply_super_bytes<i8, u8>(tile, x, out, outStride, strips, supers, factor, minima, work);
-      return;
-    }
-    let kind = minima;
-    if (is_q6k<F>()) kind = LESS_HALVES_5;
-    if (has_book<F>() && dot === DOT_UNSIGNED) kind = is_x4k<F>() ? LESS_BLOCKS_7 : LESS_HALVES_7;
-    if (has_halves<F>()) {
-      multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, kind, work);
+  if (!RELAXED || !bytes) {
+    multiply_super_wide(tile, x, out, outStride, strips, supers, factor, less, work);
+  } else if (dot === DOT_MOVED) {
+    if (layout === WEIGHT_Q5K) {
+      multiply_super_bytes<i8, i8>(tile, x, out, outStride, strips, supers, factor, less, work);
     } else {
-      multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, kind, work);
+      multiply_super_bytes<i8, u8>(tile, x, out, outStride, strips, supers, factor, less, work);
     }
-    return;
+  } else if (with_halves(layout)) {
+    multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, less, work);
+  } else {
+    multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, less, work);
   }
-  multiply_super_wide(tile, x, out, outStride, strips, supers, factor, minima, work);
 }
 
 // ---- Packing.
@@ -422,50 +348,23 @@ export function pack_super_row(
   scratch: usize,
 ): i32 {
   const size = <usize>group_size(strip, strips, GROUP_STRIPS);
-  const column = group_at(w, weight, strip, blocks);
   const s = <usize>(strip % GROUP_STRIPS);
-  switch (layout_of(weight)) {
-    case WEIGHT_Q4K:
-      return pack_row_super<u8>(file, src, table, column, size, s, blocks, r, shift, scratch);
-    case WEIGHT_Q5K:
-      return pack_row_super<i8>(file, src, table, column, size, s, blocks, r, shift, scratch);
-    case WEIGHT_X4K:
-      return pack_row_super<i16>(file, src, table, column, size, s, blocks, r, shift, scratch);
-    case WEIGHT_X3K:
-      return pack_row_super<u32>(file, src, table, column, size, s, blocks, r, shift, scratch);
-    case WEIGHT_Q2K:
-      return pack_row_super<i32>(file, src, table, column, size, s, blocks, r, shift, scratch);
-    default:
-      return pack_row_super<u16>(file, src, table, column, size, s, blocks, r, shift, scratch);
-  }
-}
-
-function pack_row_super<F>(
-  file: i32,
-  src: usize,
-  table: usize,
-  column: usize,
-  size: usize,
-  s: usize,
-  blocks: i32,
-  r: usize,
-  shift: i32,
-  scratch: usize,
-): i32 {
-  const tiles = size * tile_of<F>();
-  const heads = size * head_bytes<F>();
+  let column = group_at(w, weight, strip, blocks);
+  const layout = layout_of(weight);
+  const tiles = size * tile_size(layout);
+  const heads = size * head_size(layout);
   const bytes = <usize>block_bytes(file);
-  for (let b = 0; b < blocks; b += SUPER_BLOCKS, column += size * super_bytes<F>()) {
-    const head = column + s * head_bytes<F>();
-    const tile = column + heads + s * tile_of<F>();
+  for (let b = 0; b < blocks; b += SUPER_BLOCKS, column += size * super_size(layout)) {
+    const head = column + s * head_size(layout);
+    const tile = column + heads + s * tile_size(layout);
     if (!src) {
-      zero_super<F>(head, tile, tiles, r);
+      zero_super(layout, head, tile, tiles, r);
       continue;
     }
     let bad = 0;
-    if (!has_book<F>()) bad = pack_super<F>(src, head, tile, tiles, r, shift);
-    else if (is_x4k<F>() && file === FILE_IQ4_XS) bad = pack_iq4_xs(src, head, tile, tiles, r, shift);
-    else bad = pack_coded<F>(file, src, table, head, tile, tiles, r, shift, scratch);
+    if (!with_book(layout)) bad = pack_super(layout, src, head, tile, tiles, r, shift, scratch);
+    else if (file === FILE_IQ4_XS) bad = pack_iq4_xs(src, head, tile, tiles, r, shift);
+    else bad = pack_coded(layout, file, src, table, head, tile, tiles, r, shift, scratch);
     if (bad) return 1;
     src += bytes;
   }
@@ -482,13 +381,9 @@ export function unshift_super(weight: i32, w: usize, strip: i32, strips: i32, bl
   const size = <usize>group_size(strip, strips, GROUP_STRIPS);
   const step = size * SUPER_BLOCKS * <usize>tile_bytes(weight);
   const layout = layout_of(weight);
-  const hasMinima = layout === WEIGHT_Q4K || layout === WEIGHT_Q5K || layout === WEIGHT_Q2K;
-  let bytes = head_bytes<u16>();
-  if (layout === WEIGHT_X4K) bytes = head_bytes<i16>();
-  else if (hasMinima) bytes = layout === WEIGHT_Q2K ? head_bytes<i32>() : head_bytes<u8>();
-  let head = group_at(w, weight, strip, blocks) + <usize>(strip % GROUP_STRIPS) * bytes;
+  let head = group_at(w, weight, strip, blocks) + <usize>(strip % GROUP_STRIPS) * head_size(layout);
   for (let b = 0; b < blocks; b += SUPER_BLOCKS, head += step) {
     unshift_tile(head);
-    if (hasMinima) unshift_tile(head + 8);
+    if (with_minima(layout)) unshift_tile(head + 8);
   }
 }
