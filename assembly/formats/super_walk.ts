@@ -4,9 +4,9 @@
 //   T  the form of the dot product: u8 where the instruction adds to i32 (DOT_UNSIGNED and DOT_SIGNED agree on bytes up to
 //      127), i8 for pairs of i16 (DOT_MOVED), i16 for DOT_WIDE
 //   F  the format: see super.ts
-import { ACT_SUPER_BYTES, ACT_SUPER_HALVES, DOT_MOVED, DOT_WIDE, SUPER_BLOCKS } from "../layout/blocks";
+import { ACT_SUPER_BYTES, ACT_SUPER_HALVES, DOT_MOVED, DOT_SIGNED, DOT_WIDE, SUPER_BLOCKS } from "../layout/blocks";
 import { activation, RELAXED } from "../simd/dot";
-import { super_constants } from "./fields";
+import { is_q4k, super_constants } from "./fields";
 import { finish_super, head_bytes, scale_step, scales_at, sum_tile, tile_of } from "./super";
 
 /**
@@ -91,7 +91,9 @@ export function walk_super_form<F>(
   sums: usize,
 ): void {
   if (RELAXED && dot !== DOT_WIDE) {
-    if (dot === DOT_MOVED) walk_super<i8, F>(column, x, out, streams, gap, strips, blocks, factor, sums);
+    // High nibbles that are not shifted are bytes above 127: only DOT_UNSIGNED takes them.
+    const pairs = dot === DOT_MOVED || (is_q4k<F>() && dot === DOT_SIGNED);
+    if (pairs) walk_super<i8, F>(column, x, out, streams, gap, strips, blocks, factor, sums);
     else walk_super<u8, F>(column, x, out, streams, gap, strips, blocks, factor, sums);
     return;
   }
