@@ -4,11 +4,12 @@
 //   src/kernels/exports.gen.ts       signatures, from the compiler's own declaration output
 //   src/kernels/simd.gen.ts          the bytes of the module `simd`, as text
 //   src/kernels/<variant>.gen.ts     the other three modules, as patches of a similar one, as text
+//   src/convert/quantize.gen.ts      the bytes of the quantizer's module, as text
 //   bench/sweep.gen.ts               the benchmarks' read sweep, in base64
 //   bench/stored_attention.gen.ts    attention that stores all scores, for benchmarks, in base64
 // Then it makes dist/, see scripts/dist.mjs.
 // `--check` writes nothing and fails if a committed file is not up to date.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { buildSync } from "esbuild";
@@ -79,12 +80,15 @@ async function emitFileTypes() {
       `export const FILE_${name}_BYTES = ${blockBytes};\n`,
   );
   emit("assembly/layout/file_types.gen.ts", head + constants.join(""));
-  const decoders = types.map(({ name, scalesApart }) => {
+  // Families of types have folders of their own.
+  const files = readdirSync("assembly/types", { recursive: true }).map((file) => file.replaceAll("\\", "/"));
+  const decoders = types.map(({ name, scalesApart, grid }) => {
     const lower = name.toLowerCase();
+    const own = scalesApart ? "table, group, " : grid ? "table, " : "";
     return {
-      file: lower,
+      file: files.find((file) => `/${file}`.endsWith(`/${lower}.ts`))?.slice(0, -3) ?? lower,
       decoder: `decode_${lower}`,
-      call: `decode_${lower}(src, ${scalesApart ? "scales, group, " : ""}first, n, out)`,
+      call: `decode_${lower}(src, ${own}first, n, out)`,
     };
   });
   const imports = types.flatMap(({ name }) => [`FILE_${name}`, `FILE_${name}_BYTES`]);
@@ -95,8 +99,8 @@ async function emitFileTypes() {
       `\n/** Bytes of a block of a type. */\nexport function block_bytes(file: i32): i32 {\n  switch (file) {\n` +
       types.map(({ name }) => `    case FILE_${name}:\n      return FILE_${name}_BYTES;\n`).join("") +
       `    default:\n      return 0;\n  }\n}\n\n` +
-      `/** out[i] = value first + i of a row of a type, as f32; scales and group are of types whose scales lie apart. */\n` +
-      `export function decode(\n  file: i32,\n  src: usize,\n  scales: usize,\n  group: i32,\n  first: i32,\n` +
+      `/** out[i] = value first + i of a row of a type, as f32; table and group as unpack() has them. */\n` +
+      `export function decode(\n  file: i32,\n  src: usize,\n  table: usize,\n  group: i32,\n  first: i32,\n` +
       `  n: i32,\n  out: usize,\n): void {\n  switch (file) {\n` +
       types
         .map(({ name }, i) => `    case FILE_${name}:\n      ${decoders[i].call};\n      break;\n`)
@@ -114,6 +118,14 @@ for (const [variant, base] of Object.entries(PATCH_BASES)) {
   const patch = makePatch(compiled[base], compiled[variant]);
   emitText(`src/kernels/${variant.replace("-", "_")}.gen.ts`, "assembly", "patch", moduleText(patch));
 }
+const quantizer = await compile("quantize", [
+  "assembly/quantize/index.ts",
+  "--config",
+  "assembly/quantize/asconfig.json",
+  "--outFile",
+  "build/quantize.wasm",
+]);
+emitText("src/convert/quantize.gen.ts", "assembly/quantize", "wasm", moduleText(quantizer));
 for (const name of ["sweep", "stored_attention"]) {
   const source = `bench/assembly/${name}.ts`;
   const bytes = await compile(name, [

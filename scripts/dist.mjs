@@ -2,6 +2,7 @@
 //   cria.js             everything in one file, kernels included: for Bun, Deno (also by URL), Node, browsers, bundlers
 //   tokenizer.js        tokenizers alone, in one file
 //   tokenizer_train.js  training of tokenizers, in one file
+//   convert.js          quantization and conversion of models, in one file
 //   workerd.js          for runtimes that cannot compile WebAssembly: imports simd.wasm and relaxed.wasm beside it
 //   worker.js           a compute thread as a file, for pages that allow no `blob:` workers
 //   cli.js              the command line
@@ -29,7 +30,7 @@ const NOTICE = `/*! cria ${version}, ${license}. Contains @assemblyscript/loader
 /** Most characters of a line, because Node prints the whole line of an uncaught error before its message. */
 export const MAX_LINE = 500;
 
-const library = ["mod", "tokenizer", "tokenizer_train", "workerd", "worker"];
+const library = ["mod", "tokenizer", "tokenizer_train", "convert", "workerd", "worker"];
 
 /** The name in dist/ of an entry in src/. */
 function outputName(entry) {

@@ -16,6 +16,7 @@ const LIMITS = {
     "cria.js": 160 * KIB,
     "tokenizer.js": 96 * KIB,
     "tokenizer_train.js": 48 * KIB,
+    "convert.js": 56 * KIB,
     "workerd.js": 150 * KIB,
     "worker.js": KIB,
     "cli.js": 196 * KIB,
@@ -130,7 +131,7 @@ for (const path of ["/tests/", "/bench/", "/dist/", ".wasm "]) {
 }
 
 // Bundles are complete, name no file that a bundler would look for, and declare what they export.
-for (const entry of ["cria", "tokenizer", "tokenizer_train", "workerd"]) {
+for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "workerd"]) {
   const text = read(`dist/${entry}.js`);
   const names = exportedNames(text);
   const declared = exportedNames(read(`dist/${entry}.d.ts`));
@@ -171,7 +172,7 @@ for (const name of readdirSync(`${root}dist`).filter((name) => name.endsWith(".j
 }
 const { stdout: ownVersion } = run("node", ["dist/cli.js", "--version"]);
 check(ownVersion === `cria ${npm.version}\n`, `dist/cli.js --version: ${ownVersion}`);
-for (const entry of ["cria", "tokenizer", "tokenizer_train"]) {
+for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert"]) {
   const library = await import(pathToFileURL(`${root}dist/${entry}.js`).href);
   for (const [name, value] of Object.entries(library)) {
     if (typeof value === "function") {

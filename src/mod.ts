@@ -12,6 +12,8 @@
  */
 export { Llama, type Perplexity, type PerplexityOptions } from "./api/llama.ts";
 export type { LoadOptions, LoadProgress } from "./api/load_options.ts";
+export { Tokenizer } from "./api/tokenizer_door.ts";
+export type { ModelSource } from "./format/open_model.ts";
 export type { KernelChoices, TuneOptions } from "./kernels/tune/tuner.ts";
 export type { KvType, ModelConfig, Precision } from "./model/config.ts";
 export type { TokenLogprob } from "./sample/chain.ts";
@@ -36,7 +38,7 @@ export type {
   TokenStream,
   TokenStreamOptions,
 } from "./tokenizer/core/tokenizer.ts";
-export { Tokenizer, type TokenizerLoadOptions } from "./tokenizer.ts";
+export type { TokenizerLoadOptions } from "./tokenizer.ts";
 export {
   ContextError,
   CriaError,

@@ -25,15 +25,20 @@ const allowed: Record<string, readonly string[]> = {
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
   api: [
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
-    ...["engine", "session", "package.ts"],
+    ...["engine", "session", "package.ts", "tokenizer.ts"],
   ],
   "worker.ts": ["engine"],
-  "mod.ts": ["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "model", "session", "api"],
+  "mod.ts": [
+    ...["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "format", "model"],
+    ...["session", "api"],
+  ],
+  convert: ["util", "source", "runtime", "quant", "tokenizer", "kernels", "format"],
+  "convert.ts": ["util", "format", "convert"],
   edge: ["util", "source", "tokenizer", "sample", "session", "api"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
-    ...["tokenizer_train.ts", "tokenizer"],
+    ...["tokenizer_train.ts", "tokenizer", "api", "convert", "convert.ts"],
   ],
 };
 

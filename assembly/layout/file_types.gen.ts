@@ -15,6 +15,41 @@ export const FILE_F32 = 0;
 export const FILE_F32_VALUES = 1;
 export const FILE_F32_BYTES = 4;
 
+/** IQ1_M: its code, values and bytes of a block. */
+export const FILE_IQ1_M = 29;
+export const FILE_IQ1_M_VALUES = 256;
+export const FILE_IQ1_M_BYTES = 56;
+
+/** IQ1_S: its code, values and bytes of a block. */
+export const FILE_IQ1_S = 19;
+export const FILE_IQ1_S_VALUES = 256;
+export const FILE_IQ1_S_BYTES = 50;
+
+/** IQ2_S: its code, values and bytes of a block. */
+export const FILE_IQ2_S = 22;
+export const FILE_IQ2_S_VALUES = 256;
+export const FILE_IQ2_S_BYTES = 82;
+
+/** IQ2_XS: its code, values and bytes of a block. */
+export const FILE_IQ2_XS = 17;
+export const FILE_IQ2_XS_VALUES = 256;
+export const FILE_IQ2_XS_BYTES = 74;
+
+/** IQ2_XXS: its code, values and bytes of a block. */
+export const FILE_IQ2_XXS = 16;
+export const FILE_IQ2_XXS_VALUES = 256;
+export const FILE_IQ2_XXS_BYTES = 66;
+
+/** IQ3_S: its code, values and bytes of a block. */
+export const FILE_IQ3_S = 21;
+export const FILE_IQ3_S_VALUES = 256;
+export const FILE_IQ3_S_BYTES = 110;
+
+/** IQ3_XXS: its code, values and bytes of a block. */
+export const FILE_IQ3_XXS = 18;
+export const FILE_IQ3_XXS_VALUES = 256;
+export const FILE_IQ3_XXS_BYTES = 98;
+
 /** IQ4_NL: its code, values and bytes of a block. */
 export const FILE_IQ4_NL = 20;
 export const FILE_IQ4_NL_VALUES = 32;
@@ -24,6 +59,26 @@ export const FILE_IQ4_NL_BYTES = 18;
 export const FILE_IQ4_XS = 23;
 export const FILE_IQ4_XS_VALUES = 256;
 export const FILE_IQ4_XS_BYTES = 136;
+
+/** MXFP4: its code, values and bytes of a block. */
+export const FILE_MXFP4 = 39;
+export const FILE_MXFP4_VALUES = 32;
+export const FILE_MXFP4_BYTES = 17;
+
+/** NVFP4: its code, values and bytes of a block. */
+export const FILE_NVFP4 = 40;
+export const FILE_NVFP4_VALUES = 64;
+export const FILE_NVFP4_BYTES = 36;
+
+/** Q1_0: its code, values and bytes of a block. */
+export const FILE_Q1_0 = 41;
+export const FILE_Q1_0_VALUES = 128;
+export const FILE_Q1_0_BYTES = 18;
+
+/** Q2_0: its code, values and bytes of a block. */
+export const FILE_Q2_0 = 42;
+export const FILE_Q2_0_VALUES = 64;
+export const FILE_Q2_0_BYTES = 18;
 
 /** Q2_K: its code, values and bytes of a block. */
 export const FILE_Q2_K = 10;
@@ -84,3 +139,13 @@ export const FILE_Q8_G_BYTES = 1;
 export const FILE_Q8_K = 15;
 export const FILE_Q8_K_VALUES = 256;
 export const FILE_Q8_K_BYTES = 292;
+
+/** TQ1_0: its code, values and bytes of a block. */
+export const FILE_TQ1_0 = 34;
+export const FILE_TQ1_0_VALUES = 256;
+export const FILE_TQ1_0_BYTES = 54;
+
+/** TQ2_0: its code, values and bytes of a block. */
+export const FILE_TQ2_0 = 35;
+export const FILE_TQ2_0_VALUES = 256;
+export const FILE_TQ2_0_BYTES = 66;

@@ -168,7 +168,8 @@ export const PACK_FILE = 3;
 export const PACK_WEIGHT = 4;
 export const PACK_SRC = 5;
 export const PACK_ROW_BYTES = 6;
-export const PACK_SCALES = 7;
+/** Scales of a type whose scales lie apart, or the grid of a type that has one. */
+export const PACK_TABLE = 7;
 export const PACK_GROUP = 8;
 export const PACK_PHASE = 9;
 export const PACK_ROWS = 10;

@@ -43,7 +43,13 @@ export function load_f16(ptr: usize): f32 {
 
 /** One f16 at `ptr` as f32; NaN if it is not finite. */
 export function finite_f16(ptr: usize): f32 {
-  return f16_finite(load<u16>(ptr)) ? load_f16(ptr) : NaN;
+  return finite_half(load<u16>(ptr));
+}
+
+/** The bits of one f16 as f32; NaN if it is not finite. */
+export function finite_half(bits: u32): f32 {
+  if (!f16_finite(bits)) return NaN;
+  return reinterpret<f32>(((bits & 0x8000) << 16) | ((bits & 0x7fff) << 13)) * reinterpret<f32>(0x77800000);
 }
 
 /** Nearest f16 (ties to even) of `x`, as bits; overflow saturates to 65504, NaN becomes 0. */

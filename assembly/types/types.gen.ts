@@ -6,10 +6,32 @@ import {
   FILE_F16_BYTES,
   FILE_F32,
   FILE_F32_BYTES,
+  FILE_IQ1_M,
+  FILE_IQ1_M_BYTES,
+  FILE_IQ1_S,
+  FILE_IQ1_S_BYTES,
+  FILE_IQ2_S,
+  FILE_IQ2_S_BYTES,
+  FILE_IQ2_XS,
+  FILE_IQ2_XS_BYTES,
+  FILE_IQ2_XXS,
+  FILE_IQ2_XXS_BYTES,
+  FILE_IQ3_S,
+  FILE_IQ3_S_BYTES,
+  FILE_IQ3_XXS,
+  FILE_IQ3_XXS_BYTES,
   FILE_IQ4_NL,
   FILE_IQ4_NL_BYTES,
   FILE_IQ4_XS,
   FILE_IQ4_XS_BYTES,
+  FILE_MXFP4,
+  FILE_MXFP4_BYTES,
+  FILE_NVFP4,
+  FILE_NVFP4_BYTES,
+  FILE_Q1_0,
+  FILE_Q1_0_BYTES,
+  FILE_Q2_0,
+  FILE_Q2_0_BYTES,
   FILE_Q2_K,
   FILE_Q2_K_BYTES,
   FILE_Q3_K,
@@ -34,24 +56,41 @@ import {
   FILE_Q8_G_BYTES,
   FILE_Q8_K,
   FILE_Q8_K_BYTES,
+  FILE_TQ1_0,
+  FILE_TQ1_0_BYTES,
+  FILE_TQ2_0,
+  FILE_TQ2_0_BYTES,
 } from "../layout/file_types.gen";
 import { decode_bf16 } from "./bf16";
 import { decode_f16 } from "./f16";
 import { decode_f32 } from "./f32";
-import { decode_iq4_nl } from "./iq4_nl";
-import { decode_iq4_xs } from "./iq4_xs";
-import { decode_q2_k } from "./q2_k";
-import { decode_q3_k } from "./q3_k";
+import { decode_iq1_m } from "./iq/iq1_m";
+import { decode_iq1_s } from "./iq/iq1_s";
+import { decode_iq2_s } from "./iq/iq2_s";
+import { decode_iq2_xs } from "./iq/iq2_xs";
+import { decode_iq2_xxs } from "./iq/iq2_xxs";
+import { decode_iq3_s } from "./iq/iq3_s";
+import { decode_iq3_xxs } from "./iq/iq3_xxs";
+import { decode_iq4_nl } from "./iq/iq4_nl";
+import { decode_iq4_xs } from "./iq/iq4_xs";
+import { decode_mxfp4 } from "./mxfp4";
+import { decode_nvfp4 } from "./nvfp4";
+import { decode_q1_0 } from "./q1_0";
+import { decode_q2_0 } from "./q2_0";
+import { decode_q2_k } from "./k/q2_k";
+import { decode_q3_k } from "./k/q3_k";
 import { decode_q4_0 } from "./q4_0";
 import { decode_q4_1 } from "./q4_1";
-import { decode_q4_k } from "./q4_k";
+import { decode_q4_k } from "./k/q4_k";
 import { decode_q5_0 } from "./q5_0";
 import { decode_q5_1 } from "./q5_1";
-import { decode_q5_k } from "./q5_k";
-import { decode_q6_k } from "./q6_k";
+import { decode_q5_k } from "./k/q5_k";
+import { decode_q6_k } from "./k/q6_k";
 import { decode_q8_0 } from "./q8_0";
 import { decode_q8_g } from "./q8_g";
-import { decode_q8_k } from "./q8_k";
+import { decode_q8_k } from "./k/q8_k";
+import { decode_tq1_0 } from "./tq1_0";
+import { decode_tq2_0 } from "./tq2_0";
 
 /** Bytes of a block of a type. */
 export function block_bytes(file: i32): i32 {
@@ -62,10 +101,32 @@ export function block_bytes(file: i32): i32 {
       return FILE_F16_BYTES;
     case FILE_F32:
       return FILE_F32_BYTES;
+    case FILE_IQ1_M:
+      return FILE_IQ1_M_BYTES;
+    case FILE_IQ1_S:
+      return FILE_IQ1_S_BYTES;
+    case FILE_IQ2_S:
+      return FILE_IQ2_S_BYTES;
+    case FILE_IQ2_XS:
+      return FILE_IQ2_XS_BYTES;
+    case FILE_IQ2_XXS:
+      return FILE_IQ2_XXS_BYTES;
+    case FILE_IQ3_S:
+      return FILE_IQ3_S_BYTES;
+    case FILE_IQ3_XXS:
+      return FILE_IQ3_XXS_BYTES;
     case FILE_IQ4_NL:
       return FILE_IQ4_NL_BYTES;
     case FILE_IQ4_XS:
       return FILE_IQ4_XS_BYTES;
+    case FILE_MXFP4:
+      return FILE_MXFP4_BYTES;
+    case FILE_NVFP4:
+      return FILE_NVFP4_BYTES;
+    case FILE_Q1_0:
+      return FILE_Q1_0_BYTES;
+    case FILE_Q2_0:
+      return FILE_Q2_0_BYTES;
     case FILE_Q2_K:
       return FILE_Q2_K_BYTES;
     case FILE_Q3_K:
@@ -90,16 +151,20 @@ export function block_bytes(file: i32): i32 {
       return FILE_Q8_G_BYTES;
     case FILE_Q8_K:
       return FILE_Q8_K_BYTES;
+    case FILE_TQ1_0:
+      return FILE_TQ1_0_BYTES;
+    case FILE_TQ2_0:
+      return FILE_TQ2_0_BYTES;
     default:
       return 0;
   }
 }
 
-/** out[i] = value first + i of a row of a type, as f32; scales and group are of types whose scales lie apart. */
+/** out[i] = value first + i of a row of a type, as f32; table and group as unpack() has them. */
 export function decode(
   file: i32,
   src: usize,
-  scales: usize,
+  table: usize,
   group: i32,
   first: i32,
   n: i32,
@@ -115,11 +180,44 @@ export function decode(
     case FILE_F32:
       decode_f32(src, first, n, out);
       break;
+    case FILE_IQ1_M:
+      decode_iq1_m(src, table, first, n, out);
+      break;
+    case FILE_IQ1_S:
+      decode_iq1_s(src, table, first, n, out);
+      break;
+    case FILE_IQ2_S:
+      decode_iq2_s(src, table, first, n, out);
+      break;
+    case FILE_IQ2_XS:
+      decode_iq2_xs(src, table, first, n, out);
+      break;
+    case FILE_IQ2_XXS:
+      decode_iq2_xxs(src, table, first, n, out);
+      break;
+    case FILE_IQ3_S:
+      decode_iq3_s(src, table, first, n, out);
+      break;
+    case FILE_IQ3_XXS:
+      decode_iq3_xxs(src, table, first, n, out);
+      break;
     case FILE_IQ4_NL:
       decode_iq4_nl(src, first, n, out);
       break;
     case FILE_IQ4_XS:
       decode_iq4_xs(src, first, n, out);
+      break;
+    case FILE_MXFP4:
+      decode_mxfp4(src, first, n, out);
+      break;
+    case FILE_NVFP4:
+      decode_nvfp4(src, first, n, out);
+      break;
+    case FILE_Q1_0:
+      decode_q1_0(src, first, n, out);
+      break;
+    case FILE_Q2_0:
+      decode_q2_0(src, first, n, out);
       break;
     case FILE_Q2_K:
       decode_q2_k(src, first, n, out);
@@ -152,10 +250,16 @@ export function decode(
       decode_q8_0(src, first, n, out);
       break;
     case FILE_Q8_G:
-      decode_q8_g(src, scales, group, first, n, out);
+      decode_q8_g(src, table, group, first, n, out);
       break;
     case FILE_Q8_K:
       decode_q8_k(src, first, n, out);
+      break;
+    case FILE_TQ1_0:
+      decode_tq1_0(src, first, n, out);
+      break;
+    case FILE_TQ2_0:
+      decode_tq2_0(src, first, n, out);
       break;
   }
 }

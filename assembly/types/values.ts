@@ -9,12 +9,13 @@
 export function put16(q: v128, d: f32, m: f32, out: usize): void {
   const ds = f32x4.splat(d);
   const ms = f32x4.splat(m);
-  const low = i16x8.extend_low_i8x16_s(q);
-  const high = i16x8.extend_high_i8x16_s(q);
-  v128.store(out, scaled(i32x4.extend_low_i16x8_s(low), ds, ms));
-  v128.store(out, scaled(i32x4.extend_high_i16x8_s(low), ds, ms), 16);
-  v128.store(out, scaled(i32x4.extend_low_i16x8_s(high), ds, ms), 32);
-  v128.store(out, scaled(i32x4.extend_high_i16x8_s(high), ds, ms), 48);
+  // A loop, so that the compiler does not copy this into every decoder.
+  for (const end = out + 64; out < end; out += 32) {
+    const half = i16x8.extend_low_i8x16_s(q);
+    v128.store(out, scaled(i32x4.extend_low_i16x8_s(half), ds, ms));
+    v128.store(out, scaled(i32x4.extend_high_i16x8_s(half), ds, ms), 16);
+    q = v128.shuffle<u64>(q, q, 1, 0);
+  }
 }
 
 function scaled(q: v128, d: v128, m: v128): v128 {
@@ -32,6 +33,12 @@ export function bit_mask(bits: i32): v128 {
   const each = v128.shuffle<u8>(both, both, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
   const place = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
   return i8x16.eq(v128.and(each, place), place);
+}
+
+/** 16 int8 with the sign of each changed whose bit in `signs` is set. */
+export function with_signs(q: v128, signs: i32): v128 {
+  const mask = bit_mask(signs);
+  return i8x16.sub(v128.xor(q, mask), mask);
 }
 
 /** Nibble i of the bytes at `ptr`, the low nibble of each first. */

@@ -29,7 +29,7 @@ const thorough: Effort = { rounds: 9, prefills: 5, slowRounds: 1, loads: true, t
 const quick: Effort = { rounds: 1, prefills: 1, slowRounds: 1, loads: false, tokens: 0.25 };
 
 const METHOD =
-  "One run. The peers of a group load the same file, each into a process of its own that stays. They take turns: one " +
+  "One run; groups in `parts` were measured later, in runs of their own. The peers of a group load the same file, each into a process of its own that stays. They take turns: one " +
   "computes at a time, and each round begins with another one. The first round is a warm-up and is not counted. " +
   "(llama.cpp's WebAssembly builds are compiled ahead, so they warm up by decoding only.) Values are medians of the " +
   "rounds. A ratio is the median of the rounds' ratios, because the machine's speed drifts between rounds. " +

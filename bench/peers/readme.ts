@@ -83,13 +83,15 @@ function instructions({ machine }: Result): string {
   return [...features, ...none].join(", ") || "unknown";
 }
 
-// The runs of a file: date and commit, and the models of groups that were measured later.
+// When a file's groups were measured: date and commit, and the models of groups whose date or commit is another.
 function measuredWhen({ file, machine, parts = [] }: Result): string {
-  const titles = (names: readonly string[]) =>
-    names.map((name) => groups.find((group) => group.name === name)?.title ?? name).join(", ");
-  const later = parts.map(
-    ({ groups, machine: { date, commit } }) => `; ${titles(groups)}: ${date}, ${commit}`,
-  );
+  const models = new Map<string, string[]>();
+  for (const part of parts) {
+    const when = `${part.machine.date}, ${part.machine.commit}`;
+    const titles = part.groups.map((name) => groups.find((group) => group.name === name)?.title ?? name);
+    models.set(when, [...(models.get(when) ?? []), ...titles]);
+  }
+  const later = [...models].map(([when, titles]) => `; ${titles.join(", ")}: ${when}`);
   return `[${machine.date}, ${machine.commit}](bench/results/peers/${file}.json)${later.join("")}`;
 }
 

@@ -1,6 +1,6 @@
 // A loaded model: the class `Llama` of the public API.
 import { Engine, type Preparation } from "../engine/engine.ts";
-import { openModelFile } from "../format/detect.ts";
+import { type ModelSource, type OpenedModel, openModel } from "../format/open_model.ts";
 import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
 import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -10,14 +10,19 @@ import { wholeOptions } from "../session/generation.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "../session/options.ts";
 import { encodePrompt } from "../session/prompt.ts";
 import { completionOf, Session, type SessionModel } from "../session/session.ts";
-import type { ByteSource } from "../source/byte_source.ts";
-import { companionOptions, type OpenOptions, openSource } from "../source/open.ts";
-import type { SourceLike } from "../source/options.ts";
+import { companionOptions, type OpenOptions } from "../source/open.ts";
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
 import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
-import { checkBoolean, checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
+import {
+  checkBoolean,
+  checkFunction,
+  checkOptions,
+  checkSignal,
+  type OptionNames,
+  wrongOption,
+} from "../util/options.ts";
 import type { LoadOptions } from "./load_options.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import { progressReport } from "./load_progress.ts";
@@ -39,14 +44,23 @@ export interface PerplexityOptions {
   window?: number;
   /** Parse special tokens such as "<s>" in a text. Default false. */
   special?: boolean;
+  /** Called after each token that was scored, in order; `tokens` is how many will be. */
+  onProgress?: (progress: { readonly scored: number; readonly tokens: number }) => void;
+  /** Gives the scoring up. */
+  signal?: AbortSignal;
 }
 
-const perplexityNames: OptionNames<PerplexityOptions> = { window: true, special: true };
+const perplexityNames: OptionNames<PerplexityOptions> = {
+  window: true,
+  special: true,
+  onProgress: true,
+  signal: true,
+};
 
-async function openEmbeddedModel(options: OpenOptions): Promise<ByteSource> {
+async function openEmbeddedModel(options: OpenOptions): Promise<OpenedModel> {
   const url = embeddedModelUrl();
   try {
-    return await openSource(url, detectRuntime(), options);
+    return await openModel(url, detectRuntime(), options);
   } catch (error) {
     throw error instanceof SourceError ? missingModel(error.message, error) : error;
   }
@@ -90,11 +104,12 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Loads a model file: GGUF or llama2.c; without a source the small model that comes with cria. The file
-   * streams into memory once; it is never held as a whole. With `sha256` no model of another digest is returned.
+   * Loads a model: a file (GGUF or llama2.c), any part of a model in several GGUF files, a folder or repository of
+   * safetensors, or files by their names; without a source the small model that comes with cria. Files stream into memory
+   * once; they are never held as a whole. With `sha256` no model of another digest is returned.
    * @throws SourceError, FormatError, UnsupportedError, MemoryError, UsageError; see their documentation
    */
-  static async load(source?: SourceLike, options: LoadOptions = {}): Promise<Llama> {
+  static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
     const begin = performance.now();
     checkLoadOptions(options);
     const { signal, sha256, cache, http, onProgress } = options;
@@ -103,16 +118,16 @@ export class Llama implements AsyncDisposable {
     const open: OpenOptions = { signal, sha256, cache, http, onBytes: report?.onBytes };
     const opened = await (source === undefined
       ? openEmbeddedModel(open)
-      : openSource(source, detectRuntime(), open));
+      : openModel(source, detectRuntime(), open));
     let prepared: Preparation | undefined;
     try {
       // Threads start while the header is read and the tokenizer is built.
       prepared = Engine.prepare(options, opened.size);
-      const file = await openModelFile(opened);
+      const file = await opened.read();
       const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
       const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights }, prepared);
       try {
-        await opened.finish?.();
+        await opened.finish();
         report?.onEnd();
       } catch (error) {
         engine.retire(new EngineError("Cannot use a model whose loading failed"));
@@ -207,12 +222,15 @@ export class Llama implements AsyncDisposable {
    * How well the model predicts a text: BOS and the text's tokens, or ids as they are, in windows of `window` tokens,
    * each from an empty cache, every token scored but the first.
    * @throws ContextError for a window longer than the context; UsageError for a text with nothing to score;
-   *   SamplingError if logits are NaN
+   *   SamplingError if logits are NaN; the signal's reason
    */
   async perplexity(prompt: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
     checkOptions("score", options, perplexityNames);
     const { window = this.contextLength, special } = options;
     checkBoolean("score", "special", special);
+    checkFunction("score", "onProgress", options.onProgress);
+    checkSignal("score", options.signal);
+    options.signal?.throwIfAborted();
     if (!Number.isInteger(window) || window < 1) {
       throw wrongOption("score", "window", "a positive integer", window);
     }
@@ -233,7 +251,7 @@ export class Llama implements AsyncDisposable {
     }
     let sum = 0;
     for (let begin = 0; begin + 1 < ids.length; begin += window) {
-      sum += await this.#windowNll(ids, begin, Math.min(begin + window, ids.length - 1));
+      sum += await this.#windowNll(ids, begin, Math.min(begin + window, ids.length - 1), options);
     }
     const tokens = ids.length - 1;
     const nll = sum / tokens;
@@ -241,7 +259,12 @@ export class Llama implements AsyncDisposable {
   }
 
   // Sum of -ln p over ids[begin + 1 .. end], each predicted from those before it in the window.
-  async #windowNll(ids: readonly number[], begin: number, end: number): Promise<number> {
+  async #windowNll(
+    ids: readonly number[],
+    begin: number,
+    end: number,
+    { onProgress, signal }: PerplexityOptions,
+  ): Promise<number> {
     const engine = this.#engine;
     const sequence = engine.sequence("computation");
     let sum = 0;
@@ -254,9 +277,10 @@ export class Llama implements AsyncDisposable {
         );
       }
       sum += total - (engine.logits(row)[ids[i + 1] as number] as number);
+      onProgress?.({ scored: i + 1, tokens: ids.length - 1 });
     };
     try {
-      await engine.scheduler.compute({ sequence, ids, begin, end, outputs: "all" }, read);
+      await engine.scheduler.compute({ sequence, ids, begin, end, outputs: "all" }, read, signal);
       return sum;
     } finally {
       engine.release(sequence);

@@ -1,37 +1,28 @@
 // `cria generate`: continues a prompt.
 import process from "node:process";
-import { type Completion, type GenerateOptions, Llama, type SamplingOptions } from "../mod.ts";
-import { kvTypes } from "../quant/kv_types.ts";
-import { precisions } from "../quant/registry.ts";
+import type { Completion, GenerateOptions, Llama, SamplingOptions } from "../mod.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { samplingParams } from "../sample/registry.ts";
 import type { Command } from "./command.ts";
 import {
-  bytesFlag,
-  choiceFlag,
   describeFlags,
   type Flag,
   type FlagValues,
   helpFlag,
   listFlag,
   numberFlag,
-  oneLine,
   parseArgs,
   parsedFlag,
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
 import { decodeText } from "./input/decode_text.ts";
-import { variable } from "./input/environment.ts";
 import { findText, readInput, type TextInput, textFlags } from "./input/text_input.ts";
-import { withNameHint } from "./model_name.ts";
+import { computeFlags, count, loadModel, modelFlags } from "./load_model.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { OutputFile } from "./terminal/output_file.ts";
-import { ProgressLine } from "./terminal/progress_line.ts";
-import { bold, canRedraw, canStyle } from "./terminal/terminal.ts";
-
-const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
+import { bold, canStyle } from "./terminal/terminal.ts";
 
 /** No context holds a prompt of this size. */
 const MAX_PROMPT_BYTES = 16 << 20;
@@ -47,17 +38,7 @@ const samplingFlags = Object.fromEntries(
 ) as { readonly [K in keyof Required<SamplingOptions>]: Flag<Required<SamplingOptions>[K]> };
 
 const flags = {
-  model: textFlag(
-    "--model",
-    "FILE|URL",
-    "GGUF or llama2.c model, or hf:owner/repo/file.gguf (default: the one that comes with cria)",
-    { aliases: ["-m"], isFile: true },
-  ),
-  sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
-  noCache: switchFlag("--no-cache", "do not keep what is downloaded for the next time", { option: "cache" }),
-  tokenizer: textFlag("--tokenizer", "FILE", "tokenizer, for models that carry none (llama2.c)", {
-    isFile: true,
-  }),
+  ...modelFlags,
   ...textFlags,
   special: switchFlag(
     "--special",
@@ -75,17 +56,7 @@ const flags = {
     aliases: ["-r"],
   }),
   ignoreEos: switchFlag("--ignore-eos", "go on after an end-of-text token"),
-  threads: numberFlag("--threads", "N", "threads that compute", { ...count, min: 1 }, { aliases: ["-t"] }),
-  contextLength: numberFlag(
-    "--context",
-    "N",
-    "tokens of prompt and text (default: the model's, at most 4096)",
-    { ...count, min: 1 },
-    { aliases: ["-c", "--ctx-size"] },
-  ),
-  precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
-  kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
-  memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
+  ...computeFlags,
   stats: switchFlag("--stats", "print a line of JSON with rates and sizes on standard error at the end"),
   statsFile: textFlag("--stats-file", "FILE", "write that line to a file", { isFile: true }),
   help: helpFlag,
@@ -126,10 +97,10 @@ export const generateCommand: Command = {
     // Read before signals are caught: until here Ctrl-C simply ends the process.
     const prompt = await readPrompt(input);
     const signal = interruptSignal();
-    const llama = await load(values, signal);
+    const { llama, chosen } = await loadModel(values, signal, isStatsAlone(values));
     try {
       const completion = await print(llama, prompt, generateOptions(values, signal));
-      const line = `${statsLine(llama, completion)}\n`;
+      const line = `${statsLine(llama, completion, chosen)}\n`;
       if (values.stats) await writeErr(line);
       await stats?.write(new TextEncoder().encode(line));
       return 0;
@@ -150,51 +121,9 @@ async function readPrompt(input: TextInput): Promise<string> {
   return decodeText(bytes, name).replace(/\r?\n$/, "");
 }
 
-async function load(values: Values, signal: AbortSignal): Promise<Llama> {
-  const { model, tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
-  const line = isLogged(values)
-    ? new ProgressLine(process.stderr, `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`)
-    : undefined;
-  try {
-    const llama = await Llama.load(model, {
-      tokenizer,
-      sha256,
-      cache: !noCache,
-      http: { headers: hubHeaders(model) },
-      threads,
-      contextLength,
-      precision,
-      kv,
-      maxBytes: memory,
-      onProgress: (progress) => line?.update(progress),
-      signal,
-    });
-    line?.clear();
-    if (!isStatsAlone(values))
-      for (const text of llama.warnings) await writeErr(`warning: ${oneLine(text)}\n`);
-    return llama;
-  } catch (error) {
-    throw await withNameHint(await withNameHint(error, model), tokenizer);
-  } finally {
-    line?.clear();
-  }
-}
-
-/** Whether loading is worth a status line. The embedded model is loaded in a moment: a log needs no line for it. */
-function isLogged(values: Values): boolean {
-  if (canRedraw(process.stderr)) return true;
-  return values.model !== undefined && !isStatsAlone(values);
-}
-
 /** Whether standard error is to hold the JSON of --stats and nothing else. */
 function isStatsAlone({ stats = false }: Values): boolean {
   return stats && !process.stderr.isTTY;
-}
-
-/** The token of private and gated models; it is sent to the hub only. */
-function hubHeaders(model = ""): Record<string, string> {
-  const token = /^hf:/i.test(model) ? variable("HF_TOKEN") : undefined;
-  return token ? { authorization: `Bearer ${token}` } : {};
 }
 
 /** The options of the library that flags stand for. */
@@ -229,11 +158,12 @@ async function print(llama: Llama, prompt: string, options: GenerateOptions): Pr
   }
 }
 
-function statsLine(llama: Llama, { usage, timings }: Completion): string {
+function statsLine(llama: Llama, { usage, timings }: Completion, chosen: string | undefined): string {
   const runtime = detectRuntime();
   const peak = runtime.peakRssBytes();
   return JSON.stringify({
     runtime: runtime.name,
+    ...(chosen !== undefined && { model: chosen }),
     kernel: llama.kernel,
     threads: llama.threads,
     loadMs: round(timings.loadMs),

@@ -2,10 +2,14 @@
 import process from "node:process";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
+import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
+import { perplexityCommand } from "./perplexity.ts";
+import { quantizeCommand } from "./quantize.ts";
+import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
@@ -15,7 +19,11 @@ import { VERSION } from "./version.ts";
 const commands: readonly Command[] = [
   generateCommand,
   tokenizeCommand,
+  perplexityCommand,
+  showCommand,
   trainTokenizerCommand,
+  quantizeCommand,
+  convertCommand,
   completionsCommand(() => commands),
 ];
 
@@ -42,6 +50,9 @@ const strangers: Readonly<Record<string, string>> = {
   list: "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
   models:
     "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
+  info: "cria show FILE says what a model file is",
+  inspect: "cria show FILE says what a model file is",
+  ppl: "cria perplexity FILE scores a text",
   encode: "cria tokenize prints the tokens of a text",
   train: "cria train-tokenizer learns a tokenizer; models are trained elsewhere",
   completion: "cria completions SHELL prints completions",

@@ -1,18 +1,31 @@
-// Hints for the name of a model that is not a file.
+// Names of models: hints for one that is not a file.
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { SourceError } from "../util/errors.ts";
+import { MemoryError, SourceError, UnsupportedError } from "../util/errors.ts";
 import { nearestName } from "../util/nearest.ts";
 
 /**
- * The error with a hint behind it when `name` could not be opened because there is no such file.
- * @param name a path as it was given
+ * The error with a hint behind it: what a name may mean that is no file, or where the other files of a repository are if
+ * one is refused.
+ * @param name a path, URL or name of the hub as it was given
  */
 export async function withNameHint(error: unknown, name: string | undefined): Promise<unknown> {
-  if (name === undefined || !(error instanceof SourceError)) return error;
+  if (name === undefined) return error;
+  if (error instanceof UnsupportedError || error instanceof MemoryError) {
+    error.message += otherFiles(error.message, name);
+    return error;
+  }
+  if (!(error instanceof SourceError)) return error;
   if (error.message !== `Cannot open ${name}: no such file`) return error;
   const hint = (await nearFile(name)) ?? hubHint(name);
   return hint === undefined ? error : new SourceError(`${error.message}; ${hint}`, { cause: error.cause });
+}
+
+/** "; those of the repository: https://..." behind advice to take another file. */
+function otherFiles(message: string, name: string): string {
+  const [, repository] = /^hf:(?:\/\/)?([^/]+\/[^/]+)\//i.exec(name) ?? [];
+  if (repository === undefined || !/\btake a(?:nother)? file\b/.test(message)) return "";
+  return `; those of the repository: https://huggingface.co/${repository}/tree/main`;
 }
 
 /** Names of the Hugging Face hub, and those of other programs' libraries of models. */

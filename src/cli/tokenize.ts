@@ -1,6 +1,5 @@
 // `cria tokenize`: prints what a text is as tokens.
 import { Tokenizer } from "../tokenizer.ts";
-import { decodeUtf8 } from "../util/bytes.ts";
 import type { Command } from "./command.ts";
 import {
   ArgumentError,
@@ -11,13 +10,9 @@ import {
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
-import { withoutByteOrderMark } from "./input/decode_text.ts";
-import { findText, readInput, type TextInput, textFlags } from "./input/text_input.ts";
+import { findText, readText, textFlags } from "./input/text_input.ts";
 import { withNameHint } from "./model_name.ts";
 import { writeOut } from "./terminal/output.ts";
-
-/** Runtimes hold no string of twice this size, and an endless device must not fill the memory. */
-const MAX_TEXT_BYTES = 256 << 20;
 
 const flags = {
   model: textFlag("--model", "FILE|URL", "tokenizer, or model that has one", {
@@ -96,14 +91,6 @@ async function load({ model, pattern }: Values): Promise<Tokenizer> {
   } catch (error) {
     throw await withNameHint(error, model);
   }
-}
-
-async function readText(input: TextInput): Promise<string> {
-  if (input.from === "arguments") return input.text;
-  // No text was given: the user may type one.
-  const place = input.from === "nowhere" ? ({ from: "stdin" } as const) : input;
-  const { bytes, name } = await readInput(place, "text", MAX_TEXT_BYTES);
-  return decodeUtf8(withoutByteOrderMark(bytes, name));
 }
 
 function format(ids: readonly number[], tokenizer: Tokenizer, { pieces, count }: Values): string {

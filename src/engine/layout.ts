@@ -26,6 +26,7 @@ import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { MemoryError, UsageError } from "../util/errors.ts";
+import { type Grids, placeGrids } from "./grids.ts";
 import { MAX_SEGMENTS, placeStepArea, type StepArea } from "./step_area.ts";
 
 /** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
@@ -61,6 +62,8 @@ export interface Layout {
   /** The record that weights are packed by. */
   readonly packRecord: number;
   readonly sampler: number;
+  /** What decoders read while weights are packed. */
+  readonly grids: Grids;
   /** Most tokens of a step. */
   readonly batch: number;
   /** Rows of logits in a step. */
@@ -109,6 +112,16 @@ function unpackedBytes(weights: ModelWeights): number {
   return Math.max(...blocks) * GROUP_STRIPS * WIDE_TILE_BYTES;
 }
 
+// Bytes that a thread works in.
+function scratchBytes(
+  { dim, hiddenDim, headDim, nHeads, nKvHeads }: ModelConfig,
+  weights: ModelWeights,
+): number {
+  const rowBytes = 4 * (Math.max(dim, hiddenDim) + 32);
+  const attentionBytes = attentionScratchBytes(headDim, nHeads / nKvHeads);
+  return Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpackedBytes(weights));
+}
+
 // Bytes of file data that PADDED_ROWS rows of the widest matrix take.
 function stagingBytes(weights: ModelWeights): number {
   let most = STAGING_BYTES;
@@ -151,17 +164,15 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const plan = buildPlan(model, weights, buffers, kv);
   const planAddress = arena.alloc(plan.words.byteLength);
   const step = placeStepArea(arena, { batch, maxOutputs }, pageCount);
-  const rowBytes = 4 * (Math.max(config.dim, config.hiddenDim) + 32);
-  const attentionBytes = attentionScratchBytes(config.headDim, config.nHeads / config.nKvHeads);
-  const unpacked = unpackedBytes(weights);
-  const scratchBytes = Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpacked);
-  const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratchBytes));
+  const scratch = scratchBytes(config, weights);
+  const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratch));
   const packRecord = arena.alloc(RECORD_BYTES);
   const sampler = arena.alloc(samplerBytes(config.vocabSize));
+  const grids = placeGrids(weights.all, arena);
   const stagingSize = Math.ceil(stagingBytes(weights) / 64) * 64;
   const staging = { address: arena.alloc(2 * stagingSize), bytes: stagingSize };
   if (arena.size > budget) {
-    const parts = { weights: weightBytes, pages: pageBytes * pageCount, all: arena.size };
+    const parts = { weights: weightBytes, pages: pageBytes * pageCount, page: pageBytes, all: arena.size };
     throw tooLarge(file.source.name, budget, contextLength, parts);
   }
   const growth = Math.max(GROWTH_BYTES, GROWTH_SESSIONS * pageBytes * pageCount);
@@ -178,6 +189,7 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
     scratches,
     packRecord,
     sampler,
+    grids,
     batch,
     maxOutputs,
     staging,
@@ -191,12 +203,16 @@ function tooLarge(
   name: string,
   budget: number,
   contextLength: number,
-  { weights, pages, all }: { readonly weights: number; readonly pages: number; readonly all: number },
+  { weights, pages, page, all }: { readonly [part in "weights" | "pages" | "page" | "all"]: number },
 ): MemoryError {
+  // Behind fewer pages, buffers are aligned to 64 bytes anew.
+  const room = Math.floor((budget - (all - pages) - 64) / page) * KV_PAGE;
+  const wayOut =
+    room > 0 ? `it fits with contextLength: ${room}` : "take a file of fewer bits a weight, such as Q4_K_M";
   const limit = budget < ADDRESSABLE_BYTES ? "the budget" : "one WebAssembly memory";
   return new MemoryError(
     `Cannot load ${name}: Expected at most ${budget} bytes (${limit}), it takes ${all}: ` +
       `weights ${mebibytes(weights)}, KV cache of ${contextLength} positions ${mebibytes(pages)}, ` +
-      `the rest ${mebibytes(all - weights - pages)}`,
+      `the rest ${mebibytes(all - weights - pages)}; ${wayOut}`,
   );
 }

@@ -16,6 +16,7 @@ import { type FileType, fileTypes } from "../quant/registry.ts";
 import type { ByteSource } from "../source/byte_source.ts";
 import { FormatError } from "../util/errors.ts";
 import { yieldToEvents } from "../util/yield.ts";
+import { writeGrids } from "./grids.ts";
 import type { Layout } from "./layout.ts";
 
 /** How many of the weights are in memory, in bytes. */
@@ -152,14 +153,17 @@ class WeightLoader {
         },
         open: () => false,
         pack: (src) => {
-          if (kernel.exports.unpack(type.code, src, 0, 0, 0, n, weight.address + 4 * i)) {
-            throw new FormatError(
-              `Cannot load tensor ${weight.info.name}: Expected finite values, got NaN or infinity`,
-            );
+          if (kernel.exports.unpack(type.code, src, this.#grid(type), 0, 0, n, weight.address + 4 * i)) {
+            throw new FormatError(`${describe(weight.info)}: Expected finite values, got NaN or infinity`);
           }
         },
       };
     }
+  }
+
+  // The address of the grid that a type needs.
+  #grid({ grid }: FileType): number {
+    return (grid && this.#engine.layout.grids.get(grid)) ?? 0;
   }
 
   // How some rows are packed; `groups` are those of scales that are stored apart.
@@ -183,6 +187,7 @@ class WeightLoader {
         rows,
         firstStrip,
         groups: groups && { scales, ...groups },
+        grid: this.#grid(type),
         chunk: CHUNK_STRIPS,
         shift: this.#shifts.get(weight) ?? SCALE_SHIFT,
       });
@@ -207,11 +212,16 @@ class WeightLoader {
       if (bad === 0) return;
       const worse = format.scaled ? `NaN, infinity or one too large for ${format.name}` : "NaN or infinity";
       throw new FormatError(
-        `Cannot load tensor ${info.name}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
+        `${describe(info)}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
       );
     };
     return { open, pack };
   }
+}
+
+// How errors about the values of a tensor begin.
+function describe({ name, type, source }: TensorInfo): string {
+  return `Cannot load tensor ${name} of type ${type} of ${source.name}`;
 }
 
 // Sources in the order in which their first tensors are placed; the tensors of each by their offsets.
@@ -233,7 +243,9 @@ function checkRopeFactors(
   const factors = new Float32Array(buffer, address, length);
   const bad = factors.find((factor) => !(factor >= least));
   if (bad === undefined) return;
-  throw new FormatError(`Cannot load tensor ${info.name}: Expected values of at least ${least}, got ${bad}`);
+  throw new FormatError(
+    `Cannot load tensor ${info.name} of ${info.source.name}: Expected values of at least ${least}, got ${bad}`,
+  );
 }
 
 /**
@@ -252,6 +264,7 @@ export async function loadWeights(
   const { all, ropeFactors } = layout.weights;
   const totalBytes = bytesOf(new Set(all.map(({ info }) => info)));
   let loadedBytes = 0;
+  writeGrids(layout.grids, kernel.memory.buffer);
   const loader = new WeightLoader(engine);
   const reader = new PartReader(engine, loader.all());
   let reading = reader.next();

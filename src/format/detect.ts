@@ -33,6 +33,13 @@ export async function openGguf(source: ByteSource): Promise<ModelFile> {
   return readGguf(source);
 }
 
+/** Whether a source begins as safetensors or JSON do: a file of a model that lies in a folder. */
+export async function isFolderFile(source: ByteSource): Promise<boolean> {
+  const head = String.fromCharCode(...(await readHead(source, MIN_FILE_BYTES)));
+  // safetensors: the length of the header as u64, then the header in JSON.
+  return /^(.{4}\0{4}[\s{]|\s*\{[^\0]*$)/s.test(head);
+}
+
 /** Whether a source begins as a GGUF file does. */
 export async function isGguf(source: ByteSource): Promise<boolean> {
   const magic = new Uint8Array(4);

@@ -89,3 +89,15 @@ export class HeaderReader {
     return Math.min(Math.max(missing, HEADER_CHUNK_BYTES), size - this.offset);
   }
 }
+
+/** Whether there is a byte at `offset`, the first that is not known to be there. */
+export async function hasByte(source: ByteSource, offset: number): Promise<boolean> {
+  if (source.size !== undefined) return source.size > offset;
+  try {
+    await source.read(offset, new Uint8Array(1));
+    return true;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
+}

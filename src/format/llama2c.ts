@@ -3,7 +3,7 @@ import type { ByteSource } from "../source/byte_source.ts";
 import { ByteCursor } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
 import { LLAMA2C_Q8 } from "./gguf/tensor_types.ts";
-import { HeaderReader } from "./header_reader.ts";
+import { HeaderReader, hasByte } from "./header_reader.ts";
 import { unknownFormat } from "./magic.ts";
 import type { MetaValue, ModelFile, TensorInfo } from "./model_file.ts";
 
@@ -85,18 +85,6 @@ export async function readLlama2c(source: ByteSource): Promise<ModelFile> {
     },
     tokenizer: () => undefined,
   };
-}
-
-/** Whether there is a byte at `offset`, the first that is not known to be there. */
-async function hasByte(source: ByteSource, offset: number): Promise<boolean> {
-  if (source.size !== undefined) return source.size > offset;
-  try {
-    await source.read(offset, new Uint8Array(1));
-    return true;
-  } catch (error) {
-    if (error instanceof FormatError) return false;
-    throw error;
-  }
 }
 
 function legacyHeader(head: Uint8Array, name: string): Header {

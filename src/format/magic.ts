@@ -41,7 +41,7 @@ export function unknownFormat(name: string, head: Uint8Array, hint?: string): Fo
 
 function meaningOf(text: string): string | undefined {
   // safetensors: the length of the header as u64, then the header in JSON.
-  if (text.slice(4, 9) === "\0\0\0\0{") return "safetensors, which is not supported yet; convert it to GGUF";
+  if (text.slice(4, 9) === "\0\0\0\0{") return "safetensors; pass the folder with config.json";
   const start = text.trimStart().toLowerCase();
   if (start.startsWith("{")) return "JSON";
   return signatures.find(([magic]) => text.startsWith(magic) || start.startsWith(magic))?.[1];

@@ -58,12 +58,12 @@ export interface TensorInfo {
 
 /** What a model file says about itself, read from its header only. */
 export interface ModelFile {
-  readonly format: "gguf" | "llama2c";
-  /** The source whose header was read. Tensors name their own. */
+  readonly format: "gguf" | "llama2c" | "safetensors";
+  /** What says what the model is: a file with a header, the first of several, config.json. Tensors name their own. */
   readonly source: ByteSource;
   /** Architecture name as the file gives it ("llama"). */
   readonly architecture: string;
-  /** Raw metadata under the file format's own names; model/config.ts translates them. */
+  /** Metadata under GGUF's names, those of llama2.c under its own; model/hyper/ translates them. */
   readonly metadata: ReadonlyMap<string, MetaValue>;
   /** Tensors by GGUF name (token_embd.weight, blk.0.attn_q.weight, ...), whatever the format. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;

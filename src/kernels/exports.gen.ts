@@ -20,8 +20,8 @@ export interface KernelExports {
   matvec(weight: number, w: number, x: number, out: number, add: number, begin: number, end: number, strips: number, blocks: number, dot: number, streams: number, factor: number, scratch: number): void;
   layernorm_f32(x: number, weight: number, bias: number, out: number, n: number, eps: number): void;
   rmsnorm_f32(x: number, weight: number, out: number, n: number, eps: number): void;
-  pack(file: number, weight: number, src: number, rowBytes: number, scales: number, group: number, phase: number, rows: number, cols: number, out: number, firstStrip: number, strips: number, shift: number, scratch: number): number;
-  unpack(file: number, src: number, scales: number, group: number, first: number, n: number, out: number): number;
+  pack(file: number, weight: number, src: number, rowBytes: number, table: number, group: number, phase: number, rows: number, cols: number, out: number, firstStrip: number, strips: number, shift: number, scratch: number): number;
+  unpack(file: number, src: number, table: number, group: number, first: number, n: number, out: number): number;
   unshift_scales(w: number, weight: number, count: number, strips: number, blocks: number): void;
   rope_adjacent_f32(x: number, angles: number, half: number): void;
   rope_halves_f32(x: number, angles: number, half: number): void;

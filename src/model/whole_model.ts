@@ -57,7 +57,8 @@ function checkParts(file: ModelFile): void {
     );
   }
   const [, number, total] = (parts === undefined && PART_NAME.exec(name)) || [];
-  if (Number(total) > 1) throw partOf(name, Number(number), Number(total), ", by its name");
+  if (Number(total) > 1)
+    throw partOf(name, Number(number), Number(total), ", by its name (it has no key split.count)");
   const tensors = count(file, "split.tensors.count") ?? 0;
   if (tensors > file.tensors.size) {
     throw new FormatError(
@@ -69,7 +70,8 @@ function checkParts(file: ModelFile): void {
 function partOf(name: string, part: number, parts: number, why = ""): UnsupportedError {
   return new UnsupportedError(
     `Cannot load ${name}: Expected a whole model, got file ${part} of ${parts}${why}. All ${parts} files must be loaded ` +
-      "together, which is not supported yet: merge them (llama-gguf-split --merge FIRST-FILE OUT), or take a model in one file",
+      `together: pass the path or URL of one, with the others beside it, or all of them by their names: ` +
+      `{ "NAME-00001-of-${String(parts).padStart(5, "0")}.gguf": ..., ... }`,
   );
 }
 

@@ -1,9 +1,12 @@
 // The tensor types of files: the one list of them. It imports nothing, because scripts/build.mjs reads it too: the kernels'
 // switch over types is generated from the rows that cria loads.
 
+/** Sets of points that several values are together. */
+export type GridName = "iq1" | "iq2_xxs" | "iq2_xs" | "iq2_s" | "iq3_xxs" | "iq3_s";
+
 /** A tensor type: rows are stored as blocks of `blockCols` values in `blockBytes` bytes. */
 export interface TensorType {
-  /** As {@link TensorInfo.type} spells it; `assembly/types/<name>.ts` has the decoder of a type that is loaded. */
+  /** As {@link TensorInfo.type} spells it; `<name>.ts` in or below `assembly/types/` has the decoder of a type that is loaded. */
   readonly name: string;
   /** The type's number in GGUF, and FILE_* of the pack kernel. */
   readonly code: number;
@@ -15,6 +18,8 @@ export interface TensorType {
   readonly memory?: string;
   /** Scales are stored apart from the values. */
   readonly scalesApart?: boolean;
+  /** The grid (grids.ts) whose points the decoder needs in memory. */
+  readonly grid?: GridName;
 }
 
 /** A tensor type that cria loads. */
@@ -22,10 +27,15 @@ export interface FileType extends TensorType {
   readonly memory: string;
 }
 
-function row(code: number, name: string, blockCols: number, blockBytes: number, memory?: string): TensorType {
-  return memory === undefined
-    ? { name, code, blockCols, blockBytes }
-    : { name, code, blockCols, blockBytes, memory };
+function row(
+  code: number,
+  name: string,
+  blockCols: number,
+  blockBytes: number,
+  memory?: string,
+  grid?: GridName,
+): TensorType {
+  return { name, code, blockCols, blockBytes, ...(memory && { memory }), ...(grid && { grid }) };
 }
 
 /**
@@ -48,26 +58,26 @@ export const tensorTypes: readonly TensorType[] = [
   row(13, "Q5_K", 256, 176, "q5k"),
   row(14, "Q6_K", 256, 210, "q6k"),
   row(15, "Q8_K", 256, 292, "q8"),
-  row(16, "IQ2_XXS", 256, 66),
-  row(17, "IQ2_XS", 256, 74),
-  row(18, "IQ3_XXS", 256, 98),
-  row(19, "IQ1_S", 256, 50),
+  row(16, "IQ2_XXS", 256, 66, "q8", "iq2_xxs"),
+  row(17, "IQ2_XS", 256, 74, "q8", "iq2_xs"),
+  row(18, "IQ3_XXS", 256, 98, "q8", "iq3_xxs"),
+  row(19, "IQ1_S", 256, 50, "q8", "iq1"),
   row(20, "IQ4_NL", 32, 18, "q8"),
-  row(21, "IQ3_S", 256, 110),
-  row(22, "IQ2_S", 256, 82),
+  row(21, "IQ3_S", 256, 110, "q8", "iq3_s"),
+  row(22, "IQ2_S", 256, 82, "q8", "iq2_s"),
   row(23, "IQ4_XS", 256, 136, "q8"),
   row(24, "I8", 1, 1),
   row(25, "I16", 1, 2),
   row(26, "I32", 1, 4),
   row(27, "I64", 1, 8),
   row(28, "F64", 1, 8),
-  row(29, "IQ1_M", 256, 56),
-  row(34, "TQ1_0", 256, 54),
-  row(35, "TQ2_0", 256, 66),
-  row(39, "MXFP4", 32, 17),
-  row(40, "NVFP4", 64, 36),
-  row(41, "Q1_0", 128, 18),
-  row(42, "Q2_0", 64, 18),
+  row(29, "IQ1_M", 256, 56, "q8", "iq1"),
+  row(34, "TQ1_0", 256, 54, "q8"),
+  row(35, "TQ2_0", 256, 66, "q8"),
+  row(39, "MXFP4", 32, 17, "q8"),
+  row(40, "NVFP4", 64, 36, "q8"),
+  row(41, "Q1_0", 128, 18, "q8"),
+  row(42, "Q2_0", 64, 18, "q8"),
   // llama2.c's int8.
   { ...row(1000, "Q8_G", 1, 1, "q8"), foreign: true, scalesApart: true },
 ];

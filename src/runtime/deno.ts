@@ -3,17 +3,20 @@ import { type Permissions, processRuntime } from "./process_runtime.ts";
 import type { Runtime } from "./runtime.ts";
 
 interface DenoPermissions {
-  querySync(permission: { name: string; variable?: string; path?: string }): { readonly state: string };
+  querySync(permission: { name: string; variable?: string; path?: string; kind?: string }): {
+    readonly state: string;
+  };
 }
 
 // What was not granted at the start must not become a question on the terminal.
 const permissions: Permissions = {
   readEnvironment: (variable) => isGranted({ name: "env", variable }),
   readFile: (path) => isGranted({ name: "read", path }),
+  readMemory: () => isGranted({ name: "sys", kind: "systemMemoryInfo" }),
   useDirectory: (path) => isGranted({ name: "read", path }) && isGranted({ name: "write", path }),
 };
 
-function isGranted(permission: { name: string; variable?: string; path?: string }): boolean {
+function isGranted(permission: Parameters<DenoPermissions["querySync"]>[0]): boolean {
   const { Deno } = globalThis as unknown as { Deno: { permissions?: DenoPermissions } };
   try {
     return Deno.permissions?.querySync(permission).state === "granted";

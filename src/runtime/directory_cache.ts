@@ -1,6 +1,7 @@
-// The cache of downloads of Bun, Deno and Node: whole files under their names, unfinished ones that end with ".part".
+// The cache of downloads of Bun, Deno and Node: whole files under their names, unfinished ones that end with ".part", and notes
+// about both that begin with "about-".
 import type { ByteSource } from "../source/byte_source.ts";
-import type { CacheWriter, FileCache } from "../source/host.ts";
+import type { CacheEntry, CacheWriter, FileCache } from "../source/host.ts";
 import { SourceError } from "../util/errors.ts";
 import { randomWords } from "../util/random.ts";
 import { fileSystem, openLocalFile, reasonOfFile } from "./local_file.ts";
@@ -8,7 +9,7 @@ import { fileSystem, openLocalFile, reasonOfFile } from "./local_file.ts";
 /** What a cache needs of node:fs/promises. */
 export type CacheFileSystem = Pick<
   typeof import("node:fs/promises"),
-  "mkdir" | "open" | "readdir" | "rename" | "stat" | "unlink"
+  "mkdir" | "open" | "readdir" | "readFile" | "rename" | "stat" | "unlink" | "writeFile"
 >;
 type FileHandle = Awaited<ReturnType<CacheFileSystem["open"]>>;
 
@@ -44,7 +45,7 @@ class DirectoryCache implements FileCache {
   }
 
   async find(prefix: string): Promise<readonly string[]> {
-    const names = (await this.#list(prefix)).filter((name) => !name.endsWith(".part"));
+    const names = (await this.#list(prefix)).filter((name) => !isPart(name));
     const dated = await Promise.all(names.map(async (name) => ({ name, time: await this.#time(name) })));
     return dated.sort((a, b) => b.time - a.time).map(({ name }) => name);
   }
@@ -81,11 +82,42 @@ class DirectoryCache implements FileCache {
   }
 
   async remove(name: string): Promise<void> {
-    await this.#fs.unlink(this.path(name)).catch(() => {});
+    for (const file of [...(await this.#list(`${name}.`)).filter(isPart), name, noteOf(name)])
+      await this.#unlink(file);
+  }
+
+  async note(name: string, text: string): Promise<void> {
+    const files = await this.#list(name).catch(() => []);
+    if (files.length === 0) return;
+    const part = this.path(`${noteOf(name)}.${randomName()}.part`);
+    // Another process may read it: it is replaced as a whole.
+    const written = this.#fs.writeFile(part, text).then(() => this.#fs.rename(part, this.path(noteOf(name))));
+    if (!(await succeeds(written))) await this.#fs.unlink(part).catch(() => {});
+  }
+
+  async list(): Promise<readonly CacheEntry[]> {
+    const entries = new Map<string, CacheEntry>();
+    // A whole file comes before its parts.
+    for (const file of (await this.#list("")).sort()) {
+      const name = baseName(file);
+      const path = this.path(file);
+      const info = await this.#fs.stat(path).catch(() => undefined);
+      const known = entries.get(name);
+      if (!info?.isFile() || name.startsWith(NOTE) || known?.isWhole || (known?.size ?? -1) > info.size)
+        continue;
+      const note = await this.#fs.readFile(this.path(noteOf(name)), "utf8").catch(() => undefined);
+      const { size, mtimeMs: time } = info;
+      entries.set(name, { name, size, isWhole: !isPart(file), time, note, path });
+    }
+    return [...entries.values()];
   }
 
   path(name: string): string {
     return `${this.#directory}/${name}`;
+  }
+
+  async #unlink(name: string): Promise<void> {
+    await this.#fs.unlink(this.path(name)).catch(() => {});
   }
 
   /** Removes all files that begin with `prefix` except `current` and those that a process may be writing. */
@@ -93,8 +125,9 @@ class DirectoryCache implements FileCache {
     const names = await this.#list(prefix);
     for (const name of names) {
       if (name === current) continue;
-      if (name.endsWith(".part") && !(await this.#isAbandoned(name))) continue;
-      await this.remove(name);
+      if (isPart(name) && !(await this.#isAbandoned(name))) continue;
+      await this.#unlink(name);
+      if (baseName(name) !== current) await this.#unlink(noteOf(baseName(name)));
     }
   }
 
@@ -109,11 +142,11 @@ class DirectoryCache implements FileCache {
   /** Renames an abandoned part of at most `size` bytes to `own`; one process wins. Removes longer ones. */
   async #claim(name: string, own: string, size: number): Promise<boolean> {
     for (const part of await this.#list(name)) {
-      if (!part.endsWith(".part") || !(await this.#isAbandoned(part, name))) continue;
+      if (!isPart(part) || !(await this.#isAbandoned(part, name))) continue;
       const path = this.path(part);
       const info = await this.#fs.stat(path).catch(() => undefined);
       // Never emptied: another process may still read it.
-      if (info && info.size > size) await this.remove(part);
+      if (info && info.size > size) await this.#unlink(part);
       else if (info && (await succeeds(this.#fs.rename(path, own)))) return true;
     }
     return false;
@@ -213,8 +246,18 @@ class PartWriter implements CacheWriter {
   }
 }
 
+const isPart = (file: string) => file.endsWith(".part");
+const NOTE = "about-";
+const noteOf = (name: string) => `${NOTE}${name}.json`;
+
+/** The name of the file that a file, whole or not, is or will be. */
+function baseName(file: string): string {
+  return isPart(file) ? file.replace(/(\.~[0-9a-z]+)?\.part$/, "") : file;
+}
+
 function randomName(): string {
-  return Array.from(randomWords(2), (word) => word.toString(36)).join("");
+  // "~" is in no other name: what stands before it is the file's own.
+  return `~${Array.from(randomWords(2), (word) => word.toString(36)).join("")}`;
 }
 
 function succeeds(work: Promise<unknown>): Promise<boolean> {

@@ -1,7 +1,7 @@
 // Local files of Bun, Deno and Node, which share Node's file interface. It is asked for at run time: a bundle for a browser
 // must not import it.
 import type { ByteSource } from "../source/byte_source.ts";
-import { asMissingFile } from "../source/read_errors.ts";
+import { asFolder, asMissingFile } from "../source/read_errors.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
@@ -53,7 +53,9 @@ export async function openLocalFile(name: string): Promise<ByteSource> {
 }
 
 function checkIsFile(name: string, info: Stats): void {
-  if (info.isDirectory()) throw new SourceError(`Cannot open ${name}: is a directory, expected a file`);
+  if (info.isDirectory()) {
+    throw asFolder(new SourceError(`Cannot open ${name}: is a directory, expected a file`));
+  }
   if (!info.isFile()) throw new SourceError(`Cannot open ${name}: is a pipe or device, expected a file`);
 }
 

@@ -14,12 +14,14 @@ export interface Permissions {
   readEnvironment(variable: string): boolean;
   useDirectory(path: string): boolean;
   readFile(path: string): boolean;
+  readMemory(): boolean;
 }
 
 const allowed: Permissions = {
   readEnvironment: () => true,
   useDirectory: () => true,
   readFile: () => true,
+  readMemory: () => true,
 };
 
 /** A runtime with files and `process`, under its own name. */
@@ -37,6 +39,8 @@ export function processRuntime(name: string, permissions = allowed): Runtime {
     memoryHint:
       "raise the limit on the process's addresses (ulimit -v), or load a smaller model or contextLength",
     openFile: openLocalFile,
+    variable: (name) => variableOf(name, permissions),
+    memoryBytes: () => processMemory(permissions),
     openCache: (directory) =>
       directory === undefined ? openOwnCache(permissions) : directoryCache(directory),
     collectGarbage,
@@ -69,13 +73,29 @@ function processCores({ readFile }: Permissions): number {
   return usableCores([navigator?.hardwareConcurrency, parallelism], read);
 }
 
-/** The cache in the user's home; undefined if it cannot be used. */
-async function openOwnCache({ readEnvironment, useDirectory }: Permissions): Promise<FileCache | undefined> {
+function variableOf(name: string, { readEnvironment }: Permissions): string | undefined {
+  return readEnvironment(name) ? globalThis.process.env[name] : undefined;
+}
+
+/** Bytes of the machine's memory, or what its container leaves of them. */
+function processMemory({ readMemory }: Permissions): number | undefined {
+  const { process } = globalThis;
   try {
-    const { env, platform } = globalThis.process;
-    const variable = (name: string) => (readEnvironment(name) ? env[name] : undefined);
+    if (!readMemory()) return undefined;
+    const limits = [process.getBuiltinModule("node:os").totalmem(), process.constrainedMemory?.() ?? 0];
+    return Math.min(...limits.filter((bytes) => bytes > 0));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The cache in the user's home; undefined if it cannot be used. */
+async function openOwnCache(permissions: Permissions): Promise<FileCache | undefined> {
+  try {
+    const { platform } = globalThis.process;
+    const variable = (name: string) => variableOf(name, permissions);
     const directory = cacheDirectory({ platform, variable });
-    if (directory === undefined || !useDirectory(directory)) return undefined;
+    if (directory === undefined || !permissions.useDirectory(directory)) return undefined;
     return await directoryCache(directory);
   } catch {
     // The file is fetched without it.

@@ -1,8 +1,8 @@
 // The cache of downloads of browsers, in the Cache API: every browser and worker has it, and an entry is whole or absent.
 // A file is stored as pieces of one size: an unfinished download can be resumed, and a page reads parts of it. A file is
-// whole when it has an entry of its own beside its pieces.
+// whole when it has an entry of its own beside its pieces. A note about it is one more entry.
 import type { ByteSource } from "../source/byte_source.ts";
-import type { CacheWriter, FileCache } from "../source/host.ts";
+import type { CacheEntry, CacheWriter, FileCache } from "../source/host.ts";
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
@@ -23,6 +23,8 @@ export async function webCache(storage: CacheStorage | undefined): Promise<FileC
   }
 }
 
+const NOTE = "about/";
+const noteOf = (name: string) => NOTE + name;
 const pieceKey = (name: string, index: number) => `${ROOT}${name}/${index}`;
 const pieceCount = (size: number) => Math.ceil(size / PIECE_BYTES);
 
@@ -55,13 +57,36 @@ class WebCache implements FileCache {
   }
 
   async remove(name: string): Promise<void> {
-    for (const key of [name, ...(await this.#keys(`${name}/`))]) await this.#cache.delete(ROOT + key);
+    const keys = [name, noteOf(name), ...(await this.#keys(`${name}/`))];
+    for (const key of keys) await this.#cache.delete(ROOT + key);
+  }
+
+  async note(name: string, text: string): Promise<void> {
+    const files = await this.#keys(name).catch(() => []);
+    if (files.length > 0) await this.#cache.put(ROOT + noteOf(name), new Response(text)).catch(() => {});
+  }
+
+  async list(): Promise<readonly CacheEntry[]> {
+    const keys = await this.#keys("");
+    const names = new Set(keys.filter((key) => !key.startsWith(NOTE)).map((key) => key.replace(/\/.*/s, "")));
+    return Promise.all(
+      [...names].map(async (name) => {
+        const text = async (key: string) => (await this.#cache.match(ROOT + key))?.text();
+        const whole = await text(name);
+        const pieces = keys.filter((key) => key.startsWith(`${name}/`)).length * PIECE_BYTES;
+        const size = whole === undefined ? pieces : Number(whole) || 0;
+        const note = await text(noteOf(name));
+        return { name, size, isWhole: whole !== undefined, time: undefined, note, path: undefined };
+      }),
+    );
   }
 
   /** Removes the files that begin with `prefix`, whole or not, except `current`. */
   async clean(prefix: string, current: string): Promise<void> {
     for (const key of await this.#keys(prefix)) {
-      if (key !== current && !key.startsWith(`${current}/`)) await this.#cache.delete(ROOT + key);
+      if (key === current || key.startsWith(`${current}/`)) continue;
+      await this.#cache.delete(ROOT + key);
+      await this.#cache.delete(ROOT + noteOf(key));
     }
   }
 

@@ -3,6 +3,7 @@
 import { SourceError } from "../util/errors.ts";
 import { Sha256, type Sha256Stream, sha256Hex } from "../util/sha256.ts";
 import type { ByteSource } from "./byte_source.ts";
+import { noteText } from "./cache_notes.ts";
 import { checkDigest, hashBytes, wrongDigest } from "./digest.ts";
 import type { CacheWriter, FileCache } from "./host.ts";
 import { UnreachableError } from "./http/http_errors.ts";
@@ -26,6 +27,14 @@ export function cacheName(url: string, version: string, size: number): string {
   return `${cachePrefix(url)}${sha256Hex(`${size} ${version}`).slice(0, 16)}-${plain.slice(-FILE_NAME_CHARS)}`;
 }
 
+/** How a file is cached. */
+export interface CachedOptions {
+  /** Whether the caller has named the cache. Default true. */
+  readonly named?: boolean;
+  /** What lists of the cache call the file. */
+  readonly label?: string;
+}
+
 /**
  * A URL's file: out of the cache if the server says that it is still the same, else its download, which is cached as it
  * comes. If the server cannot be reached, the file that was cached last is used. With a SHA-256, a cached file that has
@@ -39,7 +48,7 @@ export function cacheName(url: string, version: string, size: number): string {
 export async function openCached(
   request: string | URL | Request,
   cache: FileCache,
-  { named = true, ...options }: UrlOptions & { readonly named?: boolean },
+  { named = true, ...options }: UrlOptions & CachedOptions,
 ): Promise<ByteSource> {
   const plain: OpenPlain | undefined = named
     ? undefined
@@ -94,10 +103,10 @@ async function cachedOrDownloaded(
   file: HttpFile,
   cache: FileCache,
   url: string,
-  options: UrlOptions,
+  options: UrlOptions & CachedOptions,
   plain: OpenPlain | undefined,
 ): Promise<ByteSource> {
-  const { sha256, signal, newHash = ownHash } = options;
+  const { sha256, signal, newHash = ownHash, label = urlName(url) } = options;
   const { size, version = sha256 } = file;
   if (size === undefined || version === undefined) return file.source();
   const name = cacheName(url, version, size);
@@ -113,7 +122,8 @@ async function cachedOrDownloaded(
   });
   if (!writer) return file.source();
   const prefix = cachePrefix(url);
-  const download = new CachedDownload({ file, size, writer, prefix, sha256, newHash, signal });
+  const note = () => cache.note(name, noteText({ name: label, version, size }));
+  const download = new CachedDownload({ file, size, writer, note, prefix, sha256, newHash, signal });
   return withoutStorage(download, again);
 }
 
@@ -157,6 +167,8 @@ interface DownloadParts {
   readonly file: HttpFile;
   readonly size: number;
   readonly writer: CacheWriter;
+  /** Says beside the cached file where it came from. */
+  readonly note: () => Promise<void>;
   readonly prefix: string;
   readonly sha256: string | undefined;
   readonly newHash: () => Sha256Stream;
@@ -177,6 +189,7 @@ class CachedDownload implements ByteSource {
   #hash: Sha256Stream | undefined;
   #begun = false;
   #closed = false;
+  #isPublished = false;
   #lastRead: Promise<void> = Promise.resolve();
 
   constructor(parts: DownloadParts) {
@@ -195,7 +208,7 @@ class CachedDownload implements ByteSource {
 
   finish(): Promise<void> {
     return this.#oneAtATime(async () => {
-      const { writer, sha256, prefix } = this.#parts;
+      const { writer, note, sha256, prefix } = this.#parts;
       await this.#advance(this.size);
       const got = this.#hash?.hex();
       if (sha256 !== undefined && got !== undefined && got !== sha256) {
@@ -203,15 +216,19 @@ class CachedDownload implements ByteSource {
         throw wrongDigest(this.name, sha256, got);
       }
       await writer.publish(prefix);
+      this.#isPublished = true;
+      await note();
     });
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#parts.file.cancel();
+    const { file, writer, note } = this.#parts;
+    await file.cancel();
     await this.#lastRead;
-    await this.#parts.writer.close();
+    await writer.close();
+    if (!this.#isPublished) await note();
   }
 
   #oneAtATime(work: () => Promise<void>): Promise<void> {

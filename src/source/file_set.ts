@@ -4,7 +4,8 @@ import { FormatError, UsageError } from "../util/errors.ts";
 import type { ByteSource } from "./byte_source.ts";
 import type { SourceHost } from "./host.ts";
 import { urlName } from "./http/http_request.ts";
-import { decodedPart, hubFolderUrl, hubUrl, isHubName } from "./hub.ts";
+import { decodedPart, hubFolderUrl, hubUrl, isHubName } from "./hub/hub_name.ts";
+import { isInside } from "./inside.ts";
 import { filePath, isRequest, type OpenOptions, openPath, openRemote, openSource, urlOf } from "./open.ts";
 import type { SourceLike } from "./options.ts";
 import { isMissingFile } from "./read_errors.ts";
@@ -13,6 +14,8 @@ import { isMissingFile } from "./read_errors.ts";
 export interface FileSet {
   /** What error messages call it: a path, a URL, "files". */
   readonly name: string;
+  /** Whether a file can be opened once only: sources that a caller has gathered may be streams. */
+  readonly once?: boolean;
   /**
    * Opens a file, which the caller closes; undefined if the set has none of this name.
    * @throws FormatError for a name that might lead out of the set; what openSource throws for a file that is there
@@ -53,10 +56,32 @@ export function openFileSet(from: FileSetLike, host: SourceHost, options: FileSe
   if (typeof from === "string") return setOfText(from, host, options);
   if (from instanceof URL) return setOfUrl(from, host, options);
   const sources = sourcesByName(from);
-  return fileSet("files", async (name, file) => {
+  if (!sources) throw new UsageError(`Cannot open files: Expected ${kinds}, got ${describeValue(from)}`);
+  return gatheredSet(sources, host, options);
+}
+
+/** Sources that a caller has gathered, under their names. */
+export function gatheredSet(
+  sources: ReadonlyMap<unknown, SourceLike>,
+  host: SourceHost,
+  options: FileSetOptions,
+): FileSet {
+  const set = fileSet("files", async (name, file) => {
     const source = sources.get(name);
     return source === undefined ? undefined : openSource(source, host, { ...options, ...file });
   });
+  return { ...set, once: true };
+}
+
+/** What a caller has gathered: a Map, or a plain object's entries; undefined for anything else. */
+export function sourcesByName(given: unknown): ReadonlyMap<unknown, SourceLike> | undefined {
+  if (given instanceof Map) return given;
+  if (Object.prototype.toString.call(given) !== "[object Object]") return undefined;
+  // A source of the caller's own is one file.
+  const { read, next } = given as Readonly<Record<string, unknown>>;
+  const isSource =
+    typeof read === "function" || typeof next === "function" || Symbol.asyncIterator in Object(given);
+  return isSource ? undefined : new Map(Object.entries(given as { readonly [name: string]: SourceLike }));
 }
 
 /**
@@ -73,7 +98,8 @@ export function siblings(
   const place = isRequest(source) ? new URL(source.url) : source;
   if (typeof place !== "string" && !(place instanceof URL)) return undefined;
   const text = String(place);
-  if (isHubName(text)) return besideUrl(hubUrl(text), (folder) => remoteSet(folder, true, host, options));
+  if (isHubName(text))
+    return besideUrl(hubUrl(text, host), (folder) => remoteSet(folder, true, host, options));
   const url = urlOf(text);
   if (!url) return besidePath(text, host, options);
   if (url.protocol === "file:") return besidePath(filePath(url), host, options);
@@ -84,7 +110,7 @@ export function siblings(
 
 function setOfText(text: string, host: SourceHost, options: FileSetOptions): FileSet {
   if (text === "") throw new UsageError(`Cannot open files: Expected ${kinds}, got an empty string`);
-  if (isHubName(text)) return remoteSet(hubFolderUrl(text), true, host, options);
+  if (isHubName(text)) return remoteSet(hubFolderUrl(text, host), true, host, options);
   const url = urlOf(text);
   return url
     ? setOfUrl(url, host, options)
@@ -92,7 +118,7 @@ function setOfText(text: string, host: SourceHost, options: FileSetOptions): Fil
 }
 
 function setOfUrl(url: URL, host: SourceHost, options: FileSetOptions): FileSet {
-  if (isHubName(url.href)) return remoteSet(hubFolderUrl(url.href), true, host, options);
+  if (isHubName(url.href)) return remoteSet(hubFolderUrl(url.href, host), true, host, options);
   const folder = new URL(url);
   if (!folder.pathname.endsWith("/")) folder.pathname += "/";
   if (folder.protocol === "file:") return localSet(filePath(folder), host, options);
@@ -164,30 +190,4 @@ function fileSet(
       }
     },
   };
-}
-
-/** Longest name of a file, with its folders. */
-const MAX_NAME_CHARS = 1024;
-
-/**
- * Whether a name can only mean a file inside a folder, in every system and in URLs. Names come out of files (an index of
- * shards) and are hostile: no "..", no absolute paths, schemes, drives, streams of NTFS, or control characters. Windows
- * drops dots and spaces at the end of a part.
- */
-function isInside(name: unknown): boolean {
-  if (typeof name !== "string" || name.length > MAX_NAME_CHARS) return false;
-  if (/[\\:*?"<>|]|[\ud800-\udfff]/u.test(name)) return false;
-  for (let i = 0; i < name.length; i++)
-    if (name.charCodeAt(i) < 32 || name.charCodeAt(i) === 127) return false;
-  return name.split("/").every((part) => part !== "" && !/[. ]$/.test(part));
-}
-
-function sourcesByName(given: unknown): ReadonlyMap<unknown, SourceLike> {
-  if (given instanceof Map) return given;
-  const isPlain = Object.prototype.toString.call(given) === "[object Object]";
-  // A source of the caller's own is one file.
-  if (!isPlain || typeof (given as Partial<ByteSource>).read === "function") {
-    throw new UsageError(`Cannot open files: Expected ${kinds}, got ${describeValue(given)}`);
-  }
-  return new Map(Object.entries(given as { readonly [name: string]: SourceLike }));
 }

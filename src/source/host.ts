@@ -19,6 +19,10 @@ export interface SourceHost {
    * service worker has made. An absent header then proves nothing.
    */
   readonly hidesHeaders?: boolean;
+  /** The value of an environment variable; undefined if it is not set or may not be read. Absent without variables. */
+  variable?(name: string): string | undefined;
+  /** Bytes of memory that the machine, or the container around the process, has; undefined if nothing says. */
+  memoryBytes?(): number | undefined;
 }
 
 /** Files that are cached between runs, each under a name of letters, digits, ".", "_" and "-". */
@@ -32,8 +36,30 @@ export interface FileCache {
    * write under one name must be the same bytes.
    */
   write(name: string, size: number, resume: boolean): Promise<CacheWriter>;
-  /** Removes a whole file, if there is one. */
+  /** Removes a file, whole or not, and its note. */
   remove(name: string): Promise<void>;
+  /**
+   * Stores a short text beside a file that there is, whole or not; `list` gives it. One that cannot be stored is left
+   * out.
+   */
+  note(name: string, text: string): Promise<void>;
+  /** All files, whole or not. Each name stands once. */
+  list(): Promise<readonly CacheEntry[]>;
+}
+
+/** A cached file, as a list shows it. */
+export interface CacheEntry {
+  readonly name: string;
+  /** Bytes that are stored. */
+  readonly size: number;
+  /** Whether it is a whole file. */
+  readonly isWhole: boolean;
+  /** When it was last written, in milliseconds since 1970; undefined if the place does not say. */
+  readonly time: number | undefined;
+  /** What `note` stored. */
+  readonly note: string | undefined;
+  /** Where it is; undefined if the place has no paths. */
+  readonly path: string | undefined;
 }
 
 /** A file that is being written from front to back. */

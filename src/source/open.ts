@@ -5,13 +5,14 @@ import { SourceError, UsageError } from "../util/errors.ts";
 import { blobSource } from "./blob.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { bytesOf, bytesSource } from "./bytes.ts";
+import { plainAddress } from "./cache_notes.ts";
 import { openCached } from "./cached_download.ts";
 import { checkDigest } from "./digest.ts";
 import { type FeedOptions, feedSource } from "./feed.ts";
 import type { SourceHost } from "./host.ts";
 import type { UrlOptions } from "./http/http_options.ts";
 import { responseSource, urlSource } from "./http.ts";
-import { hubUrl, isHubName } from "./hub.ts";
+import { hubEndpoint, hubNameOf, hubUrl, isHubName } from "./hub/hub_name.ts";
 import type { SourceLike, SourceOptions } from "./options.ts";
 import { iterableFeed, iterableName, streamFeed } from "./stream.ts";
 
@@ -23,8 +24,10 @@ export interface OpenOptions extends SourceOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called as bytes come over the network. */
   readonly onBytes?: UrlOptions["onBytes"];
-  /** The only origin that gets the headers of `http`; undefined if each may get them. */
+  /** What alone gets the headers of `http`: the origin of this address. Undefined if each may get them. */
   readonly headersFor?: string | undefined;
+  /** Told of the headers of the first answer over a network. */
+  readonly onHeaders?: UrlOptions["onHeaders"];
 }
 
 /**
@@ -65,28 +68,30 @@ export async function openRemote(
   host: SourceHost,
   options: OpenOptions,
 ): Promise<ByteSource> {
-  const { signal, sha256, cache = cachedByDefault, onBytes } = options;
+  const { signal, sha256, cache = cachedByDefault, onBytes, onHeaders } = options;
   const { hidesHeaders } = host;
   const address = request instanceof Request ? request.url : request.href;
-  const http = httpFor(address, options);
+  const isHub = originOf(address, host) === hubOrigin(host);
+  const http = httpFor(request, isHub, host, options);
   const url: UrlOptions = {
-    ...{ signal, http, onBytes, hidesHeaders },
+    ...{ signal, http, onBytes, onHeaders, hidesHeaders, isHub },
     sha256: sha256?.toLowerCase(),
     newHash: host.sha256,
   };
   if (cache === false || !/^https?:/.test(address)) return urlSource(request, url);
   const files = await host.openCache(cache === true ? undefined : cache);
   if (!files) return urlSource(request, url);
-  return openCached(request, files, { ...url, named: typeof cache === "string" });
+  const label = (isHub && hubNameOf(address, host)) || plainAddress(address);
+  return openCached(request, files, { ...url, named: typeof cache === "string", label });
 }
 
 /**
  * Options for a file that goes with `source`, its tokenizer: the same, without what concerns that one file. Headers may
  * hold a token: they go to the same origin only.
  */
-export function companionOptions(source: SourceLike | undefined, options: OpenOptions): OpenOptions {
+export function companionOptions(source: unknown, options: OpenOptions): OpenOptions {
   const { signal, cache, http } = options;
-  return { signal, cache, http, headersFor: originOf(source) };
+  return { signal, cache, http, headersFor: addressOf(source) };
 }
 
 /** The path of a file: URL. @throws SourceError if its % escapes are not UTF-8 */
@@ -119,13 +124,13 @@ export function isRequest(source: unknown): source is Request {
 /** A path, a URL, or the name of a file on the hub. */
 function openText(text: string, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
   if (text === "") throw new UsageError(`Cannot open a source: Expected ${kinds}, got an empty string`);
-  if (isHubName(text)) return openRemote(hubUrl(text), true, host, options);
+  if (isHubName(text)) return openRemote(hubUrl(text, host), true, host, options);
   const url = urlOf(text);
   return url ? openUrl(url, host, options) : openPath(text, host, options);
 }
 
 function openUrl(url: URL, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
-  if (isHubName(url.href)) return openRemote(hubUrl(url.href), true, host, options);
+  if (isHubName(url.href)) return openRemote(hubUrl(url.href, host), true, host, options);
   if (url.protocol === "file:") return openPath(filePath(url), host, options);
   return openRemote(url, false, host, options);
 }
@@ -158,9 +163,25 @@ function feedOptions({ sha256: newHash }: SourceHost, { signal, sha256 }: OpenOp
   return { signal, sha256: sha256?.toLowerCase(), newHash };
 }
 
-/** How an address is read: without headers if they are meant for another origin. */
-function httpFor(address: string, { http, headersFor }: OpenOptions): OpenOptions["http"] {
-  return headersFor === undefined || headersFor === originOf(address) ? http : { ...http, headers: {} };
+/**
+ * How an address is read: without headers if they are meant for another origin; with the token of the environment
+ * (HF_TOKEN) if it is the hub's, unless the caller says who asks. When the hub redirects to another origin, fetch()
+ * drops it.
+ */
+function httpFor(
+  request: URL | Request,
+  isHub: boolean,
+  host: SourceHost,
+  { http, headersFor }: OpenOptions,
+): OpenOptions["http"] {
+  const address = request instanceof Request ? request.url : request.href;
+  const origin = originOf(headersFor, host);
+  const headers = origin === undefined || origin === originOf(address, host) ? http?.headers : {};
+  const token = isHub && !(request instanceof Request) && host.variable?.("HF_TOKEN")?.trim();
+  const isNamed = Object.keys(headers ?? {}).some((name) => /^authorization$/i.test(name));
+  return token && !isNamed
+    ? { ...http, headers: { ...headers, authorization: `Bearer ${token}` } }
+    : { ...http, headers };
 }
 
 /** `source`, after its SHA-256 was compared with the one of the options. Closes it if they differ. */
@@ -182,14 +203,24 @@ async function checked(
   }
 }
 
-function originOf(source: SourceLike | undefined): string | undefined {
-  const address = isRequest(source) ? source.url : source;
+function addressOf(source: unknown): string | undefined {
   // The text of anything else is not asked for: that of bytes is several times as long as they are.
-  if (typeof address !== "string" && !(address instanceof URL)) return undefined;
+  if (typeof source === "string" || source instanceof URL) return String(source);
+  return isRequest(source) ? source.url : undefined;
+}
+
+/** The origin of an http(s) URL or of a name on the hub; undefined for any other text. */
+function originOf(address: string | undefined, host: SourceHost): string | undefined {
+  if (address === undefined) return undefined;
+  if (isHubName(address)) return hubOrigin(host);
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  return url && /^https?:$/.test(url.protocol) ? url.origin : undefined;
+}
+
+/** The hub's origin; undefined if its address is none, which matters to names of the hub alone. */
+function hubOrigin(host: SourceHost): string | undefined {
   try {
-    const text = String(address);
-    const url = isHubName(text) ? hubUrl(text) : new URL(text);
-    return /^https?:$/.test(url.protocol) ? url.origin : undefined;
+    return new URL(hubEndpoint(host)).origin;
   } catch {
     return undefined;
   }

@@ -2,12 +2,25 @@
 import { endOfFile } from "../util/bytes.ts";
 import { SourceError } from "../util/errors.ts";
 
-const missing = new WeakSet<SourceError>();
+// Not classes: consoles would print their names.
+const missing = new WeakSet<object>();
+const folders = new WeakSet<object>();
 
-/** Notes that an error says that there is no such file. Not a class: consoles would print its name. */
+/** Notes that an error says that there is no such file. */
 export function asMissingFile(error: SourceError): SourceError {
   missing.add(error);
   return error;
+}
+
+/** Notes that an error says that a folder is no file. */
+export function asFolder(error: SourceError): SourceError {
+  folders.add(error);
+  return error;
+}
+
+/** Whether an error says that a folder is no file. */
+export function isFolder(error: unknown): boolean {
+  return error instanceof SourceError && folders.has(error);
 }
 
 /** Whether an error says that there is no such file. */

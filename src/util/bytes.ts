@@ -28,6 +28,12 @@ export function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
 
+/** Bytes in decimal units, as networks and disks count: "3.4 MB". */
+export function sizeText(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
+  return bytes >= 1e5 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e3)} kB`;
+}
+
 /** Zeros, as many as `what` takes. @throws MemoryError if the runtime gives no such buffer */
 export function newBytes(bytes: number, what: string): Uint8Array<ArrayBuffer> {
   try {

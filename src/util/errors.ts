@@ -16,7 +16,7 @@ export type ErrorCode =
 /**
  * Base of all cria errors. `code` is stable and meant for programs; the message is for people and says what could not be
  * done, why, and what would have been right:
- * "Cannot load tensor blk.0.attn_q.weight: Expected shape [4096, 4096], got [4096, 1024]".
+ * "Cannot load tensor blk.0.attn_q.weight of m.gguf: Expected shape [4096, 4096], got [4096, 1024]".
  */
 export class CriaError extends Error {
   /** The code of all errors of a class. */

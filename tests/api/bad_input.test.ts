@@ -189,14 +189,14 @@ describe("Llama.load() of hyper-parameters that make no sense", () => {
     [
       "other hidden units",
       { feed_forward_length: meta("u32", 128) },
-      /tensor blk\.0\.ffn_gate\.weight: Expected shape \[128, 64\], got \[96, 64\]$/,
+      /tensor blk\.0\.ffn_gate\.weight of bytes: Expected shape \[128, 64\], got \[96, 64\]$/,
     ],
     ["dim 0", { embedding_length: meta("u32", 0) }, /embedding_length .* \[2, 1048576\], got u32 0$/],
     ["dim 2^40", { embedding_length: meta("u64", 2 ** 40) }, /embedding_length .*, got u64 1099511627776$/],
     [
       "another dim",
       { embedding_length: meta("u32", 32), "rope.dimension_count": undefined },
-      /tensor token_embd\.weight: Expected shape \[300, 32\], got \[300, 64\]$/,
+      /tensor token_embd\.weight of bytes: Expected shape \[300, 32\], got \[300, 64\]$/,
     ],
     ["a context of 0", { context_length: meta("u32", 0) }, /context_length .*, got u32 0$/],
     [
@@ -296,7 +296,7 @@ describe("Llama.load() of tensors that are not what the model needs", () => {
       ["output_norm.weight", [63], "[64]"],
       ["output.weight", [299, 64], "[300, 64]"],
     ] as const) {
-      const message = `Cannot load tensor ${name}: Expected shape ${expected}, got [${shape.join(", ")}]`;
+      const message = `Cannot load tensor ${name} of bytes: Expected shape ${expected}, got [${shape.join(", ")}]`;
       await refuses(tiny({ nLayers: 1, tensors: { [name]: { shape } } }), exactly(message));
     }
   });
@@ -330,7 +330,7 @@ describe("Llama.load() of tensors that are not what the model needs", () => {
       await refuses(
         room,
         new RegExp(
-          `^Cannot load tensor output\\.weight of bytes: Unsupported type ${name}; supported: ${supportedTensorTypes.join(", ")}\\. Take another file of the model, or convert it again$`,
+          `^Cannot load tensor output\\.weight of bytes: Unsupported type ${name}; supported: ${supportedTensorTypes.join(", ")}; take another file of this model, or make one of its F16 file with cria quantize$`,
         ),
         UnsupportedError,
       );

@@ -14,6 +14,8 @@ import {
   FILE_Q8_G,
 } from "../../assembly/layout/file_types.gen.ts";
 import { type FileType, fileTypes, weightFormats } from "../../src/quant/registry.ts";
+import { gridPoints } from "../../src/quant/grids.ts";
+import { blockTypes, blockValues } from "../reference/block_types.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import {
   decodeTiles,
@@ -40,6 +42,7 @@ import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } fr
 
 /** Types whose superblocks a format keeps. */
 const superTypes = [...fileTypes.values()].filter(({ code }) => code in superFiles).map(({ name }) => name);
+import { randomBlocks as randomBlocksOf } from "../support/random_blocks.ts";
 
 const benches = await variantBenches(2 << 20);
 
@@ -299,6 +302,24 @@ describe("pack()", () => {
       });
     }
   }
+
+  it("packs blocks of every type as the values that they stand for", () => {
+    const [rows, cols] = [5, 512];
+    for (const name of blockTypes) {
+      const { code, blockCols, blockBytes, grid } = fileTypes.get(name) as FileType;
+      const bytes = randomBlocksOf(name, (rows * cols) / blockCols, 7);
+      const values = blockValues(name, bytes);
+      const table = grid ? new Float32Array(gridPoints(grid).buffer) : new Float32Array(0);
+      const rowBytes = (cols / blockCols) * blockBytes;
+      const none = { group: 0, phase: 0, values: new Float64Array(0) };
+      const blocks: FileTensor = { file: code, bytes, rowBytes, rows, cols, scales: table, ...none };
+      const plain = tensor(FILE_F32, asBytes(values), 4 * cols, rows, cols);
+      for (const { weight } of formatsOf(FILE_F32)) {
+        if (!keepsBits(blocks, weight))
+          assert.deepEqual(packedBy(blocks, weight), packedBy(plain, weight), name);
+      }
+    }
+  });
 
   it("steps over what lies between rows", () => {
     const gap = 6;

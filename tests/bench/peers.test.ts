@@ -288,7 +288,8 @@ describe("peersPart()", () => {
   });
 
   it("says which groups were measured later", () => {
-    const parts = [{ groups: ["q4km", "gone"], machine: { date: "2026-02-03", commit: "def" } }];
+    const later = { date: "2026-02-03", commit: "def" };
+    const parts = ["q4km", "gone"].map((name) => ({ groups: [name], machine: later }));
     const [, , , measured] = peersPart([{ ...slow, parts }]).split("\n");
     assert.match(measured ?? "", /slow\.json\); 1\.1B shape, Q4_K_M, gone: 2026-02-03, def \|$/);
   });

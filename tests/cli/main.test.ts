@@ -69,7 +69,7 @@ describe("cria", () => {
 
   it("help says what --help says", async () => {
     assert.deepEqual(await runCli(["help"]), await runCli(["--help"]));
-    for (const command of ["generate", "tokenize", "train-tokenizer", "completions"]) {
+    for (const command of ["generate", "tokenize", "perplexity", "show", "train-tokenizer", "completions"]) {
       const help = await runCli(["help", command]);
       assert.equal(help.status, 0);
       assert.match(help.stdout, new RegExp(`^Usage: cria ${command} `));

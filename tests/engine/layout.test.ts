@@ -19,6 +19,7 @@ import {
 import { MAX_SEGMENTS } from "../../src/engine/step_area.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import { type ByteSource, Llama, MemoryError, type Precision, UsageError } from "../../src/mod.ts";
+import { gridPoints } from "../../src/quant/grids.ts";
 import { samplerBytes } from "../../src/sample/chain.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 import {
@@ -39,6 +40,15 @@ async function layoutOf(bytes: Uint8Array, options: LayoutOptions = {}): Promise
 }
 
 const tiny = (options: TinyLlamaOptions = {}) => tinyLlamaGguf(options).bytes;
+
+/** A model whose layers have a type each. */
+const mixed = (types: readonly string[]) =>
+  tiny({
+    dim: 256,
+    hiddenDim: 256,
+    nLayers: types.length,
+    tensors: Object.fromEntries(types.map((type, i) => [`blk.${i}.ffn_up.weight`, { type }])),
+  });
 
 /** Everything that has an address, and the bytes that are written or read there. */
 function regions(layout: Layout): [string, number, number][] {
@@ -78,6 +88,11 @@ function regions(layout: Layout): [string, number, number][] {
     ]),
     ["pack record", layout.packRecord, RECORD_BYTES],
     ["sampler", layout.sampler, samplerBytes(config.vocabSize)],
+    ...[...layout.grids].map(([name, address]): [string, number, number] => [
+      name,
+      address,
+      gridPoints(name).length,
+    ]),
     ["staging", layout.staging.address, 2 * layout.staging.bytes],
   ];
 }
@@ -86,6 +101,7 @@ describe("planLayout", () => {
   const models: [string, Uint8Array][] = [
     ["a GGUF", tiny()],
     ["a Q4_0 GGUF with tied output", tiny({ type: "Q4_0", tied: true })],
+    ["a GGUF of types with three grids", mixed(["IQ2_XS", "IQ1_S", "IQ1_M", "IQ3_S"])],
     ["odd sizes", tiny({ dim: 6, nHeads: 1, nKvHeads: 1, hiddenDim: 33, nLayers: 1, contextLength: 1 })],
     ["a llama2.c file of int8", llama2cFile({ version: 2 }).bytes],
   ];
@@ -206,7 +222,10 @@ describe("planLayout", () => {
           layoutOf(tiny(), { maxBytes }),
           new RegExp(
             `^Cannot load bytes: Expected at most ${maxBytes} bytes \\(the budget\\), it takes ${totalBytes}: ` +
-              "weights 0\\.1 MiB, KV cache of 128 positions 0\\.0 MiB, the rest 2\\.\\d MiB$",
+              "weights 0\\.1 MiB, KV cache of 128 positions 0\\.0 MiB, the rest 2\\.\\d MiB; " +
+              (maxBytes > 1
+                ? "it fits with contextLength: 96$"
+                : "take a file of fewer bits a weight, such as Q4_K_M$"),
           ),
           MemoryError,
         ),
@@ -244,7 +263,7 @@ describe("Llama.load() of models that are too large", () => {
         tiny(),
         new RegExp(
           `^Cannot load bytes: Expected at most ${maxBytes} bytes \\(the budget\\), it takes ${totalBytes}: ` +
-            "weights .* MiB, KV cache of 128 positions .* MiB, the rest .* MiB$",
+            "weights .* MiB, KV cache of 128 positions .* MiB, the rest .* MiB; (it fits with|take a file of) ",
         ),
         MemoryError,
         { maxBytes },
@@ -255,6 +274,32 @@ describe("Llama.load() of models that are too large", () => {
       assert.ok(llama.memoryBytes < totalBytes + 65536);
     });
     assert.ok(Math.max(...made) < totalBytes + 65536);
+  });
+
+  it("says which context fits, or that no context does", async () => {
+    const file = tinyLlamaGguf({ contextLength: 1000, type: "Q8_0" }).bytes;
+    const { pages, totalBytes } = await layoutOf(file);
+    for (const missing of [1, 63, 64, pages.bytes, 10 * pages.bytes - 64, 30.5 * pages.bytes]) {
+      const maxBytes = Math.floor(totalBytes - missing);
+      const error = await layoutOf(file, { maxBytes }).then(
+        () => assert.fail("it fits"),
+        (error: Error) => error,
+      );
+      const fits = Number(/; it fits with contextLength: (\d+)$/.exec(error.message)?.[1]);
+      assert.ok(fits >= 32 && fits < 1000, error.message);
+      assert.ok((await layoutOf(file, { maxBytes, contextLength: fits })).totalBytes <= maxBytes);
+      // Two pages more would not fit: the number is no guess.
+      await assert.rejects(
+        layoutOf(file, { maxBytes, contextLength: Math.min(1000, fits + 65) }),
+        MemoryError,
+      );
+    }
+    const maxBytes = totalBytes - 40 * pages.bytes;
+    await refused(
+      layoutOf(file, { maxBytes }),
+      /; take a file of fewer bits a weight, such as Q4_K_M$/,
+      MemoryError,
+    );
   });
 
   it("takes less where the context is shorter", async () => {

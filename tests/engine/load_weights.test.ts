@@ -81,7 +81,9 @@ describe("Llama.load() of weights that are no numbers", () => {
           const at = (info: TensorInfo) => ((row + 1) * info.byteLength) / rows - (lasts[type] ?? 0);
           await refusesWeights(
             await patched(bytes, name, at, patch),
-            new RegExp(`^Cannot load tensor ${name}: Expected finite values in row ${row}, got ${worse}$`),
+            new RegExp(
+              `^Cannot load tensor ${name} of type ${type} of bytes: Expected finite values in row ${row}, got ${worse}$`,
+            ),
             { precision },
           );
         }
@@ -94,7 +96,9 @@ describe("Llama.load() of weights that are no numbers", () => {
     for (const row of [4095, 4096, 9000]) {
       await refusesWeights(
         await patched(bytes, "token_embd.weight", 4 * 64 * row + 8, [0, 0, 0xc0, 0x7f]),
-        new RegExp(`tensor token_embd\\.weight: Expected finite values in row ${row}, got NaN, infinity`),
+        new RegExp(
+          `tensor token_embd\\.weight of type F32 of bytes: Expected finite values in row ${row}, got NaN, infinity`,
+        ),
       );
     }
   });
@@ -104,7 +108,9 @@ describe("Llama.load() of weights that are no numbers", () => {
       for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
         await refusesWeights(
           await patched(tiny(), name, 4 * 63, f32Bytes(value)),
-          new RegExp(`^Cannot load tensor ${name}: Expected finite values, got NaN or infinity$`),
+          new RegExp(
+            `^Cannot load tensor ${name} of type F32 of bytes: Expected finite values, got NaN or infinity$`,
+          ),
         );
       }
     }
@@ -123,11 +129,14 @@ describe("Llama.load() of weights that are no numbers", () => {
       await refusesWeights(
         factors(value),
         new RegExp(
-          `^Cannot load tensor rope_freqs\\.weight: Expected values of at least ${least}, got ${Math.fround(value)}$`,
+          `^Cannot load tensor rope_freqs\\.weight of bytes: Expected values of at least ${least}, got ${Math.fround(value)}$`,
         ),
       );
     }
-    await refusesWeights(factors(Number.NaN), /tensor rope_freqs\.weight: Expected finite values, got NaN/);
+    await refusesWeights(
+      factors(Number.NaN),
+      /tensor rope_freqs\.weight of type F32 of bytes: Expected finite values, got NaN/,
+    );
     for (const value of [least, 1, 8, 3e38]) {
       await using llama = await Llama.load(factors(value), { threads: 1 });
       assert.ok((await llama.logits(someIds(128, 300))).every(Number.isFinite));
@@ -142,7 +151,7 @@ describe("Llama.load() of weights that are no numbers", () => {
     changed.set(f32Bytes(Number.NaN), info.scales.offset + 4 * 9);
     await refusesWeights(
       changed,
-      /^Cannot load tensor blk\.1\.attn_v\.weight: Expected finite values in row 4, got NaN/,
+      /^Cannot load tensor blk\.1\.attn_v\.weight of type Q8_G of bytes: Expected finite values in row 4, got NaN/,
       { tokenizer: tokenizerBin(tinyVocab()) },
     );
   });
@@ -154,7 +163,7 @@ describe("Llama.load() of weights that are no numbers", () => {
         await refusesWeights(
           bytes,
           new RegExp(
-            `^Cannot load tensor blk\\.1\\.ffn_up\\.weight: Expected finite values in row 5, got .* too large for ${precision}$`,
+            `^Cannot load tensor blk\\.1\\.ffn_up\\.weight of type F32 of bytes: Expected finite values in row 5, got .* too large for ${precision}$`,
           ),
           { precision },
         );

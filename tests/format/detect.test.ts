@@ -68,10 +68,7 @@ describe("openModelFile", () => {
         /begins with 50 4b 03 04 \(a zip archive, as PyTorch writes\); known formats: GGUF .* llama2\.c/,
       ],
       ["\x80\x02}q", /\(a Python pickle, as PyTorch writes\)/],
-      [
-        "\x60\x17\0\0\0\0\0\0{",
-        /60 17 00 00 \(safetensors, which is not supported yet; convert it to GGUF\)/,
-      ],
+      ["\x60\x17\0\0\0\0\0\0{", /60 17 00 00 \(safetensors; pass the folder with config\.json\)/],
       ["<!DOCTYPE html>", /"<!DO" \(a web page\)/],
       ["\n  <html lang=en>", /\(a web page\)/],
       [

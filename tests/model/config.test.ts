@@ -292,10 +292,15 @@ describe("readConfig", () => {
   });
 
   it("readConfig() names the architectures it knows", () => {
-    for (const name of ["gpt2", "Llama", "llama\n", "__proto__"]) {
+    for (const [name, near] of [
+      ["gpt2", ""],
+      ["Llama", "; the nearest: llama"],
+      ["llama\n", "; the nearest: llama"],
+      ["__proto__", ""],
+    ] as const) {
       assert.throws(() => config({}, { architecture: name }), {
         name: "UnsupportedError",
-        message: `Cannot load m: Unsupported architecture ${JSON.stringify(name)}; supported: llama`,
+        message: `Cannot load m: Unsupported architecture ${JSON.stringify(name)}; supported: llama${near}`,
       });
     }
     assert.throws(() => config({}, { architecture: "" }), {
@@ -326,7 +331,7 @@ describe("readConfig", () => {
     for (const shape of [[], [300], [0, 64], [(1 << 22) + 1, 64], [1, 300, 64]]) {
       assert.throws(() => rows(shape), {
         name: "FormatError",
-        message: `Cannot load tensor token_embd.weight: Expected shape [1..4194304, dim], got [${shape.join(", ")}]`,
+        message: `Cannot load tensor token_embd.weight of m: Expected shape [1..4194304, dim], got [${shape.join(", ")}]`,
       });
     }
     assert.throws(() => config({}, { tensors: {} }), {

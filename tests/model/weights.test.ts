@@ -1,7 +1,7 @@
 // Where the weights of Llama are placed, in which format, and which files are refused.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { supportedTensorTypes } from "../../src/format/gguf/tensor_types.ts";
+import { OTHER_FILE, supportedTensorTypes } from "../../src/format/gguf/tensor_types.ts";
 import { Arena } from "../../src/kernels/arena.ts";
 import type { Precision } from "../../src/model/config.ts";
 import { readModel } from "../../src/model/read_model.ts";
@@ -143,7 +143,7 @@ describe("placeWeights", () => {
         if (name === "token_embd.weight" && (other.length !== 2 || other[0] !== shape[0])) continue;
         refuses(
           { ...tensors, [name]: [other] },
-          `${name}: Expected shape [${shape.join(", ")}], got [${other.join(", ")}]`,
+          `${name} of m: Expected shape [${shape.join(", ")}], got [${other.join(", ")}]`,
         );
       }
     }
@@ -155,7 +155,7 @@ describe("placeWeights", () => {
       tensors[name] = [(tensors[name] as readonly [readonly number[]])[0], "I8"];
       refuses(
         tensors,
-        `${name} of m: Unsupported type I8; supported: ${supportedTensorTypes.join(", ")}. Take another file of the model, or convert it again`,
+        `${name} of m: Unsupported type I8; supported: ${supportedTensorTypes.join(", ")}; ${OTHER_FILE}`,
         UnsupportedError,
       );
     }
@@ -194,7 +194,7 @@ describe("placeWeights", () => {
     assert.equal(factors?.length, 8);
     refuses(
       { ...tensorsOf(2), "rope_freqs.weight": [[16]] },
-      "rope_freqs.weight: Expected shape [8], got [16]",
+      "rope_freqs.weight of m: Expected shape [8], got [16]",
     );
   });
 });

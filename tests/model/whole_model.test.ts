@@ -37,7 +37,7 @@ describe("parts of a model", () => {
     const first = tinyLlamaGguf({ metadata: split(0, 2, 21), tensors: { "output.weight": undefined } }).bytes;
     await refuses(
       first,
-      /^Cannot load bytes: Expected a whole model, got file 1 of 2\. All 2 files must be loaded together, .*merge.* --merge/,
+      /^Cannot load bytes: Expected a whole model, got file 1 of 2\. All 2 files must be loaded together: pass the path or URL of one.* all of them by their names: \{ "NAME-00001-of-00002\.gguf"/,
       UnsupportedError,
     );
     const { bytes } = tinyLlamaGguf({ metadata: split(1, 3) });
@@ -95,7 +95,10 @@ describe("parts of a model", () => {
 
   it("readConfig() believes the name where there are no keys", () => {
     for (const name of ["a-00001-of-00003.gguf", "https://host/a-00001-of-00003.GGUF?download=true"]) {
-      isRefused(() => read({}, name), /got file 1 of 3, by its name\. All 3 files/);
+      isRefused(
+        () => read({}, name),
+        /got file 1 of 3, by its name \(it has no key split\.count\)\. All 3 files/,
+      );
     }
     for (const name of [
       "a-00001-of-00003",

@@ -209,7 +209,7 @@ describe("directoryCache() itself", () => {
     const cache = await directoryCache(folder);
     const writer = await cache.write("a-model.gguf", 10, true);
     await writer.append(pattern(4));
-    assert.match(readdirSync(folder).join(), /^a-model\.gguf\.[0-9a-z]+\.part$/);
+    assert.match(readdirSync(folder).join(), /^a-model\.gguf\.~[0-9a-z]+\.part$/);
     await writer.close();
     assert.deepEqual(readdirSync(folder), ["a-model.gguf.part"]);
     const again = await cache.write("a-model.gguf", 10, true);

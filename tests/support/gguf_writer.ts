@@ -1,7 +1,10 @@
 // Writes GGUF files from a description, with the place of every field known, so that a test can change any of
 // them; and a complete tiny Llama model with random weights.
 import type { MetaType } from "../../src/format/model_file.ts";
+import { fileTypes } from "../../src/quant/file_types.ts";
+import { blockValues } from "../reference/block_types.ts";
 import { randomF32 } from "./kernels.ts";
+import { randomBlocks } from "./random_blocks.ts";
 
 type Scalar = number | bigint | boolean | string;
 
@@ -55,8 +58,11 @@ const metaTypeNumbers: Record<MetaType | "array", number> = {
   f64: 12,
 };
 
-/** Number, block elements and block bytes of some tensor types. */
+/** Number, block elements and block bytes of tensor types: those that tests know by themselves, and all others. */
 const tensorTypes: Record<string, readonly [number, number, number]> = {
+  ...Object.fromEntries(
+    [...fileTypes].map(([name, { code, blockCols, blockBytes }]) => [name, [code, blockCols, blockBytes]]),
+  ),
   F32: [0, 1, 4],
   F16: [1, 1, 2],
   Q4_0: [2, 32, 18],
@@ -229,6 +235,8 @@ export function tensorBytes(type: string, shape: readonly number[]): number {
 
 // ---- Tensor data. Quantization is ggml's reference: one f16 scale for 32 values.
 
+const encoders = ["F32", "F16", "BF16", "Q8_0", "Q4_0"];
+
 /** f32 values as F32, F16, BF16, Q8_0 or Q4_0. */
 export function encodeTensor(type: string, values: Float32Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(tensorBytes(type, [values.length]));
@@ -246,8 +254,9 @@ export function encodeTensor(type: string, values: Float32Array): Uint8Array<Arr
   return bytes;
 }
 
-/** The values that {@link encodeTensor}'s bytes stand for. */
+/** The values that a tensor's bytes stand for. */
 export function decodeTensor(type: string, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  if (!encoders.includes(type)) return blockValues(type, bytes);
   const [, blockElements, blockBytes] = typeOf(type);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const value = (i: number): number => {
@@ -353,7 +362,7 @@ export interface TinyWeight {
 export interface TinyLlamaOptions {
   /** Default 1. */
   readonly seed?: number;
-  /** Type of the matrices; vectors are F32. Default F32. */
+  /** Type of the matrices, any that is loaded; vectors are F32. Default F32. */
   readonly type?: string;
   /** Whether the output layer is the token embedding. Default false. */
   readonly tied?: boolean;
@@ -398,10 +407,30 @@ export function tinyValues(name: string, shape: readonly number[], seed: number)
   return randomF32(n, hash, -bound, bound);
 }
 
-/** A complete Llama model with random weights, in file and in numbers. */
+// A tensor's bytes. What nobody encodes here is random blocks whose values reach about as far.
+function tinyTensor(
+  name: string,
+  shape: readonly number[],
+  type: string,
+  seed: number,
+  values: Float32Array | undefined,
+): Uint8Array<ArrayBuffer> {
+  const usual = values ?? tinyValues(name, shape, seed);
+  if (values || encoders.includes(type)) return encodeTensor(type, usual);
+  const [, cols] = typeOf(type);
+  const bound = usual.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return randomBlocks(type, usual.length / cols, seed + name.length, bound);
+}
+
+/**
+ * A complete Llama model with random weights, in file and in numbers. Types that have no encoder here (all but F32, F16, BF16,
+ * Q8_0 and Q4_0) are random blocks: `dim` and `hiddenDim` must be multiples of their columns, 256 at most.
+ */
 export function tinyLlama(options: TinyLlamaOptions = {}): {
   file: GgufFile;
   weights: Map<string, TinyWeight>;
+  /** Metadata of the file. */
+  keys: Record<string, GgufValue>;
 } {
   const { seed = 1, type = "F32", tied = false, architecture = "llama" } = options;
   const config = { ...TINY, ...defined(options) };
@@ -412,7 +441,7 @@ export function tinyLlama(options: TinyLlamaOptions = {}): {
     if (options.tensors && name in options.tensors && options.tensors[name] === undefined) return;
     const shape = change.shape ?? usual;
     const tensorType = change.type ?? (shape.length === 1 ? "F32" : type);
-    const data = encodeTensor(tensorType, change.values ?? tinyValues(name, shape, seed));
+    const data = tinyTensor(name, shape, tensorType, seed, change.values);
     tensors.push({ name, shape, type: tensorType, data });
     weights.set(name, { shape, type: tensorType, values: decodeTensor(tensorType, data) });
   };
@@ -425,7 +454,8 @@ export function tinyLlama(options: TinyLlamaOptions = {}): {
     (entry): entry is [string, GgufValue] => entry[1] !== undefined,
   );
   const { version = 3, alignment } = options;
-  return { file: ggufFile({ version, metadata, tensors, ...(alignment && { alignment }) }), weights };
+  const file = ggufFile({ version, metadata, tensors, ...(alignment && { alignment }) });
+  return { file, weights, keys: Object.fromEntries(metadata) };
 }
 
 /** The file of {@link tinyLlama}. */

@@ -38,7 +38,7 @@ export function run_pack(record: usize, scratch: usize): void {
       int(record, op.PACK_WEIGHT),
       ptr(record, op.PACK_SRC) + <usize>first * rowBytes,
       rowBytes,
-      group ? ptr(record, op.PACK_SCALES) + ((<usize>(skipped / group)) << 2) : 0,
+      ptr(record, op.PACK_TABLE) + (group ? (<usize>(skipped / group)) << 2 : 0),
       group,
       group ? skipped % group : 0,
       n,
@@ -56,8 +56,8 @@ export function run_pack(record: usize, scratch: usize): void {
 /**
  * Packs file rows into weight tiles.
  * src     FILE_* rows [rows, cols], one after the other, rowBytes apart
- * scales  types whose scales lie apart only: f32, one for each `group` values; value 0 of src is value `phase` of its
- *         group. For all others scales, group and phase are 0
+ * table   types whose scales lie apart: f32, one for each `group` values; value 0 of src is value `phase` of its group.
+ *         Types that have a grid: its points. For all others 0, and group and phase are 0 for all but the first
  * out     the matrix: WEIGHT_* tiles of `strips` strips. Those from `firstStrip` (even) on are written. Missing columns
  *         become zero, and so do rows behind the last ones, up to a multiple of PADDED_ROWS
  * shift   what scales are multiplied by, as a power of two: SCALE_SHIFT or 0
@@ -72,7 +72,7 @@ export function pack(
   weight: i32,
   src: usize,
   rowBytes: usize,
-  scales: usize,
+  table: usize,
   group: i32,
   phase: i32,
   rows: i32,
@@ -116,7 +116,7 @@ export function pack(
         }
         const first = b * BLOCK_COLS;
         const n = min(BLOCK_COLS, cols - first);
-        if (unpack(file, rowSrc - <usize>skipped, scales, group, skipped + first, n, scratch)) return 1 + at;
+        if (unpack(file, rowSrc - <usize>skipped, table, group, skipped + first, n, scratch)) return 1 + at;
         for (let c = n; c < BLOCK_COLS; c++) store<f32>(scratch + ((<usize>c) << 2), 0);
         if (pack_row(weight, scratch, block, step, <usize>r, shift)) return 1 + at;
       }
@@ -179,23 +179,15 @@ function copy_strip(
 
 /**
  * out[i] = value i of a file row, as f32
- * src    FILE_* data, n values from `first` on; the block types need first % 32 == 0
- * scales types whose scales lie apart only: f32, one for each `group` values counted from src
+ * src    FILE_* data, n values from `first` on; types with blocks of several values need first and n % 32 == 0
+ * table  types whose scales lie apart: f32, one for each `group` values counted from src; types that have a grid: it
  * out    f32 [n]
  * Returns 0, or 1 if a value is NaN or infinite
  * Align: src 1 B                Reads past the end: none
  * Source: GGUF specification (block layouts); llama2.c export format, version 2
  */
-export function unpack(
-  file: i32,
-  src: usize,
-  scales: usize,
-  group: i32,
-  first: i32,
-  n: i32,
-  out: usize,
-): i32 {
-  decode(file, src, scales, group, first, n, out);
+export function unpack(file: i32, src: usize, table: usize, group: i32, first: i32, n: i32, out: usize): i32 {
+  decode(file, src, table, group, first, n, out);
   let bad = 0;
   for (let i = 0; i < n; i++, out += 4) {
     if (!(abs(load<f32>(out)) <= f32.MAX_VALUE)) bad = 1;

@@ -1,8 +1,13 @@
 // The text that a command works on: an operand, a flag's value, a file or standard input.
 import { detectRuntime } from "../../runtime/detect.ts";
+import { decodeUtf8 } from "../../util/bytes.ts";
 import { SourceError } from "../../util/errors.ts";
 import { ArgumentError, type Flag, textFlag } from "../flags/args.ts";
+import { withoutByteOrderMark } from "./decode_text.ts";
 import { readStdin, stdinIsGiven, tooLong } from "./stdin.ts";
+
+/** Runtimes hold no string of twice this size, and an endless device must not fill the memory. */
+const MAX_TEXT_BYTES = 256 << 20;
 
 /** The flags that give a text, beside the operand. */
 export const textFlags: { readonly prompt: Flag<string>; readonly file: Flag<string> } = {
@@ -56,6 +61,17 @@ export function findText(what: string, { operands, prompt, file }: TextArguments
   return { from: stdinIsGiven() ? "stdin" : "nowhere" };
 }
 
+/**
+ * As {@link findText}, for commands whose operand names a file.
+ * @throws ArgumentError when it is given twice
+ */
+export function findFile(what: string, { operands, prompt, file }: TextArguments): TextInput {
+  const [name] = operands;
+  if (operands.length > 1) throw new ArgumentError(`Expected one file, got ${operands.length}`);
+  const found = findText(what, { operands, prompt, file });
+  return name === undefined || name === "-" ? found : { from: "file", name };
+}
+
 /** Bytes of a text in a file or on standard input, and what messages call it. */
 export async function readInput(
   input: TextInput & { readonly from: "file" | "stdin" },
@@ -65,6 +81,17 @@ export async function readInput(
   if (input.from === "file") return { bytes: await readFile(input.name, maxBytes), name: input.name };
   const hint = `give it as an argument, or "" for none`;
   return { bytes: await readStdin(`the ${what}`, hint, maxBytes), name: `the ${what} from standard input` };
+}
+
+/**
+ * The text itself, line ends and all, but without a byte order mark; bytes that are not UTF-8 become U+FFFD. Without one,
+ * standard input is read: the user may type it.
+ */
+export async function readText(input: TextInput): Promise<string> {
+  if (input.from === "arguments") return input.text;
+  const place = input.from === "nowhere" ? ({ from: "stdin" } as const) : input;
+  const { bytes, name } = await readInput(place, "text", MAX_TEXT_BYTES);
+  return decodeUtf8(withoutByteOrderMark(bytes, name));
 }
 
 async function readFile(name: string, maxBytes: number): Promise<Uint8Array> {

@@ -1,5 +1,6 @@
 // How far loading is, with rate and time left.
 import type { LoadProgress } from "../../mod.ts";
+import { sizeText } from "../../util/bytes.ts";
 import { show } from "../flags/args.ts";
 import { type Status, type StatusDisplay, StatusLine, type StatusStream } from "./status_line.ts";
 
@@ -41,10 +42,10 @@ function loadStatus(title: string, progress: LoadProgress & Rates, meter: RateMe
   const remainingMs =
     positive(progress.remainingMs) ?? (total && rate ? (1000 * (total - done)) / rate : undefined);
   const fraction = progress.fraction ?? (total ? done / total : undefined);
-  const size = total ? `of ${bytesText(total)}` : done > 0 ? bytesText(done) : undefined;
+  const size = total ? `of ${sizeText(total)}` : done > 0 ? sizeText(done) : undefined;
   const details = [
     size,
-    rate && `${bytesText(rate)}/s`,
+    rate && `${sizeText(rate)}/s`,
     remainingMs !== undefined && remainingMs >= 0 ? timeText(remainingMs) : undefined,
   ];
   return { title, fraction, details: details.filter((text) => typeof text === "string") };
@@ -86,12 +87,6 @@ export function timeText(ms: number): string | undefined {
   const hours = Math.floor(minutes / 60);
   const clock = hours > 0 ? `${hours}:${two(minutes % 60)}` : String(minutes);
   return `${clock}:${two(seconds % 60)} left`;
-}
-
-/** Bytes in decimal units, as networks and disks count: "3.4 MB". */
-export function bytesText(bytes: number): string {
-  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
-  return bytes >= 1e5 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e3)} kB`;
 }
 
 /** A number over 0 that is finite, else undefined. */

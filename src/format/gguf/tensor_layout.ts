@@ -4,7 +4,7 @@ import type { TensorType } from "../../quant/file_types.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import type { HeaderReader } from "../header_reader.ts";
-import { ggmlTypes, removedGgmlTypes } from "./tensor_types.ts";
+import { ggmlTypes, OTHER_FILE, removedGgmlTypes } from "./tensor_types.ts";
 
 /** Longest tensor name: ggml keeps 64 bytes with the closing zero. */
 const MAX_TENSOR_NAME_BYTES = 63;
@@ -68,12 +68,10 @@ function typeOf(id: number, where: string): TensorType {
   if (type !== undefined) return type;
   const removed = removedGgmlTypes.get(id);
   if (removed !== undefined) {
-    throw new UnsupportedError(
-      `${where}: Unsupported type ${removed}, which GGUF gave up; convert the model again`,
-    );
+    throw new UnsupportedError(`${where}: Unsupported type ${removed}, which GGUF gave up; ${OTHER_FILE}`);
   }
   const last = Math.max(...ggmlTypes.keys());
-  throw new FormatError(`${where}: Expected a tensor type from 0 to ${last}, got ${id | 0}`);
+  throw new FormatError(`${where}: Expected a tensor type from 0 to ${last}, got ${id | 0}; ${OTHER_FILE}`);
 }
 
 /** Bytes of a tensor. Products of elements and bytes stay below 2^53: none is rounded. */

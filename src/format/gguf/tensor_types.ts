@@ -48,14 +48,17 @@ export const supportedTensorTypes: readonly string[] = [...fileTypes.values()]
 /** The type of llama2.c's int8 groups, whose scales are stored apart. */
 export const LLAMA2C_Q8 = "Q8_G";
 
+/** What can be done about a tensor whose type is refused, as the end of a sentence. */
+export const OTHER_FILE = "take another file of this model, or make one of its F16 file with cria quantize";
+
 /**
  * Refuses a tensor whose type has no kernels. Files may hold tensors of other types as long as no model uses
  * them, so the loader asks for each tensor that it loads.
- * @throws UnsupportedError naming the tensor, its file, its type and the types that are supported
+ * @throws UnsupportedError naming the tensor, its file and type, the types that are supported and a way out
  */
 export function assertTensorType(info: TensorInfo): void {
   if (fileTypes.has(info.type)) return;
   throw new UnsupportedError(
-    `Cannot load tensor ${info.name} of ${info.source.name}: Unsupported type ${info.type}; supported: ${supportedTensorTypes.join(", ")}. Take another file of the model, or convert it again`,
+    `Cannot load tensor ${info.name} of ${info.source.name}: Unsupported type ${info.type}; supported: ${supportedTensorTypes.join(", ")}; ${OTHER_FILE}`,
   );
 }

@@ -2,6 +2,7 @@
 import type { ModelFile } from "../../format/model_file.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
+import { nearestName } from "../../util/nearest.ts";
 import { llama } from "./llama.ts";
 import type { Architecture } from "./spec.ts";
 
@@ -20,7 +21,9 @@ export function architectureOf(file: ModelFile, known: readonly Architecture[]):
   }
   const found = known.find((architecture) => architecture.name === name);
   if (found) return found;
+  const names = known.map((each) => each.name);
+  const near = nearestName(name, names);
   throw new UnsupportedError(
-    `Cannot load ${source.name}: Unsupported architecture ${quoted(name)}; supported: ${known.map((each) => each.name).join(", ")}`,
+    `Cannot load ${source.name}: Unsupported architecture ${quoted(name)}; supported: ${names.join(", ")}${near ? `; the nearest: ${near}` : ""}`,
   );
 }

@@ -98,7 +98,7 @@ export function vocabulary(file: ModelFile, embedding: string): number {
   const rows = info.shape.length === 2 ? (info.shape[0] as number) : 0;
   if (rows < 1 || rows > MAX_VOCAB) {
     throw new FormatError(
-      `Cannot load tensor ${embedding}: Expected shape [1..${MAX_VOCAB}, dim], got [${info.shape.join(", ")}]`,
+      `Cannot load tensor ${embedding} of ${file.source.name}: Expected shape [1..${MAX_VOCAB}, dim], got [${info.shape.join(", ")}]`,
     );
   }
   return rows;

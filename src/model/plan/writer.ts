@@ -109,6 +109,8 @@ export interface PackOp {
   readonly firstStrip: number;
   /** Scales that are stored apart: their address, the values that share one, and where in such a group `src` begins. */
   readonly groups: { readonly scales: number; readonly size: number; readonly phase: number } | undefined;
+  /** Address of the grid that the type needs; default 0, none. */
+  readonly grid?: number;
   /** Strips that a thread takes at once. */
   readonly chunk: number;
   /** Scales are stored times 2^shift. */
@@ -273,7 +275,17 @@ export class PlanWriter {
 }
 
 /** The record that packs. It is a segment by itself. */
-export function packRecord({ w, type, src, rows, firstStrip, groups, chunk, shift }: PackOp): Int32Array {
+export function packRecord({
+  w,
+  type,
+  src,
+  rows,
+  firstStrip,
+  groups,
+  grid = 0,
+  chunk,
+  shift,
+}: PackOp): Int32Array {
   const r = new Int32Array(op.RECORD_WORDS);
   r[op.REC_OP] = op.OP_PACK;
   r[op.REC_FLAGS] = op.REC_BARRIER;
@@ -281,7 +293,7 @@ export function packRecord({ w, type, src, rows, firstStrip, groups, chunk, shif
   r[op.PACK_WEIGHT] = w.format.code;
   r[op.PACK_SRC] = src;
   r[op.PACK_ROW_BYTES] = (w.cols / type.blockCols) * type.blockBytes;
-  r[op.PACK_SCALES] = groups?.scales ?? 0;
+  r[op.PACK_TABLE] = groups?.scales ?? grid;
   r[op.PACK_GROUP] = groups?.size ?? 0;
   r[op.PACK_PHASE] = groups?.phase ?? 0;
   r[op.PACK_ROWS] = rows;

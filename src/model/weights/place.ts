@@ -1,6 +1,6 @@
 // Finds the tensors that a model needs, checks them, and gives each weight its address.
 import { BLOCK_COLS, PADDED_ROWS, TILE_ROWS } from "../../../assembly/layout/blocks.ts";
-import { assertTensorType } from "../../format/gguf/tensor_types.ts";
+import { assertTensorType, OTHER_FILE } from "../../format/gguf/tensor_types.ts";
 import type { ModelFile, TensorInfo } from "../../format/model_file.ts";
 import type { Arena } from "../../kernels/arena.ts";
 import { fileTypes, weightFormats } from "../../quant/registry.ts";
@@ -97,7 +97,7 @@ class Placer {
     const { blockCols } = fileTypes.get(info.type) as { blockCols: number };
     if (firstRow % blockCols || (length < view.tensorRows && length % blockCols)) {
       throw new UnsupportedError(
-        `Cannot load tensor ${info.name}: Unsupported type ${info.type} of a vector whose parts are no whole blocks`,
+        `Cannot load tensor ${info.name} of ${info.source.name}: Unsupported type ${info.type} of a vector whose parts are no whole blocks; ${OTHER_FILE}`,
       );
     }
     const address = this.#arena.alloc(4 * room);
@@ -150,7 +150,9 @@ class Placer {
     if (!info)
       throw new FormatError(`Cannot load tensor ${name} of ${this.#file.source.name}: ${expected}, got none`);
     if (info.shape.length !== shape.length || shape.some((n, i) => info.shape[i] !== n)) {
-      throw new FormatError(`Cannot load tensor ${name}: ${expected}, got [${info.shape.join(", ")}]`);
+      throw new FormatError(
+        `Cannot load tensor ${name} of ${info.source.name}: ${expected}, got [${info.shape.join(", ")}]`,
+      );
     }
     assertTensorType(info);
     this.#used.add(name);

@@ -93,30 +93,45 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-/** What is wrong with a status that is no success, and what may be done. */
-export function statusProblem({ status, statusText, type }: Response, url?: URL): string {
+/**
+ * What is wrong with a status that is no success, and what may be done.
+ * @param isHub whether the Hugging Face hub has answered
+ */
+export function statusProblem(response: Response, url?: URL, isHub = false): string {
+  const { status, statusText, type } = response;
   if (String(type).startsWith("opaque")) {
     return `Expected an answer that this page may read, got an ${type} one; ask with mode "cors"`;
   }
   const problem = `Expected status 200, got ${status} ${statusText}`.trimEnd();
-  const hint = statusHint(status, url);
+  const hint = url && isHub ? hubHint(response, url) : statusHint(status);
   return hint ? `${problem}; ${hint}` : problem;
 }
 
-function statusHint(status: number, url: URL | undefined): string | undefined {
-  const isHub = url?.hostname === "huggingface.co";
+function statusHint(status: number): string | undefined {
+  if (status !== 401 && status !== 403) return undefined;
+  return 'if it needs a token, pass it: http: { headers: { authorization: "Bearer ..." } }';
+}
+
+const setToken = 'set HF_TOKEN, or pass http: { headers: { authorization: "Bearer hf_..." } }';
+
+// Source: the header X-Error-Code of the hub's answers (huggingface_hub, utils/_http.py).
+function hubHint({ status, headers }: Response, { origin, pathname }: URL): string | undefined {
+  const [, base = "", repository = ""] =
+    /^(.*?)(?:\/api\/models)?\/([^/]+\/[^/]+)\/(?:resolve|tree)\//.exec(pathname) ?? [];
+  const code = headers.get("x-error-code");
   if (status === 401 || status === 403) {
-    if (url === undefined || !isHub)
-      return 'if it needs a token, pass it: http: { headers: { authorization: "Bearer ..." } }';
-    const repository = url.pathname.split("/").slice(1, 3).join("/");
+    const what = `there is no repository ${repository}, or it is private or gated`;
     return (
-      `there is no repository ${repository}, or it is private or gated: accept its terms at ` +
-      `https://huggingface.co/${repository} and pass a token, ` +
-      'http: { headers: { authorization: "Bearer hf_..." } } (command line: HF_TOKEN)'
+      `${code === "GatedRepo" ? `${repository} is gated` : what}: ` +
+      `accept its terms at ${origin}${base}/${repository} and ${setToken}`
     );
   }
-  if (status === 404 && isHub) return "the repository has no such file or revision";
-  return undefined;
+  if (status === 429) return `the hub limits requests; ${setToken}`;
+  if (status !== 404) return undefined;
+  if (code === "RepoNotFound") return `there is no repository ${repository}`;
+  return code === "RevisionNotFound"
+    ? "the repository has no such revision"
+    : "the repository has no such file or revision";
 }
 
 // A size of "*" is one that the server does not know; an earlier answer may have said it.

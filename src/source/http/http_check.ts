@@ -25,6 +25,7 @@ export interface Expectation {
   /** Whether a SHA-256 will tell versions apart. */
   readonly hasDigest: boolean;
   readonly hidesHeaders: boolean | undefined;
+  readonly isHub: boolean;
 }
 
 /**
@@ -34,17 +35,18 @@ export interface Expectation {
  */
 export function checkAnswer(response: Response, expected: Expectation): Answer {
   const { status, body } = response;
-  const { name, url, position, known, hidesHeaders } = expected;
-  if (isTransient(status)) throw interruption(response, url);
+  const { name, url, position, known, hidesHeaders, isHub } = expected;
+  const problem = () => statusProblem(response, url, isHub);
+  if (isTransient(status)) throw interruption(response, problem());
   const fail = (reason: string): never => {
     throw new SourceError(`Cannot read ${name}: ${reason}`);
   };
   if (known && status === 416)
     return fail(`Expected ${known.size} bytes, the file ends at ${position} or before`);
   if (status === 404 || status === 410) {
-    throw asMissingFile(new SourceError(`Cannot read ${name}: ${statusProblem(response, url)}`));
+    throw asMissingFile(new SourceError(`Cannot read ${name}: ${problem()}`));
   }
-  if (status !== 200 && status !== 206) fail(statusProblem(response, url));
+  if (status !== 200 && status !== 206) fail(problem());
   const answer = readAnswer(response, { knownSize: known?.size, hidesHeaders });
   if (typeof answer === "string") return fail(answer);
   if (answer.encoded && expected.asksRange) fail("Expected the file as it is, got it compressed");
@@ -57,9 +59,9 @@ export function checkAnswer(response: Response, expected: Expectation): Answer {
   return answer;
 }
 
-function interruption(response: Response, url: URL): Interruption {
+function interruption(response: Response, problem: string): Interruption {
   const waitMs = retryAfterMs(response.headers, Date.now());
-  return new Interruption(statusProblem(response, url), {
+  return new Interruption(problem, {
     answered: true,
     ...(waitMs !== undefined && { waitMs }),
   });

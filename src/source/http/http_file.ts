@@ -274,6 +274,7 @@ export class HttpFile {
     // Some servers send a whole file as such, also if they give ranges of it.
     const offers = headers.get("accept-ranges")?.trim().toLowerCase() === "bytes" && !answer.encoded;
     this.#request.learn(status === 206 || offers);
+    this.#options.onHeaders?.(headers);
   }
 
   #check(response: Response): Answer {
@@ -285,6 +286,7 @@ export class HttpFile {
       known: this.#first,
       hasDigest: this.#options.sha256 !== undefined,
       hidesHeaders: this.#options.hidesHeaders,
+      isHub: this.#options.isHub === true,
     });
   }
 

@@ -23,6 +23,10 @@ export interface UrlOptions {
   readonly newHash?: (() => Sha256Stream) | undefined;
   /** Whether responses may lack headers that the server sent; see `SourceHost.hidesHeaders`. */
   readonly hidesHeaders?: boolean | undefined;
+  /** Whether it is a file of the Hugging Face hub: errors then say what may be done there. */
+  readonly isHub?: boolean | undefined;
+  /** Called with the headers of the first answer. */
+  readonly onHeaders?: ((headers: Headers) => void) | undefined;
   /** Called as bytes come. */
   readonly onBytes?: ((receivedBytes: number, totalBytes: number | undefined) => void) | undefined;
 }

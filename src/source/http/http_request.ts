@@ -106,9 +106,9 @@ function requestHeaders(
   const headers = new Headers(request?.headers);
   try {
     for (const [header, value] of Object.entries(more ?? {})) headers.set(header, value);
-  } catch (cause) {
-    // The values may be secrets: they are not repeated.
-    throw new UsageError(`Cannot read ${name}: Expected headers with valid names and values`, { cause });
+  } catch {
+    // The values may be secrets: they are not repeated, and not by a cause either.
+    throw new UsageError(`Cannot read ${name}: Expected headers with valid names and values`);
   }
   return headers;
 }

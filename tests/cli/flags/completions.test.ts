@@ -63,7 +63,7 @@ function lines(text: string): string[] {
     .sort();
 }
 
-const commands = ["completions", "generate", "help", "tokenize", "train-tokenizer"];
+const commands = ["completions", "generate", "help", "perplexity", "show", "tokenize", "train-tokenizer"];
 
 for (const shell of shells) {
   describe(`cria completions ${shell}`, () => {

@@ -1,10 +1,11 @@
 // What is said about work that takes long: when, how often and in how many columns.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { bytesText, ProgressLine, timeText } from "../../../src/cli/terminal/progress_line.ts";
+import { ProgressLine, timeText } from "../../../src/cli/terminal/progress_line.ts";
 import { StageLine } from "../../../src/cli/terminal/stage_line.ts";
 import { StatusLine, statusText } from "../../../src/cli/terminal/status_line.ts";
 import { textWidth } from "../../../src/cli/terminal/terminal.ts";
+import { sizeText } from "../../../src/util/bytes.ts";
 
 /** A stream that keeps what it gets, and a clock that stands until it is told. */
 function fake(columns?: number) {
@@ -248,9 +249,9 @@ describe("timeText()", () => {
   });
 });
 
-describe("bytesText()", () => {
+describe("sizeText()", () => {
   it("counts in decimal units", () => {
-    assert.deepEqual([0, 99_000, 3_400_000, 1_170_000_000].map(bytesText), [
+    assert.deepEqual([0, 99_000, 3_400_000, 1_170_000_000].map(sizeText), [
       "0 kB",
       "99 kB",
       "3.4 MB",

@@ -58,6 +58,8 @@ function fileOf(id: number, blockCols: number, bytes: number): Uint8Array {
   return file.set("tensor.t.dim0", 3 * blockCols).set("tensor.t.type", id).bytes;
 }
 
+const wayOut = "take another file of this model, or make one of its F16 file with cria quantize";
+
 describe("ggmlTypes", () => {
   it("ggmlTypes has the bits per weight that ggml documents", () => {
     const found = [...ggmlTypes.values()].map((type) => [type.name, (8 * type.blockBytes) / type.blockCols]);
@@ -83,13 +85,19 @@ describe("ggmlTypes", () => {
 
   it("readGguf() tells types that GGUF gave up from unknown ones", async () => {
     for (const [id, name] of removedGgmlTypes) {
-      const message = new RegExp(`Tensor "t": Unsupported type ${name}, which GGUF gave up`);
+      const message = new RegExp(`Tensor "t": Unsupported type ${name}, which GGUF gave up; ${wayOut}$`);
       await refused(readGguf(bytesSource(fileOf(id, 32, 64))), message, UnsupportedError);
     }
     for (const id of [43, 99, 255, 2 ** 31 - 1]) {
-      await refused(readGguf(bytesSource(fileOf(id, 32, 64))), new RegExp(`type from 0 to 42, got ${id}$`));
+      await refused(
+        readGguf(bytesSource(fileOf(id, 32, 64))),
+        new RegExp(`type from 0 to 42, got ${id}; ${wayOut}$`),
+      );
     }
-    await refused(readGguf(bytesSource(fileOf(-1, 32, 64))), /type from 0 to 42, got -1$/);
+    await refused(
+      readGguf(bytesSource(fileOf(-1, 32, 64))),
+      new RegExp(`type from 0 to 42, got -1; ${wayOut}$`),
+    );
   });
 });
 
@@ -105,7 +113,7 @@ describe("assertTensorType", () => {
   it("assertTensorType() names the tensor, its type and what is supported", () => {
     assert.throws(() => assertTensorType({ ...info, type: "Q8_1" }), {
       name: "UnsupportedError",
-      message: `Cannot load tensor blk.0.ffn_up.weight of bytes: Unsupported type Q8_1; supported: ${supportedTensorTypes.join(", ")}. Take another file of the model, or convert it again`,
+      message: `Cannot load tensor blk.0.ffn_up.weight of bytes: Unsupported type Q8_1; supported: ${supportedTensorTypes.join(", ")}; ${wayOut}`,
     });
     for (const type of ["F64", "I8", "I16", "I32", "I64", ""]) {
       assert.throws(() => assertTensorType({ ...info, type }), UnsupportedError);

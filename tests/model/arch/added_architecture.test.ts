@@ -83,7 +83,7 @@ function toy(change: (spec: LayerSpec, i: number) => LayerSpec, more: Partial<Ar
 const toyFile = (options: TinyLlamaOptions = {}) => tinyLlama({ architecture: "toy", ...options });
 
 async function compare(
-  { file, weights }: ReturnType<typeof tinyLlama>,
+  { file, weights }: Pick<ReturnType<typeof tinyLlama>, "file" | "weights">,
   options: LayoutOptions,
   traits: ReferenceTraits,
   most = 1e-9,

@@ -247,7 +247,7 @@ describe("PlanWriter", () => {
       [op.PACK_WEIGHT]: w.format.code,
       [op.PACK_SRC]: 8002,
       [op.PACK_ROW_BYTES]: 70,
-      [op.PACK_SCALES]: 8001,
+      [op.PACK_TABLE]: 8001,
       [op.PACK_GROUP]: 16,
       [op.PACK_PHASE]: 5,
       [op.PACK_ROWS]: 30,
@@ -259,7 +259,7 @@ describe("PlanWriter", () => {
       [op.PACK_SHIFT]: 10,
     };
     assert.deepEqual(nonZero(packRecord({ ...rest, groups })), expected);
-    const { [op.PACK_SCALES]: _, [op.PACK_GROUP]: __, [op.PACK_PHASE]: ___, ...together } = expected;
+    const { [op.PACK_TABLE]: _, [op.PACK_GROUP]: __, [op.PACK_PHASE]: ___, ...together } = expected;
     assert.deepEqual(nonZero(packRecord({ ...rest, groups: undefined })), together);
   });
 

@@ -147,7 +147,7 @@ describe("weights that are rows of one tensor", () => {
     };
     await assert.rejects(engineOf(tinyLlama({ tensors }).file.bytes, fused), {
       name: "FormatError",
-      message: "Cannot load tensor blk.0.attn_qkv.weight: Expected shape [128, 64], got [96, 64]",
+      message: "Cannot load tensor blk.0.attn_qkv.weight of bytes: Expected shape [128, 64], got [96, 64]",
     });
   });
 
@@ -161,7 +161,7 @@ describe("weights that are rows of one tensor", () => {
     await assert.rejects(Engine.create({ ...file, tensors: infos }, { threads: 1, ...fused }), {
       name: "UnsupportedError",
       message:
-        "Cannot load tensor blk.0.attn_qkv.bias: Unsupported type Q8_0 of a vector whose parts are no whole blocks",
+        "Cannot load tensor blk.0.attn_qkv.bias of bytes: Unsupported type Q8_0 of a vector whose parts are no whole blocks; take another file of this model, or make one of its F16 file with cria quantize",
     });
   });
 });

@@ -1,0 +1,108 @@
+// The flags of commands that load a model, and the loading itself, with its progress on standard error.
+import process from "node:process";
+import { Llama } from "../mod.ts";
+import { kvTypes } from "../quant/kv_types.ts";
+import { precisions } from "../quant/registry.ts";
+import { chooseModel } from "./chosen_model.ts";
+import {
+  bytesFlag,
+  choiceFlag,
+  type FlagValues,
+  numberFlag,
+  oneLine,
+  switchFlag,
+  textFlag,
+} from "./flags/args.ts";
+import { withNameHint } from "./model_name.ts";
+import { writeErr } from "./terminal/output.ts";
+import { ProgressLine } from "./terminal/progress_line.ts";
+import { canRedraw } from "./terminal/terminal.ts";
+
+/** A number of things, as flags take it. */
+export const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
+
+/** Where a model comes from. */
+export const modelFlags = {
+  model: textFlag(
+    "--model",
+    "FILE|URL",
+    "GGUF or llama2.c model, folder of safetensors, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: the one that comes with cria)",
+    { aliases: ["-m"], isFile: true },
+  ),
+  sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
+  noCache: switchFlag("--no-cache", "do not keep what is downloaded for the next time", { option: "cache" }),
+  tokenizer: textFlag("--tokenizer", "FILE", "tokenizer, for models that carry none (llama2.c)", {
+    isFile: true,
+  }),
+};
+
+/** What decides the memory that a model takes. */
+export const memoryFlags = {
+  contextLength: numberFlag(
+    "--context",
+    "N",
+    "tokens of prompt and text (default: the model's, at most 4096)",
+    { ...count, min: 1 },
+    { aliases: ["-c", "--ctx-size"] },
+  ),
+  precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
+  kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
+  memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
+};
+
+/** How a model computes. */
+export const computeFlags = {
+  threads: numberFlag("--threads", "N", "threads that compute", { ...count, min: 1 }, { aliases: ["-t"] }),
+  ...memoryFlags,
+};
+
+/** Values of {@link modelFlags} and {@link computeFlags}. */
+export type ModelValues = FlagValues<typeof modelFlags & typeof computeFlags>;
+
+/** A loaded model. */
+export interface LoadedModel {
+  readonly llama: Llama;
+  /** The file that was chosen of a repository. */
+  readonly chosen: string | undefined;
+}
+
+/**
+ * Loads the model that the flags name. Its warnings are printed, and how far it is.
+ * @param isQuiet whether standard error is to hold something else, and nothing of this
+ * @throws what `Llama.load` throws, with a hint for the name of a file that is not there
+ */
+export async function loadModel(
+  values: ModelValues,
+  signal: AbortSignal,
+  isQuiet: boolean,
+): Promise<LoadedModel> {
+  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
+  const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal });
+  if (chosen && !isQuiet) await writeErr(`model: ${chosen.text}\n`);
+  const model = chosen?.name ?? values.model;
+  // The embedded model is loaded in a moment: a log needs no line for it.
+  const isLogged = canRedraw(process.stderr) || (model !== undefined && !isQuiet);
+  const title = `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`;
+  const line = isLogged ? new ProgressLine(process.stderr, title) : undefined;
+  try {
+    const llama = await Llama.load(model, {
+      tokenizer,
+      sha256,
+      cache: !noCache,
+      threads,
+      contextLength,
+      precision,
+      kv,
+      maxBytes: memory,
+      onProgress: (progress) => line?.update(progress),
+      signal,
+    });
+    line?.clear();
+    if (!isQuiet) for (const text of llama.warnings) await writeErr(`warning: ${oneLine(text)}\n`);
+    return { llama, chosen: chosen?.name };
+  } catch (error) {
+    throw await withNameHint(await withNameHint(error, model), tokenizer);
+  } finally {
+    line?.clear();
+  }
+}

@@ -1,0 +1,152 @@
+// Reads a model from a folder as Hugging Face stores it: config.json, safetensors, and a tokenizer.
+
+import type { ByteSource } from "../../source/byte_source.ts";
+import { bytesSource } from "../../source/bytes.ts";
+import { openFileSet } from "../../source/file_set.ts";
+import type { FileShelf } from "../../source/file_shelf.ts";
+import type { JsonValue } from "../../tokenizer/huggingface/json.ts";
+import { parseTokenizerFile } from "../../tokenizer/load.ts";
+import type { TokenizerData } from "../../tokenizer/registry.ts";
+import { quoted } from "../../util/bytes.ts";
+import { FormatError } from "../../util/errors.ts";
+import type { FolderKind } from "../folder_kind.ts";
+import type { ModelFile, TensorInfo } from "../model_file.ts";
+import { type HuggingFaceConfig, optional, parseJson, readHuggingFaceConfig, tokenIds } from "./config.ts";
+import { type HalvedTensor, pairedRows } from "./paired_rows.ts";
+import { readShards, readSmall } from "./shards.ts";
+
+/** Largest JSON file that is read, tokenizers and indexes aside. */
+const MAX_JSON_BYTES = 4 << 20;
+/** Largest tokenizer file that is read. */
+const MAX_TOKENIZER_BYTES = 64 << 20;
+
+/** Models in folders of safetensors. */
+export const huggingFaceFolder: FolderKind = { files: openFileSet, read: readFolder };
+
+async function readFolder(files: FileShelf, fileName: string | undefined): Promise<ModelFile> {
+  const found = await readSmall(files, "config.json", MAX_JSON_BYTES);
+  if (!found) {
+    throw new FormatError(
+      `Cannot load ${files.name}: Expected config.json in it (a folder of safetensors; name a GGUF file itself), got none`,
+    );
+  }
+  const json = parseJson(found.bytes, found.name);
+  const config = readHuggingFaceConfig(json);
+  const { family, metadata } = config;
+  const shards = await readShards(files, fileName);
+  const tensors = translated(shards.tensors, config, json);
+  return {
+    format: "safetensors",
+    source: bytesSource(found.bytes, found.name),
+    architecture: family.architecture,
+    metadata,
+    tensors,
+    checkEnd: () => shards.checkEnd(),
+    tokenizer: await readTokenizer(files, json),
+  };
+}
+
+/** Tensors under the names that GGUF has; what has no name there keeps its own, and is refused when it is loaded. */
+function translated(
+  stored: ReadonlyMap<string, TensorInfo>,
+  config: HuggingFaceConfig,
+  json: JsonValue,
+): Map<string, TensorInfo> {
+  const { family, tied, biases, ropeFactors, vocabSize } = config;
+  const halved = new Map<ByteSource, HalvedTensor[]>();
+  const tensors = new Map<string, TensorInfo>();
+  for (const [own, info] of stored) {
+    const name = ggufName(own, config);
+    if (family.ignored.test(own) || (tied && name.startsWith("output."))) continue;
+    if (isPaired(name, config)) {
+      const list = halved.get(info.source) ?? [];
+      halved.set(info.source, list);
+      list.push(halves(own, info, config));
+    }
+    tensors.set(name, { ...info, name });
+  }
+  const has = (name: string) => tensors.has(name);
+  for (const [stem, stated] of biases) {
+    if (has(`blk.0.${stem}`) === stated) continue;
+    throw contradiction(json, `${stated ? "" : "no "}biases`, stem);
+  }
+  if (!tied && !has("output.weight"))
+    throw contradiction(json, "an output matrix (lm_head.weight)", "tie_word_embeddings");
+  const rows = tensors.get("token_embd.weight")?.shape[0];
+  if (rows !== undefined && rows !== vocabSize) {
+    throw json.get("vocab_size").expected(`${rows}, the rows of the embedding`);
+  }
+  for (const [source, list] of halved) {
+    const paired = pairedRows(
+      source,
+      list.sort((a, b) => a.offset - b.offset),
+    );
+    for (const [name, info] of tensors)
+      if (info.source === source) tensors.set(name, { ...info, source: paired });
+  }
+  if (ropeFactors) tensors.set(ropeFactors.name, ropeFactors);
+  return tensors;
+}
+
+function contradiction(json: JsonValue, expected: string, key: string): FormatError {
+  return new FormatError(
+    `Cannot load ${json.name}: Expected ${expected} among the tensors, as config.json says (${key})`,
+  );
+}
+
+function ggufName(own: string, { family: { outer, layers, inLayer }, layers: n }: HuggingFaceConfig): string {
+  const [, stem = "", suffix] = /^(.*)\.(weight|bias)$/s.exec(own) ?? [];
+  if (Object.hasOwn(outer, stem)) return `${outer[stem]}.${suffix}`;
+  if (!stem.startsWith(layers)) return own;
+  const [, number, part = ""] = /^(0|[1-9]\d{0,5})\.(.*)$/s.exec(stem.slice(layers.length)) ?? [];
+  return Number(number) < n && Object.hasOwn(inLayer, part)
+    ? `blk.${number}.${inLayer[part]}.${suffix}`
+    : own;
+}
+
+function isPaired(name: string, { family }: HuggingFaceConfig): boolean {
+  const [, stem = ""] = /^blk\.\d+\.(.*)\.\w+$/.exec(name) ?? [];
+  return family.paired.includes(stem);
+}
+
+function halves(own: string, info: TensorInfo, { headDim: headRows }: HuggingFaceConfig): HalvedTensor {
+  const [rows = 0] = info.shape;
+  if (headRows % 2 || rows % headRows || rows === 0) {
+    throw new FormatError(
+      `Cannot load tensor ${quoted(own)} of ${info.source.name}: Expected rows of whole heads of an even length ` +
+        `(${headRows}), got shape [${info.shape.join(", ")}]`,
+    );
+  }
+  const { offset, byteLength } = info;
+  return { name: own, offset, byteLength, headRows, rowBytes: byteLength / rows };
+}
+
+/** What reads the tokenizer when it is asked for: another may be used instead. */
+async function readTokenizer(files: FileShelf, config: JsonValue): Promise<() => TokenizerData | undefined> {
+  const file =
+    (await readSmall(files, "tokenizer.json", MAX_TOKENIZER_BYTES)) ??
+    (await readSmall(files, "tokenizer.model", MAX_TOKENIZER_BYTES));
+  const generation = await readSmall(files, "generation_config.json", MAX_JSON_BYTES);
+  const settings = await readSmall(files, "tokenizer_config.json", MAX_JSON_BYTES);
+  if (!file) return () => undefined;
+  return () => {
+    const data = parseTokenizerFile(file.bytes, { name: file.name });
+    const warnings: string[] = [];
+    const others = [config, generation && parseJson(generation.bytes, generation.name)];
+    const ids = (key: string) => others.flatMap((json) => tokenIds(json, key, data.types.length, warnings));
+    const bosId = data.bosId ?? ids("bos_token_id")[0];
+    const eosIds = [...new Set([...data.eosIds, ...ids("eos_token_id")])];
+    // A tokenizer.json says itself what it adds to texts.
+    const own =
+      data.kind === "huggingface" ? undefined : settings && parseJson(settings.bytes, settings.name);
+    const adds = (key: string, usual: boolean) => (own && optional(own, key)?.boolean(usual)) ?? usual;
+    return {
+      ...data,
+      bosId,
+      eosIds,
+      addBos: bosId !== undefined && adds("add_bos_token", data.addBos),
+      addEos: eosIds.length > 0 && adds("add_eos_token", data.addEos),
+      warnings: [...("warnings" in data && data.warnings ? data.warnings : []), ...warnings],
+    };
+  };
+}
