@@ -43,6 +43,7 @@ export {
 export { dot_form } from "./simd/dot";
 export { load_f16, to_f16 } from "./simd/f16";
 export { cos_f64, exp_f32, exp_f64, log_f64, pow_f64, sin_f64 } from "./simd/math";
+
 import { iq4_values } from "./types/iq/iq4_values";
 
 /** Writes the constants that kernels load from memory. Once for each memory, before any kernel. */

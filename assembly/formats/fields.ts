@@ -127,7 +127,8 @@ function sum4<T>(
   x2: v128,
   x3: v128,
 ): v128 {
-  if (RELAXED && is_bytes<T>()) return dot_add(x3, n3, dot_add(x2, n2, dot_add(x1, n1, dot_add(x0, n0, start))));
+  if (RELAXED && is_bytes<T>())
+    return dot_add(x3, n3, dot_add(x2, n2, dot_add(x1, n1, dot_add(x0, n0, start))));
   return signed4(n0, n1, n2, n3, x0, x1, x2, x3);
 }
 

@@ -27,6 +27,7 @@ import {
 } from "../layout/blocks";
 import { FILE_IQ4_XS, FILE_Q4_0, FILE_Q8_0 } from "../layout/file_types.gen";
 import { RELAXED } from "../simd/dot";
+import { block_bytes } from "../types/types.gen";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
 import { group_bytes_before, group_size } from "./groups";
 import {
@@ -69,7 +70,6 @@ import {
   multiply_super_bytes,
   multiply_super_wide,
 } from "./super_multiply";
-import { block_bytes } from "../types/types.gen";
 import { embed_row_super, invert_book, pack_coded, pack_iq4_xs, pack_super, zero_super } from "./super_pack";
 import { unpack_super_bytes, unpack_super_wide } from "./super_unpack";
 import { walk_super_form } from "./super_walk";

@@ -127,8 +127,8 @@ export function finish_super<F>(head: usize, x: usize, sum: v128, factor: f32, r
       }
     } else {
       for (let j: usize = 0; j < 4; j++) {
-      const minima = v128.load8x8_u(head + (j << 3), SUPER_MINIMA);
-      m = i32x4.add(m, i32x4.dot_i16x8_s(minima, v128.load32_splat(x + (j << 2), ACT_SUPER_SUMS)));
+        const minima = v128.load8x8_u(head + (j << 3), SUPER_MINIMA);
+        m = i32x4.add(m, i32x4.dot_i16x8_s(minima, v128.load32_splat(x + (j << 2), ACT_SUPER_SUMS)));
       }
     }
     value = f32x4.sub(value, f32x4.mul(f32x4.convert_i32x4_s(m), f32x4.mul(load_scales(head + 8, mask), xs)));

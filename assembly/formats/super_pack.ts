@@ -1,31 +1,30 @@
 // Formats of superblocks: how rows of files are packed into tiles, and looked up.
 
 import {
+  BYTE_SUPER_BYTES,
+  BYTE_SUPER_SCALES,
+  BYTE_SUPER_VALUES,
   DOT_MOVED,
   DOT_UNSIGNED,
   Q2K_MINIMA,
+  Q6K_SCALES,
+  SUPER_BLOCKS,
+  SUPER_MINIMA,
+  SUPER_SCALES,
   WEIGHT_Q2K,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
   WEIGHT_Q6K,
   WEIGHT_X3K,
   WEIGHT_X4K,
-  Q6K_SCALES,
-  SUPER_BLOCKS,
-  SUPER_MINIMA,
-  SUPER_SCALES,
-  BYTE_SUPER_BYTES,
-  BYTE_SUPER_SCALES,
-  BYTE_SUPER_VALUES,
   WIDE_SUPER_BYTES,
   WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
 import { CONST_BOOKS } from "../layout/control";
-import {
-  FILE_IQ4_XS } from "../layout/file_types.gen";
-import { f16_finite } from "../simd/f16";
+import { FILE_IQ4_XS } from "../layout/file_types.gen";
 import { look_up } from "../simd/dot";
+import { f16_finite } from "../simd/f16";
 import { high } from "../simd/nibbles";
 import { integer_scale, unit_of } from "../types/integer_scales";
 import { decode } from "../types/types.gen";
@@ -177,7 +176,16 @@ function pack_head(layout: i32, src: usize, head: usize, r: usize, shift: i32): 
  * Row r of a superblock, from a file's superblock at `src`: nothing is rounded. `step` bytes lead from a tile to that of
  * the next block, `codes` has 32 bytes to work in. Returns 0, or 1 if d or dmin is NaN or infinite.
  */
-export function pack_super(layout: i32, src: usize, head: usize, tile: usize, step: usize, r: usize, shift: i32, codes: usize): i32 {
+export function pack_super(
+  layout: i32,
+  src: usize,
+  head: usize,
+  tile: usize,
+  step: usize,
+  r: usize,
+  shift: i32,
+  codes: usize,
+): i32 {
   if (pack_head(layout, src, head, r, shift)) return 1;
   for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
     for (let k: usize = 0; k < 8; k++) store<u32>(codes + (k << 2), file_fields(layout, src, b, k));
@@ -208,7 +216,7 @@ export function pack_coded(
   store_scaled(d, head + (r << 1), shift);
   const codes = scratch + 128;
   for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
-    decode(file, src, table, 0, <i32>b << 5, 32, scratch);
+    decode(file, src, table, 0, (<i32>b) << 5, 32, scratch);
     const at = head + scales_of(layout) + b * scales_size(layout);
     for (let half: usize = 0; half < 2; half++) {
       const scale = integer_scale(file, src, <i32>b, <i32>half);
@@ -289,7 +297,8 @@ export function embed_row_super(
         const step = d * (!with_minima(layout) ? <f32>load<i8>(at + side) : <f32>load<u8>(at + side));
         let m: f32 = 0;
         if (layout === WEIGHT_Q2K) m = dmin * <f32>load<u8>(head + (i << 3) + side, Q2K_MINIMA);
-        else if (with_minima(layout)) m = dmin * <f32>load<u8>(head + ((i >> 1) << 3) + (r << 1) + (i & 1), SUPER_MINIMA);
+        else if (with_minima(layout))
+          m = dmin * <f32>load<u8>(head + ((i >> 1) << 3) + (r << 1) + (i & 1), SUPER_MINIMA);
         for (let c: usize = 0; c < 4; c++) {
           let n = <i32>((q >> <u32>(c << 3)) & 255);
           if (with_book(layout)) n = load<i8>(values + <usize>n);
@@ -302,4 +311,3 @@ export function embed_row_super(
     column += size * (head_size(layout) + SUPER_BLOCKS * tile_size(layout));
   }
 }
-

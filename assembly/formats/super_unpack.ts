@@ -1,32 +1,30 @@
 // Formats of superblocks: how tiles are unpacked for several tokens.
 
-
 import {
+  BYTE_SUPER_BYTES,
+  BYTE_SUPER_SCALES,
+  BYTE_SUPER_VALUES,
   DOT_MOVED,
   DOT_UNSIGNED,
   Q2K_MINIMA,
+  Q6K_SCALES,
+  SUPER_BLOCKS,
+  SUPER_MINIMA,
+  SUPER_SCALES,
   WEIGHT_Q2K,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
   WEIGHT_Q6K,
   WEIGHT_X3K,
   WEIGHT_X4K,
-  Q6K_SCALES,
-  SUPER_BLOCKS,
-  SUPER_MINIMA,
-  SUPER_SCALES,
-  BYTE_SUPER_BYTES,
-  BYTE_SUPER_SCALES,
-  BYTE_SUPER_VALUES,
   WIDE_SUPER_BYTES,
   WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
 import { CONST_BOOKS } from "../layout/control";
-import {
-  FILE_IQ4_XS } from "../layout/file_types.gen";
-import { f16_finite } from "../simd/f16";
+import { FILE_IQ4_XS } from "../layout/file_types.gen";
 import { look_up } from "../simd/dot";
+import { f16_finite } from "../simd/f16";
 import { high } from "../simd/nibbles";
 import { integer_scale, unit_of } from "../types/integer_scales";
 import { decode } from "../types/types.gen";
@@ -129,7 +127,14 @@ function unpack_head(layout: i32, head: usize, to: usize): void {
 }
 
 /** Unpacks `supers` superblocks of a group of `strips` strips: WIDE_SUPER_BYTES for each strip of each. */
-export function unpack_super_wide(layout: i32, from: usize, to: usize, strips: i32, supers: i32, book: i32): void {
+export function unpack_super_wide(
+  layout: i32,
+  from: usize,
+  to: usize,
+  strips: i32,
+  supers: i32,
+  book: i32,
+): void {
   const tiles = <usize>strips * tile_size(layout);
   const heads = <usize>strips * head_size(layout);
   for (let i = 0; i < supers; i++, from += heads + SUPER_BLOCKS * tiles) {
@@ -144,8 +149,12 @@ export function unpack_super_wide(layout: i32, from: usize, to: usize, strips: i
         unpack_fields(layout, tile, values + 128);
         if (with_book(layout)) look_up_tile(values + 128, book_bytes(book, false));
         const packed = scale_integers(layout, scales);
-        const first = with_halves(layout) ? v128.shuffle<i16>(packed, packed, 0, 0, 2, 2, 4, 4, 6, 6) : twice(packed);
-        const second = with_halves(layout) ? v128.shuffle<i16>(packed, packed, 1, 1, 3, 3, 5, 5, 7, 7) : first;
+        const first = with_halves(layout)
+          ? v128.shuffle<i16>(packed, packed, 0, 0, 2, 2, 4, 4, 6, 6)
+          : twice(packed);
+        const second = with_halves(layout)
+          ? v128.shuffle<i16>(packed, packed, 1, 1, 3, 3, 5, 5, 7, 7)
+          : first;
         widen(layout, values, first, 0);
         widen(layout, values, second, 4);
       }

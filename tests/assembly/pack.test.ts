@@ -13,8 +13,8 @@ import {
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
 } from "../../assembly/layout/file_types.gen.ts";
-import { type FileType, fileTypes, weightFormats } from "../../src/quant/registry.ts";
 import { gridPoints } from "../../src/quant/grids.ts";
+import { type FileType, fileTypes, weightFormats } from "../../src/quant/registry.ts";
 import { blockTypes, blockValues } from "../reference/block_types.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import {
@@ -27,7 +27,14 @@ import {
   tileInteger,
   tileScale,
 } from "../reference/quantize.ts";
-import { fileParts, type Parts, superFiles, superTiles, tileParts } from "../reference/superblocks.ts";
+import {
+  fileParts,
+  type Parts,
+  type SuperFile,
+  superFiles,
+  superTiles,
+  tileParts,
+} from "../reference/superblocks.ts";
 import { blockRows, naturalTypes, randomBlocks, takesAnyType } from "../support/file_rows.ts";
 import { type KernelBench, randomF32, uniform } from "../support/kernels.ts";
 import { packRows } from "../support/packing.ts";
@@ -35,6 +42,7 @@ import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } fr
 
 /** Types whose superblocks a format keeps. */
 const superTypes = [...fileTypes.values()].filter(({ code }) => code in superFiles).map(({ name }) => name);
+
 import { randomBlocks as randomBlocksOf } from "../support/random_blocks.ts";
 
 const benches = await variantBenches(2 << 20);
@@ -480,7 +488,7 @@ describe("pack()", () => {
     it(`refuses superblocks of ${name} whose scales are NaN or infinite with 1 + their row`, () => {
       const { code, blockCols, blockBytes } = fileTypes.get(name) as FileType;
       const [rows, cols] = [6, 2 * blockCols];
-      for (const half of (superFiles[code] as (typeof superFiles)[number]).halves) {
+      for (const half of (superFiles[code] as SuperFile).halves) {
         for (const [row, block] of [
           [0, 0],
           [3, 1],
@@ -498,7 +506,7 @@ describe("pack()", () => {
 
     it(`says which scale of ${name} cannot be stored times 2^SCALE_SHIFT, and stores each as it is without`, () => {
       const { code, blockCols, blockBytes } = fileTypes.get(name) as FileType;
-      for (const half of (superFiles[code] as (typeof superFiles)[number]).halves) {
+      for (const half of (superFiles[code] as SuperFile).halves) {
         for (const [scale, fits] of [
           [63.9, true],
           [-63.9, true],

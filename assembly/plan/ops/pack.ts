@@ -87,7 +87,20 @@ export function pack(
   const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
   if (is_super(weight)) {
     begin_super(weight, scratch);
-    return pack_supers(file, weight, src, rowBytes, table, rows, blocks, out, firstStrip, strips, shift, scratch);
+    return pack_supers(
+      file,
+      weight,
+      src,
+      rowBytes,
+      table,
+      rows,
+      blocks,
+      out,
+      firstStrip,
+      strips,
+      shift,
+      scratch,
+    );
   }
   const cells = <usize>(tile_bytes(weight) / cell_bytes(weight));
   const copies = file === copied_type(weight);
@@ -149,7 +162,8 @@ function pack_supers(
     const strip = firstStrip + row / TILE_ROWS;
     const from = row < rows ? src + <usize>row * rowBytes : 0;
     const r = <usize>(row % TILE_ROWS);
-    if (pack_super_row(file, weight, from, table, out, strip, strips, blocks, r, shift, scratch)) return 1 + row;
+    if (pack_super_row(file, weight, from, table, out, strip, strips, blocks, r, shift, scratch))
+      return 1 + row;
   }
   return 0;
 }
