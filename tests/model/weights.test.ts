@@ -100,7 +100,7 @@ describe("placeWeights", () => {
     assert.equal(weights.all.filter(({ info }) => info.name === "token_embd.weight").length, 1);
   });
 
-  it("placeWeights() keeps what the file holds: q4 for Q4_0, q8 for everything else", () => {
+  it("placeWeights() keeps what the file holds: each matrix the format that its type becomes", () => {
     const formats = (tensors: Tensors, precision?: Precision) => {
       const { embedding, layers, output } = place(tensors, { ...(precision && { precision }) });
       const inLayers = new Set(
@@ -112,9 +112,9 @@ describe("placeWeights", () => {
       assert.deepEqual(formats(tensorsOf(2, type)), ["q8", "q8", "q8"], type);
     }
     assert.deepEqual(formats(tensorsOf(2, "Q4_0")), ["q4", "q4", "q4"]);
-    // One matrix of another type: the layers share a format, the embedding and the output have their own.
+    // One matrix of another type: it alone has another format.
     const mixed = { ...tensorsOf(2, "Q4_0"), "blk.1.ffn_down.weight": [[64, 96], "Q8_0"] as const };
-    assert.deepEqual(formats(mixed), ["q4", "q8", "q4"]);
+    assert.deepEqual(formats(mixed), ["q4", "q4,q8", "q4"]);
     const output = { ...tensorsOf(2, "Q4_0"), "output.weight": [[300, 64], "Q8_0"] as const };
     assert.deepEqual(formats(output), ["q4", "q4", "q8"]);
     for (const precision of ["f32", "q8", "q4"] as const) {

@@ -86,12 +86,6 @@ export function layerNeeds(spec: LayerSpec, config: ModelConfig): LayerNeeds {
   };
 }
 
-/** The matrices among the weights of a layer whose format can be chosen; one expert's stand for all. */
-export function layerMatrices({ q, k, v, attnOutput, feedForward }: LayerNeeds): MatrixNeed[] {
-  const { gate, up, down } = feedForward.experts === undefined ? feedForward : feedForward.expert(0);
-  return [q, k, v, attnOutput, ...(gate ? [gate] : []), up, down];
-}
-
 /** The weights of a model outside of its layers. */
 export function outerNeeds({ config, layers, outputNorm }: Model): OuterNeeds {
   const { dim, vocabSize } = config;

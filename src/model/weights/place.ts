@@ -11,7 +11,6 @@ import type { Precision } from "../config.ts";
 import {
   type BlockNeeds,
   type LayerNeeds,
-  layerMatrices,
   layerNeeds,
   type MatrixNeed,
   outerNeeds,
@@ -32,11 +31,7 @@ export type Formats = Precision | ChooseFormat | undefined;
  */
 export function placeWeights(file: ModelFile, model: Model, arena: Arena, formats: Formats): ModelWeights {
   const layers = model.layers.map((spec) => layerNeeds(spec, model.config));
-  const { tensors } = model.architecture;
-  const inLayers = layers.flatMap((needs, i) =>
-    layerMatrices(needs).map(({ view }) => tensors(view.tensor, i)),
-  );
-  const format = typeof formats === "function" ? formats : defaultFormats(file, inLayers, formats);
+  const format = typeof formats === "function" ? formats : defaultFormats(formats);
   const placer = new Placer(file, model.architecture, arena, format);
   const outer = outerNeeds(model);
   // In the order of most files.
@@ -101,7 +96,7 @@ class Placer {
   matrix({ view, cols, bias, precise }: MatrixNeed, layer?: number): Matrix {
     const info = this.#find(view, shapeOf(view, cols), layer);
     const { firstRow, rows } = view;
-    const format = weightFormats[precise ? "f32" : this.#format(info, layer !== undefined)];
+    const format = weightFormats[precise ? "f32" : this.#format(info)];
     const strips = Math.ceil(rows / PADDED_ROWS) * (PADDED_ROWS / TILE_ROWS);
     const blocks = Math.ceil(cols / BLOCK_COLS);
     const address = this.#arena.alloc(strips * blocks * format.tileBytes);
