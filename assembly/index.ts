@@ -1,5 +1,6 @@
 // Sole entry of the kernels: what the host, tests and benchmarks may call.
 import {
+  CONST_BOOKS,
   CONST_EIGHT,
   CONST_EXP2_COEFFICIENTS,
   CONST_EXP2_LOWEST,
@@ -14,6 +15,8 @@ import {
   CONST_SIXTEEN_16,
   CONST_TWO_112,
 } from "./layout/control";
+import { fp4_doubled } from "./types/fp4";
+import { iq4_values } from "./types/iq/iq4_values";
 
 export { attention, attention_scratch_bytes } from "./attention/attention";
 export { kv_store_f16 } from "./attention/f16";
@@ -55,6 +58,9 @@ export function init(): void {
   v128.store(CONST_SHIFT_13, i16x8.splat(8192));
   v128.store(CONST_FLIP, i8x16.splat(-128));
   v128.store(CONST_EIGHT, i8x16.splat(8));
+  v128.store(CONST_BOOKS, i8x16.add(iq4_values(), i8x16.splat(-128)));
+  v128.store(CONST_BOOKS, i8x16.add(fp4_doubled(), i8x16.splat(16)), 16);
+  v128.store(CONST_BOOKS, i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 32);
   v128.store(CONST_ONE, f32x4.splat(1));
   v128.store(CONST_FIELDS, i8x16.splat(31));
   v128.store(CONST_FIELDS, i8x16.splat(7), 16);

@@ -14,17 +14,41 @@ import {
   SUPER_BLOCKS,
   TILE_ROWS,
   WEIGHT_F32,
+  WEIGHT_MXFP4,
+  WEIGHT_NL,
   WEIGHT_Q4,
   WEIGHT_Q4K,
+  WEIGHT_Q4M,
+  WEIGHT_Q5,
   WEIGHT_Q5K,
   WEIGHT_Q8,
   WIDE_SUPER_BYTES,
 } from "../layout/blocks";
-import { FILE_Q4_0, FILE_Q4_K, FILE_Q5_K, FILE_Q6_K, FILE_Q8_0 } from "../layout/file_types.gen";
+import {
+  FILE_IQ4_NL,
+  FILE_MXFP4,
+  FILE_Q4_0,
+  FILE_Q4_1,
+  FILE_Q4_K,
+  FILE_Q5_0,
+  FILE_Q5_1,
+  FILE_Q5_K,
+  FILE_Q6_K,
+  FILE_Q8_0,
+} from "../layout/file_types.gen";
 import { RELAXED } from "../simd/dot";
-import { is_q6k } from "./fields";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
+import { is_q6k } from "./fields";
 import { group_bytes_before, group_size } from "./groups";
+import {
+  copy_tile_offsets,
+  embed_row_offsets,
+  multiply_group_offsets,
+  offset_tile_bytes,
+  unpack_offsets,
+  walk_offsets,
+  zero_row_offsets,
+} from "./offsets";
 import {
   copy_tile_q4,
   embed_row_q4,
@@ -52,12 +76,24 @@ import {
   multiply_super_bytes,
   multiply_super_wide,
 } from "./super_multiply";
-import { embed_row_super, file_super, pack_super, unpack_super_bytes, unpack_super_wide, zero_super } from "./super_pack";
+import {
+  embed_row_super,
+  file_super,
+  pack_super,
+  unpack_super_bytes,
+  unpack_super_wide,
+  zero_super,
+} from "./super_pack";
 import { walk_super_form } from "./super_walk";
 
 /** Whether a format has superblocks, whose columns share scales of two levels. */
 export function is_super(weight: i32): bool {
-  return weight > WEIGHT_Q4;
+  return weight > WEIGHT_Q4 && weight < WEIGHT_NL;
+}
+
+// Whether a format is one of offsets.ts.
+function is_offset(weight: i32): bool {
+  return weight >= WEIGHT_NL;
 }
 
 /** ACT_* of the activations that the format is multiplied by. */
@@ -81,6 +117,7 @@ export function tile_bytes(weight: i32): i32 {
           : super_bytes<u16>();
     return <i32>bytes / SUPER_BLOCKS;
   }
+  if (is_offset(weight)) return offset_tile_bytes(weight);
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
 }
 
@@ -138,6 +175,10 @@ export function embed_row(
   }
   const cell = strip_at(w, weight, strip, blocks);
   const step = cell_step(weight, strip, strips);
+  if (is_offset(weight)) {
+    embed_row_offsets(weight, cell, step, lane, blocks, factor, scale, out);
+    return;
+  }
   if (weight === WEIGHT_F32) embed_row_f32(cell, step, lane, blocks, scale, out);
   else if (weight === WEIGHT_Q8) embed_row_q8(cell, step, lane, blocks, factor, scale, out);
   else embed_row_q4(cell, step, lane, blocks, factor, scale, out);
@@ -168,6 +209,8 @@ export function walk(
     else if (weight === WEIGHT_Q5K)
       walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
     else walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
+  } else if (is_offset(weight)) {
+    walk_offsets(weight, dot, column, x, out, streams, gap, strips, blocks, factor);
   } else if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
   else walk_q4(dot, column, x, out, streams, gap, strips, blocks, factor);
 }
@@ -193,6 +236,10 @@ export function unpack(
     return true;
   }
   const tiles = strips * blocks;
+  if (is_offset(weight)) {
+    unpack_offsets(weight, dot, from, to, tiles);
+    return true;
+  }
   if (weight === WEIGHT_Q8) return unpack_q8(dot, from, to, tiles);
   return unpack_q4(dot, tokens, from, to, tiles);
 }
@@ -216,6 +263,8 @@ export function multiply_group(
     if (weight === WEIGHT_Q4K) multiply_super<u8>(dot, tile, x, out, outStride, strips, supers, factor);
     else if (weight === WEIGHT_Q5K) multiply_super<i8>(dot, tile, x, out, outStride, strips, supers, factor);
     else multiply_super<u16>(dot, tile, x, out, outStride, strips, supers, factor);
+  } else if (is_offset(weight)) {
+    multiply_group_offsets(weight, dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else if (weight === WEIGHT_Q8) {
     multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else {
@@ -262,8 +311,16 @@ function multiply_super<F>(
 
 // ---- Packing.
 
-/** FILE_* of the type whose blocks the format keeps bit for bit; -1: none. */
-export function copied_type(weight: i32): i32 {
+/** Whether the format keeps the blocks of a FILE_* type as they are. */
+export function is_copied(weight: i32, file: i32): bool {
+  return file === copied_type(weight) || (weight === WEIGHT_Q5 && file === FILE_Q5_0);
+}
+
+function copied_type(weight: i32): i32 {
+  if (weight === WEIGHT_NL) return FILE_IQ4_NL;
+  if (weight === WEIGHT_MXFP4) return FILE_MXFP4;
+  if (weight === WEIGHT_Q4M) return FILE_Q4_1;
+  if (weight === WEIGHT_Q5) return FILE_Q5_1;
   if (is_super(weight))
     return weight === WEIGHT_Q4K ? FILE_Q4_K : weight === WEIGHT_Q5K ? FILE_Q5_K : FILE_Q6_K;
   return weight === WEIGHT_F32 ? -1 : weight === WEIGHT_Q8 ? FILE_Q8_0 : FILE_Q4_0;
@@ -272,6 +329,7 @@ export function copied_type(weight: i32): i32 {
 /** A tile from a block of that type of each of four rows. Returns 0, or 1 + the first row that cannot be packed. */
 export function copy_tile(
   weight: i32,
+  file: i32,
   p0: usize,
   p1: usize,
   p2: usize,
@@ -279,6 +337,7 @@ export function copy_tile(
   tile: usize,
   shift: i32,
 ): i32 {
+  if (is_offset(weight)) return copy_tile_offsets(weight, file, p0, p1, p2, p3, tile, shift);
   if (weight === WEIGHT_Q8) return copy_tile_q8(p0, p1, p2, p3, tile, shift);
   return copy_tile_q4(p0, p1, p2, p3, tile, shift);
 }
@@ -294,6 +353,7 @@ export function pack_row(weight: i32, row: usize, cell: usize, step: usize, r: u
 export function zero_row(weight: i32, cell: usize, step: usize, r: usize): void {
   if (weight === WEIGHT_F32) zero_row_f32(cell, step, r);
   else if (weight === WEIGHT_Q8) zero_row_q8(cell, r);
+  else if (is_offset(weight)) zero_row_offsets(weight, cell, r);
   else zero_row_q4(cell, r);
 }
 

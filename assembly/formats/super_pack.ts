@@ -1,13 +1,13 @@
 // Formats of superblocks: how rows of files are packed into tiles, unpacked for several tokens, and looked up.
 
 import {
+  BYTE_SUPER_BYTES,
+  BYTE_SUPER_SCALES,
+  BYTE_SUPER_VALUES,
   Q6K_SCALES,
   SUPER_BLOCKS,
   SUPER_MINIMA,
   SUPER_SCALES,
-  BYTE_SUPER_BYTES,
-  BYTE_SUPER_SCALES,
-  BYTE_SUPER_VALUES,
   WIDE_SUPER_BYTES,
   WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
@@ -22,8 +22,8 @@ import { store_wide } from "./tiles";
 
 const BLOCKS: usize = SUPER_BLOCKS;
 
-// Four weights of a row of a tile's vectors, unsigned.
-function fields_at<F>(tile: usize, k: usize, r: usize): u32 {
+/** Four weights of a row of a tile's vectors, unsigned. */
+export function fields_at<F>(tile: usize, k: usize, r: usize): u32 {
   const p = tile + (r << 2);
   if (is_q4k<F>()) {
     const v = load<u32>(p + ((k & 3) << 4));
@@ -42,8 +42,8 @@ function fields_at<F>(tile: usize, k: usize, r: usize): u32 {
   return ((load<u32>(q) >> 6) & 0x03030303) | upper;
 }
 
-// Stores four weights of a row for each of the vectors of a tile.
-function store_fields<F>(
+/** Stores four weights of a row for each of the vectors of a tile. */
+export function store_fields<F>(
   tile: usize,
   r: usize,
   n0: u32,

@@ -2,8 +2,8 @@
 import {
   cell_bytes,
   cell_step,
-  copied_type,
   copy_tile,
+  is_copied,
   is_super,
   pack_row,
   pack_super_row,
@@ -12,8 +12,9 @@ import {
   unshift_super,
   zero_row,
 } from "../../formats/formats";
+import { has_tile_minima } from "../../formats/offsets";
 import { unshift_tile } from "../../formats/scales";
-import { BLOCK_COLS, TILE_ROWS } from "../../layout/blocks";
+import { BLOCK_COLS, TILE_MINIMA, TILE_ROWS } from "../../layout/blocks";
 import { CONTROL_BAD_ROW } from "../../layout/control";
 import * as op from "../../layout/ops";
 import { counter, int, ptr } from "../../record";
@@ -87,7 +88,7 @@ export function pack(
   if (is_super(weight))
     return pack_supers(weight, src, rowBytes, rows, blocks, out, firstStrip, strips, shift);
   const cells = <usize>(tile_bytes(weight) / cell_bytes(weight));
-  const copies = file === copied_type(weight);
+  const copies = is_copied(weight, file);
   // Only the last rows of a matrix end at an odd strip: the one behind it is padding.
   const here = (rows + TILE_ROWS - 1) / TILE_ROWS;
   const end = here + (here & 1);
@@ -166,7 +167,7 @@ function copy_strip(
   let p2 = live > 2 ? src + 2 * rowBytes : src;
   let p3 = live > 3 ? src + 3 * rowBytes : src;
   for (let b = 0; b < blocks; b++) {
-    const bad = copy_tile(weight, src, p1, p2, p3, tile, shift);
+    const bad = copy_tile(weight, file, src, p1, p2, p3, tile, shift);
     if (bad) return bad;
     src += next;
     p1 += next;
@@ -207,6 +208,9 @@ export function unshift_scales(w: usize, weight: i32, count: i32, strips: i32, b
     }
     const step = cell_step(weight, strip, strips);
     let tile = strip_at(w, weight, strip, blocks);
-    for (let b = 0; b < blocks; b++, tile += step) unshift_tile(tile);
+    for (let b = 0; b < blocks; b++, tile += step) {
+      unshift_tile(tile);
+      if (has_tile_minima(weight)) unshift_tile(tile + TILE_MINIMA);
+    }
   }
 }
