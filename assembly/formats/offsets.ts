@@ -218,7 +218,7 @@ export function walk_offsets(
     walk_minima<i8>(column, x, out, streams, gap, strips, blocks, factor);
     return;
   }
-  const signed = dot === DOT_SIGNED;
+  const signed = dot === DOT_SIGNED && weight === WEIGHT_NL;
   const book = signed ? signed_book(weight) : v128.load(book_of(weight));
   const multiple = i16x8.splat(signed ? 0 : <i16>starts_of(weight));
   // Bytes over 127 need an engine that takes them.
