@@ -9,12 +9,15 @@ import {
   CONST_FIELDS,
   CONST_FLIP,
   CONST_LOW_NIBBLES,
+  CONST_NIBBLE_BOOKS,
   CONST_ONE,
   CONST_ONES_16,
   CONST_SHIFT_13,
   CONST_SIXTEEN_16,
   CONST_TWO_112,
 } from "./layout/control";
+import { fp4_doubled } from "./types/fp4";
+import { iq4_values } from "./types/iq/iq4_values";
 
 export { attention, attention_scratch_bytes } from "./attention/attention";
 export { kv_store_f16 } from "./attention/f16";
@@ -45,8 +48,6 @@ export { dot_form } from "./simd/dot";
 export { load_f16, to_f16 } from "./simd/f16";
 export { cos_f64, exp_f32, exp_f64, log_f64, pow_f64, sin_f64 } from "./simd/math";
 
-import { iq4_values } from "./types/iq/iq4_values";
-
 /** Writes the constants that kernels load from memory. Once for each memory, before any kernel. */
 export function init(): void {
   v128.store(CONST_LOW_NIBBLES, i8x16.splat(15));
@@ -59,6 +60,9 @@ export function init(): void {
   v128.store(CONST_SHIFT_13, i16x8.splat(8192));
   v128.store(CONST_FLIP, i8x16.splat(-128));
   v128.store(CONST_EIGHT, i8x16.splat(8));
+  v128.store(CONST_NIBBLE_BOOKS, i8x16.add(iq4_values(), i8x16.splat(-128)));
+  v128.store(CONST_NIBBLE_BOOKS, i8x16.add(fp4_doubled(), i8x16.splat(16)), 16);
+  v128.store(CONST_NIBBLE_BOOKS, i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 32);
   v128.store(CONST_ONE, f32x4.splat(1));
   v128.store(CONST_BOOKS, iq4_values());
   v128.store(CONST_BOOKS, i8x16(-15, -13, -11, -9, -7, -5, -3, -1, 1, 3, 5, 7, 9, 11, 13, 15), 16);

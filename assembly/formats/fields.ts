@@ -136,6 +136,34 @@ function bytes4(n0: v128, n1: v128, n2: v128, n3: v128, x0: v128, x1: v128, x2: 
   return dot_add(x3, n3, dot_add(x2, n2, dot_add(x1, n1, dot_add(x0, n0, i32x4.splat(0)))));
 }
 
+/**
+ * The sums of eight vectors of bytes times eight activations, for each row: n0 . x0 + ... T u8: bytes under 128, or what the
+ * engine takes; i16: unsigned bytes, activations widened.
+ */
+export function sum8<T>(
+  n0: v128,
+  n1: v128,
+  n2: v128,
+  n3: v128,
+  n4: v128,
+  n5: v128,
+  n6: v128,
+  n7: v128,
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+  x4: v128,
+  x5: v128,
+  x6: v128,
+  x7: v128,
+): v128 {
+  if (RELAXED && is_bytes<T>()) {
+    return i32x4.add(bytes4(n0, n1, n2, n3, x0, x1, x2, x3), bytes4(n4, n5, n6, n7, x4, x5, x6, x7));
+  }
+  return i32x4.add(wide4(n0, n1, n2, n3, x0, x1, x2, x3), wide4(n4, n5, n6, n7, x4, x5, x6, x7));
+}
+
 function pairs2(n0: v128, n1: v128, x0: v128, x1: v128): v128 {
   return i16x8.add(dot_pairs(x0, n0), dot_pairs(x1, n1));
 }

@@ -15,9 +15,13 @@ import {
   SUPER_BLOCKS,
   TILE_ROWS,
   WEIGHT_F32,
+  WEIGHT_MXFP4,
+  WEIGHT_NL,
   WEIGHT_Q2K,
   WEIGHT_Q4,
   WEIGHT_Q4K,
+  WEIGHT_Q4M,
+  WEIGHT_Q5,
   WEIGHT_Q5K,
   WEIGHT_Q6K,
   WEIGHT_Q8,
@@ -25,16 +29,39 @@ import {
   WEIGHT_X4K,
   WIDE_SUPER_BYTES,
 } from "../layout/blocks";
-import { FILE_IQ4_XS, FILE_Q4_0, FILE_Q8_0 } from "../layout/file_types.gen";
+import {
+  FILE_IQ4_NL,
+  FILE_IQ4_XS,
+  FILE_MXFP4,
+  FILE_Q1_0,
+  FILE_Q2_0,
+  FILE_Q4_0,
+  FILE_Q4_1,
+  FILE_Q5_0,
+  FILE_Q5_1,
+  FILE_Q8_0,
+  FILE_TQ1_0,
+  FILE_TQ2_0,
+} from "../layout/file_types.gen";
 import { RELAXED } from "../simd/dot";
 import { block_bytes } from "../types/types.gen";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
 import { group_bytes_before, group_size } from "./groups";
 import {
+  copy_tile_offsets,
+  embed_row_offsets,
+  multiply_group_offsets,
+  offset_tile_bytes,
+  unpack_offsets,
+  walk_offsets,
+  zero_row_offsets,
+} from "./offsets";
+import {
   copy_tile_q4,
   embed_row_q4,
   multiply_group_q4,
   pack_row_q4,
+  pack_units_q4,
   unpack_q4,
   walk_q4,
   zero_row_q4,
@@ -76,6 +103,11 @@ import { walk_super_form } from "./super_walk";
 
 export { is_super };
 
+// Whether a format is one of offsets.ts.
+function is_offset(weight: i32): bool {
+  return layout_of(weight) >= WEIGHT_NL;
+}
+
 /** ACT_* of the activations that the format is multiplied by. */
 export function activations_of(weight: i32): i32 {
   return weight === WEIGHT_F32 ? ACT_F32 : is_super(weight) ? ACT_SUPER : ACT_Q8;
@@ -91,6 +123,7 @@ export function tile_bytes(weight: i32): i32 {
   if (is_super(weight)) {
     return <i32>super_size(layout_of(weight)) / SUPER_BLOCKS;
   }
+  if (is_offset(weight)) return offset_tile_bytes(weight);
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
 }
 
@@ -146,6 +179,10 @@ export function embed_row(
   }
   const cell = strip_at(w, weight, strip, blocks);
   const step = cell_step(weight, strip, strips);
+  if (is_offset(weight)) {
+    embed_row_offsets(weight, cell, step, lane, blocks, factor, scale, out);
+    return;
+  }
   if (weight === WEIGHT_F32) embed_row_f32(cell, step, lane, blocks, scale, out);
   else if (weight === WEIGHT_Q8) embed_row_q8(cell, step, lane, blocks, factor, scale, out);
   else embed_row_q4(cell, step, lane, blocks, factor, scale, out);
@@ -191,6 +228,8 @@ export function walk(
       default:
         walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
     }
+  } else if (is_offset(weight)) {
+    walk_offsets(weight, dot, column, x, out, streams, gap, strips, blocks, factor);
   } else if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
   else walk_q4(dot, column, x, out, streams, gap, strips, blocks, factor);
 }
@@ -214,6 +253,10 @@ export function unpack(
     return true;
   }
   const tiles = strips * blocks;
+  if (is_offset(weight)) {
+    unpack_offsets(weight, dot, from, to, tiles);
+    return true;
+  }
   if (weight === WEIGHT_Q8) return unpack_q8(dot, from, to, tiles);
   return unpack_q4(dot, tokens, from, to, tiles);
 }
@@ -235,6 +278,8 @@ export function multiply_group(
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
     multiply_super(layout_of(weight), dot, tile, x, out, outStride, strips, supers, factor);
+  } else if (is_offset(weight)) {
+    multiply_group_offsets(weight, dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else if (weight === WEIGHT_Q8) {
     multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else {
@@ -283,28 +328,33 @@ function multiply_super(
   if (!RELAXED || !bytes) {
     multiply_super_wide(tile, x, out, outStride, strips, supers, factor, less, work);
   } else if (dot === DOT_MOVED) {
-    if (layout === WEIGHT_Q5K) {
-      multiply_super_bytes<i8, i8>(tile, x, out, outStride, strips, supers, factor, less, work);
-    } else {
-      multiply_super_bytes<i8, u8>(tile, x, out, outStride, strips, supers, factor, less, work);
-    }
-  } else if (with_halves(layout)) {
-    multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, less, work);
+    const halves = layout === WEIGHT_Q5K;
+    multiply_super_bytes<i8>(tile, x, out, outStride, strips, supers, factor, less, work, halves, false);
   } else {
-    multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, less, work);
+    const halves = with_halves(layout);
+    multiply_super_bytes<u8>(tile, x, out, outStride, strips, supers, factor, less, work, halves, halves);
   }
 }
 
 // ---- Packing.
 
-/** FILE_* of the type whose blocks the format keeps bit for bit; -1: none. */
-export function copied_type(weight: i32): i32 {
+/** Whether the format keeps the blocks of a FILE_* type as they are. */
+export function is_copied(weight: i32, file: i32): bool {
+  return file === copied_type(weight) || (weight === WEIGHT_Q5 && file === FILE_Q5_0);
+}
+
+function copied_type(weight: i32): i32 {
+  if (weight === WEIGHT_NL) return FILE_IQ4_NL;
+  if (weight === WEIGHT_MXFP4) return FILE_MXFP4;
+  if (weight === WEIGHT_Q4M) return FILE_Q4_1;
+  if (weight === WEIGHT_Q5) return FILE_Q5_1;
   return weight === WEIGHT_F32 ? -1 : weight === WEIGHT_Q8 ? FILE_Q8_0 : FILE_Q4_0;
 }
 
 /** A tile from a block of that type of each of four rows. Returns 0, or 1 + the first row that cannot be packed. */
 export function copy_tile(
   weight: i32,
+  file: i32,
   p0: usize,
   p1: usize,
   p2: usize,
@@ -312,21 +362,38 @@ export function copy_tile(
   tile: usize,
   shift: i32,
 ): i32 {
+  if (is_offset(weight)) return copy_tile_offsets(weight, file, p0, p1, p2, p3, tile, shift);
   if (weight === WEIGHT_Q8) return copy_tile_q8(p0, p1, p2, p3, tile, shift);
   return copy_tile_q4(p0, p1, p2, p3, tile, shift);
 }
 
-/** 32 f32 values at `row` as row r of the block whose first cell is `cell`. Returns 0, or 1 if one is too large. */
-export function pack_row(weight: i32, row: usize, cell: usize, step: usize, r: usize, shift: i32): i32 {
+// Types whose values are -1 to 2 times a half.
+function has_units(file: i32): bool {
+  return file === FILE_TQ1_0 || file === FILE_TQ2_0 || file === FILE_Q1_0 || file === FILE_Q2_0;
+}
+
+/** 32 f32 values of a file at `row` as row r of the block whose first cell is `cell`. Returns 0, or 1 if one is too large. */
+export function pack_row(
+  file: i32,
+  weight: i32,
+  row: usize,
+  cell: usize,
+  step: usize,
+  r: usize,
+  shift: i32,
+): i32 {
   if (weight === WEIGHT_F32) return pack_row_f32(row, cell, step, r);
   if (weight === WEIGHT_Q8) return pack_row_q8(row, cell, r, shift);
-  return pack_row_q4(row, cell, r, shift);
+  if (!has_units(file)) return pack_row_q4(row, cell, r, shift);
+  pack_units_q4(row, cell, r, shift);
+  return 0;
 }
 
 /** Zeros as row r of the block whose first cell is `cell`: what pads the last strips. */
 export function zero_row(weight: i32, cell: usize, step: usize, r: usize): void {
   if (weight === WEIGHT_F32) zero_row_f32(cell, step, r);
   else if (weight === WEIGHT_Q8) zero_row_q8(cell, r);
+  else if (is_offset(weight)) zero_row_offsets(weight, cell, r);
   else zero_row_q4(cell, r);
 }
 

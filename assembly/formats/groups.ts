@@ -8,6 +8,20 @@ export function accumulate(out: usize, integers: v128, scales: v128, xs: v128): 
   v128.store(out, f32x4.add(product, v128.load(out)));
 }
 
+/** Sums at `out` += integers * (weight scales * xs) + sum * (minima * xs), `sum` being that of the activations, f32. */
+export function accumulate_both(
+  out: usize,
+  integers: v128,
+  scales: v128,
+  minima: v128,
+  xs: v128,
+  sum: v128,
+): void {
+  const product = f32x4.mul(f32x4.convert_i32x4_s(integers), f32x4.mul(scales, xs));
+  const both = f32x4.add(product, f32x4.mul(sum, f32x4.mul(minima, xs)));
+  v128.store(out, f32x4.add(both, v128.load(out)));
+}
+
 /** Groups of `most` strips that a matrix of `strips` has, the last one counted. */
 export function group_count(strips: i32, most: i32): i32 {
   return (strips + most - 1) / most;

@@ -135,10 +135,9 @@ export function walk_q4(
       walk<i32>(column, x, out, streams, gap, strips, blocks, factor);
       return;
     }
-    if (dot === DOT_MOVED) {
-      walk<i8>(column, x, out, streams, gap, strips, blocks, factor);
-      return;
-    }
+    // In these builds pairs do for DOT_WIDE: the same integers, and no fourth kernel.
+    walk<i8>(column, x, out, streams, gap, strips, blocks, factor);
+    return;
   }
   walk<i16>(column, x, out, streams, gap, strips, blocks, factor);
 }
@@ -286,6 +285,22 @@ export function pack_row_q4(row: usize, tile: usize, r: usize, shift: i32): i32 
   }
   store_scale(scale, ptr, shift);
   return 0;
+}
+
+/** The same for values that are -8 to 7 times a half: nothing is rounded. */
+export function pack_units_q4(row: usize, tile: usize, r: usize, shift: i32): void {
+  let unit: f32 = Infinity;
+  for (let c: usize = 0; c < <usize>BLOCK_COLS; c++) {
+    const v = abs(load<f32>(row + (c << 2)));
+    if (v > 0) unit = min(unit, v);
+  }
+  const inverse: f32 = unit < Infinity ? 1 / unit : 0;
+  for (let c: usize = 0; c < 16; c++) {
+    const low = <i32>nearest(load<f32>(row + (c << 2)) * inverse) + 8;
+    const top = <i32>nearest(load<f32>(row + ((c + 16) << 2)) * inverse) + 8;
+    store<u8>(byte_at(tile, r, c), <u8>(low | (top << 4)));
+  }
+  store_scale(unit < Infinity ? to_f16(unit) : 0, tile + (r << 1), shift);
 }
 
 /** Zeros as row r of a tile. */

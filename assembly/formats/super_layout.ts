@@ -12,6 +12,7 @@ import {
   SUPER_BLOCKS,
   SUPER_SCALES,
   WEIGHT_BOOK,
+  WEIGHT_NL,
   WEIGHT_Q2K,
   WEIGHT_Q4,
   WEIGHT_Q4K,
@@ -25,7 +26,8 @@ import {
 
 /** Whether a format has superblocks, whose columns share scales of two levels. */
 export function is_super(weight: i32): bool {
-  return weight > WEIGHT_Q4;
+  const layout = layout_of(weight);
+  return layout > WEIGHT_Q4 && layout < WEIGHT_NL;
 }
 
 /** The layout of a format with superblocks: WEIGHT_* without a book. */

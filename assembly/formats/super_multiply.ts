@@ -14,7 +14,6 @@ import {
 } from "../layout/blocks";
 import { dot_add, dot_pairs } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
-import { is_q6k } from "./fields";
 
 // What is taken off a superblock's sums: nothing; dmin times the sums of minima of blocks, or of half blocks; 2^i times the
 // sums of scales of half blocks, or of blocks, which stand in the place of minima.
@@ -195,11 +194,11 @@ function gather<T>(at: usize, acc: v128, scales: v128): void {
  * As multiply_super_wide(), for bytes.
  * T     u8 for DOT_UNSIGNED and DOT_SIGNED: scales are i32, of q6k i16 [4 rows][2 halves]; i8 for DOT_MOVED: scales are i16,
  *       each row's twice
- * F     u8: sums of a block are multiplied at once; i8: those of each half, since i16 hold no more; u16: halves have scales
- *       of their own
- * tile  BYTE_SUPER_BYTES for each strip of each superblock
+ * tile    BYTE_SUPER_BYTES for each strip of each superblock
+ * halves  sums of each half of a block are multiplied by themselves: i16 hold no more, or `own`
+ * own     halves have scales of their own
  */
-export function multiply_super_bytes<T, F>(
+export function multiply_super_bytes<T>(
   tile: usize,
   x: usize,
   out: usize,
@@ -209,8 +208,9 @@ export function multiply_super_bytes<T, F>(
   factor: f32,
   kind: i32,
   work: usize,
+  halves: bool,
+  own: bool,
 ): void {
-  const halves = sizeof<F>() > 1 || isSigned<F>();
   const part: usize = halves ? 64 : 128;
   const stop = x + <usize>supers * ACTS_SUPER_BYTES;
   const end = out + ((<usize>strips) << 4);
@@ -251,7 +251,7 @@ export function multiply_super_bytes<T, F>(
         }
         let s = v128.load(scales, BYTE_SUPER_SCALES);
         let z = v128.load(scales, BYTE_SUPER_BYTES + BYTE_SUPER_SCALES);
-        if (is_q6k<F>()) {
+        if (own) {
           s = i32x4.shr_s(odd ? s : i32x4.shl(s, 16), 16);
           z = i32x4.shr_s(odd ? z : i32x4.shl(z, 16), 16);
         }

@@ -44,8 +44,8 @@ import { store_wide } from "./tiles";
 
 const BLOCKS: usize = SUPER_BLOCKS;
 
-// Four weights of a row of a tile's vectors, unsigned.
-function fields_at(layout: i32, tile: usize, k: usize, r: usize): u32 {
+/** Four weights of a row of a tile's vectors, unsigned. */
+export function fields_at(layout: i32, tile: usize, k: usize, r: usize): u32 {
   const p = tile + (r << 2);
   if (layout === WEIGHT_Q4K || layout === WEIGHT_X4K) {
     const v = load<u32>(p + ((k & 3) << 4));
@@ -71,16 +71,16 @@ function fields_at(layout: i32, tile: usize, k: usize, r: usize): u32 {
   return ((load<u32>(q) >> 6) & 0x03030303) | upper;
 }
 
-// Stores 32 weights of a row, unsigned bytes at `codes`, into a tile.
-function store_fields(layout: i32, tile: usize, r: usize, codes: usize): void {
-  const n0 = load<u32>(codes);
-  const n1 = load<u32>(codes, 4);
-  const n2 = load<u32>(codes, 8);
-  const n3 = load<u32>(codes, 12);
-  const n4 = load<u32>(codes, 16);
-  const n5 = load<u32>(codes, 20);
-  const n6 = load<u32>(codes, 24);
-  const n7 = load<u32>(codes, 28);
+/** Stores 32 weights of a row, unsigned bytes, into a tile: 16 of each half. */
+export function store_fields(layout: i32, tile: usize, r: usize, first: v128, second: v128): void {
+  const n0 = i32x4.extract_lane(first, 0);
+  const n1 = i32x4.extract_lane(first, 1);
+  const n2 = i32x4.extract_lane(first, 2);
+  const n3 = i32x4.extract_lane(first, 3);
+  const n4 = i32x4.extract_lane(second, 0);
+  const n5 = i32x4.extract_lane(second, 1);
+  const n6 = i32x4.extract_lane(second, 2);
+  const n7 = i32x4.extract_lane(second, 3);
   const p = tile + (r << 2);
   if (layout === WEIGHT_Q4K || layout === WEIGHT_X4K) {
     store<u32>(p, n0 | (n4 << 4));
@@ -189,7 +189,7 @@ export function pack_super(
   if (pack_head(layout, src, head, r, shift)) return 1;
   for (let b: usize = 0; b < BLOCKS; b++, tile += step) {
     for (let k: usize = 0; k < 8; k++) store<u32>(codes + (k << 2), file_fields(layout, src, b, k));
-    store_fields(layout, tile, r, codes);
+    store_fields(layout, tile, r, v128.load(codes), v128.load(codes, 16));
   }
   return 0;
 }
@@ -229,7 +229,7 @@ export function pack_coded(
         store<u8>(codes + c, load<u8>(scratch + 160 + <usize>(value + 128)));
       }
     }
-    store_fields(layout, tile, r, codes);
+    store_fields(layout, tile, r, v128.load(codes), v128.load(codes, 16));
   }
   return 0;
 }

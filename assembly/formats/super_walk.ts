@@ -4,15 +4,7 @@
 //   T  the form of the dot product: u8 where the instruction adds to i32 (DOT_UNSIGNED and DOT_SIGNED agree on bytes up to
 //      127), i8 for pairs of i16 (DOT_MOVED), i16 for DOT_WIDE
 //   F  the format: see super.ts
-import {
-  ACT_SUPER_BYTES,
-  ACT_SUPER_HALVES,
-  DOT_MOVED,
-  DOT_SIGNED,
-  DOT_UNSIGNED,
-  DOT_WIDE,
-  SUPER_BLOCKS,
-} from "../layout/blocks";
+import { ACT_SUPER_BYTES, ACT_SUPER_HALVES, DOT_SIGNED, DOT_UNSIGNED, SUPER_BLOCKS } from "../layout/blocks";
 import { activation, RELAXED } from "../simd/dot";
 import { has_book, is_q2k, is_q4k, super_constants } from "./fields";
 import { finish_super, head_bytes, scale_step, scales_at, sum_tile, tile_of } from "./super";
@@ -101,16 +93,17 @@ export function walk_super_form<F>(
   sums: usize,
   book: i32,
 ): void {
-  if (RELAXED && dot !== DOT_WIDE) {
+  // Books have no form of their own for pairs: moved signs cost as much as i16.
+  const hasPairs = !has_book<F>() && !is_q2k<F>();
+  if (RELAXED) {
     // High nibbles that are not shifted are bytes above 127: only DOT_UNSIGNED takes them.
-    const pairs = dot === DOT_MOVED || (is_q4k<F>() && dot === DOT_SIGNED);
-    if (!pairs) {
+    if (dot === DOT_UNSIGNED || (dot === DOT_SIGNED && !is_q4k<F>())) {
       const isUnsigned = dot === DOT_UNSIGNED;
       walk_super<u8, F>(column, x, out, streams, gap, strips, blocks, factor, sums, book, isUnsigned);
       return;
     }
-    // Books have no form of their own for pairs: moved signs cost as much as i16.
-    if (!has_book<F>() && !is_q2k<F>()) {
+    // In these builds pairs do for DOT_WIDE: the same integers, and no third kernel.
+    if (hasPairs) {
       walk_super<i8, F>(column, x, out, streams, gap, strips, blocks, factor, sums, book, false);
       return;
     }

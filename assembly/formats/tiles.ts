@@ -6,16 +6,18 @@
 //   T  the form of the dot product, by the types of simd/dot.ts: u8 for DOT_UNSIGNED, i32 for DOT_SIGNED, i8 for pairs,
 //      i16 for DOT_WIDE
 //   W  how weights lie: u8 as bytes in tiles of Q8_TILE_BYTES, i8 as nibbles in tiles of Q4_TILE_BYTES, i16 widened in
-//      tiles of WIDE_TILE_BYTES
+//      tiles of WIDE_TILE_BYTES; with minima u32 as bytes in tiles of MINIMUM_TILE_BYTES, i32 widened
 //   N  how many tokens: i32 four, i16 two, sizeof<N>() of them
 import {
   ACTS_BLOCK_BYTES,
   ACTS_SCALES,
   ACTS_SUMS,
+  MINIMUM_TILE_BYTES,
   Q4_TILE_BYTES,
   Q4_TILE_VALUES,
   Q8_TILE_BYTES,
   Q8_TILE_VALUES,
+  TILE_MINIMA,
   WIDE_TILE_BYTES,
   WIDE_TILE_VALUES,
 } from "../layout/blocks";
@@ -23,7 +25,7 @@ import { CONST_FLIP, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control"
 import { dot_add, dot_pairs } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { high } from "../simd/nibbles";
-import { accumulate } from "./groups";
+import { accumulate, accumulate_both } from "./groups";
 
 /** Bytes of a widened tile. */
 export const WIDE_TILE: usize = WIDE_TILE_BYTES;
@@ -50,8 +52,12 @@ function tile_sum<T>(acc: v128, ones: v128): v128 {
   return is_pairs<T>() ? i32x4.dot_i16x8_s(acc, ones) : acc;
 }
 
+function has_minima<W>(): bool {
+  return sizeof<W>() === 4;
+}
+
 function is_wide<W>(): bool {
-  return sizeof<W>() === 2;
+  return sizeof<W>() === 2 || (has_minima<W>() && isSigned<W>());
 }
 
 function is_nibbles<W>(): bool {
@@ -59,7 +65,29 @@ function is_nibbles<W>(): bool {
 }
 
 function bytes_of<W>(): usize {
+  if (has_minima<W>() && !isSigned<W>()) return MINIMUM_TILE_BYTES;
   return is_wide<W>() ? WIDE_TILE_BYTES : is_nibbles<W>() ? Q4_TILE_BYTES : Q8_TILE_BYTES;
+}
+
+// Sums of two strips of a token: see accumulate() and accumulate_both(). The latter has minima behind the scales.
+function add_sums<W>(
+  to: usize,
+  a: v128,
+  b: v128,
+  s: v128,
+  z: v128,
+  sMinima: v128,
+  zMinima: v128,
+  xs: v128,
+  sum: v128,
+): void {
+  if (has_minima<W>()) {
+    accumulate_both(to, a, s, sMinima, xs, sum);
+    accumulate_both(to + 16, b, z, zMinima, xs, sum);
+  } else {
+    accumulate(to, a, s, xs);
+    accumulate(to + 16, b, z, xs);
+  }
 }
 
 // Whether there are four tokens: two leave out what tokens 2 and 3 would need.
@@ -90,9 +118,9 @@ export function multiply<T, W, N>(
   // Only what a kernel needs: a load whose value is not used stays in the module, because it could trap.
   const none = i32x4.splat(0);
   const nibbles = is_nibbles<W>() ? v128.load(CONST_LOW_NIBBLES) : none;
-  const multiple = is_nibbles<W>() || is_wide<W>() ? none : i16x8.splat(<i16>starts);
+  const multiple = sizeof<W>() !== 1 || isSigned<W>() ? none : i16x8.splat(<i16>starts);
   const flip = sizeof<T>() === 4 ? v128.load(CONST_FLIP) : none;
-  const ones = is_nibbles<W>() || is_pairs<T>() ? v128.load(CONST_ONES_16) : none;
+  const ones = is_nibbles<W>() || has_minima<W>() || is_pairs<T>() ? v128.load(CONST_ONES_16) : none;
   const mask = f16_mask();
   const power = f32x4.splat(factor);
   const rowBytes = (<usize>strips) << 4;
@@ -120,7 +148,7 @@ export function multiply<T, W, N>(
       let xp = x;
       let u: v128;
       let v: v128;
-      if (sizeof<W>() === 2) {
+      if (is_wide<W>()) {
         const values = tile + (WIDE_TILE_BYTES - WIDE_TILE_VALUES);
         for (let p = tile; p < values; p += 32, xp += 16) {
           const x01 = v128.load8x8_s(xp);
@@ -158,7 +186,7 @@ export function multiply<T, W, N>(
             b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
           }
         }
-      } else if (isSigned<W>()) {
+      } else if (is_nibbles<W>()) {
         const values = tile + (Q4_TILE_BYTES - Q4_TILE_VALUES);
         for (let p = tile; p < values; p += 16, xp += 16) {
           const w = v128.load(p, Q4_TILE_VALUES);
@@ -201,8 +229,13 @@ export function multiply<T, W, N>(
       } else {
         const values = tile + (Q8_TILE_BYTES - Q8_TILE_VALUES);
         for (let p = tile; p < values; p += 16, xp += 16) {
-          u = tile_weights<T>(v128.load(p, Q8_TILE_VALUES), flip);
-          v = tile_weights<T>(v128.load(p, Q8_TILE_BYTES + Q8_TILE_VALUES), flip);
+          if (has_minima<W>()) {
+            u = v128.load(p, MINIMUM_TILE_BYTES - 128);
+            v = v128.load(p, 2 * MINIMUM_TILE_BYTES - 128);
+          } else {
+            u = tile_weights<T>(v128.load(p, Q8_TILE_VALUES), flip);
+            v = tile_weights<T>(v128.load(p, Q8_TILE_BYTES + Q8_TILE_VALUES), flip);
+          }
           xv = v128.load(xp);
           xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
           a0 = tile_dot<T>(a0, xt, u);
@@ -222,24 +255,34 @@ export function multiply<T, W, N>(
       }
       const s = load_scales(tile, mask);
       const z = load_scales(tile + bytes_of<W>(), mask);
+      let m = none;
+      let n = none;
+      let sums = none;
+      let sum = none;
+      if (has_minima<W>()) {
+        m = load_scales(tile + TILE_MINIMA, mask);
+        n = load_scales(tile + bytes_of<W>() + TILE_MINIMA, mask);
+        sums = f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(v128.load(x, ACTS_SUMS), ones));
+        sums = f32x4.mul(sums, f32x4.splat(-0.125));
+      }
       xv = f32x4.mul(v128.load(x, ACTS_SCALES), power);
       let to = row;
       xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-      accumulate(to, tile_sum<T>(a0, ones), s, xt);
-      accumulate(to + 16, tile_sum<T>(b0, ones), z, xt);
+      if (has_minima<W>()) sum = v128.shuffle<i32>(sums, sums, 0, 0, 0, 0);
+      add_sums<W>(to, tile_sum<T>(a0, ones), tile_sum<T>(b0, ones), s, z, m, n, xt, sum);
       to += outStride;
       xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-      accumulate(to, tile_sum<T>(a1, ones), s, xt);
-      accumulate(to + 16, tile_sum<T>(b1, ones), z, xt);
+      if (has_minima<W>()) sum = v128.shuffle<i32>(sums, sums, 1, 1, 1, 1);
+      add_sums<W>(to, tile_sum<T>(a1, ones), tile_sum<T>(b1, ones), s, z, m, n, xt, sum);
       if (is_four<N>()) {
         to += outStride;
         xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-        accumulate(to, tile_sum<T>(a2, ones), s, xt);
-        accumulate(to + 16, tile_sum<T>(b2, ones), z, xt);
+        if (has_minima<W>()) sum = v128.shuffle<i32>(sums, sums, 2, 2, 2, 2);
+        add_sums<W>(to, tile_sum<T>(a2, ones), tile_sum<T>(b2, ones), s, z, m, n, xt, sum);
         to += outStride;
         xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-        accumulate(to, tile_sum<T>(a3, ones), s, xt);
-        accumulate(to + 16, tile_sum<T>(b3, ones), z, xt);
+        if (has_minima<W>()) sum = v128.shuffle<i32>(sums, sums, 3, 3, 3, 3);
+        add_sums<W>(to, tile_sum<T>(a3, ones), tile_sum<T>(b3, ones), s, z, m, n, xt, sum);
       }
     }
   }

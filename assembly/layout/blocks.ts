@@ -31,7 +31,18 @@ export const Q8_TILE_VALUES = 8;
 export const Q4_TILE_BYTES = 72;
 export const Q4_TILE_VALUES = 8;
 /**
- * What q8 and q4 are unpacked to for several tokens, if the engine multiplies 16 bits: f16 [4] scales, 8 bytes unused;
+ * nl and mxfp4 tiles are as those of q4, but a nibble stands for a value of a book of 16 (formats/offsets.ts).
+ * q4m tile: f16 [4] scales, f16 [4] minima (times 2^SCALE_SHIFT as well), then nibbles in the order of q4. A weight is
+ * scale * n + minimum. q5 tile: alike, with 5 bits in the order of q5k.
+ */
+export const Q4M_TILE_BYTES = 80;
+export const Q5_TILE_BYTES = 96;
+export const TILE_MINIMA = 8;
+/** What both are unpacked to for several tokens, if the engine multiplies bytes: scales, minima, bytes in the order of q8. */
+export const MINIMUM_TILE_BYTES = 144;
+/**
+ * What q8 and q4 are unpacked to for several tokens, if the engine multiplies 16 bits: f16 [4] scales; 8 bytes unused, or f16 [4]
+ * minima;
  * 16 vectors of (4 rows x 2 columns) i16.
  */
 export const WIDE_TILE_BYTES = 272;
@@ -123,6 +134,12 @@ export const BOOK_IQ3_XXS = 2;
 export const BOOK_IQ2 = 3;
 export const BOOK_IQ1 = 4;
 export const BOOK_Q3 = 5;
+/** Blocks of 32 columns as files have them. IQ4_NL and MXFP4: nibbles with a book each. */
+export const WEIGHT_NL = 16;
+export const WEIGHT_MXFP4 = 17;
+/** Q4_1; Q5_0 and Q5_1. */
+export const WEIGHT_Q4M = 18;
+export const WEIGHT_Q5 = 19;
 
 // ---- Activations. A row is padded with zeros to BLOCK_COLS.
 

@@ -19,6 +19,8 @@ import {
   Q4_TILE_BYTES,
   Q4K_HEAD_BYTES,
   Q4K_TILE_BYTES,
+  Q4M_TILE_BYTES,
+  Q5_TILE_BYTES,
   Q5K_TILE_BYTES,
   Q6K_HEAD_BYTES,
   Q6K_TILE_BYTES,
@@ -26,9 +28,13 @@ import {
   SUPER_BLOCKS,
   WEIGHT_BOOK,
   WEIGHT_F32,
+  WEIGHT_MXFP4,
+  WEIGHT_NL,
   WEIGHT_Q2K,
   WEIGHT_Q4,
   WEIGHT_Q4K,
+  WEIGHT_Q4M,
+  WEIGHT_Q5,
   WEIGHT_Q5K,
   WEIGHT_Q6K,
   WEIGHT_Q8,
@@ -49,10 +55,16 @@ export type Precision = "f32" | "q8" | "q4";
 export type FormatName =
   | Precision
   | ("q2k" | "q3k" | "q4k" | "q5k" | "q6k")
-  | ("iq4xs" | "iq3s" | "iq3xxs" | "iq2xxs" | "iq2" | "iq1s" | "iq1m");
+  | ("iq4xs" | "iq3s" | "iq3xxs" | "iq2xxs" | "iq2" | "iq1s" | "iq1m")
+  | ("nl" | "mxfp4" | "q4m" | "q5");
 
 const exact = { activation: ACT_F32, activationBlockBytes: 4 * BLOCK_COLS, scaled: false };
 const scaled = { activation: ACT_Q8, activationBlockBytes: ACT_BLOCK_BYTES, scaled: true };
+
+// Blocks of 32 columns of file types of their own.
+function blocks(name: string, code: number, tileBytes: number): WeightFormat {
+  return { name, code, tileBytes, groupStrips: GROUP_STRIPS, ...scaled };
+}
 
 // Superblocks of 256 columns: their header is shared out among the blocks.
 function superblocks(name: string, code: number, headBytes: number, tileBytes: number): WeightFormat {
@@ -103,6 +115,12 @@ export const weightFormats: Readonly<Record<FormatName, WeightFormat>> = {
   iq2: threeBits("iq2", BOOK_IQ2),
   iq1s: nibbles("iq1s", BOOK_IQ1),
   iq1m: threeBits("iq1m", BOOK_IQ1),
+  // IQ4_NL and MXFP4: nibbles that stand for values of a book, with a scale for each row of a block.
+  nl: blocks("nl", WEIGHT_NL, Q4_TILE_BYTES),
+  mxfp4: blocks("mxfp4", WEIGHT_MXFP4, Q4_TILE_BYTES),
+  // Q4_1; Q5_0 and Q5_1: nibbles and 5 bits, with a scale and a minimum for each row of a block.
+  q4m: blocks("q4m", WEIGHT_Q4M, Q4M_TILE_BYTES),
+  q5: blocks("q5", WEIGHT_Q5, Q5_TILE_BYTES),
 };
 
 /** The names of the formats that any type can become, in the order in which options list them. */

@@ -1,14 +1,34 @@
 // pack() and unpack(): every tensor type of files into every weight format.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { PADDED_ROWS, SCALE_SHIFT, WEIGHT_F32, WEIGHT_Q4, WEIGHT_Q8 } from "../../assembly/layout/blocks.ts";
+import {
+  PADDED_ROWS,
+  SCALE_SHIFT,
+  WEIGHT_F32,
+  WEIGHT_MXFP4,
+  WEIGHT_NL,
+  WEIGHT_Q4,
+  WEIGHT_Q4M,
+  WEIGHT_Q5,
+  WEIGHT_Q8,
+} from "../../assembly/layout/blocks.ts";
 import { CONTROL_PACKED, PACKED_LARGE_SCALE, PACKED_LOWEST } from "../../assembly/layout/control.ts";
 import {
   FILE_BF16,
   FILE_F16,
   FILE_F32,
+  FILE_IQ4_NL,
+  FILE_IQ4_NL_BYTES,
+  FILE_MXFP4,
+  FILE_MXFP4_BYTES,
   FILE_Q4_0,
   FILE_Q4_0_BYTES,
+  FILE_Q4_1,
+  FILE_Q4_1_BYTES,
+  FILE_Q5_0,
+  FILE_Q5_0_BYTES,
+  FILE_Q5_1,
+  FILE_Q5_1_BYTES,
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
@@ -42,6 +62,8 @@ import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } fr
 
 /** Types whose superblocks a format keeps. */
 const superTypes = [...fileTypes.values()].filter(({ code }) => code in superFiles).map(({ name }) => name);
+/** Types with blocks of 32 columns that a format of their own keeps. */
+const ownTypes = ["Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4"];
 
 import { randomBlocks as randomBlocksOf } from "../support/random_blocks.ts";
 
@@ -99,6 +121,11 @@ function tensor(
   return { file, bytes, ...grouped, rows, cols, rowBytes, values };
 }
 
+/** The name of a FILE_* type. */
+function ofFile(file: number): string {
+  return [...fileTypes.values()].find(({ code }) => code === file)?.name as string;
+}
+
 /** Widths of types without blocks: whole blocks of tiles and others. */
 const ANY_COLS = [1, 31, 32, 33, 64, 100, 172];
 
@@ -142,7 +169,7 @@ const kinds = [
       return tensor(FILE_BF16, asBytes(Uint16Array.from(bits, (b) => b >>> 16)), 2 * cols, rows, cols);
     },
   },
-  ...["Q8_0", "Q4_0", ...superTypes].map(blockKind),
+  ...["Q8_0", "Q4_0", ...ownTypes, ...superTypes].map(blockKind),
   ...[
     { group: 64, phase: 0 },
     { group: 40, phase: 0 },
@@ -265,8 +292,20 @@ function assertQuantized(
   }
 }
 
-const keepsBits = (t: FileTensor, weight: number) =>
-  (t.file === FILE_Q8_0 && weight === WEIGHT_Q8) || (t.file === FILE_Q4_0 && weight === WEIGHT_Q4);
+/** The types whose blocks of 32 columns a format keeps. */
+const kept: Readonly<Record<number, readonly number[]>> = {
+  [WEIGHT_Q8]: [FILE_Q8_0],
+  [WEIGHT_Q4]: [FILE_Q4_0],
+  [WEIGHT_NL]: [FILE_IQ4_NL],
+  [WEIGHT_MXFP4]: [FILE_MXFP4],
+  [WEIGHT_Q4M]: [FILE_Q4_1],
+  [WEIGHT_Q5]: [FILE_Q5_0, FILE_Q5_1],
+};
+
+const keepsBits = (t: FileTensor, weight: number) => kept[weight]?.includes(t.file) === true;
+
+/** Values as f32, with zeros of one sign. */
+const asF32 = (values: Float64Array) => values.map((v) => Math.fround(v) + 0);
 
 /** Every integer and every half of a file's superblocks, and zeros behind the last row. */
 function assertKept(t: FileTensor, weight: number, bytes: Uint8Array, shift: number = SCALE_SHIFT): void {
@@ -296,7 +335,7 @@ describe("pack()", () => {
             const decoded = decodeTiles(weight, bytes, rows, cols);
             if (weight === WEIGHT_F32) assert.deepEqual(decoded, paddedValues(t).map(Math.fround));
             else if (weight in superTiles) assertKept(t, weight, bytes);
-            else if (keepsBits(t, weight)) assert.deepEqual(decoded, paddedValues(t));
+            else if (keepsBits(t, weight)) assert.deepEqual(asF32(decoded), asF32(paddedValues(t)));
             else assertQuantized(t, weight, bytes);
           }
         }
@@ -380,6 +419,76 @@ describe("pack()", () => {
         if (fits) assert.deepEqual(decodeTiles(weight, packedBy(t, weight), 1, 32), paddedValues(t));
       }
     }
+  });
+
+  for (const [name, file, blockBytes, weight, half, most] of [
+    ["the scale of Q4_1", FILE_Q4_1, FILE_Q4_1_BYTES, WEIGHT_Q4M, 0, 64],
+    ["the minimum of Q4_1", FILE_Q4_1, FILE_Q4_1_BYTES, WEIGHT_Q4M, 2, 64],
+    ["the scale of Q5_1", FILE_Q5_1, FILE_Q5_1_BYTES, WEIGHT_Q5, 0, 64],
+    ["the minimum of Q5_1", FILE_Q5_1, FILE_Q5_1_BYTES, WEIGHT_Q5, 2, 64],
+    // Its minimum is 16 times as large.
+    ["the scale of Q5_0", FILE_Q5_0, FILE_Q5_0_BYTES, WEIGHT_Q5, 0, 4],
+    ["the scale of IQ4_NL", FILE_IQ4_NL, FILE_IQ4_NL_BYTES, WEIGHT_NL, 0, 64],
+  ] as const) {
+    it(`keeps ${name}, says if it cannot be stored times 2^SCALE_SHIFT, and refuses it with its row`, () => {
+      const withHalf = (bits: number) => {
+        const bytes = randomBlocks(ofFile(file), 6 * 2, 5);
+        new DataView(bytes.buffer).setUint16(7 * blockBytes + half, bits, true);
+        return tensor(file, bytes, 2 * blockBytes, 6, 64);
+      };
+      const most10 = nearestHalf(most);
+      const largest = file === FILE_Q5_0 ? nearestHalf(4094) : 0x7bff;
+      for (const sign of [0, 0x8000]) {
+        for (const bits of [0, 1, 0x3ff, 0x400, 0x3c00, most10 - 1, most10, largest]) {
+          const t = withHalf(sign + bits);
+          const fits = bits < most10;
+          assert.equal(metBy(t, weight), fits ? 0 : PACKED_LARGE_SCALE, `${bits}`);
+          const values = asF32(paddedValues(t));
+          assert.deepEqual(asF32(decodeTiles(weight, packedBy(t, weight, 0), 6, 64, 0)), values);
+          if (fits) assert.deepEqual(asF32(decodeTiles(weight, packedBy(t, weight), 6, 64)), values);
+        }
+        for (const bits of [largest + 1, 0x7c00, 0x7c01, 0x7e00, 0x7fff]) {
+          assert.equal(statusOf(withHalf(sign + bits), weight), 1 + 3, `${bits}`);
+        }
+      }
+    });
+  }
+
+  it("keeps exponents of MXFP4 that halves hold, says which are too large, and refuses others with their row", () => {
+    const withExponent = (e: number) => {
+      const bytes = randomBlocks("MXFP4", 6 * 2, 5);
+      bytes[7 * FILE_MXFP4_BYTES] = e;
+      return tensor(FILE_MXFP4, bytes, 2 * FILE_MXFP4_BYTES, 6, 64);
+    };
+    for (const e of [94, 103, 104, 127, 133]) {
+      const t = withExponent(e);
+      assert.equal(metBy(t, WEIGHT_MXFP4), 0, `${e}`);
+      const decoded = decodeTiles(WEIGHT_MXFP4, packedBy(t, WEIGHT_MXFP4), 6, 64);
+      assert.deepEqual(asF32(decoded), asF32(paddedValues(t)), `${e}`);
+    }
+    for (const e of [134, 143]) {
+      const t = withExponent(e);
+      assert.equal(metBy(t, WEIGHT_MXFP4), PACKED_LARGE_SCALE, `${e}`);
+      const decoded = decodeTiles(WEIGHT_MXFP4, packedBy(t, WEIGHT_MXFP4, 0), 6, 64, 0);
+      // Exponents under 104 are nothing without the shift.
+      assert.deepEqual(asF32(decoded), asF32(paddedValues(t)), `${e}`);
+    }
+    for (const e of [0, 1, 93]) {
+      const zeros = paddedValues(withExponent(e)).fill(0, 3 * 64 + 32, 4 * 64);
+      const decoded = decodeTiles(WEIGHT_MXFP4, packedBy(withExponent(e), WEIGHT_MXFP4), 6, 64);
+      assert.deepEqual(
+        asF32(decoded).subarray(3 * 64 + 32, 4 * 64),
+        zeros.subarray(3 * 64 + 32, 4 * 64),
+        `${e}`,
+      );
+    }
+    for (const e of [144, 254, 255]) {
+      const status = onEveryVariant(benches, (bench) =>
+        Uint8Array.of(pack(bench, withExponent(e), WEIGHT_MXFP4, 0).status),
+      );
+      assert.deepEqual([...status], [1 + 3], `${e}`);
+    }
+    assert.equal(statusOf(withExponent(255), WEIGHT_MXFP4), 1 + 3);
   });
 
   it("packs a matrix in parts to the same bytes as at once", () => {
@@ -545,7 +654,7 @@ describe("pack()", () => {
 
 describe("unshift_scales()", () => {
   for (const kind of kinds.filter(
-    ({ name }) => name === "Q8_0" || name === "Q4_0" || superTypes.includes(name),
+    ({ name }) => name === "Q8_0" || name === "Q4_0" || [...ownTypes, ...superTypes].includes(name),
   )) {
     it(`gives what packing ${kind.name} without a shift gives, of the first strips`, () => {
       const t = kind.make(40, widthOf(kind));
@@ -581,8 +690,10 @@ describe("unpack()", () => {
       // As pack() reads them, grouped values count from the beginning of their group.
       const values = t.values.map(Math.fround);
       for (const first of kind.cols.includes(1) ? [0, 5, 31, 64] : [0, 32, 64]) {
-        // Superblocks are read in whole blocks of 32.
-        for (const n of t.file in superFiles ? [0, 32, 96, 256, 288] : [0, 1, 3, 31, 32, 33, 96]) {
+        // Superblocks, and blocks that a format of their own keeps, are read in whole blocks of 32.
+        const whole = ownTypes.includes(kind.name) ? [0, 32, 96] : [0, 32, 96, 256, 288];
+        const isWhole = t.file in superFiles || ownTypes.includes(kind.name);
+        for (const n of isWhole ? whole : [0, 1, 3, 31, 32, 33, 96]) {
           const actual = f32OnEveryVariant(benches, (bench) => {
             const src = bench.put(Uint8Array.from([...new Uint8Array(t.phase), ...t.bytes]));
             const scales = t.scales.length ? bench.put(t.scales) : 0;

@@ -14,22 +14,32 @@ import {
   PADDED_ROWS,
   Q4_TILE_BYTES,
   Q4_TILE_VALUES,
+  Q4M_TILE_BYTES,
+  Q5_TILE_BYTES,
   Q8_TILE_BYTES,
   Q8_TILE_VALUES,
   SCALE_SHIFT,
   SUPER_BLOCKS,
+  TILE_MINIMA,
   TILE_ROWS,
   WEIGHT_F32,
+  WEIGHT_MXFP4,
+  WEIGHT_NL,
+  WEIGHT_Q4M,
+  WEIGHT_Q5,
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
 import {
   FILE_BF16,
   FILE_F16,
   FILE_F32,
+  FILE_Q4_0,
   FILE_Q4_0_BYTES,
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
 } from "../../assembly/layout/file_types.gen.ts";
+import { fileTypes } from "../../src/quant/file_types.ts";
+import { blockValues } from "./block_types.ts";
 import { bfloat16Value, halfValue } from "./math.ts";
 import { padded, placeInGroup, stripsOf } from "./placement.ts";
 import { fileParts, superBytes, superFiles, superTiles, tileParts, weightValue } from "./superblocks.ts";
@@ -43,6 +53,8 @@ function viewOf(bytes: Uint8Array): DataView {
 /** Bytes of one tile of a WEIGHT_* type; of superblocks with a share of the header. */
 function tileBytes(weight: number): number {
   if (weight in superTiles) return superBytes(weight) / SUPER_BLOCKS;
+  if (weight === WEIGHT_Q4M) return Q4M_TILE_BYTES;
+  if (weight === WEIGHT_Q5) return Q5_TILE_BYTES;
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
 }
 
@@ -79,7 +91,37 @@ export function tileScale(
   return halfValue(viewOf(bytes).getUint16(at, true)) / 2 ** shift;
 }
 
-/** The integer a q8 or q4 tile stores for one weight. */
+/** What a weight of a q4m or q5 tile is above its integer times its scale; of others 0. */
+export function tileMinimum(
+  weight: number,
+  bytes: Uint8Array,
+  row: number,
+  col: number,
+  rows: number,
+  cols: number,
+  shift: number = SCALE_SHIFT,
+): number {
+  if (weight !== WEIGHT_Q4M && weight !== WEIGHT_Q5) return 0;
+  const at = tileAt(weight, row, col, rows, cols) + TILE_MINIMA + 2 * (row % TILE_ROWS);
+  return halfValue(viewOf(bytes).getUint16(at, true)) / 2 ** shift;
+}
+
+const books: Readonly<Record<number, readonly number[]>> = {
+  [WEIGHT_NL]: [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113],
+  [WEIGHT_MXFP4]: [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12],
+};
+
+/** Column c of 32 fields of 5 bits; `byte` gives that of a vector. */
+function fiveBits(c: number, byte: (v: number) => number): number {
+  const bits = (v: number, from: number, count: number) => Math.floor(byte(v) / 2 ** from) % 2 ** count;
+  const v = Math.floor(c / 4);
+  if (v < 5) return bits(v, 0, 5);
+  if (v === 5) return bits(0, 5, 3) + 8 * bits(1, 5, 2);
+  if (v === 6) return bits(2, 5, 3) + 8 * bits(3, 5, 2);
+  return bits(4, 5, 3) + 8 * bits(1, 7, 1) + 16 * bits(3, 7, 1);
+}
+
+/** The integer that a tile stores for one weight, or that its nibble stands for. */
 export function tileInteger(
   weight: number,
   bytes: Uint8Array,
@@ -94,9 +136,13 @@ export function tileInteger(
   if (weight === WEIGHT_Q8) {
     return (bytes[tile + Q8_TILE_VALUES + 16 * Math.floor(c / 4) + 4 * lane + (c % 4)] as number) - 128;
   }
-  const v = Math.floor((c % 16) / 4);
-  const byte = bytes[tile + Q4_TILE_VALUES + 16 * v + 4 * lane + (c % 4)] as number;
-  return (c < 16 ? byte % 16 : Math.floor(byte / 16)) - 8;
+  const values = tile + (weight === WEIGHT_Q4M || weight === WEIGHT_Q5 ? 2 * TILE_MINIMA : Q4_TILE_VALUES);
+  const vector = (v: number) => bytes[values + 16 * v + 4 * lane + (c % 4)] as number;
+  if (weight === WEIGHT_Q5) return fiveBits(c, vector);
+  const byte = vector(Math.floor((c % 16) / 4));
+  const nibble = c < 16 ? byte % 16 : Math.floor(byte / 16);
+  if (weight === WEIGHT_Q4M) return nibble;
+  return books[weight]?.[nibble] ?? nibble - 8;
 }
 
 /** The weights [padded rows, padded cols] that tiles stand for, whose scales are stored times 2^shift. */
@@ -119,7 +165,7 @@ export function decodeTiles(
           ? view.getFloat32(f32At(r, c, rows, cols), true)
           : weight in superTiles
             ? weightValue(tileParts(...place, shift))
-            : tileScale(...place, shift) * tileInteger(...place);
+            : tileScale(...place, shift) * tileInteger(...place) + tileMinimum(...place, shift);
     }
   }
   return out;
@@ -136,6 +182,14 @@ export function fileValue(file: number, bytes: Uint8Array, i: number): number {
   if (file === FILE_Q8_0) {
     const block = Math.floor(i / 32) * FILE_Q8_0_BYTES;
     return halfValue(view.getUint16(block, true)) * view.getInt8(block + 2 + col);
+  }
+  if (file !== FILE_Q4_0) {
+    const [name, { blockCols, blockBytes }] = [...fileTypes].find(([, { code }]) => code === file) as [
+      string,
+      { blockCols: number; blockBytes: number },
+    ];
+    const from = Math.floor(i / blockCols) * blockBytes;
+    return blockValues(name, bytes.subarray(from, from + blockBytes))[i % blockCols] as number;
   }
   const block = Math.floor(i / 32) * FILE_Q4_0_BYTES;
   const byte = view.getUint8(block + 2 + (col % 16));

@@ -18,6 +18,17 @@ export interface FileRows {
 const halves: Readonly<Record<string, readonly (readonly [at: number, largest: number])[]>> = {
   Q8_0: [[0, 0.01]],
   Q4_0: [[0, 0.1]],
+  Q4_1: [
+    [0, 0.1],
+    [2, 0.5],
+  ],
+  Q5_0: [[0, 0.06]],
+  Q5_1: [
+    [0, 0.05],
+    [2, 0.5],
+  ],
+  IQ4_NL: [[0, 0.008]],
+  MXFP4: [],
   Q4_K: [
     [0, 0.001],
     [2, 0.015],
@@ -56,6 +67,7 @@ export function randomBlocks(type: string, count: number, seed: number): Uint8Ar
   const bytes = Uint8Array.from({ length: count * blockBytes }, () => next(0, 256));
   const view = new DataView(bytes.buffer);
   for (let b = 0; b < count; b++) {
+    if (type === "MXFP4") bytes[b * blockBytes] = b % 5 === 3 ? 110 : 122 + (b % 4);
     places.forEach(([at, largest], i) => {
       const scale = next(0.1, 1) * (next(-1, 1) < 0 ? -1 : 1);
       const rare = (b + 2 * i) % 5 === 3 ? 2 ** -15 : (b + i) % 11 === 7 ? 0 : largest;

@@ -3,8 +3,8 @@ import {
   begin_super,
   cell_bytes,
   cell_step,
-  copied_type,
   copy_tile,
+  is_copied,
   is_super,
   pack_row,
   pack_super_row,
@@ -13,8 +13,9 @@ import {
   unshift_super,
   zero_row,
 } from "../../formats/formats";
+import { has_tile_minima } from "../../formats/offsets";
 import { unshift_tile } from "../../formats/scales";
-import { BLOCK_COLS, TILE_ROWS } from "../../layout/blocks";
+import { BLOCK_COLS, TILE_MINIMA, TILE_ROWS } from "../../layout/blocks";
 import { CONTROL_BAD_ROW } from "../../layout/control";
 import * as op from "../../layout/ops";
 import { counter, int, ptr } from "../../record";
@@ -103,7 +104,7 @@ export function pack(
     );
   }
   const cells = <usize>(tile_bytes(weight) / cell_bytes(weight));
-  const copies = file === copied_type(weight);
+  const copies = is_copied(weight, file);
   // Only the last rows of a matrix end at an odd strip: the one behind it is padding.
   const here = (rows + TILE_ROWS - 1) / TILE_ROWS;
   const end = here + (here & 1);
@@ -134,7 +135,7 @@ export function pack(
         const n = min(BLOCK_COLS, cols - first);
         if (unpack(file, rowSrc - <usize>skipped, table, group, skipped + first, n, scratch)) return 1 + at;
         for (let c = n; c < BLOCK_COLS; c++) store<f32>(scratch + ((<usize>c) << 2), 0);
-        if (pack_row(weight, scratch, block, step, <usize>r, shift)) return 1 + at;
+        if (pack_row(file, weight, scratch, block, step, <usize>r, shift)) return 1 + at;
       }
     }
   }
@@ -186,7 +187,7 @@ function copy_strip(
   let p2 = live > 2 ? src + 2 * rowBytes : src;
   let p3 = live > 3 ? src + 3 * rowBytes : src;
   for (let b = 0; b < blocks; b++) {
-    const bad = copy_tile(weight, src, p1, p2, p3, tile, shift);
+    const bad = copy_tile(weight, file, src, p1, p2, p3, tile, shift);
     if (bad) return bad;
     src += next;
     p1 += next;
@@ -227,6 +228,9 @@ export function unshift_scales(w: usize, weight: i32, count: i32, strips: i32, b
     }
     const step = cell_step(weight, strip, strips);
     let tile = strip_at(w, weight, strip, blocks);
-    for (let b = 0; b < blocks; b++, tile += step) unshift_tile(tile);
+    for (let b = 0; b < blocks; b++, tile += step) {
+      unshift_tile(tile);
+      if (has_tile_minima(weight)) unshift_tile(tile + TILE_MINIMA);
+    }
   }
 }
