@@ -1,10 +1,12 @@
 // Sole entry of the kernels: what the host, tests and benchmarks may call.
 import {
+  CONST_BOOKS,
   CONST_EIGHT,
   CONST_EXP2_COEFFICIENTS,
   CONST_EXP2_LOWEST,
   CONST_EXP2_ROUND,
   CONST_F16_MASK,
+  CONST_FIELDS,
   CONST_FLIP,
   CONST_LOW_NIBBLES,
   CONST_ONE,
@@ -20,9 +22,11 @@ export { kv_store_f32 } from "./attention/f32";
 export { kv_head_bytes } from "./attention/kv_types";
 export { kv_store_q8 } from "./attention/q8";
 export { quantize_q8, quantize_q8x4 } from "./formats/act_q8";
+export { quantize_super, quantize_super_x4 } from "./formats/act_super";
 export { embed_row } from "./formats/formats";
 export { rope_angles, rope_freqs } from "./plan/ops/angles";
-export { glu_f32 } from "./plan/ops/glu";
+export { combine_f32 } from "./plan/ops/combine";
+export { clamped_glu_f32, glu_f32 } from "./plan/ops/glu";
 export { matmul, matvec } from "./plan/ops/matmul";
 export { layernorm_f32, rmsnorm_f32 } from "./plan/ops/norm";
 export { pack, unpack, unshift_scales } from "./plan/ops/pack";
@@ -41,6 +45,8 @@ export { dot_form } from "./simd/dot";
 export { load_f16, to_f16 } from "./simd/f16";
 export { cos_f64, exp_f32, exp_f64, log_f64, pow_f64, sin_f64 } from "./simd/math";
 
+import { iq4_values } from "./types/iq/iq4_values";
+
 /** Writes the constants that kernels load from memory. Once for each memory, before any kernel. */
 export function init(): void {
   v128.store(CONST_LOW_NIBBLES, i8x16.splat(15));
@@ -54,6 +60,20 @@ export function init(): void {
   v128.store(CONST_FLIP, i8x16.splat(-128));
   v128.store(CONST_EIGHT, i8x16.splat(8));
   v128.store(CONST_ONE, f32x4.splat(1));
+  v128.store(CONST_BOOKS, iq4_values());
+  v128.store(CONST_BOOKS, i8x16(-15, -13, -11, -9, -7, -5, -3, -1, 1, 3, 5, 7, 9, 11, 13, 15), 16);
+  v128.store(CONST_BOOKS, i8x16(-62, -52, -44, -36, -28, -20, -12, -4, 4, 12, 20, 28, 36, 44, 52, 62), 32);
+  v128.store(CONST_BOOKS, i8x16(-43, -25, -8, 8, 25, 43, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 48);
+  v128.store(CONST_BOOKS, i8x16(-9, -7, -1, 1, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 64);
+  v128.store(CONST_BOOKS, i8x16(-4, -3, -2, -1, 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0), 80);
+  v128.store(CONST_FIELDS, i8x16.splat(31));
+  v128.store(CONST_FIELDS, i8x16.splat(7), 16);
+  v128.store(CONST_FIELDS, i8x16.splat(24), 32);
+  v128.store(CONST_FIELDS, i8x16.splat(8), 48);
+  v128.store(CONST_FIELDS, i8x16.splat(63), 64);
+  v128.store(CONST_FIELDS, i8x16.splat(3), 80);
+  v128.store(CONST_FIELDS, i8x16.splat(12), 96);
+  v128.store(CONST_FIELDS, i8x16.splat(48), 112);
   // The polynomial of degree 5 with constant 1 that has the least relative error, 9.2e-8, on |r| <= 1/2.
   v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.6931470036506653));
   v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.24022242426872253), 16);

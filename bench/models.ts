@@ -2,7 +2,7 @@
 import { Engine, type EngineOptions } from "../src/engine/engine.ts";
 import { openModelFile } from "../src/format/detect.ts";
 import type { Sequence } from "../src/model/kv_cache.ts";
-import type { Matrix, ModelWeights } from "../src/model/weights/weights.ts";
+import { type Matrix, type ModelWeights, sharedInputs } from "../src/model/weights/weights.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
 import { resolveSampling } from "../src/sample/registry.ts";
 import { samplerOf } from "../src/session/sampler.ts";
@@ -40,9 +40,7 @@ export interface MatrixWork {
 /** Counts the bytes of a model's weight tiles, and its multiplications without padding. */
 export function matrixWork(weights: Pick<ModelWeights, "layers" | "output">): MatrixWork {
   const bytesOf = ({ strips, blocks, format }: Matrix) => strips * blocks * format.tileBytes;
-  const matrices = weights.layers.flatMap((layer) =>
-    Object.values(layer).filter((weight): weight is Matrix => weight?.kind === "matrix"),
-  );
+  const matrices = weights.layers.flatMap((layer) => sharedInputs(layer).flat());
   return {
     layerBytes: matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0),
     layerMacs: matrices.reduce((sum, { rows, cols }) => sum + rows * cols, 0),

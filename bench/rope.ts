@@ -23,7 +23,7 @@ export const rope: Suite = {
       const freqs = area.alloc(4 * HALF);
       const angles = area.alloc(8 * HALF);
       kernels.rope_freqs(THETA, HEAD_DIM, freqs);
-      kernels.rope_angles(freqs, POSITION, HALF, angles);
+      kernels.rope_angles(freqs, POSITION, HALF, 1, angles);
       for (const pairing of ["adjacent", "halves"] as const) {
         const rotate = kernels[`rope_${pairing}_f32`];
         await session.measure({
@@ -41,7 +41,7 @@ export const rope: Suite = {
         name: "angles",
         shape: `${HALF}`,
         work: { elements: HALF },
-        call: () => kernels.rope_angles(freqs, POSITION, HALF, angles),
+        call: () => kernels.rope_angles(freqs, POSITION, HALF, 1, angles),
       });
     }
   },

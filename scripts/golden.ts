@@ -1,8 +1,10 @@
 // Writes tests/golden/logits.json: hashes of the embedded model's logits after each of 80 fixed ids, by precision and KV
-// type. Tests compare every kernel build, split of the prompt and runtime with them. Run it (`bun scripts/golden.ts`) only
+// type; and mixes.json: the same of models whose matrices are of several types, as they are and with precision f32.
+// Tests compare every kernel build, split of the prompt and runtime with them. Run it (`bun scripts/golden.ts`) only
 // if a change of the arithmetic is intended, and say why in the commit.
 import { readFileSync, writeFileSync } from "node:fs";
 import { precisions } from "../src/quant/registry.ts";
+import { MIXED_VOCAB, mixedModel, mixNames } from "../tests/support/mixed_models.ts";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../tests/support/models.ts";
 
 const bytes = new Uint8Array(readFileSync(embeddedModel));
@@ -13,5 +15,19 @@ for (const precision of precisions) {
     hashes[`${precision}/${kv}`] = hashLogits(await allLogits(engine, someIds(80, 4096), [1]));
   }
 }
-const file = new URL("../tests/golden/logits.json", import.meta.url);
-writeFileSync(file, `${JSON.stringify(hashes, null, 2)}\n`);
+const mixed: Record<string, string> = {};
+for (const mix of mixNames) {
+  for (const precision of [undefined, "f32"] as const) {
+    const engine = await engineOf(mixedModel(mix), { precision, kernel: "simd" });
+    mixed[`${mix}/${precision ?? "file"}`] = hashLogits(
+      await allLogits(engine, someIds(80, MIXED_VOCAB), [1]),
+    );
+  }
+}
+write("logits", hashes);
+write("mixes", mixed);
+
+function write(name: string, hashes: Readonly<Record<string, string>>): void {
+  const file = new URL(`../tests/golden/${name}.json`, import.meta.url);
+  writeFileSync(file, `${JSON.stringify(hashes, null, 2)}\n`);
+}

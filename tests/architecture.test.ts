@@ -34,11 +34,11 @@ const allowed: Record<string, readonly string[]> = {
   ],
   convert: ["util", "source", "runtime", "quant", "tokenizer", "kernels", "format"],
   "convert.ts": ["util", "format", "convert"],
-  edge: ["util", "source", "tokenizer", "sample", "session", "api"],
+  edge: ["util", "source", "tokenizer", "sample", "format", "session", "api"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
-    ...["tokenizer_train.ts", "tokenizer", "api", "convert", "convert.ts"],
+    ...["tokenizer_train.ts", "tokenizer", "format", "api", "convert", "convert.ts"],
   ],
 };
 

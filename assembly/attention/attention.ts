@@ -10,7 +10,7 @@ import {
 import * as op from "../layout/ops";
 import { float, int, ptr } from "../record";
 import { attend_page, begin_page, start_q } from "./kv_types";
-import { finish_row, kv_dims, row_at, seen } from "./rows";
+import { finish_row, kv_dims, row_at, seen, unseen } from "./rows";
 import { ROW_MAX, ROW_Q, ROW_SUM, SCORE_BYTES } from "./softmax";
 
 /** Query rows that share the registers of a kernel. */
@@ -34,9 +34,10 @@ export function attention_scratch_bytes(headDim: i32, nHeads: i32): u32 {
   return <u32>(SCORES_BYTES + 2 * block_bytes(dims) + rows);
 }
 
-function start_row(type: i32, row: usize, q: usize, headDim: i32, scale: f32): void {
-  store<f32>(row, -Infinity, ROW_MAX);
-  store<f32>(row, 0, ROW_SUM);
+// The softmax begins empty, or with the sink of the row's head: a score of weight 1 so far.
+function start_row(type: i32, row: usize, q: usize, headDim: i32, scale: f32, sink: usize): void {
+  store<f32>(row, sink ? load<f32>(sink) * <f32>Mathf.LOG2E : -Infinity, ROW_MAX);
+  store<f32>(row, sink ? 1 : 0, ROW_SUM);
   const dims = <usize>kv_dims(headDim);
   memory.fill(row + ROW_Q + (dims << 2), 0, dims << 2);
   start_q(type, row, q, headDim, scale);
@@ -44,6 +45,8 @@ function start_row(type: i32, row: usize, q: usize, headDim: i32, scale: f32): v
 
 /**
  * out[t, h] = sum_p softmax_p(scale * q[t, h] . K[p]) * V[p]     positions p in [0, pos + t], q heads h of one kv head
+ * With a window only the last ATT_WINDOW positions p. With sinks the softmax has one more score, that of the head, whose V
+ * is zero.
  * record   OP_ATTENTION of layout/ops.ts: q and out, f32 rows of tokens, head h at h * headDim; the q heads of each kv
  *          head; where a kv head lies in a page, and of what type it is. out may be q; only these heads are written
  * tile     the query tile, QUERY_* of layout/control.ts: its tokens, 1 to QUERY_TILE, their positions, their page table
@@ -58,7 +61,9 @@ function start_row(type: i32, row: usize, q: usize, headDim: i32, scale: f32): v
  *           products with V are exact i32 again. What is left is the error of K and V themselves
  * Source: Dao et al. 2022, "FlashAttention", arXiv:2205.14135; Milakov and Gimelshein 2018,
  *         "Online normalizer calculation for softmax", arXiv:1805.02867; Shazeer 2019, "Fast Transformer
- *         Decoding: One Write-Head is All You Need", arXiv:1911.02150 (heads that share K and V)
+ *         Decoding: One Write-Head is All You Need", arXiv:1911.02150 (heads that share K and V); Xiao et al. 2023,
+ *         "Efficient Streaming Language Models with Attention Sinks", arXiv:2309.17453; Beltagy et al. 2020,
+ *         "Longformer", arXiv:2004.05150 (sliding windows)
  *
  * Sizes: 32 positions (one page) x 4 query rows, the rows being every head of every token. Scores are
  * [4 rows][32 positions] in four groups of 8 positions, sums [4 rows][headDim] in groups of 8 dims: 8
@@ -82,6 +87,8 @@ export function attention(record: usize, tile: usize, kvHead: i32, scratch: usiz
   const qStride = ptr(record, op.ATT_Q_STRIDE);
   const q = ptr(record, op.ATT_Q) + token * qStride;
   const outStride = ptr(record, op.ATT_OUT_STRIDE);
+  const window = int(record, op.ATT_WINDOW);
+  const sinks = ptr(record, op.ATT_SINKS);
   const out = ptr(record, op.ATT_OUT) + token * outStride;
 
   const dims = kv_dims(headDim);
@@ -91,18 +98,28 @@ export function attention(record: usize, tile: usize, kvHead: i32, scratch: usiz
   const rows = wide + 2 * block_bytes(dims);
   let row = rows;
   for (let r = 0; r < nRows; r++, row += rowBytes) {
-    start_row(type, row, row_at(q, qStride, heads, nHeads, r, headDim), headDim, scale);
+    const sink = sinks ? sinks + ((<usize>load<i32>(heads + ((<usize>(r % nHeads)) << 2))) << 2) : 0;
+    start_row(type, row, row_at(q, qStride, heads, nHeads, r, headDim), headDim, scale, sink);
   }
-  for (let first = 0; first < pos + tokens; first += KV_PAGE, pages += 4) {
+  // Pages before the window of the first token are not read.
+  const begin = unseen(pos, 0, nHeads, 0, window) / KV_PAGE;
+  pages += (<usize>begin) << 2;
+  for (let first = begin * KV_PAGE; first < pos + tokens; first += KV_PAGE, pages += 4) {
     const block = <usize>load<u32>(pages) + head;
     begin_page(type, block, dims, wide);
-    // The tokens before this page see nothing of it.
+    // The tokens before this page see nothing of it, and neither do those whose windows begin behind it.
     let r = max(first - pos, 0) * nHeads;
     while (r < nRows) {
+      const from = unseen(pos, r, nHeads, first, window);
+      if (from >= KV_PAGE) break;
       const count = seen(pos, r, nHeads, first);
       const last = r + SHARED_ROWS - 1;
-      const some = last < nRows && seen(pos, last, nHeads, first) === count ? SHARED_ROWS : 1;
-      attend_page(type, block, wide, count, dims, rows + <usize>r * rowBytes, rowBytes, some, scratch);
+      const alike =
+        last < nRows &&
+        seen(pos, last, nHeads, first) === count &&
+        unseen(pos, last, nHeads, first, window) === from;
+      const some = alike ? SHARED_ROWS : 1;
+      attend_page(type, block, wide, from, count, dims, rows + <usize>r * rowBytes, rowBytes, some, scratch);
       r += some;
     }
   }

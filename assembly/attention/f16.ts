@@ -49,6 +49,7 @@ function widen_f16(x: usize, out: usize, n: i32): void {
 /** block_f32() over what widen_page() made. */
 export function block_f16(
   wide: usize,
+  from: i32,
   count: i32,
   dims: i32,
   row: usize,
@@ -56,5 +57,6 @@ export function block_f16(
   rows: i32,
   scores: usize,
 ): void {
-  block_f32(wide, wide + ((<usize>(dims * KV_PAGE)) << 2), count, dims, row, rowBytes, rows, scores);
+  const v = wide + ((<usize>(dims * KV_PAGE)) << 2);
+  block_f32(wide, v, from, count, dims, row, rowBytes, rows, scores);
 }

@@ -50,13 +50,15 @@ export function start_f32(row: usize, q: usize, headDim: i32, scale: f32): void 
  * One block of 32 positions for `rows` query rows: 4, or 1 (any other number is taken for 1).
  * k       f32 [4][dims][8 positions]
  * v       f32 [dims / 8][32 positions][8 dims]
- * count   positions that these rows see, 1..32; nothing behind them is used, not even multiplied by zero
+ * from    the first position that these rows see, below count; weights of those before it are zero
+ * count   where the positions end that these rows see, 1..32; nothing behind is used, not even multiplied by zero
  * row     first row: state, f32 [dims] q, f32 [dims] sums; rowBytes between rows
  * scores  [rows] SCORE_BYTES
  */
 export function block_f32(
   k: usize,
   v: usize,
+  from: i32,
   count: i32,
   dims: i32,
   row: usize,
@@ -71,7 +73,7 @@ export function block_f32(
   if (rows === 4) product4<f32>(q, rowBytes, dims, k, kGroup, 4, scores, SCORE_BYTES, false);
   else product1<f32>(q, dims, k, kGroup, 4, scores, false);
   const stop = scores + <usize>rows * SCORE_BYTES;
-  for (let s = scores; s < stop; s += SCORE_BYTES) hide(s, count);
+  for (let s = scores; s < stop; s += SCORE_BYTES) hide(s, from, count);
   softmax_block(scores, rows, row, rowBytes);
   if (rows === 4) product4<f32>(scores, SCORE_BYTES, count, v, V_GROUP, groups, sums, rowBytes, true);
   else product1<f32>(scores, count, v, V_GROUP, groups, sums, true);

@@ -37,12 +37,13 @@ export function begin_page(type: i32, block: usize, dims: i32, wide: usize): voi
 
 /**
  * Attention of `rows` query rows, 4 or 1, to a head's block of a page: see block_f32().
- * count  positions that these rows see, 1..32
+ * from, count  these rows see positions [from, count), of 0..31
  */
 export function attend_page(
   type: i32,
   block: usize,
   wide: usize,
+  from: i32,
   count: i32,
   dims: i32,
   row: usize,
@@ -52,10 +53,10 @@ export function attend_page(
 ): void {
   const elements = <usize>(dims * KV_PAGE);
   if (type === KV_Q8) {
-    block_q8(block, block + elements, block + 2 * elements, count, dims, row, rowBytes, rows, scores);
+    block_q8(block, block + elements, block + 2 * elements, from, count, dims, row, rowBytes, rows, scores);
   } else if (type === KV_F16) {
-    block_f16(wide, count, dims, row, rowBytes, rows, scores);
+    block_f16(wide, from, count, dims, row, rowBytes, rows, scores);
   } else {
-    block_f32(block, block + (elements << 2), count, dims, row, rowBytes, rows, scores);
+    block_f32(block, block + (elements << 2), from, count, dims, row, rowBytes, rows, scores);
   }
 }

@@ -122,7 +122,8 @@ function quantize_weights(s: usize, rows: i32, scales: usize, count: i32): void 
  * k       int8 [4][dims / 2][8 positions][2 dims]
  * v       int8 [dims / 8][16 position pairs][8 dims][2 positions]
  * scales  f32 [32] of K, f32 [32] of V
- * count   positions that these rows see, 1..32; weights of the others are integer zeros
+ * from    the first position that these rows see, below count
+ * count   where the positions end that these rows see, 1..32; weights of all others are integer zeros
  * row     first row: state, i16 [dims] q, f32 [dims] sums; rowBytes between rows
  * scores  [rows] SCORE_BYTES
  */
@@ -130,6 +131,7 @@ export function block_q8(
   k: usize,
   v: usize,
   scales: usize,
+  from: i32,
   count: i32,
   dims: i32,
   row: usize,
@@ -146,7 +148,7 @@ export function block_q8(
   const stop = scores + <usize>rows * SCORE_BYTES;
   for (let s = scores, r = row; s < stop; s += SCORE_BYTES, r += rowBytes) {
     scale_scores(s, scales, v128.load32_splat(r, ROW_SCALE));
-    hide(s, count);
+    hide(s, from, count);
   }
   softmax_block(scores, rows, row, rowBytes);
   quantize_weights(scores, rows, scales + 4 * KV_PAGE, count);

@@ -52,6 +52,11 @@ export function seen(pos: i32, r: i32, nHeads: i32, first: i32): i32 {
   return min(pos + r / nHeads + 1 - first, KV_PAGE);
 }
 
+/** Positions of that page that are before what row r sees; all of them or more: it sees none. */
+export function unseen(pos: i32, r: i32, nHeads: i32, first: i32, window: i32): i32 {
+  return window ? max(pos + r / nHeads + 1 - window - first, 0) : 0;
+}
+
 /** Writes a row's result: its sums divided by the sum of its weights. */
 export function finish_row(row: usize, out: usize, headDim: i32): void {
   const sum = v128.load32_splat(row, ROW_SUM);

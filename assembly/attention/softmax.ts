@@ -20,8 +20,11 @@ export const ROW_SCALE = 8;
 /** Where a row's q begins; f32 sums [dims] follow at ROW_Q + 4 * dims. */
 export const ROW_Q = 16;
 
-/** Scores behind the first `count` become -infinity, whatever they were: unused slots may hold anything. */
-export function hide(s: usize, count: i32): void {
+/**
+ * Scores before `from` and from `count` on become -infinity, whatever they were: slots behind `count` may hold anything.
+ */
+export function hide(s: usize, from: i32, count: i32): void {
+  for (let i = 0; i < from; i++) store<f32>(s + ((<usize>i) << 2), -Infinity);
   for (let i = count; i < KV_PAGE; i++) store<f32>(s + ((<usize>i) << 2), -Infinity);
 }
 
@@ -69,7 +72,7 @@ export function exp2_f32x4(
  * One block of the softmax of each row, which never sees all its scores at once:
  *   new = max(max, max_i s[i]);  factor = 2^(max - new);  s[i] = 2^(s[i] - new);  sum = sum * factor + sum_i s[i]
  * s      [rows] SCORE_BYTES: f32 [32] scores in units of log2 e, -infinity for a position that is not seen
- * state  ROW_MAX (-infinity before the first block) and ROW_SUM of each row, rowBytes between rows
+ * state  ROW_MAX and ROW_SUM of each row, rowBytes between rows; before the first block -infinity and 0, or a sink and 1
  * Align: 16 B                   Reads past the end: none
  * Numerics: 2^x by exp2_f32x4(), relative error under 2e-7; 2^0 is exactly 1; exactly 0 under -127. The sum is a fixed tree
  * Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", arXiv:1805.02867

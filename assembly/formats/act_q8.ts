@@ -50,7 +50,8 @@ function abs_max4(ptr: usize): v128 {
   return f32x4.max(f32x4.abs(v128.load(ptr)), f32x4.abs(v128.load(ptr, 16)));
 }
 
-function abs_max(ptr: usize): f32 {
+/** Largest magnitude of 32 f32. */
+export function abs_max(ptr: usize): f32 {
   const m = f32x4.max(
     f32x4.max(abs_max4(ptr), abs_max4(ptr + 32)),
     f32x4.max(abs_max4(ptr + 64), abs_max4(ptr + 96)),
@@ -63,15 +64,21 @@ function round4(ptr: usize, inverse: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(ptr), inverse)));
 }
 
-function round16(ptr: usize, inverse: v128): v128 {
+/** 16 f32 times `inverse`, rounded to int8. */
+export function round16(ptr: usize, inverse: v128): v128 {
   const a = i16x8.narrow_i32x4_s(round4(ptr, inverse), round4(ptr + 16, inverse));
   const b = i16x8.narrow_i32x4_s(round4(ptr + 32, inverse), round4(ptr + 48, inverse));
   return i8x16.narrow_i16x8_s(a, b);
 }
 
-// What 127 stands for in a block of maximum m; 0 for a block of zeros. NaN and infinity reach it, and so the result.
-function block_scale(m: f32): f32 {
+/** What 127 stands for in a block of maximum m; 0 for a block of zeros. NaN and infinity reach it, and so the result. */
+export function block_scale(m: f32): f32 {
   return m >= SMALLEST ? m / 127 : m < SMALLEST ? 0 : m;
+}
+
+/** What values of a block of maximum m are multiplied by. */
+export function inverse_of(m: f32): f32 {
+  return m >= SMALLEST ? <f32>127 / m : 0;
 }
 
 // -8 * the sums of columns 4v, 4v + 1 and of 4v + 2, 4v + 3 of 32 int8, as two i16 in lane 0.
@@ -93,7 +100,7 @@ function block_sums(a: v128, b: v128): v128 {
 export function quantize_q8(x: usize, out: usize, n: i32): void {
   for (let i = 0; i < n; i += BLOCK_COLS) {
     const m = abs_max(x);
-    const inverse = f32x4.splat(m >= SMALLEST ? <f32>127 / m : 0);
+    const inverse = f32x4.splat(inverse_of(m));
     const a = round16(x, inverse);
     const b = round16(x + 64, inverse);
     v128.store(out, a);
@@ -113,7 +120,7 @@ export function quantize_q8x4(x: usize, out: usize, lane: i32, n: i32): void {
   out += (<usize>lane) << 2;
   for (let i = 0; i < n; i += BLOCK_COLS) {
     const m = abs_max(x);
-    const inverse = f32x4.splat(m >= SMALLEST ? <f32>127 / m : 0);
+    const inverse = f32x4.splat(inverse_of(m));
     const a = round16(x, inverse);
     const b = round16(x + 64, inverse);
     v128.store32_lane(out, a, 0);

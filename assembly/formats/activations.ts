@@ -1,6 +1,7 @@
 // The formats of activations: the only switch over ACT_* in the kernels.
-import { ACT_F32, BLOCK_COLS } from "../layout/blocks";
+import { ACT_F32, ACT_Q8, BLOCK_COLS } from "../layout/blocks";
 import { quantize_row_q8 } from "./act_q8";
+import { quantize_row_super } from "./act_super";
 
 /** n values with what pads them to whole blocks. */
 export function padded(n: i32): i32 {
@@ -55,7 +56,9 @@ export function store_row(
   if (format === ACT_F32) {
     const at = base + <usize>t * stride + ((<usize>first) << 2);
     memory.copy(at, row, (<usize>padded(n)) << 2);
-  } else {
+  } else if (format === ACT_Q8) {
     quantize_row_q8(row, base, stride, first, padded(n), t, count);
+  } else {
+    quantize_row_super(row, base, stride, first, n, t, count);
   }
 }

@@ -3,16 +3,31 @@
 import {
   ACT_F32,
   ACT_Q8,
+  ACT_SUPER,
+  DOT_MOVED,
+  DOT_UNSIGNED,
+  DOT_WIDE,
   F32_GROUP_STRIPS,
   F32_TILE_BYTES,
   GROUP_STRIPS,
   Q4_TILE_BYTES,
   Q8_TILE_BYTES,
+  SUPER_BLOCKS,
   TILE_ROWS,
   WEIGHT_F32,
+  WEIGHT_Q2K,
+  WEIGHT_Q4,
+  WEIGHT_Q4K,
+  WEIGHT_Q5K,
+  WEIGHT_Q6K,
   WEIGHT_Q8,
+  WEIGHT_X3K,
+  WEIGHT_X4K,
+  WIDE_SUPER_BYTES,
 } from "../layout/blocks";
-import { FILE_Q4_0, FILE_Q8_0 } from "../layout/file_types.gen";
+import { FILE_IQ4_XS, FILE_Q4_0, FILE_Q8_0 } from "../layout/file_types.gen";
+import { RELAXED } from "../simd/dot";
+import { block_bytes } from "../types/types.gen";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
 import { group_bytes_before, group_size } from "./groups";
 import {
@@ -33,10 +48,37 @@ import {
   walk_q8,
   zero_row_q8,
 } from "./q8";
+import { unshift_tile } from "./scales";
+import {
+  book_of,
+  head_size,
+  is_super,
+  layout_of,
+  super_size,
+  tile_size,
+  with_book,
+  with_halves,
+  with_minima,
+} from "./super_layout";
+import {
+  LESS_BLOCKS_7,
+  LESS_HALVES_5,
+  LESS_HALVES_7,
+  LESS_MINIMA,
+  LESS_MINIMA_OF_HALVES,
+  LESS_NOTHING,
+  multiply_super_bytes,
+  multiply_super_wide,
+} from "./super_multiply";
+import { embed_row_super, invert_book, pack_coded, pack_iq4_xs, pack_super, zero_super } from "./super_pack";
+import { unpack_super_bytes, unpack_super_wide } from "./super_unpack";
+import { walk_super_form } from "./super_walk";
+
+export { is_super };
 
 /** ACT_* of the activations that the format is multiplied by. */
 export function activations_of(weight: i32): i32 {
-  return weight === WEIGHT_F32 ? ACT_F32 : ACT_Q8;
+  return weight === WEIGHT_F32 ? ACT_F32 : is_super(weight) ? ACT_SUPER : ACT_Q8;
 }
 
 /** Strips of a whole group. */
@@ -44,8 +86,11 @@ export function group_strips(weight: i32): i32 {
   return weight === WEIGHT_F32 ? F32_GROUP_STRIPS : GROUP_STRIPS;
 }
 
-/** Bytes of a tile. */
+/** Bytes of a tile, with its share of the header if the format has superblocks. */
 export function tile_bytes(weight: i32): i32 {
+  if (is_super(weight)) {
+    return <i32>super_size(layout_of(weight)) / SUPER_BLOCKS;
+  }
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
 }
 
@@ -54,11 +99,16 @@ export function cell_bytes(weight: i32): i32 {
   return weight === WEIGHT_F32 ? CELL_F32 : tile_bytes(weight);
 }
 
-/** The address of a strip's first cell, in a matrix of `blocks` blocks of columns. */
+/** The address of the group that a strip lies in, in a matrix of `blocks` blocks of columns. */
+function group_at(w: usize, weight: i32, strip: i32, blocks: i32): usize {
+  return w + group_bytes_before(strip, blocks, group_strips(weight), <usize>tile_bytes(weight));
+}
+
+/** The address of a strip's first cell, in a matrix of `blocks` blocks of columns. Not of superblocks. */
 export function strip_at(w: usize, weight: i32, strip: i32, blocks: i32): usize {
-  const most = group_strips(weight);
-  const before = group_bytes_before(strip, blocks, most, <usize>tile_bytes(weight));
-  return w + before + <usize>(strip % most) * <usize>cell_bytes(weight);
+  return (
+    group_at(w, weight, strip, blocks) + <usize>(strip % group_strips(weight)) * <usize>cell_bytes(weight)
+  );
 }
 
 /** Bytes between the cells of a strip. */
@@ -87,6 +137,13 @@ export function embed_row(
 ): void {
   const strip = row / TILE_ROWS;
   const lane = <usize>(row % TILE_ROWS);
+  if (is_super(weight)) {
+    const size = <usize>group_size(strip, strips, GROUP_STRIPS);
+    const column = group_at(w, weight, strip, blocks);
+    const s = <usize>(strip % GROUP_STRIPS);
+    embed_row_super(layout_of(weight), column, size, s, lane, blocks, factor, scale, book_of(weight), out);
+    return;
+  }
   const cell = strip_at(w, weight, strip, blocks);
   const step = cell_step(weight, strip, strips);
   if (weight === WEIGHT_F32) embed_row_f32(cell, step, lane, blocks, scale, out);
@@ -96,7 +153,10 @@ export function embed_row(
 
 // ---- Products with int8 activations. The loops around them are in plan/ops/matmul.ts.
 
-/** Groups of `strips` strips, `streams` of them at once, times one token: see walk() in q8.ts. */
+/**
+ * Groups of `strips` strips, `streams` of them at once, times one token: see walk() in q8.ts.
+ * sums  16 bytes for each strip of each stream, to work in
+ */
 export function walk(
   weight: i32,
   dot: i32,
@@ -108,13 +168,52 @@ export function walk(
   strips: i32,
   blocks: i32,
   factor: f32,
+  sums: usize,
 ): void {
-  if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
+  if (is_super(weight)) {
+    const book = book_of(weight);
+    switch (layout_of(weight)) {
+      case WEIGHT_Q4K:
+        walk_super_form<u8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_Q5K:
+        walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_X4K:
+        walk_super_form<i16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_X3K:
+        walk_super_form<u32>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_Q2K:
+        walk_super_form<i32>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      default:
+        walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+    }
+  } else if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
   else walk_q4(dot, column, x, out, streams, gap, strips, blocks, factor);
 }
 
-/** Unpacks tiles for several tokens, if that is worth it; false: multiply_group() takes them as they are. */
-export function unpack(weight: i32, dot: i32, tokens: i32, from: usize, to: usize, tiles: i32): bool {
+/**
+ * Unpacks `blocks` blocks of a group of `strips` strips for several tokens, if that is worth it; false: multiply_group()
+ * takes them as they are.
+ */
+export function unpack(
+  weight: i32,
+  dot: i32,
+  tokens: i32,
+  from: usize,
+  to: usize,
+  strips: i32,
+  blocks: i32,
+): bool {
+  if (is_super(weight)) {
+    const supers = blocks / SUPER_BLOCKS;
+    unpack_super(weight, dot, from, to, strips, supers);
+    return true;
+  }
+  const tiles = strips * blocks;
   if (weight === WEIGHT_Q8) return unpack_q8(dot, from, to, tiles);
   return unpack_q4(dot, tokens, from, to, tiles);
 }
@@ -133,10 +232,66 @@ export function multiply_group(
   blocks: i32,
   factor: f32,
 ): void {
-  if (weight === WEIGHT_Q8) {
+  if (is_super(weight)) {
+    const supers = blocks / SUPER_BLOCKS;
+    multiply_super(layout_of(weight), dot, tile, x, out, outStride, strips, supers, factor);
+  } else if (weight === WEIGHT_Q8) {
     multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else {
     multiply_group_q4(dot, unpacked, tile, x, out, outStride, tokens, strips, blocks, factor);
+  }
+}
+
+// Whether superblocks are unpacked to bytes. Pairs of i16 hold too few products of q6k, and books have no form for them.
+function in_bytes(layout: i32, dot: i32): bool {
+  if (!RELAXED || dot === DOT_WIDE) return false;
+  return dot !== DOT_MOVED || layout === WEIGHT_Q4K || layout === WEIGHT_Q5K;
+}
+
+function unpack_super(weight: i32, dot: i32, from: usize, to: usize, strips: i32, supers: i32): void {
+  const layout = layout_of(weight);
+  const book = book_of(weight);
+  if (in_bytes(layout, dot)) unpack_super_bytes(layout, from, to, strips, supers, book, dot);
+  else unpack_super_wide(layout, from, to, strips, supers, book);
+}
+
+// LESS_* of a format, whose superblocks were unpacked to bytes or not.
+function less_of(layout: i32, dot: i32, bytes: bool): i32 {
+  if (layout === WEIGHT_Q2K) return LESS_MINIMA_OF_HALVES;
+  if (with_minima(layout)) return LESS_MINIMA;
+  if (!bytes) return LESS_NOTHING;
+  if (layout === WEIGHT_Q6K) return LESS_HALVES_5;
+  if (dot !== DOT_UNSIGNED) return LESS_NOTHING;
+  return layout === WEIGHT_X4K ? LESS_BLOCKS_7 : LESS_HALVES_7;
+}
+
+function multiply_super(
+  layout: i32,
+  dot: i32,
+  tile: usize,
+  x: usize,
+  out: usize,
+  outStride: usize,
+  strips: i32,
+  supers: i32,
+  factor: f32,
+): void {
+  const bytes = in_bytes(layout, dot);
+  const less = less_of(layout, dot, bytes);
+  // Behind the largest unpacked superblocks.
+  const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
+  if (!RELAXED || !bytes) {
+    multiply_super_wide(tile, x, out, outStride, strips, supers, factor, less, work);
+  } else if (dot === DOT_MOVED) {
+    if (layout === WEIGHT_Q5K) {
+      multiply_super_bytes<i8, i8>(tile, x, out, outStride, strips, supers, factor, less, work);
+    } else {
+      multiply_super_bytes<i8, u8>(tile, x, out, outStride, strips, supers, factor, less, work);
+    }
+  } else if (with_halves(layout)) {
+    multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, less, work);
+  } else {
+    multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, less, work);
   }
 }
 
@@ -173,4 +328,62 @@ export function zero_row(weight: i32, cell: usize, step: usize, r: usize): void 
   if (weight === WEIGHT_F32) zero_row_f32(cell, step, r);
   else if (weight === WEIGHT_Q8) zero_row_q8(cell, r);
   else zero_row_q4(cell, r);
+}
+
+/**
+ * Packs a row of file superblocks at `src` as row r of a strip, or zeros if `src` is 0. Returns 0, or 1 if a scale is NaN
+ * or infinite.
+ */
+export function pack_super_row(
+  file: i32,
+  weight: i32,
+  src: usize,
+  table: usize,
+  w: usize,
+  strip: i32,
+  strips: i32,
+  blocks: i32,
+  r: usize,
+  shift: i32,
+  scratch: usize,
+): i32 {
+  const size = <usize>group_size(strip, strips, GROUP_STRIPS);
+  const s = <usize>(strip % GROUP_STRIPS);
+  let column = group_at(w, weight, strip, blocks);
+  const layout = layout_of(weight);
+  const tiles = size * tile_size(layout);
+  const heads = size * head_size(layout);
+  const bytes = <usize>block_bytes(file);
+  for (let b = 0; b < blocks; b += SUPER_BLOCKS, column += size * super_size(layout)) {
+    const head = column + s * head_size(layout);
+    const tile = column + heads + s * tile_size(layout);
+    if (!src) {
+      zero_super(layout, head, tile, tiles, r);
+      continue;
+    }
+    let bad = 0;
+    if (!with_book(layout)) bad = pack_super(layout, src, head, tile, tiles, r, shift, scratch);
+    else if (file === FILE_IQ4_XS) bad = pack_iq4_xs(src, head, tile, tiles, r, shift);
+    else bad = pack_coded(layout, file, src, table, head, tile, tiles, r, shift, scratch);
+    if (bad) return 1;
+    src += bytes;
+  }
+  return 0;
+}
+
+/** Writes what packing into a format with a book needs to `scratch`. */
+export function begin_super(weight: i32, scratch: usize): void {
+  invert_book(book_of(weight), scratch + 160);
+}
+
+/** Takes 2^SCALE_SHIFT off the scales of a strip: see unshift_scales(). */
+export function unshift_super(weight: i32, w: usize, strip: i32, strips: i32, blocks: i32): void {
+  const size = <usize>group_size(strip, strips, GROUP_STRIPS);
+  const step = size * SUPER_BLOCKS * <usize>tile_bytes(weight);
+  const layout = layout_of(weight);
+  let head = group_at(w, weight, strip, blocks) + <usize>(strip % GROUP_STRIPS) * head_size(layout);
+  for (let b = 0; b < blocks; b += SUPER_BLOCKS, head += step) {
+    unshift_tile(head);
+    if (with_minima(layout)) unshift_tile(head + 8);
+  }
 }

@@ -41,16 +41,98 @@ export const UNPACKED_BLOCKS = 64;
 /** Bytes of 32 columns of a strip. */
 export const F32_TILE_BYTES = 512;
 
-/** Weight types, as records name them. */
+// Formats of superblocks: SUPER_COLS columns share scales of two levels, as in the K and IQ types of files. A superblock of
+// a group of n strips is n headers, then tile b * n + s of strip s and of block b. Scales of blocks, or of their halves, are
+// integers; f16 d and dmin (times 2^SCALE_SHIFT) are of the superblock. Sums over it are integers, and one f32 in the end.
+/** Columns of a superblock. */
+export const SUPER_COLS = 256;
+/** Blocks of a superblock. */
+export const SUPER_BLOCKS = 8;
+/**
+ * q4k header: f16 d [4 rows], f16 dmin [4]; u8 scales [8 blocks][4 rows] at 16; u8 minima [4 pairs of blocks][4 rows][2] at
+ * 48. Tile: 4 vectors of nibbles, in the order of q4. A weight is d * scale * n - dmin * minimum.
+ */
+export const Q4K_HEAD_BYTES = 80;
+export const Q4K_TILE_BYTES = 64;
+/**
+ * q5k header: as q4k. Tile: 5 vectors v whose low 5 bits are columns 4v..4v+3; their upper 3 bits make three more:
+ * columns 20.. bits 5-7 of vector 0 and 5-6 of vector 1, 24.. of vectors 2 and 3, 28.. of vector 4, bit 7 of 1, bit 7 of 3.
+ */
+export const Q5K_TILE_BYTES = 80;
+/**
+ * q6k header: f16 d [4 rows]; int8 scales [8 blocks][4 rows][2 halves] at 8. Tile: 6 vectors v whose low 6 bits are columns
+ * 4v..4v+3; the upper 2 bits of vectors 0 to 2 make columns 24.., of vectors 3 to 5 columns 28... A weight is
+ * d * scale * (n - 32).
+ */
+export const Q6K_HEAD_BYTES = 72;
+export const Q6K_TILE_BYTES = 96;
+/**
+ * x4k header: f16 d [4 rows]; int8 scales [8 blocks][4 rows] at 8. Tile: nibbles as q4k, indexes of a book of 16 int8. A
+ * weight is d * scale * book[n].
+ */
+export const X4K_HEAD_BYTES = 40;
+/**
+ * x3k header: as q6k. Tile: 3 vectors; bits 0-2 are columns 4v.., bits 3-5 columns 12 + 4v..; columns 24.. are bits 6-7 of
+ * vector 0 and bit 6 of vector 2, columns 28.. bits 6-7 of vector 1 and bit 7 of vector 2. Indexes of a book of 8 int8.
+ */
+export const X3K_TILE_BYTES = 48;
+/**
+ * q2k header: f16 d [4 rows], f16 dmin [4]; u8 scales [8 blocks][4 rows][2 halves] at 16, u8 minima alike at 80. Tile: 2
+ * vectors; bits 2i, 2i + 1 of vector v are columns 16v + 4i... A weight is d * scale * n - dmin * minimum.
+ */
+export const Q2K_HEAD_BYTES = 144;
+export const Q2K_TILE_BYTES = 32;
+export const Q2K_MINIMA = 80;
+/** Where scales and minima lie in headers. */
+export const SUPER_SCALES = 16;
+export const SUPER_MINIMA = 48;
+export const Q6K_SCALES = 8;
+/**
+ * What a superblock of a strip is unpacked to for several tokens: its d and dmin as they are; minima as i16 at 16, in the
+ * same order; vectors of (4 rows x 2 columns) i16 at 96, weights times the scales of their blocks.
+ */
+export const WIDE_SUPER_BYTES = 2144;
+export const WIDE_SUPER_MINIMA = 16;
+export const WIDE_SUPER_VALUES = 96;
+
+/**
+ * The same as bytes, if the engine multiplies those: d, dmin and minima alike; for each block a vector of its scales at 80,
+ * in the form that the kernel wants; bytes in the order of q8 at 208.
+ */
+export const BYTE_SUPER_BYTES = 1232;
+export const BYTE_SUPER_SCALES = 80;
+export const BYTE_SUPER_VALUES = 208;
+
+/** Weight formats, as records name them. */
 export const WEIGHT_F32 = 0;
 export const WEIGHT_Q8 = 1;
 export const WEIGHT_Q4 = 2;
+export const WEIGHT_Q4K = 3;
+export const WEIGHT_Q5K = 4;
+export const WEIGHT_Q6K = 5;
+/** Formats with a book: BOOK_* times WEIGHT_BOOK is added. */
+export const WEIGHT_X4K = 6;
+export const WEIGHT_X3K = 7;
+export const WEIGHT_Q2K = 8;
+export const WEIGHT_BOOK = 256;
+
+/** Books: the values of IQ4_XS; odd numbers up to 15; of IQ3_XXS, IQ2 types and IQ1 types; -4 to 3. */
+export const BOOK_IQ4 = 0;
+export const BOOK_IQ3_S = 1;
+export const BOOK_IQ3_XXS = 2;
+export const BOOK_IQ2 = 3;
+export const BOOK_IQ1 = 4;
+export const BOOK_Q3 = 5;
 
 // ---- Activations. A row is padded with zeros to BLOCK_COLS.
 
-/** Activation formats: f32; blocks of 32 int8, a scale and sums (ACT_BLOCK_BYTES). A weight format names the one it takes. */
+/**
+ * Activation formats: f32; blocks of 32 int8, a scale and sums (ACT_BLOCK_BYTES); superblocks of 256 int8, a scale and sums
+ * (ACT_SUPER_BYTES). A weight format names the one it takes.
+ */
 export const ACT_F32 = 0;
 export const ACT_Q8 = 1;
+export const ACT_SUPER = 2;
 /** int8 activation block of one token: 32 int8, f32 scale at 32, two i16 at 36 (see formats/act_q8.ts). */
 export const ACT_BLOCK_BYTES = 40;
 export const ACT_SCALE = 32;
@@ -63,6 +145,23 @@ export const ACT_TOKENS = 4;
 export const ACTS_BLOCK_BYTES = 160;
 export const ACTS_SCALES = 128;
 export const ACTS_SUMS = 144;
+
+/**
+ * int8 activation superblock of one token: 256 int8; f32 scale at 256; i16 [8] sums of blocks at 272; i16 [16] sums of half
+ * blocks at 288.
+ */
+export const ACT_SUPER_BYTES = 320;
+export const ACT_SUPER_SCALE = 256;
+export const ACT_SUPER_SUMS = 272;
+export const ACT_SUPER_HALVES = 288;
+/**
+ * The same of ACT_TOKENS tokens: [64 steps][4 tokens][4 columns] int8, f32 [4 tokens] scales at 1024,
+ * i16 [4 pairs of blocks][4 tokens][2] sums at 1040, i16 [8 blocks][4 tokens][2] sums of half blocks at 1104.
+ */
+export const ACTS_SUPER_BYTES = 1280;
+export const ACTS_SUPER_SCALES = 1024;
+export const ACTS_SUPER_SUMS = 1040;
+export const ACTS_SUPER_HALVES = 1104;
 
 // ---- Forms of the dot product of bytes, as the engine's relaxed instruction allows (simd/dot.ts).
 /** Weights and activations widened to 16 bits: any engine. */

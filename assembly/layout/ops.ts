@@ -29,6 +29,14 @@ export const OP_ATTENTION = 7;
 export const OP_GLU = 8;
 /** Packs file rows into weight tiles, at load. */
 export const OP_PACK = 9;
+/** Chooses the experts of every token, and gives each choice a slot: a row of what the chosen experts work on. */
+export const OP_ROUTE = 10;
+/** out[slot] = W x[slot] (+ bias), with the weights of the slot's expert. */
+export const OP_EXPERTS = 11;
+/** x[t] += the outputs of the token's experts, each times its share. */
+export const OP_COMBINE = 12;
+/** x[t] += row. */
+export const OP_ADD = 13;
 
 // Which rows a record works on (word 2).
 export const REC_ROWS = 2;
@@ -78,6 +86,8 @@ export const QUANTIZE_OUT_STRIDE = 6;
 export const QUANTIZE_N = 7;
 /** ACT_* of out. */
 export const QUANTIZE_FORMAT = 8;
+/** The routing table: rows of out are slots, each of which takes its token's row of x. 0: rows are tokens. */
+export const QUANTIZE_ROUTE = 9;
 
 // OP_MATMUL
 export const MATMUL_W = 3;
@@ -101,6 +111,7 @@ export const MATMUL_FACTOR = 14;
 export const MATMUL_LOWEST = 15;
 
 // OP_ANGLES
+/** f32 [half + 1] frequencies, and what cosines and sines are multiplied by. */
 export const ANGLES_FREQS = 3;
 /** f32 [tokens][half][2]: cosine, sine. */
 export const ANGLES_OUT = 4;
@@ -143,6 +154,10 @@ export const ATT_LAYER = 12;
 export const ATT_HEAD_BYTES = 13;
 /** Bits of f32: what scores are multiplied by. */
 export const ATT_SCALE = 14;
+/** Positions that a query sees, its own and those right before it; 0: all. */
+export const ATT_WINDOW = 15;
+/** f32 [nHeads]: a score of each head that takes part in the softmax and has no value; 0: none. */
+export const ATT_SINKS = 16;
 
 // OP_GLU
 export const GLU_GATE = 3;
@@ -162,6 +177,13 @@ export const GLU_SILU = 3;
 export const GLU_GELU = 4;
 export const GLU_RELU = 5;
 export const GLU_SIGMOID = 6;
+/** Gated: up is read. See clamped_glu_f32(). */
+export const GLU_CLAMPED = 7;
+/** The routing table: rows are slots. 0: rows are tokens. */
+export const GLU_ROUTE = 11;
+/** Bits of f32, of GLU_CLAMPED. */
+export const GLU_LIMIT = 12;
+export const GLU_ALPHA = 13;
 
 // OP_PACK: the arguments of pack(); a chunk is PACK_CHUNK strips.
 export const PACK_FILE = 3;
@@ -181,3 +203,70 @@ export const PACK_STRIPS = 14;
 export const PACK_CHUNK = 15;
 /** What scales are multiplied by, as a power of two. */
 export const PACK_SHIFT = 16;
+
+// The routing table, of i32 words. Each expert that a token chose has slots one behind another, in the order of its tokens;
+// if there are several, their number is a multiple of ACT_TOKENS, and the last of them may have no token.
+// 4 words: experts that were chosen, slots, and the addresses of slots and picks. Then for each expert 4 words.
+export const ROUTED_EXPERTS = 0;
+export const ROUTED_SLOTS = 4;
+/** Address of i32 [slots][2]: the slot's token, -1 if it has none; its expert. */
+export const ROUTED_SLOT_LIST = 8;
+/** Address of [tokens][used] picks, the best first: i32 slot, f32 share. */
+export const ROUTED_PICKS = 12;
+/** Where the words of expert 0 begin, and bytes of an expert. */
+export const ROUTED_LIST = 16;
+export const ROUTED_BYTES = 16;
+/** In the words of number i: the i-th of the experts that were chosen, in ascending order. */
+export const ROUTED_CHOSEN = 0;
+/** In the words of expert i: its first slot, its tokens, and those that have their slot. */
+export const ROUTED_FIRST = 4;
+export const ROUTED_COUNT = 8;
+export const ROUTED_PLACED = 12;
+
+// OP_ROUTE
+/** f32 rows of the router's products. */
+export const ROUTE_X = 3;
+export const ROUTE_X_STRIDE = 4;
+/** Experts, and how many of them a token chooses. */
+export const ROUTE_N = 5;
+export const ROUTE_USED = 6;
+export const ROUTE_GATE = 7;
+/** Shares are softmax of all products; sigmoid of each; softmax of those that are chosen. */
+export const GATE_SOFTMAX = 0;
+export const GATE_SIGMOID = 1;
+export const GATE_SOFTMAX_OF_CHOSEN = 2;
+/** Non-zero: the shares of a token are divided by their sum. */
+export const ROUTE_NORMALIZE = 8;
+/** Bits of f32: what shares are multiplied by in the end. */
+export const ROUTE_SCALE = 9;
+/** The routing table, its slots and its picks. */
+export const ROUTE_TABLE = 10;
+export const ROUTE_SLOTS = 11;
+export const ROUTE_PICKS = 12;
+
+// OP_EXPERTS
+export const EXPERTS_ROUTE = 3;
+/**
+ * Bytes from this record to the one of expert 0; those of the others follow. They are OP_MATMUL records behind the plan, and
+ * say what a slot of the expert needs: its weights, x and out of slot 0, the bias as MATMUL_ADD. They are not run.
+ */
+export const EXPERTS_RECORDS = 4;
+
+// OP_COMBINE
+export const COMBINE_ROUTE = 3;
+/** f32 rows of slots. */
+export const COMBINE_SLOTS = 4;
+export const COMBINE_SLOTS_STRIDE = 5;
+/** f32 rows of tokens that are added to. */
+export const COMBINE_X = 6;
+export const COMBINE_X_STRIDE = 7;
+export const COMBINE_N = 8;
+/** Experts of a token. */
+export const COMBINE_USED = 9;
+
+// OP_ADD
+export const ADD_X = 3;
+export const ADD_X_STRIDE = 4;
+/** f32 [n]. */
+export const ADD_ROW = 5;
+export const ADD_N = 6;

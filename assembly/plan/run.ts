@@ -22,15 +22,19 @@ import {
   stop_step,
   wait_segment,
 } from "../sync";
+import { run_add } from "./ops/add";
 import { run_angles } from "./ops/angles";
 import { run_attention } from "./ops/attention";
+import { run_combine } from "./ops/combine";
 import { run_embed } from "./ops/embed";
+import { experts_patience, run_experts } from "./ops/experts";
 import { run_glu } from "./ops/glu";
 import { patience, run_matmul } from "./ops/matmul";
 import { run_norm } from "./ops/norm";
 import { run_pack } from "./ops/pack";
 import { run_quantize } from "./ops/quantize";
 import { run_rope_store } from "./ops/rope";
+import { run_route } from "./ops/route";
 
 // Works on the records [record, stop) of one segment until no work is left. Returns STATUS_OK, or why the step stopped.
 function run_segment(record: usize, stop: usize, scratch: usize): i32 {
@@ -65,6 +69,18 @@ function run_segment(record: usize, stop: usize, scratch: usize): i32 {
       case op.OP_PACK:
         run_pack(record, scratch);
         break;
+      case op.OP_ROUTE:
+        run_route(record);
+        break;
+      case op.OP_EXPERTS:
+        run_experts(record, scratch);
+        break;
+      case op.OP_COMBINE:
+        run_combine(record);
+        break;
+      case op.OP_ADD:
+        run_add(record);
+        break;
       default:
         stop_step(STATUS_BAD_RECORD);
         return STATUS_BAD_RECORD;
@@ -98,7 +114,8 @@ export function run_step(plan: usize, begin: i32, end: i32, scratch: usize): i32
     if (threads > 1) {
       open_segment(first, next);
       status = run_segment(first, next, scratch);
-      const closed = close_segment(patience(last));
+      const isExperts = int(last, op.REC_OP) === op.OP_EXPERTS;
+      const closed = close_segment(isExperts ? experts_patience(last) : patience(last));
       // A chunk of attention grows with the context. It is worth waiting for.
       if (closed !== CLOSED && int(last, op.REC_OP) !== op.OP_ATTENTION) {
         sleeps++;

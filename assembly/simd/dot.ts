@@ -50,6 +50,12 @@ export function dot_pairs(x: v128, w: v128): v128 {
   return unreachable();
 }
 
+/** book[i] for indexes 0..15 in every byte. */
+export function look_up(book: v128, indexes: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(book, indexes);
+  return i8x16.swizzle(book, indexes);
+}
+
 /** Where sums of q8 weights start. `sums` are the two i16 of an activation block in every lane, -8 * sum(x). */
 export function q8_start<T>(sums: v128, sixteen: v128): v128 {
   if (sizeof<T>() === 2) return i32x4.shl(i32x4.extend_low_i16x8_s(sums), 4);

@@ -4,6 +4,7 @@ import { feedForward } from "./feed_forward.ts";
 import { heads } from "./heads.ts";
 import { kvCache } from "./kv_cache.ts";
 import { norms } from "./norms.ts";
+import { pooledHeads } from "./pooled_heads.ts";
 import { precision } from "./precision.ts";
 import { relaxed } from "./relaxed.ts";
 import { ropeShare } from "./rope_share.ts";
@@ -14,6 +15,7 @@ import { threads } from "./threads.ts";
 export const claims: readonly Claim[] = [
   kvCache,
   heads,
+  pooledHeads,
   storedScores,
   norms,
   feedForward,

@@ -1,13 +1,12 @@
 // What a model file is, from its header alone: no weight is read.
 import { chooseKernel } from "../engine/kernel_choice.ts";
 import { type LayoutOptions, planLayout } from "../engine/layout.ts";
-import { openModelFile } from "../format/detect.ts";
 import type { MetaValue, ModelFile, TensorInfo } from "../format/model_file.ts";
+import { type ModelSource, openModel } from "../format/open_model.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { readConfig } from "../model/read_model.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { type OpenOptions, openSource } from "../source/open.ts";
-import type { SourceLike } from "../source/options.ts";
+import type { OpenOptions } from "../source/open.ts";
 import { createTokenizer } from "../tokenizer/registry.ts";
 import { CriaError, type ErrorCode } from "../util/errors.ts";
 import { modelTokenizer } from "./model_tokenizer.ts";
@@ -101,13 +100,13 @@ export interface Inspection {
  * @throws as `Llama.load` for what is no model file. A model that does not load is no error.
  */
 export async function inspectModel(
-  source: SourceLike,
+  source: ModelSource,
   { signal, http }: Pick<OpenOptions, "signal" | "http"> = {},
   layout: LayoutOptions = {},
 ): Promise<Inspection> {
-  const opened = await openSource(source, detectRuntime(), { signal, http, cache: false });
+  const opened = await openModel(source, detectRuntime(), { signal, http, cache: false });
   try {
-    const file = await openModelFile(opened);
+    const file = await opened.read();
     return {
       facts: await factsOf(file, layout),
       metadata: file.metadata,

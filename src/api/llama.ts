@@ -1,6 +1,11 @@
 // A loaded model: the class `Llama` of the public API.
 import { Engine, type Preparation } from "../engine/engine.ts";
-import { type ModelSource, type OpenedModel, openModel } from "../format/open_model.ts";
+import {
+  type ModelSource,
+  type OpenedModel,
+  type OpenModelOptions,
+  openModel,
+} from "../format/open_model.ts";
 import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
 import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -10,7 +15,7 @@ import { wholeOptions } from "../session/generation.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "../session/options.ts";
 import { encodePrompt } from "../session/prompt.ts";
 import { completionOf, Session, type SessionModel } from "../session/session.ts";
-import { companionOptions, type OpenOptions } from "../source/open.ts";
+import { companionOptions } from "../source/open.ts";
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
 import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
@@ -57,7 +62,7 @@ const perplexityNames: OptionNames<PerplexityOptions> = {
   signal: true,
 };
 
-async function openEmbeddedModel(options: OpenOptions): Promise<OpenedModel> {
+async function openEmbeddedModel(options: OpenModelOptions): Promise<OpenedModel> {
   const url = embeddedModelUrl();
   try {
     return await openModel(url, detectRuntime(), options);
@@ -112,10 +117,10 @@ export class Llama implements AsyncDisposable {
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
     const begin = performance.now();
     checkLoadOptions(options);
-    const { signal, sha256, cache, http, onProgress } = options;
+    const { signal, sha256, cache, http, maxBytes, onProgress } = options;
     signal?.throwIfAborted();
     const report = onProgress && progressReport(onProgress);
-    const open: OpenOptions = { signal, sha256, cache, http, onBytes: report?.onBytes };
+    const open: OpenModelOptions = { signal, sha256, cache, http, maxBytes, onBytes: report?.onBytes };
     const opened = await (source === undefined
       ? openEmbeddedModel(open)
       : openModel(source, detectRuntime(), open));

@@ -82,7 +82,7 @@ export async function loadModel(
   const model = chosen?.name ?? values.model;
   // The embedded model is loaded in a moment: a log needs no line for it.
   const isLogged = canRedraw(process.stderr) || (model !== undefined && !isQuiet);
-  const title = `loading ${model?.split(/[\\/]/).at(-1) ?? "the embedded model"}`;
+  const title = `loading ${model?.split(/[\\/](?!$)/).at(-1) ?? "the embedded model"}`;
   const line = isLogged ? new ProgressLine(process.stderr, title) : undefined;
   try {
     const llama = await Llama.load(model, {

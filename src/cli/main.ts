@@ -1,5 +1,7 @@
 // The command line: `bun src/cli/main.ts generate ...`, `deno run -A src/cli/main.ts generate ...`.
 import process from "node:process";
+import { allKinds } from "../format/all_kinds.ts";
+import { provideOtherKinds } from "../format/other_kinds.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
 import { convertCommand } from "./convert.ts";
@@ -7,8 +9,11 @@ import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
 import { completionsCommand } from "./flags/completions.ts";
 import { nameFlags } from "./flags/flag_names.ts";
 import { generateCommand } from "./generate.ts";
+import { listCommand } from "./list.ts";
 import { perplexityCommand } from "./perplexity.ts";
+import { pullCommand } from "./pull.ts";
 import { quantizeCommand } from "./quantize.ts";
+import { removeCommand } from "./remove.ts";
 import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
@@ -18,6 +23,9 @@ import { VERSION } from "./version.ts";
 
 const commands: readonly Command[] = [
   generateCommand,
+  pullCommand,
+  listCommand,
+  removeCommand,
   tokenizeCommand,
   perplexityCommand,
   showCommand,
@@ -45,11 +53,10 @@ const strangers: Readonly<Record<string, string>> = {
   complete: 'cria generate "TEXT" continues a text',
   serve: 'there is no server yet; cria generate "TEXT" continues a text',
   server: 'there is no server yet; cria generate "TEXT" continues a text',
-  pull: "cria generate --model hf:owner/repo/FILE.gguf downloads a model and keeps it",
-  download: "cria generate --model hf:owner/repo/FILE.gguf downloads a model and keeps it",
-  list: "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
-  models:
-    "cria knows no models by name; cria generate --model takes a file, a URL or hf:owner/repo/FILE.gguf",
+  download: "cria pull NAME downloads a model",
+  models: "cria list shows the models that were downloaded",
+  ls: "cria list shows the models that were downloaded",
+  rm: "cria remove NAME removes a model that was downloaded",
   info: "cria show FILE says what a model file is",
   inspect: "cria show FILE says what a model file is",
   ppl: "cria perplexity FILE scores a text",
@@ -118,4 +125,5 @@ async function report(error: unknown): Promise<number> {
 }
 
 // What still waits (a read, a timer) must not keep the process alive.
+provideOtherKinds(allKinds);
 process.exit(await run(process.argv.slice(2)).catch(report));

@@ -1,6 +1,8 @@
-// Names of models: hints for one that is not a file.
+// Hints behind errors about the model that a command line names.
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { detectRuntime } from "../runtime/detect.ts";
+import { hubFolderUrl, hubPrefix, isHubName, parseHubName } from "../source/hub/hub_name.ts";
 import { MemoryError, SourceError, UnsupportedError } from "../util/errors.ts";
 import { nearestName } from "../util/nearest.ts";
 
@@ -23,9 +25,10 @@ export async function withNameHint(error: unknown, name: string | undefined): Pr
 
 /** "; those of the repository: https://..." behind advice to take another file. */
 function otherFiles(message: string, name: string): string {
-  const [, repository] = /^hf:(?:\/\/)?([^/]+\/[^/]+)\//i.exec(name) ?? [];
-  if (repository === undefined || !/\btake a(?:nother)? file\b/.test(message)) return "";
-  return `; those of the repository: https://huggingface.co/${repository}/tree/main`;
+  const hub = isHubName(name) ? parseHubName(name) : undefined;
+  if (!hub || !/\btake a(?:nother)? file\b/.test(message)) return "";
+  const { href } = hubFolderUrl(hubPrefix(hub), detectRuntime());
+  return `; those of the repository: ${href.replace("/resolve/", "/tree/")}`;
 }
 
 /** Names of the Hugging Face hub, and those of other programs' libraries of models. */

@@ -1,6 +1,7 @@
 // `cria show`: what a model file is.
 import process from "node:process";
 import { type Inspection, inspectModel } from "../api/inspect.ts";
+import { chooseModel } from "./chosen_model.ts";
 import type { Command } from "./command.ts";
 import {
   ArgumentError,
@@ -36,8 +37,8 @@ const help = `Usage: cria show FILE [flags]
 
 Prints what a model file is: architecture, sizes, types of tensors, hyper-parameters, tokenizer; and whether cria loads
 it, with how much memory at the context it would have and at the model's full one, or why it does not. FILE is a GGUF or
-llama2.c model, its URL, or hf:owner/repo/file.gguf. Of a URL only the header is fetched, and nothing is cached.
-Control characters in the file's texts are printed as \\x1b and the like.
+llama2.c model, its URL, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M. Of a URL only the header is fetched, and
+nothing is cached. Control characters in the file's texts are printed as \\x1b and the like.
 
 Flags:
 ${describeFlags(flags)}
@@ -75,8 +76,10 @@ export const showCommand: Command = {
 async function inspect(name: string, { contextLength, precision, kv, memory }: Values): Promise<Inspection> {
   const line = new StatusLine(process.stderr, { title: `loading the header of ${name}` });
   try {
-    const open = { signal: interruptSignal() };
-    return await inspectModel(name, open, { contextLength, precision, kv, maxBytes: memory });
+    const signal = interruptSignal();
+    const chosen = await chooseModel(name, { maxBytes: memory, signal });
+    const layout = { contextLength, precision, kv, maxBytes: memory };
+    return await inspectModel(chosen?.name ?? name, { signal }, layout);
   } catch (error) {
     throw await withNameHint(error, name);
   } finally {

@@ -1,8 +1,8 @@
 // Opens what quantize() and convert() read.
-import { provideFolderKind } from "../format/folder_kind.ts";
-import { huggingFaceFolder } from "../format/huggingface/folder.ts";
+import { allKinds } from "../format/all_kinds.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { type ModelSource, type OpenedModel, openModel } from "../format/open_model.ts";
+import { provideOtherKinds } from "../format/other_kinds.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ByteSource } from "../source/byte_source.ts";
 import { openFileSet } from "../source/file_set.ts";
@@ -12,7 +12,7 @@ import { provideJsonKind } from "../tokenizer/json_kind.ts";
 import { UnsupportedError } from "../util/errors.ts";
 import type { ConvertOptions } from "./options.ts";
 
-provideFolderKind(huggingFaceFolder);
+provideOtherKinds(allKinds);
 provideJsonKind(huggingFaceKind);
 
 /** A model whose header was read. */

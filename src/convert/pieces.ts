@@ -39,7 +39,7 @@ const PIECE_VALUES = 1 << 20;
 /** Values that one thread does at once. */
 const CHUNK_VALUES = 1 << 16;
 /** Largest piece that cannot be cut further: heads that become one. */
-const MAX_PIECE_BYTES = 1 << 29;
+const MAX_PIECE_BYTES = 1 << 28;
 
 /** The pieces of a tensor, in their order. */
 export function* piecesOf(tensor: PlannedTensor): Generator<PlannedPiece> {

@@ -96,15 +96,21 @@ export class Quantizer {
       this.#onDone = resolve;
       this.#onFailure = reject;
     });
-    // Taking chunks begins with this: everything above is written by then.
-    Atomics.store(this.#words, WORD.next, 0);
-    if (this.#workers.length > 0) {
-      Atomics.add(this.#words, WORD.posted, 1);
-      Atomics.notify(this.#words, WORD.posted);
-    } else {
-      await this.#compute(chunks, signal);
+    // Threads keep no process alive, and Node ends one that waits for nothing else.
+    const awake = setInterval(() => {}, AWAKE_MS);
+    try {
+      // Taking chunks begins with this: everything above is written by then.
+      Atomics.store(this.#words, WORD.next, 0);
+      if (this.#workers.length > 0) {
+        Atomics.add(this.#words, WORD.posted, 1);
+        Atomics.notify(this.#words, WORD.posted);
+      } else {
+        await this.#compute(chunks, signal);
+      }
+      await done;
+    } finally {
+      clearInterval(awake);
     }
-    await done;
     return refusals[Atomics.load(this.#words, WORD.bad)];
   }
 
@@ -170,6 +176,8 @@ export class Quantizer {
     }
   }
 }
+
+const AWAKE_MS = 1000;
 
 /** Longest that the caller's thread computes without a look at its events. */
 const SLICE_MS = 25;

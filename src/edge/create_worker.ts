@@ -2,6 +2,8 @@
 
 import type { Llama } from "../api/llama.ts";
 import { checkLoadOptions } from "../api/load_options.ts";
+import { allKinds } from "../format/all_kinds.ts";
+import { provideOtherKinds } from "../format/other_kinds.ts";
 import type { Session } from "../session/session.ts";
 import { huggingFaceKind } from "../tokenizer/huggingface/kind.ts";
 import { provideJsonKind } from "../tokenizer/json_kind.ts";
@@ -293,6 +295,7 @@ function describeModel({ config, contextLength, kernel, memoryBytes }: Llama) {
  */
 export function createWorker<Env = unknown>(options: WorkerOptions<Env>): Worker<Env> {
   provideJsonKind(huggingFaceKind);
+  provideOtherKinds(allKinds);
   const worker = new EdgeWorker(options);
   return { fetch: (request, env, context) => worker.fetch(request, env as Env, context) };
 }

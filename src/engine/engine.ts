@@ -8,6 +8,7 @@ import { compileVariant, type Variant } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
 import { type HolderKind, PagePool, Sequence } from "../model/kv_cache.ts";
 import { writeFrequencies } from "../model/rope.ts";
+import { blockOf } from "../model/weights/weights.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { EngineError } from "../util/errors.ts";
 import { Mutex } from "../util/mutex.ts";
@@ -277,14 +278,14 @@ export class Engine {
 
   // Gate and up matrices are the largest of most models, logits' of small ones; their products fit into its buffer.
   #chooseStreams(): void {
-    const { buffers, weights } = this.layout;
+    const { buffers, weights, scratches } = this.layout;
     const matrices = [
-      ...weights.layers.flatMap(({ gate, up }) => (gate ? [gate, up] : [up])),
+      ...weights.layers.map(blockOf).flatMap(({ gate, up }) => (gate ? [gate, up] : [up])),
       weights.output,
     ];
     const most = weights.output.strips;
     const measured = matrices.filter(({ format, strips }) => format.scaled && strips <= most);
-    const area = { x: buffers.act.address, out: buffers.logits.address };
+    const area = { x: buffers.act.address, out: buffers.logits.address, scratch: scratches[0] as number };
     this.tuner.chooseStreams(this.kernel.exports, measured, area);
     this.#memory.words[control.CONTROL_STREAMS / 4] = this.tuner.streams;
   }

@@ -11,7 +11,7 @@ import { RECORD_BYTES } from "../../assembly/layout/ops.ts";
 import type { ModelFile } from "../format/model_file.ts";
 import { Arena } from "../kernels/arena.ts";
 import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
-import type { Architecture } from "../model/arch/spec.ts";
+import type { Architecture, Model } from "../model/arch/spec.ts";
 import type { KvType, ModelConfig, Precision } from "../model/config.ts";
 import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
 import { type Buffers, type KvShape, placeBuffers } from "../model/plan/buffers.ts";
@@ -113,11 +113,10 @@ function unpackedBytes(weights: ModelWeights): number {
 }
 
 // Bytes that a thread works in.
-function scratchBytes(
-  { dim, hiddenDim, headDim, nHeads, nKvHeads }: ModelConfig,
-  weights: ModelWeights,
-): number {
-  const rowBytes = 4 * (Math.max(dim, hiddenDim) + 32);
+function scratchBytes({ config, layers }: Model, weights: ModelWeights): number {
+  const { dim, hiddenDim, headDim, nHeads, nKvHeads } = config;
+  const widths = layers.map(({ feedForward }) => feedForward.experts?.hiddenDim ?? hiddenDim);
+  const rowBytes = 4 * (Math.max(dim, ...widths) + 32);
   const attentionBytes = attentionScratchBytes(headDim, nHeads / nKvHeads);
   return Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpackedBytes(weights));
 }
@@ -164,7 +163,7 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const plan = buildPlan(model, weights, buffers, kv);
   const planAddress = arena.alloc(plan.words.byteLength);
   const step = placeStepArea(arena, { batch, maxOutputs }, pageCount);
-  const scratch = scratchBytes(config, weights);
+  const scratch = scratchBytes(model, weights);
   const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratch));
   const packRecord = arena.alloc(RECORD_BYTES);
   const sampler = arena.alloc(samplerBytes(config.vocabSize));

@@ -212,7 +212,7 @@ class WeightLoader {
       if (bad === 0) return;
       const worse = format.scaled ? `NaN, infinity or one too large for ${format.name}` : "NaN or infinity";
       throw new FormatError(
-        `${describe(info)}: Expected finite values in row ${firstRow + bad - 1}, got ${worse}`,
+        `${describe(info)}: Expected finite values in row ${weight.firstRow + firstRow + bad - 1}, got ${worse}`,
       );
     };
     return { open, pack };

@@ -33,11 +33,12 @@ export async function openGguf(source: ByteSource): Promise<ModelFile> {
   return readGguf(source);
 }
 
-/** Whether a source begins as safetensors or JSON do: a file of a model that lies in a folder. */
-export async function isFolderFile(source: ByteSource): Promise<boolean> {
+/** What a source begins as: a GGUF file, a file of a folder of safetensors (also its JSON), or another model. */
+export async function kindOf(source: ByteSource): Promise<"gguf" | "folder" | "other"> {
   const head = String.fromCharCode(...(await readHead(source, MIN_FILE_BYTES)));
+  if (head.startsWith("GGUF")) return "gguf";
   // safetensors: the length of the header as u64, then the header in JSON.
-  return /^(.{4}\0{4}[\s{]|\s*\{[^\0]*$)/s.test(head);
+  return /^(.{4}\0{4}[\s{]|\s*\{[^\0]*$)/s.test(head) ? "folder" : "other";
 }
 
 /** Whether a source begins as a GGUF file does. */

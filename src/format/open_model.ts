@@ -7,10 +7,16 @@ import { type OpenOptions, openSource } from "../source/open.ts";
 import type { SourceLike } from "../source/options.ts";
 import { isFolder } from "../source/read_errors.ts";
 import { UsageError } from "../util/errors.ts";
-import { isFolderFile, openModelFile } from "./detect.ts";
-import { folderKind } from "./folder_kind.ts";
+import { kindOf, openGguf } from "./detect.ts";
 import { PART_NAME, partCount, readParts } from "./gguf/parts.ts";
 import type { ModelFile } from "./model_file.ts";
+import { otherKinds } from "./other_kinds.ts";
+
+/** How a model is opened. */
+export interface OpenModelOptions extends OpenOptions {
+  /** Most bytes of memory that it may take: decides which file of a repository is chosen. */
+  readonly maxBytes?: number | undefined;
+}
 
 /** What a caller may pass as a model: a file, one of several that belong together, a folder, or files by their names. */
 export type ModelSource = SourceLike | Exclude<FileSetLike, string | URL>;
@@ -30,18 +36,20 @@ export interface OpenedModel {
   close(): Promise<void>;
 }
 
-// Names that mean a folder by how they are written.
-const FOLDER_NAME = /^(https?:\/\/[^?#]*\/([?#].*)?|hf:(\/\/)?[^/]+\/[^/]+\/?|hf:.*\/)$/is;
+// Names that mean a folder or a repository by how they are written.
+const FOLDER_NAME = /^(https?:\/\/[^?#]*\/([?#].*)?|hf:(\/\/)?[^/]+\/[^/]+|hf:.*\/)$/is;
 
 /**
  * Opens a model: a file (GGUF, llama2.c), a part of a model in several GGUF files, whose others lie beside it, a folder
- * (a path, a URL that ends with "/", hf:owner/repo) or a file of one that holds safetensors, or files by their names.
- * @throws SourceError if the bytes cannot be had; UsageError for anything else, and for a SHA-256 of several files
+ * of safetensors (a path, a URL that ends with "/") or a file of one, a repository (hf:owner/repo, hf:owner/repo:Q4_K_M), or
+ * files by their names.
+ * @throws SourceError if the bytes cannot be had; UsageError for anything else, and for a SHA-256 of several files; what
+ *   resolveModel throws
  */
 export async function openModel(
   source: ModelSource,
   host: SourceHost,
-  options: OpenOptions = {},
+  options: OpenModelOptions = {},
 ): Promise<OpenedModel> {
   const { signal, cache, http } = options;
   // One report of all files replaces those of each.
@@ -50,22 +58,24 @@ export async function openModel(
   if (sources?.size && [...sources.keys()].every((name) => String(name).includes("."))) {
     const name = ggufAmong([...sources.keys()]);
     return inFiles(gatheredSet(sources, host, shared), options, (files) =>
-      name === undefined ? folderKind("files").read(files, undefined) : readNamed(name, files),
+      name === undefined ? otherKinds("files").readFolder(files, undefined) : readNamed(name, files),
     );
   }
   const single = source as SourceLike;
   const place = single instanceof URL ? single.href : single;
-  const folder = () => {
-    const from = place as string;
-    const kind = folderKind(from);
-    return inFiles(kind.files(from, host, shared), options, (files) => kind.read(files, undefined));
-  };
-  if (typeof place === "string" && FOLDER_NAME.test(place)) return folder();
+  const folder = (name: string) =>
+    inFiles(otherKinds(name).files(name, host, shared), options, (files) =>
+      otherKinds(name).readFolder(files, undefined),
+    );
+  if (typeof place === "string" && FOLDER_NAME.test(place)) {
+    const name = await otherKinds(place).resolve(place, host, { ...shared, maxBytes: options.maxBytes });
+    return name.endsWith("/") ? folder(name) : openModel(name, host, options);
+  }
   let opened: ByteSource;
   try {
     opened = await openSource(single, host, options);
   } catch (error) {
-    if (isFolder(error)) return folder();
+    if (isFolder(error)) return folder(place as string);
     throw error;
   }
   let held: Pick<ByteSource, "finish" | "close"> = opened;
@@ -73,7 +83,8 @@ export async function openModel(
     size: opened.size,
     async read() {
       const { name } = opened;
-      const file = (await isFolderFile(opened)) ? undefined : await openModelFile(opened);
+      const isInFolder = (await kindOf(opened)) === "folder";
+      const file = isInFolder ? undefined : await readFile(opened);
       const count = file ? partCount(file) : 0;
       if (file && count < 2) return file;
       const beside = siblings(single, host, shared);
@@ -82,7 +93,7 @@ export async function openModel(
       await opened.close();
       const { files, fileName } = beside;
       const model = inFiles(files, options, (shelf) =>
-        file ? readParts(fileName, count, shelf) : folderKind(name).read(shelf, fileName),
+        file ? readParts(fileName, count, shelf) : otherKinds(name).readFolder(shelf, fileName),
       );
       held = model;
       return model.read();
@@ -114,8 +125,12 @@ function inFiles(
   };
 }
 
+async function readFile(source: ByteSource): Promise<ModelFile> {
+  return (await kindOf(source)) === "gguf" ? openGguf(source) : otherKinds(source.name).readFile(source);
+}
+
 async function readNamed(name: string, files: FileShelf): Promise<ModelFile> {
-  const file = await openModelFile((await files.open(name)) as ByteSource);
+  const file = await readFile((await files.open(name)) as ByteSource);
   const count = partCount(file);
   return count < 2 ? file : readParts(name, count, files);
 }

@@ -10,12 +10,16 @@ export interface KernelExports {
   kv_store_q8(k: number, v: number, head: number, slot: number, headDim: number): void;
   quantize_q8(x: number, out: number, n: number): void;
   quantize_q8x4(x: number, out: number, lane: number, n: number): void;
+  quantize_super(x: number, out: number, n: number): void;
+  quantize_super_x4(x: number, out: number, lane: number, n: number): void;
   embed_row(w: number, weight: number, row: number, strips: number, blocks: number, factor: number, scale: number, out: number): void;
-  rope_angles(freqs: number, pos: number, half: number, out: number): void;
+  rope_angles(freqs: number, pos: number, half: number, scale: number, out: number): void;
   rope_freqs(theta: number, dim: number, out: number): void;
+  combine_f32(picks: number, used: number, rows: number, stride: number, x: number, n: number): void;
+  clamped_glu_f32(limit: number, alpha: number, gate: number, up: number, out: number, n: number): void;
   glu_f32(kind: number, gate: number, up: number, out: number, n: number): void;
   matmul(weight: number, w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, strips: number, blocks: number, tokens: number, dot: number, streams: number, factor: number, scratch: number): void;
-  matvec(weight: number, w: number, x: number, out: number, add: number, begin: number, end: number, strips: number, blocks: number, dot: number, streams: number, factor: number): void;
+  matvec(weight: number, w: number, x: number, out: number, add: number, begin: number, end: number, strips: number, blocks: number, dot: number, streams: number, factor: number, scratch: number): void;
   layernorm_f32(x: number, weight: number, bias: number, out: number, n: number, eps: number): void;
   rmsnorm_f32(x: number, weight: number, out: number, n: number, eps: number): void;
   pack(file: number, weight: number, src: number, rowBytes: number, table: number, group: number, phase: number, rows: number, cols: number, out: number, firstStrip: number, strips: number, shift: number, scratch: number): number;

@@ -1,4 +1,6 @@
 // Hyper-parameters of a model under cria's names, and the limits that they are held to.
+import type { YarnSpec } from "./rope.ts";
+
 export type { KvType } from "../quant/kv_types.ts";
 export type { Precision } from "../quant/registry.ts";
 
@@ -28,6 +30,17 @@ export interface ModelConfig {
   readonly ropeScale: number;
   /** Added to the mean square of a row before it is normalized. */
   readonly normEps: number;
+  /** Experts of a layer, those that work on a token, and the length of a row inside one; undefined without experts. */
+  readonly nExperts?: number;
+  readonly nExpertsUsed?: number;
+  readonly expertHiddenDim?: number;
+  /** Positions that layers with a sliding window see; undefined if no layer has one. */
+  readonly window?: number;
+  /** YaRN, if positions are scaled by it: see YarnSpec. `ropeScale` is its factor. */
+  readonly yarnContext?: number;
+  readonly yarnFast?: number;
+  readonly yarnSlow?: number;
+  readonly yarnLogMultiplier?: number;
 }
 
 /** What an architecture reads from a file. One that needs more numbers extends this. */
@@ -35,6 +48,20 @@ export interface Hyper {
   readonly config: ModelConfig;
   /** Leading values of a head that are rotated; all of them in most architectures. */
   readonly ropeDim: number;
+  /** Set only if the architecture asked for it. */
+  readonly yarn?: YarnSpec;
+  /** Set only if the architecture asked for it, and the file has experts. */
+  readonly experts?: ExpertNumbers;
+}
+
+/** The sizes of a mixture of experts. */
+export interface ExpertNumbers {
+  /** Experts of a layer. */
+  readonly n: number;
+  /** Experts that work on a token. */
+  readonly used: number;
+  /** Length of a row inside an expert. */
+  readonly hiddenDim: number;
 }
 
 // Limits of what a plan can address. Far above any known model, far below what wraps: the product of any two stays

@@ -23,7 +23,7 @@ const understood: readonly string[] = [
 ];
 
 // Keys that change no logit, whatever they say: they describe the file, or belong to embeddings, to the other kind of
-// norm, or to rotary scalings that are refused by rope.scaling.type.
+// norm, or to rotary scalings that rope.scaling.type does not name (ropeScaling() reads those of one that it names).
 const harmless: readonly string[] = [
   "vocab_size",
   "pooling_type",

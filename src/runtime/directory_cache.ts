@@ -45,7 +45,7 @@ class DirectoryCache implements FileCache {
   }
 
   async find(prefix: string): Promise<readonly string[]> {
-    const names = (await this.#list(prefix)).filter((name) => !isPart(name));
+    const names = (await this.#list(prefix)).filter((name) => !isPart(name) && !name.startsWith(NOTE));
     const dated = await Promise.all(names.map(async (name) => ({ name, time: await this.#time(name) })));
     return dated.sort((a, b) => b.time - a.time).map(({ name }) => name);
   }

@@ -209,12 +209,11 @@ describe("Llama.load() of hyper-parameters that make no sense", () => {
       { context_length: meta("string", "long") },
       /context_length .*, got string "long"$/,
     ],
-    ["experts", { expert_count: meta("u32", 8) }, /Unsupported mixture of 8 experts/, UnsupportedError],
+    ["experts", { expert_count: meta("u32", 8) }, /expert_used_count .* in \[1, 8\], got none$/],
     [
       "yarn",
       { "rope.scaling.type": meta("string", "yarn") },
-      /"yarn"; supported: none, linear$/,
-      UnsupportedError,
+      /rope\.scaling\.factor to be a finite number of at least 1, got none$/,
     ],
   ];
   for (const key of ["attention.layer_norm_rms_epsilon", "rope.freq_base", "rope.scaling.factor"]) {
@@ -239,12 +238,12 @@ describe("Llama.load() of hyper-parameters that make no sense", () => {
       tiny({ metadata: { "general.architecture": value } });
     await refuses(
       architecture(meta("string", "gpt2")),
-      /^Cannot load bytes: Unsupported architecture "gpt2"; supported: llama$/,
+      /^Cannot load bytes: Unsupported architecture "gpt2"; supported: llama, gpt-oss$/,
       UnsupportedError,
     );
     await refuses(
       architecture(meta("string", "x".repeat(1e6))),
-      /^.{1,50} architecture "x{80}\.\.\."; supported: llama$/,
+      /^.{1,50} architecture "x{80}\.\.\."; supported: llama, gpt-oss$/,
       UnsupportedError,
     );
     const none = /^Cannot load bytes: Expected metadata key general\.architecture, got none$/;

@@ -37,6 +37,9 @@ interface Case {
   q: Float32Array;
   k: Float32Array;
   v: Float32Array;
+  window?: number;
+  /** One for each head. */
+  sinks?: Float32Array;
 }
 
 function shapeOf(c: Case): AttentionShape {
@@ -48,6 +51,8 @@ function shapeOf(c: Case): AttentionShape {
     pos: c.pos,
     tokens: c.tokens,
     scale: 1 / Math.sqrt(c.headDim),
+    ...(c.window && { window: c.window }),
+    ...(c.sinks && { sinks: c.sinks }),
   };
 }
 
@@ -116,6 +121,8 @@ function run(b: KernelBench, kv: KvType, c: Case, step = c.tokens, unused = 0xff
       headBytes: b.kernels.kv_head_bytes(kv.type, c.headDim),
       headDim: c.headDim,
       scale: 1 / Math.sqrt(c.headDim),
+      ...(c.window && { window: c.window }),
+      ...(c.sinks && { sinks: b.put(c.sinks) }),
     }),
   );
   const tiles = Array.from({ length: Math.ceil(c.tokens / step) }, (_, i) => {
@@ -186,6 +193,52 @@ for (const { variant, bench: b } of benches) {
           const c = randomCase([[0, 1, 2, 3, 4]], 12, pos, 1, pos);
           const result = bits(run(b, kv, c, 1, 0xff));
           for (const unused of [0x00, 0x7f, 0x80]) assert.deepEqual(bits(run(b, kv, c, 1, unused)), result);
+        }
+      });
+
+      it(`${name} sees a window, over borders of pages, alone and among others`, () => {
+        for (const window of [1, 2, 5, 31, 32, 33, 64, 200]) {
+          for (const pos of [0, 27, 60, 92]) {
+            const c = { ...randomCase([[0, 1, 2], [3]], 24, pos, QUERY_TILE, window + pos), window };
+            check(b, kv, c);
+            const together = bits(run(b, kv, c));
+            for (const step of [1, 3]) assert.deepEqual(bits(run(b, kv, c, step)), together);
+          }
+        }
+      });
+
+      it(`${name} never reads pages before the window`, () => {
+        for (const window of [1, 7, 32, 40]) {
+          const c = { ...randomCase([[0, 1, 2, 3, 4]], 12, 100, 3), window };
+          const result = bits(run(b, kv, c));
+          const gone = Math.floor((101 - window) / KV_PAGE) * KV_PAGE * 12;
+          const others = { ...c, k: Float32Array.from(c.k), v: Float32Array.from(c.v) };
+          others.k.fill(Number.NaN, 0, gone);
+          others.v.fill(Number.NaN, 0, gone);
+          assert.deepEqual(bits(run(b, kv, others)), result, `window ${window}`);
+        }
+      });
+
+      it(`${name} gives sinks their share, with a window and without`, () => {
+        for (const pos of [0, 30, 60]) {
+          const c = randomCase(
+            [
+              [5, 0, 7, 2],
+              [1, 6, 3, 4],
+            ],
+            16,
+            pos,
+            5,
+            pos,
+          );
+          const sinks = randomF32(8, pos, -3, 3);
+          check(b, kv, { ...c, sinks });
+          check(b, kv, { ...c, sinks, window: 9 });
+          const strong = { ...c, sinks: new Float32Array(8).fill(1e4) };
+          assert.ok(run(b, kv, strong).every((x) => x === 0));
+          // One that is far below all scores takes nothing.
+          const weak = { ...c, sinks: new Float32Array(8).fill(-1e4) };
+          assert.deepEqual(bits(run(b, kv, weak)), bits(run(b, kv, c)));
         }
       });
 

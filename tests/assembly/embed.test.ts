@@ -5,29 +5,35 @@ import { SCALE_SHIFT } from "../../assembly/layout/blocks.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
-import { type KernelBench, randomF32 } from "../support/kernels.ts";
-import { packF32 } from "../support/packing.ts";
+import { colsUnit, rowsFor } from "../support/file_rows.ts";
+import type { KernelBench } from "../support/kernels.ts";
+import { packRows } from "../support/packing.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
 const benches = await variantBenches(1 << 20);
-const types = Object.values(weightFormats).map(({ name, code }) => ({ name, weight: code }));
+const types = Object.values(weightFormats).map((format) => ({
+  name: format.name,
+  weight: format.code,
+  format,
+}));
 
 describe("embed_row()", () => {
-  for (const { name, weight } of types) {
+  for (const { name, weight, format } of types) {
     it(`gives exactly the decoded row of ${name} tiles, times the factor`, () => {
       const rows = 45;
-      for (const cols of [32, 64, 96, 172]) {
-        const values = randomF32(rows * cols, cols);
+      const unit = colsUnit(format);
+      for (const cols of unit === 1 ? [2, 32, 64, 96, 172] : [unit, 2 * unit, 3 * unit]) {
+        const from = rowsFor(format, rows, cols, cols);
+        const shift = cols === 2 * unit ? 0 : SCALE_SHIFT;
         const packed = (bench: KernelBench) => {
           const out = bench.alloc(packedBytes(weight, rows, cols));
-          const src = bench.put(values);
-          assert.equal(packF32(bench, weight, src, rows, cols, out), 0);
+          assert.equal(packRows(bench, { ...from, src: bench.put(from.bytes), weight, out, shift }), 0);
           return out;
         };
         const bytes = onEveryVariant(benches, (bench) =>
           bench.u8(packed(bench), packedBytes(weight, rows, cols)),
         );
-        const decoded = decodeTiles(weight, bytes, rows, cols);
+        const decoded = decodeTiles(weight, bytes, rows, cols, shift);
         const width = padded(cols, 32);
         for (const factor of [1, Math.fround(Math.sqrt(cols)), 0]) {
           const actual = f32OnEveryVariant(benches, (bench) => {
@@ -40,15 +46,15 @@ describe("embed_row()", () => {
                 row,
                 stripsOf(rows),
                 width / 32,
-                scaleFactor(SCALE_SHIFT),
+                scaleFactor(shift),
                 factor,
                 out + 4 * row * width,
               );
             }
             return bench.f32(out, rows * width);
           });
-          // A decoded weight has at most 19 bits: the only rounding is that of the product.
-          const expected = decoded.subarray(0, rows * width).map((v) => Math.fround(v * factor));
+          // Decoded weights of most formats have at most 24 bits. A minimum is taken off in f32; then comes the product.
+          const expected = decoded.subarray(0, rows * width).map((v) => Math.fround(Math.fround(v) * factor));
           assert.deepEqual(
             Float64Array.from(actual, (v) => v + 0),
             expected.map((v) => v + 0),

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { GLU_REGLU } from "../../assembly/layout/ops.ts";
+import { clampedGlu } from "../reference/experts.ts";
 import { gluKinds } from "../reference/glu.ts";
 import { type KernelBench, nmse, randomF32 } from "../support/kernels.ts";
 import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
@@ -99,3 +100,44 @@ for (const { name, kind, apply } of gluKinds) {
     });
   });
 }
+
+describe("clamped_glu_f32()", () => {
+  const LIMITS = [0.5, 7];
+  const ALPHA = 1.702;
+  const run = (limit: number, gate: Float32Array, up: Float32Array, target: "out" | "gate" | "up" = "out") =>
+    f32OnEveryVariant(benches, (bench) => {
+      const gatePtr = putRow(bench, gate);
+      const upPtr = putRow(bench, up);
+      const out = { out: bench.alloc(4 * gate.length + 4) + 4, gate: gatePtr, up: upPtr }[target];
+      bench.kernels.clamped_glu_f32(limit, ALPHA, gatePtr, upPtr, out, gate.length);
+      return bench.f32(out, gate.length);
+    });
+
+  it("agrees with its twin for whole vectors and tails, within the limits and beyond", () => {
+    for (const limit of LIMITS) {
+      for (const n of SIZES) {
+        const gate = randomF32(n, n, -3 * limit, 3 * limit);
+        const up = randomF32(n, n + 1, -3 * limit, 3 * limit);
+        gate[n - 1] = 2 * limit;
+        up[n - 1] = 2 * limit;
+        const expected = gate.map((g, i) => clampedGlu(g, up[i] as number, limit, ALPHA));
+        const error = nmse(run(limit, gate, up), expected);
+        assert.ok(error <= LIMIT, `limit ${limit}, n = ${n}: NMSE ${error}`);
+      }
+    }
+  });
+
+  it("gives the same bits over gate and over up, and keeps NaN", () => {
+    const gate = randomF32(33, 1, -9, 9);
+    const up = randomF32(33, 2, -9, 9);
+    assert.deepEqual(run(7, gate, up, "gate"), run(7, gate, up));
+    assert.deepEqual(run(7, gate, up, "up"), run(7, gate, up));
+    gate[3] = Number.NaN;
+    up[30] = Number.NaN;
+    const found = run(7, gate, up);
+    assert.deepEqual(
+      [...found.keys()].filter((i) => Number.isNaN(found[i])),
+      [3, 30],
+    );
+  });
+});

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
   ACT_BLOCK_BYTES,
+  ACT_SUPER,
   ACT_TOKENS,
   BLOCK_COLS,
   DOT_MOVED,
@@ -10,6 +11,7 @@ import {
   DOT_WIDE,
   GROUP_STRIPS,
   SCALE_SHIFT,
+  SUPER_COLS,
   TILE_ROWS,
   UNPACKED_BLOCKS,
   WEIGHT_Q4,
@@ -22,19 +24,23 @@ import {
   FILE_Q8_0_BYTES,
 } from "../../assembly/layout/file_types.gen.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
-import { weightFormats } from "../../src/quant/registry.ts";
+import { type FileType, weightFormats } from "../../src/quant/registry.ts";
 import type { WeightFormat } from "../../src/quant/weight_format.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import { matmul } from "../reference/matmul.ts";
 import { decodeActivations, decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
+import { type SuperFile, superFiles, superMatrix, superProduct, superRow } from "../reference/superblocks.ts";
+import { dotEngineBenches } from "../support/dot_engines.ts";
+import { blockRows, type FileRows, f32Rows, naturalTypes, rowsFor } from "../support/file_rows.ts";
 import { type KernelBench, nmse, randomF32 } from "../support/kernels.ts";
-import { packF32, packRows } from "../support/packing.ts";
+import { packRows } from "../support/packing.ts";
 import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
 // A group has 32 rows, of f32 16: one strip, a whole group, several groups, with and without a smaller one behind them.
 const ROWS = [1, 4, 5, 16, 31, 32, 33, 64, 100, 328];
 // 172 is padded to 192.
 const COLS = [32, 96, 172];
+const SUPER_WIDTHS = [SUPER_COLS, 2 * SUPER_COLS, 3 * SUPER_COLS];
 // int8 activations go four tokens at a time, and nibbles are unpacked for more than eight; f32 goes in pairs of tokens.
 const TOKENS = [1, 2, 3, 4, 5, 8, 9, 33];
 const MOST_TOKENS = 33;
@@ -42,31 +48,42 @@ const MOST_TOKENS = 33;
 const GAP = 32;
 
 const STREAMS = [1, 2, 4, 8];
-const FACTOR = scaleFactor(SCALE_SHIFT);
 const SCRATCH_BYTES = UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES;
 
-const benches = await variantBenches(8 << 20);
+const benches = [...(await variantBenches(8 << 20)), ...(await dotEngineBenches(8 << 20))];
 
 /** DOT_* forms that a bench's build has and its engine computes exactly for a weight type. */
-function dotsOf({ kernels }: KernelBench, { name, quantized }: Type): number[] {
+function dotsOf({ kernels }: KernelBench, { name, quantized, exact }: Type): number[] {
   const own = kernels.dot_form();
   if (own === DOT_WIDE || !quantized) return [DOT_WIDE];
-  // Nibbles are in 0..15, where all engines agree.
-  return [...new Set([DOT_WIDE, DOT_MOVED, ...(name === "q4" ? [DOT_SIGNED] : []), own])];
+  // Nibbles and fields of superblocks are under 128, where all engines agree.
+  const small = name === "q4" || exact;
+  return [...new Set([DOT_WIDE, DOT_MOVED, ...(small ? [DOT_SIGNED] : []), own])];
 }
 
 /** A weight type and what is asked of it. */
 interface Type {
   readonly name: string;
   readonly weight: number;
+  readonly format: WeightFormat;
   readonly quantized: boolean;
+  /** Whether the numerics are defined to the bit: those of superblocks. */
+  readonly exact: boolean;
+  /** Columns that share a scale of activations. */
+  readonly block: number;
   readonly groupStrips: number;
   /** NMSE against the decoded weights times f32 activations: ggml's test-backend-ops asks for 5e-4. */
   readonly limit: number;
 }
 
-function typeOf({ name, code, scaled, groupStrips }: WeightFormat): Type {
-  return { name, weight: code, quantized: scaled, groupStrips, limit: scaled ? 5e-4 : 1e-7 };
+function typeOf(format: WeightFormat): Type {
+  const { name, code, scaled, groupStrips, activation } = format;
+  const exact = activation === ACT_SUPER;
+  return {
+    ...{ name, weight: code, format, quantized: scaled, exact, groupStrips },
+    block: exact ? SUPER_COLS : BLOCK_COLS,
+    limit: scaled ? 5e-4 : 1e-7,
+  };
 }
 
 const types = Object.values(weightFormats).map(typeOf);
@@ -92,28 +109,34 @@ function multiply(
   bench: KernelBench,
   type: Type,
   p: Product,
-  { dot = bench.kernels.dot_form(), streams = 2, scratch = 0 } = {},
+  { dot = bench.kernels.dot_form(), streams = 2, scratch = 0, shift = SCALE_SHIFT } = {},
 ): void {
   const { xStride = 0, outStride = 0, add = 0, addStride = 0, begin = 0 } = p;
   const shape = [begin, p.end, p.strips, p.blocks, p.tokens] as const;
   const rows = [p.w, p.x, xStride, p.out, outStride, add, addStride] as const;
   const area = scratch || bench.alloc(SCRATCH_BYTES);
-  bench.kernels.matmul(type.weight, ...rows, ...shape, dot, streams, FACTOR, area);
+  bench.kernels.matmul(type.weight, ...rows, ...shape, dot, streams, scaleFactor(shift), area);
 }
 // Against the same integers: f32 across blocks is all that rounds.
 const TIGHT = 1e-10;
 
-/** A product's operands: f32 w [rows, cols] and x [tokens, cols]. */
+/** A product's operands: w [rows, cols], as a file has it, and f32 x [tokens, cols]. */
 class Case {
   readonly type: Type;
   readonly rows: number;
   readonly cols: number;
-  readonly w: Float32Array;
+  readonly w: FileRows;
   readonly x: Float32Array;
   readonly strips: number;
   readonly blocks: number;
 
-  constructor(type: Type, rows: number, cols: number, x: Float32Array, w = randomF32(rows * cols, rows)) {
+  constructor(
+    type: Type,
+    rows: number,
+    cols: number,
+    x: Float32Array,
+    w = rowsFor(type.format, rows, cols, rows),
+  ) {
     this.type = type;
     this.rows = rows;
     this.cols = cols;
@@ -137,11 +160,11 @@ class Case {
     return this.x.length / this.cols;
   }
 
-  packInto(bench: KernelBench): number {
-    const { cols, rows, type } = this;
+  packInto(bench: KernelBench, shift: number = SCALE_SHIFT): number {
+    const { cols, rows, type, w } = this;
     const out = bench.alloc(packedBytes(type.weight, rows, cols));
-    const src = bench.put(this.w);
-    assert.equal(packF32(bench, type.weight, src, rows, cols, out), 0);
+    const src = bench.put(w.bytes);
+    assert.equal(packRows(bench, { ...w, src, weight: type.weight, out, shift }), 0);
     return out;
   }
 
@@ -162,8 +185,9 @@ class Case {
     for (let t = 0; t < tokens; t++) {
       this.#fill(bench.f32(row, width), t);
       const at = ptr + Math.floor(t / ACT_TOKENS) * ACT_TOKENS * stride;
-      if (tokens === 1) bench.kernels.quantize_q8(row, ptr, width);
-      else bench.kernels.quantize_q8x4(row, at, t % ACT_TOKENS, width);
+      const { quantize_q8, quantize_q8x4, quantize_super, quantize_super_x4 } = bench.kernels;
+      if (tokens === 1) (type.exact ? quantize_super : quantize_q8)(row, ptr, width);
+      else (type.exact ? quantize_super_x4 : quantize_q8x4)(row, at, t % ACT_TOKENS, width);
     }
     assert.ok(cols <= width);
     return { ptr, stride };
@@ -173,11 +197,31 @@ class Case {
     row.fill(0).set(this.x.subarray(t * this.cols, (t + 1) * this.cols));
   }
 
-  decodedWeights(): Float64Array {
-    const bytes = onEveryVariant(benches, (bench) =>
-      bench.u8(this.packInto(bench), packedBytes(this.type.weight, this.rows, this.cols)),
+  packed(shift: number = SCALE_SHIFT): Uint8Array {
+    return onEveryVariant(benches, (bench) =>
+      bench.u8(this.packInto(bench, shift), packedBytes(this.type.weight, this.rows, this.cols)),
     );
-    return decodeTiles(this.type.weight, bytes, this.rows, this.cols);
+  }
+
+  decodedWeights(): Float64Array {
+    return decodeTiles(this.type.weight, this.packed(), this.rows, this.cols);
+  }
+
+  /** x of token t. */
+  row(t: number): Float32Array {
+    return this.x.subarray(t * this.cols, (t + 1) * this.cols);
+  }
+
+  /** out [tokens, height] of superblocks as it is defined, to the bit. */
+  defined(add?: Float32Array, shift: number = SCALE_SHIFT): Float32Array<ArrayBuffer> {
+    const { type, rows, cols, height } = this;
+    const matrix = superMatrix(type.weight, this.packed(shift), rows, cols, shift);
+    const out = new Float32Array(this.tokens * height);
+    for (let t = 0; t < this.tokens; t++) {
+      const start = add?.subarray(t * height, (t + 1) * height);
+      out.set(superProduct(matrix, superRow(this.row(t)), shift, start), t * height);
+    }
+    return out;
   }
 
   /** x [tokens, padded cols], as f32 or as what its blocks stand for. */
@@ -185,8 +229,14 @@ class Case {
     const width = this.blocks * BLOCK_COLS;
     const out = new Float64Array(this.tokens * width);
     for (let t = 0; t < this.tokens; t++) {
-      const x = this.x.subarray(t * this.cols, (t + 1) * this.cols);
-      if (decoded && this.type.quantized) {
+      const x = this.row(t);
+      if (decoded && this.type.exact) {
+        const { integers, scales } = superRow(x);
+        out.set(
+          Float64Array.from(integers, (q, i) => q * (scales[Math.floor(i / SUPER_COLS)] as number)),
+          t * width,
+        );
+      } else if (decoded && this.type.quantized) {
         const { bench } = benches[0] as (typeof benches)[number];
         bench.reset();
         const { ptr } = new Case(this.type, this.rows, this.cols, x, this.w).activate(bench);
@@ -199,22 +249,15 @@ class Case {
   }
 
   /** out [tokens, height] one token at a time, the same in every variant, dot form and number of streams. */
-  byToken(add?: Float32Array): Float32Array<ArrayBuffer> {
+  byToken(shift: number = SCALE_SHIFT): Float32Array<ArrayBuffer> {
     const { type, strips, blocks, height, groups } = this;
     return f32OnEveryVariant(benches, (bench) => {
-      const w = this.packInto(bench);
+      const w = this.packInto(bench, shift);
       const scratch = bench.alloc(SCRATCH_BYTES);
       const out = bench.alloc(4 * this.tokens * height);
-      const addPtr = add ? bench.put(add) : 0;
       let first: Float32Array | undefined;
       const xs = Array.from({ length: this.tokens }, (_, t) =>
-        new Case(
-          type,
-          this.rows,
-          this.cols,
-          this.x.subarray(t * this.cols, (t + 1) * this.cols),
-          this.w,
-        ).activate(bench),
+        new Case(type, this.rows, this.cols, this.row(t), this.w).activate(bench),
       );
       for (const dot of dotsOf(bench, type)) {
         for (const streams of type.quantized ? STREAMS : [1]) {
@@ -226,13 +269,12 @@ class Case {
                 w,
                 x: x.ptr,
                 out: out + 4 * t * height,
-                add: addPtr ? addPtr + 4 * t * height : 0,
                 end: groups,
                 strips,
                 blocks,
                 tokens: 1,
               },
-              { dot, streams, scratch },
+              { dot, streams, scratch, shift },
             );
           });
           const actual = bench.f32(out, this.tokens * height).slice();
@@ -244,10 +286,39 @@ class Case {
     });
   }
 
+  /** out [tokens, height] of all tokens in one call, the same in every variant and dot form. */
+  together(shift: number = SCALE_SHIFT): Float32Array<ArrayBuffer> {
+    const { type, strips, blocks, height, groups, tokens } = this;
+    return f32OnEveryVariant(benches, (bench) => {
+      const w = this.packInto(bench, shift);
+      const { ptr: x, stride: xStride } = this.activate(bench);
+      const scratch = bench.alloc(SCRATCH_BYTES);
+      const outStride = 4 * height;
+      let first: Float32Array | undefined;
+      for (const dot of dotsOf(bench, type)) {
+        const out = bench.alloc((tokens === 1 ? 1 : padded(tokens, ACT_TOKENS)) * outStride);
+        const operands = { w, x, xStride, out, outStride, end: groups, strips, blocks, tokens };
+        multiply(bench, type, operands, { dot, scratch, shift });
+        const actual = bench.f32(out, tokens * height).slice();
+        if (first) assert.deepEqual(actual, first, `dot ${dot}`);
+        first ??= actual;
+      }
+      return first as Float32Array;
+    });
+  }
+
   twin(decoded: boolean): Float64Array {
     const x = this.activations(decoded);
     return matmul(this.decodedWeights(), x, this.tokens, this.height, this.blocks * BLOCK_COLS);
   }
+}
+
+/** Fails at the first value whose bits differ; zeros of either sign are equal. */
+function assertSameF32(actual: Float32Array, expected: Float32Array, what: string): void {
+  assert.equal(actual.length, expected.length, what);
+  expected.forEach((v, i) => {
+    if (actual[i] !== v) assert.fail(`${what}: value ${i} is ${actual[i]}, expected ${v}`);
+  });
 }
 
 /** `tokens` rows of `values` values that lie `stride` bytes apart, behind one another. */
@@ -317,7 +388,7 @@ for (const type of types) {
   describe(`matmul_${type.name}`, () => {
     it("agrees with its twin for every shape, and has the same bits for any number of tokens", () => {
       for (const rows of ROWS) {
-        for (const cols of COLS) {
+        for (const cols of type.exact ? SUPER_WIDTHS : COLS) {
           const c = new Case(type, rows, cols, randomF32(MOST_TOKENS * cols, cols));
           const expected = c.byToken();
           const what = `[${rows}, ${cols}]`;
@@ -325,6 +396,7 @@ for (const type of types) {
           assert.ok(error <= type.limit, `${what}: NMSE ${error}`);
           const tight = nmse(expected, c.twin(true));
           assert.ok(tight <= TIGHT, `${what}: NMSE ${tight} against the same integers`);
+          if (type.exact) assertSameF32(expected, c.defined(), what);
           f32OnEveryVariant(benches, (bench) => {
             const w = c.packInto(bench);
             const scratch = bench.alloc(SCRATCH_BYTES);
@@ -368,7 +440,7 @@ for (const type of types) {
     // Nibbles are unpacked for more than eight tokens only.
     for (const tokens of [5, 9]) {
       it(`is exact over more blocks than are unpacked at once, ${tokens} tokens`, () => {
-        const cols = 32 * (UNPACKED_BLOCKS + 3);
+        const cols = 32 * UNPACKED_BLOCKS + 3 * type.block;
         const c = new Case(type, 12, cols, randomF32(tokens * cols, 3));
         const expected = c.byToken();
         for (const { bench } of benches) {
@@ -399,7 +471,8 @@ for (const type of types) {
     it("adds a bias, a residual, and a residual in place, with the same bits", () => {
       for (const rows of [3, 33, 100]) {
         for (const tokens of [1, 4, 7]) {
-          const c = new Case(type, rows, 64, randomF32(tokens * 64, rows));
+          const cols = 2 * type.block;
+          const c = new Case(type, rows, cols, randomF32(tokens * cols, rows));
           const product = c.byToken();
           const add = randomF32(tokens * c.height, 5);
           let residual: Float32Array | undefined;
@@ -433,6 +506,8 @@ for (const type of types) {
             );
             const what = `${kind}, ${rows} rows, ${tokens} tokens`;
             assert.ok(nmse(actual, expected) <= 1e-13, `${what}: NMSE ${nmse(actual, expected)}`);
+            const start = actual.map((_, i) => add[kind === "bias" ? i % c.height : i] as number);
+            if (type.exact) assertSameF32(actual, c.defined(start), what);
             if (kind === "residual") residual = actual;
             if (kind === "in place") assert.deepEqual(actual, residual, what);
           }
@@ -445,7 +520,7 @@ for (const type of types) {
       const n = type.groupStrips === GROUP_STRIPS ? 4 : 7;
       const splits = [Array.from({ length: n + 1 }, (_, i) => i), [0, 1, n - 1, n], [0, 2, n]];
       for (const tokens of [1, 6]) {
-        const c = new Case(type, 100, 64, randomF32(tokens * 64, 6));
+        const c = new Case(type, 100, 2 * type.block, randomF32(tokens * 2 * type.block, 6));
         const whole = c.byToken();
         for (const split of splits) {
           const pieces = f32OnEveryVariant(benches, (bench) => inPieces(bench, c, split));
@@ -455,7 +530,7 @@ for (const type of types) {
     });
 
     it("writes nothing for no tokens or no groups, and only what is added for no columns", () => {
-      const none = { end: 1, strips: 2, blocks: 1 };
+      const none = { end: 1, strips: 2, blocks: type.block / BLOCK_COLS };
       const bytes = onEveryVariant(benches, (bench) => {
         const [w, x, out] = [bench.alloc(4096), bench.alloc(4096), bench.alloc(256)];
         const operands = { ...none, w, x, xStride: 64, out, outStride: 64 };
@@ -481,8 +556,8 @@ for (const type of types) {
         new Case(
           type,
           33,
-          96,
-          randomF32(5 * 96, 7).map((v) => v * scale),
+          3 * type.block,
+          randomF32(15 * type.block, 7).map((v) => v * scale),
         );
       assert.ok(
         run(0)
@@ -501,20 +576,24 @@ for (const type of types) {
     });
 
     it("stands zero, tiny and huge blocks in one row", () => {
-      const x = randomF32(5 * 96, 8);
+      const x = randomF32(15 * type.block, 8);
       const scales = [0, 1e-35, 1e9];
-      const mixed = x.map((v, i) => v * (scales[Math.floor(i / 32) % 3] as number));
-      const c = new Case(type, 33, 96, mixed);
-      assert.ok(nmse(c.byToken(), c.twin(true)) <= TIGHT);
+      for (const block of new Set([BLOCK_COLS, type.block])) {
+        const mixed = x.map((v, i) => v * (scales[Math.floor(i / block) % 3] as number));
+        const c = new Case(type, 33, 3 * type.block, mixed);
+        assert.ok(nmse(c.byToken(), c.twin(true)) <= TIGHT);
+        if (type.exact) assertSameF32(c.byToken(), c.defined(), `blocks of ${block}`);
+      }
     });
 
     it("gives NaN for the token with a NaN, and for no other", () => {
       for (const { bench } of benches) {
         for (const dot of dotsOf(bench, type)) {
           bench.reset();
-          const x = randomF32(6 * 64, 9);
-          x[2 * 64 + 40] = Number.NaN;
-          const c = new Case(type, 5, 64, x);
+          const cols = 2 * type.block;
+          const x = randomF32(6 * cols, 9);
+          x[2 * cols + 40] = Number.NaN;
+          const c = new Case(type, 5, cols, x);
           const w = c.packInto(bench);
           const acts = c.activate(bench);
           const out = bench.alloc(4 * 8 * 8);
@@ -529,7 +608,7 @@ for (const type of types) {
               outStride: 32,
               end: c.groups,
               strips: 2,
-              blocks: 2,
+              blocks: c.blocks,
               tokens: 6,
             },
             { dot },
@@ -578,7 +657,7 @@ function blockProduct(
     const rowBytes = blocks.length / rows;
     const src = bench.put(blocks);
     assert.equal(packRows(bench, { file, weight: type.weight, src, rowBytes, rows, cols: 32, out: w }), 0);
-    const c = new Case(type, rows, 32, x, new Float32Array(0));
+    const c = new Case(type, rows, 32, x, f32Rows(new Float32Array(0), 0, 32));
     const acts = c.activate(bench);
     const written = tokens === 1 ? 1 : padded(tokens, ACT_TOKENS);
     const out = bench.alloc(4 * written * c.height);
@@ -673,6 +752,77 @@ describe("integer products", () => {
     });
   }
 });
+
+/** Superblocks in which all bytes of scales and minima, and all of weights, are one of these; halves are 1 or -1. */
+function extremeSuperblocks(format: WeightFormat): FileRows {
+  const bytes = [0xff, 0x00, 0x7f, 0x80];
+  const [type] = naturalTypes(format);
+  const { code, blockBytes, blockCols } = type as FileType;
+  const { halves, scales } = superFiles[code] as SuperFile;
+  const rows = bytes.flatMap((scale) => bytes.map((weight) => ({ scale, weight })));
+  const all = new Uint8Array(rows.length * blockBytes);
+  rows.forEach(({ scale, weight }, r) => {
+    const block = all.subarray(r * blockBytes, (r + 1) * blockBytes).fill(weight);
+    block.fill(scale, ...scales);
+    halves.forEach((at, i) => {
+      new DataView(all.buffer).setUint16(r * blockBytes + at, nearestHalf((r + i) % 3 ? 1 : -1), true);
+    });
+  });
+  return { file: code, bytes: all, rowBytes: blockBytes, rows: rows.length, cols: blockCols };
+}
+
+for (const type of types.filter(({ exact }) => exact)) {
+  describe(`products of ${type.name}`, () => {
+    it("are exact for the largest integers of weights, scales and activations", () => {
+      const w = extremeSuperblocks(type.format);
+      const rules = [
+        () => 1,
+        () => -1,
+        (i: number) => (i % 2 ? 1 : -1),
+        (i: number) => (i % 64 < 32 ? 1 : -1),
+      ];
+      for (const tokens of [1, 7]) {
+        const x = Float32Array.from(
+          { length: w.cols * tokens },
+          (_, i) => 127 * (rules[Math.floor(i / w.cols) % rules.length] as (i: number) => number)(i % w.cols),
+        );
+        const c = new Case(type, w.rows, w.cols, x, w);
+        const expected = c.defined();
+        assertSameF32(c.byToken(), expected, "one token");
+        assertSameF32(c.together(), expected, `${tokens} tokens`);
+        // Activations of 127 add up to the sum of the weights.
+        const sum = c
+          .decodedWeights()
+          .subarray(0, w.cols)
+          .reduce((a, b) => a + b, 0);
+        assert.equal(expected[0], Math.fround(127 * sum));
+      }
+    });
+
+    it("are exact for halves of any size, with and without a shift", () => {
+      const [first] = naturalTypes(type.format);
+      const { code, name, blockBytes, blockCols } = first as FileType;
+      for (const half of (superFiles[code] as SuperFile).halves) {
+        for (const shift of [SCALE_SHIFT, 0]) {
+          // Larger ones are stored without SCALE_SHIFT, which pack() says.
+          const most = (shift ? 20 << 10 : 31 << 10) - 1;
+          const rows = 200;
+          const w = blockRows(name, rows, blockCols, 5);
+          const view = new DataView(w.bytes.buffer);
+          for (let r = 0; r < rows; r++) {
+            const bits = r < 4 ? r % 2 : Math.round((most * r) / (rows - 1));
+            view.setUint16(r * blockBytes + half, bits + (r % 3 ? 0 : 0x8000), true);
+          }
+          const c = new Case(type, rows, blockCols, randomF32(6 * blockCols, 4), w);
+          const expected = c.defined(undefined, shift);
+          assert.ok(expected.every(Number.isFinite));
+          assertSameF32(c.byToken(shift), expected, `half at ${half}, shift ${shift}`);
+          assertSameF32(c.together(shift), expected, `half at ${half}, shift ${shift}, 6 tokens`);
+        }
+      }
+    });
+  });
+}
 
 function noMinusZero(x: number): number {
   return x + 0;

@@ -27,14 +27,39 @@ import {
   tileInteger,
   tileScale,
 } from "../reference/quantize.ts";
+import {
+  fileParts,
+  type Parts,
+  type SuperFile,
+  superFiles,
+  superTiles,
+  tileParts,
+} from "../reference/superblocks.ts";
+import { blockRows, naturalTypes, randomBlocks, takesAnyType } from "../support/file_rows.ts";
 import { type KernelBench, randomF32, uniform } from "../support/kernels.ts";
 import { packRows } from "../support/packing.ts";
+import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
+
+/** Types whose superblocks a format keeps. */
+const superTypes = [...fileTypes.values()].filter(({ code }) => code in superFiles).map(({ name }) => name);
+
 import { randomBlocks as randomBlocksOf } from "../support/random_blocks.ts";
-import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
 const benches = await variantBenches(2 << 20);
 
-const weights = Object.values(weightFormats).map(({ name, code }) => ({ name, weight: code }));
+const formats = Object.values(weightFormats).map((format) => ({
+  name: format.name,
+  weight: format.code,
+  /** The types that alone become the format; undefined: all do. */
+  only: takesAnyType(format) ? undefined : naturalTypes(format).map(({ code }) => code),
+}));
+
+/** The formats that a type of files can become. */
+function formatsOf(file: number): { name: string; weight: number }[] {
+  return formats.filter(({ only }) => only === undefined || only.includes(file));
+}
+
+const anyType = formats.filter(({ only }) => only === undefined);
 
 /** Scales of a FILE_Q8_G tensor, whose value 0 is value `phase` of its group. */
 interface Grouped {
@@ -58,18 +83,6 @@ function asBytes(values: Float32Array | Uint16Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** Random blocks: a half scale of either sign, subnormals among them, then random bytes. */
-function randomBlocks(blocks: number, blockBytes: number, seed: number): Uint8Array {
-  const next = uniform(seed);
-  const bytes = Uint8Array.from({ length: blocks * blockBytes }, () => next(0, 256));
-  const view = new DataView(bytes.buffer);
-  for (let b = 0; b < blocks; b++) {
-    const scale = next(-1, 1) * (b % 5 === 3 ? 2 ** -15 : 0.1);
-    view.setUint16(b * blockBytes, nearestHalf(scale), true);
-  }
-  return bytes;
-}
-
 function tensor(
   file: number,
   bytes: Uint8Array,
@@ -86,17 +99,35 @@ function tensor(
   return { file, bytes, ...grouped, rows, cols, rowBytes, values };
 }
 
-/** A kind of file tensor and how to make a random one. */
+/** Widths of types without blocks: whole blocks of tiles and others. */
+const ANY_COLS = [1, 31, 32, 33, 64, 100, 172];
+
+function blockKind(name: string) {
+  const { code, blockCols } = fileTypes.get(name) as FileType;
+  return {
+    name,
+    file: code,
+    cols: blockCols === 32 ? [32, 64, 160] : [blockCols, 2 * blockCols, 3 * blockCols],
+    make: (rows: number, cols: number) => {
+      const { bytes, rowBytes } = blockRows(name, rows, cols, rows + cols);
+      return tensor(code, bytes, rowBytes, rows, cols);
+    },
+  };
+}
+
+/** A kind of file tensor, some widths that it can have, and how to make a random one. */
 const kinds = [
   {
     name: "F32",
-    anyCols: true,
+    file: FILE_F32,
+    cols: ANY_COLS,
     make: (rows: number, cols: number) =>
       tensor(FILE_F32, asBytes(randomF32(rows * cols, rows + cols)), 4 * cols, rows, cols),
   },
   {
     name: "F16",
-    anyCols: true,
+    file: FILE_F16,
+    cols: ANY_COLS,
     make: (rows: number, cols: number) => {
       const halves = Uint16Array.from(randomF32(rows * cols, rows + cols), nearestHalf);
       return tensor(FILE_F16, asBytes(halves), 2 * cols, rows, cols);
@@ -104,28 +135,14 @@ const kinds = [
   },
   {
     name: "BF16",
-    anyCols: true,
+    file: FILE_BF16,
+    cols: ANY_COLS,
     make: (rows: number, cols: number) => {
       const bits = new Uint32Array(randomF32(rows * cols, rows + cols).buffer);
       return tensor(FILE_BF16, asBytes(Uint16Array.from(bits, (b) => b >>> 16)), 2 * cols, rows, cols);
     },
   },
-  {
-    name: "Q8_0",
-    anyCols: false,
-    make: (rows: number, cols: number) => {
-      const bytes = randomBlocks((rows * cols) / 32, FILE_Q8_0_BYTES, rows + cols);
-      return tensor(FILE_Q8_0, bytes, (cols / 32) * FILE_Q8_0_BYTES, rows, cols);
-    },
-  },
-  {
-    name: "Q4_0",
-    anyCols: false,
-    make: (rows: number, cols: number) => {
-      const bytes = randomBlocks((rows * cols) / 32, FILE_Q4_0_BYTES, rows + cols);
-      return tensor(FILE_Q4_0, bytes, (cols / 32) * FILE_Q4_0_BYTES, rows, cols);
-    },
-  },
+  ...["Q8_0", "Q4_0", ...superTypes].map(blockKind),
   ...[
     { group: 64, phase: 0 },
     { group: 40, phase: 0 },
@@ -133,7 +150,8 @@ const kinds = [
     { group: 7, phase: 3 },
   ].map(({ group, phase }) => ({
     name: `Q8_G (groups of ${group}, phase ${phase})`,
-    anyCols: true,
+    file: FILE_Q8_G,
+    cols: ANY_COLS,
     make: (rows: number, cols: number) => {
       const next = uniform(rows + cols);
       const bytes = Uint8Array.from({ length: rows * cols }, () => next(0, 256));
@@ -142,6 +160,11 @@ const kinds = [
     },
   })),
 ];
+
+/** The second width of a kind: more than one block. */
+function widthOf({ cols }: { cols: readonly number[] }): number {
+  return cols.includes(64) ? 64 : (cols[1] as number);
+}
 
 type Packing = { readonly status: number; readonly out: number };
 
@@ -245,16 +268,34 @@ function assertQuantized(
 const keepsBits = (t: FileTensor, weight: number) =>
   (t.file === FILE_Q8_0 && weight === WEIGHT_Q8) || (t.file === FILE_Q4_0 && weight === WEIGHT_Q4);
 
+/** Every integer and every half of a file's superblocks, and zeros behind the last row. */
+function assertKept(t: FileTensor, weight: number, bytes: Uint8Array, shift: number = SCALE_SHIFT): void {
+  for (let row = 0; row < padded(t.rows, PADDED_ROWS); row++) {
+    const src = t.bytes.subarray(row * t.rowBytes);
+    for (let col = 0; col < t.cols; col++) {
+      const actual = tileParts(weight, bytes, row, col, t.rows, t.cols, shift);
+      const expected = row < t.rows ? fileParts(t.file, src, col) : undefined;
+      for (const key of Object.keys(actual) as (keyof Parts)[]) {
+        const want = expected ? expected[key] : key === "n" ? actual.n : 0;
+        if (!Object.is(actual[key], want)) {
+          assert.fail(`${key} of row ${row}, column ${col}: Expected ${want}, got ${actual[key]}`);
+        }
+      }
+    }
+  }
+}
+
 describe("pack()", () => {
   for (const kind of kinds) {
-    for (const { name, weight } of weights) {
+    for (const { name, weight } of formatsOf(kind.file)) {
       it(`packs ${kind.name} to ${name}`, () => {
         for (const rows of [1, 2, 3, 4, 5, 9, 13, 40]) {
-          for (const cols of kind.anyCols ? [1, 31, 32, 33, 64, 100, 172] : [32, 64, 160]) {
+          for (const cols of kind.cols) {
             const t = kind.make(rows, cols);
             const bytes = packedBy(t, weight);
             const decoded = decodeTiles(weight, bytes, rows, cols);
             if (weight === WEIGHT_F32) assert.deepEqual(decoded, paddedValues(t).map(Math.fround));
+            else if (weight in superTiles) assertKept(t, weight, bytes);
             else if (keepsBits(t, weight)) assert.deepEqual(decoded, paddedValues(t));
             else assertQuantized(t, weight, bytes);
           }
@@ -274,7 +315,7 @@ describe("pack()", () => {
       const none = { group: 0, phase: 0, values: new Float64Array(0) };
       const blocks: FileTensor = { file: code, bytes, rowBytes, rows, cols, scales: table, ...none };
       const plain = tensor(FILE_F32, asBytes(values), 4 * cols, rows, cols);
-      for (const { weight } of weights) {
+      for (const { weight } of formatsOf(FILE_F32)) {
         if (!keepsBits(blocks, weight))
           assert.deepEqual(packedBy(blocks, weight), packedBy(plain, weight), name);
       }
@@ -284,21 +325,21 @@ describe("pack()", () => {
   it("steps over what lies between rows", () => {
     const gap = 6;
     for (const kind of kinds) {
-      const t = kind.make(5, 64);
+      const t = kind.make(5, widthOf(kind));
       const rowBytes = t.rowBytes + gap;
       const bytes = new Uint8Array(5 * rowBytes).fill(0x7f);
       for (let r = 0; r < 5; r++)
         bytes.set(t.bytes.subarray(r * t.rowBytes, (r + 1) * t.rowBytes), r * rowBytes);
-      for (const { weight } of weights) {
+      for (const { weight } of formatsOf(kind.file)) {
         assert.deepEqual(packedBy({ ...t, bytes, rowBytes }, weight), packedBy(t, weight));
       }
     }
   });
 
   it("packs no rows to nothing", () => {
-    for (const { weight } of weights) {
-      for (const kind of kinds) {
-        const t = kind.make(0, 32);
+    for (const kind of kinds) {
+      for (const { weight } of formatsOf(kind.file)) {
+        const t = kind.make(0, widthOf(kind));
         assert.equal(packedBy(t, weight).length, 0);
       }
     }
@@ -307,8 +348,7 @@ describe("pack()", () => {
   it("keeps int8 -128 and says that there is one", () => {
     for (const at of [0, 15, 16, 31]) {
       for (const lowest of [-128, -127]) {
-        const bytes = randomBlocks(3, FILE_Q8_0_BYTES, 1).fill(1, 2);
-        bytes.fill(1);
+        const bytes = new Uint8Array(3 * FILE_Q8_0_BYTES).fill(1);
         const view = new DataView(bytes.buffer);
         for (let r = 0; r < 3; r++) view.setUint16(r * FILE_Q8_0_BYTES, nearestHalf(1), true);
         view.setInt8(2 * FILE_Q8_0_BYTES + 2 + at, lowest);
@@ -332,7 +372,7 @@ describe("pack()", () => {
         [-64, false],
         [65504, false],
       ] as const) {
-        const bytes = randomBlocks(1, blockBytes, 2).fill(3, 2);
+        const bytes = new Uint8Array(blockBytes).fill(3);
         new DataView(bytes.buffer).setUint16(0, nearestHalf(scale), true);
         const t = tensor(file, bytes, blockBytes, 1, 32);
         assert.equal(metBy(t, weight), fits ? 0 : PACKED_LARGE_SCALE, `${scale}`);
@@ -344,8 +384,8 @@ describe("pack()", () => {
 
   it("packs a matrix in parts to the same bytes as at once", () => {
     for (const kind of kinds) {
-      const t = kind.make(83, 64);
-      for (const { weight } of weights) {
+      const t = kind.make(83, widthOf(kind));
+      for (const { weight } of formatsOf(kind.file)) {
         const whole = packedBy(t, weight);
         const parts = onEveryVariant(benches, (bench) => {
           const out = bench.alloc(whole.length);
@@ -382,8 +422,15 @@ describe("pack()", () => {
 
   it("makes zeros of zeros", () => {
     const t = tensor(FILE_F32, new Uint8Array(4 * 96), 4 * 96, 1, 96);
-    for (const { weight } of weights) {
+    for (const { weight } of anyType) {
       assert.ok(decodeTiles(weight, packedBy(t, weight), 1, 96).every((v) => v === 0));
+    }
+    for (const kind of kinds.filter(({ file }) => file in superFiles)) {
+      const zeros = kind.make(3, widthOf(kind));
+      zeros.bytes.fill(0);
+      for (const { weight } of formatsOf(kind.file)) {
+        assert.ok(decodeTiles(weight, packedBy(zeros, weight), 3, zeros.cols).every((v) => v === 0));
+      }
     }
   });
 
@@ -400,7 +447,7 @@ describe("pack()", () => {
         const f16 = Uint16Array.from(randomF32(rows * cols, 2), nearestHalf);
         f16[row * cols + col] = Number.isNaN(bad) ? 0x7e01 : bad > 0 ? 0x7c00 : 0xfc00;
         const bf16 = Uint16Array.from(new Uint32Array(f32.buffer), (b) => b >>> 16);
-        for (const { weight } of weights) {
+        for (const { weight } of anyType) {
           assert.equal(statusOf(tensor(FILE_F32, asBytes(f32), 4 * cols, rows, cols), weight), 1 + row);
           assert.equal(statusOf(tensor(FILE_F16, asBytes(f16), 2 * cols, rows, cols), weight), 1 + row);
           assert.equal(statusOf(tensor(FILE_BF16, asBytes(bf16), 2 * cols, rows, cols), weight), 1 + row);
@@ -421,10 +468,10 @@ describe("pack()", () => {
           [FILE_Q8_0, FILE_Q8_0_BYTES],
           [FILE_Q4_0, FILE_Q4_0_BYTES],
         ] as const) {
-          const bytes = randomBlocks((rows * cols) / 32, blockBytes, 3);
+          const bytes = randomBlocks(file === FILE_Q8_0 ? "Q8_0" : "Q4_0", (rows * cols) / 32, 3);
           new DataView(bytes.buffer).setUint16((row * 2 + block) * blockBytes, bits, true);
           const t = tensor(file, bytes, 2 * blockBytes, rows, cols);
-          for (const { weight } of weights) assert.equal(statusOf(t, weight), 1 + row);
+          for (const { weight } of anyType) assert.equal(statusOf(t, weight), 1 + row);
         }
       }
       for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, 3e38]) {
@@ -432,17 +479,62 @@ describe("pack()", () => {
         const scales = new Float32Array((rows * cols) / 32).fill(1);
         scales[row * 2 + block] = bad;
         const t = tensor(FILE_Q8_G, bytes, cols, rows, cols, { scales, group: 32, phase: 0 });
-        for (const { weight } of weights) assert.equal(statusOf(t, weight), 1 + row);
+        for (const { weight } of anyType) assert.equal(statusOf(t, weight), 1 + row);
       }
     }
   });
+
+  for (const name of superTypes) {
+    it(`refuses superblocks of ${name} whose scales are NaN or infinite with 1 + their row`, () => {
+      const { code, blockCols, blockBytes } = fileTypes.get(name) as FileType;
+      const [rows, cols] = [6, 2 * blockCols];
+      for (const half of (superFiles[code] as SuperFile).halves) {
+        for (const [row, block] of [
+          [0, 0],
+          [3, 1],
+          [5, 1],
+        ] as const) {
+          for (const bits of [0x7c00, 0xfc00, 0x7e00, 0x7c01, 0xffff]) {
+            const { bytes, rowBytes } = blockRows(name, rows, cols, 3);
+            new DataView(bytes.buffer).setUint16((row * 2 + block) * blockBytes + half, bits, true);
+            const t = tensor(code, bytes, rowBytes, rows, cols);
+            for (const { weight } of formatsOf(code)) assert.equal(statusOf(t, weight), 1 + row);
+          }
+        }
+      }
+    });
+
+    it(`says which scale of ${name} cannot be stored times 2^SCALE_SHIFT, and stores each as it is without`, () => {
+      const { code, blockCols, blockBytes } = fileTypes.get(name) as FileType;
+      for (const half of (superFiles[code] as SuperFile).halves) {
+        for (const [scale, fits] of [
+          [63.9, true],
+          [-63.9, true],
+          [64, false],
+          [-64, false],
+          [65504, false],
+          [2 ** -24, true],
+          [-(2 ** -15), true],
+        ] as const) {
+          const { bytes, rowBytes } = blockRows(name, 3, 2 * blockCols, 2);
+          new DataView(bytes.buffer).setUint16(3 * blockBytes + half, nearestHalf(scale), true);
+          const t = tensor(code, bytes, rowBytes, 3, 2 * blockCols);
+          for (const { weight } of formatsOf(code).filter(({ weight }) => weight in superTiles)) {
+            assert.equal(metBy(t, weight), fits ? 0 : PACKED_LARGE_SCALE, `${scale} at ${half}`);
+            assertKept(t, weight, packedBy(t, weight, 0), 0);
+            if (fits) assertKept(t, weight, packedBy(t, weight));
+          }
+        }
+      }
+    });
+  }
 
   it("refuses what no half scale could hold, except as f32", () => {
     const f32 = randomF32(3 * 32, 4);
     f32[2 * 32 + 7] = -1e6;
     const t = tensor(FILE_F32, asBytes(f32), 128, 3, 32);
     assert.deepEqual(
-      weights.map(({ weight }) => statusOf(t, weight)),
+      anyType.map(({ weight }) => statusOf(t, weight)),
       [0, 3, 3],
     );
     f32[2 * 32 + 7] = -490000;
@@ -452,40 +544,45 @@ describe("pack()", () => {
 });
 
 describe("unshift_scales()", () => {
-  it("gives what packing without a shift gives, of the first strips", () => {
-    for (const weight of [WEIGHT_Q8, WEIGHT_Q4]) {
-      const [file, blockBytes] =
-        weight === WEIGHT_Q8 ? [FILE_Q8_0, FILE_Q8_0_BYTES] : [FILE_Q4_0, FILE_Q4_0_BYTES];
-      const t = tensor(file, randomBlocks(80, blockBytes, 6), 2 * blockBytes, 40, 64);
-      const shifted = packedBy(t, weight);
-      const plain = packedBy(t, weight, 0);
-      for (const count of [0, 3, 8, 9, 10]) {
-        const bytes = onEveryVariant(benches, (bench) => {
-          const { out } = pack(bench, t, weight);
-          bench.kernels.unshift_scales(out, weight, count, 10, 2);
-          return bench.u8(out, shifted.length);
-        });
-        const decoded = decodeTiles(weight, bytes, 40, 64, 0);
-        const [before, after] = [
-          decodeTiles(weight, plain, 40, 64, 0),
-          decodeTiles(weight, shifted, 40, 64, 0),
-        ];
-        decoded.forEach((v, i) => {
-          assert.equal(v, (i < count * 4 * 64 ? before : after)[i]);
-        });
+  for (const kind of kinds.filter(
+    ({ name }) => name === "Q8_0" || name === "Q4_0" || superTypes.includes(name),
+  )) {
+    it(`gives what packing ${kind.name} without a shift gives, of the first strips`, () => {
+      const t = kind.make(40, widthOf(kind));
+      const [blocks, ofStrip] = [t.cols / 32, 4 * t.cols];
+      const own = formatsOf(kind.file).filter(
+        ({ weight }) => weight in superTiles || (!(kind.file in superFiles) && keepsBits(t, weight)),
+      );
+      for (const { weight } of own) {
+        const shifted = packedBy(t, weight);
+        const plain = packedBy(t, weight, 0);
+        const before = decodeTiles(weight, plain, 40, t.cols, 0);
+        const after = decodeTiles(weight, shifted, 40, t.cols, 0);
+        for (const count of [0, 3, 8, 9, 10]) {
+          const bytes = onEveryVariant(benches, (bench) => {
+            const { out } = pack(bench, t, weight);
+            bench.kernels.unshift_scales(out, weight, count, 10, blocks);
+            return bench.u8(out, shifted.length);
+          });
+          if (count === 10) assertSameBytes(bytes, plain, "all strips");
+          decodeTiles(weight, bytes, 40, t.cols, 0).forEach((v, i) => {
+            if (v !== (i < count * ofStrip ? before : after)[i]) assert.fail(`${count} strips: weight ${i}`);
+          });
+        }
       }
-    }
-  });
+    });
+  }
 });
 
 describe("unpack()", () => {
   for (const kind of kinds) {
     it(`reads any part of a row of ${kind.name}`, () => {
-      const t = kind.make(1, 160);
+      const t = kind.make(1, kind.cols.includes(256) ? 512 : 160);
       // As pack() reads them, grouped values count from the beginning of their group.
       const values = t.values.map(Math.fround);
-      for (const first of kind.anyCols ? [0, 5, 31, 64] : [0, 32, 64]) {
-        for (const n of [0, 1, 3, 31, 32, 33, 96]) {
+      for (const first of kind.cols.includes(1) ? [0, 5, 31, 64] : [0, 32, 64]) {
+        // Superblocks are read in whole blocks of 32.
+        for (const n of t.file in superFiles ? [0, 32, 96, 256, 288] : [0, 1, 3, 31, 32, 33, 96]) {
           const actual = f32OnEveryVariant(benches, (bench) => {
             const src = bench.put(Uint8Array.from([...new Uint8Array(t.phase), ...t.bytes]));
             const scales = t.scales.length ? bench.put(t.scales) : 0;

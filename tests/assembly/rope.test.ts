@@ -54,7 +54,7 @@ describe("rope_angles()", () => {
         const freqs = Float32Array.from(ropeFreqs(10000, 2 * half));
         const angles = f32OnEveryVariant(benches, (bench) => {
           const out = bench.alloc(8 * half);
-          bench.kernels.rope_angles(bench.put(freqs), pos, half, out);
+          bench.kernels.rope_angles(bench.put(freqs), pos, half, 1, out);
           return bench.f32(out, 2 * half);
         });
         freqs.forEach((freq, i) => {
@@ -80,7 +80,7 @@ for (const { name, kernel, twin } of pairings) {
   const rotate = (bench: KernelBench, x: Float32Array, freqs: Float32Array, pos: number) => {
     const half = freqs.length;
     const angles = bench.alloc(8 * half);
-    bench.kernels.rope_angles(bench.put(freqs), pos, half, angles);
+    bench.kernels.rope_angles(bench.put(freqs), pos, half, 1, angles);
     const ptr = bench.put(Float32Array.from([Number.NaN, ...x])) + 4;
     bench.kernels[kernel](ptr, angles, half);
     return bench.f32(ptr, x.length);

@@ -300,6 +300,10 @@ function dataOf(x: number): Record<string, unknown> {
   return {
     kv_cache: [16, 500].map((position) => ({ position, cachedNs: 1e6, wholeNs: x * 1e6 })),
     heads,
+    pooled: {
+      text: "a text",
+      rows: [3, 1].map((kvHeads) => ({ model: "tales", heads: 6, kvHeads, nll: kvHeads === 3 ? 3 : 3 * x })),
+    },
     stored_scores: { prompt: scores, token: scores },
     norms: {
       bandwidth: 10,

@@ -50,10 +50,7 @@ describe("cria", () => {
   it("says what there is instead of what other programs have", async () => {
     for (const [args, message] of [
       [["chat"], 'Unknown command chat: there is no chat yet; cria generate "TEXT" continues a text'],
-      [
-        ["pull", "x"],
-        "Unknown command pull: cria generate --model hf:owner/repo/FILE.gguf downloads a model",
-      ],
+      [["download", "x"], "Unknown command download: cria pull NAME downloads a model"],
       [["toString"], "Unknown command toString"],
       [["gen"], "Unknown command gen: did you mean generate?"],
       [["train_tokenizer"], "Unknown command train_tokenizer: did you mean train-tokenizer?"],
@@ -69,7 +66,19 @@ describe("cria", () => {
 
   it("help says what --help says", async () => {
     assert.deepEqual(await runCli(["help"]), await runCli(["--help"]));
-    for (const command of ["generate", "tokenize", "perplexity", "show", "train-tokenizer", "completions"]) {
+    for (const command of [
+      "generate",
+      "pull",
+      "list",
+      "remove",
+      "tokenize",
+      "perplexity",
+      "show",
+      "train-tokenizer",
+      "quantize",
+      "convert",
+      "completions",
+    ]) {
       const help = await runCli(["help", command]);
       assert.equal(help.status, 0);
       assert.match(help.stdout, new RegExp(`^Usage: cria ${command} `));
@@ -180,11 +189,11 @@ describe("cria generate", () => {
     );
   });
 
-  it("refuses a directory", async () => {
+  it("refuses a directory without a model", async () => {
     const path = folder.path("");
     await assertFailure(
       ["generate", "--model", path],
-      `Cannot open ${path}: is a directory, expected a file`,
+      `Cannot load ${path.replace(/\/?$/, "/")}: Expected config.json in it (a folder of safetensors; name a GGUF file itself), got none`,
     );
   });
 

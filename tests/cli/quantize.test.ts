@@ -1,10 +1,13 @@
-// `cria quantize` as a process: what it writes, says and leaves behind.
+// `cria quantize` and `cria convert` as processes: what they write, say and leave behind.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, it } from "node:test";
-import { runCli, sendSignal, startCli, testFolder } from "../support/cli.ts";
+import { cliCommand, runCli, sendSignal, startCli, testFolder } from "../support/cli.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
+import { tinyFolder } from "../support/safetensors_writer.ts";
+import { itUnless } from "../support/skip.ts";
 
 const folder = testFolder();
 const wide = { dim: 256, nLayers: 1, hiddenDim: 256 };
@@ -61,7 +64,7 @@ describe("cria quantize", () => {
 
   it("leaves nothing behind after Ctrl-C and SIGTERM", async () => {
     // Searching the roundings of so many values takes seconds.
-    const large = folder.write("large.gguf", tinyLlamaGguf({ ...wide, vocabSize: 30_000 }).bytes);
+    const large = folder.write("large.gguf", tinyLlamaGguf({ ...wide, vocabSize: 8000 }).bytes);
     for (const [signal, expected] of [
       ["SIGINT", 130],
       ["SIGTERM", 143],
@@ -80,6 +83,58 @@ describe("cria quantize", () => {
       assert.equal(status, expected, stderr);
       assert.equal(existsSync(output), false);
       assert.deepEqual(leftovers(), []);
+    }
+  });
+
+  // A limit on the sizes of files, whose signal is ignored: writes fail as on a full disk.
+  const hasBash = spawnSync("bash", ["-c", "exit 0"]).status === 0;
+  itUnless(!hasBash && "there is no bash", "leaves nothing behind on a full disk", () => {
+    const output = folder.path("full.gguf");
+    const command = cliCommand(["quantize", input, output, "f16"]);
+    const limited = `ulimit -f 100; trap "" XFSZ; exec "$@"`;
+    const { status, stderr } = spawnSync("bash", ["-c", limited, "bash", ...command], { encoding: "utf8" });
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /error: Cannot write .*full\.gguf: the file would be too large for the disk/);
+    assert.equal(existsSync(output), false);
+    assert.deepEqual(leftovers(), []);
+  });
+});
+
+describe("cria convert", () => {
+  const said = (stderr: string) => stderr.replace(/^converting .*\n/gm, "");
+  mkdirSync(folder.path("model"));
+  for (const [name, bytes] of tinyFolder({ nKvHeads: 4 })) folder.write(`model/${name}`, bytes);
+
+  it("writes a GGUF file of a folder, of a type and with fewer heads", async () => {
+    for (const [flags, types] of [
+      [[], "21 F32"],
+      [["--type", "q8_0"], "16 Q8_0, 5 F32"],
+      [["--kv-heads", "1", "--type=f16"], "16 F16, 5 F32"],
+    ] as const) {
+      const output = folder.path("converted.gguf");
+      const { status, stdout, stderr } = await runCli(["convert", ...flags, folder.path("model"), output]);
+      assert.equal(status, 0, stderr);
+      assert.equal(stdout, "");
+      assert.match(
+        said(stderr),
+        new RegExp(`converted\\.gguf: 0\\.\\d MB, .* bits a weight \\(${types}\\)\n$`),
+      );
+    }
+  });
+
+  it("refuses wrong usage with status 2, and folders without a model with status 1", async () => {
+    const model = folder.path("model");
+    for (const [args, expected, message] of [
+      [[], 2, /Expected DIR OUT, got 0 arguments/],
+      [[model, "x.gguf", "q8_0"], 2, /Expected DIR OUT, got 3 arguments/],
+      [[model, "x.gguf", "--type", "q9"], 2, /--type: Expected one of F32, F16.*, got q9/],
+      [[model, "x.gguf", "--kv-heads", "3"], 2, /with --kv-heads 3: Expected a divisor of the 4 heads/],
+      [[model, folder.path("model/config.json")], 2, /Expected another file than the input/],
+      [[dirname(model), folder.path("x.gguf")], 1, /config\.json/],
+    ] as const) {
+      const { status, stderr } = await runCli(["convert", ...args]);
+      assert.match(stderr, message);
+      assert.equal(status, expected, stderr);
     }
   });
 });

@@ -10,6 +10,7 @@ import type { ModelFile } from "../../src/format/model_file.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 import { quantized } from "../reference/quantizers.ts";
 import { testFolder } from "../support/cli.ts";
+import { tinyParts } from "../support/gguf_parts.ts";
 import {
   encodeTensor,
   ggufFile,
@@ -226,6 +227,24 @@ describe("quantize()", () => {
     await assert.rejects(quantize("", stream, { type: "F16" }), /UsageError/);
   });
 
+  it("joins a model in several files", async () => {
+    const options = { dim: 64, nLayers: 2 };
+    const output = collector();
+    const parts = Object.fromEntries(tinyParts(3, options));
+    await quantize(parts, output.stream, { type: "Q8_0", threads: 1 });
+    const [joined, whole] = [output.bytes(), await quantizedFile(tinyLlamaGguf(options).bytes, "Q8_0")];
+    assert.ok(Buffer.from(joined).equals(whole));
+  });
+
+  it("ends with the reason of a stream that takes no more", async () => {
+    const full = new WritableStream({
+      write() {
+        throw new Error("no room");
+      },
+    });
+    await assert.rejects(quantize(tinyLlamaGguf().bytes, full, { type: "F16" }), /no room/);
+  });
+
   it("refuses a cut file before anything is written", async () => {
     const { bytes } = tinyLlamaGguf();
     const output = collector();
@@ -311,6 +330,24 @@ describe("llama.cpp's own files", () => {
       const path = folder.path(`${type}.gguf`);
       await quantize(sharedPath(source), path, { type });
       assert.ok(Buffer.from(sharedBytes(name)).equals(readFileSync(path)));
+    });
+  }
+});
+
+describe("tensor types that were quantized before", () => {
+  for (const [name, type] of [
+    ["q4_k_m", "Q4_K"],
+    ["iq3_s", "IQ3_S"],
+    ["tq1_0", "TQ1_0"],
+    ["q2_0", "Q2_0"],
+  ] as const) {
+    const file = `models/micro/quant/llama-${name}.gguf`;
+    itShared([file], `are read: ${type}`, async () => {
+      const output = collector();
+      await quantize(sharedBytes(file), output.stream, { type: "F32", allowRequantize: true, threads: 1 });
+      const [got, given] = [await opened(output.bytes()), await opened(sharedBytes(file))];
+      assert.ok([...given.tensors.values()].some((info) => info.type === type));
+      assert.ok([...got.tensors.values()].every((info) => info.type === "F32"));
     });
   }
 });

@@ -6,6 +6,7 @@ import type { KvType } from "../../src/mod.ts";
 import { precisions } from "../../src/quant/registry.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { workingVariants } from "../support/kernels.ts";
+import { MIXED_VOCAB, mixedModel, mixNames } from "../support/mixed_models.ts";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../support/models.ts";
 
 const embedded = new Uint8Array(readFileSync(embeddedModel));
@@ -13,6 +14,12 @@ const kvTypes: KvType[] = ["f32", "f16", "q8"];
 
 /** Hash of the logits after each of 80 ids of the embedded model, by precision and KV type. */
 const golden = JSON.parse(readFileSync(new URL("../golden/logits.json", import.meta.url), "utf8")) as Record<
+  string,
+  string
+>;
+
+/** The same of models of mixed types, as they are in the file and with f32 weights. */
+const mixed = JSON.parse(readFileSync(new URL("../golden/mixes.json", import.meta.url), "utf8")) as Record<
   string,
   string
 >;
@@ -25,6 +32,24 @@ describe("Engine.step()", () => {
         const expected = golden[`${precision}/${kv}`];
         for (const kernel of workingVariants()) {
           const engine = await engineOf(embedded, { precision, kv, kernel, contextLength: 128 });
+          const splits = kernel === "simd" ? [[64], [1], [7], [32], [1, 33, 2, 8, 5]] : [[64], [1]];
+          for (const split of splits) {
+            const hash = hashLogits(await allLogits(engine, ids, split));
+            assert.equal(hash, expected, `${kernel}, steps of ${split}`);
+          }
+        }
+      });
+    }
+  }
+
+  for (const mix of mixNames) {
+    for (const precision of [undefined, "f32"] as const) {
+      it(`gives the golden bits of mixed types for every kernel build and split: ${mix}, ${precision ?? "as in the file"}`, async () => {
+        const ids = someIds(80, MIXED_VOCAB);
+        const expected = mixed[`${mix}/${precision ?? "file"}`];
+        const bytes = mixedModel(mix);
+        for (const kernel of workingVariants()) {
+          const engine = await engineOf(bytes, { precision, kernel });
           const splits = kernel === "simd" ? [[64], [1], [7], [32], [1, 33, 2, 8, 5]] : [[64], [1]];
           for (const split of splits) {
             const hash = hashLogits(await allLogits(engine, ids, split));

@@ -11,6 +11,7 @@ import type { KernelChoices, TuneOptions } from "../../src/mod.ts";
 import { Llama, UsageError } from "../../src/mod.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { KernelBench, variants, workingVariants } from "../support/kernels.ts";
+import { MIXED_VOCAB, mixedModel, mixNames } from "../support/mixed_models.ts";
 import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
 import { refused } from "../support/refused.ts";
 import { itUnless } from "../support/skip.ts";
@@ -31,12 +32,12 @@ const formsOf = Object.fromEntries(
 );
 
 /** All of them: the build without relaxed SIMD, one stream and one thread first. */
-function settings(): Setting[] {
+function settings(threadCounts: readonly number[] = [1, 2, 3]): Setting[] {
   const all: Setting[] = [];
   for (const [variant, forms] of Object.entries(formsOf) as [Setting["variant"], readonly DotForm[]][]) {
     for (const dot of forms) {
       for (const streams of streamChoices) {
-        for (const threads of variant.endsWith("-shared") ? [1, 2, 3] : [1]) {
+        for (const threads of variant.endsWith("-shared") ? threadCounts : [1]) {
           all.push({ variant, dot, streams, threads });
         }
       }
@@ -66,10 +67,10 @@ const prompts = [1, 2, 5, 9, 13];
 const DECODED = 3;
 
 /** Hash of the logits of prompts of every size, each with some tokens after it, one by one. */
-async function bitsOf(engine: Engine): Promise<string> {
+async function bitsOf(engine: Engine, vocabSize = shape.vocabSize): Promise<string> {
   const rows: Float32Array[] = [];
   for (const n of prompts) {
-    const ids = someIds(n + DECODED, shape.vocabSize, n);
+    const ids = someIds(n + DECODED, vocabSize, n);
     const sequence = engine.sequence();
     rows.push(...(await allLogits(engine, ids, [n, 1], sequence)));
     sequence.free();
@@ -107,6 +108,20 @@ describe("choices for a machine", () => {
         );
         const { one, few, many } = engine.tuner.choices.threads;
         assert.deepEqual([one, few, many], [threads, threads, threads], what);
+        engine.retire(new Error("done"));
+      }
+    });
+  }
+
+  for (const mix of mixNames) {
+    it(`do not change the bits of mixed types: ${mix}`, async () => {
+      const bytes = mixedModel(mix);
+      let expected: string | undefined;
+      for (const { variant, dot, streams, threads } of settings([1, 4])) {
+        const engine = await engineOf(bytes, { kernel: variant, tune: { dot, streams, threads } });
+        const bits = await bitsOf(engine, MIXED_VOCAB);
+        expected ??= bits;
+        assert.equal(bits, expected, `${variant}, ${dot}, ${streams} streams, ${threads} threads`);
         engine.retire(new Error("done"));
       }
     });

@@ -19,6 +19,7 @@ import {
 import { MAX_SEGMENTS } from "../../src/engine/step_area.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import { type ByteSource, Llama, MemoryError, type Precision, UsageError } from "../../src/mod.ts";
+import { blockOf, type LayerWeights } from "../../src/model/weights/weights.ts";
 import { gridPoints } from "../../src/quant/grids.ts";
 import { samplerBytes } from "../../src/sample/chain.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
@@ -202,7 +203,8 @@ describe("planLayout", () => {
       for (const hiddenDim of [32, 1 << 18, 1 << 20]) {
         const file = shapeHeader({ dim: 32, nHeads: 2, nKvHeads: 1, hiddenDim }, type);
         const { staging, weights } = await planLayout(file, {});
-        const rowBytes = (weights.layers[0]?.down.info.byteLength ?? 0) / 32;
+        const [layer] = weights.layers as readonly [LayerWeights];
+        const rowBytes = blockOf(layer).down.info.byteLength / 32;
         const most = Math.max(1 << 20, PADDED_ROWS * rowBytes);
         assert.ok(staging.bytes >= most && staging.bytes <= most + 64, `${staging.bytes} for ${most}`);
       }

@@ -10,12 +10,14 @@ import { type ByteSource, EngineError, Llama } from "../../src/mod.ts";
 import { detectRuntime } from "../../src/runtime/detect.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
+import { MIXED_VOCAB, mixedModel, mixNames } from "../support/mixed_models.ts";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../support/models.ts";
 import { refused } from "../support/refused.ts";
 
 const embedded = new Uint8Array(readFileSync(embeddedModel));
 const tiny = tinyLlamaGguf({ type: "Q8_0" }).bytes;
 const golden = JSON.parse(readFileSync(new URL("../golden/logits.json", import.meta.url), "utf8"));
+const mixed = JSON.parse(readFileSync(new URL("../golden/mixes.json", import.meta.url), "utf8"));
 
 const { cores } = detectRuntime();
 const workerThreads = process.getBuiltinModule("node:worker_threads");
@@ -104,6 +106,16 @@ describe("threads", () => {
         assert.equal(engine.threads, threads);
         const hash = hashLogits(await allLogits(engine, someIds(80, 4096), [7, 1, 1, 1, 1, 32]));
         assert.equal(hash, golden[`${precision}/${kv}`], `${precision}, kv ${kv}`);
+        engine.retire(new EngineError("done"));
+      }
+    });
+
+    it(`give the golden bits of mixed types: ${threads}`, async () => {
+      for (const mix of mixNames) {
+        const engine = await engineOf(mixedModel(mix), { tune: { threads } });
+        assert.equal(engine.threads, threads);
+        const rows = await allLogits(engine, someIds(80, MIXED_VOCAB), [7, 1, 1, 1, 1, 32]);
+        assert.equal(hashLogits(rows), mixed[`${mix}/file`], mix);
         engine.retire(new EngineError("done"));
       }
     });

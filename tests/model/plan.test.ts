@@ -9,7 +9,7 @@ import { type Buffers, placeBuffers } from "../../src/model/plan/buffers.ts";
 import { buildPlan } from "../../src/model/plan/plan.ts";
 import { readModel } from "../../src/model/read_model.ts";
 import { placeWeights } from "../../src/model/weights/place.ts";
-import type { Matrix, ModelWeights } from "../../src/model/weights/weights.ts";
+import { blockOf, type Matrix, type ModelWeights } from "../../src/model/weights/weights.ts";
 import { llamaTensors, modelHeader, type Shape, shapeKeys } from "../support/model_file.ts";
 
 const BATCH = 8;
@@ -127,15 +127,17 @@ describe("buildPlan", () => {
       const { records, weights, buffers } = compile({ nLayers: 2, dim: 40, hiddenDim: 172 }, "q8", tied);
       const products = records.filter((record) => code(record) === op.OP_MATMUL);
       const matrices = [
-        ...weights.layers.flatMap(({ q, k, v, attnOutput, gate, up, down }) => [
-          q,
-          k,
-          v,
-          attnOutput,
-          gate as Matrix,
-          up,
-          down,
-        ]),
+        ...weights.layers
+          .map((layer) => ({ ...layer, ...blockOf(layer) }))
+          .flatMap(({ q, k, v, attnOutput, gate, up, down }) => [
+            q,
+            k,
+            v,
+            attnOutput,
+            gate as Matrix,
+            up,
+            down,
+          ]),
         weights.output,
       ];
       assert.deepEqual(

@@ -6,7 +6,7 @@ import { Arena } from "../../src/kernels/arena.ts";
 import type { Precision } from "../../src/model/config.ts";
 import { readModel } from "../../src/model/read_model.ts";
 import { placeWeights } from "../../src/model/weights/place.ts";
-import type { ModelWeights } from "../../src/model/weights/weights.ts";
+import { blockOf, type ModelWeights } from "../../src/model/weights/weights.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
 import { meta } from "../support/gguf_writer.ts";
@@ -59,9 +59,10 @@ describe("placeWeights", () => {
           assert.equal(layer.attnOutput.info.name, `blk.${i}.attn_output.weight`);
           assert.equal(layer.attnNorm.info.name, `blk.${i}.attn_norm.weight`);
           assert.equal(layer.ffnNorm.info.name, `blk.${i}.ffn_norm.weight`);
-          assert.equal(layer.gate?.info.name, `blk.${i}.ffn_gate.weight`);
-          assert.equal(layer.up.info.name, `blk.${i}.ffn_up.weight`);
-          assert.equal(layer.down.info.name, `blk.${i}.ffn_down.weight`);
+          const { gate, up, down } = blockOf(layer);
+          assert.equal(gate?.info.name, `blk.${i}.ffn_gate.weight`);
+          assert.equal(up.info.name, `blk.${i}.ffn_up.weight`);
+          assert.equal(down.info.name, `blk.${i}.ffn_down.weight`);
         });
         assert.equal(weights.output.info.name, "output.weight");
         assert.equal(weights.outputNorm.info.name, "output_norm.weight");
@@ -99,19 +100,21 @@ describe("placeWeights", () => {
     assert.equal(weights.all.filter(({ info }) => info.name === "token_embd.weight").length, 1);
   });
 
-  it("placeWeights() keeps what the file holds: q4 for Q4_0, q8 for everything else", () => {
+  it("placeWeights() keeps what the file holds: each matrix the format that its type becomes", () => {
     const formats = (tensors: Tensors, precision?: Precision) => {
       const { embedding, layers, output } = place(tensors, { ...(precision && { precision }) });
-      const inLayers = new Set(layers.flatMap(({ q, v, down }) => [q, v, down].map((m) => m.format.name)));
+      const inLayers = new Set(
+        layers.flatMap((layer) => [layer.q, layer.v, blockOf(layer).down].map((m) => m.format.name)),
+      );
       return [embedding.format.name, [...inLayers].join(), output.format.name];
     };
     for (const type of ["F32", "F16", "BF16", "Q8_0"]) {
       assert.deepEqual(formats(tensorsOf(2, type)), ["q8", "q8", "q8"], type);
     }
     assert.deepEqual(formats(tensorsOf(2, "Q4_0")), ["q4", "q4", "q4"]);
-    // One matrix of another type: the layers share a format, the embedding and the output have their own.
+    // One matrix of another type: it alone has another format.
     const mixed = { ...tensorsOf(2, "Q4_0"), "blk.1.ffn_down.weight": [[64, 96], "Q8_0"] as const };
-    assert.deepEqual(formats(mixed), ["q4", "q8", "q4"]);
+    assert.deepEqual(formats(mixed), ["q4", "q4,q8", "q4"]);
     const output = { ...tensorsOf(2, "Q4_0"), "output.weight": [[300, 64], "Q8_0"] as const };
     assert.deepEqual(formats(output), ["q4", "q4", "q8"]);
     for (const precision of ["f32", "q8", "q4"] as const) {

@@ -17,6 +17,7 @@ import {
   tool,
 } from "../support/package.ts";
 import { pageResult } from "../support/page_result.ts";
+import { tinyFolder } from "../support/safetensors_writer.ts";
 
 const project = temporaryFolder();
 // Where bundles run: nothing of the project is in sight.
@@ -97,6 +98,22 @@ llama.dispose();
 `,
     );
     assert.equal(withIt.stdout, "true true\n", withIt.stderr);
+
+    // Models that are no GGUF file likewise.
+    const folder = temporaryFolder();
+    for (const [name, bytes] of tinyFolder({ nLayers: 1 })) writeFileSync(join(folder, name), bytes);
+    const load = `Llama.load(${JSON.stringify(folder)}).then((llama) => {
+  console.log(llama.config.nLayers);
+  llama.dispose();
+}, (error) => console.log(error.code + ": " + error.message));
+`;
+    const gguf = await run(`import { Llama } from "cria";\n${load}`);
+    assert.match(
+      gguf.stdout,
+      /^UNSUPPORTED: Cannot load .*: This bundle reads GGUF files only, .*import \{ Tokenizer \}/,
+    );
+    const all = await run(`import { Llama, Tokenizer } from "cria";\nif (!Tokenizer) throw 0;\n${load}`);
+    assert.equal(all.stdout, "1\n", all.stderr);
   });
 
   it("for workerd imports the kernels as modules and holds none", async () => {

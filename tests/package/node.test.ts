@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
+import { MIXED_VOCAB, mixedModel, mixNames } from "../support/mixed_models.ts";
+import { someIds } from "../support/models.ts";
 import {
   assertBits,
   bitsFunction,
@@ -88,6 +90,30 @@ llama.dispose();`,
       assert.equal((await output(node, ["kernel.mjs"], { cwd: folder })).trim(), expected);
     }
     assert.equal((await output(current, ["-p", relaxed])).trim(), "true");
+  });
+
+  it("computes the golden bits of mixed types", async () => {
+    const text = `import { createHash } from "node:crypto";
+import { Llama } from "cria";
+const { ids, models } = JSON.parse(process.argv[2]);
+const hashes = {};
+for (const [mix, path] of Object.entries(models)) {
+  const llama = await Llama.load(path);
+  const hash = createHash("sha256");
+  for (let n = 1; n <= ids.length; n++) hash.update(new Uint8Array((await llama.logits(ids.slice(0, n))).buffer));
+  hashes[mix + "/file"] = hash.digest("hex");
+  llama.dispose();
+}
+console.log(JSON.stringify(hashes));`;
+    writeFileSync(join(folder, "mixes.mjs"), text);
+    const models = Object.fromEntries(mixNames.map((mix) => [mix, join(folder, `${mix}.gguf`)]));
+    for (const mix of mixNames) writeFileSync(models[mix] as string, mixedModel(mix));
+    const mixed = JSON.parse(readFileSync(new URL("../golden/mixes.json", import.meta.url), "utf8"));
+    const expected = Object.fromEntries(Object.entries(mixed).filter(([name]) => name.endsWith("/file")));
+    const input = JSON.stringify({ ids: someIds(80, MIXED_VOCAB), models });
+    for (const node of ["node", current]) {
+      assert.deepEqual(JSON.parse(await output(node, ["mixes.mjs", input], { cwd: folder })), expected);
+    }
   });
 
   it("can be required", async () => {
@@ -184,9 +210,18 @@ llama.dispose();`;
     });
   });
 
+  // Its threads keep no process alive: Node would end before they are done.
+  it("quantizes with threads", async () => {
+    const text = `import { quantize } from "cria/convert";
+const { types } = await quantize(${JSON.stringify(modelPath)}, "smaller.gguf", { type: "Q4_0", threads: 2 });
+console.log(types.Q4_0);`;
+    writeFileSync(join(folder, "quantize.mjs"), text);
+    assert.equal(await output("node", ["quantize.mjs"], { cwd: folder }), "42\n");
+  });
+
   it("calls classes as it exports them", async () => {
     const text = `const names = [];
-for (const module of ["cria", "cria/tokenizer", "cria/tokenizer/train"]) {
+for (const module of ["cria", "cria/tokenizer", "cria/tokenizer/train", "cria/convert"]) {
   for (const [name, value] of Object.entries(await import(module))) {
     if (typeof value === "function") names.push([name, value.name]);
   }

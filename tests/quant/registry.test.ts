@@ -7,7 +7,7 @@ import * as codes from "../../assembly/layout/file_types.gen.ts";
 import { supportedTensorTypes } from "../../src/format/gguf/tensor_types.ts";
 import { fileTypes, tensorTypes } from "../../src/quant/file_types.ts";
 import { kvTypeCodes } from "../../src/quant/kv_types.ts";
-import { naturalPrecision, precisions, weightFormats } from "../../src/quant/registry.ts";
+import { type FormatName, naturalFormat, precisions, weightFormats } from "../../src/quant/registry.ts";
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 
@@ -19,7 +19,7 @@ describe("tensorTypes", () => {
 
   it("that are loaded become a weight format that exists", () => {
     for (const { name, memory } of fileTypes.values()) {
-      assert.equal(naturalPrecision(name), memory, name);
+      assert.equal(naturalFormat(name), memory, name);
       assert.ok(memory in weightFormats, name);
     }
   });
@@ -47,28 +47,49 @@ describe("tensorTypes", () => {
 });
 
 describe("weightFormats", () => {
-  it("are named as options name them, each with a code of its own", () => {
-    for (const name of precisions) assert.equal(weightFormats[name].name, name);
-    assert.equal(new Set(Object.values(weightFormats).map(({ code }) => code)).size, precisions.length);
+  it("are named as their keys, each with a code of its own", () => {
+    for (const [name, format] of Object.entries(weightFormats)) assert.equal(format.name, name);
+    const formats = Object.values(weightFormats);
+    assert.equal(new Set(formats.map(({ code }) => code)).size, formats.length);
   });
 
   it("are all formats that kernels have", () => {
     const kernels = Object.entries(blocks).filter(([name]) => name.startsWith("WEIGHT_"));
     assert.deepEqual(
       kernels.map(([name, code]) => [name.slice("WEIGHT_".length).toLowerCase(), code]).sort(),
-      precisions.map((name) => [name, weightFormats[name].code]).sort(),
+      Object.entries(weightFormats)
+        .map(([name, { code }]) => [name, code])
+        .sort(),
     );
   });
 
+  it("are what options name, and what some type of files becomes by itself", () => {
+    const natural = new Set([...fileTypes.keys()].map(naturalFormat));
+    for (const name of Object.keys(weightFormats) as FormatName[]) {
+      assert.ok(precisions.some((precision) => precision === name) || natural.has(name), name);
+    }
+    for (const precision of precisions) assert.ok(precision in weightFormats, precision);
+  });
+
+  it("that only files of a type become take at most a tenth more memory than the file", () => {
+    for (const { name, blockCols, blockBytes } of fileTypes.values()) {
+      const format = weightFormats[naturalFormat(name)];
+      if (precisions.some((precision) => precision === format.name)) continue;
+      const inMemory = format.tileBytes / (blocks.TILE_ROWS * blocks.BLOCK_COLS);
+      assert.ok(inMemory <= (1.1 * blockBytes) / blockCols, `${name} as ${format.name}`);
+      assert.ok(format.scaled, format.name);
+    }
+  });
+
   it("keep a type that cria does not know as the default", () => {
-    assert.equal(naturalPrecision(undefined), "q8");
-    assert.equal(naturalPrecision("Q4_K"), "q8");
+    assert.equal(naturalFormat("none"), "q8");
+    assert.equal(naturalFormat("I8"), "q8");
   });
 });
 
 describe("lists of names", () => {
   it("are written down once", () => {
-    const lists = [Object.keys(weightFormats), Object.keys(kvTypeCodes)].map((names) =>
+    const lists = [precisions, Object.keys(weightFormats), Object.keys(kvTypeCodes)].map((names) =>
       names.map((name) => `"${name}"`).join(", "),
     );
     for (const path of ["src/cli/generate.ts", "src/api/load_options.ts", "src/model/config.ts"]) {

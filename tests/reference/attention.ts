@@ -13,6 +13,10 @@ export interface AttentionShape {
   /** Queries, at consecutive positions. */
   tokens: number;
   scale: number;
+  /** Positions that a query sees, its own and those before it. Default: all. */
+  window?: number;
+  /** A score of each head that takes part in the softmax and has no value. */
+  sinks?: ArrayLike<number>;
 }
 
 /** Causal attention. q [tokens][nHeads][headDim]; k, v [pos + tokens][nKvHeads][headDim]; result as q. */
@@ -22,24 +26,26 @@ export function attention(
   v: ArrayLike<number>,
   shape: AttentionShape,
 ): Float64Array {
-  const { nHeads, nKvHeads, headDim, kvHeadOf, pos, tokens, scale } = shape;
+  const { nHeads, nKvHeads, headDim, kvHeadOf, pos, tokens, scale, window, sinks } = shape;
   const out = new Float64Array(tokens * nHeads * headDim);
   for (let t = 0; t < tokens; t++) {
     for (let h = 0; h < nHeads; h++) {
       const qAt = (t * nHeads + h) * headDim;
       const kvAt = (p: number) => (p * nKvHeads + kvHeadOf(h)) * headDim;
       const scores: number[] = [];
-      for (let p = 0; p <= pos + t; p++) {
+      const first = Math.max(0, pos + t + 1 - (window ?? Number.POSITIVE_INFINITY));
+      for (let p = first; p <= pos + t; p++) {
         let dot = 0;
         for (let d = 0; d < headDim; d++) dot += (q[qAt + d] as number) * (k[kvAt(p) + d] as number);
         scores.push(dot * scale);
       }
-      const top = Math.max(...scores);
+      const sink = sinks?.[h] ?? Number.NEGATIVE_INFINITY;
+      const top = Math.max(sink, ...scores);
       const weights = scores.map((s) => Math.exp(s - top));
-      const sum = weights.reduce((a, b) => a + b);
+      const sum = weights.reduce((a, b) => a + b, Math.exp(sink - top));
       weights.forEach((w, p) => {
         for (let d = 0; d < headDim; d++) {
-          out[qAt + d] = (out[qAt + d] as number) + (w / sum) * (v[kvAt(p) + d] as number);
+          out[qAt + d] = (out[qAt + d] as number) + (w / sum) * (v[kvAt(first + p) + d] as number);
         }
       });
     }

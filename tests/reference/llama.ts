@@ -1,8 +1,9 @@
 // A whole forward pass in f64, one position at a time, without a cache: what the engine computes, written as plainly
 // as can be. Of Llama, and of models that differ from it in what `traits` say or in having biases.
+import { clampedGlu, picksOf, type RouterTraits } from "./experts.ts";
 import { gelu, relu, silu } from "./math.ts";
 import { layernorm, rmsnorm } from "./norm.ts";
-import { ropeAdjacent, ropeFreqs, ropeHalves } from "./rope.ts";
+import { type ReferenceYarn, ropeAdjacent, ropeFreqs, ropeHalves, yarnFreqs } from "./rope.ts";
 
 interface Weight {
   readonly shape: readonly number[];
@@ -27,12 +28,19 @@ export interface ReferenceTraits {
   readonly embedScale?: number;
   /** What scores are multiplied by. Default 1 / sqrt(headDim). */
   readonly scale?: number;
+  /** Positions that a position of a layer sees, its own and those before it. Default: all. */
+  readonly window?: (layer: number) => number | undefined;
+  /** Experts instead of one feed-forward block. */
+  readonly experts?: RouterTraits;
+  /** Clamped SwiGLU. */
+  readonly clamp?: { readonly limit: number; readonly alpha: number };
 }
 
 export interface ReferenceRope {
   readonly pairing: "adjacent" | "halves";
   readonly dim: number;
   readonly theta: number;
+  readonly yarn?: ReferenceYarn;
 }
 
 type Weights = ReadonlyMap<string, Weight>;
@@ -56,23 +64,32 @@ function matvec({ shape, values }: Weight, x: readonly number[], bias?: Weight):
 // The first `dim` values of each head, rotated; the others as they are.
 function rotate(x: number[], headDim: number, pos: number, rope: ReferenceRope | undefined): number[] {
   if (!rope) return x;
-  const freqs = ropeFreqs(rope.theta, rope.dim);
+  const scaled = rope.yarn && yarnFreqs(rope.theta, rope.dim, rope.yarn);
+  const freqs = scaled?.freqs ?? ropeFreqs(rope.theta, rope.dim);
   const turn = rope.pairing === "adjacent" ? ropeAdjacent : ropeHalves;
   const out: number[] = [];
   for (let head = 0; head < x.length; head += headDim) {
     out.push(
-      ...turn(x.slice(head, head + rope.dim), freqs, pos),
+      ...turn(x.slice(head, head + rope.dim), freqs, pos).map((value) => value * (scaled?.growth ?? 1)),
       ...x.slice(head + rope.dim, head + headDim),
     );
   }
   return out;
 }
 
-function softmax(scores: readonly number[]): number[] {
-  const top = Math.max(...scores);
+// The softmax of scores, and of one more that has no value.
+function softmax(scores: readonly number[], sink = Number.NEGATIVE_INFINITY): number[] {
+  const top = Math.max(sink, ...scores);
   const weights = scores.map((s) => Math.exp(s - top));
-  const sum = weights.reduce((a, b) => a + b, 0);
+  const sum = weights.reduce((a, b) => a + b, Math.exp(sink - top));
   return weights.map((w) => w / sum);
+}
+
+// Rows [first, first + n) of a matrix or of a bias: what expert `i` of `of` has of the tensor of all.
+function partOf(weight: Weight, i: number): Weight {
+  const shape = weight.shape.slice(1);
+  const n = shape.reduce((product, dim) => product * dim, 1);
+  return { shape, values: Array.from({ length: n }, (_, at) => weight.values[i * n + at] as number) };
 }
 
 /** Logits after every id. */
@@ -119,20 +136,52 @@ export function referenceLogits(
           }
           return dot * scale;
         });
-        const p = softmax(scores);
+        const begin = Math.max(0, pos + 1 - (traits.window?.(layer) ?? Number.POSITIVE_INFINITY));
+        const p = softmax(scores.slice(begin), weights.get(`blk.${layer}.attn_sinks.weight`)?.values[h]);
         for (let d = 0; d < headDim; d++) {
-          heads.push(p.reduce((sum, weight, i) => sum + weight * (v[i]?.[kv + d] as number), 0));
+          heads.push(p.reduce((sum, weight, i) => sum + weight * (v[begin + i]?.[kv + d] as number), 0));
         }
       }
       const attended = product("attn_output", heads).map((y, i) => y + (x[i] as number));
       const a = norm(attended, `blk.${layer}.ffn_norm`);
-      const act = { silu, gelu, relu }[traits.act ?? "silu"];
-      const up = product("ffn_up", a);
-      const gate = traits.gated === false ? undefined : product("ffn_gate", a);
-      const hidden = gate ? gate.map((g, i) => act(g) * (up[i] as number)) : up.map(act);
-      return product("ffn_down", hidden).map((y, i) => y + (attended[i] as number));
+      const block = traits.experts
+        ? mixture(a, product("ffn_gate_inp", a), traits, (stem, x, e) => {
+            const part = (suffix: string) => weights.get(`blk.${layer}.${stem}_exps.${suffix}`);
+            const bias = part("bias");
+            return matvec(partOf(part("weight") as Weight, e), x, bias && partOf(bias, e));
+          })
+        : feedForward(a, traits, product);
+      return block.map((y, i) => y + (attended[i] as number));
     });
   }
   const output = weights.get("output.weight") ?? embedding;
   return states.map((x) => matvec(output, norm(x, "output_norm")));
+}
+
+type Product = (stem: string, x: readonly number[]) => number[];
+
+function feedForward(x: readonly number[], traits: ReferenceTraits, product: Product): number[] {
+  const act = { silu, gelu, relu }[traits.act ?? "silu"];
+  const up = product("ffn_up", x);
+  const gate = traits.gated === false ? undefined : product("ffn_gate", x);
+  const { clamp } = traits;
+  const glu = (g: number, u: number) => (clamp ? clampedGlu(g, u, clamp.limit, clamp.alpha) : act(g) * u);
+  const hidden = gate ? gate.map((g, i) => glu(g, up[i] as number)) : up.map(act);
+  return product("ffn_down", hidden);
+}
+
+function mixture(
+  x: readonly number[],
+  logits: readonly number[],
+  traits: ReferenceTraits,
+  product: (stem: string, x: readonly number[], expert: number) => number[],
+): number[] {
+  const out = x.map(() => 0);
+  for (const { expert, share } of picksOf(logits, traits.experts as RouterTraits)) {
+    const y = feedForward(x, traits, (stem, input) => product(stem, input, expert));
+    y.forEach((value, i) => {
+      out[i] = (out[i] as number) + share * value;
+    });
+  }
+  return out;
 }

@@ -17,6 +17,7 @@ import {
   Q8_TILE_BYTES,
   Q8_TILE_VALUES,
   SCALE_SHIFT,
+  SUPER_BLOCKS,
   TILE_ROWS,
   WEIGHT_F32,
   WEIGHT_Q8,
@@ -30,37 +31,24 @@ import {
   FILE_Q8_0_BYTES,
 } from "../../assembly/layout/file_types.gen.ts";
 import { bfloat16Value, halfValue } from "./math.ts";
+import { padded, placeInGroup, stripsOf } from "./placement.ts";
+import { fileParts, superBytes, superFiles, superTiles, tileParts, weightValue } from "./superblocks.ts";
+
+export { padded, stripsOf };
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** n, or the next multiple of `unit`. */
-export function padded(n: number, unit: number): number {
-  return Math.ceil(n / unit) * unit;
-}
-
-/** Bytes of one tile of a WEIGHT_* type. */
-export function tileBytes(weight: number): number {
+/** Bytes of one tile of a WEIGHT_* type; of superblocks with a share of the header. */
+function tileBytes(weight: number): number {
+  if (weight in superTiles) return superBytes(weight) / SUPER_BLOCKS;
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
 }
 
 /** Bytes of a packed matrix [rows, cols]. */
 export function packedBytes(weight: number, rows: number, cols: number): number {
   return stripsOf(rows) * Math.ceil(cols / BLOCK_COLS) * tileBytes(weight);
-}
-
-/** Strips of a matrix: an even number. */
-export function stripsOf(rows: number): number {
-  return padded(rows, PADDED_ROWS) / TILE_ROWS;
-}
-
-/** Strips of the group that holds a row, and which of them holds it. */
-function placeInGroup(row: number, rows: number, most: number): { first: number; size: number; at: number } {
-  const strip = Math.floor(row / TILE_ROWS);
-  const at = strip % most;
-  const first = strip - at;
-  return { first, size: Math.min(most, stripsOf(rows) - first), at };
 }
 
 /** Offset of the q8 or q4 tile that holds row and column of a matrix [rows, cols]. */
@@ -125,10 +113,13 @@ export function decodeTiles(
   const out = new Float64Array(height * width);
   for (let r = 0; r < height; r++) {
     for (let c = 0; c < width; c++) {
+      const place = [weight, bytes, r, c, rows, cols] as const;
       out[r * width + c] =
         weight === WEIGHT_F32
           ? view.getFloat32(f32At(r, c, rows, cols), true)
-          : tileScale(weight, bytes, r, c, rows, cols, shift) * tileInteger(weight, bytes, r, c, rows, cols);
+          : weight in superTiles
+            ? weightValue(tileParts(...place, shift))
+            : tileScale(...place, shift) * tileInteger(...place);
     }
   }
   return out;
@@ -140,6 +131,7 @@ export function fileValue(file: number, bytes: Uint8Array, i: number): number {
   if (file === FILE_F32) return view.getFloat32(4 * i, true);
   if (file === FILE_F16) return halfValue(view.getUint16(2 * i, true));
   if (file === FILE_BF16) return bfloat16Value(view.getUint16(2 * i, true));
+  if (file in superFiles) return Math.fround(weightValue(fileParts(file, bytes, i)));
   const col = i % 32;
   if (file === FILE_Q8_0) {
     const block = Math.floor(i / 32) * FILE_Q8_0_BYTES;

@@ -116,6 +116,43 @@ for (const [title, make, size] of places) {
       assert.equal(await next.open("a-", size), undefined);
     });
 
+    it(`${title} lists whole files and unfinished ones, with the notes about them`, async () => {
+      const reopen = make();
+      const cache = await reopen();
+      assert.deepEqual(await cache.list(), []);
+      await cache.note("a-1", "about nothing");
+      await publish(cache, "a-1");
+      const part = await cache.write("b-1", size, true);
+      await fill(part, bytes.subarray(0, Math.floor(size * 0.9)), 1 << 20);
+      await part.close();
+      await cache.note("a-1", "first");
+      await cache.note("a-1", "whole");
+      await cache.note("b-1", "part");
+      const entries = [...(await (await reopen()).list())].sort((a, b) => (a.name < b.name ? -1 : 1));
+      assert.deepEqual(
+        entries.map(({ name, isWhole, note }) => [name, isWhole, note]),
+        [
+          ["a-1", true, "whole"],
+          ["b-1", false, "part"],
+        ],
+      );
+      const [whole, unfinished] = entries.map((entry) => entry.size);
+      assert.equal(whole, size);
+      assert.ok((unfinished as number) > 0 && (unfinished as number) < size);
+      assert.deepEqual(await cache.find(""), ["a-1"]);
+      // A new version takes the note of the one before with it.
+      await publish(cache, "a-2");
+      assert.deepEqual((await cache.list()).map(({ name, note }) => [name, note]).sort(), [
+        ["a-2", undefined],
+        ["b-1", "part"],
+      ]);
+      await cache.remove("b-1");
+      await cache.remove("a-2");
+      assert.deepEqual(await cache.list(), []);
+      await publish(cache, "a-1");
+      assert.equal((await cache.list())[0]?.note, undefined, "no note is left over");
+    });
+
     it(`${title} reads what was written, across all boundaries, while it is written`, async () => {
       const writer = await (await make()()).write("a-1", size, true);
       const step = 999_983;

@@ -24,6 +24,10 @@ export interface AttentionOperands {
   readonly headBytes: number;
   readonly headDim: number;
   readonly scale: number;
+  /** Positions that a query sees; default all. */
+  readonly window?: number;
+  /** f32 [nHeads]; default none. */
+  readonly sinks?: number;
 }
 
 /** The words of a record of attention. */
@@ -40,6 +44,8 @@ export function attentionRecord(operands: AttentionOperands): Int32Array {
   words[op.ATT_LAYER] = operands.layer;
   words[op.ATT_HEAD_BYTES] = operands.headBytes;
   words[op.ATT_HEAD_DIM] = operands.headDim;
+  words[op.ATT_WINDOW] = operands.window ?? 0;
+  words[op.ATT_SINKS] = operands.sinks ?? 0;
   new Float32Array(words.buffer)[op.ATT_SCALE] = operands.scale;
   return words;
 }

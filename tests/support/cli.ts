@@ -73,7 +73,7 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
 
 /** Lines about progress come from a machine that is slow at the moment: no test of something else sees them. */
 function withoutProgress(text: string): string {
-  return text.replace(/^(?:loading|scoring|training)\b.*\n/gm, "");
+  return text.replace(/^(?:loading|pulling|scoring|training)\b.*\n/gm, "");
 }
 
 /** All that a stream gives until it ends or is destroyed. Bun and Deno end processes before paused streams. */

@@ -403,7 +403,7 @@ export function tinyValues(name: string, shape: readonly number[], seed: number)
   let hash = seed;
   for (const char of name) hash = (Math.imul(hash, 31) + (char.codePointAt(0) as number)) >>> 0;
   if (shape.length === 1) return randomF32(n, hash, 0.8, 1.2);
-  const bound = name.startsWith("token_embd") ? 1 : Math.sqrt(3 / (shape[1] as number));
+  const bound = name.startsWith("token_embd") ? 1 : Math.sqrt(3 / (shape.at(-1) as number));
   return randomF32(n, hash, -bound, bound);
 }
 

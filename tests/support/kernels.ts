@@ -26,6 +26,11 @@ export class KernelBench {
     return new KernelBench(await createInstance(compileVariant(variant), memory));
   }
 
+  /** Kernels of a module that is no variant, with memory that is not shared. */
+  static async of(module: WebAssembly.Module, bytes: number): Promise<KernelBench> {
+    return new KernelBench(await createInstance(module, createMemory(bytes, false)));
+  }
+
   /** A 16-byte aligned address with `bytes` bytes of 0xff (NaN as f32) between guards. */
   alloc(bytes: number): number {
     const begin = this.next + GUARD;

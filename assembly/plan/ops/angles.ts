@@ -9,8 +9,10 @@ export function run_angles(record: usize): void {
   const n = load<i32>(STEP_N_TOKENS);
   const half = int(record, op.ANGLES_HALF);
   for (let t = next(record); t < n; t = next(record)) {
+    const freqs = ptr(record, op.ANGLES_FREQS);
+    const scale = load<f32>(freqs + ((<usize>half) << 2));
     const out = ptr(record, op.ANGLES_OUT) + <usize>t * ((<usize>half) << 3);
-    rope_angles(ptr(record, op.ANGLES_FREQS), element(STEP_POSITIONS, t), half, out);
+    rope_angles(freqs, element(STEP_POSITIONS, t), half, scale, out);
   }
 }
 
@@ -28,15 +30,15 @@ export function rope_freqs(theta: f64, dim: i32, out: usize): void {
 }
 
 /**
- * out[i] = (cos, sin)(pos * freqs[i])  for i in [0, half)
+ * out[i] = (cos, sin)(pos * freqs[i]) * scale      for i in [0, half)
  * freqs  f32 [half]; out f32 [half][2]
  * Align: 4 B
- * Numerics: angle and functions in f64, rounded once
+ * Numerics: angle, functions and their product with scale in f64, rounded once
  */
-export function rope_angles(freqs: usize, pos: i32, half: i32, out: usize): void {
+export function rope_angles(freqs: usize, pos: i32, half: i32, scale: f32, out: usize): void {
   for (let i = 0; i < half; i++) {
     const angle = <f64>pos * <f64>load<f32>(freqs + ((<usize>i) << 2));
-    store<f32>(out + ((<usize>i) << 3), <f32>cos_f64(angle));
-    store<f32>(out + ((<usize>i) << 3), <f32>sin_f64(angle), 4);
+    store<f32>(out + ((<usize>i) << 3), <f32>(cos_f64(angle) * <f64>scale));
+    store<f32>(out + ((<usize>i) << 3), <f32>(sin_f64(angle) * <f64>scale), 4);
   }
 }

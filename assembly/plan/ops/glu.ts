@@ -2,19 +2,21 @@
 import { begin_row, finish_row } from "../../formats/activations";
 import { BLOCK_COLS } from "../../layout/blocks";
 import * as op from "../../layout/ops";
-import { int, next, ptr, rows } from "../../record";
+import { float, int, next, ptr, rows } from "../../record";
 import { exp_f32x4 } from "../../simd/math";
 import { load_tail, store_tail } from "../../simd/reduce";
+import { slot_count, slot_expert, slot_token } from "./route";
 
 // Columns that a thread takes at once: whole blocks, so that each part is quantized by itself.
 const PART: i32 = 32 * BLOCK_COLS;
 
-/** Runs the record. A unit of work is a part of a token's row. */
+/** Runs the record. A unit of work is a part of a row, which is a token's or a slot's. */
 export function run_glu(record: usize, scratch: usize): void {
   const n = int(record, op.GLU_N);
   const parts = (n + PART - 1) / PART;
-  const tokens = rows(record);
-  const count = tokens * parts;
+  const table = ptr(record, op.GLU_ROUTE);
+  const all = table ? slot_count(table) : rows(record);
+  const count = all * parts;
   const stride = ptr(record, op.GLU_STRIDE);
   const format = int(record, op.GLU_FORMAT);
   for (let i = next(record); i < count; i = next(record)) {
@@ -23,12 +25,25 @@ export function run_glu(record: usize, scratch: usize): void {
     const width = min(PART, n - first);
     const at = <usize>t * stride + ((<usize>first) << 2);
     const outStride = ptr(record, op.GLU_OUT_STRIDE);
-    const base = ptr(record, op.GLU_OUT);
-    const row = begin_row(format, base, outStride, t, first, scratch);
+    let base = ptr(record, op.GLU_OUT);
+    let index = t;
+    let tokens = all;
+    if (table) {
+      if (slot_token(table, t) < 0) continue;
+      const expert = slot_expert(table, t);
+      const before = load<i32>(expert, op.ROUTED_FIRST);
+      base += <usize>before * outStride;
+      index -= before;
+      tokens = load<i32>(expert, op.ROUTED_COUNT);
+    }
+    const row = begin_row(format, base, outStride, index, first, scratch);
     const gate = ptr(record, op.GLU_GATE) + at;
     const up = ptr(record, op.GLU_UP) + at;
-    glu_f32(int(record, op.GLU_KIND), gate, up, row, width);
-    finish_row(format, row, base, outStride, first, width, t, tokens);
+    const kind = int(record, op.GLU_KIND);
+    if (kind === op.GLU_CLAMPED) {
+      clamped_glu_f32(float(record, op.GLU_LIMIT), float(record, op.GLU_ALPHA), gate, up, row, width);
+    } else glu_f32(kind, gate, up, row, width);
+    finish_row(format, row, base, outStride, first, width, index, tokens);
   }
 }
 
@@ -81,4 +96,28 @@ export function glu_f32(kind: i32, gate: usize, up: usize, out: usize, n: i32): 
     const a = activate(kind, load_tail(gate, rest));
     store_tail(out, rest, gated ? f32x4.mul(a, load_tail(up, rest)) : a);
   }
+}
+
+function clamped_glu(limit: v128, alpha: v128, gate: v128, up: v128): v128 {
+  const g = f32x4.min(gate, limit);
+  const u = f32x4.max(f32x4.min(up, limit), f32x4.neg(limit));
+  return f32x4.mul(f32x4.mul(g, sigmoid(f32x4.mul(g, alpha))), f32x4.add(u, f32x4.splat(1)));
+}
+
+/**
+ * out[i] = g sigmoid(alpha g) (u + 1)    g = min(gate[i], limit), u = up[i] held to [-limit, limit]
+ * gate, up, out  f32 [n]                 out may be gate or up
+ * Units: n elements, any; pointers bytes; limit positive
+ * Align: 4 B                             Reads past the end: none
+ * Source: OpenAI 2025, "gpt-oss", model card, arXiv:2508.10925, section 2.2
+ */
+export function clamped_glu_f32(limit: f32, alpha: f32, gate: usize, up: usize, out: usize, n: i32): void {
+  const l = f32x4.splat(limit);
+  const a = f32x4.splat(alpha);
+  const stop = gate + ((<usize>n & ~3) << 2);
+  for (; gate < stop; gate += 16, up += 16, out += 16) {
+    v128.store(out, clamped_glu(l, a, v128.load(gate), v128.load(up)));
+  }
+  const rest = n & 3;
+  if (rest) store_tail(out, rest, clamped_glu(l, a, load_tail(gate, rest), load_tail(up, rest)));
 }

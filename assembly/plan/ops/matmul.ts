@@ -109,7 +109,7 @@ function stream_unit(streams: i32): i32 {
  * strips  of the whole matrix
  * xStride, outStride, addStride: bytes between tokens; addStride 0: the same row (a bias) for all
  * dot, streams, factor: as matvec()
- * scratch UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES, 16 B aligned
+ * scratch GROUP_STRIPS * WIDE_TILE_BYTES for each block of a row, up to UNPACKED_BLOCKS, 16 B aligned
  * Align: W, x 4 B; out, add 16 B                      Reads past the end: none
  * Numerics: as matvec(), whose bits each token has, however many share the call
  */
@@ -137,7 +137,7 @@ export function matmul(
     return;
   }
   if (tokens === 1) {
-    matvec(weight, w, x, out, add, begin, end, strips, blocks, dot, streams, factor);
+    matvec(weight, w, x, out, add, begin, end, strips, blocks, dot, streams, factor, scratch);
     return;
   }
   const most = group_strips(weight);
@@ -150,7 +150,7 @@ export function matmul(
     for (let b = 0; b < blocks; b += UNPACKED_BLOCKS) {
       const count = min(UNPACKED_BLOCKS, blocks - b);
       const from = column + <usize>b * step;
-      const unpacked = unpack(weight, dot, tokens, from, scratch, count * size);
+      const unpacked = unpack(weight, dot, tokens, from, scratch, size, count);
       let xp = x + <usize>b * ACTS_BLOCK_BYTES;
       let row = out + ((<usize>(group * most)) << 4);
       for (let t = 0; t < tokens; t += ACT_TOKENS) {
@@ -179,6 +179,7 @@ export function matmul(
  * dot     DOT_*: see simd/dot.ts
  * streams groups that are read at once: prefetchers follow more or fewer of them
  * factor  what scales are multiplied by: see MATMUL_FACTOR
+ * scratch 1 KiB at least, 16 B aligned
  * The rest as matmul().
  * Numerics: i32 exact per block, what weights are above their values taken off by the block's own sums; f32 across
  *           blocks in ascending order, beginning with add, mul and add apart
@@ -196,6 +197,7 @@ export function matvec(
   dot: i32,
   streams: i32,
   factor: f32,
+  scratch: usize,
 ): void {
   const most = group_strips(weight);
   start_rows(out, 0, add, 0, begin * most, min(end * most, strips), 1);
@@ -209,20 +211,32 @@ export function matvec(
   let column = w + <usize>begin * groupBytes;
   let row = out + <usize>begin * rowBytes;
   for (; group < begin + length; group++, column += groupBytes, row += rowBytes) {
-    walk(weight, dot, column, x, row, streams, gap, most, blocks, factor);
+    walk(weight, dot, column, x, row, streams, gap, most, blocks, factor, scratch);
   }
   // What the streams leave over is read in fewer streams.
   group = begin + length * streams;
   if (group < whole) {
     const at = <usize>group;
     const left = whole - group;
-    walk(weight, dot, w + at * groupBytes, x, out + at * rowBytes, left, groupBytes, most, blocks, factor);
+    walk(
+      weight,
+      dot,
+      w + at * groupBytes,
+      x,
+      out + at * rowBytes,
+      left,
+      groupBytes,
+      most,
+      blocks,
+      factor,
+      scratch,
+    );
   }
   // The last, smaller group is read by itself.
   if (whole < end) {
     const at = <usize>whole;
     const size = strips - whole * most;
     const bytes = <usize>size * tileBytes * <usize>blocks;
-    walk(weight, dot, w + at * groupBytes, x, out + at * rowBytes, 1, bytes, size, blocks, factor);
+    walk(weight, dot, w + at * groupBytes, x, out + at * rowBytes, 1, bytes, size, blocks, factor, scratch);
   }
 }

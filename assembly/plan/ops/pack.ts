@@ -1,12 +1,16 @@
 // OP_PACK: packs file rows into weight tiles, at load.
 import {
+  begin_super,
   cell_bytes,
   cell_step,
   copied_type,
   copy_tile,
+  is_super,
   pack_row,
+  pack_super_row,
   strip_at,
   tile_bytes,
+  unshift_super,
   zero_row,
 } from "../../formats/formats";
 import { unshift_tile } from "../../formats/scales";
@@ -81,6 +85,23 @@ export function pack(
   scratch: usize,
 ): i32 {
   const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
+  if (is_super(weight)) {
+    begin_super(weight, scratch);
+    return pack_supers(
+      file,
+      weight,
+      src,
+      rowBytes,
+      table,
+      rows,
+      blocks,
+      out,
+      firstStrip,
+      strips,
+      shift,
+      scratch,
+    );
+  }
   const cells = <usize>(tile_bytes(weight) / cell_bytes(weight));
   const copies = file === copied_type(weight);
   // Only the last rows of a matrix end at an odd strip: the one behind it is padding.
@@ -116,6 +137,33 @@ export function pack(
         if (pack_row(weight, scratch, block, step, <usize>r, shift)) return 1 + at;
       }
     }
+  }
+  return 0;
+}
+
+// Rows of the type whose superblocks the format keeps: see pack().
+function pack_supers(
+  file: i32,
+  weight: i32,
+  src: usize,
+  rowBytes: usize,
+  table: usize,
+  rows: i32,
+  blocks: i32,
+  out: usize,
+  firstStrip: i32,
+  strips: i32,
+  shift: i32,
+  scratch: usize,
+): i32 {
+  const here = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  const end = (here + (here & 1)) * TILE_ROWS;
+  for (let row = 0; row < end; row++) {
+    const strip = firstStrip + row / TILE_ROWS;
+    const from = row < rows ? src + <usize>row * rowBytes : 0;
+    const r = <usize>(row % TILE_ROWS);
+    if (pack_super_row(file, weight, from, table, out, strip, strips, blocks, r, shift, scratch))
+      return 1 + row;
   }
   return 0;
 }
@@ -173,6 +221,10 @@ export function unpack(file: i32, src: usize, table: usize, group: i32, first: i
  */
 export function unshift_scales(w: usize, weight: i32, count: i32, strips: i32, blocks: i32): void {
   for (let strip = 0; strip < count; strip++) {
+    if (is_super(weight)) {
+      unshift_super(weight, w, strip, strips, blocks);
+      continue;
+    }
     const step = cell_step(weight, strip, strips);
     let tile = strip_at(w, weight, strip, blocks);
     for (let b = 0; b < blocks; b++, tile += step) unshift_tile(tile);

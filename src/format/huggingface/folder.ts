@@ -2,14 +2,12 @@
 
 import type { ByteSource } from "../../source/byte_source.ts";
 import { bytesSource } from "../../source/bytes.ts";
-import { openFileSet } from "../../source/file_set.ts";
 import type { FileShelf } from "../../source/file_shelf.ts";
 import type { JsonValue } from "../../tokenizer/huggingface/json.ts";
 import { parseTokenizerFile } from "../../tokenizer/load.ts";
 import type { TokenizerData } from "../../tokenizer/registry.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError } from "../../util/errors.ts";
-import type { FolderKind } from "../folder_kind.ts";
 import type { ModelFile, TensorInfo } from "../model_file.ts";
 import { type HuggingFaceConfig, optional, parseJson, readHuggingFaceConfig, tokenIds } from "./config.ts";
 import { type HalvedTensor, pairedRows } from "./paired_rows.ts";
@@ -20,10 +18,12 @@ const MAX_JSON_BYTES = 4 << 20;
 /** Largest tokenizer file that is read. */
 const MAX_TOKENIZER_BYTES = 64 << 20;
 
-/** Models in folders of safetensors. */
-export const huggingFaceFolder: FolderKind = { files: openFileSet, read: readFolder };
-
-async function readFolder(files: FileShelf, fileName: string | undefined): Promise<ModelFile> {
+/**
+ * Reads a model in a folder of safetensors: config.json, headers, the tokenizer.
+ * @param fileName the file that the caller named, if it named one
+ * @throws FormatError, UnsupportedError, SourceError
+ */
+export async function readFolder(files: FileShelf, fileName: string | undefined): Promise<ModelFile> {
   const found = await readSmall(files, "config.json", MAX_JSON_BYTES);
   if (!found) {
     throw new FormatError(

@@ -42,12 +42,7 @@ export async function readShards(files: FileShelf, fileName: string | undefined)
     const read = await readSafetensors(source);
     ends.push([source, read.end]);
     for (const [tensor, info] of read.tensors) {
-      const other = tensors.get(tensor)?.source.name ?? otherFile(index, tensor, name);
-      if (other !== undefined) {
-        throw new FormatError(
-          `Cannot load ${source.name}: Expected each tensor in one file, got ${quoted(tensor)}, which ${other} has too`,
-        );
-      }
+      checkPlace(source.name, tensor, tensors.get(tensor), index?.get(tensor) ?? name, name);
       tensors.set(tensor, info);
     }
   }
@@ -71,14 +66,19 @@ export async function readShards(files: FileShelf, fileName: string | undefined)
   };
 }
 
-// The file in which the index looks for a tensor, if that is not the one that has it.
-function otherFile(
-  index: ReadonlyMap<string, string> | undefined,
+// A tensor may be in one file only: the one that the index names.
+function checkPlace(
+  source: string,
   tensor: string,
+  other: TensorInfo | undefined,
+  stated: string,
   name: string,
-): string | undefined {
-  const other = index?.get(tensor);
-  return other === name ? undefined : other;
+): void {
+  const fail = (message: string) => {
+    throw new FormatError(`Cannot load ${source}: Expected ${message}`);
+  };
+  if (other) fail(`each tensor in one file, got ${quoted(tensor)}, which ${other.source.name} has too`);
+  if (stated !== name) fail(`tensor ${quoted(tensor)} in ${stated}, as the index says, got it here`);
 }
 
 /** File by tensor, as the index says; undefined if there is no index. */

@@ -16,10 +16,11 @@ export interface StreamedMatrix {
   readonly blocks: number;
 }
 
-/** Memory that sweeps may use: activations of the widest matrix, and rows of the tallest. */
+/** Memory that sweeps may use: activations of the widest matrix, rows of the tallest, and a thread's scratch. */
 export interface SweepArea {
   readonly x: number;
   readonly out: number;
+  readonly scratch: number;
 }
 
 // What a sweep reads: enough that its time is that of memory, little enough that all take some milliseconds.
@@ -41,7 +42,7 @@ const GAIN = 0.98;
 export function measureStreams(
   kernels: KernelExports,
   matrices: readonly StreamedMatrix[],
-  { x, out }: SweepArea,
+  { x, out, scratch }: SweepArea,
   dot: number,
   now: () => number = () => performance.now(),
 ): Streams {
@@ -50,7 +51,7 @@ export function measureStreams(
   const call = (matrix: StreamedMatrix, most: number, streams: number) => {
     const { address, format, strips, blocks } = matrix;
     const end = Math.min(most, Math.ceil(strips / GROUP_STRIPS));
-    kernels.matvec(format.code, address, x, out, 0, 0, end, strips, blocks, dot, streams, 1);
+    kernels.matvec(format.code, address, x, out, 0, 0, end, strips, blocks, dot, streams, 1, scratch);
   };
   const [[first] = []] = sweeps;
   if (first === undefined) return 1;

@@ -14,12 +14,17 @@ const layerStems: Readonly<Record<LayerPart, string>> = {
   k: "attn_k",
   v: "attn_v",
   qkv: "attn_qkv",
+  sinks: "attn_sinks",
   attnOutput: "attn_output",
   ffnNorm: "ffn_norm",
   gate: "ffn_gate",
   up: "ffn_up",
   gateUp: "ffn_up",
   down: "ffn_down",
+  router: "ffn_gate_inp",
+  gateExperts: "ffn_gate_exps",
+  upExperts: "ffn_up_exps",
+  downExperts: "ffn_down_exps",
 };
 
 /** GGUF's name of the tensor with a role: "token_embd.weight", "blk.3.attn_q.bias". */

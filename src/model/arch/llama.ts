@@ -13,19 +13,29 @@ export const llama: Architecture = {
 
   hyper(file: ModelFile): Hyper {
     if (file.format === "llama2c") return llama2cHyper(file, embedding);
-    return ggufHyper(file, { epsilon: "attention.layer_norm_rms_epsilon", embedding });
+    return ggufHyper(file, {
+      epsilon: "attention.layer_norm_rms_epsilon",
+      embedding,
+      experts: "optional",
+      yarn: true,
+    });
   },
 
-  layer(_i: number, { config, ropeDim }: Hyper): LayerSpec {
+  layer(_i: number, { config, ropeDim, yarn, experts }: Hyper): LayerSpec {
     const { headDim, ropeTheta: theta, ropeScale: scale } = config;
     return {
       norm: norm(config),
       attention: {
         qkv: "split",
-        rope: { pairing: "adjacent", dim: ropeDim, theta, scale, factors: "optional" },
+        rope: { pairing: "adjacent", dim: ropeDim, theta, scale, factors: "optional", ...(yarn && { yarn }) },
         scale: 1 / Math.sqrt(headDim),
       },
-      feedForward: { act: "silu", gated: true, gateUp: "split" },
+      feedForward: {
+        act: "silu",
+        gated: true,
+        gateUp: "split",
+        ...(experts && { experts: { ...experts, gate: "softmax", normalize: true } }),
+      },
     };
   },
 

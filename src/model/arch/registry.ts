@@ -3,11 +3,13 @@ import type { ModelFile } from "../../format/model_file.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import { nearestName } from "../../util/nearest.ts";
+import { gptOss } from "./gpt_oss.ts";
 import { llama } from "./llama.ts";
 import type { Architecture } from "./spec.ts";
 
 export const architectures: readonly Architecture[] = [
   llama, //
+  gptOss,
 ];
 
 /**

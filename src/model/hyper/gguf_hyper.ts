@@ -1,20 +1,12 @@
 // Hyper-parameters in GGUF's vocabulary: the same keys below each architecture's name.
 import type { ModelFile } from "../../format/model_file.ts";
-import { quoted } from "../../util/bytes.ts";
-import { UnsupportedError } from "../../util/errors.ts";
+import type { Presence } from "../arch/spec.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM, MAX_HEADS, MAX_LAYERS } from "../config.ts";
 import { checkKeys } from "../config_keys.ts";
+import { expertKeys, expertNumbers } from "./experts.ts";
 import { checkHeads } from "./heads.ts";
-import {
-  atLeastOne,
-  contextLength,
-  integer,
-  layerInteger,
-  real,
-  scalar,
-  text,
-  vocabulary,
-} from "./values.ts";
+import { ropeScaling } from "./rope_scaling.ts";
+import { atLeastOne, contextLength, integer, layerInteger, real, vocabulary } from "./values.ts";
 
 // Models have 1e-12 to 1e-5. Kernels take it as f32, in which it must not vanish.
 const MIN_EPS = 2 ** -126;
@@ -28,6 +20,10 @@ export interface GgufVocabulary {
   readonly embedding: string;
   /** Whether a head may be rotated in part. */
   readonly partialRope?: boolean;
+  /** Whether files have experts; without it they are refused. The layers must be told of `Hyper.experts`. */
+  readonly experts?: Presence;
+  /** Whether positions may be scaled by YaRN. Ropes must be told of `Hyper.yarn`. */
+  readonly yarn?: boolean;
   /** More keys that the architecture reads and checks itself, without its name before them. */
   readonly reads?: readonly string[];
 }
@@ -40,7 +36,6 @@ export interface GgufVocabulary {
 export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper {
   const prefix = file.architecture;
   const at = (key: string) => `${prefix}.${key}`;
-  refuseExperts(file, at("expert_count"));
   const dim = integer(file, at("embedding_length"), { min: 2, max: MAX_DIM });
   const nLayers = integer(file, at("block_count"), { min: 1, max: MAX_LAYERS });
   const nHeads = layerInteger(file, at("attention.head_count"), { min: 1, max: MAX_HEADS }, nLayers);
@@ -50,46 +45,35 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     max: MAX_HEAD_DIM,
     fallback: dim / nHeads,
   });
+  const hiddenDim = layerInteger(file, at("feed_forward_length"), { min: 1, max: MAX_DIM }, nLayers);
+  const experts = expertNumbers(file, vocabularyOf.experts, hiddenDim);
+  const ropeTheta = atLeastOne(file, at("rope.freq_base"), 10000);
+  const { scale: ropeScale, yarn } = ropeScaling(file, ropeTheta, vocabularyOf.yarn ?? false);
   const config = {
     architecture: file.architecture,
     dim,
-    hiddenDim: layerInteger(file, at("feed_forward_length"), { min: 1, max: MAX_DIM }, nLayers),
+    hiddenDim,
     nLayers,
     nHeads,
     nKvHeads: layerInteger(file, at("attention.head_count_kv"), kvHeads, nLayers),
     headDim,
     vocabSize: vocabulary(file, vocabularyOf.embedding),
     contextLength: contextLength(file, at("context_length")),
-    ropeTheta: atLeastOne(file, at("rope.freq_base"), 10000),
-    ropeScale: ropeScale(file, prefix),
+    ropeTheta,
+    ropeScale,
     normEps: real(file, at(vocabularyOf.epsilon), { min: MIN_EPS, max: MAX_EPS }),
+    ...(experts && { nExperts: experts.n, nExpertsUsed: experts.used, expertHiddenDim: experts.hiddenDim }),
+    ...(yarn && {
+      yarnContext: yarn.context,
+      yarnFast: yarn.fast,
+      yarnSlow: yarn.slow,
+      yarnLogMultiplier: yarn.logMultiplier,
+    }),
   };
   const ropeDim = integer(file, at("rope.dimension_count"), { min: 1, max: MAX_DIM, fallback: headDim });
   const valueDim = integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim });
   checkHeads(file, config, { ropeDim, valueDim, partialRope: vocabularyOf.partialRope ?? false });
-  checkKeys(file, prefix, config, vocabularyOf.reads);
-  return { config, ropeDim };
-}
-
-function refuseExperts(file: ModelFile, key: string): void {
-  const experts = integer(file, key, { min: 0, max: 65536, fallback: 0 });
-  if (experts === 0) return;
-  throw new UnsupportedError(
-    `Cannot load ${file.source.name}: Unsupported mixture of ${experts} experts; supported: dense models`,
-  );
-}
-
-function ropeScale(file: ModelFile, prefix: string): number {
-  const type = text(file, `${prefix}.rope.scaling.type`, "linear");
-  if (type === "none") return 1;
-  if (type !== "linear") {
-    throw new UnsupportedError(
-      `Cannot load ${file.source.name}: Unsupported ${prefix}.rope.scaling.type ${quoted(type)}; supported: none, linear`,
-    );
-  }
-  // The first of its names counts. Under either, 0 says that there is no scaling.
-  const names = [`${prefix}.rope.scaling.factor`, `${prefix}.rope.scale_linear`];
-  const key = names.find((name) => file.metadata.has(name));
-  if (key === undefined || scalar(file, key) === 0) return 1;
-  return atLeastOne(file, key, 1);
+  const { reads = [] } = vocabularyOf;
+  checkKeys(file, prefix, config, experts ? [...reads, ...expertKeys] : reads);
+  return { config, ropeDim, ...(yarn && { yarn }), ...(experts && { experts }) };
 }

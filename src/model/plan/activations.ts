@@ -5,9 +5,14 @@ import { actFormats, type Buffers, type Rows } from "./buffers.ts";
 /** Rows that hold an input, by the format (ACT_*) in which they hold it. */
 export type Activations = ReadonlyMap<number, Rows>;
 
-/** Room for the input of some matrices. */
-export function activationsFor(matrices: readonly Matrix[], { act, moreActs }: Buffers): Activations {
-  return new Map(actFormats(matrices).map((format, i) => [format, [act, ...moreActs][i] as Rows]));
+/** Room for the input of some matrices, in these rows. */
+export function activationsFor(matrices: readonly Matrix[], acts: readonly Rows[]): Activations {
+  return new Map(actFormats(matrices).map((format, i) => [format, acts[i] as Rows]));
+}
+
+/** The rows that inputs of tokens are written to. */
+export function tokenActs({ act, moreActs }: Buffers): readonly Rows[] {
+  return [act, ...moreActs];
 }
 
 /** The input of a matrix. */

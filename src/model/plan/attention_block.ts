@@ -3,7 +3,7 @@ import { ACT_F32 } from "../../../assembly/layout/blocks.ts";
 import type { LayerSpec } from "../arch/spec.ts";
 import { ropeTable } from "../rope.ts";
 import type { LayerWeights, Matrix } from "../weights/weights.ts";
-import { activationsFor, biasRows, inputOf } from "./activations.ts";
+import { activationsFor, biasRows, inputOf, tokenActs } from "./activations.ts";
 import type { Rows } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
 
@@ -16,8 +16,8 @@ export function attentionBlock(
 ): void {
   const { writer, buffers, config, kv } = context;
   const { x, attention } = buffers;
-  const { attnNorm, q, k, v, attnOutput } = layer;
-  const inputs = activationsFor([q, k, v], buffers);
+  const { attnNorm, q, k, v, sinks, attnOutput } = layer;
+  const inputs = activationsFor([q, k, v], tokenActs(buffers));
   for (const [format, out] of inputs) {
     writer.norm({ rows: "tokens", spec: spec.norm, weight: attnNorm, x, out, format });
   }
@@ -29,12 +29,23 @@ export function attentionBlock(
   project(v, buffers.v);
   writer.barrier();
 
-  const { rope, scale } = spec.attention;
+  const { rope, scale, window } = spec.attention;
   const rotation = rope && { rope, angles: ropeTable(buffers.ropes, rope).angles };
   const cache = { kv, offset: index * config.nKvHeads * kv.headBytes };
   writer.ropeStore({ q: buffers.q, k: buffers.k, v: buffers.v, heads: config, rotation, cache });
   writer.barrier();
-  writer.attention({ q: buffers.q, out: attention, heads: config, tables: buffers, scale, cache });
+  // Nothing else touches x here.
+  if (attnOutput.bias) writer.add({ x, row: attnOutput.bias });
+  writer.attention({
+    q: buffers.q,
+    out: attention,
+    heads: config,
+    tables: buffers,
+    scale,
+    window,
+    sinks,
+    cache,
+  });
   writer.barrier();
 
   const attended = asInput(context, attention, attnOutput);

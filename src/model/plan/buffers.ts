@@ -1,11 +1,12 @@
 // Buffers that a plan works on besides weights and the KV cache, and their addresses.
 import { ACT_TOKENS, BLOCK_COLS, PADDED_ROWS } from "../../../assembly/layout/blocks.ts";
+import { ROUTED_BYTES, ROUTED_LIST } from "../../../assembly/layout/ops.ts";
 import type { Arena } from "../../kernels/arena.ts";
 import type { KvType } from "../../quant/kv_types.ts";
 import { weightFormats } from "../../quant/registry.ts";
-import type { Model } from "../arch/spec.ts";
+import type { ExpertsSpec, LayerSpec, Model } from "../arch/spec.ts";
 import { distinctRopes, type RopeTable } from "../rope.ts";
-import { type LayerWeights, type Matrix, sharedInputs } from "../weights/weights.ts";
+import { blockInputs, blockOf, type LayerWeights, type Matrix, sharedInputs } from "../weights/weights.ts";
 
 /** Rows of equal length, `stride` bytes apart. */
 export interface Rows {
@@ -35,6 +36,23 @@ export interface Buffers {
   /** i32 tables of gqa.ts. */
   readonly heads: number;
   readonly groups: number;
+  /** Undefined if no layer has experts. */
+  readonly experts?: ExpertBuffers;
+}
+
+/** What experts work on. A slot is a token's row for one of its experts: see assembly/layout/ops.ts. */
+export interface ExpertBuffers {
+  /** The router's products, f32 [batch][experts]. */
+  readonly router: Rows;
+  /** The routing table, its slots and its picks. */
+  readonly route: number;
+  readonly slots: number;
+  readonly picks: number;
+  /** Inputs of experts [slots], in a format each. */
+  readonly acts: readonly Rows[];
+  /** f32 [slots][hiddenDim or dim]: what gate and up make, and then, over that of gate, down. */
+  readonly gate: Rows;
+  readonly up: Rows;
 }
 
 /** Where keys and values lie inside a page. */
@@ -53,23 +71,12 @@ export function placeBuffers(
   outputs: number,
 ): Buffers {
   const { dim, hiddenDim, headDim, nHeads, nKvHeads, vocabSize } = config;
-  // Kernels of several tokens compute ACT_TOKENS at a time.
-  const rows = (n: number, count: number, pad: number): Rows => {
-    const stride = 4 * padded(n, pad);
-    return { address: arena.alloc(stride * (count > 1 ? padded(count, ACT_TOKENS) : 1)), stride };
-  };
-  const actBlocks = padded(Math.max(dim, hiddenDim, nHeads * headDim), BLOCK_COLS) / BLOCK_COLS;
-  const actStride =
-    actBlocks * Math.max(...Object.values(weightFormats).map((format) => format.activationBlockBytes));
-  const acts = (): Rows => ({
-    address: arena.alloc(actStride * padded(batch, ACT_TOKENS)),
-    stride: actStride,
-  });
-  const formats = layers.flatMap((layer) => sharedInputs(layer).map((inputs) => actFormats(inputs).length));
+  const rows = (n: number, count: number, pad: number) => placeRows(arena, n, count, pad);
+  const acts = () => placeActs(arena, Math.max(dim, hiddenDim, nHeads * headDim), batch);
   return {
     x: rows(dim, batch, BLOCK_COLS),
     act: acts(),
-    moreActs: Array.from({ length: Math.max(0, ...formats.map((n) => n - 1)) }, acts),
+    moreActs: Array.from({ length: mostFormats(layers.flatMap(sharedInputs)) - 1 }, acts),
     q: rows(nHeads * headDim, batch, PADDED_ROWS),
     k: rows(nKvHeads * headDim, batch, PADDED_ROWS),
     v: rows(nKvHeads * headDim, batch, PADDED_ROWS),
@@ -79,12 +86,65 @@ export function placeBuffers(
     logits: rows(vocabSize, outputs, PADDED_ROWS),
     ropes: distinctRopes(specs.map(({ attention }) => attention.rope)).map((rope) => ({
       rope,
-      freqs: arena.alloc(2 * rope.dim),
+      freqs: arena.alloc(2 * rope.dim + 4),
       angles: arena.alloc(4 * rope.dim * batch),
     })),
     heads: arena.alloc(4 * nHeads),
     groups: arena.alloc(4 * (nKvHeads + 1)),
+    ...placeExperts(specs, layers, arena, dim, batch),
   };
+}
+
+// Kernels of several tokens compute ACT_TOKENS at a time.
+function placeRows(arena: Arena, n: number, count: number, pad: number): Rows {
+  const stride = 4 * padded(n, pad);
+  return { address: arena.alloc(stride * (count > 1 ? padded(count, ACT_TOKENS) : 1)), stride };
+}
+
+// Rows of up to n values in any activation format.
+function placeActs(arena: Arena, n: number, count: number): Rows {
+  const blockBytes = Object.values(weightFormats).map((format) => format.activationBlockBytes);
+  const stride = (padded(n, BLOCK_COLS) / BLOCK_COLS) * Math.max(...blockBytes);
+  return { address: arena.alloc(stride * padded(count, ACT_TOKENS)), stride };
+}
+
+function placeExperts(
+  specs: readonly LayerSpec[],
+  layers: readonly LayerWeights[],
+  arena: Arena,
+  dim: number,
+  batch: number,
+): Pick<Buffers, "experts"> {
+  const experts = specs.flatMap(({ feedForward }) => feedForward.experts ?? []);
+  if (experts.length === 0) return {};
+  const most = (size: (spec: ExpertsSpec) => number) => Math.max(...experts.map(size));
+  const n = most((spec) => spec.n);
+  const picks = batch * most((spec) => spec.used);
+  // An expert of several tokens has up to three slots more, and never more than twice its tokens.
+  const slots = picks + Math.min(picks, (ACT_TOKENS - 1) * n);
+  const width = Math.max(
+    dim,
+    most(({ hiddenDim }) => hiddenDim),
+  );
+  const inputs = layers
+    .filter(({ feedForward }) => feedForward.experts)
+    .flatMap((layer) => blockInputs(blockOf(layer)));
+  return {
+    experts: {
+      router: placeRows(arena, n, batch, PADDED_ROWS),
+      route: arena.alloc(ROUTED_LIST + ROUTED_BYTES * n),
+      slots: arena.alloc(8 * slots),
+      picks: arena.alloc(8 * picks),
+      acts: Array.from({ length: mostFormats(inputs) }, () => placeActs(arena, width, slots)),
+      gate: placeRows(arena, width, slots, PADDED_ROWS),
+      up: placeRows(arena, width, slots, PADDED_ROWS),
+    },
+  };
+}
+
+// Formats that an input is written in, at most; 1 without matrices.
+function mostFormats(inputs: readonly (readonly Matrix[])[]): number {
+  return Math.max(1, ...inputs.map((matrices) => actFormats(matrices).length));
 }
 
 /** ACT_* of the activations that some matrices take, each once. */

@@ -4,6 +4,7 @@ import type { ModelWeights } from "../weights/weights.ts";
 import { attentionBlock } from "./attention_block.ts";
 import type { Buffers, KvShape } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
+import { expertsBlock } from "./experts_block.ts";
 import { feedForwardBlock } from "./feed_forward_block.ts";
 import { type Plan, PlanWriter } from "./writer.ts";
 
@@ -15,7 +16,9 @@ export function buildPlan(model: Model, weights: ModelWeights, buffers: Buffers,
   weights.layers.forEach((layer, i) => {
     const spec = model.layers[i] as LayerSpec;
     attentionBlock(context, spec, layer, i);
-    feedForwardBlock(context, spec, layer);
+    const { feedForward } = layer;
+    if (feedForward.experts) expertsBlock(context, spec, layer, feedForward);
+    else feedForwardBlock(context, spec, layer, feedForward);
     writer.endLayer();
   });
   logits(context, model, weights);

@@ -3,11 +3,12 @@ import { BLOCK_COLS, SCALE_SHIFT } from "../../../assembly/layout/blocks.ts";
 import * as op from "../../../assembly/layout/ops.ts";
 import { kvTypeCodes } from "../../quant/kv_types.ts";
 import type { FileType } from "../../quant/registry.ts";
-import type { FeedForwardSpec, NormSpec } from "../arch/spec.ts";
+import type { ClampSpec, ExpertsSpec, FeedForwardSpec, NormSpec } from "../arch/spec.ts";
 import type { ModelConfig } from "../config.ts";
 import type { RopeSpec, RopeTable } from "../rope.ts";
 import type { Matrix, Vector } from "../weights/weights.ts";
-import type { Buffers, KvShape, Rows } from "./buffers.ts";
+import { biasRows } from "./activations.ts";
+import type { Buffers, ExpertBuffers, KvShape, Rows } from "./buffers.ts";
 
 /** Which rows of a step a record works on: every token's, or those whose logits are asked for. */
 export type RowSet = "tokens" | "outputs";
@@ -31,7 +32,7 @@ export interface NormOp {
   readonly format: number;
 }
 
-/** out[t] = x[t] in an activation format. */
+/** out[t] = x[t] in an activation format; with `route` row of slot s is x of its token. */
 export interface QuantizeOp {
   readonly x: Rows;
   readonly out: Rows;
@@ -39,6 +40,8 @@ export interface QuantizeOp {
   readonly n: number;
   /** ACT_* of out. */
   readonly format: number;
+  /** Address of the routing table. */
+  readonly route?: number;
 }
 
 /** out[t] = W x[t] + add[t]. */
@@ -75,7 +78,43 @@ export interface AttentionOp {
   readonly tables: Pick<Buffers, "groups" | "heads">;
   /** What scores are multiplied by. */
   readonly scale: number;
+  readonly window?: number | undefined;
+  readonly sinks?: Vector | undefined;
   readonly cache: LayerCache;
+}
+
+/** Chooses the experts of each token from the router's products, and gives the choices slots. */
+export interface RouteOp {
+  readonly spec: ExpertsSpec;
+  readonly buffers: ExpertBuffers;
+}
+
+/** out[s] = W x[s] + bias for each slot s, with the matrix and the bias of its expert. */
+export interface ExpertsOp {
+  /** Address of the routing table. */
+  readonly route: number;
+  /** Experts of a token. */
+  readonly used: number;
+  /** Of each expert, all of one format and shape. */
+  readonly weights: readonly Matrix[];
+  readonly x: Rows;
+  readonly out: Rows;
+}
+
+/** x[t] += the rows of its slots, each times its share. */
+export interface CombineOp {
+  readonly route: number;
+  readonly used: number;
+  readonly slots: Rows;
+  readonly x: Rows;
+  /** Values of a row. */
+  readonly n: number;
+}
+
+/** x[t] += row. */
+export interface AddOp {
+  readonly x: Rows;
+  readonly row: Vector;
 }
 
 /** A layer's keys and values in a page. */
@@ -87,7 +126,7 @@ export interface LayerCache {
 
 /** out[t] = act(gate[t]) * up[t], or act(gate[t]), in an activation format. */
 export interface GluOp {
-  readonly spec: Pick<FeedForwardSpec, "act" | "gated">;
+  readonly spec: Pick<FeedForwardSpec, "act" | "gated"> & { readonly clamp?: ClampSpec };
   readonly gate: Rows;
   /** As far apart as the gate's rows; undefined if the block has no gate of its own. */
   readonly up: Rows | undefined;
@@ -96,6 +135,8 @@ export interface GluOp {
   readonly n: number;
   /** ACT_* of out. */
   readonly format: number;
+  /** Address of the routing table: rows are slots. */
+  readonly route?: number;
 }
 
 /** Packs rows of a file into the tiles of a matrix, at load. */
@@ -117,7 +158,7 @@ export interface PackOp {
   readonly shift: number;
 }
 
-/** Records of a model that was compiled: `records` of RECORD_WORDS words each. */
+/** Records of a model that was compiled: `records` of RECORD_WORDS words each, and behind them those of experts. */
 export interface Plan {
   readonly words: Int32Array;
   readonly records: number;
@@ -132,6 +173,10 @@ export class PlanWriter {
   readonly #records: Int32Array[] = [];
   readonly #weightBytes: number[] = [];
   readonly #layerEnds: number[] = [];
+  // Matrices of experts, and the records that speak of them.
+  readonly #experts: Int32Array[] = [];
+  readonly #expertUsers: { readonly record: Int32Array; readonly index: number; readonly first: number }[] =
+    [];
 
   /** All threads wait for each other after the last record. */
   barrier(): void {
@@ -170,7 +215,7 @@ export class PlanWriter {
     r[op.NORM_KIND] = normKinds[spec.kind];
   }
 
-  quantize({ x, out, n, format }: QuantizeOp): void {
+  quantize({ x, out, n, format, route }: QuantizeOp): void {
     const r = this.#record(op.OP_QUANTIZE);
     r[op.QUANTIZE_X] = x.address;
     r[op.QUANTIZE_X_STRIDE] = x.stride;
@@ -178,22 +223,11 @@ export class PlanWriter {
     r[op.QUANTIZE_OUT_STRIDE] = out.stride;
     r[op.QUANTIZE_N] = n;
     r[op.QUANTIZE_FORMAT] = format;
+    r[op.QUANTIZE_ROUTE] = route ?? 0;
   }
 
-  matmul({ rows, w, x, out, add }: MatmulOp): void {
-    const r = this.#record(op.OP_MATMUL, rows, w.strips * w.blocks * w.format.tileBytes);
-    r[op.MATMUL_W] = w.address;
-    r[op.MATMUL_WEIGHT] = w.format.code;
-    r[op.MATMUL_X] = x.address;
-    r[op.MATMUL_X_STRIDE] = x.stride;
-    r[op.MATMUL_OUT] = out.address;
-    r[op.MATMUL_OUT_STRIDE] = out.stride;
-    r[op.MATMUL_STRIPS] = w.strips;
-    r[op.MATMUL_BLOCKS] = w.blocks;
-    r[op.MATMUL_ADD] = add?.address ?? 0;
-    r[op.MATMUL_ADD_STRIDE] = add?.stride ?? 0;
-    r[op.MATMUL_CHUNK] = chunkGroups(w);
-    r[op.MATMUL_FACTOR] = f32Bits(scaleFactor(SCALE_SHIFT));
+  matmul({ rows, ...operands }: MatmulOp): void {
+    writeMatmul(this.#record(op.OP_MATMUL, rows, matrixBytes(operands.w)), operands);
   }
 
   angles({ table }: AnglesOp): void {
@@ -222,7 +256,7 @@ export class PlanWriter {
     r[op.ROPE_HEAD_BYTES] = cache.kv.headBytes;
   }
 
-  attention({ q, out, heads, tables, scale, cache }: AttentionOp): void {
+  attention({ q, out, heads, tables, scale, window, sinks, cache }: AttentionOp): void {
     const r = this.#record(op.OP_ATTENTION);
     r[op.ATT_Q] = q.address;
     r[op.ATT_Q_STRIDE] = q.stride;
@@ -236,9 +270,57 @@ export class PlanWriter {
     r[op.ATT_LAYER] = cache.offset;
     r[op.ATT_HEAD_BYTES] = cache.kv.headBytes;
     r[op.ATT_SCALE] = f32Bits(scale);
+    r[op.ATT_WINDOW] = window ?? 0;
+    r[op.ATT_SINKS] = sinks?.address ?? 0;
   }
 
-  glu({ spec, gate, up, out, n, format }: GluOp): void {
+  route({ spec, buffers }: RouteOp): void {
+    const r = this.#record(op.OP_ROUTE);
+    r[op.ROUTE_X] = buffers.router.address;
+    r[op.ROUTE_X_STRIDE] = buffers.router.stride;
+    r[op.ROUTE_N] = spec.n;
+    r[op.ROUTE_USED] = spec.used;
+    r[op.ROUTE_GATE] = gates[spec.gate];
+    r[op.ROUTE_NORMALIZE] = Number(spec.normalize);
+    r[op.ROUTE_SCALE] = f32Bits(spec.scale ?? 1);
+    r[op.ROUTE_TABLE] = buffers.route;
+    r[op.ROUTE_SLOTS] = buffers.slots;
+    r[op.ROUTE_PICKS] = buffers.picks;
+  }
+
+  experts({ route, used, weights, x, out }: ExpertsOp): void {
+    const index = this.#records.length;
+    const record = this.#record(op.OP_EXPERTS, "tokens", used * matrixBytes(weights[0] as Matrix));
+    record[op.EXPERTS_ROUTE] = route;
+    this.#expertUsers.push({ record, index, first: this.#experts.length });
+    for (const w of weights) {
+      const r = new Int32Array(op.RECORD_WORDS);
+      r[op.REC_OP] = op.OP_MATMUL;
+      writeMatmul(r, { w, x, out, add: biasRows(w) });
+      this.#experts.push(r);
+    }
+  }
+
+  combine({ route, used, slots, x, n }: CombineOp): void {
+    const r = this.#record(op.OP_COMBINE);
+    r[op.COMBINE_ROUTE] = route;
+    r[op.COMBINE_SLOTS] = slots.address;
+    r[op.COMBINE_SLOTS_STRIDE] = slots.stride;
+    r[op.COMBINE_X] = x.address;
+    r[op.COMBINE_X_STRIDE] = x.stride;
+    r[op.COMBINE_N] = n;
+    r[op.COMBINE_USED] = used;
+  }
+
+  add({ x, row }: AddOp): void {
+    const r = this.#record(op.OP_ADD);
+    r[op.ADD_X] = x.address;
+    r[op.ADD_X_STRIDE] = x.stride;
+    r[op.ADD_ROW] = row.address;
+    r[op.ADD_N] = row.length;
+  }
+
+  glu({ spec, gate, up, out, n, format, route }: GluOp): void {
     const r = this.#record(op.OP_GLU);
     r[op.GLU_GATE] = gate.address;
     r[op.GLU_UP] = (up ?? gate).address;
@@ -248,17 +330,26 @@ export class PlanWriter {
     r[op.GLU_N] = n;
     r[op.GLU_FORMAT] = format;
     r[op.GLU_KIND] = (spec.gated ? gatedKinds : plainKinds)[spec.act];
+    r[op.GLU_ROUTE] = route ?? 0;
+    if (!spec.clamp) return;
+    r[op.GLU_KIND] = op.GLU_CLAMPED;
+    r[op.GLU_LIMIT] = f32Bits(spec.clamp.limit);
+    r[op.GLU_ALPHA] = f32Bits(spec.clamp.alpha);
   }
 
   /** The whole plan. */
   done(): Plan {
-    const words = new Int32Array(this.#records.length * op.RECORD_WORDS);
-    this.#records.forEach((record, i) => {
+    const { length } = this.#records;
+    for (const { record, index, first } of this.#expertUsers) {
+      record[op.EXPERTS_RECORDS] = (length + first - index) * op.RECORD_BYTES;
+    }
+    const words = new Int32Array((length + this.#experts.length) * op.RECORD_WORDS);
+    [...this.#records, ...this.#experts].forEach((record, i) => {
       words.set(record, i * op.RECORD_WORDS);
     });
     return {
       words,
-      records: this.#records.length,
+      records: length,
       weightBytes: this.#weightBytes,
       layerEnds: this.#layerEnds,
     };
@@ -272,6 +363,25 @@ export class PlanWriter {
     this.#weightBytes.push(weightBytes);
     return record;
   }
+}
+
+function matrixBytes({ strips, blocks, format }: Matrix): number {
+  return strips * blocks * format.tileBytes;
+}
+
+function writeMatmul(r: Int32Array, { w, x, out, add }: Omit<MatmulOp, "rows">): void {
+  r[op.MATMUL_W] = w.address;
+  r[op.MATMUL_WEIGHT] = w.format.code;
+  r[op.MATMUL_X] = x.address;
+  r[op.MATMUL_X_STRIDE] = x.stride;
+  r[op.MATMUL_OUT] = out.address;
+  r[op.MATMUL_OUT_STRIDE] = out.stride;
+  r[op.MATMUL_STRIPS] = w.strips;
+  r[op.MATMUL_BLOCKS] = w.blocks;
+  r[op.MATMUL_ADD] = add?.address ?? 0;
+  r[op.MATMUL_ADD_STRIDE] = add?.stride ?? 0;
+  r[op.MATMUL_CHUNK] = chunkGroups(w);
+  r[op.MATMUL_FACTOR] = f32Bits(scaleFactor(SCALE_SHIFT));
 }
 
 /** The record that packs. It is a segment by itself. */
@@ -311,6 +421,12 @@ const normKinds: Readonly<Record<NormSpec["kind"], number>> = { rms: op.NORM_RMS
 const pairings: Readonly<Record<RopeSpec["pairing"], number>> = {
   adjacent: op.PAIRING_ADJACENT,
   halves: op.PAIRING_HALVES,
+};
+
+const gates: Readonly<Record<ExpertsSpec["gate"], number>> = {
+  softmax: op.GATE_SOFTMAX,
+  sigmoid: op.GATE_SIGMOID,
+  "softmax of chosen": op.GATE_SOFTMAX_OF_CHOSEN,
 };
 
 const gatedKinds: Readonly<Record<FeedForwardSpec["act"], number>> = {

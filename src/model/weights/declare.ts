@@ -1,6 +1,7 @@
 // Declares what weights a model needs: for each its tensor, the rows of it, the shape, and whether files must have it.
 import type {
   AttentionSpec,
+  ExpertsSpec,
   FeedForwardSpec,
   LayerPart,
   LayerSpec,
@@ -10,7 +11,7 @@ import type {
 } from "../arch/spec.ts";
 import type { ModelConfig } from "../config.ts";
 import { distinctRopes } from "../rope.ts";
-import { fused, type View, whole } from "./views.ts";
+import { expertOf, fused, type View, whole } from "./views.ts";
 
 /** A vector that a model needs. */
 export interface VectorNeed {
@@ -26,6 +27,8 @@ export interface MatrixNeed {
   readonly view: View;
   readonly cols: number;
   readonly bias?: VectorNeed | undefined;
+  /** Whether it is held as f32 whatever the options say: few values, on which much depends. */
+  readonly precise?: boolean;
 }
 
 /** What a layer needs, in the order in which it lies in memory. */
@@ -34,11 +37,25 @@ export interface LayerNeeds {
   readonly q: MatrixNeed;
   readonly k: MatrixNeed;
   readonly v: MatrixNeed;
+  readonly sinks?: VectorNeed | undefined;
   readonly attnOutput: MatrixNeed;
   readonly ffnNorm: VectorNeed;
+  readonly feedForward: BlockNeeds | ExpertNeeds;
+}
+
+/** What a feed-forward block or an expert needs. */
+export interface BlockNeeds {
+  readonly experts?: undefined;
   readonly gate?: MatrixNeed | undefined;
   readonly up: MatrixNeed;
   readonly down: MatrixNeed;
+}
+
+/** What experts need: their number, the first of them, and what makes expert `i`. */
+export interface ExpertNeeds {
+  readonly router: MatrixNeed;
+  readonly experts: number;
+  expert(i: number): BlockNeeds;
 }
 
 /** What a model needs outside of its layers. */
@@ -53,25 +70,20 @@ export interface OuterNeeds {
 
 /** The weights of a layer. */
 export function layerNeeds(spec: LayerSpec, config: ModelConfig): LayerNeeds {
-  const { dim, hiddenDim, headDim, nHeads } = config;
+  const { dim, headDim, nHeads } = config;
   const [q, k, v] = attentionNeeds(spec.attention, config);
-  const { gate, up } = feedForwardNeeds(spec.feedForward, config);
   return {
     attnNorm: norm("attnNorm", spec.norm, dim),
     q,
     k,
     v,
-    attnOutput: matrix(whole("attnOutput.weight", dim), nHeads * headDim),
+    sinks: spec.attention.sinks ? vector(whole("sinks.weight", nHeads), "required") : undefined,
+    attnOutput: biased("attnOutput", dim, nHeads * headDim, spec.attention.outputBias),
     ffnNorm: norm("ffnNorm", spec.norm, dim),
-    gate,
-    up,
-    down: matrix(whole("down.weight", dim), hiddenDim),
+    feedForward: spec.feedForward.experts
+      ? expertNeeds(spec.feedForward, spec.feedForward.experts, dim)
+      : blockNeeds(spec.feedForward, config),
   };
-}
-
-/** The matrices among the weights of a layer. */
-export function layerMatrices({ q, k, v, attnOutput, gate, up, down }: LayerNeeds): MatrixNeed[] {
-  return [q, k, v, attnOutput, ...(gate ? [gate] : []), up, down];
 }
 
 /** The weights of a model outside of its layers. */
@@ -96,15 +108,34 @@ function attentionNeeds({ qkv, bias }: AttentionSpec, config: ModelConfig) {
   return needs as [MatrixNeed, MatrixNeed, MatrixNeed];
 }
 
-function feedForwardNeeds(spec: FeedForwardSpec, { dim, hiddenDim }: ModelConfig) {
-  if (!spec.gated) {
-    const [up] = matrices(["up"], [hiddenDim], undefined, dim, spec.bias) as [MatrixNeed];
-    return { gate: undefined, up };
-  }
+function blockNeeds(spec: FeedForwardSpec, { dim, hiddenDim }: ModelConfig): BlockNeeds {
+  const down = biased("down", dim, hiddenDim, spec.downBias);
+  if (!spec.gated) return { up: biased("up", hiddenDim, dim, spec.bias), down };
   const together = spec.gateUp === "fused" ? "gateUp" : undefined;
   const needs = matrices(["gate", "up"], [hiddenDim, hiddenDim], together, dim, spec.bias);
   const [gate, up] = needs as [MatrixNeed, MatrixNeed];
-  return { gate, up };
+  return { gate, up, down };
+}
+
+function expertNeeds(spec: FeedForwardSpec, { n, hiddenDim, bias }: ExpertsSpec, dim: number): ExpertNeeds {
+  const part = (name: LayerPart, i: number, rows: number, cols: number, presence: Presence | undefined) => {
+    const of = (suffix: "weight" | "bias") => expertOf(`${name}.${suffix}`, n, i, rows);
+    return matrix(of("weight"), cols, presence && vector(of("bias"), presence));
+  };
+  return {
+    router: { ...biased("router", n, dim, bias), precise: true },
+    experts: n,
+    expert: (i) => ({
+      gate: spec.gated ? part("gateExperts", i, hiddenDim, dim, spec.bias) : undefined,
+      up: part("upExperts", i, hiddenDim, dim, spec.bias),
+      down: part("downExperts", i, dim, hiddenDim, spec.downBias),
+    }),
+  };
+}
+
+function biased(part: LayerPart, rows: number, cols: number, bias: Presence | undefined): MatrixNeed {
+  const [need] = matrices([part], [rows], undefined, cols, bias);
+  return need as MatrixNeed;
 }
 
 // Matrices with the same columns: one tensor for each part, or all of them in the tensor `together`.

@@ -9,16 +9,16 @@ import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import type { Model } from "../arch/spec.ts";
 import type { Precision } from "../config.ts";
 import {
+  type BlockNeeds,
   type LayerNeeds,
-  layerMatrices,
   layerNeeds,
   type MatrixNeed,
   outerNeeds,
   type VectorNeed,
 } from "./declare.ts";
 import { type ChooseFormat, defaultFormats } from "./formats.ts";
-import type { View } from "./views.ts";
-import type { LayerWeights, Matrix, ModelWeights, Vector } from "./weights.ts";
+import { shapeOf, type View } from "./views.ts";
+import type { BlockWeights, LayerWeights, Matrix, ModelWeights, Vector } from "./weights.ts";
 
 /** How matrices are held: one format for all of them, a choice for each, or (undefined) the default. */
 export type Formats = Precision | ChooseFormat | undefined;
@@ -31,11 +31,7 @@ export type Formats = Precision | ChooseFormat | undefined;
  */
 export function placeWeights(file: ModelFile, model: Model, arena: Arena, formats: Formats): ModelWeights {
   const layers = model.layers.map((spec) => layerNeeds(spec, model.config));
-  const { tensors } = model.architecture;
-  const inLayers = layers.flatMap((needs, i) =>
-    layerMatrices(needs).map(({ view }) => tensors(view.tensor, i)),
-  );
-  const format = typeof formats === "function" ? formats : defaultFormats(file, inLayers, formats);
+  const format = typeof formats === "function" ? formats : defaultFormats(formats);
   const placer = new Placer(file, model.architecture, arena, format);
   const outer = outerNeeds(model);
   // In the order of most files.
@@ -69,18 +65,38 @@ class Placer {
       q: this.matrix(needs.q, i),
       k: this.matrix(needs.k, i),
       v: this.matrix(needs.v, i),
+      sinks: needs.sinks && this.vector(needs.sinks, i),
       attnOutput: this.matrix(needs.attnOutput, i),
       ffnNorm: this.vector(needs.ffnNorm, i),
-      gate: needs.gate && this.matrix(needs.gate, i),
-      up: this.matrix(needs.up, i),
-      down: this.matrix(needs.down, i),
+      feedForward: this.#feedForward(needs.feedForward, i),
     };
   }
 
-  matrix({ view, cols, bias }: MatrixNeed, layer?: number): Matrix {
-    const info = this.#find(view, [view.tensorRows, cols], layer);
+  #feedForward(needs: LayerNeeds["feedForward"], layer: number): LayerWeights["feedForward"] {
+    if (needs.experts === undefined) return this.#block(needs, layer);
+    const { router, experts } = needs;
+    // The first is found before there are objects for all that a number in the file speaks of.
+    return {
+      router: this.matrix(router, layer),
+      experts: [
+        this.#block(needs.expert(0), layer),
+        ...Array.from({ length: experts - 1 }, (_, i) => this.#block(needs.expert(i + 1), layer)),
+      ],
+    };
+  }
+
+  #block({ gate, up, down }: BlockNeeds, layer: number): BlockWeights {
+    return {
+      gate: gate && this.matrix(gate, layer),
+      up: this.matrix(up, layer),
+      down: this.matrix(down, layer),
+    };
+  }
+
+  matrix({ view, cols, bias, precise }: MatrixNeed, layer?: number): Matrix {
+    const info = this.#find(view, shapeOf(view, cols), layer);
     const { firstRow, rows } = view;
-    const format = weightFormats[this.#format(info, layer !== undefined)];
+    const format = weightFormats[precise ? "f32" : this.#format(info)];
     const strips = Math.ceil(rows / PADDED_ROWS) * (PADDED_ROWS / TILE_ROWS);
     const blocks = Math.ceil(cols / BLOCK_COLS);
     const address = this.#arena.alloc(strips * blocks * format.tileBytes);
@@ -103,7 +119,7 @@ class Placer {
 
   /** @param room values that there is room for; those behind its own stay zero */
   vector({ view, bias }: VectorNeed, layer?: number, room = view.rows): Vector {
-    const info = this.#find(view, [view.tensorRows], layer);
+    const info = this.#find(view, shapeOf(view), layer);
     const { firstRow, rows: length } = view;
     const { blockCols } = fileTypes.get(info.type) as { blockCols: number };
     if (firstRow % blockCols || (length < view.tensorRows && length % blockCols)) {

@@ -4,10 +4,12 @@ import type { Role } from "../arch/spec.ts";
 /** Rows of a tensor. */
 export interface View {
   readonly tensor: Role;
-  /** Rows of the whole tensor. */
+  /** Rows of the whole tensor, those of all experts. */
   readonly tensorRows: number;
   readonly firstRow: number;
   readonly rows: number;
+  /** Experts whose rows the tensor holds, as the first of its dimensions. Undefined: it has no such dimension. */
+  readonly experts?: number;
 }
 
 /** A whole tensor. */
@@ -24,4 +26,15 @@ export function fused(tensor: Role, rows: readonly number[]): View[] {
     firstRow += n;
     return view;
   });
+}
+
+/** Expert `i` of a tensor that holds `experts` of them, one behind the other, of so many rows each. */
+export function expertOf(tensor: Role, experts: number, i: number, rows: number): View {
+  return { tensor, tensorRows: experts * rows, firstRow: i * rows, rows, experts };
+}
+
+/** The shape of a view's tensor, which has so many values in each row. */
+export function shapeOf({ tensorRows, experts }: View, cols?: number): number[] {
+  const row = cols === undefined ? [] : [cols];
+  return experts === undefined ? [tensorRows, ...row] : [experts, tensorRows / experts, ...row];
 }

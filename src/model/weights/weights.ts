@@ -37,12 +37,26 @@ export interface LayerWeights {
   readonly q: Matrix;
   readonly k: Matrix;
   readonly v: Matrix;
+  /** f32 [nHeads], if heads have scores of their own. */
+  readonly sinks?: Vector | undefined;
   readonly attnOutput: Matrix;
   readonly ffnNorm: Vector;
-  /** Undefined if the feed-forward block has no gate. */
+  readonly feedForward: BlockWeights | ExpertWeights;
+}
+
+/** Weights of a feed-forward block, or of one expert. */
+export interface BlockWeights {
+  readonly experts?: undefined;
+  /** Undefined if the block has no gate. */
   readonly gate?: Matrix | undefined;
   readonly up: Matrix;
   readonly down: Matrix;
+}
+
+/** Weights of a layer's experts. Those of one tensor have the same format. */
+export interface ExpertWeights {
+  readonly router: Matrix;
+  readonly experts: readonly [BlockWeights, ...BlockWeights[]];
 }
 
 /** Where every weight of a model goes. */
@@ -58,8 +72,18 @@ export interface ModelWeights {
   readonly all: readonly (Matrix | Vector)[];
 }
 
-/** The matrices that read each input of a layer. */
+/** The feed-forward block of a layer, or the first of its experts, which are alike. */
+export function blockOf({ feedForward }: LayerWeights): BlockWeights {
+  return feedForward.experts === undefined ? feedForward : feedForward.experts[0];
+}
+
+/** The matrices that read each input of a layer, apart from those of experts. */
 export function sharedInputs(layer: LayerWeights): readonly (readonly Matrix[])[] {
-  const { q, k, v, attnOutput, gate, up, down } = layer;
-  return [[q, k, v], [attnOutput], gate ? [gate, up] : [up], [down]];
+  const { q, k, v, attnOutput, feedForward } = layer;
+  return [[q, k, v], [attnOutput], ...(feedForward.experts ? [] : blockInputs(feedForward))];
+}
+
+/** The matrices that read each input of a feed-forward block. */
+export function blockInputs({ gate, up, down }: BlockWeights): readonly (readonly Matrix[])[] {
+  return [gate ? [gate, up] : [up], [down]];
 }

@@ -21,21 +21,25 @@ const MAX_LISTED = 24;
  * @throws UsageError that lists what there is, if there is none or more than one
  */
 export function modelByTag(repository: string, files: readonly ListedFile[], tag: string): GgufModel {
-  const models = ggufModels(files);
-  const wanted = tag.toUpperCase();
-  const isExact = ({ tag: own, name }: GgufModel) =>
-    own === wanted || name.toUpperCase() === wanted || baseName(name).toUpperCase() === wanted;
-  const exact = models.filter(isExact);
-  const found =
-    exact.length > 0 ? exact : models.filter(({ name }) => holds(baseName(name).toUpperCase(), wanted));
+  const found = modelsByTag(files, tag);
   const [model] = found;
   const asked = `${repository}:${tag}`;
-  if (!model) throw refusal(asked, `one of ${listed(models, nameTag)}`, "no such type");
+  if (!model) throw refusal(asked, `one of ${listed(ggufModels(files), nameTag)}`, "no such type");
   if (found.length > 1)
     throw refusal(asked, "one model", `${found.length}: ${listed(found, nameFile)}; name the file`);
   if (!model.isWhole)
     throw refusal(asked, "all parts of the file", `${model.files.length}: ${listed([model], nameFile)}`);
   return model;
+}
+
+/** All GGUF models that a tag may name, whole or not: those of exactly this type or name, else those whose names hold it. */
+export function modelsByTag(files: readonly ListedFile[], tag: string): readonly GgufModel[] {
+  const models = ggufModels(files);
+  const wanted = tag.toUpperCase();
+  const exact = models.filter(({ tag: own, name }) =>
+    [own, name.toUpperCase(), baseName(name).toUpperCase()].includes(wanted),
+  );
+  return exact.length > 0 ? exact : models.filter(({ name }) => holds(baseName(name).toUpperCase(), wanted));
 }
 
 /**

@@ -14,7 +14,7 @@ export interface GgufModel {
   readonly isWhole: boolean;
 }
 
-const PART = /-(\d{5})-of-(\d{5})(?=\.gguf$)/i;
+const PART = /-(\d{5})-of-(\d{5})(?=\.(?:gguf|safetensors)$)/i;
 const TAG =
   /(?<![a-z0-9])(?:UD-)?(?:I?Q[1-8](?:_[a-z0-9]+)*|TQ[12]_0|MXFP4(?:_MOE)?|BF16|FP?(?:16|32))(?![a-z0-9_])/gi;
 /** What is no model by itself: projectors of images, matrices of importance. */
@@ -25,10 +25,28 @@ export function ggufModels(files: readonly ListedFile[]): readonly GgufModel[] {
   const sets = new Map<string, ListedFile[]>();
   for (const file of files) {
     if (!/\.gguf$/i.test(file.name) || NO_MODEL.test(baseName(file.name))) continue;
-    const key = file.name.replace(PART, "-of-$2");
+    const key = setName(file.name);
     sets.set(key, [...(sets.get(key) ?? []), file]);
   }
   return [...sets.values()].map(modelOf);
+}
+
+/** What all parts of a split file have in common in their names; the name itself of any other file. */
+export function setName(name: string): string {
+  return name.replace(PART, "-of-$2");
+}
+
+/** How many parts a file is one of, by its name; 1 for a file that is not split. */
+function partCount(name: string): number {
+  return Number(PART.exec(name)?.[2] ?? 1);
+}
+
+/** The names of all parts of a split file, given any of them; the name itself of any other file. */
+export function partNames(name: string): readonly string[] {
+  const count = partCount(name);
+  if (!PART.test(name)) return [name];
+  const number = (n: number) => String(n).padStart(5, "0");
+  return Array.from({ length: count }, (_, i) => name.replace(PART, `-${number(i + 1)}-of-${number(count)}`));
 }
 
 /** A name without its folders. */
@@ -46,7 +64,7 @@ function modelOf(unsorted: readonly ListedFile[]): GgufModel {
   const files = [...unsorted].sort((a, b) => (a.name < b.name ? -1 : 1));
   const [first] = files as [ListedFile];
   const parts = files.map(({ name }) => PART.exec(name));
-  const count = Number(parts[0]?.[2] ?? 1);
+  const count = partCount(first.name);
   return {
     name: first.name,
     tag: quantizationTag(first.name),

@@ -59,15 +59,26 @@ export async function resolveModel(
   return safetensorsModel(prefix, folder, files);
 }
 
+/** The table of a safetensors model's files. */
+export const INDEX = "model.safetensors.index.json";
 /** What may stand beside the weights of a safetensors model. */
-const COMPANIONS =
-  /^(?:(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|model\.safetensors\.index)\.json|tokenizer\.model|merges\.txt|chat_template\.(?:jinja|json))$/;
+export const companions: readonly string[] = [
+  ...[
+    "config.json",
+    "generation_config.json",
+    INDEX,
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+  ],
+  ...["special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja"],
+];
 const SHARD = /^model[^/]*\.safetensors$/;
 
 function safetensorsModel(prefix: string, folder: string, files: readonly ListedFile[]): ResolvedModel {
   const own = files.filter(({ name }) => {
     const base = name.slice(folder.length);
-    return SHARD.test(base) || COMPANIONS.test(base);
+    return SHARD.test(base) || companions.includes(base);
   });
   const shards = own.filter(({ name }) => SHARD.test(name.slice(folder.length)));
   if (shards.length === 0 || !own.some(({ name }) => name === `${folder}config.json`)) {

@@ -63,7 +63,20 @@ function lines(text: string): string[] {
     .sort();
 }
 
-const commands = ["completions", "generate", "help", "perplexity", "show", "tokenize", "train-tokenizer"];
+const commands = [
+  "completions",
+  "convert",
+  "generate",
+  "help",
+  "list",
+  "perplexity",
+  "pull",
+  "quantize",
+  "remove",
+  "show",
+  "tokenize",
+  "train-tokenizer",
+];
 
 for (const shell of shells) {
   describe(`cria completions ${shell}`, () => {

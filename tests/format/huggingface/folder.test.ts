@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
-import { huggingFaceFolder } from "../../../src/format/huggingface/folder.ts";
+import { inspectModel } from "../../../src/api/inspect.ts";
+import { readFolder } from "../../../src/format/huggingface/folder.ts";
 import { FormatError, Llama, type LoadOptions, UnsupportedError, UsageError } from "../../../src/mod.ts";
 import { detectRuntime } from "../../../src/runtime/detect.ts";
+import { openFileSet } from "../../../src/source/file_set.ts";
 import { FileShelf } from "../../../src/source/file_shelf.ts";
 import { fixtureBytes, fixtureIds, fixturePath } from "../../support/fixtures.ts";
 import { meta, type TinyLlamaOptions, tinyLlama } from "../../support/gguf_writer.ts";
@@ -183,10 +185,7 @@ describe("a folder of safetensors gives the bits of GGUF", () => {
 
 /** What is read of a folder. */
 function headerOf(files: Files) {
-  return huggingFaceFolder.read(
-    new FileShelf(huggingFaceFolder.files(files, detectRuntime(), {})),
-    undefined,
-  );
+  return readFolder(new FileShelf(openFileSet(files, detectRuntime())), undefined);
 }
 
 describe("Llama.load() of safetensors", () => {
@@ -202,6 +201,13 @@ describe("Llama.load() of safetensors", () => {
       assert.deepEqual(await logitsOf(join(path, name)), expected);
       assert.deepEqual(await logitsOf(pathToFileURL(join(path, name))), expected);
     }
+  });
+
+  it("is shown as it is, without its weights", async () => {
+    const { facts } = await inspectModel(written(tinyFolder({ shards: 2, nLayers: 1 })));
+    assert.deepEqual([facts.format, facts.architecture, facts.config?.nKvHeads], ["safetensors", "llama", 2]);
+    assert.ok("total" in facts.memory);
+    assert.equal(facts.types[0]?.tensors, 12);
   });
 
   it("takes one file of weights among several", async () => {

@@ -24,7 +24,7 @@ function choose(costs: Record<number, number>, matrices = Array.from({ length: 4
     time += end < 128 ? 0.3 : (costs[streams] as number);
   };
   const kernels = { matvec: kernel } as unknown as KernelExports;
-  return { streams: measureStreams(kernels, matrices, { x: 0, out: 0 }, 2, () => time), read };
+  return { streams: measureStreams(kernels, matrices, { x: 0, out: 0, scratch: 0 }, 2, () => time), read };
 }
 
 describe("measureStreams()", () => {

@@ -24,7 +24,7 @@ describe("exactForms()", () => {
 });
 
 describe("Tuner", () => {
-  const area = { x: 0, out: 0 };
+  const area = { x: 0, out: 0, scratch: 0 };
 
   it("takes the engine's own form and measures streams, unless options fix them", () => {
     for (const [own, forms] of formsOf) {

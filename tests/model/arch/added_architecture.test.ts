@@ -2,7 +2,6 @@
 // each field of a LayerSpec against a forward pass in f64.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { LayoutOptions } from "../../../src/engine/layout.ts";
 import { openModelFile } from "../../../src/format/detect.ts";
 import { ggufName } from "../../../src/model/arch/gguf_names.ts";
 import { llama } from "../../../src/model/arch/llama.ts";
@@ -12,10 +11,11 @@ import { ggufHyper } from "../../../src/model/hyper/gguf_hyper.ts";
 import { integer } from "../../../src/model/hyper/values.ts";
 import { readModel } from "../../../src/model/read_model.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
-import { type ReferenceTraits, referenceLogits } from "../../reference/llama.ts";
+import type { ReferenceTraits } from "../../reference/llama.ts";
 import { meta, type TinyLlamaOptions, type TinyWeight, tinyLlama } from "../../support/gguf_writer.ts";
-import { nmse, randomF32, workingVariants } from "../../support/kernels.ts";
-import { allLogits, engineOf, hashLogits, someIds } from "../../support/models.ts";
+import { randomF32, workingVariants } from "../../support/kernels.ts";
+import { engineOf } from "../../support/models.ts";
+import { biasesOf, compare, TOY as config, exact, toy, toyFile } from "../../support/toy.ts";
 
 // ---- The whole file that src/model/arch/ would get; a line in the registry is the other.
 
@@ -59,52 +59,7 @@ const biased: Architecture<BiasedHyper> = {
 
 // ----
 
-const config = { nLayers: 2, nHeads: 4, nKvHeads: 2, ropeTheta: 10000, normEps: 1e-5 };
-const exact = { precision: "f32", kv: "f32" } as const;
-
-const biasesOf = (stems: Record<string, number>, nLayers = 2): Record<string, Partial<TinyWeight>> =>
-  Object.fromEntries(
-    Array.from({ length: nLayers }, (_, layer) =>
-      Object.entries(stems).map(([stem, n]) => [
-        `blk.${layer}.${stem}.bias`,
-        { shape: [n], values: randomF32(n, n + 7 * layer, -1, 1) },
-      ]),
-    ).flat(),
-  );
-
 const qkvBiases = biasesOf({ attn_q: 64, attn_k: 32, attn_v: 32 });
-
-/** Llama with something changed, under the name "toy". */
-function toy(change: (spec: LayerSpec, i: number) => LayerSpec, more: Partial<Architecture> = {}) {
-  const layer: Architecture["layer"] = (i, hyper) => change(llama.layer(i, hyper), i);
-  return { architectures: [{ ...llama, name: "toy", layer, ...more }] };
-}
-
-const toyFile = (options: TinyLlamaOptions = {}) => tinyLlama({ architecture: "toy", ...options });
-
-async function compare(
-  { file, weights }: Pick<ReturnType<typeof tinyLlama>, "file" | "weights">,
-  options: LayoutOptions,
-  traits: ReferenceTraits,
-  most = 1e-9,
-  shape = config,
-): Promise<string> {
-  const ids = someIds(40, 300);
-  const engine = await engineOf(file.bytes, options);
-  const rows = await allLogits(engine, ids, [17]);
-  const expected = referenceLogits(weights, shape, ids, traits);
-  const error = nmse(
-    rows.flatMap((row) => [...row]),
-    expected.flat(),
-  );
-  assert.ok(error <= most, `NMSE ${error}, at most ${most}`);
-  const bits = hashLogits(rows);
-  for (const steps of [[1], [64], [3, 8, 1]]) {
-    assert.equal(hashLogits(await allLogits(engine, ids, steps)), bits, `steps of ${steps}`);
-  }
-  engine.retire(new Error("done"));
-  return bits;
-}
 
 const halves = (dim: number): ReferenceTraits => ({
   rope: () => ({ pairing: "halves", dim, theta: 10000 }),
@@ -148,7 +103,7 @@ describe("an architecture that is added", () => {
     const { file } = renamed({});
     await assert.rejects(engineOf(file.bytes), {
       name: "UnsupportedError",
-      message: 'Cannot load bytes: Unsupported architecture "biased"; supported: llama',
+      message: 'Cannot load bytes: Unsupported architecture "biased"; supported: llama, gpt-oss',
     });
     const without = tinyLlama({ architecture: "biased", tensors: { embedding: { shape: [300, 64] } } });
     await assert.rejects(engineOf(without.file.bytes, { architectures: [biased] }), {

@@ -5,6 +5,7 @@ import * as op from "../../../assembly/layout/ops.ts";
 import type { TensorInfo } from "../../../src/format/model_file.ts";
 import type { Precision } from "../../../src/model/config.ts";
 import type { ChooseFormat } from "../../../src/model/weights/formats.ts";
+import { blockOf } from "../../../src/model/weights/weights.ts";
 import { referenceLogits } from "../../reference/llama.ts";
 import { type TinyWeight, tinyLlama } from "../../support/gguf_writer.ts";
 import { nmse, workingVariants } from "../../support/kernels.ts";
@@ -93,21 +94,25 @@ describe("formats that are mixed inside a layer", () => {
     const [first = 0, second = 0] = layerEnds;
     assert.deepEqual([norms(0, first), norms(first, second), norms(second, codes.length)], [2, 4, 1]);
     assert.equal(layout.buffers.moreActs.length, 1);
-    const formatsOf = layout.weights.layers.map(({ q, k, v, gate, up }) =>
-      [q, k, v, gate, up].map((matrix) => matrix?.format.name),
-    );
+    const formatsOf = layout.weights.layers.map((layer) => {
+      const { gate, up } = blockOf(layer);
+      return [layer.q, layer.k, layer.v, gate, up].map((matrix) => matrix?.format.name);
+    });
     assert.deepEqual(formatsOf, [
       ["q8", "q8", "q8", "q8", "q8"],
       ["q4", "f32", "q8", "f32", "q8"],
     ]);
   });
 
-  it("are not what files get that mix types: their layers share a format, as long as nobody chooses", async () => {
+  it("are what files get that mix types: each matrix has the format that its type becomes", async () => {
     const { file } = mixed({ attn_q: "F32", attn_k: "Q4_0" });
     const { layout } = await engineOf(file.bytes);
-    for (const { q, k, v } of layout.weights.layers) {
-      assert.deepEqual([q.format.name, k.format.name, v.format.name], ["q8", "q8", "q8"]);
-    }
+    const formats = layout.weights.layers.map(({ q, k, v }) => [q, k, v].map(({ format }) => format.name));
+    assert.deepEqual(formats, [
+      ["q8", "q8", "q8"],
+      ["q8", "q4", "q8"],
+    ]);
+    // Both take the same activations.
     assert.equal(layout.buffers.moreActs.length, 0);
   });
 });

@@ -1,0 +1,88 @@
+// Random rows of tensors as files hold them, for the kernels: f32, or blocks of a quantized type.
+import { FILE_F32 } from "../../assembly/layout/file_types.gen.ts";
+import { type FileType, fileTypes, precisions } from "../../src/quant/registry.ts";
+import type { WeightFormat } from "../../src/quant/weight_format.ts";
+import { nearestHalf } from "../reference/math.ts";
+import { randomF32, uniform } from "./kernels.ts";
+
+/** Rows [rows, cols] of a FILE_* type, rowBytes apart. */
+export interface FileRows {
+  readonly file: number;
+  readonly bytes: Uint8Array;
+  readonly rowBytes: number;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/** Where a block has halves, and about which scales make its values as large as 1. */
+const halves: Readonly<Record<string, readonly (readonly [at: number, largest: number])[]>> = {
+  Q8_0: [[0, 0.01]],
+  Q4_0: [[0, 0.1]],
+  Q4_K: [
+    [0, 0.001],
+    [2, 0.015],
+  ],
+  Q5_K: [
+    [0, 0.0005],
+    [2, 0.015],
+  ],
+  Q6_K: [[208, 0.00025]],
+};
+
+/** Whether every type of files can become a format; the others have types of their own. */
+export function takesAnyType({ name }: WeightFormat): boolean {
+  return precisions.some((precision) => precision === name);
+}
+
+/** The types that become a format by themselves: for formats that only those become. */
+export function naturalTypes({ name }: WeightFormat): FileType[] {
+  return [...fileTypes.values()].filter(({ memory }) => memory === name);
+}
+
+/** The columns that a format's rows must be a multiple of. */
+export function colsUnit(format: WeightFormat): number {
+  return takesAnyType(format) ? 1 : Math.max(...naturalTypes(format).map(({ blockCols }) => blockCols));
+}
+
+/**
+ * `count` random blocks of a type that {@link halves} names. Halves are of either sign; some are subnormal, some 0, all
+ * others far from that.
+ */
+export function randomBlocks(type: string, count: number, seed: number): Uint8Array {
+  const { blockBytes } = fileTypes.get(type) as FileType;
+  const places = halves[type];
+  if (places === undefined) throw new Error(`no places of halves in blocks of ${type}`);
+  const next = uniform(seed);
+  const bytes = Uint8Array.from({ length: count * blockBytes }, () => next(0, 256));
+  const view = new DataView(bytes.buffer);
+  for (let b = 0; b < count; b++) {
+    places.forEach(([at, largest], i) => {
+      const scale = next(0.1, 1) * (next(-1, 1) < 0 ? -1 : 1);
+      const rare = (b + 2 * i) % 5 === 3 ? 2 ** -15 : (b + i) % 11 === 7 ? 0 : largest;
+      view.setUint16(b * blockBytes + at, nearestHalf(scale * rare), true);
+    });
+  }
+  return bytes;
+}
+
+/** Random rows of a type with blocks. */
+export function blockRows(type: string, rows: number, cols: number, seed: number): FileRows {
+  const { code, blockCols, blockBytes } = fileTypes.get(type) as FileType;
+  const perRow = cols / blockCols;
+  if (!Number.isInteger(perRow)) throw new Error(`${cols} columns are no blocks of ${type}`);
+  const bytes = randomBlocks(type, rows * perRow, seed);
+  return { file: code, bytes, rowBytes: perRow * blockBytes, rows, cols };
+}
+
+/** Rows that can be packed to a format: f32 in [-1, 1), or blocks of the first type that becomes it. */
+export function rowsFor(format: WeightFormat, rows: number, cols: number, seed: number): FileRows {
+  const [type] = takesAnyType(format) ? [] : naturalTypes(format);
+  if (type) return blockRows(type.name, rows, cols, seed);
+  return f32Rows(randomF32(rows * cols, seed), rows, cols);
+}
+
+/** Rows of f32. */
+export function f32Rows(values: Float32Array, rows: number, cols: number): FileRows {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { file: FILE_F32, bytes, rowBytes: 4 * cols, rows, cols };
+}
