@@ -29,8 +29,9 @@ import {
 } from "../simd/dot";
 import { f16_mask, load_f16, load_scales, to_f16 } from "../simd/f16";
 import { high } from "../simd/nibbles";
+import { abs_max } from "./act_q8";
 import { accumulate } from "./groups";
-import { copy_scales, scale4, store_scale, store_transposed, tile_scale, too_large } from "./scales";
+import { copy_scales, is_too_large, scale4, store_scale, store_transposed, tile_scale } from "./scales";
 import { multiply, store_wide, WIDE_TILE } from "./tiles";
 
 const TILE: usize = Q4_TILE_BYTES;
@@ -268,7 +269,7 @@ function byte_at(tile: usize, r: usize, c: usize): usize {
  * value is too large.
  */
 export function pack_row_q4(row: usize, tile: usize, r: usize, shift: i32): i32 {
-  if (too_large(row)) return 1;
+  if (is_too_large(abs_max(row))) return 1;
   let m: f32 = 0;
   for (let c: usize = 0; c < <usize>BLOCK_COLS; c++) {
     const v = load<f32>(row + (c << 2));
