@@ -1,6 +1,7 @@
 // Kernels on a memory larger than any processor's cache, and data to fill it with.
 import {
   ACT_BLOCK_BYTES,
+  ACT_SUPER,
   ACT_TOKENS,
   BLOCK_COLS,
   GROUP_STRIPS,
@@ -18,7 +19,9 @@ import { createInstance, createMemory, type KernelInstance } from "../src/kernel
 import { compileVariant, type Variant } from "../src/kernels/variant.ts";
 import { chunkGroups, scaleFactor } from "../src/model/plan/writer.ts";
 import type { Matrix } from "../src/model/weights/weights.ts";
+import { type FileType, fileTypes, precisions } from "../src/quant/registry.ts";
 import type { WeightFormat } from "../src/quant/weight_format.ts";
+import { type BlockTypeName, randomBlocks, randomOf } from "./synth/blocks.ts";
 
 /** Bytes that a case cycles through if it must read from memory: more than any processor's cache holds. */
 export const FAR_BYTES = 288 << 20;
@@ -103,20 +106,28 @@ export function copies(
   const size = strips * blocks * format.tileBytes;
   const address = area.alloc(count * size);
   const rows = TILE_ROWS * format.groupStrips;
-  const values = area.random(rows * cols, -0.05, 0.05);
-  area.pack(format, values, rows, cols, address);
+  area.pack(format, rows, cols, address);
   area.spread(address, format.groupStrips * blocks * format.tileBytes, count * size);
   return address;
 }
 
-/** Quantizes `tokens` f32 rows at `x` to int8 activations, laid out as in a step of so many tokens. Returns their address. */
-export function activate(area: KernelArea, x: number, cols: number, tokens: number): number {
+/** Quantizes `tokens` f32 rows at `x` to the int8 activations of a format, laid out as in a step of so many tokens. */
+export function activate(
+  area: KernelArea,
+  { activation }: WeightFormat,
+  x: number,
+  cols: number,
+  tokens: number,
+): number {
   const stride = (cols / BLOCK_COLS) * ACT_BLOCK_BYTES;
   const out = area.alloc(Math.ceil(tokens / ACT_TOKENS) * ACT_TOKENS * stride);
+  const { quantize_q8, quantize_q8x4, quantize_super, quantize_super_x4 } = area.kernels;
+  const alone = activation === ACT_SUPER ? quantize_super : quantize_q8;
+  const shared = activation === ACT_SUPER ? quantize_super_x4 : quantize_q8x4;
   for (let t = 0; t < tokens; t++) {
     const row = x + 4 * t * cols;
-    if (tokens === 1) area.kernels.quantize_q8(row, out, cols);
-    else area.kernels.quantize_q8x4(row, out + (t - (t % ACT_TOKENS)) * stride, t % ACT_TOKENS, cols);
+    if (tokens === 1) alone(row, out, cols);
+    else shared(row, out + (t - (t % ACT_TOKENS)) * stride, t % ACT_TOKENS, cols);
   }
   return out;
 }
@@ -163,27 +174,33 @@ export class KernelArea {
     return address;
   }
 
-  /** Packs f32 rows as a whole matrix. */
-  pack(format: WeightFormat, src: number, rows: number, cols: number, out: number): void {
+  /** Packs random rows as a whole matrix: f32, or blocks of the type whose blocks the format holds. */
+  pack(format: WeightFormat, rows: number, cols: number, out: number): void {
     const strips = (PADDED_ROWS / TILE_ROWS) * Math.ceil(rows / PADDED_ROWS);
+    const { file, src, rowBytes } = this.#fileRows(format, rows, cols);
     const scratch = this.alloc(PACK_SCRATCH_BYTES);
-    const { code } = format;
-    this.kernels.pack(
-      FILE_F32,
-      code,
-      src,
-      4 * cols,
-      0,
-      0,
-      0,
-      rows,
-      cols,
-      out,
-      0,
-      strips,
-      SCALE_SHIFT,
-      scratch,
+    const from = [file, format.code, src, rowBytes, 0, 0, 0, rows, cols] as const;
+    this.kernels.pack(...from, out, 0, strips, SCALE_SHIFT, scratch);
+  }
+
+  #fileRows(
+    { name }: WeightFormat,
+    rows: number,
+    cols: number,
+  ): { file: number; src: number; rowBytes: number } {
+    if (precisions.some((precision) => precision === name)) {
+      return { file: FILE_F32, src: this.random(rows * cols, -0.05, 0.05), rowBytes: 4 * cols };
+    }
+    const type = [...fileTypes.values()].find(({ memory }) => memory === name) as FileType;
+    const blocks = randomBlocks(
+      type.name as BlockTypeName,
+      (rows * cols) / type.blockCols,
+      0.03,
+      randomOf(1),
     );
+    const src = this.alloc(blocks.length);
+    new Uint8Array(this.memory.buffer, src, blocks.length).set(blocks);
+    return { file: type.code, src, rowBytes: (cols / type.blockCols) * type.blockBytes };
   }
 
   /** Writes integers and returns their address. */

@@ -36,7 +36,7 @@ async function measureShape(
       format,
       strips,
       blocks,
-      x: format.name === "f32" ? rows32 : activate(area, rows32, cols, tokens),
+      x: format.scaled ? activate(area, format, rows32, cols, tokens) : rows32,
       stride: blocks * format.activationBlockBytes,
       out,
       outStride: 4 * rows,
@@ -59,9 +59,9 @@ export const matmul: Suite = {
   about:
     "Shapes of TinyLlama-1.1B, rows x columns. Calls go through 288 MiB of matrices, so weights come from memory. Bytes " +
     "are those of the weight tiles. Groups of strips are divided into calls as in a plan: almost all in one call for one " +
-    "token, 64 KiB a call for several.",
+    "token, 64 KiB a call for several. Formats of K types are packed from random blocks of their type.",
   async run(session) {
-    for (const format of [weightFormats.q8, weightFormats.q4, weightFormats.f32]) {
+    for (const format of Object.values(weightFormats)) {
       for (const [rows, cols] of shapes) await measureShape(session, format, rows, cols);
     }
   },

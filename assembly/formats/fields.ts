@@ -1,7 +1,7 @@
 // How the formats of superblocks take weights out of their tiles: sums over a tile for one token. Constants of fields come
 // from memory, because V8 makes a constant anew at every use in a loop.
-import { CONST_FIELDS, CONST_LOW_NIBBLES } from "../layout/control";
-import { dot_add, dot_pairs, RELAXED } from "../simd/dot";
+import { CONST_BOOKS, CONST_FIELDS, CONST_LOW_NIBBLES } from "../layout/control";
+import { dot_add, dot_pairs, look_up, RELAXED } from "../simd/dot";
 import { high } from "../simd/nibbles";
 
 /** Whether a form is that of bytes that are added to i32. */
@@ -14,7 +14,7 @@ export function is_pairs<T>(): bool {
   return sizeof<T>() === 1 && isSigned<T>();
 }
 
-/** Codes of the formats: u8 q4k, i8 q5k, u16 q6k. */
+/** Codes of the formats: u8 q4k, i8 q5k, u16 q6k, i16 x4k, u32 x3k, i32 q2k. */
 export function is_q4k<F>(): bool {
   return sizeof<F>() === 1 && !isSigned<F>();
 }
@@ -25,11 +25,42 @@ export function is_q6k<F>(): bool {
   return sizeof<F>() === 2 && !isSigned<F>();
 }
 
-/** Constant i of a format. */
-export function super_constants<F>(i: i32): v128 {
+export function is_x4k<F>(): bool {
+  return sizeof<F>() === 2 && isSigned<F>();
+}
+export function is_x3k<F>(): bool {
+  return sizeof<F>() === 4 && !isSigned<F>();
+}
+export function is_q2k<F>(): bool {
+  return sizeof<F>() === 4 && isSigned<F>();
+}
+/** Formats with a book. */
+export function has_book<F>(): bool {
+  return is_x4k<F>() || is_x3k<F>();
+}
+
+/**
+ * Constant i of a format. Those with a book have it in 1, plus 128 if the instruction takes unsigned bytes; 2 and 3 take that
+ * off again: -128, or 0.
+ */
+export function super_constants<F>(i: i32, book: i32, isUnsigned: bool): v128 {
+  if (has_book<F>()) {
+    if (i === 0) return is_x4k<F>() ? v128.load(CONST_LOW_NIBBLES) : v128.load(CONST_FIELDS, 16);
+    if (i === 1) return book_bytes(book, isUnsigned);
+    const less = isUnsigned ? -128 : 0;
+    if (is_x4k<F>()) return i16x8.splat(<i16>less);
+    return i32x4.splat(i === 2 ? less & 0xffff : less << 16);
+  }
+  if (is_q2k<F>()) return v128.load(CONST_FIELDS, 80);
   if (is_q4k<F>()) return v128.load(CONST_LOW_NIBBLES);
   if (is_q5k<F>()) return v128.load(CONST_FIELDS + ((<usize>i) << 4));
   return v128.load(CONST_FIELDS + 64 + ((<usize>i) << 4));
+}
+
+/** A book's bytes; plus 128 for DOT_UNSIGNED. */
+export function book_bytes(book: i32, isUnsigned: bool): v128 {
+  const bytes = v128.load(CONST_BOOKS + ((<usize>book) << 4));
+  return isUnsigned ? v128.xor(bytes, i8x16.splat(-128)) : bytes;
 }
 
 /** i16 [4 rows][2]: each row's scale twice, of i16 [4 rows] in the lower half. */
@@ -61,6 +92,44 @@ function wide4(n0: v128, n1: v128, n2: v128, n3: v128, x0: v128, x1: v128, x2: v
     i32x4.add(wide_high(n2, x2), wide_high(n3, x3)),
   );
   return join(lo, hi);
+}
+
+// The same of signed bytes.
+function signed4(n0: v128, n1: v128, n2: v128, n3: v128, x0: v128, x1: v128, x2: v128, x3: v128): v128 {
+  const lo = i32x4.add(
+    i32x4.add(signed_low(n0, x0), signed_low(n1, x1)),
+    i32x4.add(signed_low(n2, x2), signed_low(n3, x3)),
+  );
+  const hi = i32x4.add(
+    i32x4.add(signed_high(n0, x0), signed_high(n1, x1)),
+    i32x4.add(signed_high(n2, x2), signed_high(n3, x3)),
+  );
+  return join(lo, hi);
+}
+
+function signed_low(n: v128, x: v128): v128 {
+  return i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(n), x);
+}
+
+function signed_high(n: v128, x: v128): v128 {
+  return i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(n), x);
+}
+
+// Sums of four vectors from `start` on, as the form T computes: bytes as the instruction takes them, or signed ones.
+function sum4<T>(
+  start: v128,
+  n0: v128,
+  n1: v128,
+  n2: v128,
+  n3: v128,
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+): v128 {
+  if (RELAXED && is_bytes<T>())
+    return dot_add(x3, n3, dot_add(x2, n2, dot_add(x1, n1, dot_add(x0, n0, start))));
+  return signed4(n0, n1, n2, n3, x0, x1, x2, x3);
 }
 
 function bytes4(n0: v128, n1: v128, n2: v128, n3: v128, x0: v128, x1: v128, x2: v128, x3: v128): v128 {
@@ -274,4 +343,148 @@ export function sum_q6k<T>(
     b = wide4(n4, n5, n6, n7, x4, x5, x6, x7);
   }
   return i32x4.sub(i32x4.add(i32x4.mul(a, s0), i32x4.mul(b, s1)), offset);
+}
+
+/** sum_tile() of super.ts for x4k, whose weights are those of a book. T is u8 or i16. */
+export function sum_x4k<T>(
+  tile: usize,
+  scales: usize,
+  halves: v128,
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+  x4: v128,
+  x5: v128,
+  x6: v128,
+  x7: v128,
+  nibbles: v128,
+  book: v128,
+  less: v128,
+): v128 {
+  const u = v128.load(tile);
+  const v = v128.load(tile, 16);
+  const w = v128.load(tile, 32);
+  const z = v128.load(tile, 48);
+  const low = sum4<T>(
+    i32x4.dot_i16x8_s(halves, less),
+    look_up(book, v128.and(u, nibbles)),
+    look_up(book, v128.and(v, nibbles)),
+    look_up(book, v128.and(w, nibbles)),
+    look_up(book, v128.and(z, nibbles)),
+    x0,
+    x1,
+    x2,
+    x3,
+  );
+  const top = sum4<T>(
+    i32x4.splat(0),
+    look_up(book, high(u, nibbles)),
+    look_up(book, high(v, nibbles)),
+    look_up(book, high(w, nibbles)),
+    look_up(book, high(z, nibbles)),
+    x4,
+    x5,
+    x6,
+    x7,
+  );
+  return i32x4.mul(i32x4.add(low, top), i32x4.extend_low_i16x8_s(v128.load8x8_s(scales)));
+}
+
+/** The same for x3k: books of 8, scales of halves. */
+export function sum_x3k<T>(
+  tile: usize,
+  scales: usize,
+  halves: v128,
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+  x4: v128,
+  x5: v128,
+  x6: v128,
+  x7: v128,
+  low3: v128,
+  book: v128,
+  less0: v128,
+  less1: v128,
+): v128 {
+  const v0 = v128.load(tile);
+  const v1 = v128.load(tile, 16);
+  const v2 = v128.load(tile, 32);
+  const two = i8x16.splat(3);
+  const bit2 = i8x16.splat(4);
+  const n6 = v128.or(v128.and(i16x8.shr_u(v0, 6), two), v128.and(i16x8.shr_u(v2, 4), bit2));
+  const n7 = v128.or(v128.and(i16x8.shr_u(v1, 6), two), v128.and(i16x8.shr_u(v2, 5), bit2));
+  const first = sum4<T>(
+    i32x4.dot_i16x8_s(halves, less0),
+    look_up(book, v128.and(v0, low3)),
+    look_up(book, v128.and(v1, low3)),
+    look_up(book, v128.and(v2, low3)),
+    look_up(book, v128.and(i16x8.shr_u(v0, 3), low3)),
+    x0,
+    x1,
+    x2,
+    x3,
+  );
+  const second = sum4<T>(
+    i32x4.dot_i16x8_s(halves, less1),
+    look_up(book, v128.and(i16x8.shr_u(v1, 3), low3)),
+    look_up(book, v128.and(i16x8.shr_u(v2, 3), low3)),
+    look_up(book, n6),
+    look_up(book, n7),
+    x4,
+    x5,
+    x6,
+    x7,
+  );
+  return by_halves(first, second, v128.load8x8_s(scales));
+}
+
+// Sums of both halves times their scales, i16 [4 rows][2 halves].
+function by_halves(first: v128, second: v128, scales: v128): v128 {
+  const s0 = i32x4.shr_s(i32x4.shl(scales, 16), 16);
+  return i32x4.add(i32x4.mul(first, s0), i32x4.mul(second, i32x4.shr_s(scales, 16)));
+}
+
+/** The same for q2k: two bits, scales of halves. */
+export function sum_q2k<T>(
+  tile: usize,
+  scales: usize,
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+  x4: v128,
+  x5: v128,
+  x6: v128,
+  x7: v128,
+  two: v128,
+): v128 {
+  const u = v128.load(tile);
+  const v = v128.load(tile, 16);
+  const zero = i32x4.splat(0);
+  const first = sum4<T>(
+    zero,
+    v128.and(u, two),
+    v128.and(i16x8.shr_u(u, 2), two),
+    v128.and(i16x8.shr_u(u, 4), two),
+    v128.and(i16x8.shr_u(u, 6), two),
+    x0,
+    x1,
+    x2,
+    x3,
+  );
+  const second = sum4<T>(
+    zero,
+    v128.and(v, two),
+    v128.and(i16x8.shr_u(v, 2), two),
+    v128.and(i16x8.shr_u(v, 4), two),
+    v128.and(i16x8.shr_u(v, 6), two),
+    x4,
+    x5,
+    x6,
+    x7,
+  );
+  return by_halves(first, second, v128.load8x8_u(scales));
 }

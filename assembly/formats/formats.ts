@@ -5,6 +5,7 @@ import {
   ACT_Q8,
   ACT_SUPER,
   DOT_MOVED,
+  DOT_UNSIGNED,
   DOT_WIDE,
   F32_GROUP_STRIPS,
   F32_TILE_BYTES,
@@ -13,32 +14,34 @@ import {
   Q8_TILE_BYTES,
   SUPER_BLOCKS,
   TILE_ROWS,
+  WEIGHT_BOOK,
   WEIGHT_F32,
   WEIGHT_MXFP4,
   WEIGHT_NL,
-  WEIGHT_Q4,
+  WEIGHT_Q2K,
   WEIGHT_Q4K,
   WEIGHT_Q4M,
   WEIGHT_Q5,
   WEIGHT_Q5K,
+  WEIGHT_Q6K,
   WEIGHT_Q8,
+  WEIGHT_X3K,
+  WEIGHT_X4K,
   WIDE_SUPER_BYTES,
 } from "../layout/blocks";
 import {
   FILE_IQ4_NL,
+  FILE_IQ4_XS,
   FILE_MXFP4,
   FILE_Q4_0,
   FILE_Q4_1,
-  FILE_Q4_K,
   FILE_Q5_0,
   FILE_Q5_1,
-  FILE_Q5_K,
-  FILE_Q6_K,
   FILE_Q8_0,
 } from "../layout/file_types.gen";
 import { RELAXED } from "../simd/dot";
+import { block_bytes } from "../types/types.gen";
 import { CELL_F32, embed_row_f32, pack_row_f32, zero_row_f32 } from "./f32";
-import { is_q6k } from "./fields";
 import { group_bytes_before, group_size } from "./groups";
 import {
   copy_tile_offsets,
@@ -49,15 +52,7 @@ import {
   walk_offsets,
   zero_row_offsets,
 } from "./offsets";
-import {
-  copy_tile_q4,
-  embed_row_q4,
-  multiply_group_q4,
-  pack_row_q4,
-  unpack_q4,
-  walk_q4,
-  zero_row_q4,
-} from "./q4";
+import { multiply_group_q4, pack_row_q4, unpack_q4, walk_q4, zero_row_q4 } from "./q4";
 import {
   copy_tile_q8,
   embed_row_q8,
@@ -68,32 +63,36 @@ import {
   zero_row_q8,
 } from "./q8";
 import { unshift_tile } from "./scales";
-import { has_minima, head_bytes, super_bytes, tile_of } from "./super";
 import {
-  LESS_HALVES,
+  book_of,
+  head_size,
+  is_super,
+  layout_of,
+  super_size,
+  tile_size,
+  with_book,
+  with_halves,
+  with_minima,
+} from "./super_layout";
+import {
+  LESS_BLOCKS_7,
+  LESS_HALVES_5,
+  LESS_HALVES_7,
   LESS_MINIMA,
+  LESS_MINIMA_OF_HALVES,
   LESS_NOTHING,
   multiply_super_bytes,
   multiply_super_wide,
 } from "./super_multiply";
-import {
-  embed_row_super,
-  file_super,
-  pack_super,
-  unpack_super_bytes,
-  unpack_super_wide,
-  zero_super,
-} from "./super_pack";
+import { embed_row_super, invert_book, pack_coded, pack_iq4_xs, pack_super, zero_super } from "./super_pack";
+import { unpack_super_bytes, unpack_super_wide } from "./super_unpack";
 import { walk_super_form } from "./super_walk";
 
-/** Whether a format has superblocks, whose columns share scales of two levels. */
-export function is_super(weight: i32): bool {
-  return weight > WEIGHT_Q4 && weight < WEIGHT_NL;
-}
+export { is_super };
 
 // Whether a format is one of offsets.ts.
 function is_offset(weight: i32): bool {
-  return weight >= WEIGHT_NL;
+  return weight >= WEIGHT_NL && weight < WEIGHT_BOOK;
 }
 
 /** ACT_* of the activations that the format is multiplied by. */
@@ -109,13 +108,7 @@ export function group_strips(weight: i32): i32 {
 /** Bytes of a tile, with its share of the header if the format has superblocks. */
 export function tile_bytes(weight: i32): i32 {
   if (is_super(weight)) {
-    const bytes =
-      weight === WEIGHT_Q4K
-        ? super_bytes<u8>()
-        : weight === WEIGHT_Q5K
-          ? super_bytes<i8>()
-          : super_bytes<u16>();
-    return <i32>bytes / SUPER_BLOCKS;
+    return <i32>super_size(layout_of(weight)) / SUPER_BLOCKS;
   }
   if (is_offset(weight)) return offset_tile_bytes(weight);
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
@@ -168,20 +161,14 @@ export function embed_row(
     const size = <usize>group_size(strip, strips, GROUP_STRIPS);
     const column = group_at(w, weight, strip, blocks);
     const s = <usize>(strip % GROUP_STRIPS);
-    if (weight === WEIGHT_Q4K) embed_row_super<u8>(column, size, s, lane, blocks, factor, scale, out);
-    else if (weight === WEIGHT_Q5K) embed_row_super<i8>(column, size, s, lane, blocks, factor, scale, out);
-    else embed_row_super<u16>(column, size, s, lane, blocks, factor, scale, out);
+    embed_row_super(layout_of(weight), column, size, s, lane, blocks, factor, scale, book_of(weight), out);
     return;
   }
   const cell = strip_at(w, weight, strip, blocks);
   const step = cell_step(weight, strip, strips);
-  if (is_offset(weight)) {
-    embed_row_offsets(weight, cell, step, lane, blocks, factor, scale, out);
-    return;
-  }
   if (weight === WEIGHT_F32) embed_row_f32(cell, step, lane, blocks, scale, out);
   else if (weight === WEIGHT_Q8) embed_row_q8(cell, step, lane, blocks, factor, scale, out);
-  else embed_row_q4(cell, step, lane, blocks, factor, scale, out);
+  else embed_row_offsets(weight, cell, step, lane, blocks, factor, scale, out);
 }
 
 // ---- Products with int8 activations. The loops around them are in plan/ops/matmul.ts.
@@ -204,11 +191,26 @@ export function walk(
   sums: usize,
 ): void {
   if (is_super(weight)) {
-    if (weight === WEIGHT_Q4K)
-      walk_super_form<u8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
-    else if (weight === WEIGHT_Q5K)
-      walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
-    else walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums);
+    const book = book_of(weight);
+    switch (layout_of(weight)) {
+      case WEIGHT_Q4K:
+        walk_super_form<u8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_Q5K:
+        walk_super_form<i8>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_X4K:
+        walk_super_form<i16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_X3K:
+        walk_super_form<u32>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      case WEIGHT_Q2K:
+        walk_super_form<i32>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+        break;
+      default:
+        walk_super_form<u16>(dot, column, x, out, streams, gap, strips, blocks, factor, sums, book);
+    }
   } else if (is_offset(weight)) {
     walk_offsets(weight, dot, column, x, out, streams, gap, strips, blocks, factor);
   } else if (weight === WEIGHT_Q8) walk_q8(dot, column, x, out, streams, gap, strips, blocks, factor);
@@ -230,9 +232,7 @@ export function unpack(
 ): bool {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    if (weight === WEIGHT_Q4K) unpack_super<u8>(dot, from, to, strips, supers);
-    else if (weight === WEIGHT_Q5K) unpack_super<i8>(dot, from, to, strips, supers);
-    else unpack_super<u16>(dot, from, to, strips, supers);
+    unpack_super(weight, dot, from, to, strips, supers);
     return true;
   }
   const tiles = strips * blocks;
@@ -260,9 +260,7 @@ export function multiply_group(
 ): void {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    if (weight === WEIGHT_Q4K) multiply_super<u8>(dot, tile, x, out, outStride, strips, supers, factor);
-    else if (weight === WEIGHT_Q5K) multiply_super<i8>(dot, tile, x, out, outStride, strips, supers, factor);
-    else multiply_super<u16>(dot, tile, x, out, outStride, strips, supers, factor);
+    multiply_super(layout_of(weight), dot, tile, x, out, outStride, strips, supers, factor);
   } else if (is_offset(weight)) {
     multiply_group_offsets(weight, dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else if (weight === WEIGHT_Q8) {
@@ -272,18 +270,31 @@ export function multiply_group(
   }
 }
 
-// Whether superblocks are unpacked to bytes. Pairs of i16 hold too few products of q6k.
-function in_bytes<F>(dot: i32): bool {
+// Whether superblocks are unpacked to bytes. Pairs of i16 hold too few products of q6k, and books have no form for them.
+function in_bytes(layout: i32, dot: i32): bool {
   if (!RELAXED || dot === DOT_WIDE) return false;
-  return dot !== DOT_MOVED || !is_q6k<F>();
+  return dot !== DOT_MOVED || layout === WEIGHT_Q4K || layout === WEIGHT_Q5K;
 }
 
-function unpack_super<F>(dot: i32, from: usize, to: usize, strips: i32, supers: i32): void {
-  if (in_bytes<F>(dot)) unpack_super_bytes<F>(from, to, strips, supers, dot === DOT_MOVED);
-  else unpack_super_wide<F>(from, to, strips, supers);
+function unpack_super(weight: i32, dot: i32, from: usize, to: usize, strips: i32, supers: i32): void {
+  const layout = layout_of(weight);
+  const book = book_of(weight);
+  if (in_bytes(layout, dot)) unpack_super_bytes(layout, from, to, strips, supers, book, dot);
+  else unpack_super_wide(layout, from, to, strips, supers, book);
 }
 
-function multiply_super<F>(
+// LESS_* of a format, whose superblocks were unpacked to bytes or not.
+function less_of(layout: i32, dot: i32, bytes: bool): i32 {
+  if (layout === WEIGHT_Q2K) return LESS_MINIMA_OF_HALVES;
+  if (with_minima(layout)) return LESS_MINIMA;
+  if (!bytes) return LESS_NOTHING;
+  if (layout === WEIGHT_Q6K) return LESS_HALVES_5;
+  if (dot !== DOT_UNSIGNED) return LESS_NOTHING;
+  return layout === WEIGHT_X4K ? LESS_BLOCKS_7 : LESS_HALVES_7;
+}
+
+function multiply_super(
+  layout: i32,
   dot: i32,
   tile: usize,
   x: usize,
@@ -293,20 +304,23 @@ function multiply_super<F>(
   supers: i32,
   factor: f32,
 ): void {
-  const minima = has_minima<F>() ? LESS_MINIMA : LESS_NOTHING;
+  const bytes = in_bytes(layout, dot);
+  const less = less_of(layout, dot, bytes);
   // Behind the largest unpacked superblocks.
   const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
-  if (RELAXED && in_bytes<F>(dot)) {
-    if (is_q6k<F>()) {
-      multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, LESS_HALVES, work);
-    } else if (dot !== DOT_MOVED) {
-      multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, minima, work);
+  if (!RELAXED || !bytes) {
+    multiply_super_wide(tile, x, out, outStride, strips, supers, factor, less, work);
+  } else if (dot === DOT_MOVED) {
+    if (layout === WEIGHT_Q5K) {
+      multiply_super_bytes<i8, i8>(tile, x, out, outStride, strips, supers, factor, less, work);
     } else {
-      multiply_super_bytes<i8, F>(tile, x, out, outStride, strips, supers, factor, minima, work);
+      multiply_super_bytes<i8, u8>(tile, x, out, outStride, strips, supers, factor, less, work);
     }
-    return;
+  } else if (with_halves(layout)) {
+    multiply_super_bytes<u8, u16>(tile, x, out, outStride, strips, supers, factor, less, work);
+  } else {
+    multiply_super_bytes<u8, u8>(tile, x, out, outStride, strips, supers, factor, less, work);
   }
-  multiply_super_wide(tile, x, out, outStride, strips, supers, factor, minima, work);
 }
 
 // ---- Packing.
@@ -321,8 +335,6 @@ function copied_type(weight: i32): i32 {
   if (weight === WEIGHT_MXFP4) return FILE_MXFP4;
   if (weight === WEIGHT_Q4M) return FILE_Q4_1;
   if (weight === WEIGHT_Q5) return FILE_Q5_1;
-  if (is_super(weight))
-    return weight === WEIGHT_Q4K ? FILE_Q4_K : weight === WEIGHT_Q5K ? FILE_Q5_K : FILE_Q6_K;
   return weight === WEIGHT_F32 ? -1 : weight === WEIGHT_Q8 ? FILE_Q8_0 : FILE_Q4_0;
 }
 
@@ -337,9 +349,8 @@ export function copy_tile(
   tile: usize,
   shift: i32,
 ): i32 {
-  if (is_offset(weight)) return copy_tile_offsets(weight, file, p0, p1, p2, p3, tile, shift);
   if (weight === WEIGHT_Q8) return copy_tile_q8(p0, p1, p2, p3, tile, shift);
-  return copy_tile_q4(p0, p1, p2, p3, tile, shift);
+  return copy_tile_offsets(weight, file, p0, p1, p2, p3, tile, shift);
 }
 
 /** 32 f32 values at `row` as row r of the block whose first cell is `cell`. Returns 0, or 1 if one is too large. */
@@ -362,55 +373,55 @@ export function zero_row(weight: i32, cell: usize, step: usize, r: usize): void 
  * or infinite.
  */
 export function pack_super_row(
+  file: i32,
   weight: i32,
   src: usize,
+  table: usize,
   w: usize,
   strip: i32,
   strips: i32,
   blocks: i32,
   r: usize,
   shift: i32,
+  scratch: usize,
 ): i32 {
   const size = <usize>group_size(strip, strips, GROUP_STRIPS);
-  const column = group_at(w, weight, strip, blocks);
   const s = <usize>(strip % GROUP_STRIPS);
-  if (weight === WEIGHT_Q4K) return pack_row_super<u8>(src, column, size, s, blocks, r, shift);
-  if (weight === WEIGHT_Q5K) return pack_row_super<i8>(src, column, size, s, blocks, r, shift);
-  return pack_row_super<u16>(src, column, size, s, blocks, r, shift);
-}
-
-function pack_row_super<F>(
-  src: usize,
-  column: usize,
-  size: usize,
-  s: usize,
-  blocks: i32,
-  r: usize,
-  shift: i32,
-): i32 {
-  const tiles = size * tile_of<F>();
-  const heads = size * head_bytes<F>();
-  for (let b = 0; b < blocks; b += SUPER_BLOCKS, column += size * super_bytes<F>()) {
-    const head = column + s * head_bytes<F>();
-    const tile = column + heads + s * tile_of<F>();
+  let column = group_at(w, weight, strip, blocks);
+  const layout = layout_of(weight);
+  const tiles = size * tile_size(layout);
+  const heads = size * head_size(layout);
+  const bytes = <usize>block_bytes(file);
+  for (let b = 0; b < blocks; b += SUPER_BLOCKS, column += size * super_size(layout)) {
+    const head = column + s * head_size(layout);
+    const tile = column + heads + s * tile_size(layout);
     if (!src) {
-      zero_super<F>(head, tile, tiles, r);
+      zero_super(layout, head, tile, tiles, r);
       continue;
     }
-    if (pack_super<F>(src, head, tile, tiles, r, shift)) return 1;
-    src += file_super<F>();
+    let bad = 0;
+    if (!with_book(layout)) bad = pack_super(layout, src, head, tile, tiles, r, shift, scratch);
+    else if (file === FILE_IQ4_XS) bad = pack_iq4_xs(src, head, tile, tiles, r, shift);
+    else bad = pack_coded(layout, file, src, table, head, tile, tiles, r, shift, scratch);
+    if (bad) return 1;
+    src += bytes;
   }
   return 0;
+}
+
+/** Writes what packing into a format with a book needs to `scratch`. */
+export function begin_super(weight: i32, scratch: usize): void {
+  invert_book(book_of(weight), scratch + 160);
 }
 
 /** Takes 2^SCALE_SHIFT off the scales of a strip: see unshift_scales(). */
 export function unshift_super(weight: i32, w: usize, strip: i32, strips: i32, blocks: i32): void {
   const size = <usize>group_size(strip, strips, GROUP_STRIPS);
   const step = size * SUPER_BLOCKS * <usize>tile_bytes(weight);
-  const bytes: usize = weight > WEIGHT_Q5K ? head_bytes<u16>() : head_bytes<u8>();
-  let head = group_at(w, weight, strip, blocks) + <usize>(strip % GROUP_STRIPS) * bytes;
+  const layout = layout_of(weight);
+  let head = group_at(w, weight, strip, blocks) + <usize>(strip % GROUP_STRIPS) * head_size(layout);
   for (let b = 0; b < blocks; b += SUPER_BLOCKS, head += step) {
     unshift_tile(head);
-    if (weight <= WEIGHT_Q5K) unshift_tile(head + 8);
+    if (with_minima(layout)) unshift_tile(head + 8);
   }
 }

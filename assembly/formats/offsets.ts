@@ -20,20 +20,23 @@ import {
   TILE_MINIMA,
   WEIGHT_MXFP4,
   WEIGHT_NL,
+  WEIGHT_Q4,
+  WEIGHT_Q4K,
   WEIGHT_Q4M,
   WEIGHT_Q5,
+  WEIGHT_Q5K,
   WIDE_TILE_VALUES,
 } from "../layout/blocks";
 import {
-  CONST_BOOKS,
   CONST_FIELDS,
   CONST_LOW_NIBBLES,
+  CONST_OFFSET_BOOKS,
   CONST_ONES_16,
   CONTROL_PACKED,
   PACKED_LARGE_SCALE,
 } from "../layout/control";
 import { FILE_Q5_0 } from "../layout/file_types.gen";
-import { lookup, RELAXED } from "../simd/dot";
+import { look_up, RELAXED } from "../simd/dot";
 import { f16_finite, f16_mask, load_f16, load_scales, to_f16 } from "../simd/f16";
 import { high } from "../simd/nibbles";
 import { set_bits } from "../sync";
@@ -42,7 +45,7 @@ import { sum8 } from "./fields";
 import { accumulate, accumulate_both } from "./groups";
 import { multiply_group_q8 } from "./q8";
 import { copy_scales, scale4, store_scale, store_transposed, tile_scale } from "./scales";
-import { fields_at, store_fields } from "./super_pack";
+import { fields_at } from "./super_pack";
 import { multiply, store_wide, WIDE_TILE } from "./tiles";
 
 function is_nl<F>(): bool {
@@ -77,15 +80,16 @@ function tile_values(weight: i32): usize {
   return has_tile_minima(weight) ? 2 * TILE_MINIMA : TILE_MINIMA;
 }
 
-// ---- Books of nibbles: values above zero by 128, by 16 if that makes all of them positive, or nibbles as they are.
+// ---- Books of nibbles: values above zero by 128, by 16 if that makes all of them positive, or nibbles as they are. Looking up
+// and copying q4 are the same, and so done here.
 
 function book_of(weight: i32): usize {
-  return CONST_BOOKS + ((<usize>min(weight - WEIGHT_NL, 2)) << 4);
+  return CONST_OFFSET_BOOKS + (weight === WEIGHT_NL ? 0 : weight === WEIGHT_MXFP4 ? 16 : 32);
 }
 
 // What a book is above its values, in eighths: activation blocks have -8 * sum(x).
 function starts_of(weight: i32): i32 {
-  return weight === WEIGHT_NL ? 16 : weight === WEIGHT_MXFP4 ? 2 : 0;
+  return weight === WEIGHT_NL ? 16 : weight === WEIGHT_MXFP4 ? 2 : weight === WEIGHT_Q4 ? 1 : 0;
 }
 
 // The values of a book as int8.
@@ -97,12 +101,12 @@ function signed_book(weight: i32): v128 {
 
 function low<F>(v: v128, mask: v128, book: v128): v128 {
   const n = v128.and(v, mask);
-  return is_nl<F>() ? lookup(book, n) : n;
+  return is_nl<F>() ? look_up(book, n) : n;
 }
 
 function top<F>(v: v128, mask: v128, book: v128): v128 {
   const n = high(v, mask);
-  return is_nl<F>() ? lookup(book, n) : n;
+  return is_nl<F>() ? look_up(book, n) : n;
 }
 
 // Five bits of which the lower three are the upper ones of `a`, and the upper two bits 5 and 6 of `b`.
@@ -275,8 +279,8 @@ function unpack_nibbles(p: usize, to: usize, book: v128): void {
   const nibbles = v128.load(CONST_LOW_NIBBLES);
   for (const end = p + 64; p < end; p += 16, to += 16) {
     const v = v128.load(p);
-    v128.store(to, lookup(book, v128.and(v, nibbles)));
-    v128.store(to, lookup(book, high(v, nibbles)), 64);
+    v128.store(to, look_up(book, v128.and(v, nibbles)));
+    v128.store(to, look_up(book, high(v, nibbles)), 64);
   }
 }
 
@@ -324,7 +328,7 @@ export function multiply_group_offsets(
 
 // ---- Rows.
 
-/** out[c] = W[r, c] * scale, from a strip's first tile on: see embed_row() of formats.ts. */
+/** out[c] = W[r, c] * scale, from a strip's first tile on, of q4 too: see embed_row() of formats.ts. */
 export function embed_row_offsets(
   weight: i32,
   tile: usize,
@@ -344,8 +348,8 @@ export function embed_row_offsets(
     const p = tile + values;
     for (let k: usize = 0; k < 8; k++, out += 16) {
       const five = weight === WEIGHT_Q5;
-      let n = i32x4.splat(five ? fields_at<i8>(p, k, r) : fields_at<u8>(p, k, r));
-      if (!five) n = lookup(book, n);
+      let n = i32x4.splat(five ? fields_at(WEIGHT_Q5K, p, k, r) : fields_at(WEIGHT_Q4K, p, k, r));
+      if (!five) n = look_up(book, n);
       let w = scale4(n, d);
       if (has_tile_minima(weight)) w = f32x4.add(w, tile_scale(tile + TILE_MINIMA + (r << 1), factor));
       v128.store(out, f32x4.mul(w, f));
@@ -427,7 +431,7 @@ function copy_row_q5(file: i32, src: usize, tile: usize, r: usize, shift: i32): 
   const nibbles = i8x16.splat(15);
   const a = v128.or(v128.and(q, nibbles), v128.and(bit_mask(load<u16>(src)), fifth));
   const b = v128.or(high(q, nibbles), v128.and(bit_mask(load<u16>(src, 2)), fifth));
-  store_fields<i8>(
+  store_five(
     tile + 16,
     r,
     i32x4.extract_lane(a, 0),
@@ -440,4 +444,25 @@ function copy_row_q5(file: i32, src: usize, tile: usize, r: usize, shift: i32): 
     i32x4.extract_lane(b, 3),
   );
   return false;
+}
+
+// Stores 32 fields of 5 bits of a row, four to an argument, in the order of q5k.
+function store_five(
+  tile: usize,
+  r: usize,
+  n0: u32,
+  n1: u32,
+  n2: u32,
+  n3: u32,
+  n4: u32,
+  n5: u32,
+  n6: u32,
+  n7: u32,
+): void {
+  const p = tile + (r << 2);
+  store<u32>(p, n0 | ((n5 & 0x07070707) << 5));
+  store<u32>(p, n1 | ((n5 & 0x18181818) << 2) | ((n7 & 0x08080808) << 4), 16);
+  store<u32>(p, n2 | ((n6 & 0x07070707) << 5), 32);
+  store<u32>(p, n3 | ((n6 & 0x18181818) << 2) | ((n7 & 0x10101010) << 3), 48);
+  store<u32>(p, n4 | ((n7 & 0x07070707) << 5), 64);
 }

@@ -42,6 +42,13 @@ export function store_scale(from: u16, ptr: usize, shift: i32): void {
   store<u16>(ptr, to_f16(load_f16(ptr) * <f32>(1 << SCALE_SHIFT)));
 }
 
+/** As store_scale(), for a value that is a half divided by a power of two: 2^shift leaves it none of its bits to lose. */
+export function store_scaled(value: f32, ptr: usize, shift: i32): void {
+  const scaled = value * <f32>(1 << shift);
+  if (abs(scaled) > 65504) set_bits(CONTROL_PACKED, PACKED_LARGE_SCALE);
+  store<u16>(ptr, to_f16(scaled));
+}
+
 /** Copies the scales of four file blocks to `out`; returns 0, or 1 + the first row whose scale is NaN or infinite. */
 export function copy_scales(p0: usize, p1: usize, p2: usize, p3: usize, out: usize, shift: i32): i32 {
   const s0 = load<u16>(p0);

@@ -16,10 +16,14 @@ import { dot_add, dot_pairs } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { is_q6k } from "./fields";
 
-// What is taken off a superblock's sums: nothing, sums of minima, 32 times the sums of scales of half blocks.
+// What is taken off a superblock's sums: nothing; dmin times the sums of minima of blocks, or of half blocks; 2^i times the
+// sums of scales of half blocks, or of blocks, which stand in the place of minima.
 export const LESS_NOTHING: i32 = 0;
 export const LESS_MINIMA: i32 = 1;
-export const LESS_HALVES: i32 = 2;
+export const LESS_MINIMA_OF_HALVES: i32 = 2;
+export const LESS_HALVES_5: i32 = 3;
+export const LESS_HALVES_7: i32 = 4;
+export const LESS_BLOCKS_7: i32 = 5;
 
 /** Bytes that the kernels work in. */
 export const WORK_BYTES = 256;
@@ -29,24 +33,25 @@ const LESS: usize = 128;
 // Adds a superblock's sums of four rows for a token to the rows at `row`; `less` are those that are taken off.
 function finish(tile: usize, row: usize, sum: v128, less: v128, xs: v128, kind: i32): void {
   const mask = f16_mask();
-  if (kind === LESS_HALVES) sum = i32x4.sub(sum, i32x4.shl(less, 5));
+  if (kind >= LESS_HALVES_5) sum = i32x4.sub(sum, i32x4.shl(less, kind === LESS_HALVES_5 ? 5 : 7));
   let value = f32x4.mul(f32x4.convert_i32x4_s(sum), f32x4.mul(load_scales(tile, mask), xs));
-  if (kind === LESS_MINIMA) {
+  if (kind === LESS_MINIMA || kind === LESS_MINIMA_OF_HALVES) {
     const m = f32x4.mul(f32x4.convert_i32x4_s(less), f32x4.mul(load_scales(tile + 8, mask), xs));
     value = f32x4.sub(value, m);
   }
   v128.store(row, f32x4.add(value, v128.load(row)));
 }
 
-// Sums of i16 [4 rows][2] at `weights` times i16 [4 tokens][2] at `x`, `count` of each, for each token.
-function sum_pairs(weights: usize, x: usize, count: usize, to: usize): void {
+// Sums of i16 [4 rows][2] (or u8, if `small`) at `weights` times i16 [4 tokens][2] at `x`, `count` of each, for each token.
+function sum_pairs(weights: usize, x: usize, count: usize, small: bool, to: usize): void {
   let a = i32x4.splat(0);
   let b = a;
   let c = a;
   let d = a;
-  const stop = weights + (count << 4);
-  for (; weights < stop; weights += 16, x += 16) {
-    const m = v128.load(weights);
+  const stop = x + (count << 4);
+  for (; x < stop; x += 16) {
+    const m = small ? v128.load8x8_u(weights) : v128.load(weights);
+    weights += small ? 8 : 16;
     const s = v128.load(x);
     a = i32x4.add(a, i32x4.dot_i16x8_s(m, v128.shuffle<i32>(s, s, 0, 0, 0, 0)));
     b = i32x4.add(b, i32x4.dot_i16x8_s(m, v128.shuffle<i32>(s, s, 1, 1, 1, 1)));
@@ -61,8 +66,13 @@ function sum_pairs(weights: usize, x: usize, count: usize, to: usize): void {
 
 // What is taken off a strip's sums.
 function sum_less(kind: i32, tile: usize, x: usize, to: usize): void {
-  if (kind === LESS_MINIMA) sum_pairs(tile + WIDE_SUPER_MINIMA, x + ACTS_SUPER_SUMS, 4, to);
-  if (kind === LESS_HALVES) sum_pairs(tile + BYTE_SUPER_SCALES, x + ACTS_SUPER_HALVES, 8, to);
+  if (kind === LESS_MINIMA || kind === LESS_BLOCKS_7) {
+    sum_pairs(tile + WIDE_SUPER_MINIMA, x + ACTS_SUPER_SUMS, 4, false, to);
+  } else if (kind === LESS_MINIMA_OF_HALVES) {
+    sum_pairs(tile + WIDE_SUPER_MINIMA, x + ACTS_SUPER_HALVES, 8, true, to);
+  } else if (kind !== LESS_NOTHING) {
+    sum_pairs(tile + BYTE_SUPER_SCALES, x + ACTS_SUPER_HALVES, 8, false, to);
+  }
 }
 
 // Ends a superblock of two strips, whose sums are at `work`.
@@ -92,7 +102,7 @@ function finish_pair(
  * x       ACTS_SUPER_BYTES for each superblock   from quantize_super_x4(), finite
  * out     f32 rows of the tokens, outStride bytes apart
  * strips  an even number
- * kind    LESS_MINIMA if the format has minima, else LESS_NOTHING
+ * kind    LESS_*: what is taken off
  * work    WORK_BYTES
  * Align: all 16 B                               Reads past the end: none
  * Numerics: as walk_super()
@@ -185,8 +195,8 @@ function gather<T>(at: usize, acc: v128, scales: v128): void {
  * As multiply_super_wide(), for bytes.
  * T     u8 for DOT_UNSIGNED and DOT_SIGNED: scales are i32, of q6k i16 [4 rows][2 halves]; i8 for DOT_MOVED: scales are i16,
  *       each row's twice
- * F     u8: sums of a block are multiplied at once; i8: those of each half, since i16 hold no more; u16: q6k, whose halves
- *       have scales of their own
+ * F     u8: sums of a block are multiplied at once; i8: those of each half, since i16 hold no more; u16: halves have scales
+ *       of their own
  * tile  BYTE_SUPER_BYTES for each strip of each superblock
  */
 export function multiply_super_bytes<T, F>(

@@ -4,9 +4,17 @@
 //   T  the form of the dot product: u8 where the instruction adds to i32 (DOT_UNSIGNED and DOT_SIGNED agree on bytes up to
 //      127), i8 for pairs of i16 (DOT_MOVED), i16 for DOT_WIDE
 //   F  the format: see super.ts
-import { ACT_SUPER_BYTES, ACT_SUPER_HALVES, DOT_MOVED, DOT_WIDE, SUPER_BLOCKS } from "../layout/blocks";
+import {
+  ACT_SUPER_BYTES,
+  ACT_SUPER_HALVES,
+  DOT_MOVED,
+  DOT_SIGNED,
+  DOT_UNSIGNED,
+  DOT_WIDE,
+  SUPER_BLOCKS,
+} from "../layout/blocks";
 import { activation, RELAXED } from "../simd/dot";
-import { super_constants } from "./fields";
+import { has_book, is_q2k, is_q4k, super_constants } from "./fields";
 import { finish_super, head_bytes, scale_step, scales_at, sum_tile, tile_of } from "./super";
 
 /**
@@ -24,6 +32,8 @@ function walk_super<T, F>(
   blocks: i32,
   factor: f32,
   sums: usize,
+  book: i32,
+  isUnsigned: bool,
 ): void {
   const tiles = <usize>strips * tile_of<F>();
   const heads = <usize>strips * head_bytes<F>();
@@ -33,10 +43,10 @@ function walk_super<T, F>(
   const sumBytes = (<usize>streams) << 4;
   const sumStop = sums + <usize>strips * sumBytes;
   const stop = x + supers * ACT_SUPER_BYTES;
-  const c0 = super_constants<F>(0);
-  const c1 = super_constants<F>(1);
-  const c2 = super_constants<F>(2);
-  const c3 = super_constants<F>(3);
+  const c0 = super_constants<F>(0, book, isUnsigned);
+  const c1 = super_constants<F>(1, book, isUnsigned);
+  const c2 = super_constants<F>(2, book, isUnsigned);
+  const c3 = super_constants<F>(3, book, isUnsigned);
   for (; x < stop; x += ACT_SUPER_BYTES, column += step) {
     memory.fill(sums, 0, sumStop - sums);
     let scales = column + scales_at<F>();
@@ -77,7 +87,7 @@ function walk_super<T, F>(
   }
 }
 
-/** walk() of formats.ts for a format F of superblocks. */
+/** walk() of formats.ts for a format F of superblocks; `book` is its BOOK_*, if it has one. */
 export function walk_super_form<F>(
   dot: i32,
   column: usize,
@@ -89,11 +99,21 @@ export function walk_super_form<F>(
   blocks: i32,
   factor: f32,
   sums: usize,
+  book: i32,
 ): void {
   if (RELAXED && dot !== DOT_WIDE) {
-    if (dot === DOT_MOVED) walk_super<i8, F>(column, x, out, streams, gap, strips, blocks, factor, sums);
-    else walk_super<u8, F>(column, x, out, streams, gap, strips, blocks, factor, sums);
-    return;
+    // High nibbles that are not shifted are bytes above 127: only DOT_UNSIGNED takes them.
+    const pairs = dot === DOT_MOVED || (is_q4k<F>() && dot === DOT_SIGNED);
+    if (!pairs) {
+      const isUnsigned = dot === DOT_UNSIGNED;
+      walk_super<u8, F>(column, x, out, streams, gap, strips, blocks, factor, sums, book, isUnsigned);
+      return;
+    }
+    // Books have no form of their own for pairs: moved signs cost as much as i16.
+    if (!has_book<F>() && !is_q2k<F>()) {
+      walk_super<i8, F>(column, x, out, streams, gap, strips, blocks, factor, sums, book, false);
+      return;
+    }
   }
-  walk_super<i16, F>(column, x, out, streams, gap, strips, blocks, factor, sums);
+  walk_super<i16, F>(column, x, out, streams, gap, strips, blocks, factor, sums, book, false);
 }

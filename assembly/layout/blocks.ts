@@ -77,6 +77,23 @@ export const Q5K_TILE_BYTES = 80;
  */
 export const Q6K_HEAD_BYTES = 72;
 export const Q6K_TILE_BYTES = 96;
+/**
+ * x4k header: f16 d [4 rows]; int8 scales [8 blocks][4 rows] at 8. Tile: nibbles as q4k, indexes of a book of 16 int8. A
+ * weight is d * scale * book[n].
+ */
+export const X4K_HEAD_BYTES = 40;
+/**
+ * x3k header: as q6k. Tile: 3 vectors; bits 0-2 are columns 4v.., bits 3-5 columns 12 + 4v..; columns 24.. are bits 6-7 of
+ * vector 0 and bit 6 of vector 2, columns 28.. bits 6-7 of vector 1 and bit 7 of vector 2. Indexes of a book of 8 int8.
+ */
+export const X3K_TILE_BYTES = 48;
+/**
+ * q2k header: f16 d [4 rows], f16 dmin [4]; u8 scales [8 blocks][4 rows][2 halves] at 16, u8 minima alike at 80. Tile: 2
+ * vectors; bits 2i, 2i + 1 of vector v are columns 16v + 4i... A weight is d * scale * n - dmin * minimum.
+ */
+export const Q2K_HEAD_BYTES = 144;
+export const Q2K_TILE_BYTES = 32;
+export const Q2K_MINIMA = 80;
 /** Where scales and minima lie in headers. */
 export const SUPER_SCALES = 16;
 export const SUPER_MINIMA = 48;
@@ -110,6 +127,19 @@ export const WEIGHT_MXFP4 = 17;
 /** Q4_1; Q5_0 and Q5_1. */
 export const WEIGHT_Q4M = 18;
 export const WEIGHT_Q5 = 19;
+/** Formats with a book: BOOK_* times WEIGHT_BOOK is added. */
+export const WEIGHT_X4K = 6;
+export const WEIGHT_X3K = 7;
+export const WEIGHT_Q2K = 8;
+export const WEIGHT_BOOK = 256;
+
+/** Books: the values of IQ4_XS; odd numbers up to 15; of IQ3_XXS, IQ2 types and IQ1 types; -4 to 3. */
+export const BOOK_IQ4 = 0;
+export const BOOK_IQ3_S = 1;
+export const BOOK_IQ3_XXS = 2;
+export const BOOK_IQ2 = 3;
+export const BOOK_IQ1 = 4;
+export const BOOK_Q3 = 5;
 
 // ---- Activations. A row is padded with zeros to BLOCK_COLS.
 

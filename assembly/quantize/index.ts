@@ -43,7 +43,7 @@ export function average(
   out: usize,
   scratch: usize,
 ): void {
-  const end = <usize>cols << 2;
+  const end = (<usize>cols) << 2;
   for (let r = 0; r < rows; r++, src += rowBytes, out += end) {
     decode(file, src, 0, 0, 0, cols, out);
     for (let p = 1; p < pool; p++) {

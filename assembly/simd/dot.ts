@@ -50,8 +50,8 @@ export function dot_pairs(x: v128, w: v128): v128 {
   return unreachable();
 }
 
-/** The bytes of `book` at indexes in 0..15, where all engines agree. */
-export function lookup(book: v128, indexes: v128): v128 {
+/** book[i] for indexes 0..15 in every byte. */
+export function look_up(book: v128, indexes: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(book, indexes);
   return i8x16.swizzle(book, indexes);
 }

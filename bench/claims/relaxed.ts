@@ -45,7 +45,7 @@ function matmulCalls(area: KernelArea, name: "q8" | "q4"): (() => void)[] {
       format,
       strips: STRIPS,
       blocks: BLOCKS,
-      x: activate(area, x, SIZE, tokens),
+      x: activate(area, format, x, SIZE, tokens),
       stride: BLOCKS * format.activationBlockBytes,
       out,
       outStride: 4 * SIZE,

@@ -24,7 +24,7 @@ import {
   FILE_Q8_0_BYTES,
 } from "../../assembly/layout/file_types.gen.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
-import { weightFormats } from "../../src/quant/registry.ts";
+import { type FileType, weightFormats } from "../../src/quant/registry.ts";
 import type { WeightFormat } from "../../src/quant/weight_format.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import { matmul } from "../reference/matmul.ts";
@@ -40,9 +40,16 @@ import {
   tileMinimum,
   tileScale,
 } from "../reference/quantize.ts";
-import { superMatrix, superProduct, superRow } from "../reference/superblocks.ts";
+import { type SuperFile, superFiles, superMatrix, superProduct, superRow } from "../reference/superblocks.ts";
 import { dotEngineBenches } from "../support/dot_engines.ts";
-import { type FileRows, f32Rows, rowsFor, takesAnyType } from "../support/file_rows.ts";
+import {
+  blockRows,
+  type FileRows,
+  f32Rows,
+  naturalTypes,
+  rowsFor,
+  takesAnyType,
+} from "../support/file_rows.ts";
 import { type KernelBench, nmse, randomF32 } from "../support/kernels.ts";
 import { packRows } from "../support/packing.ts";
 import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
@@ -61,7 +68,6 @@ const MOST_TOKENS = 33;
 const GAP = 32;
 
 const STREAMS = [1, 2, 4, 8];
-const FACTOR = scaleFactor(SCALE_SHIFT);
 const SCRATCH_BYTES = UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES;
 
 const benches = [...(await variantBenches(8 << 20)), ...(await dotEngineBenches(8 << 20))];
@@ -123,13 +129,13 @@ function multiply(
   bench: KernelBench,
   type: Type,
   p: Product,
-  { dot = bench.kernels.dot_form(), streams = 2, scratch = 0 } = {},
+  { dot = bench.kernels.dot_form(), streams = 2, scratch = 0, shift = SCALE_SHIFT } = {},
 ): void {
   const { xStride = 0, outStride = 0, add = 0, addStride = 0, begin = 0 } = p;
   const shape = [begin, p.end, p.strips, p.blocks, p.tokens] as const;
   const rows = [p.w, p.x, xStride, p.out, outStride, add, addStride] as const;
   const area = scratch || bench.alloc(SCRATCH_BYTES);
-  bench.kernels.matmul(type.weight, ...rows, ...shape, dot, streams, FACTOR, area);
+  bench.kernels.matmul(type.weight, ...rows, ...shape, dot, streams, scaleFactor(shift), area);
 }
 // Against the same integers: f32 across blocks is all that rounds.
 const TIGHT = 1e-10;
@@ -174,11 +180,11 @@ class Case {
     return this.x.length / this.cols;
   }
 
-  packInto(bench: KernelBench): number {
+  packInto(bench: KernelBench, shift: number = SCALE_SHIFT): number {
     const { cols, rows, type, w } = this;
     const out = bench.alloc(packedBytes(type.weight, rows, cols));
     const src = bench.put(w.bytes);
-    assert.equal(packRows(bench, { ...w, src, weight: type.weight, out }), 0);
+    assert.equal(packRows(bench, { ...w, src, weight: type.weight, out, shift }), 0);
     return out;
   }
 
@@ -211,9 +217,9 @@ class Case {
     row.fill(0).set(this.x.subarray(t * this.cols, (t + 1) * this.cols));
   }
 
-  packed(): Uint8Array {
+  packed(shift: number = SCALE_SHIFT): Uint8Array {
     return onEveryVariant(benches, (bench) =>
-      bench.u8(this.packInto(bench), packedBytes(this.type.weight, this.rows, this.cols)),
+      bench.u8(this.packInto(bench, shift), packedBytes(this.type.weight, this.rows, this.cols)),
     );
   }
 
@@ -227,13 +233,13 @@ class Case {
   }
 
   /** out [tokens, height] of superblocks as it is defined, to the bit. */
-  defined(add?: Float32Array): Float32Array<ArrayBuffer> {
+  defined(add?: Float32Array, shift: number = SCALE_SHIFT): Float32Array<ArrayBuffer> {
     const { type, rows, cols, height } = this;
-    const matrix = superMatrix(type.weight, this.packed(), rows, cols);
+    const matrix = superMatrix(type.weight, this.packed(shift), rows, cols, shift);
     const out = new Float32Array(this.tokens * height);
     for (let t = 0; t < this.tokens; t++) {
       const start = add?.subarray(t * height, (t + 1) * height);
-      out.set(superProduct(matrix, superRow(this.row(t)), SCALE_SHIFT, start), t * height);
+      out.set(superProduct(matrix, superRow(this.row(t)), shift, start), t * height);
     }
     return out;
   }
@@ -242,6 +248,7 @@ class Case {
   definedBlocks(): Float32Array<ArrayBuffer> {
     const { fround } = Math;
     const { type, rows, cols, height, blocks } = this;
+    const factor = scaleFactor(SCALE_SHIFT);
     const bytes = this.packed();
     const out = new Float32Array(this.tokens * height);
     for (let t = 0; t < this.tokens; t++) {
@@ -249,8 +256,8 @@ class Case {
       for (let r = 0; r < height; r++) {
         for (let b = 0; b < blocks; b++) {
           const place = [type.weight, bytes, r, 32 * b] as const;
-          const xs = fround((scales[b] as number) * FACTOR);
-          const scaled = (half: number) => fround((half / FACTOR) * xs);
+          const xs = fround((scales[b] as number) * factor);
+          const scaled = (half: number) => fround((half / factor) * xs);
           let sum = 0;
           let all = 0;
           for (let c = 32 * b; c < 32 * b + 32; c++) {
@@ -303,13 +310,12 @@ class Case {
   }
 
   /** out [tokens, height] one token at a time, the same in every variant, dot form and number of streams. */
-  byToken(add?: Float32Array): Float32Array<ArrayBuffer> {
+  byToken(shift: number = SCALE_SHIFT): Float32Array<ArrayBuffer> {
     const { type, strips, blocks, height, groups } = this;
     return f32OnEveryVariant(benches, (bench) => {
-      const w = this.packInto(bench);
+      const w = this.packInto(bench, shift);
       const scratch = bench.alloc(SCRATCH_BYTES);
       const out = bench.alloc(4 * this.tokens * height);
-      const addPtr = add ? bench.put(add) : 0;
       let first: Float32Array | undefined;
       const xs = Array.from({ length: this.tokens }, (_, t) =>
         new Case(type, this.rows, this.cols, this.row(t), this.w).activate(bench),
@@ -324,19 +330,39 @@ class Case {
                 w,
                 x: x.ptr,
                 out: out + 4 * t * height,
-                add: addPtr ? addPtr + 4 * t * height : 0,
                 end: groups,
                 strips,
                 blocks,
                 tokens: 1,
               },
-              { dot, streams, scratch },
+              { dot, streams, scratch, shift },
             );
           });
           const actual = bench.f32(out, this.tokens * height).slice();
           if (first) assert.deepEqual(actual, first, `dot ${dot}, ${streams} streams`);
           first ??= actual;
         }
+      }
+      return first as Float32Array;
+    });
+  }
+
+  /** out [tokens, height] of all tokens in one call, the same in every variant and dot form. */
+  together(shift: number = SCALE_SHIFT): Float32Array<ArrayBuffer> {
+    const { type, strips, blocks, height, groups, tokens } = this;
+    return f32OnEveryVariant(benches, (bench) => {
+      const w = this.packInto(bench, shift);
+      const { ptr: x, stride: xStride } = this.activate(bench);
+      const scratch = bench.alloc(SCRATCH_BYTES);
+      const outStride = 4 * height;
+      let first: Float32Array | undefined;
+      for (const dot of dotsOf(bench, type)) {
+        const out = bench.alloc((tokens === 1 ? 1 : padded(tokens, ACT_TOKENS)) * outStride);
+        const operands = { w, x, xStride, out, outStride, end: groups, strips, blocks, tokens };
+        multiply(bench, type, operands, { dot, scratch, shift });
+        const actual = bench.f32(out, tokens * height).slice();
+        if (first) assert.deepEqual(actual, first, `dot ${dot}`);
+        first ??= actual;
       }
       return first as Float32Array;
     });
@@ -788,6 +814,77 @@ describe("integer products", () => {
     });
   }
 });
+
+/** Superblocks in which all bytes of scales and minima, and all of weights, are one of these; halves are 1 or -1. */
+function extremeSuperblocks(format: WeightFormat): FileRows {
+  const bytes = [0xff, 0x00, 0x7f, 0x80];
+  const [type] = naturalTypes(format);
+  const { code, blockBytes, blockCols } = type as FileType;
+  const { halves, scales } = superFiles[code] as SuperFile;
+  const rows = bytes.flatMap((scale) => bytes.map((weight) => ({ scale, weight })));
+  const all = new Uint8Array(rows.length * blockBytes);
+  rows.forEach(({ scale, weight }, r) => {
+    const block = all.subarray(r * blockBytes, (r + 1) * blockBytes).fill(weight);
+    block.fill(scale, ...scales);
+    halves.forEach((at, i) => {
+      new DataView(all.buffer).setUint16(r * blockBytes + at, nearestHalf((r + i) % 3 ? 1 : -1), true);
+    });
+  });
+  return { file: code, bytes: all, rowBytes: blockBytes, rows: rows.length, cols: blockCols };
+}
+
+for (const type of types.filter(({ exact }) => exact)) {
+  describe(`products of ${type.name}`, () => {
+    it("are exact for the largest integers of weights, scales and activations", () => {
+      const w = extremeSuperblocks(type.format);
+      const rules = [
+        () => 1,
+        () => -1,
+        (i: number) => (i % 2 ? 1 : -1),
+        (i: number) => (i % 64 < 32 ? 1 : -1),
+      ];
+      for (const tokens of [1, 7]) {
+        const x = Float32Array.from(
+          { length: w.cols * tokens },
+          (_, i) => 127 * (rules[Math.floor(i / w.cols) % rules.length] as (i: number) => number)(i % w.cols),
+        );
+        const c = new Case(type, w.rows, w.cols, x, w);
+        const expected = c.defined();
+        assertSameF32(c.byToken(), expected, "one token");
+        assertSameF32(c.together(), expected, `${tokens} tokens`);
+        // Activations of 127 add up to the sum of the weights.
+        const sum = c
+          .decodedWeights()
+          .subarray(0, w.cols)
+          .reduce((a, b) => a + b, 0);
+        assert.equal(expected[0], Math.fround(127 * sum));
+      }
+    });
+
+    it("are exact for halves of any size, with and without a shift", () => {
+      const [first] = naturalTypes(type.format);
+      const { code, name, blockBytes, blockCols } = first as FileType;
+      for (const half of (superFiles[code] as SuperFile).halves) {
+        for (const shift of [SCALE_SHIFT, 0]) {
+          // Larger ones are stored without SCALE_SHIFT, which pack() says.
+          const most = (shift ? 20 << 10 : 31 << 10) - 1;
+          const rows = 200;
+          const w = blockRows(name, rows, blockCols, 5);
+          const view = new DataView(w.bytes.buffer);
+          for (let r = 0; r < rows; r++) {
+            const bits = r < 4 ? r % 2 : Math.round((most * r) / (rows - 1));
+            view.setUint16(r * blockBytes + half, bits + (r % 3 ? 0 : 0x8000), true);
+          }
+          const c = new Case(type, rows, blockCols, randomF32(6 * blockCols, 4), w);
+          const expected = c.defined(undefined, shift);
+          assert.ok(expected.every(Number.isFinite));
+          assertSameF32(c.byToken(shift), expected, `half at ${half}, shift ${shift}`);
+          assertSameF32(c.together(shift), expected, `half at ${half}, shift ${shift}, 6 tokens`);
+        }
+      }
+    });
+  });
+}
 
 function noMinusZero(x: number): number {
   return x + 0;

@@ -47,7 +47,14 @@ import {
   tileInteger,
   tileScale,
 } from "../reference/quantize.ts";
-import { fileParts, type Parts, superFiles, superTiles, tileParts } from "../reference/superblocks.ts";
+import {
+  fileParts,
+  type Parts,
+  type SuperFile,
+  superFiles,
+  superTiles,
+  tileParts,
+} from "../reference/superblocks.ts";
 import { blockRows, naturalTypes, randomBlocks, takesAnyType } from "../support/file_rows.ts";
 import { type KernelBench, randomF32, uniform } from "../support/kernels.ts";
 import { packRows } from "../support/packing.ts";
@@ -590,7 +597,7 @@ describe("pack()", () => {
     it(`refuses superblocks of ${name} whose scales are NaN or infinite with 1 + their row`, () => {
       const { code, blockCols, blockBytes } = fileTypes.get(name) as FileType;
       const [rows, cols] = [6, 2 * blockCols];
-      for (const half of (superFiles[code] as (typeof superFiles)[number]).halves) {
+      for (const half of (superFiles[code] as SuperFile).halves) {
         for (const [row, block] of [
           [0, 0],
           [3, 1],
@@ -608,7 +615,7 @@ describe("pack()", () => {
 
     it(`says which scale of ${name} cannot be stored times 2^SCALE_SHIFT, and stores each as it is without`, () => {
       const { code, blockCols, blockBytes } = fileTypes.get(name) as FileType;
-      for (const half of (superFiles[code] as (typeof superFiles)[number]).halves) {
+      for (const half of (superFiles[code] as SuperFile).halves) {
         for (const [scale, fits] of [
           [63.9, true],
           [-63.9, true],

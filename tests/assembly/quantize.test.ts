@@ -4,8 +4,11 @@ import { describe, it } from "node:test";
 import {
   ACT_BLOCK_BYTES,
   ACT_SUMS,
+  ACT_SUPER_BYTES,
   ACTS_BLOCK_BYTES,
+  ACTS_SUPER_BYTES,
   SCALE_SHIFT,
+  SUPER_COLS,
   WEIGHT_Q4,
   WEIGHT_Q8,
 } from "../../assembly/layout/blocks.ts";
@@ -18,6 +21,7 @@ import {
   packedBytes,
   roundEven,
 } from "../reference/quantize.ts";
+import { storedRow, superLane, superRow } from "../reference/superblocks.ts";
 import { type KernelBench, randomF32 } from "../support/kernels.ts";
 import { packF32 } from "../support/packing.ts";
 import { itOn, sharedJson } from "../support/shared.ts";
@@ -174,6 +178,120 @@ for (const format of formats) {
         const out = bench.alloc(16);
         bench.kernels.quantize_q8(bench.alloc(16), out, 0);
         bench.kernels.quantize_q8x4(bench.alloc(16), out, 1, 0);
+        return bench.u8(out, 16);
+      });
+      assertSameBytes(bytes, new Uint8Array(16).fill(0xff), "out");
+    });
+  });
+}
+
+/** quantize_super, and quantize_super_x4 as each of its four tokens. */
+const superFormats = [
+  { name: "quantize_super", lane: undefined },
+  ...[0, 1, 2, 3].map((lane) => ({ name: `quantize_super_x4, token ${lane}`, lane })),
+] as const;
+
+/** The superblocks of x; kernel and f32 row have the least alignment allowed. */
+function quantizeSuper(
+  bench: KernelBench,
+  { lane }: { readonly lane: number | undefined },
+  x: Float32Array,
+): Uint8Array {
+  const row = bench.put(Float32Array.from([Number.NaN, ...x])) + 4;
+  const supers = x.length / SUPER_COLS;
+  if (lane === undefined) {
+    const out = bench.alloc(supers * ACT_SUPER_BYTES + 4) + 4;
+    bench.kernels.quantize_super(row, out, x.length);
+    return bench.u8(out, supers * ACT_SUPER_BYTES);
+  }
+  const out = bench.alloc(supers * ACTS_SUPER_BYTES + 4) + 4;
+  bench.kernels.quantize_super_x4(row, out, lane, x.length);
+  const shared = bench.u8(out, supers * ACTS_SUPER_BYTES);
+  for (const other of [0, 1, 2, 3].filter((l) => l !== lane)) {
+    assert.ok(
+      superLane(shared, other).every((b) => b === 0xff),
+      `token ${other} was written`,
+    );
+  }
+  return superLane(shared, lane);
+}
+
+for (const format of superFormats) {
+  /** The superblocks of x, the same in every variant. */
+  const stored = (x: Float32Array) =>
+    storedRow(onEveryVariant(benches, (bench) => quantizeSuper(bench, format, x)));
+
+  describe(`${format.name}()`, () => {
+    it("gives the integers, scales and sums that are defined, to the bit", () => {
+      for (const supers of [1, 2, 3, 5]) {
+        for (const scale of [1, 1e-29, 1e30]) {
+          const x = randomF32(SUPER_COLS * supers, supers).map((v) => v * scale);
+          assert.deepEqual(stored(x), superRow(x));
+        }
+      }
+    });
+
+    it("finds the largest magnitude wherever it is, of either sign", () => {
+      for (let at = 0; at < SUPER_COLS; at += 3) {
+        const x = randomF32(2 * SUPER_COLS, at);
+        x[at] = at % 2 ? 2 : -2;
+        const { integers, scales } = stored(x);
+        assert.equal(scales[0], Math.fround(2 / LARGEST));
+        assert.equal(integers[at], at % 2 ? LARGEST : -LARGEST);
+        assert.ok((scales[1] as number) < 1 / LARGEST);
+      }
+    });
+
+    it("rounds ties to even, and has the largest sums there are", () => {
+      const x = Float32Array.from({ length: SUPER_COLS }, (_, i) => (i % 64) - 31.5);
+      x[255] = LARGEST;
+      const { integers, scales } = stored(x);
+      assert.deepEqual([...scales], [1]);
+      assert.deepEqual([...integers], Array.from(x, roundEven));
+      for (const sign of [1, -1]) {
+        const { sums, halves } = stored(new Float32Array(SUPER_COLS).fill(3 * sign));
+        assert.deepEqual([...sums], Array(8).fill(sign * 32 * LARGEST));
+        assert.deepEqual([...halves], Array(16).fill(sign * 16 * LARGEST));
+      }
+    });
+
+    it("makes zeros of a superblock under 1e-30, and of no other", () => {
+      const x = new Float32Array(SUPER_COLS * 4);
+      [0, 1e-35, 2e-30, 1].forEach((scale, s) => {
+        x.set(
+          randomF32(SUPER_COLS, 7).map((v) => v * scale),
+          SUPER_COLS * s,
+        );
+      });
+      const { integers, scales } = stored(x);
+      assert.ok(integers.subarray(0, 2 * SUPER_COLS).every((q) => q === 0));
+      assert.deepEqual([...scales.subarray(0, 2)], [0, 0]);
+      assert.deepEqual(
+        integers.subarray(2 * SUPER_COLS, 3 * SUPER_COLS),
+        integers.subarray(3 * SUPER_COLS, 4 * SUPER_COLS),
+      );
+    });
+
+    it("carries NaN and infinity in the scale of their superblock alone", () => {
+      for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        for (const at of [0, 100, 255]) {
+          const x = randomF32(3 * SUPER_COLS, 8);
+          x[SUPER_COLS + at] = bad;
+          for (const { bench } of benches) {
+            bench.reset();
+            const { scales } = storedRow(quantizeSuper(bench, format, x));
+            assert.deepEqual([...scales].map(Number.isFinite), [true, false, true], `${bad} at ${at}`);
+            bench.checkGuards();
+          }
+        }
+      }
+    });
+
+    it("writes nothing for n = 0", () => {
+      const bytes = onEveryVariant(benches, (bench) => {
+        const out = bench.alloc(16);
+        bench.kernels.quantize_super(bench.alloc(16), out, 0);
+        bench.kernels.quantize_super_x4(bench.alloc(16), out, 1, 0);
         return bench.u8(out, 16);
       });
       assertSameBytes(bytes, new Uint8Array(16).fill(0xff), "out");

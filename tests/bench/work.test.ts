@@ -4,16 +4,16 @@ import { schedule, thorough } from "../../bench/measure.ts";
 import { matrixWork, someIds } from "../../bench/models.ts";
 import { generatedText } from "../../bench/tokenizer.ts";
 import type { LayerWeights, Matrix, Vector } from "../../src/model/weights/weights.ts";
-import { weightFormats } from "../../src/quant/registry.ts";
+import { type FormatName, weightFormats } from "../../src/quant/registry.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 
 const source = bytesSource(new Uint8Array(0));
 
-function matrix(rows: number, cols: number, precision: "f32" | "q8" | "q4"): Matrix {
+function matrix(rows: number, cols: number, name: FormatName): Matrix {
   const info = { name: "w", shape: [rows, cols], type: "F32", source, offset: 0, byteLength: 0 };
   const strips = Math.ceil(rows / 4);
   const blocks = Math.ceil(cols / 32);
-  const format = weightFormats[precision];
+  const format = weightFormats[name];
   return { kind: "matrix", info, firstRow: 0, format, address: 0, rows, cols, strips, blocks };
 }
 
@@ -41,6 +41,13 @@ describe("matrixWork()", () => {
       outputBytes: 2 * 512,
       outputMacs: 8 * 32,
     });
+  });
+
+  it("counts headers of superblocks", () => {
+    // 8 x 512: 2 strips of 2 superblocks, each a header and 8 tiles.
+    const layers = [layer(matrix(8, 512, "q4k"), matrix(8, 512, "q6k"))];
+    const { layerBytes } = matrixWork({ layers, output: matrix(8, 32, "f32") });
+    assert.equal(layerBytes, 4 * (80 + 8 * 64) + 6 * 4 * (72 + 8 * 96));
   });
 
   it("is nothing but the output without layers", () => {

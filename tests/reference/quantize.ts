@@ -42,7 +42,7 @@ import { fileTypes } from "../../src/quant/file_types.ts";
 import { blockValues } from "./block_types.ts";
 import { bfloat16Value, halfValue } from "./math.ts";
 import { padded, placeInGroup, stripsOf } from "./placement.ts";
-import { fileParts, superBytes, superFiles, superTiles, tileParts, valueOf } from "./superblocks.ts";
+import { fileParts, superBytes, superFiles, superTiles, tileParts, weightValue } from "./superblocks.ts";
 
 export { padded, stripsOf };
 
@@ -164,7 +164,7 @@ export function decodeTiles(
         weight === WEIGHT_F32
           ? view.getFloat32(f32At(r, c, rows, cols), true)
           : weight in superTiles
-            ? valueOf(tileParts(...place, shift))
+            ? weightValue(tileParts(...place, shift))
             : tileScale(...place, shift) * tileInteger(...place) + tileMinimum(...place, shift);
     }
   }
@@ -177,7 +177,7 @@ export function fileValue(file: number, bytes: Uint8Array, i: number): number {
   if (file === FILE_F32) return view.getFloat32(4 * i, true);
   if (file === FILE_F16) return halfValue(view.getUint16(2 * i, true));
   if (file === FILE_BF16) return bfloat16Value(view.getUint16(2 * i, true));
-  if (file in superFiles) return Math.fround(valueOf(fileParts(file, bytes, i)));
+  if (file in superFiles) return Math.fround(weightValue(fileParts(file, bytes, i)));
   const col = i % 32;
   if (file === FILE_Q8_0) {
     const block = Math.floor(i / 32) * FILE_Q8_0_BYTES;

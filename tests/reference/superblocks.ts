@@ -49,7 +49,7 @@ export interface Parts {
 }
 
 /** The exact value of a weight. */
-export function valueOf({ d, scale, n, dmin, minimum }: Parts): number {
+export function weightValue({ d, scale, n, dmin, minimum }: Parts): number {
   return d * scale * n - dmin * minimum;
 }
 
@@ -96,18 +96,27 @@ function fileQ6K(view: DataView, i: number): Parts {
   return { d: half(view, 208), scale, n: low + 16 * high - 32, dmin: 0, minimum: 0 };
 }
 
-/** Tensor types of superblocks: their bytes, where they have halves, and weight i of one. */
-export const superFiles: Readonly<
-  Record<number, { bytes: number; halves: readonly number[]; parts: (view: DataView, i: number) => Parts }>
-> = {
-  [FILE_Q4_K]: { bytes: FILE_Q4_K_BYTES, halves: [0, 2], parts: fileQ4K },
-  [FILE_Q5_K]: { bytes: FILE_Q5_K_BYTES, halves: [0, 2], parts: fileQ5K },
-  [FILE_Q6_K]: { bytes: FILE_Q6_K_BYTES, halves: [208], parts: fileQ6K },
+/** A tensor type of superblocks. */
+export interface SuperFile {
+  readonly bytes: number;
+  /** Where halves are. */
+  readonly halves: readonly number[];
+  /** The bytes of integer scales, and of minima. */
+  readonly scales: readonly [begin: number, end: number];
+  /** Weight i of a superblock. */
+  readonly parts: (view: DataView, i: number) => Parts;
+}
+
+/** Tensor types of superblocks, by their codes. */
+export const superFiles: Readonly<Record<number, SuperFile>> = {
+  [FILE_Q4_K]: { bytes: FILE_Q4_K_BYTES, halves: [0, 2], scales: [4, 16], parts: fileQ4K },
+  [FILE_Q5_K]: { bytes: FILE_Q5_K_BYTES, halves: [0, 2], scales: [4, 16], parts: fileQ5K },
+  [FILE_Q6_K]: { bytes: FILE_Q6_K_BYTES, halves: [208], scales: [192, 208], parts: fileQ6K },
 };
 
 /** What value i of a row of file superblocks is made of. */
 export function fileParts(file: number, row: Uint8Array, i: number): Parts {
-  const { bytes, parts } = superFiles[file] as (typeof superFiles)[number];
+  const { bytes, parts } = superFiles[file] as SuperFile;
   const at = Math.floor(i / SUPER_COLS) * bytes;
   return parts(new DataView(row.buffer, row.byteOffset + at, bytes), i % SUPER_COLS);
 }

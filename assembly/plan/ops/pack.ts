@@ -1,5 +1,6 @@
 // OP_PACK: packs file rows into weight tiles, at load.
 import {
+  begin_super,
   cell_bytes,
   cell_step,
   copy_tile,
@@ -85,8 +86,23 @@ export function pack(
   scratch: usize,
 ): i32 {
   const blocks = (cols + BLOCK_COLS - 1) / BLOCK_COLS;
-  if (is_super(weight))
-    return pack_supers(weight, src, rowBytes, rows, blocks, out, firstStrip, strips, shift);
+  if (is_super(weight)) {
+    begin_super(weight, scratch);
+    return pack_supers(
+      file,
+      weight,
+      src,
+      rowBytes,
+      table,
+      rows,
+      blocks,
+      out,
+      firstStrip,
+      strips,
+      shift,
+      scratch,
+    );
+  }
   const cells = <usize>(tile_bytes(weight) / cell_bytes(weight));
   const copies = is_copied(weight, file);
   // Only the last rows of a matrix end at an odd strip: the one behind it is padding.
@@ -128,15 +144,18 @@ export function pack(
 
 // Rows of the type whose superblocks the format keeps: see pack().
 function pack_supers(
+  file: i32,
   weight: i32,
   src: usize,
   rowBytes: usize,
+  table: usize,
   rows: i32,
   blocks: i32,
   out: usize,
   firstStrip: i32,
   strips: i32,
   shift: i32,
+  scratch: usize,
 ): i32 {
   const here = (rows + TILE_ROWS - 1) / TILE_ROWS;
   const end = (here + (here & 1)) * TILE_ROWS;
@@ -144,7 +163,8 @@ function pack_supers(
     const strip = firstStrip + row / TILE_ROWS;
     const from = row < rows ? src + <usize>row * rowBytes : 0;
     const r = <usize>(row % TILE_ROWS);
-    if (pack_super_row(weight, from, out, strip, strips, blocks, r, shift)) return 1 + row;
+    if (pack_super_row(file, weight, from, table, out, strip, strips, blocks, r, shift, scratch))
+      return 1 + row;
   }
   return 0;
 }

@@ -69,11 +69,6 @@ export function layerNeeds(spec: LayerSpec, config: ModelConfig): LayerNeeds {
   };
 }
 
-/** The matrices among the weights of a layer. */
-export function layerMatrices({ q, k, v, attnOutput, gate, up, down }: LayerNeeds): MatrixNeed[] {
-  return [q, k, v, attnOutput, ...(gate ? [gate] : []), up, down];
-}
-
 /** The weights of a model outside of its layers. */
 export function outerNeeds({ config, layers, outputNorm }: Model): OuterNeeds {
   const { dim, vocabSize } = config;
