@@ -20,7 +20,6 @@ import {
   TILE_MINIMA,
   WEIGHT_MXFP4,
   WEIGHT_NL,
-  WEIGHT_Q4,
   WEIGHT_Q4K,
   WEIGHT_Q4M,
   WEIGHT_Q5,
@@ -89,7 +88,7 @@ function book_of(weight: i32): usize {
 
 // What a book is above its values, in eighths: activation blocks have -8 * sum(x).
 function starts_of(weight: i32): i32 {
-  return weight === WEIGHT_NL ? 16 : weight === WEIGHT_MXFP4 ? 2 : weight === WEIGHT_Q4 ? 1 : 0;
+  return weight === WEIGHT_NL ? 16 : weight === WEIGHT_MXFP4 ? 2 : weight < WEIGHT_NL ? 1 : 0;
 }
 
 // The values of a book as int8.
