@@ -9,7 +9,7 @@ import {
   CONST_FIELDS,
   CONST_FLIP,
   CONST_LOW_NIBBLES,
-  CONST_NIBBLE_BOOKS,
+  CONST_OFFSET_BOOKS,
   CONST_ONE,
   CONST_ONES_16,
   CONST_SHIFT_13,
@@ -60,9 +60,9 @@ export function init(): void {
   v128.store(CONST_SHIFT_13, i16x8.splat(8192));
   v128.store(CONST_FLIP, i8x16.splat(-128));
   v128.store(CONST_EIGHT, i8x16.splat(8));
-  v128.store(CONST_NIBBLE_BOOKS, i8x16.add(iq4_values(), i8x16.splat(-128)));
-  v128.store(CONST_NIBBLE_BOOKS, i8x16.add(fp4_doubled(), i8x16.splat(16)), 16);
-  v128.store(CONST_NIBBLE_BOOKS, i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 32);
+  v128.store(CONST_OFFSET_BOOKS, i8x16.add(iq4_values(), i8x16.splat(-128)));
+  v128.store(CONST_OFFSET_BOOKS, i8x16.add(fp4_doubled(), i8x16.splat(16)), 16);
+  v128.store(CONST_OFFSET_BOOKS, i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 32);
   v128.store(CONST_ONE, f32x4.splat(1));
   v128.store(CONST_BOOKS, iq4_values());
   v128.store(CONST_BOOKS, i8x16(-15, -13, -11, -9, -7, -5, -3, -1, 1, 3, 5, 7, 9, 11, 13, 15), 16);

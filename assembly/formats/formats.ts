@@ -14,11 +14,11 @@ import {
   Q8_TILE_BYTES,
   SUPER_BLOCKS,
   TILE_ROWS,
+  WEIGHT_BOOK,
   WEIGHT_F32,
   WEIGHT_MXFP4,
   WEIGHT_NL,
   WEIGHT_Q2K,
-  WEIGHT_Q4,
   WEIGHT_Q4K,
   WEIGHT_Q4M,
   WEIGHT_Q5,
@@ -56,16 +56,7 @@ import {
   walk_offsets,
   zero_row_offsets,
 } from "./offsets";
-import {
-  copy_tile_q4,
-  embed_row_q4,
-  multiply_group_q4,
-  pack_row_q4,
-  pack_units_q4,
-  unpack_q4,
-  walk_q4,
-  zero_row_q4,
-} from "./q4";
+import { multiply_group_q4, pack_row_q4, pack_units_q4, unpack_q4, walk_q4, zero_row_q4 } from "./q4";
 import {
   copy_tile_q8,
   embed_row_q8,
@@ -105,7 +96,7 @@ export { is_super };
 
 // Whether a format is one of offsets.ts.
 function is_offset(weight: i32): bool {
-  return layout_of(weight) >= WEIGHT_NL;
+  return weight >= WEIGHT_NL && weight < WEIGHT_BOOK;
 }
 
 /** ACT_* of the activations that the format is multiplied by. */
@@ -179,13 +170,9 @@ export function embed_row(
   }
   const cell = strip_at(w, weight, strip, blocks);
   const step = cell_step(weight, strip, strips);
-  if (is_offset(weight)) {
-    embed_row_offsets(weight, cell, step, lane, blocks, factor, scale, out);
-    return;
-  }
   if (weight === WEIGHT_F32) embed_row_f32(cell, step, lane, blocks, scale, out);
   else if (weight === WEIGHT_Q8) embed_row_q8(cell, step, lane, blocks, factor, scale, out);
-  else embed_row_q4(cell, step, lane, blocks, factor, scale, out);
+  else embed_row_offsets(weight, cell, step, lane, blocks, factor, scale, out);
 }
 
 // ---- Products with int8 activations. The loops around them are in plan/ops/matmul.ts.
@@ -362,9 +349,8 @@ export function copy_tile(
   tile: usize,
   shift: i32,
 ): i32 {
-  if (is_offset(weight)) return copy_tile_offsets(weight, file, p0, p1, p2, p3, tile, shift);
   if (weight === WEIGHT_Q8) return copy_tile_q8(p0, p1, p2, p3, tile, shift);
-  return copy_tile_q4(p0, p1, p2, p3, tile, shift);
+  return copy_tile_offsets(weight, file, p0, p1, p2, p3, tile, shift);
 }
 
 // Types whose values are -1 to 2 times a half.

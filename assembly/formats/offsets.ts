@@ -29,7 +29,7 @@ import {
 import {
   CONST_FIELDS,
   CONST_LOW_NIBBLES,
-  CONST_NIBBLE_BOOKS,
+  CONST_OFFSET_BOOKS,
   CONST_ONES_16,
   CONTROL_PACKED,
   PACKED_LARGE_SCALE,
@@ -79,15 +79,16 @@ function tile_values(weight: i32): usize {
   return has_tile_minima(weight) ? 2 * TILE_MINIMA : TILE_MINIMA;
 }
 
-// ---- Books of nibbles: values above zero by 128, by 16 if that makes all of them positive, or nibbles as they are.
+// ---- Books of nibbles: values above zero by 128, by 16 if that makes all of them positive, or nibbles as they are. Looking up
+// and copying q4 are the same, and so done here.
 
 function book_of(weight: i32): usize {
-  return CONST_NIBBLE_BOOKS + ((<usize>min(weight - WEIGHT_NL, 2)) << 4);
+  return CONST_OFFSET_BOOKS + (weight === WEIGHT_NL ? 0 : weight === WEIGHT_MXFP4 ? 16 : 32);
 }
 
 // What a book is above its values, in eighths: activation blocks have -8 * sum(x).
 function starts_of(weight: i32): i32 {
-  return weight === WEIGHT_NL ? 16 : weight === WEIGHT_MXFP4 ? 2 : 0;
+  return weight === WEIGHT_NL ? 16 : weight === WEIGHT_MXFP4 ? 2 : weight < WEIGHT_NL ? 1 : 0;
 }
 
 // The values of a book as int8.
@@ -326,7 +327,7 @@ export function multiply_group_offsets(
 
 // ---- Rows.
 
-/** out[c] = W[r, c] * scale, from a strip's first tile on: see embed_row() of formats.ts. */
+/** out[c] = W[r, c] * scale, from a strip's first tile on, of q4 too: see embed_row() of formats.ts. */
 export function embed_row_offsets(
   weight: i32,
   tile: usize,

@@ -29,8 +29,9 @@ import {
 } from "../simd/dot";
 import { f16_mask, load_f16, load_scales, to_f16 } from "../simd/f16";
 import { high } from "../simd/nibbles";
+import { abs_max } from "./act_q8";
 import { accumulate } from "./groups";
-import { copy_scales, scale4, store_scale, store_transposed, tile_scale, too_large } from "./scales";
+import { is_too_large, store_scale } from "./scales";
 import { multiply, store_wide, WIDE_TILE } from "./tiles";
 
 const TILE: usize = Q4_TILE_BYTES;
@@ -233,30 +234,6 @@ function unpack_bytes(from: usize, to: usize, tiles: i32): void {
 
 // ---- Rows.
 
-/** out[c] = W[r, c] * scale, from a strip's first tile on: see embed_row() of formats.ts. */
-export function embed_row_q4(
-  tile: usize,
-  step: usize,
-  r: usize,
-  blocks: i32,
-  factor: f32,
-  scale: f32,
-  out: usize,
-): void {
-  const f = f32x4.splat(scale);
-  const stop = out + <usize>blocks * (4 * BLOCK_COLS);
-  for (; out < stop; out += 4 * BLOCK_COLS, tile += step) {
-    const d = tile_scale(tile + (r << 1), factor);
-    for (let v: usize = 0; v < 4; v++) {
-      const q = v128.load32_zero(tile + Q4_TILE_VALUES + (v << 4) + (r << 2));
-      const low = i8x16.sub(v128.and(q, i8x16.splat(15)), i8x16.splat(8));
-      const top = i8x16.sub(i8x16.shr_u(q, 4), i8x16.splat(8));
-      v128.store(out + (v << 4), f32x4.mul(scale4(low, d), f));
-      v128.store(out + (v << 4) + 64, f32x4.mul(scale4(top, d), f));
-    }
-  }
-}
-
 // The address of columns c and c + 16 of row r of a tile.
 function byte_at(tile: usize, r: usize, c: usize): usize {
   return tile + Q4_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3);
@@ -267,7 +244,7 @@ function byte_at(tile: usize, r: usize, c: usize): usize {
  * value is too large.
  */
 export function pack_row_q4(row: usize, tile: usize, r: usize, shift: i32): i32 {
-  if (too_large(row)) return 1;
+  if (is_too_large(abs_max(row))) return 1;
   let m: f32 = 0;
   for (let c: usize = 0; c < <usize>BLOCK_COLS; c++) {
     const v = load<f32>(row + (c << 2));
@@ -307,11 +284,4 @@ export function pack_units_q4(row: usize, tile: usize, r: usize, shift: i32): vo
 export function zero_row_q4(tile: usize, r: usize): void {
   store<u16>(tile + (r << 1), 0);
   for (let c: usize = 0; c < 16; c++) store<u8>(byte_at(tile, r, c), 0x88);
-}
-
-/** A tile from Q4_0 blocks of four rows, whose nibble order it shares. Returns as copy_scales(). */
-export function copy_tile_q4(p0: usize, p1: usize, p2: usize, p3: usize, tile: usize, shift: i32): i32 {
-  const values = tile + Q4_TILE_VALUES;
-  store_transposed(v128.load(p0, 2), v128.load(p1, 2), v128.load(p2, 2), v128.load(p3, 2), values);
-  return copy_scales(p0, p1, p2, p3, tile, shift);
 }

@@ -21,8 +21,9 @@ import {
 import { activation, dot8_hi, dot8_join, dot8_lo, q8_start, q8_start_second, RELAXED } from "../simd/dot";
 import { f16_mask, load_f16, load_scales, to_f16 } from "../simd/f16";
 import { set_bits } from "../sync";
+import { abs_max, round16 } from "./act_q8";
 import { accumulate } from "./groups";
-import { abs_max, copy_scales, scale4, store_scale, store_transposed, tile_scale, too_large } from "./scales";
+import { copy_scales, is_too_large, scale4, store_scale, store_transposed, tile_scale } from "./scales";
 import { multiply, store_wide, WIDE_TILE } from "./tiles";
 
 const TILE: usize = Q8_TILE_BYTES;
@@ -216,15 +217,22 @@ export function embed_row_q8(
 
 /** Row r of a tile from 32 f32: d = max|x| / 127 as f16, q = round(x / d). Returns 0, or 1 if a value is too large. */
 export function pack_row_q8(row: usize, tile: usize, r: usize, shift: i32): i32 {
-  if (too_large(row)) return 1;
-  const scale = to_f16(abs_max(row) / 127);
+  const largest = abs_max(row);
+  if (is_too_large(largest)) return 1;
+  const scale = to_f16(largest / 127);
   const ptr = tile + (r << 1);
   store<u16>(ptr, scale);
   const d = load_f16(ptr);
-  const inverse: f32 = d > 0 ? 1 / d : 0;
-  for (let c: usize = 0; c < <usize>BLOCK_COLS; c++) {
-    const q = <i32>max<f32>(-127, min<f32>(127, nearest(load<f32>(row + (c << 2)) * inverse)));
-    store<u8>(tile + Q8_TILE_VALUES + ((c >> 2) << 4) + (r << 2) + (c & 3), <u8>(q + 128));
+  const inverse = f32x4.splat(d > 0 ? 1 / d : 0);
+  const to = tile + (r << 2);
+  for (let half: usize = 0; half < 128; half += 64) {
+    // Narrowing ends at -128 and 127; a value that rounds to -128 becomes -127.
+    const rounded = i8x16.max_s(round16(row + half, inverse), i8x16.splat(-127));
+    const bytes = v128.xor(rounded, i8x16.splat(-128));
+    v128.store32_lane(to + half, bytes, 0, Q8_TILE_VALUES);
+    v128.store32_lane(to + half, bytes, 1, Q8_TILE_VALUES + 16);
+    v128.store32_lane(to + half, bytes, 2, Q8_TILE_VALUES + 32);
+    v128.store32_lane(to + half, bytes, 3, Q8_TILE_VALUES + 48);
   }
   store_scale(scale, ptr, shift);
   return 0;

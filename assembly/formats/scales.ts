@@ -1,5 +1,5 @@
 // The f16 scales of tiles: a scale for each of four rows, stored times 2^SCALE_SHIFT.
-import { BLOCK_COLS, SCALE_SHIFT } from "../layout/blocks";
+import { SCALE_SHIFT } from "../layout/blocks";
 import { CONTROL_PACKED, PACKED_LARGE_SCALE } from "../layout/control";
 import { f16_finite, load_f16, to_f16 } from "../simd/f16";
 import { set_bits } from "../sync";
@@ -18,16 +18,9 @@ export function scale4(bytes: v128, d: v128): v128 {
   return f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(bytes))), d);
 }
 
-/** Largest magnitude of a block's 32 f32 values. */
-export function abs_max(row: usize): f32 {
-  let m: f32 = 0;
-  for (let c: usize = 0; c < <usize>BLOCK_COLS; c++) m = max(m, abs(load<f32>(row + (c << 2))));
-  return m;
-}
-
-/** Whether a block holds a value that is too large to quantize. */
-export function too_large(row: usize): bool {
-  return abs_max(row) > LARGEST;
+/** Whether a value of this magnitude is too large to quantize. */
+export function is_too_large(magnitude: f32): bool {
+  return magnitude > LARGEST;
 }
 
 /**

@@ -14,7 +14,6 @@ import {
   WEIGHT_BOOK,
   WEIGHT_NL,
   WEIGHT_Q2K,
-  WEIGHT_Q4,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
   WEIGHT_Q6K,
@@ -26,8 +25,7 @@ import {
 
 /** Whether a format has superblocks, whose columns share scales of two levels. */
 export function is_super(weight: i32): bool {
-  const layout = layout_of(weight);
-  return layout > WEIGHT_Q4 && layout < WEIGHT_NL;
+  return weight >= WEIGHT_Q4K && (weight < WEIGHT_NL || weight >= WEIGHT_BOOK);
 }
 
 /** The layout of a format with superblocks: WEIGHT_* without a book. */

@@ -86,10 +86,10 @@ export const CONST_TWO_112 = 1072;
 export const CONST_PROBE = 1312;
 /** Four i8x16 that q5k takes its fields out with (31, 7, 24, 8), and four of q6k (63, 3, 12, 48). */
 export const CONST_FIELDS = 1344;
+/** Books of nibbles: i8x16 of the values of IQ4_NL + 128, of twice those of MXFP4 + 16, and of 0 to 15. */
+export const CONST_OFFSET_BOOKS = 1984;
 /** Books of 16 int8, by BOOK_*. */
 export const CONST_BOOKS = 1600;
-/** Books of nibbles: i8x16 of the values of IQ4_NL + 128, of twice those of MXFP4 + 16, and of 0 to 15. */
-export const CONST_NIBBLE_BOOKS = 1984;
 /** i32x4 of 0x8fffffff: keeps sign, exponent and mantissa of a shifted f16. */
 export const CONST_F16_MASK = 1088;
 /** f32x4 of -127: 2^x of anything smaller is zero. */

@@ -55,8 +55,8 @@ export type Precision = "f32" | "q8" | "q4";
 export type FormatName =
   | Precision
   | ("q2k" | "q3k" | "q4k" | "q5k" | "q6k")
-  | ("iq4xs" | "iq3s" | "iq3xxs" | "iq2xxs" | "iq2" | "iq1s" | "iq1m")
-  | ("nl" | "mxfp4" | "q4m" | "q5");
+  | ("nl" | "mxfp4" | "q4m" | "q5")
+  | ("iq4xs" | "iq3s" | "iq3xxs" | "iq2xxs" | "iq2" | "iq1s" | "iq1m");
 
 const exact = { activation: ACT_F32, activationBlockBytes: 4 * BLOCK_COLS, scaled: false };
 const scaled = { activation: ACT_Q8, activationBlockBytes: ACT_BLOCK_BYTES, scaled: true };

@@ -58,8 +58,6 @@ import { assertSameBytes, f32OnEveryVariant, onEveryVariant, variantBenches } fr
 const ROWS = [1, 4, 5, 16, 31, 32, 33, 64, 100, 328];
 // 172 is padded to 192.
 const COLS = [32, 96, 172];
-// What scales are multiplied by.
-const FACTOR = scaleFactor(SCALE_SHIFT);
 // Rows of blocks are not padded.
 const BLOCK_WIDTHS = [32, 96, 192];
 const SUPER_WIDTHS = [SUPER_COLS, 2 * SUPER_COLS, 3 * SUPER_COLS];
@@ -250,6 +248,7 @@ class Case {
   definedBlocks(): Float32Array<ArrayBuffer> {
     const { fround } = Math;
     const { type, rows, cols, height, blocks } = this;
+    const factor = scaleFactor(SCALE_SHIFT);
     const bytes = this.packed();
     const out = new Float32Array(this.tokens * height);
     for (let t = 0; t < this.tokens; t++) {
@@ -257,8 +256,8 @@ class Case {
       for (let r = 0; r < height; r++) {
         for (let b = 0; b < blocks; b++) {
           const place = [type.weight, bytes, r, 32 * b] as const;
-          const xs = fround((scales[b] as number) * FACTOR);
-          const scaled = (half: number) => fround((half / FACTOR) * xs);
+          const xs = fround((scales[b] as number) * factor);
+          const scaled = (half: number) => fround((half / factor) * xs);
           let sum = 0;
           let all = 0;
           for (let c = 32 * b; c < 32 * b + 32; c++) {

@@ -209,8 +209,13 @@ function copy_strip(
  */
 export function unpack(file: i32, src: usize, table: usize, group: i32, first: i32, n: i32, out: usize): i32 {
   decode(file, src, table, group, first, n, out);
-  let bad = 0;
-  for (let i = 0; i < n; i++, out += 4) {
+  const end = out + ((<usize>n) << 2);
+  let good = i32x4.splat(-1);
+  for (; out + 16 <= end; out += 16) {
+    good = v128.and(good, f32x4.le(f32x4.abs(v128.load(out)), f32x4.splat(f32.MAX_VALUE)));
+  }
+  let bad = i32x4.all_true(good) ? 0 : 1;
+  for (; out < end; out += 4) {
     if (!(abs(load<f32>(out)) <= f32.MAX_VALUE)) bad = 1;
   }
   return bad;
