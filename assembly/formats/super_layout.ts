@@ -13,7 +13,6 @@ import {
   SUPER_SCALES,
   WEIGHT_BOOK,
   WEIGHT_Q2K,
-  WEIGHT_Q4,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
   WEIGHT_Q6K,
@@ -25,7 +24,7 @@ import {
 
 /** Whether a format has superblocks, whose columns share scales of two levels. */
 export function is_super(weight: i32): bool {
-  return weight > WEIGHT_Q4;
+  return weight >= WEIGHT_Q4K;
 }
 
 /** The layout of a format with superblocks: WEIGHT_* without a book. */
