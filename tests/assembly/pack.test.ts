@@ -21,6 +21,8 @@ import {
   FILE_IQ4_NL_BYTES,
   FILE_MXFP4,
   FILE_MXFP4_BYTES,
+  FILE_Q1_0,
+  FILE_Q2_0,
   FILE_Q4_0,
   FILE_Q4_0_BYTES,
   FILE_Q4_1,
@@ -32,6 +34,8 @@ import {
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
+  FILE_TQ1_0,
+  FILE_TQ2_0,
 } from "../../assembly/layout/file_types.gen.ts";
 import { gridPoints } from "../../src/quant/grids.ts";
 import { type FileType, fileTypes, weightFormats } from "../../src/quant/registry.ts";
@@ -291,10 +295,13 @@ function assertQuantized(
   }
 }
 
-/** The types whose blocks of 32 columns a format keeps. */
+/** Types whose values are -1 to 2 times a half: q4 keeps them. */
+const unitTypes: readonly number[] = [FILE_TQ1_0, FILE_TQ2_0, FILE_Q1_0, FILE_Q2_0];
+
+/** The types whose values a format of blocks of 32 columns keeps. */
 const kept: Readonly<Record<number, readonly number[]>> = {
   [WEIGHT_Q8]: [FILE_Q8_0],
-  [WEIGHT_Q4]: [FILE_Q4_0],
+  [WEIGHT_Q4]: [FILE_Q4_0, ...unitTypes],
   [WEIGHT_NL]: [FILE_IQ4_NL],
   [WEIGHT_MXFP4]: [FILE_MXFP4],
   [WEIGHT_Q4M]: [FILE_Q4_1],
@@ -362,8 +369,13 @@ describe("pack()", () => {
       const blocks: FileTensor = { file: code, bytes, rowBytes, rows, cols, scales: table, ...none };
       const plain = tensor(FILE_F32, asBytes(values), 4 * cols, rows, cols);
       for (const { weight } of formatsOf(FILE_F32)) {
-        if (!keepsBits(blocks, weight))
-          assert.deepEqual(packedBy(blocks, weight), packedBy(plain, weight), name);
+        const packed = packedBy(blocks, weight);
+        if (!keepsBits(blocks, weight)) {
+          assert.deepEqual(packed, packedBy(plain, weight), name);
+        } else if (unitTypes.includes(code)) {
+          const decoded = decodeTiles(weight, packed, rows, cols).subarray(0, rows * cols);
+          assert.deepEqual(asF32(decoded), asF32(Float64Array.from(values)), name);
+        }
       }
     }
   });
