@@ -265,7 +265,7 @@ describe("globals", () => {
       assert.equal(file, "assembly/simd/dot.ts", `${file} uses relaxed SIMD`);
   });
 
-  it("switches over formats have one file each in assembly/", () => {
+  it("switches over formats, and over what a type of files consists of, have one file each in assembly/", () => {
     const using = (pattern: RegExp) =>
       files("assembly").filter(
         (file) =>
