@@ -14,9 +14,10 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { delimiter, join } from "node:path";
 import { trainTokenizer } from "../../src/tokenizer_train.ts";
-import { tinyVocab } from "../support/gguf_writer.ts";
+import { tinyLlamaGguf, tinyVocab } from "../support/gguf_writer.ts";
 import { llama2cFile, tokenizerBin } from "../support/llama2c_writer.ts";
 import { modelPath, output, packageFolder, root, temporaryFolder, tool } from "../support/package.ts";
+import { tinyFolder } from "../support/safetensors_writer.ts";
 
 /** Ports that samples name; each stands for one that is free on this machine. */
 const PORTS = [3000, 8000, 8080, 8787] as const;
@@ -183,6 +184,12 @@ function copyRepository(to: string): void {
 /** The files that samples name as the user's own. */
 async function writeUserFiles(folder: string): Promise<void> {
   copyFileSync(modelPath, join(folder, "model.gguf"));
+  const wide = { dim: 256, nLayers: 1, hiddenDim: 256 };
+  writeFileSync(join(folder, "model-f16.gguf"), tinyLlamaGguf({ ...wide, type: "F16" }).bytes);
+  mkdirSync(join(folder, "folder-of-safetensors"));
+  for (const [name, bytes] of tinyFolder({ nKvHeads: 4 })) {
+    writeFileSync(join(folder, "folder-of-safetensors", name), bytes);
+  }
   const sources = readdirSync(join(folder, "src"), { recursive: true, encoding: "utf8" });
   const texts = sources
     .filter((name) => name.endsWith(".ts"))
