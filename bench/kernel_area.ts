@@ -19,6 +19,7 @@ import { createInstance, createMemory, type KernelInstance } from "../src/kernel
 import { compileVariant, type Variant } from "../src/kernels/variant.ts";
 import { chunkGroups, scaleFactor } from "../src/model/plan/writer.ts";
 import type { Matrix } from "../src/model/weights/weights.ts";
+import { gridPoints } from "../src/quant/grids.ts";
 import { type FileType, fileTypes, precisions } from "../src/quant/registry.ts";
 import type { WeightFormat } from "../src/quant/weight_format.ts";
 import { type BlockTypeName, randomBlocks, randomOf } from "./synth/blocks.ts";
@@ -177,19 +178,20 @@ export class KernelArea {
   /** Packs random rows as a whole matrix: f32, or blocks of the type whose blocks the format holds. */
   pack(format: WeightFormat, rows: number, cols: number, out: number): void {
     const strips = (PADDED_ROWS / TILE_ROWS) * Math.ceil(rows / PADDED_ROWS);
-    const { file, src, rowBytes } = this.#fileRows(format, rows, cols);
+    const { file, src, rowBytes, table } = this.#fileRows(format, rows, cols);
     const scratch = this.alloc(PACK_SCRATCH_BYTES);
-    const from = [file, format.code, src, rowBytes, 0, 0, 0, rows, cols] as const;
-    this.kernels.pack(...from, out, 0, strips, SCALE_SHIFT, scratch);
+    const from = [file, format.code, src, rowBytes, table, 0, 0, rows, cols] as const;
+    const status = this.kernels.pack(...from, out, 0, strips, SCALE_SHIFT, scratch);
+    if (status) throw new Error(`Cannot pack ${format.name}: Expected finite values, got others`);
   }
 
   #fileRows(
     { name }: WeightFormat,
     rows: number,
     cols: number,
-  ): { file: number; src: number; rowBytes: number } {
+  ): { file: number; src: number; rowBytes: number; table: number } {
     if (precisions.some((precision) => precision === name)) {
-      return { file: FILE_F32, src: this.random(rows * cols, -0.05, 0.05), rowBytes: 4 * cols };
+      return { file: FILE_F32, src: this.random(rows * cols, -0.05, 0.05), rowBytes: 4 * cols, table: 0 };
     }
     const type = [...fileTypes.values()].find(({ memory }) => memory === name) as FileType;
     const blocks = randomBlocks(
@@ -198,9 +200,15 @@ export class KernelArea {
       0.03,
       randomOf(1),
     );
-    const src = this.alloc(blocks.length);
-    new Uint8Array(this.memory.buffer, src, blocks.length).set(blocks);
-    return { file: type.code, src, rowBytes: (cols / type.blockCols) * type.blockBytes };
+    const src = this.#bytes(blocks);
+    const table = type.grid ? this.#bytes(gridPoints(type.grid)) : 0;
+    return { file: type.code, src, rowBytes: (cols / type.blockCols) * type.blockBytes, table };
+  }
+
+  #bytes(bytes: Uint8Array | Int8Array): number {
+    const address = this.alloc(bytes.length);
+    new Uint8Array(this.memory.buffer, address, bytes.length).set(bytes);
+    return address;
   }
 
   /** Writes integers and returns their address. */

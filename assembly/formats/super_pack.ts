@@ -1,11 +1,6 @@
 // Formats of superblocks: how rows of files are packed into tiles, and looked up.
 
 import {
-  BYTE_SUPER_BYTES,
-  BYTE_SUPER_SCALES,
-  BYTE_SUPER_VALUES,
-  DOT_MOVED,
-  DOT_UNSIGNED,
   Q2K_MINIMA,
   Q6K_SCALES,
   SUPER_BLOCKS,
@@ -17,22 +12,15 @@ import {
   WEIGHT_Q6K,
   WEIGHT_X3K,
   WEIGHT_X4K,
-  WIDE_SUPER_BYTES,
-  WIDE_SUPER_MINIMA,
-  WIDE_SUPER_VALUES,
 } from "../layout/blocks";
 import { CONST_BOOKS } from "../layout/control";
 import { FILE_IQ4_XS } from "../layout/file_types.gen";
-import { look_up } from "../simd/dot";
 import { f16_finite } from "../simd/f16";
-import { high } from "../simd/nibbles";
 import { integer_scale, unit_of } from "../types/integer_scales";
 import { decode } from "../types/types.gen";
-import { book_bytes, twice } from "./fields";
 import { store_scale, store_scaled, tile_scale } from "./scales";
 import {
   head_size,
-  scale_integers,
   scales_of,
   scales_size,
   tile_size,
@@ -40,7 +28,6 @@ import {
   with_halves,
   with_minima,
 } from "./super_layout";
-import { store_wide } from "./tiles";
 
 const BLOCKS: usize = SUPER_BLOCKS;
 

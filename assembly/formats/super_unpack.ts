@@ -10,7 +10,6 @@ import {
   Q6K_SCALES,
   SUPER_BLOCKS,
   SUPER_MINIMA,
-  SUPER_SCALES,
   WEIGHT_Q2K,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
@@ -21,15 +20,9 @@ import {
   WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
-import { CONST_BOOKS } from "../layout/control";
-import { FILE_IQ4_XS } from "../layout/file_types.gen";
 import { look_up } from "../simd/dot";
-import { f16_finite } from "../simd/f16";
 import { high } from "../simd/nibbles";
-import { integer_scale, unit_of } from "../types/integer_scales";
-import { decode } from "../types/types.gen";
 import { book_bytes, twice } from "./fields";
-import { store_scale, store_scaled, tile_scale } from "./scales";
 import {
   head_size,
   scale_integers,
@@ -40,7 +33,6 @@ import {
   with_halves,
   with_minima,
 } from "./super_layout";
-import { store_wide } from "./tiles";
 
 const BLOCKS: usize = SUPER_BLOCKS;
 

@@ -14,7 +14,14 @@ export interface BlockType {
   readonly scale: (block: DataView, std: number, random: Random) => void;
 }
 
-// Standard deviations of values before scales: of all numbers of 4, 5 and 6 bits, and of the codebook of IQ4.
+// Standard deviations of values before scales: of all numbers of 2, 3, 4, 5 and 6 bits, and of the codebook of IQ4. About those
+// of the points of grids, which random indexes choose.
+const TWO_BITS = 1.12;
+const THREE_BITS = 2.29;
+const IQ3_S_POINTS = 8.7;
+const IQ3_XXS_POINTS = 34;
+const IQ2_POINTS = 28;
+const IQ1_POINTS = 0.91;
 const NIBBLES = 4.61;
 const FIVE_BITS = 9.23;
 const SIX_BITS = 18.5;
@@ -83,12 +90,60 @@ function scaleIq4Xs(block: DataView, std: number, random: Random): void {
   for (let i = 0; i < 4; i++) block.setUint8(4 + i, (groups[2 * i]! & 15) | ((groups[2 * i + 1]! & 15) << 4));
 }
 
+// Q2_K: 4-bit scales and minima of 16 groups of 16, then f16 d and dmin. A group's minimum is its scale, as in scaleK.
+function scaleQ2K(block: DataView, std: number, random: Random): void {
+  for (let i = 0; i < 16; i++) block.setUint8(i, 17 * between(8, 16, random));
+  const d = around(std / (TWO_BITS * 11.7), random);
+  block.setFloat16(80, d, true);
+  block.setFloat16(82, 1.5 * d, true);
+}
+
+// Q3_K: 6-bit scales of 16 groups plus 32: low nibbles in 8 bytes, upper two bits in 4; then f16 d.
+function scaleQ3K(block: DataView, std: number, random: Random): void {
+  const groups = Array.from({ length: 16 }, () => 32 + signed(between(16, 32, random), random));
+  for (let i = 0; i < 8; i++) block.setUint8(96 + i, (groups[i]! & 15) | ((groups[i + 8]! & 15) << 4));
+  for (let i = 0; i < 4; i++) {
+    block.setUint8(
+      104 + i,
+      [0, 4, 8, 12].reduce((byte, j) => byte | ((groups[i + j]! >> 4) << (j / 2)), 0),
+    );
+  }
+  block.setFloat16(108, around(std / (THREE_BITS * 24), random), true);
+}
+
+// IQ types of grids: f16 d, and random scales s that count as 2s + 1, whose middle is `middle`, of some part of d.
+function scaleGrid(middle: number) {
+  return (block: DataView, std: number, random: Random): void => {
+    block.setFloat16(0, around(std / middle, random), true);
+  };
+}
+
+// IQ1_M: the bits of d are the upper nibbles of four words.
+function scaleIq1M(block: DataView, std: number, random: Random): void {
+  const half = new DataView(new ArrayBuffer(2));
+  half.setFloat16(0, around(std / (8 * IQ1_POINTS), random), true);
+  const bits = half.getUint16(0, true);
+  for (let i = 0; i < 4; i++) {
+    const word = block.getUint16(48 + 2 * i, true) & 0xfff;
+    block.setUint16(48 + 2 * i, word | (((bits >> (4 * i)) & 15) << 12), true);
+  }
+}
+
 /** Tensor types by name. */
 export const blockTypes = {
   Q4_0: { code: 2, cols: 32, bytes: 18, scale: scaleQ4 },
+  Q2_K: { code: 10, cols: 256, bytes: 84, scale: scaleQ2K },
+  Q3_K: { code: 11, cols: 256, bytes: 110, scale: scaleQ3K },
   Q4_K: { code: 12, cols: 256, bytes: 144, scale: scaleK(7.5, NIBBLES) },
   Q5_K: { code: 13, cols: 256, bytes: 176, scale: scaleK(15.5, FIVE_BITS) },
   Q6_K: { code: 14, cols: 256, bytes: 210, scale: scaleQ6K },
+  IQ2_XXS: { code: 16, cols: 256, bytes: 66, scale: scaleGrid(2 * IQ2_POINTS) },
+  IQ2_XS: { code: 17, cols: 256, bytes: 74, scale: scaleGrid(2 * IQ2_POINTS) },
+  IQ3_XXS: { code: 18, cols: 256, bytes: 98, scale: scaleGrid(4 * IQ3_XXS_POINTS) },
+  IQ1_S: { code: 19, cols: 256, bytes: 50, scale: scaleGrid(8 * IQ1_POINTS) },
+  IQ3_S: { code: 21, cols: 256, bytes: 110, scale: scaleGrid(16 * IQ3_S_POINTS) },
+  IQ2_S: { code: 22, cols: 256, bytes: 82, scale: scaleGrid(2 * IQ2_POINTS) },
+  IQ1_M: { code: 29, cols: 256, bytes: 56, scale: scaleIq1M },
   IQ4_XS: { code: 23, cols: 256, bytes: 136, scale: scaleIq4Xs },
 } as const satisfies Record<string, BlockType>;
 

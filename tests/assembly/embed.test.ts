@@ -5,9 +5,8 @@ import { SCALE_SHIFT } from "../../assembly/layout/blocks.ts";
 import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { decodeTiles, packedBytes, padded, stripsOf } from "../reference/quantize.ts";
-import { colsUnit, rowsFor } from "../support/file_rows.ts";
+import { colsUnit, packFileRows, rowsFor } from "../support/file_rows.ts";
 import type { KernelBench } from "../support/kernels.ts";
-import { packRows } from "../support/packing.ts";
 import { f32OnEveryVariant, onEveryVariant, variantBenches } from "../support/variants.ts";
 
 const benches = await variantBenches(1 << 20);
@@ -27,7 +26,7 @@ describe("embed_row()", () => {
         const shift = cols === 2 * unit ? 0 : SCALE_SHIFT;
         const packed = (bench: KernelBench) => {
           const out = bench.alloc(packedBytes(weight, rows, cols));
-          assert.equal(packRows(bench, { ...from, src: bench.put(from.bytes), weight, out, shift }), 0);
+          assert.equal(packFileRows(bench, from, weight, out, shift), 0);
           return out;
         };
         const bytes = onEveryVariant(benches, (bench) =>

@@ -10,6 +10,7 @@ import {
   DOT_SIGNED,
   DOT_WIDE,
   GROUP_STRIPS,
+  Q4K_TILE_BYTES,
   SCALE_SHIFT,
   SUPER_COLS,
   TILE_ROWS,
@@ -26,6 +27,7 @@ import {
 import { scaleFactor } from "../../src/model/plan/writer.ts";
 import { type FileType, weightFormats } from "../../src/quant/registry.ts";
 import type { WeightFormat } from "../../src/quant/weight_format.ts";
+import { type SuperFile, superFiles } from "../reference/file_superblocks.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import { matmul } from "../reference/matmul.ts";
 import {
@@ -40,13 +42,14 @@ import {
   tileMinimum,
   tileScale,
 } from "../reference/quantize.ts";
-import { type SuperFile, superFiles, superMatrix, superProduct, superRow } from "../reference/superblocks.ts";
+import { bookOf, layoutOf, superMatrix, superProduct, superRow } from "../reference/superblocks.ts";
 import { dotEngineBenches } from "../support/dot_engines.ts";
 import {
   blockRows,
   type FileRows,
   f32Rows,
   naturalTypes,
+  packFileRows,
   rowsFor,
   takesAnyType,
 } from "../support/file_rows.ts";
@@ -73,11 +76,11 @@ const SCRATCH_BYTES = UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES;
 const benches = [...(await variantBenches(8 << 20)), ...(await dotEngineBenches(8 << 20))];
 
 /** DOT_* forms that a bench's build has and its engine computes exactly for a weight type. */
-function dotsOf({ kernels }: KernelBench, { name, quantized, exact }: Type): number[] {
+function dotsOf({ kernels }: KernelBench, { name, weight, quantized, exact }: Type): number[] {
   const own = kernels.dot_form();
   if (own === DOT_WIDE || !quantized) return [DOT_WIDE];
-  // Nibbles and fields of superblocks are under 128, where all engines agree.
-  const small = (name !== "q8" && name !== "nl") || exact;
+  // Nibbles and fields are under 128, where all engines agree. Values of books have signs, or are bytes over 127.
+  const small = exact ? !bookOf(weight) : name !== "q8" && name !== "nl";
   return [...new Set([DOT_WIDE, DOT_MOVED, ...(small ? [DOT_SIGNED] : []), own])];
 }
 
@@ -149,6 +152,8 @@ class Case {
   readonly x: Float32Array;
   readonly strips: number;
   readonly blocks: number;
+  /** What w is packed to, if it does not come from packing. */
+  readonly tiles: Uint8Array | undefined;
 
   constructor(
     type: Type,
@@ -156,7 +161,9 @@ class Case {
     cols: number,
     x: Float32Array,
     w = rowsFor(type.format, rows, cols, rows),
+    tiles?: Uint8Array,
   ) {
+    this.tiles = tiles;
     this.type = type;
     this.rows = rows;
     this.cols = cols;
@@ -181,10 +188,10 @@ class Case {
   }
 
   packInto(bench: KernelBench, shift: number = SCALE_SHIFT): number {
-    const { cols, rows, type, w } = this;
+    const { cols, rows, tiles, type, w } = this;
+    if (tiles) return bench.put(tiles);
     const out = bench.alloc(packedBytes(type.weight, rows, cols));
-    const src = bench.put(w.bytes);
-    assert.equal(packRows(bench, { ...w, src, weight: type.weight, out, shift }), 0);
+    assert.equal(packFileRows(bench, w, type.weight, out, shift), 0);
     return out;
   }
 
@@ -816,55 +823,109 @@ describe("integer products", () => {
 });
 
 /** Superblocks in which all bytes of scales and minima, and all of weights, are one of these; halves are 1 or -1. */
-function extremeSuperblocks(format: WeightFormat): FileRows {
+function extremeSuperblocks({ name, code, blockBytes, blockCols }: FileType): FileRows {
   const bytes = [0xff, 0x00, 0x7f, 0x80];
-  const [type] = naturalTypes(format);
-  const { code, blockBytes, blockCols } = type as FileType;
   const { halves, scales } = superFiles[code] as SuperFile;
   const rows = bytes.flatMap((scale) => bytes.map((weight) => ({ scale, weight })));
   const all = new Uint8Array(rows.length * blockBytes);
   rows.forEach(({ scale, weight }, r) => {
     const block = all.subarray(r * blockBytes, (r + 1) * blockBytes).fill(weight);
     block.fill(scale, ...scales);
-    halves.forEach((at, i) => {
-      new DataView(all.buffer).setUint16(r * blockBytes + at, nearestHalf((r + i) % 3 ? 1 : -1), true);
+    halves.forEach((setHalf, i) => {
+      setHalf(new DataView(all.buffer), r * blockBytes, nearestHalf((r + i) % 3 ? 1 : -1));
     });
   });
-  return { file: code, bytes: all, rowBytes: blockBytes, rows: rows.length, cols: blockCols };
+  const { grid } = blockRows(name, 0, blockCols, 0);
+  return {
+    file: code,
+    bytes: all,
+    rowBytes: blockBytes,
+    rows: rows.length,
+    cols: blockCols,
+    ...(grid && { grid }),
+  };
+}
+
+/** Activation rows of superblocks at the ends of their range. */
+function extremeSupers(cols: number, tokens: number): Float32Array {
+  const rules = [() => 1, () => -1, (i: number) => (i % 2 ? 1 : -1), (i: number) => (i % 64 < 32 ? 1 : -1)];
+  return Float32Array.from(
+    { length: cols * tokens },
+    (_, i) => 127 * (rules[Math.floor(i / cols) % rules.length] as (i: number) => number)(i % cols),
+  );
+}
+
+const EXTREME_ROWS = 16;
+
+function blockRowsOf(type: Type, rows: number): FileRows {
+  const [first] = naturalTypes(type.format);
+  return blockRows((first as FileType).name, rows, SUPER_COLS, 1);
+}
+
+/**
+ * A packed matrix [EXTREME_ROWS, SUPER_COLS] of a format with a book: in each strip all weights are one end of the book, and
+ * all scales -32, the lowest of any type, or 31. d is 1.
+ */
+function extremeTiles(type: Type): Uint8Array {
+  const bytes = new Uint8Array(packedBytes(type.weight, EXTREME_ROWS, SUPER_COLS));
+  const last = (bookOf(type.weight) as number[]).length - 1;
+  const { headBytes, tileBytes } = layoutOf(type.weight);
+  for (let strip = 0; strip < 4; strip++) {
+    const head = bytes.subarray(strip * headBytes, (strip + 1) * headBytes).fill(strip < 2 ? -32 : 31);
+    for (let r = 0; r < 4; r++)
+      new DataView(head.buffer, head.byteOffset).setUint16(2 * r, 0x3c00 + (SCALE_SHIFT << 10), true);
+    const n = strip % 2 ? last : 0;
+    for (let block = 0; block < 8; block++) {
+      const at = 4 * headBytes + (4 * block + strip) * tileBytes;
+      const tile = bytes.subarray(at, at + tileBytes);
+      if (tileBytes === Q4K_TILE_BYTES) tile.fill(17 * n);
+      // Three bits: see X3K_TILE_BYTES.
+      else tile.fill(9 * n + 64 * (n % 4)).fill(9 * n + 192 * (n >> 2), 32);
+    }
+  }
+  return bytes;
 }
 
 for (const type of types.filter(({ exact }) => exact)) {
   describe(`products of ${type.name}`, () => {
-    it("are exact for the largest integers of weights, scales and activations", () => {
-      const w = extremeSuperblocks(type.format);
-      const rules = [
-        () => 1,
-        () => -1,
-        (i: number) => (i % 2 ? 1 : -1),
-        (i: number) => (i % 64 < 32 ? 1 : -1),
-      ];
-      for (const tokens of [1, 7]) {
-        const x = Float32Array.from(
-          { length: w.cols * tokens },
-          (_, i) => 127 * (rules[Math.floor(i / w.cols) % rules.length] as (i: number) => number)(i % w.cols),
-        );
-        const c = new Case(type, w.rows, w.cols, x, w);
-        const expected = c.defined();
-        assertSameF32(c.byToken(), expected, "one token");
-        assertSameF32(c.together(), expected, `${tokens} tokens`);
-        // Activations of 127 add up to the sum of the weights.
-        const sum = c
-          .decodedWeights()
-          .subarray(0, w.cols)
-          .reduce((a, b) => a + b, 0);
-        assert.equal(expected[0], Math.fround(127 * sum));
-      }
-    });
+    for (const fileType of naturalTypes(type.format)) {
+      it(`are exact for ${fileType.name} whose bytes are all at an end`, () => {
+        const w = extremeSuperblocks(fileType);
+        for (const tokens of [1, 7]) {
+          const c = new Case(type, w.rows, w.cols, extremeSupers(w.cols, tokens), w);
+          const expected = c.defined();
+          assertSameF32(c.byToken(), expected, "one token");
+          assertSameF32(c.together(), expected, `${tokens} tokens`);
+          // Activations of 127 add up to the sum of the weights.
+          const sum = c
+            .decodedWeights()
+            .subarray(0, w.cols)
+            .reduce((a, b) => a + b, 0);
+          assert.equal(expected[0], Math.fround(127 * sum));
+        }
+      });
+    }
+
+    if (bookOf(type.weight)) {
+      it("are exact for the ends of the book and of scales", () => {
+        const tiles = extremeTiles(type);
+        for (const tokens of [1, 7]) {
+          const x = extremeSupers(SUPER_COLS, tokens);
+          const c = new Case(type, EXTREME_ROWS, SUPER_COLS, x, blockRowsOf(type, EXTREME_ROWS), tiles);
+          const expected = c.defined();
+          const ends = bookOf(type.weight) as number[];
+          const largest = Math.max(...ends.map(Math.abs));
+          assert.equal(Math.max(...expected.map(Math.abs)), Math.fround(largest * 32 * 127 * SUPER_COLS));
+          assertSameF32(c.byToken(), expected, "one token");
+          assertSameF32(c.together(), expected, `${tokens} tokens`);
+        }
+      });
+    }
 
     it("are exact for halves of any size, with and without a shift", () => {
       const [first] = naturalTypes(type.format);
       const { code, name, blockBytes, blockCols } = first as FileType;
-      for (const half of (superFiles[code] as SuperFile).halves) {
+      for (const [i, setHalf] of (superFiles[code] as SuperFile).halves.entries()) {
         for (const shift of [SCALE_SHIFT, 0]) {
           // Larger ones are stored without SCALE_SHIFT, which pack() says.
           const most = (shift ? 20 << 10 : 31 << 10) - 1;
@@ -873,13 +934,13 @@ for (const type of types.filter(({ exact }) => exact)) {
           const view = new DataView(w.bytes.buffer);
           for (let r = 0; r < rows; r++) {
             const bits = r < 4 ? r % 2 : Math.round((most * r) / (rows - 1));
-            view.setUint16(r * blockBytes + half, bits + (r % 3 ? 0 : 0x8000), true);
+            setHalf(view, r * blockBytes, bits + (r % 3 ? 0 : 0x8000));
           }
           const c = new Case(type, rows, blockCols, randomF32(6 * blockCols, 4), w);
           const expected = c.defined(undefined, shift);
           assert.ok(expected.every(Number.isFinite));
-          assertSameF32(c.byToken(shift), expected, `half at ${half}, shift ${shift}`);
-          assertSameF32(c.together(shift), expected, `half at ${half}, shift ${shift}, 6 tokens`);
+          assertSameF32(c.byToken(shift), expected, `half ${i}, shift ${shift}`);
+          assertSameF32(c.together(shift), expected, `half ${i}, shift ${shift}, 6 tokens`);
         }
       }
     });

@@ -21,6 +21,8 @@ import {
   FILE_IQ4_NL_BYTES,
   FILE_MXFP4,
   FILE_MXFP4_BYTES,
+  FILE_Q1_0,
+  FILE_Q2_0,
   FILE_Q4_0,
   FILE_Q4_0_BYTES,
   FILE_Q4_1,
@@ -32,10 +34,13 @@ import {
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
   FILE_Q8_G,
+  FILE_TQ1_0,
+  FILE_TQ2_0,
 } from "../../assembly/layout/file_types.gen.ts";
 import { gridPoints } from "../../src/quant/grids.ts";
 import { type FileType, fileTypes, weightFormats } from "../../src/quant/registry.ts";
 import { blockTypes, blockValues } from "../reference/block_types.ts";
+import { fileParts, type Parts, type SuperFile, superFiles } from "../reference/file_superblocks.ts";
 import { halfValue, nearestHalf } from "../reference/math.ts";
 import {
   decodeTiles,
@@ -47,14 +52,7 @@ import {
   tileInteger,
   tileScale,
 } from "../reference/quantize.ts";
-import {
-  fileParts,
-  type Parts,
-  type SuperFile,
-  superFiles,
-  superTiles,
-  tileParts,
-} from "../reference/superblocks.ts";
+import { bookOf, isSuper, tileParts } from "../reference/superblocks.ts";
 import { blockRows, naturalTypes, randomBlocks, takesAnyType } from "../support/file_rows.ts";
 import { type KernelBench, randomF32, uniform } from "../support/kernels.ts";
 import { packRows } from "../support/packing.ts";
@@ -129,6 +127,11 @@ function ofFile(file: number): string {
 /** Widths of types without blocks: whole blocks of tiles and others. */
 const ANY_COLS = [1, 31, 32, 33, 64, 100, 172];
 
+/** The table of a type: the points of its grid. */
+function withGrid(grid?: Int8Array): Grouped | undefined {
+  return grid && { scales: new Float32Array(grid.slice().buffer), group: 0, phase: 0 };
+}
+
 function blockKind(name: string) {
   const { code, blockCols } = fileTypes.get(name) as FileType;
   return {
@@ -136,8 +139,8 @@ function blockKind(name: string) {
     file: code,
     cols: blockCols === 32 ? [32, 64, 160] : [blockCols, 2 * blockCols, 3 * blockCols],
     make: (rows: number, cols: number) => {
-      const { bytes, rowBytes } = blockRows(name, rows, cols, rows + cols);
-      return tensor(code, bytes, rowBytes, rows, cols);
+      const { bytes, rowBytes, grid } = blockRows(name, rows, cols, rows + cols);
+      return tensor(code, bytes, rowBytes, rows, cols, withGrid(grid));
     },
   };
 }
@@ -292,10 +295,13 @@ function assertQuantized(
   }
 }
 
-/** The types whose blocks of 32 columns a format keeps. */
+/** Types whose values are -1 to 2 times a half: q4 keeps them. */
+const unitTypes: readonly number[] = [FILE_TQ1_0, FILE_TQ2_0, FILE_Q1_0, FILE_Q2_0];
+
+/** The types whose values a format of blocks of 32 columns keeps. */
 const kept: Readonly<Record<number, readonly number[]>> = {
   [WEIGHT_Q8]: [FILE_Q8_0],
-  [WEIGHT_Q4]: [FILE_Q4_0],
+  [WEIGHT_Q4]: [FILE_Q4_0, ...unitTypes],
   [WEIGHT_NL]: [FILE_IQ4_NL],
   [WEIGHT_MXFP4]: [FILE_MXFP4],
   [WEIGHT_Q4M]: [FILE_Q4_1],
@@ -307,17 +313,25 @@ const keepsBits = (t: FileTensor, weight: number) => kept[weight]?.includes(t.fi
 /** Values as f32, with zeros of one sign. */
 const asF32 = (values: Float64Array) => values.map((v) => Math.fround(v) + 0);
 
-/** Every integer and every half of a file's superblocks, and zeros behind the last row. */
+/**
+ * Every integer and every half of a file's superblocks, and zeros behind the last row. If values that a book is indexed by
+ * are all 0, because of d or of their scale, any index stands for them. d is stored as the nearest half, which is d itself
+ * but for an eighth of a small half without a shift.
+ */
 function assertKept(t: FileTensor, weight: number, bytes: Uint8Array, shift: number = SCALE_SHIFT): void {
+  const stored = (half: number) => halfValue(nearestHalf(half * 2 ** shift)) / 2 ** shift;
+  const nothing = { d: 0, scale: 0, n: 0, dmin: 0, minimum: 0 };
   for (let row = 0; row < padded(t.rows, PADDED_ROWS); row++) {
     const src = t.bytes.subarray(row * t.rowBytes);
     for (let col = 0; col < t.cols; col++) {
       const actual = tileParts(weight, bytes, row, col, t.rows, t.cols, shift);
-      const expected = row < t.rows ? fileParts(t.file, src, col) : undefined;
+      const parts = row < t.rows ? fileParts(t.file, src, col) : nothing;
+      const expected = { ...parts, d: stored(parts.d), dmin: stored(parts.dmin) };
+      const anyIndex = row >= t.rows || (bookOf(weight) && parts.d * parts.scale === 0);
       for (const key of Object.keys(actual) as (keyof Parts)[]) {
-        const want = expected ? expected[key] : key === "n" ? actual.n : 0;
-        if (!Object.is(actual[key], want)) {
-          assert.fail(`${key} of row ${row}, column ${col}: Expected ${want}, got ${actual[key]}`);
+        if (key === "n" && anyIndex) continue;
+        if (!Object.is(actual[key], expected[key])) {
+          assert.fail(`${key} of row ${row}, column ${col}: Expected ${expected[key]}, got ${actual[key]}`);
         }
       }
     }
@@ -334,7 +348,7 @@ describe("pack()", () => {
             const bytes = packedBy(t, weight);
             const decoded = decodeTiles(weight, bytes, rows, cols);
             if (weight === WEIGHT_F32) assert.deepEqual(decoded, paddedValues(t).map(Math.fround));
-            else if (weight in superTiles) assertKept(t, weight, bytes);
+            else if (isSuper(weight)) assertKept(t, weight, bytes);
             else if (keepsBits(t, weight)) assert.deepEqual(asF32(decoded), asF32(paddedValues(t)));
             else assertQuantized(t, weight, bytes);
           }
@@ -355,8 +369,13 @@ describe("pack()", () => {
       const blocks: FileTensor = { file: code, bytes, rowBytes, rows, cols, scales: table, ...none };
       const plain = tensor(FILE_F32, asBytes(values), 4 * cols, rows, cols);
       for (const { weight } of formatsOf(FILE_F32)) {
-        if (!keepsBits(blocks, weight))
-          assert.deepEqual(packedBy(blocks, weight), packedBy(plain, weight), name);
+        const packed = packedBy(blocks, weight);
+        if (!keepsBits(blocks, weight)) {
+          assert.deepEqual(packed, packedBy(plain, weight), name);
+        } else if (unitTypes.includes(code)) {
+          const decoded = decodeTiles(weight, packed, rows, cols).subarray(0, rows * cols);
+          assert.deepEqual(asF32(decoded), asF32(Float64Array.from(values)), name);
+        }
       }
     }
   });
@@ -514,7 +533,7 @@ describe("pack()", () => {
               rows: end - first,
               cols: t.cols,
               out,
-              scales: t.group ? scales + 4 * Math.floor(skipped / t.group) : 0,
+              scales: t.group ? scales + 4 * Math.floor(skipped / t.group) : scales,
               group: t.group,
               phase: t.group ? skipped % t.group : 0,
               firstStrip: first / 4,
@@ -597,16 +616,16 @@ describe("pack()", () => {
     it(`refuses superblocks of ${name} whose scales are NaN or infinite with 1 + their row`, () => {
       const { code, blockCols, blockBytes } = fileTypes.get(name) as FileType;
       const [rows, cols] = [6, 2 * blockCols];
-      for (const half of (superFiles[code] as SuperFile).halves) {
+      for (const setHalf of (superFiles[code] as SuperFile).halves) {
         for (const [row, block] of [
           [0, 0],
           [3, 1],
           [5, 1],
         ] as const) {
           for (const bits of [0x7c00, 0xfc00, 0x7e00, 0x7c01, 0xffff]) {
-            const { bytes, rowBytes } = blockRows(name, rows, cols, 3);
-            new DataView(bytes.buffer).setUint16((row * 2 + block) * blockBytes + half, bits, true);
-            const t = tensor(code, bytes, rowBytes, rows, cols);
+            const { bytes, rowBytes, grid } = blockRows(name, rows, cols, 3);
+            setHalf(new DataView(bytes.buffer), (row * 2 + block) * blockBytes, bits);
+            const t = tensor(code, bytes, rowBytes, rows, cols, withGrid(grid));
             for (const { weight } of formatsOf(code)) assert.equal(statusOf(t, weight), 1 + row);
           }
         }
@@ -615,21 +634,22 @@ describe("pack()", () => {
 
     it(`says which scale of ${name} cannot be stored times 2^SCALE_SHIFT, and stores each as it is without`, () => {
       const { code, blockCols, blockBytes } = fileTypes.get(name) as FileType;
-      for (const half of (superFiles[code] as SuperFile).halves) {
+      const { halves, unit } = superFiles[code] as SuperFile;
+      for (const [i, setHalf] of halves.entries()) {
         for (const [scale, fits] of [
-          [63.9, true],
-          [-63.9, true],
-          [64, false],
-          [-64, false],
+          [63.9 / unit, true],
+          [-63.9 / unit, true],
+          [64 / unit, false],
+          [-64 / unit, false],
           [65504, false],
           [2 ** -24, true],
           [-(2 ** -15), true],
         ] as const) {
-          const { bytes, rowBytes } = blockRows(name, 3, 2 * blockCols, 2);
-          new DataView(bytes.buffer).setUint16(3 * blockBytes + half, nearestHalf(scale), true);
-          const t = tensor(code, bytes, rowBytes, 3, 2 * blockCols);
-          for (const { weight } of formatsOf(code).filter(({ weight }) => weight in superTiles)) {
-            assert.equal(metBy(t, weight), fits ? 0 : PACKED_LARGE_SCALE, `${scale} at ${half}`);
+          const { bytes, rowBytes, grid } = blockRows(name, 3, 2 * blockCols, 2);
+          setHalf(new DataView(bytes.buffer), 3 * blockBytes, nearestHalf(scale));
+          const t = tensor(code, bytes, rowBytes, 3, 2 * blockCols, withGrid(grid));
+          for (const { weight } of formatsOf(code).filter(({ weight }) => isSuper(weight))) {
+            assert.equal(metBy(t, weight), fits ? 0 : PACKED_LARGE_SCALE, `${scale} as half ${i}`);
             assertKept(t, weight, packedBy(t, weight, 0), 0);
             if (fits) assertKept(t, weight, packedBy(t, weight));
           }
@@ -660,7 +680,7 @@ describe("unshift_scales()", () => {
       const t = kind.make(40, widthOf(kind));
       const [blocks, ofStrip] = [t.cols / 32, 4 * t.cols];
       const own = formatsOf(kind.file).filter(
-        ({ weight }) => weight in superTiles || (!(kind.file in superFiles) && keepsBits(t, weight)),
+        ({ weight }) => isSuper(weight) || (!(kind.file in superFiles) && keepsBits(t, weight)),
       );
       for (const { weight } of own) {
         const shifted = packedBy(t, weight);

@@ -10,6 +10,8 @@ import { writeMix } from "../../bench/synth/write.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import { tensorTypes } from "../../src/quant/file_types.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
+import { blockValues } from "../reference/block_types.ts";
+import { fileParts, superFiles } from "../reference/file_superblocks.ts";
 import { ggufFile, meta } from "../support/gguf_writer.ts";
 
 const COLS = 256;
@@ -65,11 +67,24 @@ describe("randomBlocks()", () => {
       const { bytes } = blockTypes[name];
       const blocks = randomBlocks(name, 50, 0.02, randomOf(1));
       for (let i = 0; i < 50; i++) {
-        const block = new DataView(blocks.buffer, i * bytes, bytes);
-        const d = Math.abs(block.getFloat16(name === "Q6_K" ? 208 : 0, true));
+        const block = blocks.subarray(i * bytes, (i + 1) * bytes);
+        const code = blockTypes[name].code;
+        // The first value's d; Q4_0 has no other scale.
+        const half = new DataView(block.buffer, block.byteOffset).getFloat16(0, true);
+        const d = Math.abs(code in superFiles ? fileParts(code, block, 0).d : half);
         assert.ok(d > 0 && d < 0.01, `${name}: ${d}`);
         if (name === "Q6_K") assert.ok(d < 2 ** -14);
       }
+    }
+  });
+
+  it("has values of about the standard deviation that was asked for, around zero, in every type", () => {
+    for (const name of names) {
+      const values = blockValues(name, randomBlocks(name, 200, 0.02, randomOf(1)));
+      const mean = values.reduce((a, b) => a + b, 0) / values.length;
+      const std = Math.sqrt(values.reduce((a, v) => a + (v - mean) ** 2, 0) / values.length);
+      assert.ok(Math.abs(mean) < 0.001, `${name}: ${mean}`);
+      assert.ok(std > 0.018 && std < 0.022, `${name}: ${std}`);
     }
   });
 

@@ -49,6 +49,12 @@ describe("matrixWork()", () => {
     const layers = [layer(matrix(8, 512, "q4k"), matrix(8, 512, "q6k"))];
     const { layerBytes } = matrixWork({ layers, output: matrix(8, 32, "f32") });
     assert.equal(layerBytes, 4 * (80 + 8 * 64) + 6 * 4 * (72 + 8 * 96));
+    const small = [
+      layer(matrix(8, 512, "q2k"), matrix(8, 512, "iq4xs")),
+      layer(matrix(8, 256, "iq2"), matrix(8, 256, "q3k")),
+    ];
+    const bytes = matrixWork({ layers: small, output: matrix(8, 32, "f32") }).layerBytes;
+    assert.equal(bytes, 4 * (144 + 8 * 32) + 6 * 4 * (40 + 8 * 64) + 7 * 2 * (72 + 8 * 48));
   });
 
   it("is nothing but the output without layers", () => {

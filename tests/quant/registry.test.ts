@@ -53,12 +53,27 @@ describe("weightFormats", () => {
     assert.equal(new Set(formats.map(({ code }) => code)).size, formats.length);
   });
 
-  it("are all formats that kernels have", () => {
-    const kernels = Object.entries(blocks).filter(([name]) => name.startsWith("WEIGHT_"));
+  it("are all layouts and books that kernels have", () => {
+    const of = (prefix: string) =>
+      Object.entries(blocks).filter(([name]) => name.startsWith(prefix) && name !== "WEIGHT_BOOK");
+    const formats = Object.values(weightFormats);
+    const layouts = new Set(of("WEIGHT_").map(([, code]) => code as number));
+    assert.deepEqual(new Set(formats.map(({ code }) => code % blocks.WEIGHT_BOOK)), layouts);
+    const withBook = new Set([blocks.WEIGHT_X4K, blocks.WEIGHT_X3K]);
+    const books = formats.filter(({ code }) => withBook.has(code % blocks.WEIGHT_BOOK));
     assert.deepEqual(
-      kernels.map(([name, code]) => [name.slice("WEIGHT_".length).toLowerCase(), code]).sort(),
-      Object.entries(weightFormats)
-        .map(([name, { code }]) => [name, code])
+      new Set(books.map(({ code }) => Math.floor(code / blocks.WEIGHT_BOOK))),
+      new Set(of("BOOK_").map(([, book]) => book as number)),
+    );
+    // The others are named as their layouts.
+    assert.deepEqual(
+      of("WEIGHT_")
+        .filter(([, code]) => !withBook.has(code as number))
+        .map(([name, code]) => [name.slice("WEIGHT_".length).toLowerCase(), code])
+        .sort(),
+      formats
+        .filter((format) => !books.includes(format))
+        .map(({ name, code }) => [name, code])
         .sort(),
     );
   });
@@ -71,14 +86,24 @@ describe("weightFormats", () => {
     for (const precision of precisions) assert.ok(precision in weightFormats, precision);
   });
 
-  it("that only files of a type become take at most a tenth more memory than the file", () => {
+  it("that only files of a type become take at most a tenth more memory than the file, of under 4 bits 4.5 bits", () => {
     for (const { name, blockCols, blockBytes } of fileTypes.values()) {
       const format = weightFormats[naturalFormat(name)];
       if (precisions.some((precision) => precision === format.name)) continue;
-      const inMemory = format.tileBytes / (blocks.TILE_ROWS * blocks.BLOCK_COLS);
-      assert.ok(inMemory <= (1.1 * blockBytes) / blockCols, `${name} as ${format.name}`);
+      const inMemory = (8 * format.tileBytes) / (blocks.TILE_ROWS * blocks.BLOCK_COLS);
+      const inFile = (8 * blockBytes) / blockCols;
+      assert.ok(inMemory <= (inFile < 4 ? 4.5 : 1.1 * inFile), `${name} as ${format.name}: ${inMemory} bits`);
       assert.ok(format.scaled, format.name);
     }
+  });
+
+  it("take the bits a weight that docs/adr/0012-superblocks.md says", () => {
+    const bits = (name: FormatName) =>
+      (8 * weightFormats[name].tileBytes) / (blocks.TILE_ROWS * blocks.BLOCK_COLS);
+    const of4 = ["iq4xs", "iq3s", "iq3xxs", "iq2xxs", "iq1s"] as const;
+    assert.deepEqual(of4.map(bits), Array(5).fill(4.3125));
+    assert.deepEqual((["q3k", "iq2", "iq1m"] as const).map(bits), Array(3).fill(3.5625));
+    assert.deepEqual((["q2k", "q4k", "q5k", "q6k"] as const).map(bits), [3.125, 4.625, 5.625, 6.5625]);
   });
 
   it("keep a type that cria does not know as the default", () => {

@@ -78,7 +78,10 @@ const finite = (x: number) => (Number.isFinite(x) ? x : Number.NaN);
 const times = (d: number, q: number) => f(d * q);
 const group = (i: number, n: number) => Math.floor(i / n);
 
-const iq4 = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+/** The values of IQ4 types. */
+export const iq4: readonly number[] = [
+  -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+];
 const fp4 = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
 const fp4Value = (nibble: number) => (nibble < 8 ? (fp4[nibble] as number) : 0 - (fp4[nibble - 8] as number));
 
@@ -101,7 +104,7 @@ const pair = (b: Block, offset: number, i: number) =>
 const grids = new Map<GridName, Int8Array>();
 
 /** Value `i` of point `index` of a grid. */
-function point(name: GridName, size: number, index: number, i: number): number {
+export function gridValue(name: GridName, size: number, index: number, i: number): number {
   const points = grids.get(name) ?? gridPoints(name);
   grids.set(name, points);
   const value = points[size * index + i] as number;
@@ -109,7 +112,7 @@ function point(name: GridName, size: number, index: number, i: number): number {
 }
 
 /** The sign of value i of 8 whose 7 bits of signs are given: the eighth makes the number of minus signs even. */
-function evenSign(seven: number, i: number): number {
+export function evenSign(seven: number, i: number): number {
   let ones = 0;
   for (let bit = 0; bit < 7; bit++) ones += (seven >> bit) & 1;
   return (i < 7 ? (seven >> i) & 1 : ones % 2) ? -1 : 1;
@@ -119,7 +122,7 @@ const scaleOf2 = (d: number, scale: number) => times(times(d, 0.5 + scale), 0.25
 
 /** A high trit index of IQ1: its point's value and the eighth. */
 const withEighth = (index: number, i: number, minus: number) =>
-  point("iq1", 8, index, i) + (minus ? -0.125 : 0.125);
+  gridValue("iq1", 8, index, i) + (minus ? -0.125 : 0.125);
 
 const types: Readonly<Record<string, BlockType>> = {
   Q4_0: { cols: 32, bytes: 18, value: (b, i) => times(b.half(0), b.halves(2, i) - 8) },
@@ -176,7 +179,7 @@ const types: Readonly<Record<string, BlockType>> = {
       const at = 2 + 8 * group(i, 32);
       const word = b.u32(at + 4);
       const eight = group(i % 32, 8);
-      const value = point("iq2_xxs", 8, b.u8(at + eight), i % 8);
+      const value = gridValue("iq2_xxs", 8, b.u8(at + eight), i % 8);
       return times(scaleOf2(b.half(0), word >>> 28), value) * evenSign((word >>> (7 * eight)) & 127, i % 8);
     },
   },
@@ -186,7 +189,7 @@ const types: Readonly<Record<string, BlockType>> = {
     value: (b, i) => {
       const word = b.u16(2 + 2 * group(i, 8));
       const scale = scaleOf2(b.half(0), b.nibble(66, group(i, 16)));
-      return times(scale, point("iq2_xs", 8, word % 512, i % 8)) * evenSign(word >> 9, i % 8);
+      return times(scale, gridValue("iq2_xs", 8, word % 512, i % 8)) * evenSign(word >> 9, i % 8);
     },
   },
   IQ2_S: {
@@ -195,7 +198,7 @@ const types: Readonly<Record<string, BlockType>> = {
     value: (b, i) => {
       const index = b.u8(2 + group(i, 8)) + 256 * b.two(66, group(i, 8));
       const scale = scaleOf2(b.half(0), b.nibble(74, group(i, 16)));
-      return times(scale, point("iq2_s", 8, index, i % 8)) * (b.bit(34, i) ? -1 : 1);
+      return times(scale, gridValue("iq2_s", 8, index, i % 8)) * (b.bit(34, i) ? -1 : 1);
     },
   },
   IQ3_XXS: {
@@ -205,7 +208,7 @@ const types: Readonly<Record<string, BlockType>> = {
       const word = b.u32(66 + 4 * group(i, 32));
       const scale = times(times(b.half(0), 0.5 + (word >>> 28)), 0.5);
       const sign = evenSign((word >>> (7 * group(i % 32, 8))) & 127, i % 8);
-      return times(scale, point("iq3_xxs", 4, b.u8(2 + group(i, 4)), i % 4)) * sign;
+      return times(scale, gridValue("iq3_xxs", 4, b.u8(2 + group(i, 4)), i % 4)) * sign;
     },
   },
   IQ3_S: {
@@ -214,7 +217,7 @@ const types: Readonly<Record<string, BlockType>> = {
     value: (b, i) => {
       const index = b.u8(2 + group(i, 4)) + 256 * b.bit(66, group(i, 4));
       const scale = times(b.half(0), 1 + 2 * b.nibble(106, group(i, 32)));
-      return times(scale, point("iq3_s", 4, index, i % 4)) * (b.bit(74, i) ? -1 : 1);
+      return times(scale, gridValue("iq3_s", 4, index, i % 4)) * (b.bit(74, i) ? -1 : 1);
     },
   },
   IQ1_S: {

@@ -40,9 +40,10 @@ import {
 } from "../../assembly/layout/file_types.gen.ts";
 import { fileTypes } from "../../src/quant/file_types.ts";
 import { blockValues } from "./block_types.ts";
+import { fileParts, superFiles } from "./file_superblocks.ts";
 import { bfloat16Value, halfValue } from "./math.ts";
 import { padded, placeInGroup, stripsOf } from "./placement.ts";
-import { fileParts, superBytes, superFiles, superTiles, tileParts, weightValue } from "./superblocks.ts";
+import { isSuper, superBytes, tileParts, weightValue } from "./superblocks.ts";
 
 export { padded, stripsOf };
 
@@ -52,7 +53,7 @@ function viewOf(bytes: Uint8Array): DataView {
 
 /** Bytes of one tile of a WEIGHT_* type; of superblocks with a share of the header. */
 function tileBytes(weight: number): number {
-  if (weight in superTiles) return superBytes(weight) / SUPER_BLOCKS;
+  if (isSuper(weight)) return superBytes(weight) / SUPER_BLOCKS;
   if (weight === WEIGHT_Q4M) return Q4M_TILE_BYTES;
   if (weight === WEIGHT_Q5) return Q5_TILE_BYTES;
   return weight === WEIGHT_F32 ? F32_TILE_BYTES : weight === WEIGHT_Q8 ? Q8_TILE_BYTES : Q4_TILE_BYTES;
@@ -163,7 +164,7 @@ export function decodeTiles(
       out[r * width + c] =
         weight === WEIGHT_F32
           ? view.getFloat32(f32At(r, c, rows, cols), true)
-          : weight in superTiles
+          : isSuper(weight)
             ? weightValue(tileParts(...place, shift))
             : tileScale(...place, shift) * tileInteger(...place) + tileMinimum(...place, shift);
     }

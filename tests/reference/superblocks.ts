@@ -1,5 +1,5 @@
-// Scalar twins of formats of superblocks: what superblocks of files, of weight tiles and of activations stand for, and exact
-// products. One value at a time, from the layouts' definitions (assembly/layout/blocks.ts, ggml-common.h).
+// Scalar twins of formats of superblocks: what superblocks of weight tiles and of activations stand for, and exact products.
+// One value at a time, from the layouts' definitions (assembly/layout/blocks.ts).
 import {
   ACT_SUPER_BYTES,
   ACT_SUPER_HALVES,
@@ -10,8 +10,17 @@ import {
   ACTS_SUPER_SCALES,
   ACTS_SUPER_SUMS,
   BLOCK_COLS,
+  BOOK_IQ1,
+  BOOK_IQ2,
+  BOOK_IQ3_S,
+  BOOK_IQ3_XXS,
+  BOOK_IQ4,
+  BOOK_Q3,
   GROUP_STRIPS,
   PADDED_ROWS,
+  Q2K_HEAD_BYTES,
+  Q2K_MINIMA,
+  Q2K_TILE_BYTES,
   Q4K_HEAD_BYTES,
   Q4K_TILE_BYTES,
   Q5K_TILE_BYTES,
@@ -24,29 +33,20 @@ import {
   SUPER_MINIMA,
   SUPER_SCALES,
   TILE_ROWS,
+  WEIGHT_BOOK,
+  WEIGHT_Q2K,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
   WEIGHT_Q6K,
+  WEIGHT_X3K,
+  WEIGHT_X4K,
+  X3K_TILE_BYTES,
+  X4K_HEAD_BYTES,
 } from "../../assembly/layout/blocks.ts";
-import {
-  FILE_Q4_K,
-  FILE_Q4_K_BYTES,
-  FILE_Q5_K,
-  FILE_Q5_K_BYTES,
-  FILE_Q6_K,
-  FILE_Q6_K_BYTES,
-} from "../../assembly/layout/file_types.gen.ts";
+import { iq4 } from "./block_types.ts";
+import { bits, type Parts } from "./file_superblocks.ts";
 import { halfValue } from "./math.ts";
 import { padded, placeInGroup, stripsOf } from "./placement.ts";
-
-/** A weight is d * scale * n - dmin * minimum. All but d and dmin are integers. */
-export interface Parts {
-  readonly d: number;
-  readonly scale: number;
-  readonly n: number;
-  readonly dmin: number;
-  readonly minimum: number;
-}
 
 /** The exact value of a weight. */
 export function weightValue({ d, scale, n, dmin, minimum }: Parts): number {
@@ -55,70 +55,6 @@ export function weightValue({ d, scale, n, dmin, minimum }: Parts): number {
 
 function half(view: DataView, at: number): number {
   return halfValue(view.getUint16(at, true));
-}
-
-/** Bits [from, from + count) of a byte. */
-function bits(byte: number, from: number, count: number): number {
-  return Math.floor(byte / 2 ** from) % 2 ** count;
-}
-
-// ---- Superblocks of files.
-
-/** Scale and minimum of block j of Q4_K and Q5_K, of the twelve bytes from `at` on. */
-function scaleAndMinimum(view: DataView, at: number, j: number): { scale: number; minimum: number } {
-  const byte = (i: number) => view.getUint8(at + i);
-  if (j < 4) return { scale: bits(byte(j), 0, 6), minimum: bits(byte(j + 4), 0, 6) };
-  return {
-    scale: bits(byte(j + 4), 0, 4) + 16 * bits(byte(j - 4), 6, 2),
-    minimum: bits(byte(j + 4), 4, 4) + 16 * bits(byte(j), 6, 2),
-  };
-}
-
-function fileQ4K(view: DataView, i: number): Parts {
-  const block = Math.floor(i / 32);
-  const byte = view.getUint8(16 + 32 * Math.floor(i / 64) + (i % 32));
-  const n = bits(byte, 4 * (block % 2), 4);
-  return { d: half(view, 0), dmin: half(view, 2), n, ...scaleAndMinimum(view, 4, block) };
-}
-
-function fileQ5K(view: DataView, i: number): Parts {
-  const block = Math.floor(i / 32);
-  const byte = view.getUint8(48 + 32 * Math.floor(i / 64) + (i % 32));
-  const n = bits(byte, 4 * (block % 2), 4) + 16 * bits(view.getUint8(16 + (i % 32)), block, 1);
-  return { d: half(view, 0), dmin: half(view, 2), n, ...scaleAndMinimum(view, 4, block) };
-}
-
-function fileQ6K(view: DataView, i: number): Parts {
-  const [part, col] = [Math.floor(i / 128), i % 128];
-  const low = bits(view.getUint8(64 * part + (col % 64)), col < 64 ? 0 : 4, 4);
-  const high = bits(view.getUint8(128 + 32 * part + (col % 32)), 2 * Math.floor(col / 32), 2);
-  const scale = view.getInt8(192 + Math.floor(i / 16));
-  return { d: half(view, 208), scale, n: low + 16 * high - 32, dmin: 0, minimum: 0 };
-}
-
-/** A tensor type of superblocks. */
-export interface SuperFile {
-  readonly bytes: number;
-  /** Where halves are. */
-  readonly halves: readonly number[];
-  /** The bytes of integer scales, and of minima. */
-  readonly scales: readonly [begin: number, end: number];
-  /** Weight i of a superblock. */
-  readonly parts: (view: DataView, i: number) => Parts;
-}
-
-/** Tensor types of superblocks, by their codes. */
-export const superFiles: Readonly<Record<number, SuperFile>> = {
-  [FILE_Q4_K]: { bytes: FILE_Q4_K_BYTES, halves: [0, 2], scales: [4, 16], parts: fileQ4K },
-  [FILE_Q5_K]: { bytes: FILE_Q5_K_BYTES, halves: [0, 2], scales: [4, 16], parts: fileQ5K },
-  [FILE_Q6_K]: { bytes: FILE_Q6_K_BYTES, halves: [208], scales: [192, 208], parts: fileQ6K },
-};
-
-/** What value i of a row of file superblocks is made of. */
-export function fileParts(file: number, row: Uint8Array, i: number): Parts {
-  const { bytes, parts } = superFiles[file] as SuperFile;
-  const at = Math.floor(i / SUPER_COLS) * bytes;
-  return parts(new DataView(row.buffer, row.byteOffset + at, bytes), i % SUPER_COLS);
 }
 
 // ---- Superblocks of weight tiles.
@@ -174,18 +110,83 @@ function tileQ6K(place: Place): Parts {
   return { d: half(view, head + 2 * lane), scale, n: n - 32, dmin: 0, minimum: 0 };
 }
 
-/** Formats of superblocks: bytes of headers and tiles, and what a weight of theirs is made of. */
-export const superTiles: Readonly<
-  Record<number, { headBytes: number; tileBytes: number; parts: (place: Place) => Parts }>
-> = {
+function tileQ2K(place: Place): Parts {
+  const { view, head, block, lane, col } = place;
+  const at = 8 * block + 2 * lane + Math.floor(col / 16);
+  return {
+    d: half(view, head + 2 * lane),
+    dmin: half(view, head + 8 + 2 * lane),
+    scale: view.getUint8(head + SUPER_SCALES + at),
+    minimum: view.getUint8(head + Q2K_MINIMA + at),
+    n: bits(vectorByte(place, Math.floor(col / 16)), 2 * Math.floor((col % 16) / 4), 2),
+  };
+}
+
+/** The books: those of IQ2 and IQ1 types have 6 values, that of Q3_K has 8, all others 16. */
+const books: Readonly<Record<number, readonly number[]>> = {
+  [BOOK_IQ4]: iq4,
+  [BOOK_IQ3_S]: Array.from({ length: 16 }, (_, i) => 2 * i - 15),
+  [BOOK_IQ3_XXS]: ofBothSigns([4, 12, 20, 28, 36, 44, 52, 62]),
+  [BOOK_IQ2]: ofBothSigns([8, 25, 43]),
+  [BOOK_IQ1]: ofBothSigns([1, 7, 9]),
+  [BOOK_Q3]: [-4, -3, -2, -1, 0, 1, 2, 3],
+};
+
+function ofBothSigns(levels: readonly number[]): number[] {
+  return [...levels.map((v) => -v).reverse(), ...levels];
+}
+
+/** The book of a format's code; undefined: it has none. */
+export function bookOf(weight: number): readonly number[] | undefined {
+  const layout = weight % WEIGHT_BOOK;
+  return layout === WEIGHT_X4K || layout === WEIGHT_X3K ? books[Math.floor(weight / WEIGHT_BOOK)] : undefined;
+}
+
+function tileX4K(place: Place): Parts {
+  const { view, head, block, lane, col } = place;
+  const n = bits(vectorByte(place, Math.floor((col % 16) / 4)), col < 16 ? 0 : 4, 4);
+  const scale = view.getInt8(head + Q6K_SCALES + 4 * block + lane);
+  return { d: half(view, head + 2 * lane), scale, n, dmin: 0, minimum: 0 };
+}
+
+function tileX3K(place: Place): Parts {
+  const { view, head, block, lane, col } = place;
+  const k = Math.floor(col / 4);
+  const last = () => bits(vectorByte(place, k - 6), 6, 2) + 4 * bits(vectorByte(place, 2), k, 1);
+  const n = k < 6 ? bits(vectorByte(place, k % 3), k < 3 ? 0 : 3, 3) : last();
+  const scale = view.getInt8(head + Q6K_SCALES + 8 * block + 2 * lane + Math.floor(col / 16));
+  return { d: half(view, head + 2 * lane), scale, n, dmin: 0, minimum: 0 };
+}
+
+interface SuperTile {
+  readonly headBytes: number;
+  readonly tileBytes: number;
+  /** What a weight is made of; n is an index if the format has a book. */
+  readonly parts: (place: Place) => Parts;
+}
+
+const layouts: Readonly<Record<number, SuperTile>> = {
   [WEIGHT_Q4K]: { headBytes: Q4K_HEAD_BYTES, tileBytes: Q4K_TILE_BYTES, parts: tileQ4K },
   [WEIGHT_Q5K]: { headBytes: Q4K_HEAD_BYTES, tileBytes: Q5K_TILE_BYTES, parts: tileQ5K },
   [WEIGHT_Q6K]: { headBytes: Q6K_HEAD_BYTES, tileBytes: Q6K_TILE_BYTES, parts: tileQ6K },
+  [WEIGHT_X4K]: { headBytes: X4K_HEAD_BYTES, tileBytes: Q4K_TILE_BYTES, parts: tileX4K },
+  [WEIGHT_X3K]: { headBytes: Q6K_HEAD_BYTES, tileBytes: X3K_TILE_BYTES, parts: tileX3K },
+  [WEIGHT_Q2K]: { headBytes: Q2K_HEAD_BYTES, tileBytes: Q2K_TILE_BYTES, parts: tileQ2K },
 };
+
+/** Whether a format's code is one of superblocks. */
+export function isSuper(weight: number): boolean {
+  return weight % WEIGHT_BOOK in layouts;
+}
+
+/** Bytes of headers and tiles, and what a weight is made of. */
+export function layoutOf(weight: number): SuperTile {
+  return layouts[weight % WEIGHT_BOOK] as SuperTile;
+}
 
 /** Bytes of a superblock of a strip. */
 export function superBytes(weight: number): number {
-  const { headBytes, tileBytes } = superTiles[weight] as (typeof superTiles)[number];
+  const { headBytes, tileBytes } = layoutOf(weight);
   return headBytes + SUPER_BLOCKS * tileBytes;
 }
 
@@ -199,7 +200,7 @@ export function tileParts(
   cols: number,
   shift: number = SCALE_SHIFT,
 ): Parts {
-  const { headBytes, tileBytes, parts } = superTiles[weight] as (typeof superTiles)[number];
+  const { headBytes, tileBytes, parts } = layoutOf(weight);
   const { first, size, at } = placeInGroup(row, rows, GROUP_STRIPS);
   const group = first * (cols / SUPER_COLS) * superBytes(weight);
   const begin = group + Math.floor(col / SUPER_COLS) * size * superBytes(weight);
@@ -212,7 +213,8 @@ export function tileParts(
     lane: row % TILE_ROWS,
     col: col % BLOCK_COLS,
   });
-  return { ...stored, d: stored.d / 2 ** shift, dmin: stored.dmin / 2 ** shift };
+  const n = bookOf(weight)?.[stored.n] ?? stored.n;
+  return { ...stored, n, d: stored.d / 2 ** shift, dmin: stored.dmin / 2 ** shift };
 }
 
 // ---- Activations.

@@ -1,9 +1,12 @@
 // Random rows of tensors as files hold them, for the kernels: f32, or blocks of a quantized type.
+import { SCALE_SHIFT } from "../../assembly/layout/blocks.ts";
 import { FILE_F32 } from "../../assembly/layout/file_types.gen.ts";
+import { gridPoints } from "../../src/quant/grids.ts";
 import { type FileType, fileTypes, precisions } from "../../src/quant/registry.ts";
 import type { WeightFormat } from "../../src/quant/weight_format.ts";
-import { nearestHalf } from "../reference/math.ts";
-import { randomF32, uniform } from "./kernels.ts";
+import { type KernelBench, randomF32, uniform } from "./kernels.ts";
+import { packRows } from "./packing.ts";
+import { blockScales } from "./random_blocks.ts";
 
 /** Rows [rows, cols] of a FILE_* type, rowBytes apart. */
 export interface FileRows {
@@ -12,33 +15,21 @@ export interface FileRows {
   readonly rowBytes: number;
   readonly rows: number;
   readonly cols: number;
+  /** The points of the type's grid. */
+  readonly grid?: Int8Array;
 }
 
-/** Where a block has halves, and about which scales make its values as large as 1. */
-const halves: Readonly<Record<string, readonly (readonly [at: number, largest: number])[]>> = {
-  Q8_0: [[0, 0.01]],
-  Q4_0: [[0, 0.1]],
-  Q4_1: [
-    [0, 0.1],
-    [2, 0.5],
-  ],
-  Q5_0: [[0, 0.06]],
-  Q5_1: [
-    [0, 0.05],
-    [2, 0.5],
-  ],
-  IQ4_NL: [[0, 0.008]],
-  MXFP4: [],
-  Q4_K: [
-    [0, 0.001],
-    [2, 0.015],
-  ],
-  Q5_K: [
-    [0, 0.0005],
-    [2, 0.015],
-  ],
-  Q6_K: [[208, 0.00025]],
-};
+/** Packs whole rows into a matrix at `out`; returns pack()'s status. */
+export function packFileRows(
+  bench: KernelBench,
+  rows: FileRows,
+  weight: number,
+  out: number,
+  shift: number = SCALE_SHIFT,
+): number {
+  const scales = rows.grid ? bench.put(rows.grid) : 0;
+  return packRows(bench, { ...rows, src: bench.put(rows.bytes), scales, weight, out, shift });
+}
 
 /** Whether every type of files can become a format; the others have types of their own. */
 export function takesAnyType({ name }: WeightFormat): boolean {
@@ -56,34 +47,33 @@ export function colsUnit(format: WeightFormat): number {
 }
 
 /**
- * `count` random blocks of a type that {@link halves} names. Halves are of either sign; some are subnormal, some 0, all
- * others far from that.
+ * `count` random blocks of a type. Scales are of either sign; some are subnormal halves, some 0, all others far from that.
  */
 export function randomBlocks(type: string, count: number, seed: number): Uint8Array {
   const { blockBytes } = fileTypes.get(type) as FileType;
-  const places = halves[type];
-  if (places === undefined) throw new Error(`no places of halves in blocks of ${type}`);
   const next = uniform(seed);
   const bytes = Uint8Array.from({ length: count * blockBytes }, () => next(0, 256));
   const view = new DataView(bytes.buffer);
   for (let b = 0; b < count; b++) {
     if (type === "MXFP4") bytes[b * blockBytes] = b % 5 === 3 ? 110 : 122 + (b % 4);
-    places.forEach(([at, largest], i) => {
-      const scale = next(0.1, 1) * (next(-1, 1) < 0 ? -1 : 1);
-      const rare = (b + 2 * i) % 5 === 3 ? 2 ** -15 : (b + i) % 11 === 7 ? 0 : largest;
-      view.setUint16(b * blockBytes + at, nearestHalf(scale * rare), true);
-    });
+    else
+      blockScales(type).forEach(({ peak, set }, i) => {
+        const scale = next(0.1, 1) * (next(-1, 1) < 0 ? -1 : 1);
+        const rare = (b + 2 * i) % 5 === 3 ? 2 ** -15 : (b + i) % 11 === 7 ? 0 : 1 / peak;
+        set(view, b * blockBytes, scale * rare);
+      });
   }
   return bytes;
 }
 
 /** Random rows of a type with blocks. */
 export function blockRows(type: string, rows: number, cols: number, seed: number): FileRows {
-  const { code, blockCols, blockBytes } = fileTypes.get(type) as FileType;
+  const { code, blockCols, blockBytes, grid } = fileTypes.get(type) as FileType;
   const perRow = cols / blockCols;
   if (!Number.isInteger(perRow)) throw new Error(`${cols} columns are no blocks of ${type}`);
   const bytes = randomBlocks(type, rows * perRow, seed);
-  return { file: code, bytes, rowBytes: perRow * blockBytes, rows, cols };
+  const points = grid && { grid: gridPoints(grid) };
+  return { file: code, bytes, rowBytes: perRow * blockBytes, rows, cols, ...points };
 }
 
 /** Rows that can be packed to a format: f32 in [-1, 1), or blocks of the first type that becomes it. */
