@@ -58,7 +58,7 @@ describe("weightFormats", () => {
       Object.entries(blocks)
         .filter(([name]) => name.startsWith(prefix) && name !== "WEIGHT_BOOK")
         .map(([name, code]) => [name.slice(prefix.length).toLowerCase(), code] as const);
-    const kernels = new Map(constants("WEIGHT_").map(([name, code]) => [code, name]));
+    const kernels = new Map<number, string>(constants("WEIGHT_").map(([name, code]) => [code, name]));
     const withBooks = new Set(["x4k", "x3k"]);
     const usedKernels = new Set<string>();
     const usedBooks = new Set<number>();
