@@ -1,7 +1,7 @@
 // Which kernel build and how many threads a model is loaded with, before its header is read.
 import { neededThreads } from "../kernels/tune/thread_tuner.ts";
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
-import { pickVariant, type Variant, variantWorks } from "../kernels/variant.ts";
+import { pickVariant, type Variant } from "../kernels/variant.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { LayoutOptions } from "./layout.ts";
 import type { WeightProgress } from "./load_weights.ts";
@@ -26,10 +26,10 @@ export function chooseKernel(
   runtime: Runtime,
   { kernel, threads = Number.POSITIVE_INFINITY, tune }: EngineOptions,
 ): KernelChoice {
-  const shared = kernel === undefined ? variantWorks("simd-shared") : kernel.endsWith("-shared");
+  const shared = kernel === undefined || kernel.endsWith("-shared");
   const most = neededThreads(tune, Math.max(1, Math.min(threads, runtime.cores)));
   const limit = shared && runtime.threads ? most : 1;
   const variant = kernel ?? pickVariant(limit > 1);
-  // A runtime may validate shared builds and not compile them.
+  // A runtime may have no shared builds, or validate them and not compile them.
   return { variant, threads: variant.endsWith("-shared") ? limit : 1 };
 }

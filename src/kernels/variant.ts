@@ -69,23 +69,24 @@ export function variantWorks(variant: Variant): boolean {
 
 /**
  * The best variant that this runtime compiles: with relaxed SIMD if it has that, with shared memory if `shared` and if it
- * has that. A variant that it says it accepts and then refuses is skipped.
+ * has that. A variant that it says it accepts and then refuses is skipped. What was compiled before is not validated again.
  * @throws EngineError if it compiles none, and why
  */
 export function pickVariant(shared: boolean): Variant {
   const wanted: readonly Variant[] = shared
     ? ["relaxed-shared", "simd-shared", "relaxed", "simd"]
     : ["relaxed", "simd"];
-  const accepted = wanted.filter(variantWorks);
-  for (const variant of accepted) {
+  let refused: unknown;
+  for (const variant of wanted) {
+    if (!compiled.has(variant) && !variantWorks(variant)) continue;
     try {
       compileVariant(variant);
       return variant;
     } catch (error) {
-      if (variant === accepted.at(-1)) throw error;
+      refused = error;
     }
   }
-  throw new EngineError(`Cannot compile the kernels: ${refusalOf(undefined)}`);
+  throw refused ?? new EngineError(`Cannot compile the kernels: ${refusalOf(undefined)}`);
 }
 
 // Why a runtime compiles nothing, and what to do about it.

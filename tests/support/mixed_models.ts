@@ -32,10 +32,18 @@ export type Mix = keyof typeof mixes;
 /** All of them. */
 export const mixNames = Object.keys(mixes) as readonly Mix[];
 
-/** The model of a mix as a GGUF file: the same bytes in every runtime. */
+// Random blocks take longer to write than models to load.
+const written = new Map<Mix, Uint8Array<ArrayBuffer>>();
+
+/** The model of a mix as a GGUF file: the same bytes in every runtime. Callers share them. */
 export function mixedModel(mix: Mix): Uint8Array<ArrayBuffer> {
-  const { type, tensors } = mixes[mix];
-  const types = Object.entries(tensors).map(([name, type]) => [`${name}.weight`, { type }] as const);
-  const options: TinyLlamaOptions = { ...shape, type, tensors: Object.fromEntries(types) };
-  return tinyLlamaGguf(options).bytes;
+  let bytes = written.get(mix);
+  if (bytes === undefined) {
+    const { type, tensors } = mixes[mix];
+    const types = Object.entries(tensors).map(([name, type]) => [`${name}.weight`, { type }] as const);
+    const options: TinyLlamaOptions = { ...shape, type, tensors: Object.fromEntries(types) };
+    bytes = tinyLlamaGguf(options).bytes;
+    written.set(mix, bytes);
+  }
+  return bytes;
 }

@@ -111,10 +111,18 @@ const worker :Workerd.Worker = (
   return serve(config, ["http"]);
 }
 
-/** Serves workers, each on the socket of its name; sources find the package at ./cria/ and the model at ./tales.gguf. */
-export async function serveWorkers(sources: Readonly<Record<string, string>>): Promise<Workerd> {
+/**
+ * Serves workers, each on the socket of its name; sources find the package at ./cria/ and the model at ./tales.gguf.
+ * @param models more models, by the names of the modules that have their bytes
+ */
+export async function serveWorkers(
+  sources: Readonly<Record<string, string>>,
+  models: Readonly<Record<string, Uint8Array>> = {},
+): Promise<Workerd> {
   const folder = await repositoryFolder();
   const names = Object.keys(sources);
+  const files = Object.keys(models);
+  for (const file of files) writeFileSync(join(folder, file), models[file] as Uint8Array);
   for (const name of names) writeFileSync(join(folder, `${name}.js`), sources[name] as string);
   const config = join(folder, "config.capnp");
   writeFileSync(
@@ -129,12 +137,13 @@ const config :Workerd.Config = (
     ${names.map((name) => `(name = "${name}", http = (), service = "${name}"),`).join("\n    ")}
   ],
 );
-${names.map(workerConfig).join("\n")}`,
+${names.map((name) => workerConfig(name, files)).join("\n")}`,
   );
   return serve(config, names);
 }
 
-function workerConfig(name: string): string {
+function workerConfig(name: string, models: readonly string[]): string {
+  const more = models.map((model) => `(name = "${model}", data = embed "${model}"),`).join("\n    ");
   return `const ${name} :Workerd.Worker = (
   compatibilityDate = "2026-01-01",
   compatibilityFlags = [${/signal/i.test(name) ? '"enable_request_signal"' : ""}],
@@ -145,6 +154,7 @@ function workerConfig(name: string): string {
     (name = "cria/relaxed.wasm", wasm = embed "dist/relaxed.wasm"),
     (name = "cria/simd.wasm", wasm = embed "dist/simd.wasm"),
     (name = "tales.gguf", data = embed "models/tales/tales-q8_0.gguf"),
+    ${more}
   ],
 );
 `;

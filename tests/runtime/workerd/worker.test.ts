@@ -14,6 +14,7 @@ import {
   type Send,
   type WorkerEvent,
 } from "../../support/edge.ts";
+import { mixedModel, mixNames } from "../../support/mixed_models.ts";
 import { embeddedModel } from "../../support/models.ts";
 import { itUnless } from "../../support/skip.ts";
 import { processBytes, serveExample, serveWorkers, type Workerd } from "../../support/workerd.ts";
@@ -307,5 +308,27 @@ describe("createWorker() in workerd", () => {
     assert.equal(answer.kernel, "relaxed");
     assert.match(String(answer.path), /there are no files in workerd/);
     assert.equal(answer.meta, "undefined");
+  });
+});
+
+describe("models of mixed types in workerd", () => {
+  it("give the greedy texts of this runtime", async () => {
+    const sources: Record<string, string> = {};
+    const files: Record<string, Uint8Array> = {};
+    for (const [i, mix] of mixNames.entries()) {
+      files[`${mix}.gguf`] = mixedModel(mix);
+      sources[`mix${i}`] = `import { createWorker } from "./cria/workerd.js";
+        import model from "./${mix}.gguf";
+        export default createWorker({ model });`;
+    }
+    const { urls } = await serveWorkers(sources, files);
+    for (const [i, mix] of mixNames.entries()) {
+      await using llama = await Llama.load(mixedModel(mix), { threads: 1 });
+      const expected = await llama.complete("Once", { temperature: 0, maxTokens: 24 });
+      assert.ok(expected.ids.length >= 3, mix);
+      const send: Send = (path, init) => fetch(urls[`mix${i}`] + path, init);
+      const { text } = await read(await ask(send, { prompt: "Once", temperature: 0, max_tokens: 24 }));
+      assert.equal(text, expected.text, mix);
+    }
   });
 });
