@@ -9,24 +9,29 @@ import { buildDist, kernelBytes, MAX_LINE } from "./dist.mjs";
 
 /** The unit of limits and of printed sizes. */
 const KIB = 1024;
-/** Limits; scripts are gzipped. docs/adr/0008-budgets.md gives the reasons. */
+/** Limits that hold; scripts are gzipped. Those above what is wanted only notice growth. */
 const LIMITS = {
-  // tokenizer.js is above the limit of docs/adr/0008-budgets.md. Its limit here only notices growth.
   scripts: {
-    "cria.js": 160 * KIB,
-    "tokenizer.js": 96 * KIB,
+    "cria.js": 194 * KIB,
+    "tokenizer.js": 97 * KIB,
     "tokenizer_train.js": 48 * KIB,
     "convert.js": 124 * KIB,
-    "workerd.js": 150 * KIB,
+    "workerd.js": 159 * KIB,
     "worker.js": KIB,
-    "cli.js": 196 * KIB,
+    "cli.js": 250 * KIB,
   },
-  llamaAlone: 110 * KIB,
+  llamaAlone: 138 * KIB,
   wasm: 96 * KIB,
   tarball: 5_000_000,
 };
-/** The limits of docs/adr/0008-budgets.md that are not met yet. */
-const WANTED = { "tokenizer.js": 64 * KIB };
+/** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
+const WANTED = {
+  "cria.js": 160 * KIB,
+  "tokenizer.js": 64 * KIB,
+  "workerd.js": 150 * KIB,
+  "cli.js": 196 * KIB,
+  llamaAlone: 110 * KIB,
+};
 
 /** The order of export conditions. With this order every runtime and bundler resolved the right file. */
 const CONDITIONS = "types workerd edge-light netlify deno bun worker browser node default".split(" ");
@@ -184,6 +189,8 @@ for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert"]) {
 // Sizes.
 const size = (bytes) => `${(bytes / KIB).toFixed(1)} KB`;
 const gzipped = (text) => gzipSync(text, { level: 9 }).length;
+const bounds = (limit, wanted) =>
+  wanted ? `held at ${size(limit)}, wanted ${size(wanted)}` : `at most ${size(limit)}`;
 
 /** The share of each folder in a bundle, before it is minified. */
 function shares({ inputs, outputs }) {
@@ -204,8 +211,7 @@ for (const name of readdirSync(`${root}dist`).filter((name) => name.endsWith(".j
   const text = read(`dist/${name}`);
   const packed = gzipped(text);
   const limit = LIMITS.scripts[name];
-  const wanted = WANTED[name] ? `; wanted: ${size(WANTED[name])}` : "";
-  const most = limit ? ` (at most ${size(limit)}${wanted})` : "";
+  const most = limit ? ` (${bounds(limit, WANTED[name])})` : "";
   console.log(`dist/${name}: ${size(Buffer.byteLength(text))}, ${size(packed)} gzipped${most}`);
   console.log(`  of which ${shares(metafiles[name.replace(".js", "")])}`);
   if (limit) check(packed <= limit, `dist/${name}: ${packed} bytes gzipped, at most ${limit}`);
@@ -217,7 +223,7 @@ const alone = await build({
   ...{ bundle: true, minify: true, format: "esm", target: "es2022", charset: "utf8", write: false },
 });
 const aloneBytes = gzipped(alone.outputFiles[0].contents);
-console.log(`Llama alone: ${size(aloneBytes)} gzipped (at most ${size(LIMITS.llamaAlone)})`);
+console.log(`Llama alone: ${size(aloneBytes)} gzipped (${bounds(LIMITS.llamaAlone, WANTED.llamaAlone)})`);
 check(
   aloneBytes <= LIMITS.llamaAlone,
   `Llama alone: ${aloneBytes} bytes gzipped, at most ${LIMITS.llamaAlone}`,
@@ -230,14 +236,14 @@ for (const variant of ["simd", "relaxed", "simd-shared", "relaxed-shared"]) {
   check(length <= LIMITS.wasm, `The module ${variant} has ${length} bytes, at most ${LIMITS.wasm}`);
 }
 
-// npm would publish exactly dist/, models/, src/ (for the source maps) and the files that it always includes.
+// npm would publish exactly dist/, models/, src/ (for the source maps, therefore without generated text) and the files that it always includes.
 const [pack] = JSON.parse(run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"]).stdout);
 const expected = [
   ...["package.json", "README.md", "LICENSE"],
   ...readdirSync(`${root}dist`).map((name) => `dist/${name}`),
   ...readdirSync(`${root}models/tales`).map((name) => `models/tales/${name}`),
   ...readdirSync(`${root}src`, { recursive: true })
-    .filter((name) => statSync(`${root}src/${name}`).isFile())
+    .filter((name) => statSync(`${root}src/${name}`).isFile() && !name.endsWith(".gen.ts"))
     .map((name) => `src/${name}`),
 ];
 const files = pack.files.map(({ path }) => path);

@@ -34,9 +34,33 @@ function encodeSegment(numbers) {
   return text;
 }
 
-/** Mappings whose segments name no variable: their fifth number, if there is one, is the index of a name. */
-export function withoutNames(mappings) {
-  return mappings.replace(/[^;,]+/g, (segment) => encodeSegment(decodeSegment(segment).slice(0, 4)));
+/**
+ * Mappings by lines: what a stack trace needs. Of the segments of a line of the script, those stay that lead to another line
+ * of the sources than the segment before. They name no variables: a fifth number would be the index of a name.
+ */
+export function lineMappings(mappings) {
+  // Numbers are relative to the segment before: columns of the script within a line, the others throughout.
+  const at = [0, 0, 0, 0];
+  const written = [0, 0, 0, 0];
+  const lines = mappings.split(";").map((line) => {
+    const segments = [];
+    let place;
+    at[0] = written[0] = 0;
+    for (const segment of line.split(",").filter((segment) => segment)) {
+      const { length } = decodeSegment(segment)
+        .slice(0, 4)
+        .map((delta, i) => (at[i] += delta));
+      const before = place;
+      place = length > 1 ? `${at[1]}:${at[2]}` : "none";
+      if (place === before) continue;
+      segments.push(encodeSegment(at.slice(0, length).map((number, i) => number - written[i])));
+      at.slice(0, length).forEach((number, i) => {
+        written[i] = number;
+      });
+    }
+    return segments.join(",");
+  });
+  return lines.join(";");
 }
 
 /** The offset of each line of a text. */

@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 
-const { applyEdits, classNames, lineBreaks, privateNames, pureConstants, withoutNames } = await import(
+const { applyEdits, classNames, lineBreaks, lineMappings, privateNames, pureConstants } = await import(
   new URL("../../scripts/source_edits.mjs", import.meta.url).href
 );
 
@@ -94,17 +94,32 @@ describe("privateNames()", () => {
   });
 });
 
-describe("withoutNames()", () => {
-  it("leaves every place and drops the names", async () => {
+describe("lineMappings()", () => {
+  it("leads every place to its line, by fewer segments and no names", async () => {
     const { text, map } = await minified();
-    const slim = { ...map, names: [], mappings: withoutNames(map.mappings) };
-    assert.ok(map.names.length > 0 && slim.mappings.length < map.mappings.length);
-    for (const word of [/Made/g, /one/g, /text/g]) {
-      assert.deepEqual(mapped({ text, map: slim }, word), mapped({ text, map }, word));
-      assert.ok(mapped({ text, map: slim }, word).length > 0);
+    const slim = { ...map, names: [], mappings: lineMappings(map.mappings) };
+    assert.ok(map.names.length > 0);
+    assert.ok(slim.mappings.length < map.mappings.length / 2, `${slim.mappings.length} characters`);
+    // With breaks within functions, lines of the script begin in the middle of lines of the source.
+    for (const limit of [30, 1000]) {
+      const broken = applyEdits({ text, map }, lineBreaks(text, limit));
+      const byLines = { ...broken.map, mappings: lineMappings(broken.map.mappings) };
+      const before = linesOf(broken);
+      assert.deepEqual(linesOf({ text: broken.text, map: byLines }), before);
+      assert.ok(new Set(before.values()).size > 5);
     }
   });
 });
+
+/** The line of the source that the map leads to from each character of a script. */
+function linesOf({ text, map }: { text: string; map: object }): (number | undefined)[] {
+  const sourceMap = new SourceMap(map as ConstructorParameters<typeof SourceMap>[0]);
+  return text.split("\n").flatMap((line, i) =>
+    Array.from(line, (_, column) => {
+      return (sourceMap.findEntry(i, column) as { originalLine?: number }).originalLine;
+    }),
+  );
+}
 
 describe("pureConstants()", () => {
   const library = `var table = new Map([["a", [...list()].map((x) => x.y)]]), object = { ...table }, plain = 7;

@@ -53,27 +53,27 @@ describe("weightFormats", () => {
     assert.equal(new Set(formats.map(({ code }) => code)).size, formats.length);
   });
 
-  it("are all layouts and books that kernels have", () => {
-    const of = (prefix: string) =>
-      Object.entries(blocks).filter(([name]) => name.startsWith(prefix) && name !== "WEIGHT_BOOK");
-    const formats = Object.values(weightFormats);
-    const layouts = new Set(of("WEIGHT_").map(([, code]) => code as number));
-    assert.deepEqual(new Set(formats.map(({ code }) => code % blocks.WEIGHT_BOOK)), layouts);
-    const withBook = new Set([blocks.WEIGHT_X4K, blocks.WEIGHT_X3K]);
-    const books = formats.filter(({ code }) => withBook.has(code % blocks.WEIGHT_BOOK));
+  it("are all formats that kernels have, with every book", () => {
+    const constants = (prefix: string) =>
+      Object.entries(blocks)
+        .filter(([name]) => name.startsWith(prefix) && name !== "WEIGHT_BOOK")
+        .map(([name, code]) => [name.slice(prefix.length).toLowerCase(), code] as const);
+    const kernels = new Map(constants("WEIGHT_").map(([name, code]) => [code, name]));
+    const withBooks = new Set(["x4k", "x3k"]);
+    const usedKernels = new Set<string>();
+    const usedBooks = new Set<number>();
+    for (const { name, code } of Object.values(weightFormats)) {
+      const kernel = kernels.get(code % blocks.WEIGHT_BOOK);
+      assert.ok(kernel !== undefined, `${name}: ${code}`);
+      usedKernels.add(kernel);
+      if (withBooks.has(kernel)) usedBooks.add(Math.floor(code / blocks.WEIGHT_BOOK));
+      else assert.deepEqual([kernel, code], [name, code % blocks.WEIGHT_BOOK]);
+    }
+    assert.deepEqual([...usedKernels].sort(), [...kernels.values()].sort());
     assert.deepEqual(
-      new Set(books.map(({ code }) => Math.floor(code / blocks.WEIGHT_BOOK))),
-      new Set(of("BOOK_").map(([, book]) => book as number)),
-    );
-    // The others are named as their layouts.
-    assert.deepEqual(
-      of("WEIGHT_")
-        .filter(([, code]) => !withBook.has(code as number))
-        .map(([name, code]) => [name.slice("WEIGHT_".length).toLowerCase(), code])
-        .sort(),
-      formats
-        .filter((format) => !books.includes(format))
-        .map(({ name, code }) => [name, code])
+      [...usedBooks].sort(),
+      constants("BOOK_")
+        .map(([, book]) => book)
         .sort(),
     );
   });
@@ -86,13 +86,13 @@ describe("weightFormats", () => {
     for (const precision of precisions) assert.ok(precision in weightFormats, precision);
   });
 
-  it("that only files of a type become take at most a tenth more memory than the file, of under 4 bits 4.5 bits", () => {
+  it("that only files of a type become take at most a tenth more memory than the file, or 4.5 bits if it has fewer than 4", () => {
     for (const { name, blockCols, blockBytes } of fileTypes.values()) {
       const format = weightFormats[naturalFormat(name)];
       if (precisions.some((precision) => precision === format.name)) continue;
-      const inMemory = (8 * format.tileBytes) / (blocks.TILE_ROWS * blocks.BLOCK_COLS);
-      const inFile = (8 * blockBytes) / blockCols;
-      assert.ok(inMemory <= (inFile < 4 ? 4.5 : 1.1 * inFile), `${name} as ${format.name}: ${inMemory} bits`);
+      const inMemory = format.tileBytes / (blocks.TILE_ROWS * blocks.BLOCK_COLS);
+      const inFile = blockBytes / blockCols;
+      assert.ok(inMemory <= (inFile < 4 / 8 ? 4.5 / 8 : 1.1 * inFile), `${name} as ${format.name}`);
       assert.ok(format.scaled, format.name);
     }
   });

@@ -178,7 +178,7 @@ describe("gpt-oss", () => {
     await assert.rejects(engineOf(file.bytes), {
       name: "FormatError",
       message:
-        /^Cannot load tensor blk\.1\.ffn_up_exps\.weight of bytes: Expected finite values in row 101, got /,
+        /^Cannot load tensor blk\.1\.ffn_up_exps\.weight of type F32 of bytes: Expected finite values in row 101, got /,
     });
   });
 });
