@@ -31,6 +31,9 @@ const reasons: Readonly<Record<string, string>> = {
   EEXIST: "is a file, expected a directory",
 };
 
+/** Codes of the numbers that Linux and macOS share, of what a write meets. */
+const writeErrors: Readonly<Record<string, string>> = { 27: "EFBIG", 28: "ENOSPC" };
+
 /**
  * Opens a file for reading at any offset. Views of shared and of 4 GiB memories are fine as targets.
  * @throws SourceError when there is no such file, it may not be read, or it is a directory, pipe or device.
@@ -123,7 +126,9 @@ export function reasonOfFile(error: unknown): string {
       ? "Deno may not write it; run with --allow-write"
       : "Deno may not read it; run with --allow-read";
   }
-  return reasons[code ?? ""] ?? message ?? String(error);
+  // Deno names no code of what a write meets, only the system's number.
+  const [, number = ""] = /\(os error (\d+)\)$/.exec(message ?? "") ?? [];
+  return reasons[code ?? writeErrors[number] ?? ""] ?? message ?? String(error);
 }
 
 function sourceError(doing: "open" | "read", name: string, cause: unknown): SourceError {
