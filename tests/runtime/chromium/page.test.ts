@@ -285,8 +285,11 @@ describe("the browser example", () => {
       const at = (url: string) => page.locator("#url").fill(url);
       await at(`${origin}/models/absent.gguf`);
       await refused(/absent\.gguf.*404/);
-      await at(origin + PAGE);
+      await at(`${origin + PAGE}index.html`);
       await refused(/a web page|known formats|HTML/);
+      // A folder may be a model of safetensors.
+      await at(origin + PAGE);
+      await refused(/Expected config\.json in it/);
       await at("tiny.gguf");
       await refused(/there are no files in a browser/);
       await at("http://127.0.0.1:9/m.gguf");
