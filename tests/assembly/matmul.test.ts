@@ -73,7 +73,9 @@ const GAP = 32;
 const STREAMS = [1, 2, 4, 8];
 const SCRATCH_BYTES = UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES;
 
-const benches = [...(await variantBenches(8 << 20)), ...(await dotEngineBenches(8 << 20))];
+// Engines that are imitated compute the same wherever they are: Deno, whose own form is among them, need not repeat them.
+const imitated = "Deno" in globalThis ? [] : await dotEngineBenches(8 << 20);
+const benches = [...(await variantBenches(8 << 20)), ...imitated];
 
 /** DOT_* forms that a bench's build has and its engine computes exactly for a weight type. */
 function dotsOf({ kernels }: KernelBench, { name, weight, quantized, exact }: Type): number[] {
