@@ -12,7 +12,6 @@ import {
   Q6K_HEAD_BYTES,
   Q6K_SCALES,
   Q6K_TILE_BYTES,
-  SUPER_BLOCKS,
   SUPER_MINIMA,
   SUPER_SCALES,
   X3K_TILE_BYTES,
@@ -49,11 +48,6 @@ export function head_bytes<F>(): usize {
   return has_halves<F>() ? Q6K_HEAD_BYTES : Q4K_HEAD_BYTES;
 }
 
-/** Bytes of a superblock of a strip. */
-export function super_bytes<F>(): usize {
-  return head_bytes<F>() + SUPER_BLOCKS * tile_of<F>();
-}
-
 /** Whether blocks have minima. */
 export function has_minima<F>(): bool {
   return sizeof<F>() === 1 || is_q2k<F>();
@@ -64,11 +58,6 @@ export function has_halves<F>(): bool {
   return is_q6k<F>() || is_x3k<F>() || is_q2k<F>();
 }
 
-/** Whether integer scales have a sign. */
-export function has_signs<F>(): bool {
-  return !has_minima<F>();
-}
-
 /** Where a header's integer scales are. */
 export function scales_at<F>(): usize {
   return has_minima<F>() ? SUPER_SCALES : Q6K_SCALES;
@@ -77,11 +66,6 @@ export function scales_at<F>(): usize {
 /** Bytes of a block's integer scales. */
 export function scale_step<F>(): usize {
   return has_halves<F>() ? 8 : 4;
-}
-
-/** A block's integer scales as i16. */
-export function load_scale_integers<F>(scales: usize): v128 {
-  return has_signs<F>() ? v128.load8x8_s(scales) : v128.load8x8_u(scales);
 }
 
 /** Sums of a tile's rows times 32 activations and the scales of its block, i32. */
