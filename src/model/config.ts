@@ -36,6 +36,15 @@ export interface ModelConfig {
   readonly expertHiddenDim?: number;
   /** Positions that layers with a sliding window see; undefined if no layer has one. */
   readonly window?: number;
+  /** Of so many layers in a row the last has no window. */
+  readonly windowPeriod?: number;
+  /** Soft caps: scores and logits z become cap tanh(z / cap). */
+  readonly attentionCap?: number;
+  readonly logitCap?: number;
+  /** What embedding rows, what blocks add to hidden states, and logits are multiplied by. */
+  readonly embeddingScale?: number;
+  readonly residualScale?: number;
+  readonly logitScale?: number;
   /** YaRN, if positions are scaled by it: see YarnSpec. `ropeScale` is its factor. */
   readonly yarnContext?: number;
   readonly yarnFast?: number;
@@ -46,6 +55,8 @@ export interface ModelConfig {
 /** What an architecture reads from a file. One that needs more numbers extends this. */
 export interface Hyper {
   readonly config: ModelConfig;
+  /** Which of a layer's matrices are rows of one tensor. Undefined: none. */
+  readonly fused?: { readonly qkv: boolean; readonly gateUp: boolean };
   /** Leading values of a head that are rotated; all of them in most architectures. */
   readonly ropeDim: number;
   /** Set only if the architecture asked for it. */
@@ -69,7 +80,7 @@ export interface ExpertNumbers {
 export const MAX_DIM = 1 << 20;
 export const MAX_LAYERS = 1024;
 export const MAX_HEADS = 4096;
-export const MAX_HEAD_DIM = 256;
+export const MAX_HEAD_DIM = 576;
 export const MAX_VOCAB = 1 << 22;
 /** Longest context: sin and cos are exact up to 2^20 radians, and a position turns by at most one. */
 export const MAX_CONTEXT = 1 << 20;

@@ -183,7 +183,7 @@ describe("buildPlan", () => {
       assert.deepEqual(
         norms.map((record) => field(record, op.NORM_WEIGHT)),
         [...weights.layers.flatMap((layer) => [layer.attnNorm, layer.ffnNorm]), weights.outputNorm].map(
-          ({ address }) => address,
+          (norm) => norm?.address,
         ),
       );
       for (const record of norms) {
@@ -232,6 +232,8 @@ describe("buildPlan", () => {
       attention: 4 * 64,
       gate: 4 * 40,
       up: 4 * 40,
+      // No layer has one: it is x.
+      result: 4 * 64,
       logits: 4 * 304,
     });
   });

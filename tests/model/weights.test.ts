@@ -57,15 +57,15 @@ describe("placeWeights", () => {
           assert.equal(layer.k.info.name, `blk.${i}.attn_k.weight`);
           assert.equal(layer.v.info.name, `blk.${i}.attn_v.weight`);
           assert.equal(layer.attnOutput.info.name, `blk.${i}.attn_output.weight`);
-          assert.equal(layer.attnNorm.info.name, `blk.${i}.attn_norm.weight`);
-          assert.equal(layer.ffnNorm.info.name, `blk.${i}.ffn_norm.weight`);
+          assert.equal(layer.attnNorm?.info.name, `blk.${i}.attn_norm.weight`);
+          assert.equal(layer.ffnNorm?.info.name, `blk.${i}.ffn_norm.weight`);
           const { gate, up, down } = blockOf(layer);
           assert.equal(gate?.info.name, `blk.${i}.ffn_gate.weight`);
           assert.equal(up.info.name, `blk.${i}.ffn_up.weight`);
           assert.equal(down.info.name, `blk.${i}.ffn_down.weight`);
         });
         assert.equal(weights.output.info.name, "output.weight");
-        assert.equal(weights.outputNorm.info.name, "output_norm.weight");
+        assert.equal(weights.outputNorm?.info.name, "output_norm.weight");
         assert.equal(weights.ropeFactors, undefined);
       }
     }
@@ -166,7 +166,7 @@ describe("placeWeights", () => {
 
   it("placeWeights() refuses tensors that it would have to leave out", () => {
     const extra = [
-      "blk.0.attn_q.bias",
+      "blk.0.attn_norm.bias",
       "output.bias",
       "blk.2.attn_norm.weight",
       "blk.0.attn_q_norm.weight",

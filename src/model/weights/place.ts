@@ -37,11 +37,13 @@ export function placeWeights(file: ModelFile, model: Model, arena: Arena, format
   // In the order of most files.
   const embedding = placer.matrix(outer.embedding);
   const placedLayers = layers.map((needs, i) => placer.layer(needs, i));
-  const outputNorm = placer.vector(outer.outputNorm);
+  const positions = outer.positions && placer.vector(outer.positions);
+  const outputNorm = outer.outputNorm && placer.vector(outer.outputNorm);
   const output = placer.has(outer.output.view) ? placer.matrix(outer.output) : embedding;
   const ropeFactors = outer.ropeFactors && placer.optional(outer.ropeFactors);
   placer.refuseOthers();
-  return { embedding, layers: placedLayers, outputNorm, output, ropeFactors, all: placer.inFileOrder() };
+  const all = placer.inFileOrder();
+  return { embedding, positions, layers: placedLayers, outputNorm, output, ropeFactors, all };
 }
 
 class Placer {
@@ -60,14 +62,19 @@ class Placer {
   }
 
   layer(needs: LayerNeeds, i: number): LayerWeights {
+    const vector = (need: VectorNeed | undefined) => need && this.optional(need, i);
     return {
-      attnNorm: this.vector(needs.attnNorm, i),
+      attnNorm: vector(needs.attnNorm),
       q: this.matrix(needs.q, i),
       k: this.matrix(needs.k, i),
       v: this.matrix(needs.v, i),
-      sinks: needs.sinks && this.vector(needs.sinks, i),
+      qNorm: vector(needs.qNorm),
+      kNorm: vector(needs.kNorm),
+      sinks: vector(needs.sinks),
       attnOutput: this.matrix(needs.attnOutput, i),
-      ffnNorm: this.vector(needs.ffnNorm, i),
+      attnPostNorm: vector(needs.attnPostNorm),
+      ffnNorm: vector(needs.ffnNorm),
+      ffnPostNorm: vector(needs.ffnPostNorm),
       feedForward: this.#feedForward(needs.feedForward, i),
     };
   }

@@ -33,14 +33,19 @@ export interface Vector extends TensorRows {
 
 /** Weights of one transformer layer. */
 export interface LayerWeights {
-  readonly attnNorm: Vector;
+  /** Norms stand where the layer's spec has them; undefined ones there have weights that are all 1. */
+  readonly attnNorm?: Vector | undefined;
   readonly q: Matrix;
   readonly k: Matrix;
   readonly v: Matrix;
+  readonly qNorm?: Vector | undefined;
+  readonly kNorm?: Vector | undefined;
   /** f32 [nHeads], if heads have scores of their own. */
   readonly sinks?: Vector | undefined;
   readonly attnOutput: Matrix;
-  readonly ffnNorm: Vector;
+  readonly attnPostNorm?: Vector | undefined;
+  readonly ffnNorm?: Vector | undefined;
+  readonly ffnPostNorm?: Vector | undefined;
   readonly feedForward: BlockWeights | ExpertWeights;
 }
 
@@ -62,8 +67,11 @@ export interface ExpertWeights {
 /** Where every weight of a model goes. */
 export interface ModelWeights {
   readonly embedding: Matrix;
+  /** Rows of `dim` values, one for each position; undefined if positions have none. */
+  readonly positions: Vector | undefined;
   readonly layers: readonly LayerWeights[];
-  readonly outputNorm: Vector;
+  /** Undefined if its weights are all 1. */
+  readonly outputNorm: Vector | undefined;
   /** The embedding again if the file ties them. */
   readonly output: Matrix;
   /** What each rotary frequency is divided by (Llama 3.1 and later); f32 [ropeDim / 2]. */
@@ -77,10 +85,15 @@ export function blockOf({ feedForward }: LayerWeights): BlockWeights {
   return feedForward.experts === undefined ? feedForward : feedForward.experts[0];
 }
 
-/** The matrices that read each input of a layer, apart from those of experts. */
-export function sharedInputs(layer: LayerWeights): readonly (readonly Matrix[])[] {
+/**
+ * The matrices that read each input of a layer, apart from those of experts.
+ * @param together whether both blocks have the same input
+ */
+export function sharedInputs(layer: LayerWeights, together: boolean): readonly (readonly Matrix[])[] {
   const { q, k, v, attnOutput, feedForward } = layer;
-  return [[q, k, v], [attnOutput], ...(feedForward.experts ? [] : blockInputs(feedForward))];
+  const [hidden = [], ...rest] = feedForward.experts ? [] : blockInputs(feedForward);
+  const heads = [q, k, v];
+  return [...(together ? [[...heads, ...hidden]] : [heads, hidden]), [attnOutput], ...rest];
 }
 
 /** The matrices that read each input of a feed-forward block. */
