@@ -42,8 +42,26 @@ export interface TemperatureSpec {
   readonly context: number;
 }
 
+/**
+ * Latent attention: keys and values of all heads are products of one short row, which is what the cache holds. A head's key
+ * has a part that is rotated, which all heads share.
+ * Source: DeepSeek-AI 2024, "DeepSeek-V2", arXiv:2405.04434, section 2.1 (the absorbed form of its products)
+ */
+export interface LatentSpec {
+  /** Length of the short row that queries are made of; undefined: they are made of the input. */
+  readonly queryRank?: number;
+  /** Length of the short row of keys and values. */
+  readonly rank: number;
+  /** Values of a head's query and key that are not rotated, those that are, and those of its value. */
+  readonly plainDim: number;
+  readonly ropeDim: number;
+  readonly valueDim: number;
+}
+
 /** What an attention block computes. */
 export interface AttentionSpec {
+  /** If it is there, `heads` are the heads of the cache: one of keys and values, of rank + ropeDim values. */
+  readonly latent?: LatentSpec;
   /** Undefined: those of the configuration. */
   readonly heads?: HeadsSpec;
   /** Whether q, k and v have a tensor each, or are rows of one, in this order. */
@@ -144,6 +162,13 @@ export type LayerPart =
   | "qNorm"
   | "kNorm"
   | "sinks"
+  | "qDown"
+  | "qDownNorm"
+  | "qUp"
+  | "kvDown"
+  | "kvDownNorm"
+  | "kUp"
+  | "vUp"
   | "attnOutput"
   | "attnPostNorm"
   | "ffnNorm"

@@ -23,6 +23,8 @@ export interface GgufVocabulary {
   readonly partialRope?: boolean;
   /** Whether q, k and v, and gate and up, may be rows of one tensor each; the layers must be told of `Hyper.fused`. */
   readonly fused?: boolean;
+  /** Whether values may be shorter than keys: those of latent attention are parts of them. */
+  readonly shortValues?: boolean;
   /** Whether files have experts; without it they are refused. The layers must be told of `Hyper.experts`. */
   readonly experts?: Presence;
   /** Whether positions may be scaled by YaRN. Ropes must be told of `Hyper.yarn`. */
@@ -75,7 +77,8 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
   };
   const ropeDim = integer(file, at("rope.dimension_count"), { min: 1, max: MAX_DIM, fallback: headDim });
   const valueDim = integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim });
-  checkHeads(file, config, { ropeDim, valueDim, partialRope: vocabularyOf.partialRope ?? false });
+  const { partialRope = false, shortValues = false } = vocabularyOf;
+  checkHeads(file, config, { ropeDim, valueDim, partialRope, shortValues });
   const { reads = [] } = vocabularyOf;
   checkKeys(file, prefix, config, experts ? [...reads, ...expertKeys] : reads);
   const fused = vocabularyOf.fused && {

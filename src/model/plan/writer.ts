@@ -45,6 +45,18 @@ export interface NormRowsOp {
   readonly scale?: number;
 }
 
+/** Copies `n` values of each head of x, and writes `zeros` zeros behind them. */
+export interface CopyOp {
+  readonly x: Rows;
+  readonly out: Rows;
+  readonly heads: number;
+  /** Values from one head to the next. */
+  readonly xHead: number;
+  readonly outHead: number;
+  readonly n: number;
+  readonly zeros?: number;
+}
+
 /** x[t][i] = f(x[t][i]); see assembly/plan/ops/map.ts. */
 export interface MapOp {
   readonly rows: RowSet;
@@ -373,6 +385,19 @@ export class PlanWriter {
     r[op.NORM_ROWS_SUM] = sum?.address ?? 0;
     r[op.NORM_ROWS_SUM_STRIDE] = sum?.stride ?? 0;
     r[op.NORM_ROWS_SCALE] = f32Bits(scale);
+  }
+
+  copy({ x, out, heads, xHead, outHead, n, zeros = 0 }: CopyOp): void {
+    const r = this.#record(op.OP_COPY);
+    r[op.COPY_X] = x.address;
+    r[op.COPY_X_STRIDE] = x.stride;
+    r[op.COPY_X_HEAD] = 4 * xHead;
+    r[op.COPY_OUT] = out.address;
+    r[op.COPY_OUT_STRIDE] = out.stride;
+    r[op.COPY_OUT_HEAD] = 4 * outHead;
+    r[op.COPY_N] = n;
+    r[op.COPY_ZEROS] = zeros;
+    r[op.COPY_HEADS] = heads;
   }
 
   map({ rows, x, n, kind, a, b = 1 }: MapOp): void {

@@ -14,6 +14,7 @@ import {
   layerNeeds,
   type MatrixNeed,
   outerNeeds,
+  type ProjectionNeeds,
   type VectorNeed,
 } from "./declare.ts";
 import { type ChooseFormat, defaultFormats } from "./formats.ts";
@@ -65,9 +66,7 @@ class Placer {
     const vector = (need: VectorNeed | undefined) => need && this.optional(need, i);
     return {
       attnNorm: vector(needs.attnNorm),
-      q: this.matrix(needs.q, i),
-      k: this.matrix(needs.k, i),
-      v: this.matrix(needs.v, i),
+      projections: this.#projections(needs.projections, i),
       qNorm: vector(needs.qNorm),
       kNorm: vector(needs.kNorm),
       sinks: vector(needs.sinks),
@@ -76,6 +75,22 @@ class Placer {
       ffnNorm: vector(needs.ffnNorm),
       ffnPostNorm: vector(needs.ffnPostNorm),
       feedForward: this.#feedForward(needs.feedForward, i),
+    };
+  }
+
+  #projections(needs: ProjectionNeeds, layer: number): LayerWeights["projections"] {
+    const matrix = (need: MatrixNeed) => this.matrix(need, layer);
+    const { q } = needs;
+    if (!needs.latent) return { q: matrix(q), k: matrix(needs.k), v: matrix(needs.v) };
+    return {
+      latent: true,
+      qDown: needs.qDown && matrix(needs.qDown),
+      qDownNorm: needs.qDownNorm && this.vector(needs.qDownNorm, layer),
+      q: matrix(q),
+      kvDown: matrix(needs.kvDown),
+      kvDownNorm: this.vector(needs.kvDownNorm, layer),
+      kUp: needs.kUp.map(matrix),
+      vUp: needs.vUp.map(matrix),
     };
   }
 
