@@ -8,8 +8,9 @@ const bin = (name) => `${root}node_modules/.bin/${name}`;
 
 /**
  * Two steps run at the same time, in this order: what takes longest comes last. Therefore no step may write what another
- * reads, listen at a port of its choice, or need all cores. A step counts as one check, unless `count` reads from its output how many tests passed and failed. `expect` is what
- * its standard output must look like. Steps with `onlyInCI` are left out of `bun run ok`.
+ * reads, listen at a port of its choice, or need all cores. A step counts as one check, unless `count` reads from its output
+ * how many tests passed and failed. `expect` is what its standard output must look like. Steps with `onlyInCI` are left out of
+ * `bun run ok`.
  */
 export const steps = [
   {
