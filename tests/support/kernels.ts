@@ -106,14 +106,12 @@ export function nmse(actual: ArrayLike<number>, expected: ArrayLike<number>): nu
 
 /** A small deterministic generator for test data: uniform in [low, high). */
 export function uniform(seed: number): (low: number, high: number) => number {
-  let state = (seed * 2654435761 + 1) >>> 0;
+  let state = (seed * 2654435761 + 1) | 0;
   return (low, high) => {
     state ^= state << 13;
-    state >>>= 0;
     state ^= state >>> 17;
     state ^= state << 5;
-    state >>>= 0;
-    return low + (state / 4294967296) * (high - low);
+    return low + ((state >>> 0) / 4294967296) * (high - low);
   };
 }
 
