@@ -291,11 +291,11 @@ export class Engine {
   }
 
   #writeTables(): void {
-    const { config, buffers, weights } = this.layout;
+    const { config, buffers, weights, contextLength } = this.layout;
     const { heads, groups } = headTable(config.nHeads, config.nKvHeads);
     this.#memory.words.set(heads, buffers.heads / 4);
     this.#memory.words.set(groups, buffers.groups / 4);
-    writeFrequencies(this.kernel, buffers.ropes, weights.ropeFactors?.address);
+    writeFrequencies(this.kernel, buffers.ropes, weights, contextLength);
   }
 }
 

@@ -23,6 +23,7 @@ export function readModel(file: ModelFile, known: readonly Architecture[] = arch
     embedScale: architecture.embedScale?.(hyper) ?? 1,
     layers: Array.from({ length: config.nLayers }, (_, i) => architecture.layer(i, hyper)),
     outputNorm: architecture.outputNorm(hyper),
+    trainedContext: hyper.trainedContext ?? config.contextLength,
   };
 }
 

@@ -17,7 +17,6 @@ export const gptOss: Architecture = {
       epsilon: "attention.layer_norm_rms_epsilon",
       embedding: ggufName("embedding.weight", 0),
       experts: "required",
-      yarn: true,
       reads: [WINDOW],
     });
     const window = integer(file, `gpt-oss.${WINDOW}`, { min: 1, max: 2 ** 31 - 1 });
@@ -25,7 +24,7 @@ export const gptOss: Architecture = {
   },
 
   layer(i: number, hyper: Hyper): LayerSpec {
-    const { config, ropeDim: dim, yarn } = hyper;
+    const { config, rope } = hyper;
     const { window } = config;
     const { n, used, hiddenDim } = hyper.experts as ExpertNumbers;
     return {
@@ -34,13 +33,7 @@ export const gptOss: Architecture = {
         qkv: "split",
         bias: "required",
         outputBias: "required",
-        rope: {
-          pairing: "halves",
-          dim,
-          theta: config.ropeTheta,
-          scale: config.ropeScale,
-          ...(yarn && { yarn }),
-        },
+        rope: { pairing: "halves", ...rope },
         scale: 1 / Math.sqrt(config.headDim),
         sinks: true,
         ...(i % 2 === 0 && window && { window }),

@@ -17,18 +17,16 @@ export const llama: Architecture = {
       epsilon: "attention.layer_norm_rms_epsilon",
       embedding,
       experts: "optional",
-      yarn: true,
     });
   },
 
-  layer(_i: number, { config, ropeDim, yarn, experts }: Hyper): LayerSpec {
-    const { headDim, ropeTheta: theta, ropeScale: scale } = config;
+  layer(_i: number, { config, rope, experts }: Hyper): LayerSpec {
     return {
       norm: norm(config),
       attention: {
         qkv: "split",
-        rope: { pairing: "adjacent", dim: ropeDim, theta, scale, factors: "optional", ...(yarn && { yarn }) },
-        scale: 1 / Math.sqrt(headDim),
+        rope: { pairing: "adjacent", ...rope },
+        scale: 1 / Math.sqrt(config.headDim),
       },
       feedForward: {
         act: "silu",

@@ -79,7 +79,13 @@ export interface LayerSpec {
 }
 
 /** Weights of a whole model. */
-export type ModelPart = "embedding" | "outputNorm" | "output" | "ropeFactors";
+export type ModelPart =
+  | "embedding"
+  | "outputNorm"
+  | "output"
+  | "ropeFactors"
+  | "longFactors"
+  | "shortFactors";
 /** Weights of a layer; qkv and gateUp are the tensors that hold several, and those of experts hold all experts'. */
 export type LayerPart =
   | "attnNorm"
@@ -126,4 +132,6 @@ export interface Model {
   readonly embedScale: number;
   readonly layers: readonly LayerSpec[];
   readonly outputNorm: NormSpec;
+  /** Positions of the context that it was trained for before its positions were scaled. */
+  readonly trainedContext: number;
 }

@@ -1,7 +1,7 @@
 // The attention block of a layer: x += output(attention(rope(q), rope(k), v)), with q, k and v of norm(x).
 import { ACT_F32 } from "../../../assembly/layout/blocks.ts";
 import type { LayerSpec } from "../arch/spec.ts";
-import { ropeTable } from "../rope.ts";
+import { ropeTable, scoreGrowth } from "../rope.ts";
 import type { LayerWeights, Matrix } from "../weights/weights.ts";
 import { activationsFor, biasRows, inputOf, tokenActs } from "./activations.ts";
 import type { Rows } from "./buffers.ts";
@@ -41,7 +41,7 @@ export function attentionBlock(
     out: attention,
     heads: config,
     tables: buffers,
-    scale,
+    scale: scale * scoreGrowth(rope),
     window,
     sinks,
     cache,

@@ -39,9 +39,14 @@ export function placeWeights(file: ModelFile, model: Model, arena: Arena, format
   const placedLayers = layers.map((needs, i) => placer.layer(needs, i));
   const outputNorm = placer.vector(outer.outputNorm);
   const output = placer.has(outer.output.view) ? placer.matrix(outer.output) : embedding;
-  const ropeFactors = outer.ropeFactors && placer.optional(outer.ropeFactors);
+  const [ropeFactors, longFactors, shortFactors] = [
+    outer.ropeFactors,
+    outer.longFactors,
+    outer.shortFactors,
+  ].map((need) => need && placer.optional(need));
   placer.refuseOthers();
-  return { embedding, layers: placedLayers, outputNorm, output, ropeFactors, all: placer.inFileOrder() };
+  const factors = { ropeFactors, longFactors, shortFactors };
+  return { embedding, layers: placedLayers, outputNorm, output, ...factors, all: placer.inFileOrder() };
 }
 
 class Placer {
