@@ -3,6 +3,7 @@ import type { ModelFile } from "../../format/model_file.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import { ggufName } from "../arch/gguf_names.ts";
+import { MAX_CONTEXT } from "../config.ts";
 import type { RopeScaling, YarnSpec } from "../rope.ts";
 import { atLeastOne, flag, integer, real, scalar, text } from "./values.ts";
 
@@ -18,6 +19,8 @@ export interface FileScaling {
 // Turns between which yarn passes from one to the other: far beyond any that makes sense.
 const TURNS = { min: 2 ** -20, max: 2 ** 20 };
 const FROM_ONE = { min: 1, max: Number.MAX_VALUE };
+// Theta grows with a power of it.
+const LONGER = { min: 1, max: MAX_CONTEXT };
 const GROWTH = { min: 2 ** -10, max: 2 ** 10, fallback: 1 };
 // Below 0: not set.
 const EXTRAPOLATION = { min: -1, max: 1, fallback: -1 };
@@ -67,7 +70,7 @@ function factorOf(file: ModelFile, prefix: string, type: string): number {
   const key = names.find((name) => file.metadata.has(name)) ?? (isNeeded ? names[0] : undefined);
   if (key === undefined || scalar(file, key) === 0) return 0;
   // These have no meaning without it.
-  return isNeeded ? real(file, key, FROM_ONE) : atLeastOne(file, key, 1);
+  return isNeeded ? real(file, key, type === "yarn" ? FROM_ONE : LONGER) : atLeastOne(file, key, 1);
 }
 
 // Positions that the model was trained for before it was scaled: those of its context if the file does not say.
