@@ -20,6 +20,7 @@ const understood: readonly string[] = [
   "rope.scaling.type",
   "rope.scaling.factor",
   "rope.scaling.attn_factor",
+  "rope.scaling.dynamic_factor",
   "rope.scale_linear",
 ];
 

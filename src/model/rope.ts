@@ -1,6 +1,6 @@
 // Rotary embeddings: what turns by how much, and the tables of frequencies that the plan's angles come from.
 import type { KernelInstance } from "../kernels/instance.ts";
-import { ln, power } from "../util/elementary.ts";
+import { ln } from "../util/elementary.ts";
 
 /** How positions turn queries and keys (Su et al. 2021, "RoFormer", arXiv:2104.09864). */
 export interface RopeSpec extends RopeScaling {
@@ -93,12 +93,6 @@ export function ropeTable(tables: readonly RopeTable[], rope: RopeSpec): RopeTab
 // Everything that a table depends on. Pairing does not change the angles.
 function tableKey({ dim, theta, scale, yarn, growth, factors }: RopeSpec): string {
   return JSON.stringify([dim, theta, scale, yarn, growth, factors]);
-}
-
-/** Theta of NTK-aware scaling: the slowest pair turns `factor` times as slowly, the fastest as before. */
-export function ntkTheta(theta: number, dim: number, factor: number): number {
-  // A single pair turns by 1 whatever theta is.
-  return dim > 2 ? theta * factor * power(factor, 2 / (dim - 2)) : theta;
 }
 
 /** What the scores of attention are multiplied by because of a rotation. */

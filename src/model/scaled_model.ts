@@ -1,8 +1,9 @@
 // The context that a model is loaded with, and the scaling of its positions: the file's own, or one that the caller asks for.
 import { UsageError } from "../util/errors.ts";
+import { ntkTheta } from "../util/ntk.ts";
 import type { LayerSpec, Model } from "./arch/spec.ts";
 import { MAX_CONTEXT, type ModelConfig } from "./config.ts";
-import { type DynamicSpec, ntkTheta, type RopeSpec } from "./rope.ts";
+import type { DynamicSpec, RopeSpec } from "./rope.ts";
 import { ropeConfig } from "./rope_config.ts";
 
 /** Context if neither the caller nor the model asks for less. */

@@ -276,7 +276,7 @@ describe("readConfig", () => {
     for (const type of ["YaRN", "su", ""]) {
       refuses(
         { "rope.scaling.type": meta("string", type) },
-        `Unsupported llama.rope.scaling.type "${type}"; supported: none, linear, dynamic, yarn, longrope`,
+        `Unsupported llama.rope.scaling.type "${type}"; supported: none, linear, yarn, longrope`,
         UnsupportedError,
       );
     }

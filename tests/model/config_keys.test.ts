@@ -79,6 +79,7 @@ const harmless: [string, GgufValue][] = [
   ["pooling_type", u32(3)],
   ["attention.layer_norm_epsilon", f32(1e-6)],
   ["rope.scaling.original_context_length", u32(8192)],
+  ["rope.scaling.dynamic_factor", f32(1)],
   ["rope.scaling.finetuned", meta("bool", true)],
   ["rope.scaling.yarn_log_multiplier", f32(0.1)],
   ["rope.scaling.yarn_ext_factor", f32(1)],

@@ -20,15 +20,15 @@ export interface FileScaling {
 const TURNS = { min: 2 ** -20, max: 2 ** 20 };
 const FROM_ONE = { min: 1, max: Number.MAX_VALUE };
 // Theta grows with a power of it.
-const LONGER = { min: 1, max: MAX_CONTEXT };
+const LONGER = { min: 1, max: MAX_CONTEXT, fallback: 1 };
 const GROWTH = { min: 2 ** -10, max: 2 ** 10, fallback: 1 };
 // Below 0: not set.
 const EXTRAPOLATION = { min: -1, max: 1, fallback: -1 };
-const kinds = ["none", "linear", "dynamic", "yarn", "longrope"];
+const kinds = ["none", "linear", "yarn", "longrope"];
 
 /**
- * The scaling of a GGUF file's rotary positions, with what llama.cpp makes of its keys; "dynamic" is cria's own, for what
- * config.json says and GGUF has no word for.
+ * The scaling of a GGUF file's rotary positions, with what llama.cpp makes of its keys. `rope.scaling.dynamic_factor` and
+ * `rope.scaling.yarn_truncate` are cria's own, for what config.json says and GGUF has no word for.
  * @param inScores DeepSeek's way: the growth of YaRN goes into the scores, and files hold a tenth of its multiplier
  * @throws FormatError; UnsupportedError for other kinds
  */
@@ -45,12 +45,13 @@ export function ropeScaling(file: ModelFile, theta: number, inScores: boolean): 
   const isLong = has("longFactors") || has("shortFactors") || type === "longrope";
   const factor = factorOf(file, prefix, type);
   const yarn = type === "yarn" && factor > 0 ? yarnOf(file, prefix, theta, inScores) : undefined;
-  const dynamic = type === "dynamic" && factor > 1 ? { factor, context: trained(file) } : undefined;
+  const longer = real(file, `${prefix}scaling.dynamic_factor`, LONGER);
+  const dynamic = longer > 1 ? { factor: longer, context: trained(file) } : undefined;
   const growth = real(file, `${prefix}scaling.attn_factor`, GROWTH) * (yarn?.growth ?? 1);
   const isScaled = isLong || dynamic !== undefined || factor > 1;
   return {
     scaling: {
-      scale: dynamic ? 1 : factor || 1,
+      scale: factor || 1,
       ...(yarn?.spec && { yarn: yarn.spec }),
       ...(dynamic && { dynamic }),
       ...(growth !== 1 && { growth }),
@@ -64,13 +65,12 @@ export function ropeScaling(file: ModelFile, theta: number, inScores: boolean): 
 // By what positions are divided; 0: by nothing. Under either of its names 0 says that there is no scaling.
 function factorOf(file: ModelFile, prefix: string, type: string): number {
   if (type === "none") return 0;
-  const isNeeded = type === "yarn" || type === "dynamic";
   // The first of its names counts.
   const names = [`${prefix}scaling.factor`, `${prefix}scale_linear`];
-  const key = names.find((name) => file.metadata.has(name)) ?? (isNeeded ? names[0] : undefined);
+  const key = names.find((name) => file.metadata.has(name)) ?? (type === "yarn" ? names[0] : undefined);
   if (key === undefined || scalar(file, key) === 0) return 0;
-  // These have no meaning without it.
-  return isNeeded ? real(file, key, type === "yarn" ? FROM_ONE : LONGER) : atLeastOne(file, key, 1);
+  // Yarn has no meaning without it.
+  return type === "yarn" ? real(file, key, FROM_ONE) : atLeastOne(file, key, 1);
 }
 
 // Positions that the model was trained for before it was scaled: those of its context if the file does not say.

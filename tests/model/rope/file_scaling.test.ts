@@ -182,7 +182,7 @@ describe("LongRoPE of a file", () => {
 });
 
 describe("dynamic scaling of a file", () => {
-  const dynamic = (factor: number) => kind("dynamic", { factor: f32(factor) });
+  const dynamic = (factor: number) => ({ metadata: scaling({ dynamic_factor: f32(factor) }) });
 
   it("leaves everything as it is up to the model's context, which is the default", async () => {
     const plain = await compare(tinyLlama(), exact, {});
@@ -207,17 +207,17 @@ describe("dynamic scaling of a file", () => {
     });
   });
 
-  it("refuses factors that are missing or less than 1", async () => {
+  it("refuses factors of less than 1, and what is no number", async () => {
     for (const [factor, got] of [
-      [undefined, "none"],
+      [f32(0), "f32 0"],
       [f32(0.5), "f32 0.5"],
       [f32(-2), "f32 -2"],
       [f32(Number.NaN), "f32 NaN"],
       [f32(2 ** 21), "f32 2097152"],
     ] as const) {
       await refuses(
-        kind("dynamic", { factor }),
-        `Cannot load bytes: Expected llama.rope.scaling.factor to be a number in [1, 1048576], got ${got}`,
+        { metadata: scaling({ dynamic_factor: factor }) },
+        `Cannot load bytes: Expected llama.rope.scaling.dynamic_factor to be a number in [1, 1048576], got ${got}`,
       );
     }
   });
@@ -232,7 +232,10 @@ describe("readConfig()", () => {
       [kind("none", { factor: f32(4) }), {}],
       [kind("linear", { factor: f32(4) }), { ropeScaling: "linear", ropeScale: 4 }],
       [kind("linear", { factor: f32(0) }), {}],
-      [kind("dynamic", { factor: f32(4) }), { ropeScaling: "dynamic", ropeFactor: 4, ropeContext: 128 }],
+      [
+        { metadata: scaling({ dynamic_factor: f32(4) }) },
+        { ropeScaling: "dynamic", ropeFactor: 4, ropeContext: 128 },
+      ],
       [longRope({ attn_factor: f32(1.25) }), { ropeScaling: "longrope", ropeContext: 32, ropeGrowth: 1.25 }],
       [
         { tensors: { "rope_freqs.weight": { shape: [8], values: new Float32Array(8).fill(2) } } },

@@ -5,12 +5,12 @@ import { createInstance, reserveMemory } from "../../../src/kernels/instance.ts"
 import { compileVariant } from "../../../src/kernels/variant.ts";
 import {
   distinctRopes,
-  ntkTheta,
   type RopeSpec,
   ropeTable,
   scoreGrowth,
   writeFrequencies,
 } from "../../../src/model/rope.ts";
+import { ntkTheta } from "../../../src/util/ntk.ts";
 import { dynamicFreqs, ropeFreqs, yarnFreqs } from "../../reference/rope.ts";
 import { itShared, sharedJson } from "../../support/shared.ts";
 

@@ -100,7 +100,7 @@ describe("ropeScaling", () => {
     const linear = { type: "linear", factor: 2 } as const;
     const halved = base.map((freq) => freq / 2);
     await compare(tinyLlama(yarnFile), { ...exact, ropeScaling: linear }, turning(halved));
-    const dynamic = scaling({ type: meta("string", "dynamic"), factor: f32(8) });
+    const dynamic = scaling({ dynamic_factor: f32(8) });
     const load = { ...exact, contextLength: 256, ropeScaling: linear };
     await compare(tinyLlama(dynamic), load, turning(halved));
     const tensors = { "rope_freqs.weight": { shape: [8], values: new Float32Array(8).fill(4) } };
