@@ -291,7 +291,7 @@ export class Engine {
   }
 
   #writeTables(): void {
-    const { buffers, weights } = this.layout;
+    const { buffers, weights, contextLength } = this.layout;
     for (const { shape, heads, groups } of buffers.heads) {
       const table = headTable(shape.nHeads, shape.nKvHeads);
       this.#memory.words.set(table.heads, heads / 4);
@@ -299,7 +299,7 @@ export class Engine {
     }
     const { address, length } = buffers.ones;
     this.#memory.floats.fill(1, address / 4, address / 4 + length);
-    writeFrequencies(this.kernel, buffers.ropes, weights.ropeFactors?.address);
+    writeFrequencies(this.kernel, buffers.ropes, weights, contextLength);
   }
 }
 

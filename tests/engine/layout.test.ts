@@ -163,7 +163,7 @@ describe("planLayout", () => {
       refused(
         layoutOf(tiny({ metadata: { "llama.context_length": meta("u64", own) } }), { contextLength: asked }),
         new RegExp(
-          `^Cannot load with contextLength ${asked}: Expected at most ${most} \\(the model's context\\)$`,
+          `^Cannot load with contextLength ${asked}: Expected at most ${most} \\(the model's context\\); ropeScaling reaches beyond it$`,
         ),
         UsageError,
       );

@@ -7,6 +7,8 @@ const modelStems: Readonly<Record<ModelPart, string>> = {
   outputNorm: "output_norm",
   output: "output",
   ropeFactors: "rope_freqs",
+  longFactors: "rope_factors_long",
+  shortFactors: "rope_factors_short",
 };
 
 const layerStems: Readonly<Record<LayerPart, string>> = {

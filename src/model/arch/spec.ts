@@ -151,7 +151,14 @@ export interface LayerSpec {
 }
 
 /** Weights of a whole model. */
-export type ModelPart = "embedding" | "positions" | "outputNorm" | "output" | "ropeFactors";
+export type ModelPart =
+  | "embedding"
+  | "positions"
+  | "outputNorm"
+  | "output"
+  | "ropeFactors"
+  | "longFactors"
+  | "shortFactors";
 /** Weights of a layer; qkv and gateUp are the tensors that hold several, and those of experts hold all experts'. */
 export type LayerPart =
   | "attnNorm"
@@ -221,4 +228,6 @@ export interface Model {
   readonly logitCap: number | undefined;
   readonly layers: readonly LayerSpec[];
   readonly outputNorm: NormSpec;
+  /** Positions of the context that it was trained for before its positions were scaled. */
+  readonly trainedContext: number;
 }

@@ -1,7 +1,7 @@
 // The attention block of a layer: x += output(attention(rope(q), rope(k), v)), with q, k and v of x or of its norm.
 import type { HeadsSpec, LayerSpec } from "../arch/spec.ts";
 import { headsOf, sameHeads } from "../heads.ts";
-import { ropeTable } from "../rope.ts";
+import { ropeTable, scoreGrowth } from "../rope.ts";
 import type { LayerWeights } from "../weights/weights.ts";
 import type { Activations } from "./activations.ts";
 import { addProduct, asInput, beginSum, project } from "./block.ts";
@@ -28,7 +28,8 @@ export function attend(context: PlanContext, spec: LayerSpec, layer: LayerWeight
   const { q, attention } = buffers;
   const { projections, sinks, attnOutput } = layer;
   const heads = headsOf(spec, config);
-  const { scale, cap, window } = spec.attention;
+  const { cap, window, rope } = spec.attention;
+  const scale = spec.attention.scale * scoreGrowth(rope);
   const cache = { kv, offset: index * heads.nKvHeads * kv.headBytes };
   if (projections.latent) latentHeads(context, spec, projections, cache);
   else storeHeads(context, spec, layer, cache);

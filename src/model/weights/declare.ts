@@ -87,8 +87,10 @@ export interface OuterNeeds {
   readonly outputNorm?: VectorNeed | undefined;
   /** Files that have none use the embedding again. */
   readonly output: MatrixNeed;
-  /** Undefined if no rotation has factors. */
+  /** Undefined if no rotation has such factors. */
   readonly ropeFactors?: VectorNeed | undefined;
+  readonly longFactors?: VectorNeed | undefined;
+  readonly shortFactors?: VectorNeed | undefined;
 }
 
 /** Where the norms of a layer stand. */
@@ -129,13 +131,17 @@ export function outerNeeds({ config, layers, outputNorm, positions, outputBias }
   const ropes = distinctRopes(layers.map(({ attention }) => attention.rope)).filter((rope) => rope.factors);
   const halves = new Set(ropes.map((rope) => rope.dim / 2));
   if (halves.size > 1) throw new Error(`rotary factors for ${[...halves].join(" and ")} pairs`);
-  const [half] = halves;
+  const [half = 0] = halves;
+  const hasOptional = ropes.some((rope) => rope.factors === "optional");
+  const hasLong = ropes.some((rope) => typeof rope.factors === "object");
   return {
     embedding: matrix(whole("embedding.weight", vocabSize), dim),
     positions: positions ? vector(tableOf("positions.weight", contextLength, dim), "required") : undefined,
     outputNorm: norm("outputNorm", outputNorm, dim),
     output: biased("output", vocabSize, dim, outputBias),
-    ropeFactors: half ? vector(whole("ropeFactors.weight", half), "optional") : undefined,
+    ropeFactors: hasOptional ? vector(whole("ropeFactors.weight", half), "optional") : undefined,
+    longFactors: hasLong ? vector(whole("longFactors.weight", half), "required") : undefined,
+    shortFactors: hasLong ? vector(whole("shortFactors.weight", half), "required") : undefined,
   };
 }
 

@@ -41,10 +41,15 @@ export function placeWeights(file: ModelFile, model: Model, arena: Arena, format
   const positions = outer.positions && placer.vector(outer.positions);
   const outputNorm = outer.outputNorm && placer.vector(outer.outputNorm);
   const output = placer.has(outer.output.view) ? placer.matrix(outer.output) : embedding;
-  const ropeFactors = outer.ropeFactors && placer.optional(outer.ropeFactors);
+  const [ropeFactors, longFactors, shortFactors] = [
+    outer.ropeFactors,
+    outer.longFactors,
+    outer.shortFactors,
+  ].map((need) => need && placer.optional(need));
   placer.refuseOthers();
+  const factors = { ropeFactors, longFactors, shortFactors };
   const all = placer.inFileOrder();
-  return { embedding, positions, layers: placedLayers, outputNorm, output, ropeFactors, all };
+  return { embedding, positions, layers: placedLayers, outputNorm, output, ...factors, all };
 }
 
 class Placer {

@@ -94,8 +94,11 @@ export interface ModelWeights {
   readonly outputNorm: Vector | undefined;
   /** The embedding again if the file ties them. */
   readonly output: Matrix;
-  /** What each rotary frequency is divided by (Llama 3.1 and later); f32 [ropeDim / 2]. */
+  /** What each rotary frequency is divided by (Llama 3.1 and later); f32 [rope.dim / 2]. */
   readonly ropeFactors: Vector | undefined;
+  /** The same for contexts that are longer than the model was trained for, and for the others (LongRoPE). */
+  readonly longFactors?: Vector | undefined;
+  readonly shortFactors?: Vector | undefined;
   /** Each weight once, in the order of the file. */
   readonly all: readonly (Matrix | Vector)[];
 }

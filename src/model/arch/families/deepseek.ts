@@ -1,7 +1,6 @@
 // DeepSeek 2 and 3: latent attention, a dense first layer, experts in groups with a shared one.
 import type { ModelFile } from "../../../format/model_file.ts";
 import { FormatError, UnsupportedError } from "../../../util/errors.ts";
-import { ln } from "../../../util/logarithm.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM } from "../../config.ts";
 import { integer } from "../../hyper/values.ts";
 import { attention, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
@@ -16,14 +15,13 @@ const [QUERY_RANK, RANK, OWN_DIM, VALUE_DIM] = [
 
 interface DeepseekHyper extends Hyper {
   readonly latent: LatentSpec;
-  /** Root of what scores are multiplied by because of YaRN: 1 + m ln(scale), with a tenth of m in files. */
-  readonly growth: number;
 }
 
 // Products are written in whole strips of rows, side by side.
 const STRIP = 8;
 
-function latentOf(file: ModelFile, { config, ropeDim }: Hyper): LatentSpec {
+function latentOf(file: ModelFile, { config, rope }: Hyper): LatentSpec {
+  const { dim: ropeDim } = rope;
   const at = (key: string) => `${file.architecture}.${key}`;
   const fail = (expected: string) => {
     throw new FormatError(`Cannot load ${file.source.name}: Expected ${expected}`);
@@ -64,21 +62,17 @@ export const deepseek2: Architecture<DeepseekHyper> = {
     const usual = rmsHyper(file, {
       partialRope: true,
       shortValues: true,
+      yarnInScores: true,
       experts: "optional",
       reads: [QUERY_RANK, RANK, OWN_DIM, VALUE_DIM] as string[],
     });
-    const { yarn } = usual;
-    const latent = latentOf(file, usual);
-    if (!yarn?.logMultiplier) return { ...usual, latent, growth: 1 };
-    // The growth with the logarithm of the scale is in the scores, not in the rotation: the multiplier 1 takes it off there.
-    const growth = 1 + yarn.logMultiplier * ln(usual.config.ropeScale);
-    return { ...usual, latent, growth, yarn: { ...yarn, logMultiplier: 1 } };
+    return { ...usual, latent: latentOf(file, usual) };
   },
   layer: (_i, hyper) => ({
     norm: rms(hyper),
     attention: attention(hyper, "adjacent", {
       latent: hyper.latent,
-      scale: (hyper.growth * hyper.growth) / Math.sqrt(hyper.latent.plainDim + hyper.latent.ropeDim),
+      scale: 1 / Math.sqrt(hyper.latent.plainDim + hyper.latent.ropeDim),
     }),
     feedForward: gated(hyper, "silu"),
   }),
