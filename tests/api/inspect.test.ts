@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Inspection, inspectModel } from "../../src/api/inspect.ts";
 import { type ByteSource, FormatError, Llama, UsageError } from "../../src/mod.ts";
+import { partName, tinyParts } from "../support/gguf_parts.ts";
 import { meta, metaArray, type TinyLlamaOptions, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { llama2cFile } from "../support/llama2c_writer.ts";
 import { embeddedModel } from "../support/models.ts";
@@ -31,6 +32,38 @@ function watched(bytes: Uint8Array): { source: ByteSource; end(): number; isClos
   };
   return { source, end: () => end, isClosed: () => closed };
 }
+
+describe("inspectModel() of a part", () => {
+  it("says what the part says, and names those that are missing", async () => {
+    const parts = tinyParts(4, { type: "Q8_0" });
+    const only = (...numbers: number[]) =>
+      Object.fromEntries(numbers.map((i) => [partName(i, 4), parts.get(partName(i, 4)) as Uint8Array]));
+    const { facts } = await inspectModel(only(1, 2, 3, 4));
+    assert.deepEqual([facts.part, facts.missing, facts.files?.length], [null, null, 4]);
+    for (const [numbers, named, missing] of [
+      [[1, 3], 1, [2, 4]],
+      [[3], 3, [1, 2, 4]],
+    ] as const) {
+      const { facts, tensors } = await inspectModel(only(...numbers));
+      assert.deepEqual(facts.part, { part: named, parts: 4 });
+      assert.deepEqual(
+        facts.missing,
+        missing.map((i) => partName(i, 4)),
+      );
+      assert.equal(facts.architecture, named === 1 ? "llama" : "");
+      assert.ok(tensors.length > 0 && tensors.length < 10);
+      assert.ok("message" in facts.memory);
+      assert.match(facts.memory.message, new RegExp(`got no ${facts.missing?.join(", ")}$`));
+    }
+  });
+
+  it("names no more than sixteen", async () => {
+    const metadata = { "split.count": meta("u16", 40), "split.no": meta("u16", 1) };
+    const { facts } = await inspectModel({ [partName(2, 40)]: tinyLlamaGguf({ metadata }).bytes });
+    assert.equal(facts.missing?.length, 16);
+    assert.match("message" in facts.memory ? facts.memory.message : "", /00017-of-00040\.gguf, \.\.\.$/);
+  });
+});
 
 describe("inspectModel()", () => {
   it("says the memory that loading takes, at the default context and at the full one", async () => {
