@@ -16,12 +16,13 @@ const LIMITS = {
     "tokenizer.js": 97 * KIB,
     "tokenizer_train.js": 48 * KIB,
     "convert.js": 124 * KIB,
+    "models.js": 27 * KIB,
     "workerd.js": 159 * KIB,
     "worker.js": KIB,
     "cli.js": 250 * KIB,
   },
   llamaAlone: 138 * KIB,
-  wasm: 96 * KIB,
+  wasm: 112 * KIB,
   tarball: 5_000_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
@@ -136,7 +137,7 @@ for (const path of ["/tests/", "/bench/", "/dist/", ".wasm "]) {
 }
 
 // Bundles are complete, name no file that a bundler would look for, and declare what they export.
-for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "workerd"]) {
+for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "models", "workerd"]) {
   const text = read(`dist/${entry}.js`);
   const names = exportedNames(text);
   const declared = exportedNames(read(`dist/${entry}.d.ts`));
@@ -177,7 +178,7 @@ for (const name of readdirSync(`${root}dist`).filter((name) => name.endsWith(".j
 }
 const { stdout: ownVersion } = run("node", ["dist/cli.js", "--version"]);
 check(ownVersion === `cria ${npm.version}\n`, `dist/cli.js --version: ${ownVersion}`);
-for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert"]) {
+for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "models"]) {
   const library = await import(pathToFileURL(`${root}dist/${entry}.js`).href);
   for (const [name, value] of Object.entries(library)) {
     if (typeof value === "function") {

@@ -1,6 +1,6 @@
 // `cria pull`: downloads a model into the cache.
 import process from "node:process";
-import { pullModel } from "../api/pull_model.ts";
+import { pull } from "../models.ts";
 import { sizeText } from "../util/bytes.ts";
 import type { Command } from "./command.ts";
 import {
@@ -60,7 +60,7 @@ export const pullCommand: Command = {
     const line = new ProgressLine(process.stderr, `pulling ${name.split(/[\\/](?!$)/).at(-1)}`);
     const signal = interruptSignal();
     try {
-      const { name: pulled } = await pullModel(name, {
+      const { name: pulled } = await pull(name, {
         sha256: values.sha256,
         maxBytes: values.memory,
         onChoice: (chosen) =>

@@ -13,6 +13,7 @@ import { Arena } from "../kernels/arena.ts";
 import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
 import type { Architecture, Model } from "../model/arch/spec.ts";
 import type { KvType, ModelConfig, Precision } from "../model/config.ts";
+import { headsOf, hiddenDimOf, largest } from "../model/heads.ts";
 import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
 import { type Buffers, type KvShape, placeBuffers } from "../model/plan/buffers.ts";
 import { buildPlan } from "../model/plan/plan.ts";
@@ -101,10 +102,12 @@ function unpackedBytes(weights: ModelWeights): number {
 
 // Bytes that a thread works in.
 function scratchBytes({ config, layers }: Model, weights: ModelWeights): number {
-  const { dim, hiddenDim, headDim, nHeads, nKvHeads } = config;
-  const widths = layers.map(({ feedForward }) => feedForward.experts?.hiddenDim ?? hiddenDim);
-  const rowBytes = 4 * (Math.max(dim, ...widths) + 32);
-  const attentionBytes = attentionScratchBytes(headDim, nHeads / nKvHeads);
+  const width = largest(layers, (spec) => hiddenDimOf(spec, config));
+  const rowBytes = 4 * (Math.max(config.dim, width) + 32);
+  const attentionBytes = largest(layers, (spec) => {
+    const { headDim, nHeads, nKvHeads } = headsOf(spec, config);
+    return attentionScratchBytes(headDim, nHeads / nKvHeads);
+  });
   return Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpackedBytes(weights));
 }
 

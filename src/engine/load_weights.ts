@@ -210,7 +210,9 @@ class WeightLoader {
         return;
       }
       if (bad === 0) return;
-      const worse = format.scaled ? `NaN, infinity or one too large for ${format.name}` : "NaN or infinity";
+      const worse = format.scaled
+        ? `NaN, infinity or one too large for ${format.name}; the precision option (--precision f32) loads all that are finite`
+        : "NaN or infinity";
       throw new FormatError(
         `${describe(info)}: Expected finite values in row ${weight.firstRow + firstRow + bad - 1}, got ${worse}`,
       );

@@ -1,5 +1,6 @@
 // Hyper-parameters in GGUF's vocabulary: the same keys below each architecture's name.
 import type { ModelFile } from "../../format/model_file.ts";
+import { ggufName } from "../arch/gguf_names.ts";
 import type { Presence } from "../arch/spec.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM, MAX_HEADS, MAX_LAYERS } from "../config.ts";
 import { checkKeys } from "../config_keys.ts";
@@ -21,6 +22,10 @@ export interface GgufVocabulary {
   readonly embedding: string;
   /** Whether a head may be rotated in part. */
   readonly partialRope?: boolean;
+  /** Whether q, k and v, and gate and up, may be rows of one tensor each; the layers must be told of `Hyper.fused`. */
+  readonly fused?: boolean;
+  /** Whether values may be shorter than keys: those of latent attention are parts of them. */
+  readonly shortValues?: boolean;
   /** Whether files have experts; without it they are refused. The layers must be told of `Hyper.experts`. */
   readonly experts?: Presence;
   /** Whether the growth of YaRN goes into the scores of attention, as DeepSeek's does. */
@@ -71,8 +76,19 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     ...(experts && { nExperts: experts.n, nExpertsUsed: experts.used, expertHiddenDim: experts.hiddenDim }),
   };
   const valueDim = integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim });
-  checkHeads(file, config, { ropeDim, valueDim, partialRope: vocabularyOf.partialRope ?? false });
+  const { partialRope = false, shortValues = false } = vocabularyOf;
+  checkHeads(file, config, { ropeDim, valueDim, partialRope, shortValues });
   const { reads = [] } = vocabularyOf;
   checkKeys(file, prefix, config, experts ? [...reads, ...expertKeys] : reads);
-  return { config, rope, ...(trainedContext && { trainedContext }), ...(experts && { experts }) };
+  const fused = vocabularyOf.fused && {
+    qkv: file.tensors.has(ggufName("qkv.weight", 0)),
+    gateUp:
+      !file.tensors.has(ggufName("gate.weight", 0)) &&
+      file.tensors.get(ggufName("gateUp.weight", 0))?.shape[0] === 2 * hiddenDim,
+  };
+  return {
+    ...{ config, rope, ...(trainedContext && { trainedContext }) },
+    ...(fused && { fused }),
+    ...(experts && { experts }),
+  };
 }

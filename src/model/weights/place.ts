@@ -14,6 +14,7 @@ import {
   layerNeeds,
   type MatrixNeed,
   outerNeeds,
+  type ProjectionNeeds,
   type VectorNeed,
 } from "./declare.ts";
 import { type ChooseFormat, defaultFormats } from "./formats.ts";
@@ -37,7 +38,8 @@ export function placeWeights(file: ModelFile, model: Model, arena: Arena, format
   // In the order of most files.
   const embedding = placer.matrix(outer.embedding);
   const placedLayers = layers.map((needs, i) => placer.layer(needs, i));
-  const outputNorm = placer.vector(outer.outputNorm);
+  const positions = outer.positions && placer.vector(outer.positions);
+  const outputNorm = outer.outputNorm && placer.vector(outer.outputNorm);
   const output = placer.has(outer.output.view) ? placer.matrix(outer.output) : embedding;
   const [ropeFactors, longFactors, shortFactors] = [
     outer.ropeFactors,
@@ -46,7 +48,8 @@ export function placeWeights(file: ModelFile, model: Model, arena: Arena, format
   ].map((need) => need && placer.optional(need));
   placer.refuseOthers();
   const factors = { ropeFactors, longFactors, shortFactors };
-  return { embedding, layers: placedLayers, outputNorm, output, ...factors, all: placer.inFileOrder() };
+  const all = placer.inFileOrder();
+  return { embedding, positions, layers: placedLayers, outputNorm, output, ...factors, all };
 }
 
 class Placer {
@@ -65,15 +68,34 @@ class Placer {
   }
 
   layer(needs: LayerNeeds, i: number): LayerWeights {
+    const vector = (need: VectorNeed | undefined) => need && this.optional(need, i);
     return {
-      attnNorm: this.vector(needs.attnNorm, i),
-      q: this.matrix(needs.q, i),
-      k: this.matrix(needs.k, i),
-      v: this.matrix(needs.v, i),
-      sinks: needs.sinks && this.vector(needs.sinks, i),
+      attnNorm: vector(needs.attnNorm),
+      projections: this.#projections(needs.projections, i),
+      qNorm: vector(needs.qNorm),
+      kNorm: vector(needs.kNorm),
+      sinks: vector(needs.sinks),
       attnOutput: this.matrix(needs.attnOutput, i),
-      ffnNorm: this.vector(needs.ffnNorm, i),
+      attnPostNorm: vector(needs.attnPostNorm),
+      ffnNorm: vector(needs.ffnNorm),
+      ffnPostNorm: vector(needs.ffnPostNorm),
       feedForward: this.#feedForward(needs.feedForward, i),
+    };
+  }
+
+  #projections(needs: ProjectionNeeds, layer: number): LayerWeights["projections"] {
+    const matrix = (need: MatrixNeed) => this.matrix(need, layer);
+    const { q } = needs;
+    if (!needs.latent) return { q: matrix(q), k: matrix(needs.k), v: matrix(needs.v) };
+    return {
+      latent: true,
+      qDown: needs.qDown && matrix(needs.qDown),
+      qDownNorm: needs.qDownNorm && this.vector(needs.qDownNorm, layer),
+      q: matrix(q),
+      kvDown: matrix(needs.kvDown),
+      kvDownNorm: this.vector(needs.kvDownNorm, layer),
+      kUp: needs.kUp.map(matrix),
+      vUp: needs.vUp.map(matrix),
     };
   }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { openModelFile } from "../../../src/format/detect.ts";
-import { llama } from "../../../src/model/arch/llama.ts";
+import { llama } from "../../../src/model/arch/families/llama.ts";
 import { ggufHyper } from "../../../src/model/hyper/gguf_hyper.ts";
 import { readConfig } from "../../../src/model/read_model.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
