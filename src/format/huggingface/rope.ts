@@ -138,7 +138,8 @@ class RopeTranslator implements RopeKeys {
     this.put("rope.dimension_count", "u32", this.#dim);
     this.put("context_length", "u32", this.#of.context);
     const scaling = this.#scaling;
-    if (!scaling) return this.#base(this.theta);
+    this.put("rope.freq_base", "f32", this.theta);
+    if (!scaling) return;
     refuseOthers(scaling, undefined, "");
     switch (typeOf(scaling)) {
       case "linear":
@@ -146,9 +147,11 @@ class RopeTranslator implements RopeKeys {
         this.put("rope.scaling.factor", "f32", this.#factor(scaling));
         break;
       case "ntk":
-        return this.#base(ntkTheta(this.theta, this.#dim, this.#factor(scaling)));
+        this.#raiseBase(scaling);
+        break;
       case "dynamic":
-        return this.#dynamic(scaling);
+        this.#dynamic(scaling);
+        break;
       case "yarn":
         this.#yarn(scaling);
         break;
@@ -158,11 +161,10 @@ class RopeTranslator implements RopeKeys {
       case "longrope":
         this.#longRope(scaling);
     }
-    this.#base(this.theta);
   }
 
-  #base(theta: number): void {
-    this.put("rope.freq_base", "f32", theta);
+  #raiseBase(scaling: JsonValue): void {
+    this.put("rope.freq_base", "f32", ntkTheta(this.theta, this.#dim, this.#factor(scaling)));
   }
 
   #type(value: string): void {
@@ -199,11 +201,13 @@ class RopeTranslator implements RopeKeys {
 
   // With "alpha" theta is the same for every length (HunYuan).
   #dynamic(scaling: JsonValue): void {
-    if (optional(scaling, "alpha")) return this.#base(ntkTheta(this.theta, this.#dim, this.#factor(scaling)));
+    if (optional(scaling, "alpha")) {
+      this.#raiseBase(scaling);
+      return;
+    }
     this.put("rope.scaling.dynamic_factor", "f32", this.#factor(scaling));
     const trained = this.#trained();
     if (trained !== undefined) this.put("rope.scaling.original_context_length", "u32", trained);
-    this.#base(this.theta);
   }
 
   #yarn(scaling: JsonValue): void {
@@ -242,10 +246,10 @@ class RopeTranslator implements RopeKeys {
       return value ? real(value, 0) : 0;
     };
     const [scale, all] = [number("mscale"), number("mscale_all_dim")];
-    if (!given && scale === 1 && all > 0) return this.put("rope.scaling.yarn_log_multiplier", "f32", all);
-    if (!given && !(scale > 0 && all > 0)) return;
     const grown = (multiplier: number) => 1 + 0.1 * multiplier * ln(factor);
-    this.#grow((given ? real(given, Number.MIN_VALUE) : grown(scale) / grown(all)) / grown(1));
+    if (given) this.#grow(real(given, Number.MIN_VALUE) / grown(1));
+    else if (scale === 1 && all > 0) this.put("rope.scaling.yarn_log_multiplier", "f32", all);
+    else if (scale > 0 && all > 0) this.#grow(grown(scale) / grown(all) / grown(1));
   }
 
   #grow(growth: number): void {

@@ -28,7 +28,7 @@ export function attend(context: PlanContext, spec: LayerSpec, layer: LayerWeight
   const { q, attention } = buffers;
   const { projections, sinks, attnOutput } = layer;
   const heads = headsOf(spec, config);
-  const { cap, window, rope } = spec.attention;
+  const { rope, cap, window } = spec.attention;
   const scale = spec.attention.scale * scoreGrowth(rope);
   const cache = { kv, offset: index * heads.nKvHeads * kv.headBytes };
   if (projections.latent) latentHeads(context, spec, projections, cache);
