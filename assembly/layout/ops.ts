@@ -137,6 +137,8 @@ export const ROPE_KV_TYPE = 15;
 export const ROPE_LAYER = 16;
 /** Bytes of one kv head in a page. */
 export const ROPE_HEAD_BYTES = 17;
+/** Offset of this layer's page table from that of the step. */
+export const ROPE_TABLE = 18;
 
 // OP_ATTENTION
 export const ATT_Q = 3;
@@ -158,6 +160,8 @@ export const ATT_SCALE = 14;
 export const ATT_WINDOW = 15;
 /** f32 [nHeads]: a score of each head that takes part in the softmax and has no value; 0: none. */
 export const ATT_SINKS = 16;
+/** As ROPE_TABLE. */
+export const ATT_TABLE = 17;
 
 // OP_GLU
 export const GLU_GATE = 3;

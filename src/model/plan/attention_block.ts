@@ -1,6 +1,7 @@
 // The attention block of a layer: x += output(attention(rope(q), rope(k), v)), with q, k and v of norm(x).
 import { ACT_F32 } from "../../../assembly/layout/blocks.ts";
 import type { LayerSpec } from "../arch/spec.ts";
+import type { LayerCache } from "../kv_layout.ts";
 import { ropeTable } from "../rope.ts";
 import type { LayerWeights, Matrix } from "../weights/weights.ts";
 import { activationsFor, biasRows, inputOf, tokenActs } from "./activations.ts";
@@ -14,7 +15,7 @@ export function attentionBlock(
   layer: LayerWeights,
   index: number,
 ): void {
-  const { writer, buffers, config, kv } = context;
+  const { writer, buffers, config, caches } = context;
   const { x, attention } = buffers;
   const { attnNorm, q, k, v, sinks, attnOutput } = layer;
   const inputs = activationsFor([q, k, v], tokenActs(buffers));
@@ -31,7 +32,7 @@ export function attentionBlock(
 
   const { rope, scale, window } = spec.attention;
   const rotation = rope && { rope, angles: ropeTable(buffers.ropes, rope).angles };
-  const cache = { kv, offset: index * config.nKvHeads * kv.headBytes };
+  const cache = caches[index] as LayerCache;
   writer.ropeStore({ q: buffers.q, k: buffers.k, v: buffers.v, heads: config, rotation, cache });
   writer.barrier();
   // Nothing else touches x here.
