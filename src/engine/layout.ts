@@ -200,7 +200,7 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
 
 function layersKv({ config, layers }: Model): LayerKv[] {
   const { nKvHeads, headDim } = config;
-  return layers.map(() => ({ nKvHeads, headDim, window: undefined }));
+  return layers.map(({ attention }) => ({ nKvHeads, headDim, window: attention.window }));
 }
 
 function tooLarge(
