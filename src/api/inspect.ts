@@ -224,12 +224,12 @@ function tokenizerOf(file: ModelFile): TokenizerFacts | null {
 async function plannedMemory(file: ModelFile, options: LayoutOptions): Promise<MemoryFacts> {
   const { threads } = chooseKernel(detectRuntime(), {});
   const layout = await planLayout(file, { threads, ...options });
-  const { contextLength, weights, pages, totalBytes } = layout;
-  const begin = weights.all.reduce((least, { address }) => Math.min(least, address), pages.address);
+  const { contextLength, weights, kv, pages, totalBytes } = layout;
+  const begin = weights.all.reduce((least, { address }) => Math.min(least, address), pages);
   return {
     contextLength,
-    weights: pages.address - begin,
-    kvCache: pages.count * pages.bytes,
+    weights: pages - begin,
+    kvCache: kv.sequenceBytes,
     total: totalBytes,
   };
 }
