@@ -34,10 +34,10 @@ function otherFiles(message: string, name: string): string {
 /** Names of the Hugging Face hub, and those of other programs' libraries of models. */
 function hubHint(name: string): string | undefined {
   if (/^[\w.-]+\/[\w.-]+(?:@[\w.-]+)?\/[^\s]+\.(?:gguf|bin)$/.test(name)) return `did you mean hf:${name}?`;
-  if (/^[\w.-]+\/[\w.-]+$/.test(name) && !/\.(?:gguf|bin)$/i.test(name) && !name.startsWith("."))
-    return `a file of the Hugging Face hub is hf:${name}/FILE.gguf`;
+  if (/^[\w.-]+\/[\w.-]+(?::[\w.-]+)?$/.test(name) && !/\.(?:gguf|bin)$/i.test(name) && !name.startsWith("."))
+    return `a repository of the Hugging Face hub is hf:${name}`;
   if (/^[\w.-]+(?::[\w.-]+)?$/.test(name) && !/\.(?:gguf|bin|model|json|tiktoken)$/i.test(name))
-    return "cria knows no models by name: give a file, a URL or hf:owner/repo/FILE.gguf";
+    return "cria knows no models by name: give a file, a URL or hf:owner/repo:TYPE";
   return undefined;
 }
 

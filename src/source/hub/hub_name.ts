@@ -50,7 +50,7 @@ export function hubUrl(text: string, host: SourceHost): URL {
   const name = parseHubName(text);
   if (name && name.parts.length > 0 && name.tag === undefined) return resolveUrl(name, host, "");
   throw new UsageError(
-    `Cannot open ${quoted(text)}: Expected hf:owner/repo/file or hf:owner/repo@revision/file`,
+    `Cannot open ${quoted(text)}: Expected hf:owner/repo, hf:owner/repo:TYPE, hf:owner/repo/file, or one of these with @revision after the repository`,
   );
 }
 
