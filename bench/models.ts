@@ -40,7 +40,7 @@ export interface MatrixWork {
 /** Counts the bytes of a model's weight tiles, and its multiplications without padding. */
 export function matrixWork(weights: Pick<ModelWeights, "layers" | "output">): MatrixWork {
   const bytesOf = ({ strips, blocks, format }: Matrix) => strips * blocks * format.tileBytes;
-  const matrices = weights.layers.flatMap((layer) => sharedInputs(layer).flat());
+  const matrices = weights.layers.flatMap((layer) => sharedInputs(layer, false).flat());
   return {
     layerBytes: matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0),
     layerMacs: matrices.reduce((sum, { rows, cols }) => sum + rows * cols, 0),

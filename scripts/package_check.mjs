@@ -22,7 +22,7 @@ const LIMITS = {
     "cli.js": 250 * KIB,
   },
   llamaAlone: 138 * KIB,
-  wasm: 96 * KIB,
+  wasm: 112 * KIB,
   tarball: 5_000_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */

@@ -5,7 +5,8 @@ import { MissingParts } from "../format/gguf/parts.ts";
 import type { MetaValue, ModelFile, TensorInfo } from "../format/model_file.ts";
 import { type ModelSource, type OpenedModel, openModel } from "../format/open_model.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { readConfig } from "../model/read_model.ts";
+import { readModel } from "../model/read_model.ts";
+import { scaledModel } from "../model/scaled_model.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { OpenOptions } from "../source/open.ts";
 import { createTokenizer } from "../tokenizer/registry.ts";
@@ -150,7 +151,11 @@ async function factsOf(
   const types = typesOf(file);
   const parameters = types.reduce((sum, type) => sum + type.parameters, 0);
   const weightBytes = types.reduce((sum, type) => sum + type.bytes, 0);
-  const config = await attempt(async () => readConfig(file));
+  const own = await attempt(async () => readModel(file));
+  const scaled =
+    "message" in own ? own : await attempt(async () => scaledModel(own, source.name, options).model);
+  // A request that the model cannot have is the memory's refusal.
+  const { config = null } = "message" in scaled ? ("message" in own ? {} : own) : scaled;
   const memory = await attempt(async () => {
     if (missing) throw missing;
     // A model whose tokenizer is refused is not loaded; one without a tokenizer can be given one.
@@ -169,12 +174,12 @@ async function factsOf(
     parameters,
     bitsPerWeight: parameters > 0 ? (8 * weightBytes) / parameters : 0,
     types,
-    config: "message" in config ? null : config,
+    config,
     tokenizer: await attempt(async () => tokenizerOf(file)),
     chatTemplate: textAt(metadata, "tokenizer.chat_template"),
     memory,
     fullMemory:
-      "message" in config || "message" in memory
+      config === null || "message" in memory
         ? null
         : await attempt(() => plannedMemory(file, { ...options, contextLength: config.contextLength })),
   };

@@ -13,7 +13,7 @@ import {
   textFlag,
 } from "./flags/args.ts";
 import { nameFlags } from "./flags/flag_names.ts";
-import { memoryFlags } from "./load_model.ts";
+import { memoryFlags, ropeScalingOf } from "./load_model.ts";
 import { withNameHint } from "./model_name.ts";
 import { inspectionJson } from "./show_json.ts";
 import { inspectionText } from "./show_text.ts";
@@ -73,12 +73,14 @@ export const showCommand: Command = {
   },
 };
 
-async function inspect(name: string, { contextLength, precision, kv, memory }: Values): Promise<Inspection> {
+async function inspect(name: string, values: Values): Promise<Inspection> {
+  const { contextLength, precision, kv, memory } = values;
+  const ropeScaling = ropeScalingOf(values);
   const line = new StatusLine(process.stderr, { title: `loading the header of ${name}` });
   try {
     const signal = interruptSignal();
     const chosen = await chooseModel(name, { maxBytes: memory, signal, fromCache: true });
-    const layout = { contextLength, precision, kv, maxBytes: memory };
+    const layout = { contextLength, ropeScaling, precision, kv, maxBytes: memory };
     return await inspectModel(chosen?.name ?? name, { signal }, layout);
   } catch (error) {
     throw await withNameHint(error, name);

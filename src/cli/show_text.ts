@@ -110,7 +110,10 @@ function typeRows({ types }: ModelFacts): Row[] {
 function hyperRows({ config, architecture }: ModelFacts, metadata: Metadata): Row[] {
   if (config) {
     const { architecture: _, ...numbers } = config;
-    return Object.entries(numbers).map(([name, value]) => [name, number(value)]);
+    return Object.entries(numbers).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value : number(value),
+    ]);
   }
   const own = [...metadata].filter(
     ([key, { type }]) => key.startsWith(`${architecture}.`) && type !== "array",

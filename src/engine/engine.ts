@@ -291,11 +291,15 @@ export class Engine {
   }
 
   #writeTables(): void {
-    const { config, buffers, weights } = this.layout;
-    const { heads, groups } = headTable(config.nHeads, config.nKvHeads);
-    this.#memory.words.set(heads, buffers.heads / 4);
-    this.#memory.words.set(groups, buffers.groups / 4);
-    writeFrequencies(this.kernel, buffers.ropes, weights.ropeFactors?.address);
+    const { buffers, weights, contextLength } = this.layout;
+    for (const { shape, heads, groups } of buffers.heads) {
+      const table = headTable(shape.nHeads, shape.nKvHeads);
+      this.#memory.words.set(table.heads, heads / 4);
+      this.#memory.words.set(table.groups, groups / 4);
+    }
+    const { address, length } = buffers.ones;
+    this.#memory.floats.fill(1, address / 4, address / 4 + length);
+    writeFrequencies(this.kernel, buffers.ropes, weights, contextLength);
   }
 }
 

@@ -13,11 +13,13 @@ import { Arena } from "../kernels/arena.ts";
 import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
 import type { Architecture, Model } from "../model/arch/spec.ts";
 import type { KvType, ModelConfig, Precision } from "../model/config.ts";
+import { headsOf, hiddenDimOf, largest } from "../model/heads.ts";
 import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
 import { type Buffers, type KvShape, placeBuffers } from "../model/plan/buffers.ts";
 import { buildPlan } from "../model/plan/plan.ts";
 import type { Plan } from "../model/plan/writer.ts";
 import { readModel } from "../model/read_model.ts";
+import { type ContextOptions, scaledModel } from "../model/scaled_model.ts";
 import type { ChooseFormat } from "../model/weights/formats.ts";
 import { placeWeights } from "../model/weights/place.ts";
 import type { ModelWeights } from "../model/weights/weights.ts";
@@ -25,14 +27,12 @@ import { kvTypeCodes } from "../quant/kv_types.ts";
 import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
 import { mebibytes } from "../util/bytes.ts";
-import { MemoryError, UsageError } from "../util/errors.ts";
+import { MemoryError } from "../util/errors.ts";
 import { type Grids, placeGrids } from "./grids.ts";
 import { MAX_SEGMENTS, placeStepArea, type StepArea } from "./step_area.ts";
 
 /** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
 export const MAX_BATCH = 64;
-/** Context if neither the caller nor the model asks for less. */
-const DEFAULT_CONTEXT = 4096;
 /** Logits of one step: as many rows as fit here, and at least one for each of its sequences. */
 const LOGITS_BYTES = 4 << 20;
 /** File bytes in memory while weights are packed. A few rows of wide matrices need more. */
@@ -78,8 +78,7 @@ export interface Layout {
 }
 
 /** What decides a layout besides the file. */
-export interface LayoutOptions {
-  readonly contextLength?: number | undefined;
+export interface LayoutOptions extends ContextOptions {
   readonly precision?: Precision | undefined;
   readonly kv?: KvType | undefined;
   readonly maxBytes?: number | undefined;
@@ -93,17 +92,6 @@ export interface LayoutOptions {
   readonly architectures?: readonly Architecture[] | undefined;
 }
 
-function contextOf(config: ModelConfig, asked: number | undefined): number {
-  const own = config.contextLength;
-  if (asked === undefined) return Math.min(own, DEFAULT_CONTEXT);
-  if (asked > own) {
-    throw new UsageError(
-      `Cannot load with contextLength ${asked}: Expected at most ${own} (the model's context)`,
-    );
-  }
-  return asked;
-}
-
 // Bytes that a group of the widest matrix is unpacked to, for several tokens.
 function unpackedBytes(weights: ModelWeights): number {
   const blocks = weights.all.map((weight) =>
@@ -114,10 +102,12 @@ function unpackedBytes(weights: ModelWeights): number {
 
 // Bytes that a thread works in.
 function scratchBytes({ config, layers }: Model, weights: ModelWeights): number {
-  const { dim, hiddenDim, headDim, nHeads, nKvHeads } = config;
-  const widths = layers.map(({ feedForward }) => feedForward.experts?.hiddenDim ?? hiddenDim);
-  const rowBytes = 4 * (Math.max(dim, ...widths) + 32);
-  const attentionBytes = attentionScratchBytes(headDim, nHeads / nKvHeads);
+  const width = largest(layers, (spec) => hiddenDimOf(spec, config));
+  const rowBytes = 4 * (Math.max(config.dim, width) + 32);
+  const attentionBytes = largest(layers, (spec) => {
+    const { headDim, nHeads, nKvHeads } = headsOf(spec, config);
+    return attentionScratchBytes(headDim, nHeads / nKvHeads);
+  });
   return Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpackedBytes(weights));
 }
 
@@ -141,9 +131,9 @@ function stagingBytes(weights: ModelWeights): number {
  */
 export async function planLayout(file: ModelFile, options: LayoutOptions): Promise<Layout> {
   const budget = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
-  const model = readModel(file, options.architectures);
+  const read = readModel(file, options.architectures);
+  const { model, contextLength } = scaledModel(read, file.source.name, options);
   const { config } = model;
-  const contextLength = contextOf(config, options.contextLength);
   const kvType = options.kv ?? (options.precision === "f32" ? "f32" : "f16");
   const batch = Math.min(MAX_BATCH, contextLength);
   const maxOutputs = Math.min(

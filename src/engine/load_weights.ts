@@ -263,7 +263,7 @@ export async function loadWeights(
   signal?: AbortSignal,
 ): Promise<void> {
   const { layout, kernel } = engine;
-  const { all, ropeFactors } = layout.weights;
+  const { all, ropeFactors, longFactors, shortFactors } = layout.weights;
   const totalBytes = bytesOf(new Set(all.map(({ info }) => info)));
   let loadedBytes = 0;
   writeGrids(layout.grids, kernel.memory.buffer);
@@ -295,7 +295,9 @@ export async function loadWeights(
   }
   signal?.throwIfAborted();
   loader.finish();
-  if (ropeFactors) checkRopeFactors(ropeFactors, layout.contextLength, kernel.memory.buffer);
+  for (const factors of [ropeFactors, longFactors, shortFactors]) {
+    if (factors) checkRopeFactors(factors, layout.contextLength, kernel.memory.buffer);
+  }
 }
 
 function bytesOf(tensors: Iterable<TensorInfo>): number {

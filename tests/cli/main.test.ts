@@ -186,7 +186,7 @@ describe("cria generate", () => {
     assert.equal(status, 2);
     assert.equal(
       stderr,
-      "error: Cannot load with --context 2048: Expected at most 512 (the model's context)\n",
+      "error: Cannot load with --context 2048: Expected at most 512 (the model's context); --rope-scaling reaches beyond it\n",
     );
   });
 

@@ -9,7 +9,7 @@ import { itChromium } from "../support/chromium.ts";
 import { health, read } from "../support/edge.ts";
 import { installPackage, output, temporaryFolder, tool } from "../support/package.ts";
 import { pageResult } from "../support/page_result.ts";
-import { itUnless } from "../support/skip.ts";
+import { itUnless, twice } from "../support/skip.ts";
 import { serveWorkers } from "../support/workerd.ts";
 import { runWrangler } from "../support/wrangler.ts";
 import { Place } from "./place.ts";
@@ -21,10 +21,6 @@ const NOT_RUN = 3;
 const documents = pages().map((page) => ({ page, samples: samplesOf(page) }));
 const comments = samplesOfComments();
 const all = [...documents.flatMap(({ samples }) => samples), ...comments];
-
-const twice =
-  "deno" in process.versions &&
-  "samples are processes of Bun, Deno and Node, which the tests in Bun start as well";
 
 const place = new Place();
 // A project that has installed the package, for samples of Node and of wrangler.

@@ -72,8 +72,11 @@ function regions(layout: Layout): [string, number, number][] {
       ["freqs", freqs, 2 * config.headDim],
       ["angles", angles, 4 * config.headDim * batch],
     ]),
-    ["heads", buffers.heads, 4 * config.nHeads],
-    ["groups", buffers.groups, 4 * (config.nKvHeads + 1)],
+    ...buffers.heads.flatMap(({ heads, groups }): [string, number, number][] => [
+      ["heads", heads, 4 * config.nHeads],
+      ["groups", groups, 4 * (config.nKvHeads + 1)],
+    ]),
+    ["ones", buffers.ones.address, 4 * config.dim],
     ["plan", layout.planAddress, layout.plan.words.byteLength],
     ["ids", step.ids, 4 * batch],
     ["positions", step.positions, 4 * batch],
@@ -160,7 +163,7 @@ describe("planLayout", () => {
       refused(
         layoutOf(tiny({ metadata: { "llama.context_length": meta("u64", own) } }), { contextLength: asked }),
         new RegExp(
-          `^Cannot load with contextLength ${asked}: Expected at most ${most} \\(the model's context\\)$`,
+          `^Cannot load with contextLength ${asked}: Expected at most ${most} \\(the model's context\\); ropeScaling reaches beyond it$`,
         ),
         UsageError,
       );

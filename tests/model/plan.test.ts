@@ -9,7 +9,12 @@ import { type Buffers, placeBuffers } from "../../src/model/plan/buffers.ts";
 import { buildPlan } from "../../src/model/plan/plan.ts";
 import { readModel } from "../../src/model/read_model.ts";
 import { placeWeights } from "../../src/model/weights/place.ts";
-import { blockOf, type Matrix, type ModelWeights } from "../../src/model/weights/weights.ts";
+import {
+  blockOf,
+  type Matrix,
+  type ModelWeights,
+  projectionInputs,
+} from "../../src/model/weights/weights.ts";
 import { llamaTensors, modelHeader, type Shape, shapeKeys } from "../support/model_file.ts";
 
 const BATCH = 8;
@@ -129,10 +134,8 @@ describe("buildPlan", () => {
       const matrices = [
         ...weights.layers
           .map((layer) => ({ ...layer, ...blockOf(layer) }))
-          .flatMap(({ q, k, v, attnOutput, gate, up, down }) => [
-            q,
-            k,
-            v,
+          .flatMap(({ projections, attnOutput, gate, up, down }) => [
+            ...projectionInputs(projections),
             attnOutput,
             gate as Matrix,
             up,
@@ -183,7 +186,7 @@ describe("buildPlan", () => {
       assert.deepEqual(
         norms.map((record) => field(record, op.NORM_WEIGHT)),
         [...weights.layers.flatMap((layer) => [layer.attnNorm, layer.ffnNorm]), weights.outputNorm].map(
-          ({ address }) => address,
+          (norm) => norm?.address,
         ),
       );
       for (const record of norms) {
@@ -232,6 +235,8 @@ describe("buildPlan", () => {
       attention: 4 * 64,
       gate: 4 * 40,
       up: 4 * 40,
+      // No layer has one: it is x.
+      result: 4 * 64,
       logits: 4 * 304,
     });
   });

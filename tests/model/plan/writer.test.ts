@@ -179,7 +179,7 @@ describe("PlanWriter", () => {
   });
 
   it("attention()", () => {
-    const tables = { groups: 7003, heads: 7004 };
+    const tables = { shape: heads, groups: 7003, heads: 7004 };
     assert.deepEqual(
       wordsOf((writer) => writer.attention({ q: a, out: b, heads, tables, scale: 0.125, cache })),
       {
@@ -211,7 +211,7 @@ describe("PlanWriter", () => {
       for (const gated of [true, false]) {
         const kind = gated ? gatedKind : plainKind;
         const record = {
-          spec: { act, gated },
+          spec: gated ? { act, gated, gateUp: "split" as const } : { act, gated },
           gate: a,
           up: gated ? up : undefined,
           out: d,
