@@ -138,7 +138,11 @@ describe("cria show", () => {
       [[], 2, /^error: Cannot show a model: Expected one FILE, got none\n/],
       [["a", "b"], 2, /^error: Cannot show a model: Expected one FILE, got 2\n/],
       [["a", "-m", "b"], 2, /^error: Cannot show a model: Expected one FILE, got 2\n/],
-      [["hf:a"], 2, /^error: Cannot open "hf:a": Expected hf:owner\/repo\/file/],
+      [
+        ["hf:a"],
+        2,
+        /^error: Cannot open "hf:a": Expected hf:owner\/repo, hf:owner\/repo:TYPE, hf:owner\/repo\/file/,
+      ],
     ] as const) {
       const result = await show(...args);
       assert.deepEqual([result.status, result.stdout], [status, ""]);

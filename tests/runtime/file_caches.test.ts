@@ -380,7 +380,7 @@ describe("directoryCache() itself", () => {
     await writer.append(pattern(60));
     await refused(
       writer.append(pattern(60)),
-      /^Cannot write .*a-1\..*: the disk is full; load with cache: false \(--no-cache\) to keep nothing$/,
+      /^Cannot write .*a-1\..*: the disk is full; cria remove frees space, and cache: false \(--no-cache\) keeps nothing$/,
       SourceError,
     );
     await writer.close();
