@@ -128,7 +128,12 @@ for (const [name, target] of Object.entries(jsr.imports)) {
 const { stderr: published } = run(`${root}node_modules/.bin/deno`, [
   ..."publish --dry-run --allow-dirty".split(" "),
 ]);
-for (const path of [...Object.values(jsr.exports), "models/tales/tales-q8_0.gguf"]) {
+const models = readdirSync(`${root}models`, { recursive: true })
+  .map((name) => `models/${name.replaceAll("\\", "/")}`)
+  .filter((path) => statSync(root + path).isFile());
+const [, embedded] = /"\.\.\/(models\/[^"]+)"/.exec(read("src/package.ts")) ?? [];
+check(models.includes(embedded), `src/package.ts names ${embedded}, which does not exist`);
+for (const path of [...Object.values(jsr.exports), ...models]) {
   check(published.includes(path.replace("./", "/")), `JSR's package lacks ${path}`);
 }
 for (const path of ["/tests/", "/bench/", "/dist/", ".wasm "]) {
@@ -241,7 +246,7 @@ const [pack] = JSON.parse(run("npm", ["pack", "--dry-run", "--json", "--ignore-s
 const expected = [
   ...["package.json", "README.md", "LICENSE"],
   ...readdirSync(`${root}dist`).map((name) => `dist/${name}`),
-  ...readdirSync(`${root}models/tales`).map((name) => `models/tales/${name}`),
+  ...models,
   ...readdirSync(`${root}src`, { recursive: true })
     .filter((name) => statSync(`${root}src/${name}`).isFile() && !name.endsWith(".gen.ts"))
     .map((name) => `src/${name}`),
