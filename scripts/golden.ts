@@ -2,7 +2,7 @@
 // as the file is) and KV type; and mixes.json: the same of models whose matrices are of several types, as they are and with
 // precision f32.
 // Tests compare every kernel build, split of the prompt and runtime with them. Run it (`bun scripts/golden.ts`) only
-// if a change of the arithmetic is intended, and say why in the commit.
+// if a change of the arithmetic is intended or another model is embedded, and say why in the commit.
 import { readFileSync, writeFileSync } from "node:fs";
 import { precisions } from "../src/quant/registry.ts";
 import { MIXED_VOCAB, mixedModel, mixNames } from "../tests/support/mixed_models.ts";

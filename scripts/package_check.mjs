@@ -131,8 +131,10 @@ const { stderr: published } = run(`${root}node_modules/.bin/deno`, [
 const models = readdirSync(`${root}models`, { recursive: true })
   .map((name) => `models/${name.replaceAll("\\", "/")}`)
   .filter((path) => statSync(root + path).isFile());
-const [, embedded] = /"\.\.\/(models\/[^"]+)"/.exec(read("src/package.ts")) ?? [];
-check(models.includes(embedded), `src/package.ts names ${embedded}, which does not exist`);
+const embedded = [...read("src/package.ts").matchAll(/"\.\.\/(models\/[^"]+)"/g)].map(([, path]) => path);
+check(embedded.length > 0, "src/package.ts names no model");
+for (const path of embedded)
+  check(models.includes(path), `src/package.ts names ${path}, which does not exist`);
 for (const path of [...Object.values(jsr.exports), ...models]) {
   check(published.includes(path.replace("./", "/")), `JSR's package lacks ${path}`);
 }
