@@ -184,7 +184,7 @@ function copyRepository(to: string): void {
 /** The files that samples name as the user's own. */
 async function writeUserFiles(folder: string): Promise<void> {
   copyFileSync(modelPath, join(folder, "model.gguf"));
-  const wide = { dim: 256, nLayers: 1, hiddenDim: 256 };
+  const wide = { dim: 256, nLayers: 1, hiddenDim: 256, contextLength: 512 };
   writeFileSync(join(folder, "model-f16.gguf"), tinyLlamaGguf({ ...wide, type: "F16" }).bytes);
   mkdirSync(join(folder, "folder-of-safetensors"));
   for (const [name, bytes] of tinyFolder({ nKvHeads: 4 })) {
