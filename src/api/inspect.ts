@@ -50,11 +50,20 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** Layers that see so many positions only, and what the KV cache has for them, in bytes. */
+export interface WindowFacts {
+  readonly window: number;
+  readonly layers: number;
+  readonly kvCache: number;
+}
+
 /** Linear memory of a loaded model, in bytes. */
 export interface MemoryFacts {
   readonly contextLength: number;
   readonly weights: number;
   readonly kvCache: number;
+  /** What of the KV cache is for layers with sliding windows shorter than the context. */
+  readonly windows: readonly WindowFacts[];
   /** All: also activations, the plan, scratch for each thread, and buffers. */
   readonly total: number;
 }
@@ -230,6 +239,15 @@ async function plannedMemory(file: ModelFile, options: LayoutOptions): Promise<M
     contextLength,
     weights: pages - begin,
     kvCache: kv.sequenceBytes,
+    windows: kv.classes.flatMap(({ window, pageBytes, mostPages }, i) =>
+      window === undefined
+        ? []
+        : {
+            window,
+            layers: kv.layers.filter(({ pageClass }) => pageClass === i).length,
+            kvCache: pageBytes * mostPages,
+          },
+    ),
     total: totalBytes,
   };
 }

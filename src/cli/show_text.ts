@@ -153,8 +153,12 @@ function memoryRows({ memory, fullMemory }: ModelFacts, rename: (message: string
   return fullMemory.contextLength > memory.contextLength ? [...rows, memoryRow(fullMemory)] : rows;
 }
 
-function memoryRow({ contextLength, weights, kvCache, total }: MemoryFacts): Row {
-  const parts = `weights ${sizeText(weights)}, KV cache ${sizeText(kvCache)}`;
+function memoryRow({ contextLength, weights, kvCache, windows, total }: MemoryFacts): Row {
+  const ofWindows = windows.map(
+    ({ window, layers, kvCache }) =>
+      ` (${sizeText(kvCache)} of it for ${layers} layer${layers === 1 ? "" : "s"} with a window of ${window})`,
+  );
+  const parts = `weights ${sizeText(weights)}, KV cache ${sizeText(kvCache)}${ofWindows.join("")}`;
   return [
     `context ${contextLength}`,
     sizeText(total),

@@ -8,6 +8,7 @@ import { meta, metaArray, type TinyLlamaOptions, tinyLlamaGguf } from "../suppor
 import { llama2cFile } from "../support/llama2c_writer.ts";
 import { embeddedModel } from "../support/models.ts";
 import { refused } from "../support/refused.ts";
+import { tinyGptOss, WINDOW } from "../support/tiny_gpt_oss.ts";
 
 const WASM_PAGE = 65536;
 
@@ -81,6 +82,22 @@ describe("inspectModel()", () => {
       assert.ok(memory.weights > 0 && memory.weights + memory.kvCache < memory.total);
       assert.deepEqual(facts.config, llama.config);
     }
+  });
+
+  it("says what layers with windows take of the KV cache", async () => {
+    const bytes = tinyGptOss({ contextLength: 4096 }).file.bytes;
+    const { facts } = await inspectModel(bytes);
+    assert.ok(!("message" in facts.memory));
+    const { kvCache, windows } = facts.memory;
+    // 4 pages hold 7 - 1 + 32 + 64 positions, wherever they begin, and 128 all of them.
+    const most = Math.ceil((WINDOW - 1 + 32 + 63) / 32) + 1;
+    assert.deepEqual(windows, [{ window: WINDOW, layers: 1, kvCache: (kvCache * most) / (most + 128) }]);
+    await using llama = await Llama.load(bytes);
+    assert.equal(kvCache, llama.sessionBytes);
+    // A context that is no longer than the window has none.
+    const short = await inspectModel(bytes, {}, { contextLength: WINDOW });
+    assert.ok(!("message" in short.facts.memory));
+    assert.deepEqual(short.facts.memory.windows, []);
   });
 
   it("counts tensors, parameters and bytes by type", async () => {

@@ -8,6 +8,7 @@ import { type CliResult, runCli, testFolder } from "../support/cli.ts";
 import { meta, metaArray, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { embeddedModel as embeddedUrl } from "../support/models.ts";
 import { fileReply, hostile } from "../support/server.ts";
+import { tinyGptOss } from "../support/tiny_gpt_oss.ts";
 
 const folder = testFolder();
 const embeddedModel = fileURLToPath(embeddedUrl);
@@ -47,6 +48,14 @@ describe("cria show", () => {
     }
     assert.doesNotMatch(text, /^(tensors|metadata|chat template)$/m);
     assert.equal(await shown("--model", embeddedModel), text);
+  });
+
+  it("says how much memory windows take", async () => {
+    const file = folder.write("gpt-oss.gguf", tinyGptOss({ contextLength: 4096 }).file.bytes);
+    assert.match(
+      await shown(file),
+      /, KV cache 0\.5 MB \(20 kB of it for 1 layer with a window of 7\), the rest /,
+    );
   });
 
   it("--json prints the facts, and lists that are asked for", async () => {

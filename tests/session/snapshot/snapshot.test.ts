@@ -1,10 +1,8 @@
 // Sessions as bytes.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import {
   type Completion,
@@ -14,7 +12,6 @@ import {
   MemoryError,
   type Piece,
   type Session,
-  SnapshotError,
 } from "../../../src/mod.ts";
 import { NUMERICS_VERSION } from "../../../src/session/snapshot/fingerprint.ts";
 import { testFolder } from "../../support/cli.ts";
@@ -22,9 +19,15 @@ import { meta, tinyLlamaGguf } from "../../support/gguf_writer.ts";
 import { workingVariants } from "../../support/kernels.ts";
 import { memoriesOf } from "../../support/memory_spy.ts";
 import { embeddedModel } from "../../support/models.ts";
+import {
+  BODY_AT,
+  type Description,
+  described,
+  refusesSnapshot as refuses,
+  restoredElsewhere,
+  sealed,
+} from "../../support/snapshot_bytes.ts";
 
-const CHECKSUM_AT = 16;
-const BODY_AT = 48;
 const sampled = {
   temperature: 1.2,
   topK: 0,
@@ -61,55 +64,6 @@ async function begun(llama: Llama, n: number, prompt: string, options: GenerateO
   using session = llama.session();
   const pieces = await take(session.generate(prompt, options), n);
   return { bytes: session.save(), pieces, expected };
-}
-
-/** Makes the checksum right, so that what lies behind it is looked at. */
-function sealed(bytes: Uint8Array): Uint8Array {
-  const hash = createHash("sha256").update(bytes.subarray(0, CHECKSUM_AT)).update(bytes.subarray(BODY_AT));
-  bytes.set(hash.digest(), CHECKSUM_AT);
-  return bytes;
-}
-
-type Description = Record<string, unknown> & {
-  readonly settings: Record<string, unknown>;
-  readonly generation: Record<string, unknown> & { readonly sampling: Record<string, unknown> };
-};
-
-/** A snapshot whose description was changed, with a right checksum. */
-function described(bytes: Uint8Array, change: (description: Description) => unknown): Uint8Array {
-  const length = new DataView(bytes.buffer).getUint32(12, true);
-  const description = JSON.parse(new TextDecoder().decode(bytes.subarray(BODY_AT, BODY_AT + length)));
-  const changed = change(description);
-  const text = new TextEncoder().encode(typeof changed === "string" ? changed : JSON.stringify(description));
-  const result = new Uint8Array([
-    ...bytes.subarray(0, BODY_AT),
-    ...text,
-    ...bytes.subarray(BODY_AT + length),
-  ]);
-  new DataView(result.buffer).setUint32(12, text.length, true);
-  return sealed(result);
-}
-
-function refuses(llama: Llama, bytes: Uint8Array, message: RegExp): void {
-  assert.throws(
-    () => llama.restore(bytes),
-    (error) => {
-      assert.ok(error instanceof SnapshotError, String(error));
-      assert.equal(error.code, "SNAPSHOT");
-      assert.match(error.message, message);
-      return true;
-    },
-  );
-}
-
-/** What a process of the other runtime generates from a snapshot. */
-function elsewhere(file: string, precision: string, kv: string, threads: number): unknown {
-  const script = fileURLToPath(new URL("../../support/restore.ts", import.meta.url));
-  const bin = (name: string) => fileURLToPath(new URL(`../../../node_modules/.bin/${name}`, import.meta.url));
-  const [command, ...flags] =
-    "deno" in process.versions ? [bin("bun")] : [bin("deno"), "run", "-A", "--no-check"];
-  const args = [...flags, script, file, precision, kv, String(threads)];
-  return JSON.parse(execFileSync(command as string, args, { encoding: "utf8", timeout: 60_000 }));
 }
 
 const kvTypes = ["f32", "f16", "q8"] as const;
@@ -151,7 +105,7 @@ describe("Llama.restore()", () => {
         }
         if (precision === "f32") continue;
         assert.deepEqual(
-          elsewhere(folder.write(`${kv}.bin`, bytes), precision, kv, 2),
+          restoredElsewhere(folder.write(`${kv}.bin`, bytes), precision, kv, 2),
           rest.map(({ id, text }) => [id, text]),
         );
       }
