@@ -1,10 +1,9 @@
 // Hyper-parameters in GGUF's vocabulary: the same keys below each architecture's name.
 import type { ModelFile } from "../../format/model_file.ts";
 import { ggufName } from "../arch/gguf_names.ts";
-import type { Presence } from "../arch/spec.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM, MAX_HEADS, MAX_LAYERS } from "../config.ts";
 import { checkKeys } from "../config_keys.ts";
-import { expertKeys, expertNumbers } from "./experts.ts";
+import { type ExpertVocabulary, expertConfig, expertKeys, expertNumbers } from "./experts.ts";
 import { checkHeads } from "./heads.ts";
 import { ropeScaling } from "./rope_scaling.ts";
 import { atLeastOne, contextLength, integer, layerInteger, real, vocabulary } from "./values.ts";
@@ -24,7 +23,7 @@ export interface GgufVocabulary {
   /** Whether q, k and v, and gate and up, may be rows of one tensor each; the layers must be told of `Hyper.fused`. */
   readonly fused?: boolean;
   /** Whether files have experts; without it they are refused. The layers must be told of `Hyper.experts`. */
-  readonly experts?: Presence;
+  readonly experts?: ExpertVocabulary;
   /** Whether positions may be scaled by YaRN. Ropes must be told of `Hyper.yarn`. */
   readonly yarn?: boolean;
   /** More keys that the architecture reads and checks itself, without its name before them. */
@@ -49,7 +48,7 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     fallback: dim / nHeads,
   });
   const hiddenDim = layerInteger(file, at("feed_forward_length"), { min: 1, max: MAX_DIM }, nLayers);
-  const experts = expertNumbers(file, vocabularyOf.experts, hiddenDim);
+  const experts = expertNumbers(file, vocabularyOf.experts, { hiddenDim, nLayers });
   const ropeTheta = atLeastOne(file, at("rope.freq_base"), 10000);
   const { scale: ropeScale, yarn } = ropeScaling(file, ropeTheta, vocabularyOf.yarn ?? false);
   const config = {
@@ -65,7 +64,7 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     ropeTheta,
     ropeScale,
     normEps: real(file, at(vocabularyOf.epsilon), { min: MIN_EPS, max: MAX_EPS }),
-    ...(experts && { nExperts: experts.n, nExpertsUsed: experts.used, expertHiddenDim: experts.hiddenDim }),
+    ...(experts && expertConfig(experts)),
     ...(yarn && {
       yarnContext: yarn.context,
       yarnFast: yarn.fast,
@@ -77,7 +76,12 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
   const valueDim = integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim });
   checkHeads(file, config, { ropeDim, valueDim, partialRope: vocabularyOf.partialRope ?? false });
   const { reads = [] } = vocabularyOf;
-  checkKeys(file, prefix, config, experts ? [...reads, ...expertKeys] : reads);
+  checkKeys(
+    file,
+    prefix,
+    config,
+    experts ? [...reads, ...expertKeys(vocabularyOf.experts as ExpertVocabulary)] : reads,
+  );
   const fused = vocabularyOf.fused && {
     qkv: file.tensors.has(ggufName("qkv.weight", 0)),
     gateUp:
