@@ -69,7 +69,7 @@ const staticModules = {
       external: true,
     }));
     build.onLoad({ filter: /kernels[\\/]\w+\.gen\.ts$/ }, () => ({
-      contents: 'export const wasm = "", patch = "";',
+      contents: 'export const wasm = "", text = "", sizes = [];',
       loader: "ts",
     }));
   },
