@@ -44,6 +44,8 @@ export const OP_ADD = 13;
 export const OP_NORM_ROWS = 14;
 /** x[t][i] = f(x[t][i]). */
 export const OP_MAP = 15;
+/** Copies values of each head of f32 rows. */
+export const OP_COPY = 16;
 
 // Which rows a record works on (word 2).
 export const REC_ROWS = 2;
@@ -146,6 +148,8 @@ export const ROPE_LAYER = 16;
 export const ROPE_HEAD_BYTES = 17;
 /** Non-zero: nothing is stored; k is rotated in place as q is. */
 export const ROPE_ONLY = 18;
+/** Offset of this layer's page table from that of the step. */
+export const ROPE_TABLE = 19;
 
 // OP_ATTENTION
 export const ATT_Q = 3;
@@ -169,6 +173,8 @@ export const ATT_WINDOW = 15;
 export const ATT_SINKS = 16;
 /** Bits of f32: scores s become cap tanh(s / cap); 0: they stay. */
 export const ATT_CAP = 17;
+/** As ROPE_TABLE. */
+export const ATT_TABLE = 18;
 
 // OP_GLU
 export const GLU_GATE = 3;
@@ -348,3 +354,16 @@ export const MAP_TEMPERATURE = 3;
 /** Bits of f32. */
 export const MAP_A = 7;
 export const MAP_B = 8;
+
+// OP_COPY
+export const COPY_X = 3;
+export const COPY_X_STRIDE = 4;
+/** Bytes between heads of a row. */
+export const COPY_X_HEAD = 5;
+export const COPY_OUT = 6;
+export const COPY_OUT_STRIDE = 7;
+export const COPY_OUT_HEAD = 8;
+/** Values of a head that are copied, and zeros behind them. */
+export const COPY_N = 9;
+export const COPY_ZEROS = 10;
+export const COPY_HEADS = 11;

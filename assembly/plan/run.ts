@@ -26,6 +26,7 @@ import {
 import { run_add } from "./ops/add";
 import { run_angles } from "./ops/angles";
 import { run_attention } from "./ops/attention";
+import { run_copy } from "./ops/copy";
 import { run_embed } from "./ops/embed";
 import { experts_patience, run_combine, run_experts } from "./ops/experts";
 import { run_glu } from "./ops/glu";
@@ -86,6 +87,9 @@ function run_segment(record: usize, stop: usize, scratch: usize): i32 {
         break;
       case op.OP_NORM_ROWS:
         run_norm_rows(record);
+        break;
+      case op.OP_COPY:
+        run_copy(record);
         break;
       case op.OP_MAP:
         run_map(record);

@@ -8,6 +8,7 @@ import { norms } from "./norms.ts";
 import { pooledHeads } from "./pooled_heads.ts";
 import { precision } from "./precision.ts";
 import { relaxed } from "./relaxed.ts";
+import { ropeScalings } from "./rope_scalings.ts";
 import { ropeShare } from "./rope_share.ts";
 import { storedScores } from "./stored_scores.ts";
 import { threads } from "./threads.ts";
@@ -22,6 +23,7 @@ export const claims: readonly Claim[] = [
   feedForward,
   experts,
   ropeShare,
+  ropeScalings,
   precision,
   relaxed,
   threads,

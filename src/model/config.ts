@@ -1,5 +1,5 @@
 // Hyper-parameters of a model under cria's names, and the limits that they are held to.
-import type { YarnSpec } from "./rope.ts";
+import type { RopeSpec } from "./rope.ts";
 
 export type { KvType } from "../quant/kv_types.ts";
 export type { Precision } from "../quant/registry.ts";
@@ -52,22 +52,34 @@ export interface ModelConfig {
   readonly embeddingScale?: number;
   readonly residualScale?: number;
   readonly logitScale?: number;
-  /** YaRN, if positions are scaled by it: see YarnSpec. `ropeScale` is its factor. */
+  /** How positions are scaled, by the file or on request; undefined: not at all. `ropeScale` and others say by how much. */
+  readonly ropeScaling?: RopeScalingKind;
+  /** Positions of the context that dynamic scaling and LongRoPE begin beyond, and the factor of the former. */
+  readonly ropeContext?: number;
+  readonly ropeFactor?: number;
+  /** What cosines and sines are multiplied by, besides what YaRN does; undefined: nothing. */
+  readonly ropeGrowth?: number;
+  /** YaRN: see YarnSpec. `ropeScale` is its factor. */
   readonly yarnContext?: number;
   readonly yarnFast?: number;
   readonly yarnSlow?: number;
   readonly yarnLogMultiplier?: number;
+  readonly yarnExtrapolation?: number;
+  readonly yarnFractional?: 1;
 }
+
+/** The scalings of rotary positions. */
+export type RopeScalingKind = "linear" | "ntk" | "dynamic" | "yarn" | "longrope" | "llama3";
 
 /** What an architecture reads from a file. One that needs more numbers extends this. */
 export interface Hyper {
   readonly config: ModelConfig;
   /** Which of a layer's matrices are rows of one tensor. Undefined: none. */
   readonly fused?: { readonly qkv: boolean; readonly gateUp: boolean };
-  /** Leading values of a head that are rotated; all of them in most architectures. */
-  readonly ropeDim: number;
-  /** Set only if the architecture asked for it. */
-  readonly yarn?: YarnSpec;
+  /** The rotation, apart from which values are a pair: ropes are `{ pairing, ...rope }`. */
+  readonly rope: Omit<RopeSpec, "pairing">;
+  /** Positions of the context that the model was trained for before it was scaled; undefined: its context. */
+  readonly trainedContext?: number;
   /** Set only if the architecture asked for it, and the file has experts. */
   readonly experts?: ExpertNumbers;
 }

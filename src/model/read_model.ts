@@ -27,6 +27,7 @@ export function readModel(file: ModelFile, known: readonly Architecture[] = arch
     logitCap: architecture.logitCap?.(hyper),
     layers: Array.from({ length: config.nLayers }, (_, i) => architecture.layer(i, hyper)),
     outputNorm: architecture.outputNorm(hyper),
+    trainedContext: hyper.trainedContext ?? config.contextLength,
   };
 }
 

@@ -274,10 +274,10 @@ describe("readConfig", () => {
   });
 
   it("readConfig() names what it does not support", () => {
-    for (const type of ["YaRN", "longrope", ""]) {
+    for (const type of ["YaRN", "su", ""]) {
       refuses(
         { "rope.scaling.type": meta("string", type) },
-        `Unsupported llama.rope.scaling.type "${type}"; supported: none, linear, yarn`,
+        `Unsupported llama.rope.scaling.type "${type}"; supported: none, linear, yarn, longrope`,
         UnsupportedError,
       );
     }

@@ -7,6 +7,8 @@ const modelStems: Readonly<Record<ModelPart, string>> = {
   outputNorm: "output_norm",
   output: "output",
   ropeFactors: "rope_freqs",
+  longFactors: "rope_factors_long",
+  shortFactors: "rope_factors_short",
 };
 
 const layerStems: Readonly<Record<LayerPart, string>> = {
@@ -18,6 +20,13 @@ const layerStems: Readonly<Record<LayerPart, string>> = {
   qNorm: "attn_q_norm",
   kNorm: "attn_k_norm",
   sinks: "attn_sinks",
+  qDown: "attn_q_a",
+  qDownNorm: "attn_q_a_norm",
+  qUp: "attn_q_b",
+  kvDown: "attn_kv_a_mqa",
+  kvDownNorm: "attn_kv_a_norm",
+  kUp: "attn_k_b",
+  vUp: "attn_v_b",
   attnOutput: "attn_output",
   attnPostNorm: "post_attention_norm",
   ffnNorm: "ffn_norm",

@@ -29,7 +29,7 @@ export function layerNormHyper(file: ModelFile, more: Partial<GgufVocabulary> = 
   return ggufHyper(file, { epsilon: "attention.layer_norm_epsilon", embedding, ...usual, ...more });
 }
 
-const usual = { fused: true, yarn: true } as const;
+const usual = { fused: true } as const;
 
 /** RMSNorm. */
 export function rms({ config }: Hyper): NormSpec {
@@ -39,12 +39,6 @@ export function rms({ config }: Hyper): NormSpec {
 /** LayerNorm. */
 export function layerNorm({ config }: Hyper, bias?: Presence): NormSpec {
   return { kind: "layer", eps: config.normEps, ...(bias && { bias }) };
-}
-
-/** The rotation of a file. */
-export function rope({ config, ropeDim: dim, yarn }: Hyper, pairing: RopeSpec["pairing"]): RopeSpec {
-  const { ropeTheta: theta, ropeScale: scale } = config;
-  return { pairing, dim, theta, scale, factors: "optional", ...(yarn && { yarn }) };
 }
 
 /** Attention with the rotation of a file, which may have biases. */
@@ -57,7 +51,7 @@ export function attention(
     qkv: hyper.fused?.qkv ? "fused" : "split",
     bias: "optional",
     outputBias: "optional",
-    ...(pairing !== "none" && { rope: rope(hyper, pairing) }),
+    ...(pairing !== "none" && { rope: { pairing, ...hyper.rope } }),
     scale: 1 / Math.sqrt(hyper.config.headDim),
     ...more,
   };

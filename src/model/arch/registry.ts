@@ -4,6 +4,7 @@ import { quoted } from "../../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../../util/errors.ts";
 import { nearestName } from "../../util/nearest.ts";
 import { cohere2, commandR } from "./families/cohere.ts";
+import { deepseek2 } from "./families/deepseek.ts";
 import { exaone, exaone4 } from "./families/exaone.ts";
 import { gemma, gemma2, gemma3 } from "./families/gemma.ts";
 import { glm4 } from "./families/glm.ts";
@@ -26,6 +27,7 @@ export const architectures = [
   arcee,
   cohere2,
   commandR,
+  deepseek2,
   ernie4_5,
   exaone,
   exaone4,

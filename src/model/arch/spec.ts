@@ -42,8 +42,26 @@ export interface TemperatureSpec {
   readonly context: number;
 }
 
+/**
+ * Latent attention: keys and values of all heads are products of one short row, which is what the cache holds. A head's key
+ * has a part that is rotated, which all heads share.
+ * Source: DeepSeek-AI 2024, "DeepSeek-V2", arXiv:2405.04434, section 2.1 (the absorbed form of its products)
+ */
+export interface LatentSpec {
+  /** Length of the short row that queries are made of; undefined: they are made of the input. */
+  readonly queryRank?: number;
+  /** Length of the short row of keys and values. */
+  readonly rank: number;
+  /** Values of a head's query and key that are not rotated, those that are, and those of its value. */
+  readonly plainDim: number;
+  readonly ropeDim: number;
+  readonly valueDim: number;
+}
+
 /** What an attention block computes. */
 export interface AttentionSpec {
+  /** If it is there, `heads` are the heads of the cache: one of keys and values, of rank + ropeDim values. */
+  readonly latent?: LatentSpec;
   /** Undefined: those of the configuration. */
   readonly heads?: HeadsSpec;
   /** Whether q, k and v have a tensor each, or are rows of one, in this order. */
@@ -131,7 +149,14 @@ export interface LayerSpec {
 }
 
 /** Weights of a whole model. */
-export type ModelPart = "embedding" | "positions" | "outputNorm" | "output" | "ropeFactors";
+export type ModelPart =
+  | "embedding"
+  | "positions"
+  | "outputNorm"
+  | "output"
+  | "ropeFactors"
+  | "longFactors"
+  | "shortFactors";
 /** Weights of a layer; qkv and gateUp are the tensors that hold several, and those of experts hold all experts'. */
 export type LayerPart =
   | "attnNorm"
@@ -142,6 +167,13 @@ export type LayerPart =
   | "qNorm"
   | "kNorm"
   | "sinks"
+  | "qDown"
+  | "qDownNorm"
+  | "qUp"
+  | "kvDown"
+  | "kvDownNorm"
+  | "kUp"
+  | "vUp"
   | "attnOutput"
   | "attnPostNorm"
   | "ffnNorm"
@@ -200,4 +232,6 @@ export interface Model {
   readonly logitCap: number | undefined;
   readonly layers: readonly LayerSpec[];
   readonly outputNorm: NormSpec;
+  /** Positions of the context that it was trained for before its positions were scaled. */
+  readonly trainedContext: number;
 }

@@ -1,56 +1,65 @@
 // The attention block of a layer: x += output(attention(rope(q), rope(k), v)), with q, k and v of x or of its norm.
 import type { HeadsSpec, LayerSpec } from "../arch/spec.ts";
 import { headsOf, sameHeads } from "../heads.ts";
-import { ropeTable } from "../rope.ts";
-import type { LayerWeights, Matrix } from "../weights/weights.ts";
+import type { LayerCache } from "../kv_layout.ts";
+import { ropeTable, scoreGrowth } from "../rope.ts";
+import type { LayerWeights } from "../weights/weights.ts";
 import type { Activations } from "./activations.ts";
 import { addProduct, asInput, beginSum, project } from "./block.ts";
 import type { HeadTables, Rows } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
+import { latentHeads, latentValues, projectLatent } from "./latent_block.ts";
 
-/** The matrices that read a layer's input. */
-export function attentionInputs({ q, k, v }: LayerWeights): readonly Matrix[] {
-  return [q, k, v];
+/** What the attention block needs of the layer's input. A barrier must follow. */
+export function projectHeads(context: PlanContext, { projections }: LayerWeights, inputs: Activations): void {
+  if (projections.latent) {
+    projectLatent(context, projections, inputs);
+    return;
+  }
+  const { writer, buffers } = context;
+  project(writer, projections.q, inputs, buffers.q);
+  project(writer, projections.k, inputs, buffers.k);
+  project(writer, projections.v, inputs, buffers.v);
 }
 
-/** q, k and v of the layer's input. A barrier must follow. */
-export function projectHeads(
-  { writer, buffers }: PlanContext,
-  { q, k, v }: LayerWeights,
-  inputs: Activations,
-): void {
-  project(writer, q, inputs, buffers.q);
-  project(writer, k, inputs, buffers.k);
-  project(writer, v, inputs, buffers.v);
-}
-
-/** From q, k and v to what x has become: layer `index`. */
+/** From there to what x has become: layer `index`. */
 export function attend(context: PlanContext, spec: LayerSpec, layer: LayerWeights, index: number): void {
+  const { writer, config, buffers, caches } = context;
+  const { q, attention } = buffers;
+  const { projections, sinks, attnOutput } = layer;
+  const heads = headsOf(spec, config);
+  const { rope, cap, window } = spec.attention;
+  const scale = spec.attention.scale * scoreGrowth(rope);
+  const cache = caches[index] as LayerCache;
+  if (projections.latent) latentHeads(context, spec, projections, cache);
+  else storeHeads(context, spec, layer, cache);
+  beginSum(context, spec, attnOutput);
+  const tables = buffers.heads.find(({ shape }) => sameHeads(shape, heads)) as HeadTables;
+  writer.attention({ q, out: attention, heads, tables, scale, cap, window, sinks, cache });
+  writer.barrier();
+  const result = projections.latent ? latentValues(context, spec, layer) : attention;
+  addProduct(context, spec, attnOutput, asInput(context, result, attnOutput), layer.attnPostNorm);
+}
+
+// Queries as attention takes them; keys and values go into the cache. A barrier follows.
+function storeHeads(context: PlanContext, spec: LayerSpec, layer: LayerWeights, cache: LayerCache): void {
   const { writer, config, buffers } = context;
   const heads = headsOf(spec, config);
-  const cache = { kv: context.kv, offset: index * heads.nKvHeads * context.kv.headBytes };
   prepareHeads(context, spec, layer, heads);
-  const { scale, cap, temperature, window, rope } = spec.attention;
+  const { temperature, rope, headNorm } = spec.attention;
   const rotation = rope && { rope, angles: ropeTable(buffers.ropes, rope).angles };
-  const { q, k, v, attention } = buffers;
-  if (spec.attention.headNorm?.late) {
+  const { q, k, v } = buffers;
+  if (headNorm?.late) {
     writer.ropeStore({ q, k, v, heads, rotation, cache: undefined });
     writer.barrier();
     normHeads(context, spec, layer, heads);
     writer.ropeStore({ q, k, v, heads, rotation: undefined, cache });
   } else writer.ropeStore({ q, k, v, heads, rotation, cache });
   writer.barrier();
-  if (temperature) {
-    const { scale: a, context: b } = temperature;
-    writer.map({ rows: "tokens", x: q, n: heads.nHeads * heads.headDim, kind: "temperature", a, b });
-    writer.barrier();
-  }
-  beginSum(context, spec, layer.attnOutput);
-  const tables = buffers.heads.find(({ shape }) => sameHeads(shape, heads)) as HeadTables;
-  writer.attention({ q, out: attention, heads, tables, scale, cap, window, sinks: layer.sinks, cache });
+  if (!temperature) return;
+  const { scale: a, context: b } = temperature;
+  writer.map({ rows: "tokens", x: q, n: heads.nHeads * heads.headDim, kind: "temperature", a, b });
   writer.barrier();
-  const attended = asInput(context, attention, layer.attnOutput);
-  addProduct(context, spec, layer.attnOutput, attended, layer.attnPostNorm);
 }
 
 // What q and k, and v, go through before they are rotated.

@@ -2,9 +2,9 @@
 import { ACT_TOKENS, BLOCK_COLS, PADDED_ROWS } from "../../../assembly/layout/blocks.ts";
 import { ROUTED_BYTES, ROUTED_LIST } from "../../../assembly/layout/ops.ts";
 import type { Arena } from "../../kernels/arena.ts";
-import type { KvType } from "../../quant/kv_types.ts";
 import { weightFormats } from "../../quant/registry.ts";
-import type { ExpertsSpec, HeadsSpec, LayerSpec, Model } from "../arch/spec.ts";
+import type { ExpertsSpec, HeadsSpec, LatentSpec, LayerSpec, Model } from "../arch/spec.ts";
+import type { ModelConfig } from "../config.ts";
 import { distinctHeads, headsOf, hiddenDimOf, largest } from "../heads.ts";
 import { distinctRopes, type RopeTable } from "../rope.ts";
 import {
@@ -47,8 +47,22 @@ export interface Buffers {
   readonly ropes: readonly RopeTable[];
   /** The tables of each shape of heads. */
   readonly heads: readonly HeadTables[];
+  /** Undefined if no layer has latent attention. */
+  readonly latent?: LatentBuffers;
   /** Undefined if no layer has experts. */
   readonly experts?: ExpertBuffers;
+}
+
+/** What latent attention works on, f32 [batch][...]. */
+export interface LatentBuffers {
+  /** Queries: of each head plainDim + ropeDim values; the short rows that they are made of. */
+  readonly queries: Rows;
+  readonly short: Rows;
+  /** Values of each head, one behind the other. */
+  readonly values: Rows;
+  /** A part of each head, padded to whole blocks, and the same as activations [nHeads][batch]. */
+  readonly parts: Rows;
+  readonly acts: readonly Rows[];
 }
 
 /** Weights of a norm, and its bias. */
@@ -81,13 +95,6 @@ export interface ExpertBuffers {
   readonly up: Rows;
 }
 
-/** Where keys and values lie inside a page. */
-export interface KvShape {
-  readonly type: KvType;
-  /** Bytes of one kv head of one layer in a page. */
-  readonly headBytes: number;
-}
-
 /** Gives every buffer its address, for steps of at most `batch` tokens and `outputs` rows of logits. */
 export function placeBuffers(
   { config, layers: specs }: Model,
@@ -106,7 +113,7 @@ export function placeBuffers(
     return experts ? (experts.shared?.hiddenDim ?? 0) : hiddenDimOf(spec, config);
   });
   const rows = (n: number, count: number, pad: number) => placeRows(arena, n, count, pad);
-  const acts = () => placeActs(arena, Math.max(dim, hiddenDim, qDim), batch);
+  const acts = () => placeActs(arena, Math.max(dim, hiddenDim, qDim, ...latentDims(specs)), batch);
   const x = rows(dim, batch, BLOCK_COLS);
   return {
     x,
@@ -131,6 +138,7 @@ export function placeBuffers(
       heads: arena.alloc(4 * shape.nHeads),
       groups: arena.alloc(4 * (shape.nKvHeads + 1)),
     })),
+    ...placeLatent(specs, config, arena, batch),
     ...placeExperts(specs, layers, arena, dim, batch),
   };
 }
@@ -138,6 +146,12 @@ export function placeBuffers(
 /** Whether what the blocks of a layer make is changed before it is added to x. */
 export function hasResult({ norms = "before", residualScale = 1 }: LayerSpec): boolean {
   return norms !== "before" || residualScale !== 1;
+}
+
+// What latent attention quantizes as a whole: the short rows of queries, and the values of all heads, which are no longer
+// than rows of the cache.
+function latentDims(specs: readonly LayerSpec[]): number[] {
+  return specs.map(({ attention }) => attention.latent?.queryRank ?? 0);
 }
 
 // Kernels of several tokens compute ACT_TOKENS at a time.
@@ -151,6 +165,44 @@ function placeActs(arena: Arena, n: number, count: number): Rows {
   const blockBytes = Object.values(weightFormats).map((format) => format.activationBlockBytes);
   const stride = (padded(n, BLOCK_COLS) / BLOCK_COLS) * Math.max(...blockBytes);
   return { address: arena.alloc(stride * padded(count, ACT_TOKENS)), stride };
+}
+
+function placeLatent(
+  specs: readonly LayerSpec[],
+  config: ModelConfig,
+  arena: Arena,
+  batch: number,
+): Pick<Buffers, "latent"> {
+  const layers = specs.filter(({ attention }) => attention.latent);
+  if (layers.length === 0) return {};
+  const most = (of: (latent: LatentSpec, nHeads: number) => number) =>
+    largest(layers, (spec) => of(spec.attention.latent as LatentSpec, headsOf(spec, config).nHeads));
+  const part = most(({ rank, plainDim }) => padded(Math.max(rank, plainDim), BLOCK_COLS));
+  const nHeads = most((_, heads) => heads);
+  return {
+    latent: {
+      queries: placeRows(
+        arena,
+        most((l, n) => n * (l.plainDim + l.ropeDim)),
+        batch,
+        PADDED_ROWS,
+      ),
+      short: placeRows(
+        arena,
+        most(({ queryRank = 1 }) => queryRank),
+        batch,
+        BLOCK_COLS,
+      ),
+      values: placeRows(
+        arena,
+        most(({ valueDim }, n) => n * valueDim),
+        batch,
+        BLOCK_COLS,
+      ),
+      parts: placeRows(arena, nHeads * part, batch, BLOCK_COLS),
+      acts: Array.from({ length: nHeads }, () => placeActs(arena, part, batch)),
+    },
+  };
 }
 
 function placeExperts(

@@ -1,19 +1,25 @@
 // Compiles a model into the records that assembly/plan/ runs: embedding, layers, logits.
 import type { LayerSpec, Model } from "../arch/spec.ts";
-import type { LayerWeights, ModelWeights } from "../weights/weights.ts";
+import type { LayerCache } from "../kv_layout.ts";
+import { type LayerWeights, type ModelWeights, projectionInputs } from "../weights/weights.ts";
 import { biasRows } from "./activations.ts";
-import { attend, attentionInputs, projectHeads } from "./attention_block.ts";
+import { attend, projectHeads } from "./attention_block.ts";
 import { readInput } from "./block.ts";
-import type { Buffers, KvShape } from "./buffers.ts";
+import type { Buffers } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
 import { expertsBlock } from "./experts_block.ts";
 import { feedForward, feedForwardInputs, projectHidden } from "./feed_forward_block.ts";
 import { type Plan, PlanWriter } from "./writer.ts";
 
-/** The plan that computes logits. */
-export function buildPlan(model: Model, weights: ModelWeights, buffers: Buffers, kv: KvShape): Plan {
+/** The plan that computes logits. `caches` says where the keys and values of each layer lie. */
+export function buildPlan(
+  model: Model,
+  weights: ModelWeights,
+  buffers: Buffers,
+  caches: readonly LayerCache[],
+): Plan {
   const writer = new PlanWriter();
-  const context = { writer, config: model.config, buffers, kv };
+  const context = { writer, config: model.config, buffers, caches };
   embedding(context, model, weights);
   weights.layers.forEach((layer, i) => {
     const spec = model.layers[i] as LayerSpec;
@@ -39,7 +45,7 @@ function embedding({ writer, buffers, config }: PlanContext, model: Model, weigh
 
 // One block after the other.
 function blocks(context: PlanContext, spec: LayerSpec, layer: LayerWeights, index: number): void {
-  const inputs = readInput(context, spec, layer.attnNorm, attentionInputs(layer));
+  const inputs = readInput(context, spec, layer.attnNorm, projectionInputs(layer.projections));
   projectHeads(context, layer, inputs);
   context.writer.barrier();
   attend(context, spec, layer, index);
@@ -58,7 +64,7 @@ function parallelBlocks(context: PlanContext, spec: LayerSpec, layer: LayerWeigh
   const { writer } = context;
   const block = layer.feedForward;
   if (block.experts) throw new Error("experts in a parallel layer");
-  const [heads, hidden] = [attentionInputs(layer), feedForwardInputs(block)];
+  const [heads, hidden] = [projectionInputs(layer.projections), feedForwardInputs(block)];
   const shared = spec.parallel === "one norm";
   const inputs = readInput(context, spec, layer.attnNorm, shared ? [...heads, ...hidden] : heads);
   projectHeads(context, layer, inputs);

@@ -4,11 +4,13 @@ import type {
   ExpertsSpec,
   FeedForwardSpec,
   HeadsSpec,
+  LatentSpec,
   LayerPart,
   LayerSpec,
   Model,
   NormSpec,
   Presence,
+  Role,
 } from "../arch/spec.ts";
 import type { ModelConfig } from "../config.ts";
 import { headsOf, hiddenDimOf } from "../heads.ts";
@@ -36,9 +38,7 @@ export interface MatrixNeed {
 /** What a layer needs, in the order in which it lies in memory. */
 export interface LayerNeeds {
   readonly attnNorm?: VectorNeed | undefined;
-  readonly q: MatrixNeed;
-  readonly k: MatrixNeed;
-  readonly v: MatrixNeed;
+  readonly projections: ProjectionNeeds;
   readonly qNorm?: VectorNeed | undefined;
   readonly kNorm?: VectorNeed | undefined;
   readonly sinks?: VectorNeed | undefined;
@@ -48,6 +48,21 @@ export interface LayerNeeds {
   readonly ffnPostNorm?: VectorNeed | undefined;
   readonly feedForward: BlockNeeds | ExpertNeeds;
 }
+
+/** What queries, keys and values are made by. */
+export type ProjectionNeeds =
+  | { readonly latent?: undefined; readonly q: MatrixNeed; readonly k: MatrixNeed; readonly v: MatrixNeed }
+  | {
+      readonly latent: true;
+      readonly qDown?: MatrixNeed | undefined;
+      readonly qDownNorm?: VectorNeed | undefined;
+      readonly q: MatrixNeed;
+      readonly kvDown: MatrixNeed;
+      readonly kvDownNorm: VectorNeed;
+      /** Of each head. */
+      readonly kUp: readonly MatrixNeed[];
+      readonly vUp: readonly MatrixNeed[];
+    };
 
 /** What a feed-forward block or an expert needs. */
 export interface BlockNeeds {
@@ -75,8 +90,10 @@ export interface OuterNeeds {
   readonly outputNorm?: VectorNeed | undefined;
   /** Files that have none use the embedding again. */
   readonly output: MatrixNeed;
-  /** Undefined if no rotation has factors. */
+  /** Undefined if no rotation has such factors. */
   readonly ropeFactors?: VectorNeed | undefined;
+  readonly longFactors?: VectorNeed | undefined;
+  readonly shortFactors?: VectorNeed | undefined;
 }
 
 /** Where the norms of a layer stand. */
@@ -93,17 +110,15 @@ export function layerNeeds(spec: LayerSpec, config: ModelConfig): LayerNeeds {
   const { attention, feedForward } = spec;
   const heads = headsOf(spec, config);
   const { nHeads, headDim } = heads;
-  const [q, k, v] = attentionNeeds(attention, heads, dim);
+  const { latent } = attention;
   const { before, after } = normPlaces(spec);
   const normOf = (part: NormPart, is: boolean) => (is ? norm(part, spec.norm, dim) : undefined);
   return {
     attnNorm: normOf("attnNorm", before),
-    q,
-    k,
-    v,
+    projections: latent ? latentNeeds(latent, nHeads, dim) : attentionNeeds(attention, heads, dim),
     ...headNorms(attention, heads),
     sinks: attention.sinks ? vector(whole("sinks.weight", nHeads), "required") : undefined,
-    attnOutput: biased("attnOutput", dim, nHeads * headDim, attention.outputBias),
+    attnOutput: biased("attnOutput", dim, nHeads * (latent?.valueDim ?? headDim), attention.outputBias),
     attnPostNorm: normOf("attnPostNorm", after),
     ffnNorm: normOf("ffnNorm", before && spec.parallel !== "one norm"),
     ffnPostNorm: normOf("ffnPostNorm", after),
@@ -119,20 +134,46 @@ export function outerNeeds({ config, layers, outputNorm, positions, outputBias }
   const ropes = distinctRopes(layers.map(({ attention }) => attention.rope)).filter((rope) => rope.factors);
   const halves = new Set(ropes.map((rope) => rope.dim / 2));
   if (halves.size > 1) throw new Error(`rotary factors for ${[...halves].join(" and ")} pairs`);
-  const [half] = halves;
+  const [half = 0] = halves;
+  const hasOptional = ropes.some((rope) => rope.factors === "optional");
+  const hasLong = ropes.some((rope) => typeof rope.factors === "object");
   return {
     embedding: matrix(whole("embedding.weight", vocabSize), dim),
     positions: positions ? vector(tableOf("positions.weight", contextLength, dim), "required") : undefined,
     outputNorm: norm("outputNorm", outputNorm, dim),
     output: biased("output", vocabSize, dim, outputBias),
-    ropeFactors: half ? vector(whole("ropeFactors.weight", half), "optional") : undefined,
+    ropeFactors: hasOptional ? vector(whole("ropeFactors.weight", half), "optional") : undefined,
+    longFactors: hasLong ? vector(whole("longFactors.weight", half), "required") : undefined,
+    shortFactors: hasLong ? vector(whole("shortFactors.weight", half), "required") : undefined,
   };
 }
 
 function attentionNeeds({ qkv, bias }: AttentionSpec, { headDim, nHeads, nKvHeads }: HeadsSpec, dim: number) {
   const rows = [nHeads * headDim, nKvHeads * headDim, nKvHeads * headDim];
   const needs = matrices(["q", "k", "v"], rows, qkv === "fused" ? "qkv" : undefined, dim, bias);
-  return needs as [MatrixNeed, MatrixNeed, MatrixNeed];
+  const [q, k, v] = needs as [MatrixNeed, MatrixNeed, MatrixNeed];
+  return { q, k, v };
+}
+
+function latentNeeds(spec: LatentSpec, nHeads: number, dim: number): ProjectionNeeds {
+  const { queryRank, rank, plainDim, ropeDim, valueDim } = spec;
+  const queries = nHeads * (plainDim + ropeDim);
+  const ofHeads = (role: Role, rows: number, cols: number) =>
+    Array.from({ length: nHeads }, (_, i) => matrix(expertOf(role, nHeads, i, [rows])[0] as View, cols));
+  return {
+    latent: true,
+    ...(queryRank
+      ? {
+          qDown: matrix(whole("qDown.weight", queryRank), dim),
+          qDownNorm: vector(whole("qDownNorm.weight", queryRank), "required"),
+          q: matrix(whole("qUp.weight", queries), queryRank),
+        }
+      : { q: matrix(whole("q.weight", queries), dim) }),
+    kvDown: matrix(whole("kvDown.weight", rank + ropeDim), dim),
+    kvDownNorm: vector(whole("kvDownNorm.weight", rank), "required"),
+    kUp: ofHeads("kUp.weight", rank, plainDim),
+    vUp: ofHeads("vUp.weight", valueDim, rank),
+  };
 }
 
 function headNorms({ headNorm }: AttentionSpec, { headDim, nHeads, nKvHeads }: HeadsSpec) {

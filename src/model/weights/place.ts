@@ -14,6 +14,7 @@ import {
   layerNeeds,
   type MatrixNeed,
   outerNeeds,
+  type ProjectionNeeds,
   type VectorNeed,
 } from "./declare.ts";
 import { type ChooseFormat, defaultFormats } from "./formats.ts";
@@ -40,10 +41,15 @@ export function placeWeights(file: ModelFile, model: Model, arena: Arena, format
   const positions = outer.positions && placer.vector(outer.positions);
   const outputNorm = outer.outputNorm && placer.vector(outer.outputNorm);
   const output = placer.has(outer.output.view) ? placer.matrix(outer.output) : embedding;
-  const ropeFactors = outer.ropeFactors && placer.optional(outer.ropeFactors);
+  const [ropeFactors, longFactors, shortFactors] = [
+    outer.ropeFactors,
+    outer.longFactors,
+    outer.shortFactors,
+  ].map((need) => need && placer.optional(need));
   placer.refuseOthers();
+  const factors = { ropeFactors, longFactors, shortFactors };
   const all = placer.inFileOrder();
-  return { embedding, positions, layers: placedLayers, outputNorm, output, ropeFactors, all };
+  return { embedding, positions, layers: placedLayers, outputNorm, output, ...factors, all };
 }
 
 class Placer {
@@ -65,9 +71,7 @@ class Placer {
     const vector = (need: VectorNeed | undefined) => need && this.optional(need, i);
     return {
       attnNorm: vector(needs.attnNorm),
-      q: this.matrix(needs.q, i),
-      k: this.matrix(needs.k, i),
-      v: this.matrix(needs.v, i),
+      projections: this.#projections(needs.projections, i),
       qNorm: vector(needs.qNorm),
       kNorm: vector(needs.kNorm),
       sinks: vector(needs.sinks),
@@ -76,6 +80,22 @@ class Placer {
       ffnNorm: vector(needs.ffnNorm),
       ffnPostNorm: vector(needs.ffnPostNorm),
       feedForward: this.#feedForward(needs.feedForward, i),
+    };
+  }
+
+  #projections(needs: ProjectionNeeds, layer: number): LayerWeights["projections"] {
+    const matrix = (need: MatrixNeed) => this.matrix(need, layer);
+    const { q } = needs;
+    if (!needs.latent) return { q: matrix(q), k: matrix(needs.k), v: matrix(needs.v) };
+    return {
+      latent: true,
+      qDown: needs.qDown && matrix(needs.qDown),
+      qDownNorm: needs.qDownNorm && this.vector(needs.qDownNorm, layer),
+      q: matrix(q),
+      kvDown: matrix(needs.kvDown),
+      kvDownNorm: this.vector(needs.kvDownNorm, layer),
+      kUp: needs.kUp.map(matrix),
+      vUp: needs.vUp.map(matrix),
     };
   }
 

@@ -35,9 +35,7 @@ export interface Vector extends TensorRows {
 export interface LayerWeights {
   /** Norms stand where the layer's spec has them; undefined ones there have weights that are all 1. */
   readonly attnNorm?: Vector | undefined;
-  readonly q: Matrix;
-  readonly k: Matrix;
-  readonly v: Matrix;
+  readonly projections: HeadWeights | LatentWeights;
   readonly qNorm?: Vector | undefined;
   readonly kNorm?: Vector | undefined;
   /** f32 [nHeads], if heads have scores of their own. */
@@ -47,6 +45,28 @@ export interface LayerWeights {
   readonly ffnNorm?: Vector | undefined;
   readonly ffnPostNorm?: Vector | undefined;
   readonly feedForward: BlockWeights | ExpertWeights;
+}
+
+/** What makes queries, keys and values. */
+export interface HeadWeights {
+  readonly latent?: undefined;
+  readonly q: Matrix;
+  readonly k: Matrix;
+  readonly v: Matrix;
+}
+
+/** What makes queries, and the short row of keys and values, in latent attention. */
+export interface LatentWeights {
+  readonly latent: true;
+  /** Undefined if queries are made of the input. */
+  readonly qDown?: Matrix | undefined;
+  readonly qDownNorm?: Vector | undefined;
+  readonly q: Matrix;
+  readonly kvDown: Matrix;
+  readonly kvDownNorm: Vector;
+  /** Of each head: what its queries are multiplied by, so that they meet the short row; what makes its values of it. */
+  readonly kUp: readonly Matrix[];
+  readonly vUp: readonly Matrix[];
 }
 
 /** Weights of a feed-forward block, or of one expert. */
@@ -79,8 +99,11 @@ export interface ModelWeights {
   readonly outputNorm: Vector | undefined;
   /** The embedding again if the file ties them. */
   readonly output: Matrix;
-  /** What each rotary frequency is divided by (Llama 3.1 and later); f32 [ropeDim / 2]. */
+  /** What each rotary frequency is divided by (Llama 3.1 and later); f32 [rope.dim / 2]. */
   readonly ropeFactors: Vector | undefined;
+  /** The same for contexts that are longer than the model was trained for, and for the others (LongRoPE). */
+  readonly longFactors?: Vector | undefined;
+  readonly shortFactors?: Vector | undefined;
   /** Each weight once, in the order of the file. */
   readonly all: readonly (Matrix | Vector)[];
 }
@@ -95,9 +118,9 @@ export function blockOf({ feedForward }: LayerWeights): BlockWeights {
  * @param together whether both blocks have the same input
  */
 export function sharedInputs(layer: LayerWeights, together: boolean): readonly (readonly Matrix[])[] {
-  const { q, k, v, attnOutput, feedForward } = layer;
+  const { projections, attnOutput, feedForward } = layer;
   const [hidden = [], ...rest] = feedForward.experts ? besideExperts(feedForward) : blockInputs(feedForward);
-  const heads = [q, k, v];
+  const heads = projectionInputs(projections);
   return [...(together ? [[...heads, ...hidden]] : [heads, hidden]), [attnOutput], ...rest];
 }
 
@@ -105,6 +128,12 @@ export function sharedInputs(layer: LayerWeights, together: boolean): readonly (
 function besideExperts({ router, experts, shared }: ExpertWeights): readonly (readonly Matrix[])[] {
   const [of = [], ...rest] = shared ? blockInputs(shared) : [];
   return [[router, ...of, ...(blockInputs(experts[0])[0] ?? [])], ...rest];
+}
+
+/** The matrices of the attention block that read the layer's input. */
+export function projectionInputs(weights: HeadWeights | LatentWeights): readonly Matrix[] {
+  if (!weights.latent) return [weights.q, weights.k, weights.v];
+  return [weights.qDown ?? weights.q, weights.kvDown];
 }
 
 /** The matrices that read each input of a feed-forward block. */

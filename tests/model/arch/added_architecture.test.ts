@@ -41,12 +41,12 @@ const biased: Architecture<BiasedHyper> = {
     });
     return { ...usual, brightness: integer(file, "biased.brightness", { min: 1, max: 9, fallback: 1 }) };
   },
-  layer: (_i, { config, ropeDim: dim }) => ({
+  layer: (_i, { config, rope }) => ({
     norm: { kind: "rms", eps: config.normEps },
     attention: {
       qkv: "split",
       bias: "required",
-      rope: { pairing: "halves", dim, theta: config.ropeTheta, scale: config.ropeScale },
+      rope: { pairing: "halves", ...rope },
       scale: 1 / Math.sqrt(config.headDim),
     },
     feedForward: { act: "silu", gated: true, gateUp: "split" },

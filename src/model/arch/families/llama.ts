@@ -47,7 +47,7 @@ export const mistral3: Architecture<MistralHyper> = {
     const usual = rmsHyper(file, { experts: EXPERTS, reads: [TEMPERATURE] });
     const scale = factor(file, TEMPERATURE);
     if (scale === undefined) return usual;
-    const context = usual.yarn?.context ?? usual.config.contextLength;
+    const context = usual.trainedContext ?? usual.config.contextLength;
     return { ...usual, temperature: { scale, context } };
   },
   layer(i: number, hyper: MistralHyper): LayerSpec {
