@@ -6,7 +6,7 @@ export const RECORD_BYTES = 96;
 
 /** Word 0 of every record. */
 export const REC_OP = 0;
-/** Word 1: REC_BARRIER or 0. Records without a barrier between them must be independent. */
+/** Word 1: the flags below, or-ed. Records without a barrier between them must be independent. */
 export const REC_FLAGS = 1;
 /** Every thread waits for the others after this record. */
 export const REC_BARRIER = 1;
