@@ -82,7 +82,7 @@ export function attention(record: usize, tile: usize, kvHead: i32, scratch: usiz
   const token = <usize>load<i32>(tile, QUERY_FIRST_TOKEN);
   const tokens = load<i32>(tile, QUERY_N_TOKENS);
   const pos = load<i32>(tile, QUERY_FIRST_POSITION);
-  let pages = <usize>load<u32>(tile, QUERY_PAGE_TABLE);
+  let pages = <usize>load<u32>(tile, QUERY_PAGE_TABLE) + ptr(record, op.ATT_TABLE);
   const head = ptr(record, op.ATT_LAYER) + <usize>kvHead * ptr(record, op.ATT_HEAD_BYTES);
   const qStride = ptr(record, op.ATT_Q_STRIDE);
   const q = ptr(record, op.ATT_Q) + token * qStride;

@@ -145,6 +145,8 @@ export const ROPE_LAYER = 16;
 export const ROPE_HEAD_BYTES = 17;
 /** Non-zero: nothing is stored; k is rotated in place as q is. */
 export const ROPE_ONLY = 18;
+/** Offset of this layer's page table from that of the step. */
+export const ROPE_TABLE = 19;
 
 // OP_ATTENTION
 export const ATT_Q = 3;
@@ -168,6 +170,8 @@ export const ATT_WINDOW = 15;
 export const ATT_SINKS = 16;
 /** Bits of f32: scores s become cap tanh(s / cap); 0: they stay. */
 export const ATT_CAP = 17;
+/** As ROPE_TABLE. */
+export const ATT_TABLE = 18;
 
 // OP_GLU
 export const GLU_GATE = 3;

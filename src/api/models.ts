@@ -50,7 +50,7 @@ const cacheNames: OptionNames<CacheOptions> = { cache: true };
  */
 export async function list(options: CacheOptions = {}): Promise<readonly CachedModel[]> {
   checkOptions("list models", options, cacheNames);
-  const groups = await groupsOf(await openCacheOf("list models", options.cache));
+  const groups = await groupsOf(await openCacheOf("list models", options.cache, detectRuntime(), true));
   return groups.map(modelOf);
 }
 
@@ -74,18 +74,19 @@ export async function remove(name: string | URL, options: CacheOptions = {}): Pr
   return { name: group.name, bytes: modelOf(group).bytes };
 }
 
-/** Opens a cache for what cannot be done without one. @throws SourceError */
+/** Opens a cache for what cannot be done without one, or `toRead` only. @throws SourceError */
 export async function openCacheOf(
   action: string,
   directory: string | undefined,
   host: SourceHost = detectRuntime(),
+  toRead = false,
 ): Promise<FileCache> {
   if (directory !== undefined && (typeof directory !== "string" || directory === "")) {
     throw new UsageError(
       `Cannot ${action}: Expected cache to be a directory, got ${describeValue(directory)}`,
     );
   }
-  const cache = await host.openCache(directory);
+  const cache = await host.openCache(directory, toRead);
   if (cache) return cache;
   throw new SourceError(
     `Cannot ${action}: Expected a cache of downloads, but there is none, or it may not be read and written`,

@@ -105,7 +105,11 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
   const ropeScaling = ropeScalingOf(values);
-  const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal });
+  const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal }).catch(
+    async (error) => {
+      throw await withNameHint(error, values.model);
+    },
+  );
   if (chosen && !isQuiet) await writeErr(`model: ${chosen.text}\n`);
   const model = chosen?.name ?? values.model;
   // The embedded model is loaded in a moment: a log needs no line for it.

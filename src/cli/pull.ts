@@ -13,6 +13,7 @@ import {
   show,
   textFlag,
 } from "./flags/args.ts";
+import { withNameHint } from "./model_name.ts";
 import { Interrupted, interruptSignal } from "./terminal/interrupt.ts";
 import { writeErr, writeOut } from "./terminal/output.ts";
 import { ProgressLine } from "./terminal/progress_line.ts";
@@ -76,7 +77,7 @@ export const pullCommand: Command = {
       if (error instanceof Interrupted) {
         await writeErr(`stopped; cria pull ${show(name)} goes on where it ended\n`);
       }
-      throw error;
+      throw await withNameHint(error, name);
     } finally {
       line.clear();
     }

@@ -6,7 +6,8 @@ import { fixedThreads } from "../kernels/tune/thread_tuner.ts";
 import { Tuner } from "../kernels/tune/tuner.ts";
 import { compileVariant, type Variant } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
-import { type HolderKind, PagePool, Sequence } from "../model/kv_cache.ts";
+import { Sequence } from "../model/kv_cache.ts";
+import { type HolderKind, PagePool } from "../model/page_pool.ts";
 import { writeFrequencies } from "../model/rope.ts";
 import { blockOf } from "../model/weights/weights.ts";
 import { detectRuntime } from "../runtime/detect.ts";
@@ -65,7 +66,7 @@ export class Engine {
     this.variant = variant;
     this.tuner = tuner;
     this.#memory = new EngineMemory(kernel, layout, maxBytes);
-    this.pool = new PagePool(this.#memory, layout.pages.bytes, layout.pages.address, layout.pages.count);
+    this.pool = new PagePool(this.#memory, layout.kv.classes, layout.pages);
     this.#runner = new PlanRunner(layout, kernel, this.#memory, tuner, pauses);
     this.scheduler = new Scheduler(this);
   }

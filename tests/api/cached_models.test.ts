@@ -1,6 +1,14 @@
 // The cache of downloads as models: pulled, listed and removed by name.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -264,6 +272,8 @@ describe("list()", () => {
   it("lists what older versions kept by the end of its name, and no foreign files", async () => {
     const cache = newFolder();
     assert.deepEqual(await listed(cache), []);
+    assert.ok(!existsSync(cache), "listing makes no directory");
+    mkdirSync(cache);
     const name = `${"0123456789abcdef"}-${"0".repeat(16)}-old.gguf`;
     writeFileSync(join(cache, name), "bytes");
     writeFileSync(join(cache, "mine.gguf"), "bytes");

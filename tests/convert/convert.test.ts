@@ -1,6 +1,7 @@
 // convert(): GGUF files of folders of safetensors, and models with fewer heads of keys and values.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type ConvertOptions, convert, type ModelSource, quantize } from "../../src/convert.ts";
 import { openModelFile } from "../../src/format/detect.ts";
@@ -202,6 +203,30 @@ describe("convert() of a folder of safetensors", () => {
     assert.equal(
       (await opened(await converted(apart))).metadata.get("tokenizer.chat_template")?.value,
       "{{ é }}",
+    );
+  });
+
+  it("takes tokenizer and template along of a folder of which a file is named, and replaces none of it", async () => {
+    const path = folder.path("named");
+    mkdirSync(path);
+    const template = new TextEncoder().encode(JSON.stringify({ chat_template: "{{ x }}" }));
+    const files = {
+      ...withTokenizer("bpe.tokenizer.json", "tokenizer.json"),
+      "tokenizer_config.json": template,
+    };
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(path, name), bytes);
+    const whole = Buffer.from(await converted(path));
+    assert.ok(whole.includes("{{ x }}"));
+    for (const name of ["model.safetensors", "config.json"]) {
+      assert.ok(whole.equals(await converted(join(path, name))), name);
+      await assert.rejects(
+        convert(join(path, name), join(path, "tokenizer_config.json")),
+        /Expected another file than the input/,
+      );
+    }
+    await assert.rejects(
+      convert(path, join(path, "tokenizer.json")),
+      /UsageError: .*Expected another file than the input/,
     );
   });
 

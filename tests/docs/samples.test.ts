@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { startFileServer } from "../../examples/browser/serve.ts";
 import { itChromium } from "../support/chromium.ts";
 import { health, read } from "../support/edge.ts";
+import { embeddedName } from "../support/models.ts";
 import { installPackage, output, temporaryFolder, tool } from "../support/package.ts";
 import { pageResult } from "../support/page_result.ts";
 import { itUnless, twice } from "../support/skip.ts";
@@ -273,7 +274,7 @@ worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: messa
   write(
     "worker.js",
     `import { Llama } from "cria";
-import address from "cria/models/tales/tales-q8_0.gguf?url";
+import address from "cria/${embeddedName}?url";
 const url = new URL(address, location.href);
 ${text}
 postMessage("done");

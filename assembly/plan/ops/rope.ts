@@ -14,10 +14,11 @@ export function run_rope_store(record: usize): void {
   const pairing = int(record, op.ROPE_PAIRING);
   const type = int(record, op.ROPE_KV_TYPE);
   const only = int(record, op.ROPE_ONLY);
+  const table = ptr(record, op.ROPE_TABLE);
   for (let t = next(record); t < n; t = next(record)) {
     const token = <usize>t;
     const pos = element(STEP_POSITIONS, t);
-    const pages = <usize>(<u32>element(STEP_PAGE_TABLES, t));
+    const pages = table + <usize>(<u32>element(STEP_PAGE_TABLES, t));
     const page = <usize>load<u32>(pages + ((<usize>(pos / KV_PAGE)) << 2));
     const slot = pos % KV_PAGE;
     const angles = ptr(record, op.ROPE_ANGLES) + token * ((<usize>half) << 3);

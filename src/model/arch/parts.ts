@@ -41,11 +41,6 @@ export function layerNorm({ config }: Hyper, bias?: Presence): NormSpec {
   return { kind: "layer", eps: config.normEps, ...(bias && { bias }) };
 }
 
-/** The rotation of a file. */
-export function rope({ rope }: Hyper, pairing: RopeSpec["pairing"]): RopeSpec {
-  return { pairing, ...rope };
-}
-
 /** Attention with the rotation of a file, which may have biases. */
 export function attention(
   hyper: Hyper,
@@ -56,7 +51,7 @@ export function attention(
     qkv: hyper.fused?.qkv ? "fused" : "split",
     bias: "optional",
     outputBias: "optional",
-    ...(pairing !== "none" && { rope: rope(hyper, pairing) }),
+    ...(pairing !== "none" && { rope: { pairing, ...hyper.rope } }),
     scale: 1 / Math.sqrt(hyper.config.headDim),
     ...more,
   };

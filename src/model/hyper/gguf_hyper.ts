@@ -87,8 +87,10 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
       file.tensors.get(ggufName("gateUp.weight", 0))?.shape[0] === 2 * hiddenDim,
   };
   return {
-    ...{ config, rope, ...(trainedContext && { trainedContext }) },
+    config,
+    rope,
     ...(fused && { fused }),
+    ...(trainedContext && { trainedContext }),
     ...(experts && { experts }),
   };
 }

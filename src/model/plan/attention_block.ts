@@ -1,6 +1,7 @@
 // The attention block of a layer: x += output(attention(rope(q), rope(k), v)), with q, k and v of x or of its norm.
 import type { HeadsSpec, LayerSpec } from "../arch/spec.ts";
 import { headsOf, sameHeads } from "../heads.ts";
+import type { LayerCache } from "../kv_layout.ts";
 import { ropeTable, scoreGrowth } from "../rope.ts";
 import type { LayerWeights } from "../weights/weights.ts";
 import type { Activations } from "./activations.ts";
@@ -8,7 +9,6 @@ import { addProduct, asInput, beginSum, project } from "./block.ts";
 import type { HeadTables, Rows } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
 import { latentHeads, latentValues, projectLatent } from "./latent_block.ts";
-import type { LayerCache } from "./writer.ts";
 
 /** What the attention block needs of the layer's input. A barrier must follow. */
 export function projectHeads(context: PlanContext, { projections }: LayerWeights, inputs: Activations): void {
@@ -24,13 +24,13 @@ export function projectHeads(context: PlanContext, { projections }: LayerWeights
 
 /** From there to what x has become: layer `index`. */
 export function attend(context: PlanContext, spec: LayerSpec, layer: LayerWeights, index: number): void {
-  const { writer, config, buffers, kv } = context;
+  const { writer, config, buffers, caches } = context;
   const { q, attention } = buffers;
   const { projections, sinks, attnOutput } = layer;
   const heads = headsOf(spec, config);
   const { rope, cap, window } = spec.attention;
   const scale = spec.attention.scale * scoreGrowth(rope);
-  const cache = { kv, offset: index * heads.nKvHeads * kv.headBytes };
+  const cache = caches[index] as LayerCache;
   if (projections.latent) latentHeads(context, spec, projections, cache);
   else storeHeads(context, spec, layer, cache);
   beginSum(context, spec, attnOutput);

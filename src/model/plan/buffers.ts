@@ -2,7 +2,6 @@
 import { ACT_TOKENS, BLOCK_COLS, PADDED_ROWS } from "../../../assembly/layout/blocks.ts";
 import { ROUTED_BYTES, ROUTED_LIST } from "../../../assembly/layout/ops.ts";
 import type { Arena } from "../../kernels/arena.ts";
-import type { KvType } from "../../quant/kv_types.ts";
 import { weightFormats } from "../../quant/registry.ts";
 import type { ExpertsSpec, HeadsSpec, LatentSpec, LayerSpec, Model } from "../arch/spec.ts";
 import type { ModelConfig } from "../config.ts";
@@ -89,13 +88,6 @@ export interface ExpertBuffers {
   /** f32 [slots][hiddenDim or dim]: what gate and up make, and then, over that of gate, down. */
   readonly gate: Rows;
   readonly up: Rows;
-}
-
-/** Where keys and values lie inside a page. */
-export interface KvShape {
-  readonly type: KvType;
-  /** Bytes of one kv head of one layer in a page. */
-  readonly headBytes: number;
 }
 
 /** Gives every buffer its address, for steps of at most `batch` tokens and `outputs` rows of logits. */

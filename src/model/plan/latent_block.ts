@@ -3,13 +3,13 @@
 import { BLOCK_COLS } from "../../../assembly/layout/blocks.ts";
 import type { LatentSpec, LayerSpec } from "../arch/spec.ts";
 import { headsOf } from "../heads.ts";
+import type { LayerCache } from "../kv_layout.ts";
 import { ropeTable } from "../rope.ts";
 import type { LatentWeights, LayerWeights, Matrix } from "../weights/weights.ts";
 import { type Activations, activationsFor } from "./activations.ts";
 import { project } from "./block.ts";
 import type { LatentBuffers, Rows } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
-import type { LayerCache } from "./writer.ts";
 
 /** The queries and the short row of the layer's input. A barrier must follow. */
 export function projectLatent(context: PlanContext, weights: LatentWeights, inputs: Activations): void {

@@ -1,19 +1,25 @@
 // Compiles a model into the records that assembly/plan/ runs: embedding, layers, logits.
 import type { LayerSpec, Model } from "../arch/spec.ts";
+import type { LayerCache } from "../kv_layout.ts";
 import { type LayerWeights, type ModelWeights, projectionInputs } from "../weights/weights.ts";
 import { biasRows } from "./activations.ts";
 import { attend, projectHeads } from "./attention_block.ts";
 import { readInput } from "./block.ts";
-import type { Buffers, KvShape } from "./buffers.ts";
+import type { Buffers } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
 import { expertsBlock } from "./experts_block.ts";
 import { feedForward, feedForwardInputs, projectHidden } from "./feed_forward_block.ts";
 import { type Plan, PlanWriter } from "./writer.ts";
 
-/** The plan that computes logits. */
-export function buildPlan(model: Model, weights: ModelWeights, buffers: Buffers, kv: KvShape): Plan {
+/** The plan that computes logits. `caches` says where the keys and values of each layer lie. */
+export function buildPlan(
+  model: Model,
+  weights: ModelWeights,
+  buffers: Buffers,
+  caches: readonly LayerCache[],
+): Plan {
   const writer = new PlanWriter();
-  const context = { writer, config: model.config, buffers, kv };
+  const context = { writer, config: model.config, buffers, caches };
   embedding(context, model, weights);
   weights.layers.forEach((layer, i) => {
     const spec = model.layers[i] as LayerSpec;

@@ -4,10 +4,11 @@ import * as op from "../../../assembly/layout/ops.ts";
 import { kvTypeCodes } from "../../quant/kv_types.ts";
 import type { FileType } from "../../quant/registry.ts";
 import type { ExpertsSpec, FeedForwardSpec, GatedAct, HeadsSpec, NormSpec, PlainAct } from "../arch/spec.ts";
+import type { LayerCache } from "../kv_layout.ts";
 import type { RopeSpec, RopeTable } from "../rope.ts";
 import type { Matrix, Vector } from "../weights/weights.ts";
 import { biasRows } from "./activations.ts";
-import type { ExpertBuffers, HeadTables, KvShape, NormWeights, Rows } from "./buffers.ts";
+import type { ExpertBuffers, HeadTables, NormWeights, Rows } from "./buffers.ts";
 
 /** Which rows of a step a record works on: every token's, or those whose logits are asked for. */
 export type RowSet = "tokens" | "outputs";
@@ -162,13 +163,6 @@ export interface AddOp {
   readonly byPosition?: boolean;
 }
 
-/** A layer's keys and values in a page. */
-export interface LayerCache {
-  readonly kv: KvShape;
-  /** Offset of the layer's first kv head. */
-  readonly offset: number;
-}
-
 /** out[t] = act(gate[t]) * up[t], or act(gate[t]), in an activation format. */
 export interface GluOp {
   readonly spec: FeedForwardSpec;
@@ -298,9 +292,10 @@ export class PlanWriter {
     r[op.ROPE_PAIRING] = rotation ? pairings[rotation.rope.pairing] : op.PAIRING_ADJACENT;
     r[op.ROPE_ONLY] = Number(!cache);
     if (!cache) return;
-    r[op.ROPE_KV_TYPE] = kvTypeCodes[cache.kv.type];
+    r[op.ROPE_KV_TYPE] = kvTypeCodes[cache.type];
     r[op.ROPE_LAYER] = cache.offset;
-    r[op.ROPE_HEAD_BYTES] = cache.kv.headBytes;
+    r[op.ROPE_HEAD_BYTES] = cache.headBytes;
+    r[op.ROPE_TABLE] = cache.table;
   }
 
   attention({ q, out, heads, tables, scale, cap, window, sinks, cache }: AttentionOp): void {
@@ -313,13 +308,14 @@ export class PlanWriter {
     r[op.ATT_HEADS] = tables.heads;
     r[op.ATT_N_KV_HEADS] = heads.nKvHeads;
     r[op.ATT_HEAD_DIM] = heads.headDim;
-    r[op.ATT_KV_TYPE] = kvTypeCodes[cache.kv.type];
+    r[op.ATT_KV_TYPE] = kvTypeCodes[cache.type];
     r[op.ATT_LAYER] = cache.offset;
-    r[op.ATT_HEAD_BYTES] = cache.kv.headBytes;
+    r[op.ATT_HEAD_BYTES] = cache.headBytes;
     r[op.ATT_SCALE] = f32Bits(scale);
     r[op.ATT_WINDOW] = window ?? 0;
     r[op.ATT_SINKS] = sinks?.address ?? 0;
     r[op.ATT_CAP] = f32Bits(cap ?? 0);
+    r[op.ATT_TABLE] = cache.table;
   }
 
   route({ spec, buffers }: RouteOp): void {

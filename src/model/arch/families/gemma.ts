@@ -11,7 +11,6 @@ import {
   rms,
   rmsFamily,
   rmsHyper,
-  rope,
   WINDOW,
   windowOf,
 } from "../parts.ts";
@@ -96,11 +95,11 @@ export const gemma3: Architecture<GemmaHyper> = {
     const { window, windowPeriod = 1 } = hyper.config;
     const near = window !== undefined && isWindowed(i, windowPeriod);
     // Windowed layers have a base of their own, and their positions are not scaled.
-    const { dim, pairing } = rope(hyper, "halves");
+    const { dim } = hyper.rope;
     const theta = hyper.windowTheta ?? hyper.config.ropeTheta;
     return layerOf(i, hyper, {
       headNorm: { over: "head" },
-      ...(near && { rope: { pairing, dim, theta, scale: 1 } }),
+      ...(near && { rope: { pairing: "halves", dim, theta, scale: 1 } }),
     });
   },
 };

@@ -11,7 +11,6 @@ import {
   rms,
   rmsFamily,
   rmsHyper,
-  rope,
   WINDOW,
   windowOf,
 } from "../parts.ts";
@@ -49,14 +48,14 @@ export const olmo2 = rmsFamily(
   (i, hyper) => {
     const { window } = hyper.config;
     const windowed = window !== undefined && isWindowed(i, PERIOD);
-    const { pairing, dim, theta } = rope(hyper, "halves");
+    const { dim, theta } = hyper.rope;
     return {
       norm: rms(hyper),
       norms: "after",
       attention: attention(hyper, "halves", {
         headNorm: { over: "row" },
         // Positions of windowed layers are not scaled.
-        ...(windowed && { window, rope: { pairing, dim, theta, scale: 1 } }),
+        ...(windowed && { window, rope: { pairing: "halves", dim, theta, scale: 1 } }),
       }),
       feedForward: gated(hyper, "silu"),
     };
