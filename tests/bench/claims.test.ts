@@ -298,7 +298,10 @@ function dataOf(x: number): Record<string, unknown> {
   );
   const nlls = (times: number) =>
     Object.fromEntries(
-      ["none", "linear", "ntk", "dynamic", "yarn"].map((kind) => [kind, 3 + x * Math.log(times)]),
+      ["none", "linear", "ntk", "dynamic", "yarn"].map((kind) => [
+        kind,
+        3 + Math.min(x, 2) * Math.log(times),
+      ]),
     );
   const pair = { simdNs: x * 1000, relaxedNs: 1000 };
   return {
