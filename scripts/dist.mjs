@@ -3,6 +3,7 @@
 //   tokenizer.js        tokenizers alone, in one file
 //   tokenizer_train.js  training of tokenizers, in one file
 //   convert.js          quantization and conversion of models, in one file
+//   models.js           the models that are kept on a machine, in one file
 //   workerd.js          for runtimes that cannot compile WebAssembly: imports simd.wasm and relaxed.wasm beside it
 //   worker.js           a compute thread as a file, for pages that allow no `blob:` workers
 //   cli.js              the command line
@@ -31,7 +32,7 @@ const NOTICE = `/*! cria ${version}, ${license}. Contains @assemblyscript/loader
 /** Most characters of a line, because Node prints the whole line of an uncaught error before its message. */
 export const MAX_LINE = 500;
 
-const library = ["mod", "tokenizer", "tokenizer_train", "convert", "workerd", "worker"];
+const library = ["mod", "tokenizer", "tokenizer_train", "convert", "models", "workerd", "worker"];
 
 /** The name in dist/ of an entry in src/. */
 function outputName(entry) {

@@ -35,8 +35,14 @@ export const OP_ROUTE = 10;
 export const OP_EXPERTS = 11;
 /** x[t] += the outputs of the token's experts, each times its share. */
 export const OP_COMBINE = 12;
-/** x[t] += row. */
+/** x[t] += scale * row[t]. */
 export const OP_ADD = 13;
+/** Normalizes rows of f32, or each head of a row, in place or onto another row. */
+export const OP_NORM_ROWS = 14;
+/** x[t][i] = f(x[t][i]). */
+export const OP_MAP = 15;
+/** Copies values of each head of f32 rows. */
+export const OP_COPY = 16;
 
 // Which rows a record works on (word 2).
 export const REC_ROWS = 2;
@@ -137,6 +143,10 @@ export const ROPE_KV_TYPE = 15;
 export const ROPE_LAYER = 16;
 /** Bytes of one kv head in a page. */
 export const ROPE_HEAD_BYTES = 17;
+/** Non-zero: nothing is stored; k is rotated in place as q is. */
+export const ROPE_ONLY = 18;
+/** Offset of this layer's page table from that of the step. */
+export const ROPE_TABLE = 19;
 
 // OP_ATTENTION
 export const ATT_Q = 3;
@@ -158,6 +168,10 @@ export const ATT_SCALE = 14;
 export const ATT_WINDOW = 15;
 /** f32 [nHeads]: a score of each head that takes part in the softmax and has no value; 0: none. */
 export const ATT_SINKS = 16;
+/** Bits of f32: scores s become cap tanh(s / cap); 0: they stay. */
+export const ATT_CAP = 17;
+/** As ROPE_TABLE. */
+export const ATT_TABLE = 18;
 
 // OP_GLU
 export const GLU_GATE = 3;
@@ -179,6 +193,8 @@ export const GLU_RELU = 5;
 export const GLU_SIGMOID = 6;
 /** Gated: up is read. See clamped_glu_f32(). */
 export const GLU_CLAMPED = 7;
+/** Plain: the square of GLU_RELU. */
+export const GLU_SQUARED_RELU = 8;
 /** The routing table: rows are slots. 0: rows are tokens. */
 export const GLU_ROUTE = 11;
 /** Bits of f32, of GLU_CLAMPED. */
@@ -267,6 +283,62 @@ export const COMBINE_USED = 9;
 // OP_ADD
 export const ADD_X = 3;
 export const ADD_X_STRIDE = 4;
-/** f32 [n]. */
+/** f32 rows of ADD_N values. */
 export const ADD_ROW = 5;
 export const ADD_N = 6;
+/** Bytes between rows; 0: the same row for every token. */
+export const ADD_ROW_STRIDE = 7;
+/** Bits of f32. */
+export const ADD_SCALE = 8;
+/** Non-zero: a token's row is that of its position. */
+export const ADD_BY_POSITION = 9;
+
+// OP_NORM_ROWS
+export const NORM_ROWS_X = 3;
+export const NORM_ROWS_X_STRIDE = 4;
+/** Values that are normalized together, and how many such heads a row has, one behind the other. */
+export const NORM_ROWS_N = 5;
+export const NORM_ROWS_HEADS = 6;
+export const NORM_ROWS_WEIGHT = 7;
+/** Bytes between the weights of heads; 0: all heads have the same. */
+export const NORM_ROWS_WEIGHT_STRIDE = 8;
+/** Of LayerNorm; 0: none. As far apart as the weights. */
+export const NORM_ROWS_BIAS = 9;
+/** Bits of f32. */
+export const NORM_ROWS_EPS = 10;
+/** NORM_RMS or NORM_LAYER. */
+export const NORM_ROWS_KIND = 11;
+/** f32 rows that the result is added to, times NORM_ROWS_SCALE (bits of f32); 0: none, it stays in place only. */
+export const NORM_ROWS_SUM = 12;
+export const NORM_ROWS_SUM_STRIDE = 13;
+export const NORM_ROWS_SCALE = 14;
+
+// OP_MAP
+export const MAP_X = 3;
+export const MAP_X_STRIDE = 4;
+export const MAP_N = 5;
+export const MAP_KIND = 6;
+/** x * A */
+export const MAP_SCALE = 0;
+/** x held to [-A, A] */
+export const MAP_CLAMP = 1;
+/** B tanh(x * A / B) */
+export const MAP_CAP = 2;
+/** x (1 + A ln(floor(position / B) + 1)) */
+export const MAP_TEMPERATURE = 3;
+/** Bits of f32. */
+export const MAP_A = 7;
+export const MAP_B = 8;
+
+// OP_COPY
+export const COPY_X = 3;
+export const COPY_X_STRIDE = 4;
+/** Bytes between heads of a row. */
+export const COPY_X_HEAD = 5;
+export const COPY_OUT = 6;
+export const COPY_OUT_STRIDE = 7;
+export const COPY_OUT_HEAD = 8;
+/** Values of a head that are copied, and zeros behind them. */
+export const COPY_N = 9;
+export const COPY_ZEROS = 10;
+export const COPY_HEADS = 11;

@@ -26,11 +26,14 @@ import { run_add } from "./ops/add";
 import { run_angles } from "./ops/angles";
 import { run_attention } from "./ops/attention";
 import { run_combine } from "./ops/combine";
+import { run_copy } from "./ops/copy";
 import { run_embed } from "./ops/embed";
 import { experts_patience, run_experts } from "./ops/experts";
 import { run_glu } from "./ops/glu";
+import { run_map } from "./ops/map";
 import { patience, run_matmul } from "./ops/matmul";
 import { run_norm } from "./ops/norm";
+import { run_norm_rows } from "./ops/norm_rows";
 import { run_pack } from "./ops/pack";
 import { run_quantize } from "./ops/quantize";
 import { run_rope_store } from "./ops/rope";
@@ -80,6 +83,15 @@ function run_segment(record: usize, stop: usize, scratch: usize): i32 {
         break;
       case op.OP_ADD:
         run_add(record);
+        break;
+      case op.OP_NORM_ROWS:
+        run_norm_rows(record);
+        break;
+      case op.OP_COPY:
+        run_copy(record);
+        break;
+      case op.OP_MAP:
+        run_map(record);
         break;
       default:
         stop_step(STATUS_BAD_RECORD);

@@ -7,6 +7,7 @@ import { norms } from "./norms.ts";
 import { pooledHeads } from "./pooled_heads.ts";
 import { precision } from "./precision.ts";
 import { relaxed } from "./relaxed.ts";
+import { ropeScalings } from "./rope_scalings.ts";
 import { ropeShare } from "./rope_share.ts";
 import { storedScores } from "./stored_scores.ts";
 import { threads } from "./threads.ts";
@@ -20,6 +21,7 @@ export const claims: readonly Claim[] = [
   norms,
   feedForward,
   ropeShare,
+  ropeScalings,
   precision,
   relaxed,
   threads,

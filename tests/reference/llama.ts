@@ -41,6 +41,10 @@ export interface ReferenceRope {
   readonly dim: number;
   readonly theta: number;
   readonly yarn?: ReferenceYarn;
+  /** By what pairs turn a position, instead of theta's powers. */
+  readonly freqs?: ArrayLike<number>;
+  /** What cosines and sines are multiplied by. */
+  readonly growth?: number;
 }
 
 type Weights = ReadonlyMap<string, Weight>;
@@ -65,12 +69,13 @@ function matvec({ shape, values }: Weight, x: readonly number[], bias?: Weight):
 function rotate(x: number[], headDim: number, pos: number, rope: ReferenceRope | undefined): number[] {
   if (!rope) return x;
   const scaled = rope.yarn && yarnFreqs(rope.theta, rope.dim, rope.yarn);
-  const freqs = scaled?.freqs ?? ropeFreqs(rope.theta, rope.dim);
+  const freqs = rope.freqs ?? scaled?.freqs ?? ropeFreqs(rope.theta, rope.dim);
+  const growth = (scaled?.growth ?? 1) * (rope.growth ?? 1);
   const turn = rope.pairing === "adjacent" ? ropeAdjacent : ropeHalves;
   const out: number[] = [];
   for (let head = 0; head < x.length; head += headDim) {
     out.push(
-      ...turn(x.slice(head, head + rope.dim), freqs, pos).map((value) => value * (scaled?.growth ?? 1)),
+      ...turn(x.slice(head, head + rope.dim), freqs, pos).map((value) => value * growth),
       ...x.slice(head + rope.dim, head + headDim),
     );
   }

@@ -1,7 +1,7 @@
 // Tiny models that differ from Llama in some fields of a LayerSpec, compared with a forward pass in f64.
 import assert from "node:assert/strict";
 import type { LayoutOptions } from "../../src/engine/layout.ts";
-import { llama } from "../../src/model/arch/llama.ts";
+import { llama } from "../../src/model/arch/families/llama.ts";
 import type { Architecture, LayerSpec } from "../../src/model/arch/spec.ts";
 import { type ReferenceTraits, referenceLogits } from "../reference/llama.ts";
 import { type TinyLlamaOptions, type TinyWeight, tinyLlama } from "./gguf_writer.ts";

@@ -2,11 +2,19 @@
 import { ACT_TOKENS, BLOCK_COLS, PADDED_ROWS } from "../../../assembly/layout/blocks.ts";
 import { ROUTED_BYTES, ROUTED_LIST } from "../../../assembly/layout/ops.ts";
 import type { Arena } from "../../kernels/arena.ts";
-import type { KvType } from "../../quant/kv_types.ts";
 import { weightFormats } from "../../quant/registry.ts";
-import type { ExpertsSpec, LayerSpec, Model } from "../arch/spec.ts";
+import type { ExpertsSpec, HeadsSpec, LatentSpec, LayerSpec, Model } from "../arch/spec.ts";
+import type { ModelConfig } from "../config.ts";
+import { distinctHeads, headsOf, hiddenDimOf, largest } from "../heads.ts";
 import { distinctRopes, type RopeTable } from "../rope.ts";
-import { blockInputs, blockOf, type LayerWeights, type Matrix, sharedInputs } from "../weights/weights.ts";
+import {
+  blockInputs,
+  blockOf,
+  type LayerWeights,
+  type Matrix,
+  sharedInputs,
+  type Vector,
+} from "../weights/weights.ts";
 
 /** Rows of equal length, `stride` bytes apart. */
 export interface Rows {
@@ -29,15 +37,42 @@ export interface Buffers {
   readonly attention: Rows;
   readonly gate: Rows;
   readonly up: Rows;
+  /** What a block makes before it is added to x, f32 [batch][dim]; x itself in layers that add it as it is. */
+  readonly result: Rows;
+  /** f32 [dim] of 1: weights of norms that have none. */
+  readonly ones: NormWeights;
   /** f32 [outputs][vocabSize]. */
   readonly logits: Rows;
   /** Frequencies and angles of each rotation of the model. */
   readonly ropes: readonly RopeTable[];
-  /** i32 tables of gqa.ts. */
-  readonly heads: number;
-  readonly groups: number;
+  /** The tables of each shape of heads. */
+  readonly heads: readonly HeadTables[];
+  /** Undefined if no layer has latent attention. */
+  readonly latent?: LatentBuffers;
   /** Undefined if no layer has experts. */
   readonly experts?: ExpertBuffers;
+}
+
+/** What latent attention works on, f32 [batch][...]. */
+export interface LatentBuffers {
+  /** Queries: of each head plainDim + ropeDim values; the short rows that they are made of. */
+  readonly queries: Rows;
+  readonly short: Rows;
+  /** Values of each head, one behind the other. */
+  readonly values: Rows;
+  /** A part of each head, padded to whole blocks, and the same as activations [nHeads][batch]. */
+  readonly parts: Rows;
+  readonly acts: readonly Rows[];
+}
+
+/** Weights of a norm, and its bias. */
+export type NormWeights = Pick<Vector, "address" | "length" | "bias">;
+
+/** Which query heads read which heads of keys and values: addresses of the i32 tables of gqa.ts. */
+export interface HeadTables {
+  readonly shape: HeadsSpec;
+  readonly heads: number;
+  readonly groups: number;
 }
 
 /** What experts work on. A slot is a token's row for one of its experts: see assembly/layout/ops.ts. */
@@ -55,13 +90,6 @@ export interface ExpertBuffers {
   readonly up: Rows;
 }
 
-/** Where keys and values lie inside a page. */
-export interface KvShape {
-  readonly type: KvType;
-  /** Bytes of one kv head of one layer in a page. */
-  readonly headBytes: number;
-}
-
 /** Gives every buffer its address, for steps of at most `batch` tokens and `outputs` rows of logits. */
 export function placeBuffers(
   { config, layers: specs }: Model,
@@ -70,29 +98,55 @@ export function placeBuffers(
   batch: number,
   outputs: number,
 ): Buffers {
-  const { dim, hiddenDim, headDim, nHeads, nKvHeads, vocabSize } = config;
+  const { dim, vocabSize } = config;
+  const most = (of: (heads: HeadsSpec) => number) => largest(specs, (spec) => of(headsOf(spec, config)));
+  const qDim = most(({ nHeads, headDim }) => nHeads * headDim);
+  const kvDim = most(({ nKvHeads, headDim }) => nKvHeads * headDim);
+  const dense = specs.filter(({ feedForward }) => !feedForward.experts);
+  const hiddenDim = Math.max(
+    0,
+    largest(dense, (spec) => hiddenDimOf(spec, config)),
+  );
   const rows = (n: number, count: number, pad: number) => placeRows(arena, n, count, pad);
-  const acts = () => placeActs(arena, Math.max(dim, hiddenDim, nHeads * headDim), batch);
+  const acts = () => placeActs(arena, Math.max(dim, hiddenDim, qDim, ...latentDims(specs)), batch);
+  const x = rows(dim, batch, BLOCK_COLS);
   return {
-    x: rows(dim, batch, BLOCK_COLS),
+    x,
     act: acts(),
-    moreActs: Array.from({ length: mostFormats(layers.flatMap(sharedInputs)) - 1 }, acts),
-    q: rows(nHeads * headDim, batch, PADDED_ROWS),
-    k: rows(nKvHeads * headDim, batch, PADDED_ROWS),
-    v: rows(nKvHeads * headDim, batch, PADDED_ROWS),
-    attention: rows(nHeads * headDim, batch, BLOCK_COLS),
+    moreActs: Array.from({ length: mostFormats(inputsOf(specs, layers)) - 1 }, acts),
+    q: rows(qDim, batch, PADDED_ROWS),
+    k: rows(kvDim, batch, PADDED_ROWS),
+    v: rows(kvDim, batch, PADDED_ROWS),
+    attention: rows(qDim, batch, BLOCK_COLS),
     gate: rows(hiddenDim, batch, PADDED_ROWS),
     up: rows(hiddenDim, batch, PADDED_ROWS),
+    result: specs.some(hasResult) ? rows(dim, batch, BLOCK_COLS) : x,
+    ones: { address: arena.alloc(4 * dim), length: dim },
     logits: rows(vocabSize, outputs, PADDED_ROWS),
     ropes: distinctRopes(specs.map(({ attention }) => attention.rope)).map((rope) => ({
       rope,
       freqs: arena.alloc(2 * rope.dim + 4),
       angles: arena.alloc(4 * rope.dim * batch),
     })),
-    heads: arena.alloc(4 * nHeads),
-    groups: arena.alloc(4 * (nKvHeads + 1)),
+    heads: distinctHeads(specs, config).map((shape) => ({
+      shape,
+      heads: arena.alloc(4 * shape.nHeads),
+      groups: arena.alloc(4 * (shape.nKvHeads + 1)),
+    })),
+    ...placeLatent(specs, config, arena, batch),
     ...placeExperts(specs, layers, arena, dim, batch),
   };
+}
+
+/** Whether what the blocks of a layer make is changed before it is added to x. */
+export function hasResult({ norms = "before", residualScale = 1 }: LayerSpec): boolean {
+  return norms !== "before" || residualScale !== 1;
+}
+
+// What latent attention quantizes as a whole: the short rows of queries, and the values of all heads, which are no longer
+// than rows of the cache.
+function latentDims(specs: readonly LayerSpec[]): number[] {
+  return specs.map(({ attention }) => attention.latent?.queryRank ?? 0);
 }
 
 // Kernels of several tokens compute ACT_TOKENS at a time.
@@ -106,6 +160,44 @@ function placeActs(arena: Arena, n: number, count: number): Rows {
   const blockBytes = Object.values(weightFormats).map((format) => format.activationBlockBytes);
   const stride = (padded(n, BLOCK_COLS) / BLOCK_COLS) * Math.max(...blockBytes);
   return { address: arena.alloc(stride * padded(count, ACT_TOKENS)), stride };
+}
+
+function placeLatent(
+  specs: readonly LayerSpec[],
+  config: ModelConfig,
+  arena: Arena,
+  batch: number,
+): Pick<Buffers, "latent"> {
+  const layers = specs.filter(({ attention }) => attention.latent);
+  if (layers.length === 0) return {};
+  const most = (of: (latent: LatentSpec, nHeads: number) => number) =>
+    largest(layers, (spec) => of(spec.attention.latent as LatentSpec, headsOf(spec, config).nHeads));
+  const part = most(({ rank, plainDim }) => padded(Math.max(rank, plainDim), BLOCK_COLS));
+  const nHeads = most((_, heads) => heads);
+  return {
+    latent: {
+      queries: placeRows(
+        arena,
+        most((l, n) => n * (l.plainDim + l.ropeDim)),
+        batch,
+        PADDED_ROWS,
+      ),
+      short: placeRows(
+        arena,
+        most(({ queryRank = 1 }) => queryRank),
+        batch,
+        BLOCK_COLS,
+      ),
+      values: placeRows(
+        arena,
+        most(({ valueDim }, n) => n * valueDim),
+        batch,
+        BLOCK_COLS,
+      ),
+      parts: placeRows(arena, nHeads * part, batch, BLOCK_COLS),
+      acts: Array.from({ length: nHeads }, () => placeActs(arena, part, batch)),
+    },
+  };
 }
 
 function placeExperts(
@@ -140,6 +232,10 @@ function placeExperts(
       up: placeRows(arena, width, slots, PADDED_ROWS),
     },
   };
+}
+
+function inputsOf(specs: readonly LayerSpec[], layers: readonly LayerWeights[]) {
+  return layers.flatMap((layer, i) => sharedInputs(layer, specs[i]?.parallel === "one norm"));
 }
 
 // Formats that an input is written in, at most; 1 without matrices.

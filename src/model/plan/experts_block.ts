@@ -15,15 +15,15 @@ export function expertsBlock(
   { router, experts }: ExpertWeights,
 ): void {
   const { writer, config, buffers } = context;
-  const { x, act } = buffers;
+  const { x, act, ones } = buffers;
   const slots = buffers.experts as ExpertBuffers;
   const { route } = slots;
   const { used, hiddenDim } = spec.feedForward.experts as ExpertsSpec;
-  writer.norm({ rows: "tokens", spec: spec.norm, weight: ffnNorm, x, out: act, format: ACT_F32 });
+  writer.norm({ rows: "tokens", spec: spec.norm, weight: ffnNorm ?? ones, x, out: act, format: ACT_F32 });
   writer.barrier();
   writer.matmul({ rows: "tokens", w: router, x: act, out: slots.router, add: biasRows(router) });
   writer.barrier();
-  writer.route({ spec: spec.feedForward.experts as ExpertsSpec, buffers: slots });
+  writer.route({ spec: scaled(spec), buffers: slots });
   writer.barrier();
 
   const [{ gate, up, down }] = experts;
@@ -45,4 +45,10 @@ export function expertsBlock(
   writer.barrier();
   writer.combine({ route, used, slots: slots.gate, x, n: config.dim });
   writer.barrier();
+}
+
+// Shares have the factor of what the layer adds to x.
+function scaled({ feedForward, residualScale = 1 }: LayerSpec): ExpertsSpec {
+  const experts = feedForward.experts as ExpertsSpec;
+  return { ...experts, scale: (experts.scale ?? 1) * residualScale };
 }

@@ -3,12 +3,12 @@ import { BLOCK_COLS, SCALE_SHIFT } from "../../../assembly/layout/blocks.ts";
 import * as op from "../../../assembly/layout/ops.ts";
 import { kvTypeCodes } from "../../quant/kv_types.ts";
 import type { FileType } from "../../quant/registry.ts";
-import type { ClampSpec, ExpertsSpec, FeedForwardSpec, NormSpec } from "../arch/spec.ts";
-import type { ModelConfig } from "../config.ts";
+import type { ExpertsSpec, FeedForwardSpec, GatedAct, HeadsSpec, NormSpec, PlainAct } from "../arch/spec.ts";
+import type { LayerCache } from "../kv_layout.ts";
 import type { RopeSpec, RopeTable } from "../rope.ts";
 import type { Matrix, Vector } from "../weights/weights.ts";
 import { biasRows } from "./activations.ts";
-import type { Buffers, ExpertBuffers, KvShape, Rows } from "./buffers.ts";
+import type { ExpertBuffers, HeadTables, NormWeights, Rows } from "./buffers.ts";
 
 /** Which rows of a step a record works on: every token's, or those whose logits are asked for. */
 export type RowSet = "tokens" | "outputs";
@@ -24,12 +24,49 @@ export interface EmbedOp {
 export interface NormOp {
   readonly rows: RowSet;
   readonly spec: NormSpec;
-  /** With its bias. */
-  readonly weight: Vector;
+  readonly weight: NormWeights;
   readonly x: Rows;
   readonly out: Rows;
   /** ACT_* of out. */
   readonly format: number;
+}
+
+/** x[t] = norm of x[t], or of each of its heads; then sum[t] += scale * x[t]. */
+export interface NormRowsOp {
+  readonly spec: Pick<NormSpec, "kind" | "eps">;
+  readonly weight: NormWeights;
+  readonly x: Rows;
+  /** Values that are normalized together, and how many such heads a row has. */
+  readonly n: number;
+  readonly heads: number;
+  /** Whether each head has weights of its own. */
+  readonly own?: boolean;
+  readonly sum?: Rows;
+  /** Default 1. */
+  readonly scale?: number;
+}
+
+/** Copies `n` values of each head of x, and writes `zeros` zeros behind them. */
+export interface CopyOp {
+  readonly x: Rows;
+  readonly out: Rows;
+  readonly heads: number;
+  /** Values from one head to the next. */
+  readonly xHead: number;
+  readonly outHead: number;
+  readonly n: number;
+  readonly zeros?: number;
+}
+
+/** x[t][i] = f(x[t][i]); see assembly/plan/ops/map.ts. */
+export interface MapOp {
+  readonly rows: RowSet;
+  readonly x: Rows;
+  /** Values of a row. */
+  readonly n: number;
+  readonly kind: "scale" | "clamp" | "cap" | "temperature";
+  readonly a: number;
+  readonly b?: number;
 }
 
 /** out[t] = x[t] in an activation format; with `route` row of slot s is x of its token. */
@@ -64,20 +101,22 @@ export interface RopeStoreOp {
   readonly q: Rows;
   readonly k: Rows;
   readonly v: Rows;
-  readonly heads: Pick<ModelConfig, "headDim" | "nHeads" | "nKvHeads">;
+  readonly heads: HeadsSpec;
   /** Undefined: nothing is rotated. */
   readonly rotation: { readonly rope: RopeSpec; readonly angles: number } | undefined;
-  readonly cache: LayerCache;
+  /** Undefined: nothing is stored, and k is rotated in place. */
+  readonly cache: LayerCache | undefined;
 }
 
 /** out[t] = attention of q[t] over the cache. */
 export interface AttentionOp {
   readonly q: Rows;
   readonly out: Rows;
-  readonly heads: Pick<ModelConfig, "headDim" | "nKvHeads">;
-  readonly tables: Pick<Buffers, "groups" | "heads">;
+  readonly heads: HeadsSpec;
+  readonly tables: HeadTables;
   /** What scores are multiplied by. */
   readonly scale: number;
+  readonly cap?: number | undefined;
   readonly window?: number | undefined;
   readonly sinks?: Vector | undefined;
   readonly cache: LayerCache;
@@ -111,22 +150,22 @@ export interface CombineOp {
   readonly n: number;
 }
 
-/** x[t] += row. */
+/** x[t] += scale * row[t]. */
 export interface AddOp {
   readonly x: Rows;
-  readonly row: Vector;
-}
-
-/** A layer's keys and values in a page. */
-export interface LayerCache {
-  readonly kv: KvShape;
-  /** Offset of the layer's first kv head. */
-  readonly offset: number;
+  /** A stride of 0 adds the same row for every token. */
+  readonly row: Rows;
+  /** Values of a row. */
+  readonly n: number;
+  /** Default 1. */
+  readonly scale?: number;
+  /** Whether a token's row is that of its position. */
+  readonly byPosition?: boolean;
 }
 
 /** out[t] = act(gate[t]) * up[t], or act(gate[t]), in an activation format. */
 export interface GluOp {
-  readonly spec: Pick<FeedForwardSpec, "act" | "gated"> & { readonly clamp?: ClampSpec };
+  readonly spec: FeedForwardSpec;
   readonly gate: Rows;
   /** As far apart as the gate's rows; undefined if the block has no gate of its own. */
   readonly up: Rows | undefined;
@@ -251,12 +290,15 @@ export class PlanWriter {
     r[op.ROPE_N_HEADS] = heads.nHeads;
     r[op.ROPE_N_KV_HEADS] = heads.nKvHeads;
     r[op.ROPE_PAIRING] = rotation ? pairings[rotation.rope.pairing] : op.PAIRING_ADJACENT;
-    r[op.ROPE_KV_TYPE] = kvTypeCodes[cache.kv.type];
+    r[op.ROPE_ONLY] = Number(!cache);
+    if (!cache) return;
+    r[op.ROPE_KV_TYPE] = kvTypeCodes[cache.type];
     r[op.ROPE_LAYER] = cache.offset;
-    r[op.ROPE_HEAD_BYTES] = cache.kv.headBytes;
+    r[op.ROPE_HEAD_BYTES] = cache.headBytes;
+    r[op.ROPE_TABLE] = cache.table;
   }
 
-  attention({ q, out, heads, tables, scale, window, sinks, cache }: AttentionOp): void {
+  attention({ q, out, heads, tables, scale, cap, window, sinks, cache }: AttentionOp): void {
     const r = this.#record(op.OP_ATTENTION);
     r[op.ATT_Q] = q.address;
     r[op.ATT_Q_STRIDE] = q.stride;
@@ -266,12 +308,14 @@ export class PlanWriter {
     r[op.ATT_HEADS] = tables.heads;
     r[op.ATT_N_KV_HEADS] = heads.nKvHeads;
     r[op.ATT_HEAD_DIM] = heads.headDim;
-    r[op.ATT_KV_TYPE] = kvTypeCodes[cache.kv.type];
+    r[op.ATT_KV_TYPE] = kvTypeCodes[cache.type];
     r[op.ATT_LAYER] = cache.offset;
-    r[op.ATT_HEAD_BYTES] = cache.kv.headBytes;
+    r[op.ATT_HEAD_BYTES] = cache.headBytes;
     r[op.ATT_SCALE] = f32Bits(scale);
     r[op.ATT_WINDOW] = window ?? 0;
     r[op.ATT_SINKS] = sinks?.address ?? 0;
+    r[op.ATT_CAP] = f32Bits(cap ?? 0);
+    r[op.ATT_TABLE] = cache.table;
   }
 
   route({ spec, buffers }: RouteOp): void {
@@ -312,12 +356,54 @@ export class PlanWriter {
     r[op.COMBINE_USED] = used;
   }
 
-  add({ x, row }: AddOp): void {
+  add({ x, row, n, scale = 1, byPosition = false }: AddOp): void {
     const r = this.#record(op.OP_ADD);
     r[op.ADD_X] = x.address;
     r[op.ADD_X_STRIDE] = x.stride;
     r[op.ADD_ROW] = row.address;
-    r[op.ADD_N] = row.length;
+    r[op.ADD_ROW_STRIDE] = row.stride;
+    r[op.ADD_N] = n;
+    r[op.ADD_SCALE] = f32Bits(scale);
+    r[op.ADD_BY_POSITION] = Number(byPosition);
+  }
+
+  normRows({ spec, weight, x, n, heads, own, sum, scale = 1 }: NormRowsOp): void {
+    const r = this.#record(op.OP_NORM_ROWS);
+    r[op.NORM_ROWS_X] = x.address;
+    r[op.NORM_ROWS_X_STRIDE] = x.stride;
+    r[op.NORM_ROWS_N] = n;
+    r[op.NORM_ROWS_HEADS] = heads;
+    r[op.NORM_ROWS_WEIGHT] = weight.address;
+    r[op.NORM_ROWS_WEIGHT_STRIDE] = own ? 4 * n : 0;
+    r[op.NORM_ROWS_BIAS] = weight.bias?.address ?? 0;
+    r[op.NORM_ROWS_EPS] = f32Bits(spec.eps);
+    r[op.NORM_ROWS_KIND] = normKinds[spec.kind];
+    r[op.NORM_ROWS_SUM] = sum?.address ?? 0;
+    r[op.NORM_ROWS_SUM_STRIDE] = sum?.stride ?? 0;
+    r[op.NORM_ROWS_SCALE] = f32Bits(scale);
+  }
+
+  copy({ x, out, heads, xHead, outHead, n, zeros = 0 }: CopyOp): void {
+    const r = this.#record(op.OP_COPY);
+    r[op.COPY_X] = x.address;
+    r[op.COPY_X_STRIDE] = x.stride;
+    r[op.COPY_X_HEAD] = 4 * xHead;
+    r[op.COPY_OUT] = out.address;
+    r[op.COPY_OUT_STRIDE] = out.stride;
+    r[op.COPY_OUT_HEAD] = 4 * outHead;
+    r[op.COPY_N] = n;
+    r[op.COPY_ZEROS] = zeros;
+    r[op.COPY_HEADS] = heads;
+  }
+
+  map({ rows, x, n, kind, a, b = 1 }: MapOp): void {
+    const r = this.#record(op.OP_MAP, rows);
+    r[op.MAP_X] = x.address;
+    r[op.MAP_X_STRIDE] = x.stride;
+    r[op.MAP_N] = n;
+    r[op.MAP_KIND] = mapKinds[kind];
+    r[op.MAP_A] = f32Bits(a);
+    r[op.MAP_B] = f32Bits(b);
   }
 
   glu({ spec, gate, up, out, n, format, route }: GluOp): void {
@@ -329,9 +415,9 @@ export class PlanWriter {
     r[op.GLU_OUT_STRIDE] = out.stride;
     r[op.GLU_N] = n;
     r[op.GLU_FORMAT] = format;
-    r[op.GLU_KIND] = (spec.gated ? gatedKinds : plainKinds)[spec.act];
+    r[op.GLU_KIND] = spec.gated ? gatedKinds[spec.act] : plainKinds[spec.act];
     r[op.GLU_ROUTE] = route ?? 0;
-    if (!spec.clamp) return;
+    if (!spec.gated || !spec.clamp) return;
     r[op.GLU_KIND] = op.GLU_CLAMPED;
     r[op.GLU_LIMIT] = f32Bits(spec.clamp.limit);
     r[op.GLU_ALPHA] = f32Bits(spec.clamp.alpha);
@@ -418,6 +504,13 @@ export function packRecord({
 
 const normKinds: Readonly<Record<NormSpec["kind"], number>> = { rms: op.NORM_RMS, layer: op.NORM_LAYER };
 
+const mapKinds: Readonly<Record<MapOp["kind"], number>> = {
+  scale: op.MAP_SCALE,
+  clamp: op.MAP_CLAMP,
+  cap: op.MAP_CAP,
+  temperature: op.MAP_TEMPERATURE,
+};
+
 const pairings: Readonly<Record<RopeSpec["pairing"], number>> = {
   adjacent: op.PAIRING_ADJACENT,
   halves: op.PAIRING_HALVES,
@@ -429,16 +522,17 @@ const gates: Readonly<Record<ExpertsSpec["gate"], number>> = {
   "softmax of chosen": op.GATE_SOFTMAX_OF_CHOSEN,
 };
 
-const gatedKinds: Readonly<Record<FeedForwardSpec["act"], number>> = {
+const gatedKinds: Readonly<Record<GatedAct, number>> = {
   silu: op.GLU_SWIGLU,
   gelu: op.GLU_GEGLU,
   relu: op.GLU_REGLU,
 };
 
-const plainKinds: Readonly<Record<FeedForwardSpec["act"], number>> = {
+const plainKinds: Readonly<Record<PlainAct, number>> = {
   silu: op.GLU_SILU,
   gelu: op.GLU_GELU,
   relu: op.GLU_RELU,
+  relu2: op.GLU_SQUARED_RELU,
 };
 
 // Bytes of weights that a thread takes at once for several tokens: the second cache holds them while tokens pass.

@@ -201,12 +201,9 @@ describe("RopeSpec.yarn", () => {
       ["factor", undefined, "to be a finite number of at least 1, got none"],
       ["factor", meta("f32", Number.NaN), "to be a finite number of at least 1, got f32 NaN"],
       ["factor", meta("f32", 0.5), "to be a finite number of at least 1, got f32 0.5"],
-      ["original_context_length", meta("u32", 0), "to be an integer in [1, 9007199254740991], got u32 0"],
-      [
-        "original_context_length",
-        meta("f32", Number.NaN),
-        "to be an integer in [1, 9007199254740991], got f32 NaN",
-      ],
+      ["original_context_length", meta("u32", 0), "to be an integer in [1, 128], got u32 0"],
+      ["original_context_length", meta("u32", 129), "to be an integer in [1, 128], got u32 129"],
+      ["original_context_length", meta("f32", Number.NaN), "to be an integer in [1, 128], got f32 NaN"],
       [
         "yarn_beta_fast",
         meta("f32", Number.NaN),
@@ -214,6 +211,12 @@ describe("RopeSpec.yarn", () => {
       ],
       ["yarn_beta_slow", meta("f32", 0), "to be a number in [9.5367431640625e-7, 1048576], got f32 0"],
       ["yarn_log_multiplier", meta("f32", -1), "to be a number in [0, 100], got f32 -1"],
+      ["yarn_ext_factor", meta("f32", 1.5), "to be a number in [-1, 1], got f32 1.5"],
+      ["yarn_ext_factor", meta("f32", Number.NaN), "to be a number in [-1, 1], got f32 NaN"],
+      ["yarn_attn_factor", meta("f32", 0), "to be a number in [0.0009765625, 1024], got f32 0"],
+      ["attn_factor", meta("f32", -1), "to be a number in [0.0009765625, 1024], got f32 -1"],
+      ["attn_factor", meta("f32", Number.NaN), "to be a number in [0.0009765625, 1024], got f32 NaN"],
+      ["yarn_truncate", meta("u32", 1), "to be true or false, got u32 1"],
     ];
     for (const [key, value, expected] of cases) {
       await assert.rejects(
@@ -223,13 +226,6 @@ describe("RopeSpec.yarn", () => {
           message: `Cannot load bytes: Expected ${scaling}.${key} ${expected}`,
         },
       );
-    }
-    for (const key of ["yarn_ext_factor", "yarn_attn_factor"]) {
-      const metadata = keys({ [`${scaling}.${key}`]: meta("f32", 0.5) });
-      await assert.rejects(engineOf(tinyLlama({ metadata }).file.bytes), {
-        name: "UnsupportedError",
-        message: `Cannot load bytes: Unsupported ${scaling}.${key} with yarn: f32 0.5; supported: 1`,
-      });
     }
     const base = keys({ "llama.rope.freq_base": meta("f32", 1) });
     await assert.rejects(engineOf(tinyLlama({ metadata: base }).file.bytes), {

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { ACT_Q8, KV_Q8 } from "../../../assembly/layout/blocks.ts";
 import * as op from "../../../assembly/layout/ops.ts";
 import type { TensorInfo } from "../../../src/format/model_file.ts";
+import type { LayerCache } from "../../../src/model/kv_layout.ts";
 import { type Plan, PlanWriter, packRecord } from "../../../src/model/plan/writer.ts";
 import type { Matrix, Vector } from "../../../src/model/weights/weights.ts";
 import { type FileType, fileTypes, weightFormats } from "../../../src/quant/registry.ts";
@@ -26,7 +27,15 @@ const bias: Vector = { kind: "vector", info, firstRow: 0, address: 1001, length:
 const weight: Vector = { ...bias, address: 1002, bias };
 const rows = (address: number) => ({ address, stride: address + 1 });
 const [a, b, c, d] = [rows(2000), rows(3000), rows(4000), rows(5000)] as const;
-const cache = { kv: { type: "q8", headBytes: 6001 }, offset: 6002 } as const;
+const cache: LayerCache = {
+  type: "q8",
+  nKvHeads: 2,
+  headDim: 24,
+  pageClass: 1,
+  headBytes: 6001,
+  offset: 6002,
+  table: 6003,
+};
 const heads = { headDim: 24, nHeads: 6, nKvHeads: 2 };
 const rope = { pairing: "halves", dim: 22, theta: 10000, scale: 1 } as const;
 
@@ -166,6 +175,7 @@ describe("PlanWriter", () => {
       [op.ROPE_KV_TYPE]: KV_Q8,
       [op.ROPE_LAYER]: 6002,
       [op.ROPE_HEAD_BYTES]: 6001,
+      [op.ROPE_TABLE]: 6003,
     };
     assert.deepEqual(
       wordsOf((writer) => writer.ropeStore({ q: a, k: b, v: c, heads, rotation, cache })),
@@ -179,7 +189,7 @@ describe("PlanWriter", () => {
   });
 
   it("attention()", () => {
-    const tables = { groups: 7003, heads: 7004 };
+    const tables = { shape: heads, groups: 7003, heads: 7004 };
     assert.deepEqual(
       wordsOf((writer) => writer.attention({ q: a, out: b, heads, tables, scale: 0.125, cache })),
       {
@@ -195,6 +205,7 @@ describe("PlanWriter", () => {
         [op.ATT_KV_TYPE]: KV_Q8,
         [op.ATT_LAYER]: 6002,
         [op.ATT_HEAD_BYTES]: 6001,
+        [op.ATT_TABLE]: 6003,
         [op.ATT_SCALE]: bitsOf(0.125),
       },
     );
@@ -211,7 +222,7 @@ describe("PlanWriter", () => {
       for (const gated of [true, false]) {
         const kind = gated ? gatedKind : plainKind;
         const record = {
-          spec: { act, gated },
+          spec: gated ? { act, gated, gateUp: "split" as const } : { act, gated },
           gate: a,
           up: gated ? up : undefined,
           out: d,
