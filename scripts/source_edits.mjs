@@ -184,7 +184,11 @@ function plainVariables(file) {
     }
   }
   for (const { exportClause } of file.statements.filter(ts.isExportDeclaration)) {
-    for (const { name, propertyName } of exportClause.elements) names.delete((propertyName ?? name).text);
+    // Of `local as exported` neither may change; a variable may have the exported name, too.
+    for (const { name, propertyName } of exportClause.elements) {
+      names.delete(name.text);
+      names.delete(propertyName?.text);
+    }
   }
   return names;
 }

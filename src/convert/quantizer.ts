@@ -2,7 +2,7 @@
 import { moduleBytes } from "../kernels/packed_modules.ts";
 import type { Runtime, WorkerHandle } from "../runtime/runtime.ts";
 import { newBytes } from "../util/bytes.ts";
-import { EngineError } from "../util/errors.ts";
+import { EngineError, MemoryError } from "../util/errors.ts";
 import { yieldToEvents } from "../util/yield.ts";
 import { sizes, text } from "./quantize.gen.ts";
 import { quantizeThread, type ThreadData, WORD, WORDS } from "./quantize_thread.ts";
@@ -42,6 +42,7 @@ function compiled(): WebAssembly.Module {
     module ??= new WebAssembly.Module(moduleBytes(text, sizes));
     return module;
   } catch (cause) {
+    if (cause instanceof MemoryError) throw cause;
     throw new EngineError(`Cannot compile the quantizer: the runtime refuses (${cause})`, { cause });
   }
 }

@@ -1,5 +1,5 @@
 // The builds of the kernels: which there are, which a runtime accepts, and their compiled modules.
-import { EngineError } from "../util/errors.ts";
+import { EngineError, MemoryError } from "../util/errors.ts";
 import { sizes, text } from "./modules.gen.ts";
 import { moduleBytes } from "./packed_modules.ts";
 
@@ -35,7 +35,7 @@ export function provideModules(modules: { readonly [V in Variant]?: WebAssembly.
 
 /**
  * The compiled module of a variant. It is compiled once and cached: a second engine starts at once.
- * @throws EngineError if the runtime refuses
+ * @throws EngineError if the runtime refuses; MemoryError if there is no memory to unpack it
  */
 export function compileVariant(variant: Variant): WebAssembly.Module {
   let module = compiled.get(variant);
@@ -43,6 +43,7 @@ export function compileVariant(variant: Variant): WebAssembly.Module {
     try {
       module = new WebAssembly.Module(variantBytes(variant));
     } catch (cause) {
+      if (cause instanceof MemoryError) throw cause;
       throw new EngineError(`Cannot compile the kernels: ${refusalOf(cause)}`, { cause });
     }
     compiled.set(variant, module);
@@ -78,7 +79,7 @@ function probe(variant: Variant): Uint8Array<ArrayBuffer> {
 /**
  * The best variant that this runtime compiles: with relaxed SIMD if it has that, with shared memory if `shared` and if it
  * has that. A variant that it says it accepts and then refuses is skipped. What was compiled before is not validated again.
- * @throws EngineError if it compiles none, and why
+ * @throws EngineError if it compiles none, and why; MemoryError if there is no memory to unpack one
  */
 export function pickVariant(shared: boolean): Variant {
   const wanted: readonly Variant[] = shared
