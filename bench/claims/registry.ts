@@ -2,7 +2,7 @@
 import type { Claim } from "./claim.ts";
 import { feedForward } from "./feed_forward.ts";
 import { heads } from "./heads.ts";
-import { kvCache } from "./kv_cache.ts";
+import { kvCache, windows } from "./kv_cache.ts";
 import { norms } from "./norms.ts";
 import { pooledHeads } from "./pooled_heads.ts";
 import { precision } from "./precision.ts";
@@ -15,6 +15,7 @@ import { threads } from "./threads.ts";
 /** Every claim, in the order of the page. */
 export const claims: readonly Claim[] = [
   kvCache,
+  windows,
   heads,
   pooledHeads,
   storedScores,
