@@ -1,5 +1,6 @@
 // All claims.
 import type { Claim } from "./claim.ts";
+import { experts } from "./experts.ts";
 import { feedForward } from "./feed_forward.ts";
 import { heads } from "./heads.ts";
 import { kvCache, windows } from "./kv_cache.ts";
@@ -21,6 +22,7 @@ export const claims: readonly Claim[] = [
   storedScores,
   norms,
   feedForward,
+  experts,
   ropeShare,
   ropeScalings,
   precision,
