@@ -22,6 +22,7 @@ import {
   lineMappings,
   privateNames,
   pureConstants,
+  shortVariables,
 } from "./source_edits.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -70,7 +71,7 @@ const staticModules = {
       external: true,
     }));
     build.onLoad({ filter: /kernels[\\/]\w+\.gen\.ts$/ }, () => ({
-      contents: 'export const wasm = "", patch = "";',
+      contents: 'export const wasm = "", text = "", sizes = [];',
       loader: "ts",
     }));
   },
@@ -79,15 +80,16 @@ const staticModules = {
 // esbuild has no option that names identifiers to keep. Two tricks keep them. First, esbuild does not rename what a direct
 // eval could see: if the last statement of a module is a direct eval, that is every top-level name. Second, it does not rename
 // properties: with another first letter, the names of private methods look like properties. Private fields are in no stack
-// trace: their names are shortened.
+// trace: their names are shortened. So are those of variables that hold neither a function nor a class.
 const KEEP = 'eval("");';
 const PRIVATE = "\u0275";
 
-/** Minifies a module. Its functions, classes and private methods keep their names. */
+/** Minifies a module. Its functions, classes and private methods keep their names, and what it exports. */
 async function minify({ text, map }) {
   if (text.includes(PRIVATE)) throw new Error(`Cannot keep private names: the sources contain ${PRIVATE}`);
   const hidden = privateNames(text).map((at) => ({ at, length: 1, text: PRIVATE }));
-  const open = applyEdits({ text, map }, hidden);
+  let open = applyEdits({ text, map }, hidden);
+  open = applyEdits(open, shortVariables(open.text));
   const url = `data:application/json;base64,${Buffer.from(JSON.stringify(open.map)).toString("base64")}`;
   const minified = await transform(`${open.text}${KEEP}\n//# sourceMappingURL=${url}`, {
     ...{ format: "esm", target: "es2022", charset: "utf8", minify: true },

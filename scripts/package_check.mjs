@@ -12,18 +12,18 @@ const KIB = 1024;
 /** Limits that hold; scripts are gzipped. Those above what is wanted only notice growth. */
 const LIMITS = {
   scripts: {
-    "cria.js": 194 * KIB,
-    "tokenizer.js": 97 * KIB,
+    "cria.js": 193 * KIB,
+    "tokenizer.js": 96 * KIB,
     "tokenizer_train.js": 48 * KIB,
     "convert.js": 124 * KIB,
     "models.js": 27 * KIB,
-    "workerd.js": 159 * KIB,
+    "workerd.js": 168 * KIB,
     "worker.js": KIB,
-    "cli.js": 250 * KIB,
+    "cli.js": 247 * KIB,
   },
   llamaAlone: 138 * KIB,
   wasm: 112 * KIB,
-  tarball: 4_100_000,
+  tarball: 4_150_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
 const WANTED = {

@@ -6,10 +6,13 @@ export const RECORD_BYTES = 96;
 
 /** Word 0 of every record. */
 export const REC_OP = 0;
-/** Word 1: REC_BARRIER or 0. Records without a barrier between them must be independent. */
+/** Word 1: the flags below, or-ed. Records without a barrier between them must be independent. */
 export const REC_FLAGS = 1;
 /** Every thread waits for the others after this record. */
 export const REC_BARRIER = 1;
+/** The record is left out in steps of one token; or in those of several. */
+export const REC_SEVERAL = 2;
+export const REC_ALONE = 4;
 
 /** out[t] = row ids[t] of the embedding table. */
 export const OP_EMBED = 1;
@@ -29,11 +32,11 @@ export const OP_ATTENTION = 7;
 export const OP_GLU = 8;
 /** Packs file rows into weight tiles, at load. */
 export const OP_PACK = 9;
-/** Chooses the experts of every token, and gives each choice a slot: a row of what the chosen experts work on. */
+/** Chooses the experts of every token by a router, and gives each choice a slot: a row of what the chosen experts work on. */
 export const OP_ROUTE = 10;
 /** out[slot] = W x[slot] (+ bias), with the weights of the slot's expert. */
 export const OP_EXPERTS = 11;
-/** x[t] += the outputs of the token's experts, each times its share. */
+/** out[t] = the sum of share * W x[slot] over the token's slots, with the weights of the slot's expert (+ add[t]). */
 export const OP_COMBINE = 12;
 /** x[t] += scale * row[t]. */
 export const OP_ADD = 13;
@@ -222,15 +225,17 @@ export const PACK_SHIFT = 16;
 
 // The routing table, of i32 words. Each expert that a token chose has slots one behind another, in the order of its tokens;
 // if there are several, their number is a multiple of ACT_TOKENS, and the last of them may have no token.
-// 4 words: experts that were chosen, slots, and the addresses of slots and picks. Then for each expert 4 words.
+// 5 words: experts that were chosen, slots, the addresses of slots and picks, and tokens that have chosen (0 between records).
+// Then for each expert 4 words.
 export const ROUTED_EXPERTS = 0;
 export const ROUTED_SLOTS = 4;
 /** Address of i32 [slots][2]: the slot's token, -1 if it has none; its expert. */
 export const ROUTED_SLOT_LIST = 8;
-/** Address of [tokens][used] picks, the best first: i32 slot, f32 share. */
+/** Address of [tokens][ROUTE_PICKED] picks: i32 slot, f32 share. The best expert is first, a shared expert last. */
 export const ROUTED_PICKS = 12;
+export const ROUTED_DONE = 16;
 /** Where the words of expert 0 begin, and bytes of an expert. */
-export const ROUTED_LIST = 16;
+export const ROUTED_LIST = 32;
 export const ROUTED_BYTES = 16;
 /** In the words of number i: the i-th of the experts that were chosen, in ascending order. */
 export const ROUTED_CHOSEN = 0;
@@ -240,25 +245,40 @@ export const ROUTED_COUNT = 8;
 export const ROUTED_PLACED = 12;
 
 // OP_ROUTE
-/** f32 rows of the router's products. */
-export const ROUTE_X = 3;
-export const ROUTE_X_STRIDE = 4;
+/**
+ * Bytes from this record to an OP_MATMUL record behind the plan, which is not run by itself: the router, whose products are
+ * computed here.
+ */
+export const ROUTE_ROUTER = 3;
 /** Experts, and how many of them a token chooses. */
-export const ROUTE_N = 5;
-export const ROUTE_USED = 6;
-export const ROUTE_GATE = 7;
+export const ROUTE_N = 4;
+export const ROUTE_USED = 5;
+export const ROUTE_GATE = 6;
 /** Shares are softmax of all products; sigmoid of each; softmax of those that are chosen. */
 export const GATE_SOFTMAX = 0;
 export const GATE_SIGMOID = 1;
 export const GATE_SOFTMAX_OF_CHOSEN = 2;
 /** Non-zero: the shares of a token are divided by their sum. */
-export const ROUTE_NORMALIZE = 8;
+export const ROUTE_NORMALIZE = 7;
 /** Bits of f32: what shares are multiplied by in the end. */
-export const ROUTE_SCALE = 9;
+export const ROUTE_SCALE = 8;
+/** f32 [n] that is added to what experts are chosen by, and to no share; 0: none. */
+export const ROUTE_BIAS = 9;
+/** Groups of experts, and how many of them a token chooses from; 1: all experts are one group. */
+export const ROUTE_GROUPS = 10;
+export const ROUTE_GROUPS_USED = 11;
 /** The routing table, its slots and its picks. */
-export const ROUTE_TABLE = 10;
-export const ROUTE_SLOTS = 11;
-export const ROUTE_PICKS = 12;
+export const ROUTE_TABLE = 12;
+export const ROUTE_SLOTS = 13;
+export const ROUTE_PICKS = 14;
+/** Picks of a token: the experts that it chose, and the shared one if there is one. */
+export const ROUTE_PICKED = 15;
+/** The slot of token 0 for the shared expert, which is behind those of all others. */
+export const ROUTE_SHARED = 16;
+/** f32 row, padded with zeros to whole blocks; sigmoid of its product is the share of the shared expert. 0: the share is 1. */
+export const ROUTE_SHARED_GATE = 17;
+/** Bits of f32: what that share is multiplied by. */
+export const ROUTE_SHARED_SCALE = 18;
 
 // OP_EXPERTS
 export const EXPERTS_ROUTE = 3;
@@ -267,18 +287,23 @@ export const EXPERTS_ROUTE = 3;
  * say what a slot of the expert needs: its weights, x and out of slot 0, the bias as MATMUL_ADD. They are not run.
  */
 export const EXPERTS_RECORDS = 4;
+/** x of the token in steps of one token, which all of its slots have in common; 0: that of slots. */
+export const EXPERTS_ALONE = 5;
 
 // OP_COMBINE
 export const COMBINE_ROUTE = 3;
-/** f32 rows of slots. */
-export const COMBINE_SLOTS = 4;
-export const COMBINE_SLOTS_STRIDE = 5;
-/** f32 rows of tokens that are added to. */
-export const COMBINE_X = 6;
-export const COMBINE_X_STRIDE = 7;
-export const COMBINE_N = 8;
-/** Experts of a token. */
-export const COMBINE_USED = 9;
+/** As EXPERTS_RECORDS. The rows of slots are worked in. */
+export const COMBINE_RECORDS = 4;
+/** Bytes from this record to the one of the shared expert, whose rows are those of tokens; 0: there is none. */
+export const COMBINE_SHARED = 5;
+/** f32 rows of tokens that are added to; 0: none. */
+export const COMBINE_ADD = 6;
+export const COMBINE_ADD_STRIDE = 7;
+export const COMBINE_OUT = 8;
+export const COMBINE_OUT_STRIDE = 9;
+export const COMBINE_N = 10;
+/** Picks of a token. */
+export const COMBINE_PICKED = 11;
 
 // OP_ADD
 export const ADD_X = 3;

@@ -1,5 +1,6 @@
 // All claims.
 import type { Claim } from "./claim.ts";
+import { experts } from "./experts.ts";
 import { feedForward } from "./feed_forward.ts";
 import { heads } from "./heads.ts";
 import { kvCache } from "./kv_cache.ts";
@@ -20,6 +21,7 @@ export const claims: readonly Claim[] = [
   storedScores,
   norms,
   feedForward,
+  experts,
   ropeShare,
   ropeScalings,
   precision,

@@ -104,7 +104,9 @@ function unpackedBytes(weights: ModelWeights): number {
 // Bytes that a thread works in.
 function scratchBytes({ config, layers }: Model, weights: ModelWeights): number {
   const width = largest(layers, (spec) => hiddenDimOf(spec, config));
-  const rowBytes = 4 * (Math.max(config.dim, width) + 32);
+  // Experts are chosen in a row of their number.
+  const experts = largest(layers, ({ feedForward }) => feedForward.experts?.n ?? 0);
+  const rowBytes = 4 * (Math.max(config.dim, width, experts) + 32);
   const attentionBytes = largest(layers, (spec) => {
     const { headDim, nHeads, nKvHeads } = headsOf(spec, config);
     return attentionScratchBytes(headDim, nHeads / nKvHeads);

@@ -34,6 +34,13 @@ export interface ModelConfig {
   readonly nExperts?: number;
   readonly nExpertsUsed?: number;
   readonly expertHiddenDim?: number;
+  /** Length of a row inside the expert that works on every token; undefined without one. */
+  readonly sharedHiddenDim?: number;
+  /** Groups of experts, and how many of them a token chooses its experts from; undefined if all are one. */
+  readonly nExpertGroups?: number;
+  readonly nExpertGroupsUsed?: number;
+  /** Layers before the first with experts; undefined if there are none. */
+  readonly nDenseLayers?: number;
   /** Positions that layers with a sliding window see; undefined if no layer has one. */
   readonly window?: number;
   /** Of so many layers in a row the last has no window. */
@@ -77,7 +84,7 @@ export interface Hyper {
   readonly experts?: ExpertNumbers;
 }
 
-/** The sizes of a mixture of experts. */
+/** What a file says of its experts. */
 export interface ExpertNumbers {
   /** Experts of a layer. */
   readonly n: number;
@@ -85,6 +92,20 @@ export interface ExpertNumbers {
   readonly used: number;
   /** Length of a row inside an expert. */
   readonly hiddenDim: number;
+  /** What makes shares of a router's products: softmax of all, sigmoid of each, or softmax of those that are chosen. */
+  readonly gate: "softmax" | "sigmoid" | "softmax of chosen";
+  /** Whether shares are divided by their sum. */
+  readonly normalize: boolean;
+  /** What shares are multiplied by in the end; without it 1. */
+  readonly scale?: number;
+  /** Groups of as many experts each: a token chooses from those `used` whose two best experts add up to most. */
+  readonly groups?: { readonly n: number; readonly used: number };
+  /** Gate and up of an expert are rows of one tensor, in this order. */
+  readonly fused?: boolean;
+  /** An expert that works on every token, beside those that are chosen. */
+  readonly shared?: { readonly hiddenDim: number };
+  /** Layers before the first with experts; without it 0. */
+  readonly denseLayers?: number;
 }
 
 // Limits of what a plan can address. Far above any known model, far below what wraps: the product of any two stays

@@ -4,7 +4,7 @@ import { ntkTheta } from "../util/ntk.ts";
 import type { LayerSpec, Model } from "./arch/spec.ts";
 import { MAX_CONTEXT, type ModelConfig } from "./config.ts";
 import type { DynamicSpec, RopeSpec } from "./rope.ts";
-import { ropeConfig } from "./rope_config.ts";
+import { type RopeConfig, ropeConfig } from "./rope_config.ts";
 
 /** Context if neither the caller nor the model asks for less. */
 const DEFAULT_CONTEXT = 4096;
@@ -181,6 +181,13 @@ function resolved(rope: RopeSpec, dynamic: DynamicSpec, contextLength: number): 
   return { ...rope, theta: ntkTheta(rope.theta, rope.dim, longer), dynamic };
 }
 
+// What a configuration says of a rotation, behind its base.
+const RENEWED: Readonly<Record<Exclude<keyof RopeConfig, "ropeTheta">, true>> = {
+  ...{ ropeScale: true, ropeScaling: true, ropeContext: true, ropeFactor: true, ropeGrowth: true },
+  ...{ yarnContext: true, yarnFast: true, yarnSlow: true, yarnLogMultiplier: true },
+  ...{ yarnExtrapolation: true, yarnFractional: true },
+};
+
 // The model with other rotations in some of its layers, and with what its configuration says of the first of them.
 function withRopes(
   model: Model,
@@ -196,11 +203,10 @@ function withRopes(
     first ??= changed;
     return { ...layer, attention: { ...layer.attention, rope: changed } };
   });
-  const old: readonly string[] = [
-    ...["ropeScaling", "ropeContext", "ropeFactor", "ropeGrowth", "yarnContext", "yarnFast", "yarnSlow"],
-    ...["yarnLogMultiplier", "yarnExtrapolation", "yarnFractional"],
-  ];
-  const kept = Object.fromEntries(Object.entries(model.config).filter(([key]) => !old.includes(key)));
-  const config = { ...(kept as unknown as ModelConfig), ...(first && ropeConfig(first, undefined)), ...more };
-  return { ...model, layers, config };
+  const rotation = Object.entries(first ? ropeConfig(first, undefined) : {});
+  // In the place of the old one.
+  const entries = Object.entries(model.config).flatMap(([key, value]) =>
+    key === "ropeTheta" ? rotation : key in RENEWED ? [] : [[key, value] as const],
+  );
+  return { ...model, layers, config: { ...(Object.fromEntries(entries) as typeof model.config), ...more } };
 }

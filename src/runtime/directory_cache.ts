@@ -200,7 +200,12 @@ class PartWriter implements CacheWriter {
       } catch (error) {
         // The disk is full: what was written only takes room.
         await this.discard();
-        throw cacheError("write", this.#part, error, "; cria remove frees space, and cache: false (--no-cache) keeps nothing");
+        throw cacheError(
+          "write",
+          this.#part,
+          error,
+          "; cria remove frees space, and cache: false (--no-cache) keeps nothing",
+        );
       }
     }
   }

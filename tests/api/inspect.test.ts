@@ -84,6 +84,23 @@ describe("inspectModel()", () => {
     }
   });
 
+  it("takes a scaling of positions as loading does, and says what one cannot be had", async () => {
+    const { bytes } = tinyLlamaGguf();
+    const ropeScaling = { type: "yarn", factor: 4 } as const;
+    const { facts } = await inspectModel(bytes, {}, { ropeScaling });
+    await using llama = await Llama.load(bytes, { ropeScaling });
+    assert.ok(!("message" in facts.memory));
+    assert.equal(facts.memory.contextLength, 512);
+    assert.deepEqual([facts.config, facts.config?.ropeScaling], [llama.config, "yarn"]);
+    const { facts: refused } = await inspectModel(bytes, {}, { ropeScaling: { type: "yarn" } });
+    assert.ok("message" in refused.memory && refused.config);
+    assert.match(
+      refused.memory.message,
+      /^Cannot load with ropeScaling yarn: Expected ropeScaling\.factor or/,
+    );
+    assert.equal(refused.config.ropeScaling, undefined);
+  });
+
   it("says what layers with windows take of the KV cache", async () => {
     const bytes = tinyGptOss({ contextLength: 4096 }).file.bytes;
     const { facts } = await inspectModel(bytes);

@@ -298,7 +298,10 @@ function dataOf(x: number): Record<string, unknown> {
   );
   const nlls = (times: number) =>
     Object.fromEntries(
-      ["none", "linear", "ntk", "dynamic", "yarn"].map((kind) => [kind, 3 + x * Math.log(times)]),
+      ["none", "linear", "ntk", "dynamic", "yarn"].map((kind) => [
+        kind,
+        3 + Math.min(x, 2) * Math.log(times),
+      ]),
     );
   const pair = { simdNs: x * 1000, relaxedNs: 1000 };
   return {
@@ -318,6 +321,13 @@ function dataOf(x: number): Record<string, unknown> {
       reluBytes: 1000,
       rows: [1, 64].map((tokens) => ({ tokens, swigluNs: x * 1000, reluNs: 1000 })),
     },
+    experts: [
+      {
+        ...{ model: "a model", experts: 8, used: 2 },
+        mixture: { weights: 1000, read: 300 },
+        dense: { weights: 1000, read: 900 * x },
+      },
+    ],
     rope_share: [
       {
         model: "tales",

@@ -213,7 +213,8 @@ llama.dispose();`;
   // Its threads keep no process alive: Node would end before they are done.
   it("quantizes with threads", async () => {
     const text = `import { quantize } from "cria/convert";
-const { types } = await quantize(${JSON.stringify(modelPath)}, "smaller.gguf", { type: "Q4_0", threads: 2 });
+const options = { type: "Q4_0", threads: 2, allowRequantize: true };
+const { types } = await quantize(${JSON.stringify(modelPath)}, "smaller.gguf", options);
 console.log(types.Q4_0);`;
     writeFileSync(join(folder, "quantize.mjs"), text);
     assert.equal(await output("node", ["quantize.mjs"], { cwd: folder }), "42\n");

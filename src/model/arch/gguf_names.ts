@@ -36,9 +36,15 @@ const layerStems: Readonly<Record<LayerPart, string>> = {
   down: "ffn_down",
   ffnPostNorm: "post_ffw_norm",
   router: "ffn_gate_inp",
+  choice: "exp_probs_b",
   gateExperts: "ffn_gate_exps",
   upExperts: "ffn_up_exps",
+  gateUpExperts: "ffn_gate_up_exps",
   downExperts: "ffn_down_exps",
+  sharedRouter: "ffn_gate_inp_shexp",
+  gateShared: "ffn_gate_shexp",
+  upShared: "ffn_up_shexp",
+  downShared: "ffn_down_shexp",
 };
 
 /** GGUF's name of the tensor with a role: "token_embd.weight", "blk.3.attn_q.bias". */

@@ -57,18 +57,25 @@ export function attention(
   };
 }
 
-/** A gated feed-forward block, which may have biases; its experts, if it has some. */
-export function gated(
-  { fused, experts }: Hyper,
-  act: GatedAct,
-  more: Pick<ExpertsSpec, "gate" | "normalize"> = { gate: "softmax", normalize: true },
-): FeedForwardSpec {
+/** A gated feed-forward block, which may have biases, or experts that are such blocks. */
+export function gated({ fused }: Hyper, act: GatedAct, experts?: ExpertsSpec): FeedForwardSpec {
   return {
     ...{ gated: true, act, gateUp: fused?.gateUp && !experts ? "fused" : "split" },
     bias: "optional",
     downBias: "optional",
-    ...(experts && { experts: { ...experts, ...more } }),
+    ...(experts && { experts }),
   };
+}
+
+/** The experts of layer `i`; undefined if it has none. */
+export function expertsOf(
+  i: number,
+  { experts }: Hyper,
+  more: Partial<ExpertsSpec> = {},
+): ExpertsSpec | undefined {
+  if (!experts) return undefined;
+  const { denseLayers = 0, ...numbers } = experts;
+  return i < denseLayers ? undefined : { ...numbers, choiceBias: "optional", ...more };
 }
 
 /** A feed-forward block without a gate, which may have biases. */

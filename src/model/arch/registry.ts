@@ -15,7 +15,7 @@ import { hunyuanDense } from "./families/hunyuan.ts";
 import { ernie4_5, internlm2, llama, mistral3 } from "./families/llama.ts";
 import { olmo, olmo2, olmoe } from "./families/olmo.ts";
 import { phi2, phi3 } from "./families/phi.ts";
-import { qwen2, qwen3, qwen3moe } from "./families/qwen.ts";
+import { qwen2, qwen2moe, qwen3, qwen3moe } from "./families/qwen.ts";
 import { seedOss } from "./families/seed_oss.ts";
 import { smollm3 } from "./families/smollm.ts";
 import { arcee, nemotron } from "./families/squared_relu.ts";
@@ -52,6 +52,7 @@ export const architectures = [
   phi2,
   phi3,
   qwen2,
+  qwen2moe,
   qwen3,
   qwen3moe,
   seedOss,

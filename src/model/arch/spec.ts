@@ -90,15 +90,13 @@ export interface AttentionSpec {
  * Experts: blocks of the same shape, some of which work on each token. A router's products say which (those of the
  * largest), and what share the output of each has.
  */
-export interface ExpertsSpec extends ExpertNumbers {
-  /** What makes shares of products: softmax of all, sigmoid of each, or softmax of those that are chosen. */
-  readonly gate: "softmax" | "sigmoid" | "softmax of chosen";
-  /** Whether shares are divided by their sum. */
-  readonly normalize: boolean;
-  /** What shares are multiplied by in the end; without it 1. */
-  readonly scale?: number;
+export interface ExpertsSpec extends Omit<ExpertNumbers, "denseLayers"> {
   /** Bias of the router. */
   readonly bias?: Presence;
+  /** What is added to what experts are chosen by, and to no share. */
+  readonly choiceBias?: Presence;
+  /** Whether the share of the shared expert is the sigmoid of a product of its own; else it is 1. */
+  readonly sharedGate?: boolean;
 }
 
 /** Clamped SwiGLU: g sigmoid(alpha g) (u + 1), with the gate g at most `limit` and u within it both ways. */
@@ -185,9 +183,15 @@ export type LayerPart =
   | "down"
   | "ffnPostNorm"
   | "router"
+  | "choice"
   | "gateExperts"
   | "upExperts"
-  | "downExperts";
+  | "gateUpExperts"
+  | "downExperts"
+  | "sharedRouter"
+  | "gateShared"
+  | "upShared"
+  | "downShared";
 /** What a tensor is for. */
 export type Role = `${ModelPart | LayerPart}.${"weight" | "bias"}`;
 

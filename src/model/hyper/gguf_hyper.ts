@@ -1,11 +1,10 @@
 // Hyper-parameters in GGUF's vocabulary: the same keys below each architecture's name.
 import type { ModelFile } from "../../format/model_file.ts";
 import { ggufName } from "../arch/gguf_names.ts";
-import type { Presence } from "../arch/spec.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM, MAX_HEADS, MAX_LAYERS } from "../config.ts";
 import { checkKeys } from "../config_keys.ts";
 import { ropeConfig } from "../rope_config.ts";
-import { expertKeys, expertNumbers } from "./experts.ts";
+import { type ExpertVocabulary, expertConfig, expertKeys, expertNumbers } from "./experts.ts";
 import { checkHeads } from "./heads.ts";
 import { ropeScaling } from "./rope_scaling.ts";
 import { atLeastOne, contextLength, integer, layerInteger, real, vocabulary } from "./values.ts";
@@ -27,7 +26,7 @@ export interface GgufVocabulary {
   /** Whether values may be shorter than keys: those of latent attention are parts of them. */
   readonly shortValues?: boolean;
   /** Whether files have experts; without it they are refused. The layers must be told of `Hyper.experts`. */
-  readonly experts?: Presence;
+  readonly experts?: ExpertVocabulary;
   /** Whether the growth of YaRN goes into the scores of attention, as DeepSeek's does. */
   readonly yarnInScores?: boolean;
   /** More keys that the architecture reads and checks itself, without its name before them. */
@@ -52,7 +51,7 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     fallback: dim / nHeads,
   });
   const hiddenDim = layerInteger(file, at("feed_forward_length"), { min: 1, max: MAX_DIM }, nLayers);
-  const experts = expertNumbers(file, vocabularyOf.experts, hiddenDim);
+  const experts = expertNumbers(file, vocabularyOf.experts, { hiddenDim, nLayers });
   const ropeDim = integer(file, at("rope.dimension_count"), { min: 1, max: MAX_DIM, fallback: headDim });
   const theta = atLeastOne(file, at("rope.freq_base"), 10000);
   const { scaling, trainedContext, hasFactors } = ropeScaling(
@@ -73,13 +72,18 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     contextLength: contextLength(file, at("context_length")),
     ...ropeConfig(rope, hasFactors ? "llama3" : undefined),
     normEps: real(file, at(vocabularyOf.epsilon), { min: MIN_EPS, max: MAX_EPS }),
-    ...(experts && { nExperts: experts.n, nExpertsUsed: experts.used, expertHiddenDim: experts.hiddenDim }),
+    ...(experts && expertConfig(experts)),
   };
   const valueDim = integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim });
   const { partialRope = false, shortValues = false } = vocabularyOf;
   checkHeads(file, config, { ropeDim, valueDim, partialRope, shortValues });
   const { reads = [] } = vocabularyOf;
-  checkKeys(file, prefix, config, experts ? [...reads, ...expertKeys] : reads);
+  checkKeys(
+    file,
+    prefix,
+    config,
+    experts ? [...reads, ...expertKeys(vocabularyOf.experts as ExpertVocabulary)] : reads,
+  );
   const fused = vocabularyOf.fused && {
     qkv: file.tensors.has(ggufName("qkv.weight", 0)),
     gateUp:

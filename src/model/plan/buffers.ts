@@ -75,7 +75,10 @@ export interface HeadTables {
   readonly groups: number;
 }
 
-/** What experts work on. A slot is a token's row for one of its experts: see assembly/layout/ops.ts. */
+/**
+ * What experts work on. A slot is a token's row for one of its experts: see assembly/layout/ops.ts. Those of shared experts
+ * are behind all others, one for each token.
+ */
 export interface ExpertBuffers {
   /** The router's products, f32 [batch][experts]. */
   readonly router: Rows;
@@ -83,6 +86,8 @@ export interface ExpertBuffers {
   readonly route: number;
   readonly slots: number;
   readonly picks: number;
+  /** The slot of token 0 for a shared expert. */
+  readonly sharedSlot: number;
   /** Inputs of experts [slots], in a format each. */
   readonly acts: readonly Rows[];
   /** f32 [slots][hiddenDim or dim]: what gate and up make, and then, over that of gate, down. */
@@ -102,11 +107,11 @@ export function placeBuffers(
   const most = (of: (heads: HeadsSpec) => number) => largest(specs, (spec) => of(headsOf(spec, config)));
   const qDim = most(({ nHeads, headDim }) => nHeads * headDim);
   const kvDim = most(({ nKvHeads, headDim }) => nKvHeads * headDim);
-  const dense = specs.filter(({ feedForward }) => !feedForward.experts);
-  const hiddenDim = Math.max(
-    0,
-    largest(dense, (spec) => hiddenDimOf(spec, config)),
-  );
+  // Of experts, only what the shared one works on lies in rows of tokens.
+  const hiddenDim = largest(specs, (spec) => {
+    const { experts } = spec.feedForward;
+    return experts ? (experts.shared?.hiddenDim ?? 0) : hiddenDimOf(spec, config);
+  });
   const rows = (n: number, count: number, pad: number) => placeRows(arena, n, count, pad);
   const acts = () => placeActs(arena, Math.max(dim, hiddenDim, qDim, ...latentDims(specs)), batch);
   const x = rows(dim, batch, BLOCK_COLS);
@@ -211,9 +216,13 @@ function placeExperts(
   if (experts.length === 0) return {};
   const most = (size: (spec: ExpertsSpec) => number) => Math.max(...experts.map(size));
   const n = most((spec) => spec.n);
-  const picks = batch * most((spec) => spec.used);
+  const used = most((spec) => spec.used);
+  const shared = experts.some((spec) => spec.shared) ? 1 : 0;
+  const picks = batch * (used + shared);
   // An expert of several tokens has up to three slots more, and never more than twice its tokens.
-  const slots = picks + Math.min(picks, (ACT_TOKENS - 1) * n);
+  const slots = batch * used + Math.min(batch * used, (ACT_TOKENS - 1) * n);
+  const sharedSlot = padded(slots, ACT_TOKENS);
+  const sharedSlots = shared * padded(batch, ACT_TOKENS);
   const width = Math.max(
     dim,
     most(({ hiddenDim }) => hiddenDim),
@@ -227,8 +236,9 @@ function placeExperts(
       route: arena.alloc(ROUTED_LIST + ROUTED_BYTES * n),
       slots: arena.alloc(8 * slots),
       picks: arena.alloc(8 * picks),
+      sharedSlot,
       acts: Array.from({ length: mostFormats(inputs) }, () => placeActs(arena, width, slots)),
-      gate: placeRows(arena, width, slots, PADDED_ROWS),
+      gate: placeRows(arena, width, sharedSlot + sharedSlots, PADDED_ROWS),
       up: placeRows(arena, width, slots, PADDED_ROWS),
     },
   };

@@ -6,7 +6,7 @@ import type { FileType } from "../../quant/registry.ts";
 import type { ExpertsSpec, FeedForwardSpec, GatedAct, HeadsSpec, NormSpec, PlainAct } from "../arch/spec.ts";
 import type { LayerCache } from "../kv_layout.ts";
 import type { RopeSpec, RopeTable } from "../rope.ts";
-import type { Matrix, Vector } from "../weights/weights.ts";
+import type { ExpertWeights, Matrix, Vector } from "../weights/weights.ts";
 import { biasRows } from "./activations.ts";
 import type { ExpertBuffers, HeadTables, NormWeights, Rows } from "./buffers.ts";
 
@@ -122,9 +122,14 @@ export interface AttentionOp {
   readonly cache: LayerCache;
 }
 
-/** Chooses the experts of each token from the router's products, and gives the choices slots. */
+/** Chooses the experts of each token by the router's products, and gives the choices slots. */
 export interface RouteOp {
   readonly spec: ExpertsSpec;
+  readonly weights: Pick<ExpertWeights, "router" | "choiceBias" | "sharedGate">;
+  /** f32 rows of tokens. */
+  readonly x: Rows;
+  /** What all shares are multiplied by in the end. */
+  readonly scale: number;
   readonly buffers: ExpertBuffers;
 }
 
@@ -138,14 +143,23 @@ export interface ExpertsOp {
   readonly weights: readonly Matrix[];
   readonly x: Rows;
   readonly out: Rows;
+  /** x in steps of one token. */
+  readonly alone: Rows;
 }
 
-/** x[t] += the rows of its slots, each times its share. */
+/** out[t] = add[t] + the sum over slots of t, and of the shared expert, of share * (W x[s] + bias). */
 export interface CombineOp {
   readonly route: number;
+  /** Experts of a token. */
   readonly used: number;
-  readonly slots: Rows;
+  readonly weights: readonly Matrix[];
   readonly x: Rows;
+  /** Rows to work in. */
+  readonly slots: Rows;
+  /** The matrix of the shared expert, its input, and the slot of token 0. */
+  readonly shared: { readonly w: Matrix; readonly x: Rows; readonly slot: number } | undefined;
+  readonly add: Rows | undefined;
+  readonly out: Rows;
   /** Values of a row. */
   readonly n: number;
 }
@@ -197,7 +211,10 @@ export interface PackOp {
   readonly shift: number;
 }
 
-/** Records of a model that was compiled: `records` of RECORD_WORDS words each, and behind them those of experts. */
+/**
+ * Records of a model that was compiled: `records` of RECORD_WORDS words each, and behind them matrices that records of experts
+ * speak of.
+ */
 export interface Plan {
   readonly words: Int32Array;
   readonly records: number;
@@ -212,15 +229,20 @@ export class PlanWriter {
   readonly #records: Int32Array[] = [];
   readonly #weightBytes: number[] = [];
   readonly #layerEnds: number[] = [];
-  // Matrices of experts, and the records that speak of them.
+  // Matrices of experts, and the words of records that say how far they are.
   readonly #experts: Int32Array[] = [];
-  readonly #expertUsers: { readonly record: Int32Array; readonly index: number; readonly first: number }[] =
-    [];
+  readonly #distances: { record: Int32Array; field: number; index: number; target: number }[] = [];
 
   /** All threads wait for each other after the last record. */
   barrier(): void {
     const last = this.#records.at(-1) as Int32Array;
-    last[op.REC_FLAGS] = op.REC_BARRIER;
+    last[op.REC_FLAGS] = (last[op.REC_FLAGS] as number) | op.REC_BARRIER;
+  }
+
+  /** Steps of one token leave the last record out, or those of several do. A segment is left out if it has one record. */
+  leaveOut(steps: "one token" | "several"): void {
+    const last = this.#records.at(-1) as Int32Array;
+    last[op.REC_FLAGS] = steps === "several" ? op.REC_ALONE : op.REC_SEVERAL;
   }
 
   /** The last record ends a layer. */
@@ -318,42 +340,58 @@ export class PlanWriter {
     r[op.ATT_TABLE] = cache.table;
   }
 
-  route({ spec, buffers }: RouteOp): void {
-    const r = this.#record(op.OP_ROUTE);
-    r[op.ROUTE_X] = buffers.router.address;
-    r[op.ROUTE_X_STRIDE] = buffers.router.stride;
+  route({ spec, weights, x, scale, buffers }: RouteOp): void {
+    const { router, choiceBias, sharedGate } = weights;
+    const r = this.#record(op.OP_ROUTE, "tokens", matrixBytes(router));
+    this.#matrices(r, op.ROUTE_ROUTER, [{ w: router, x, out: buffers.router, add: biasRows(router) }]);
     r[op.ROUTE_N] = spec.n;
     r[op.ROUTE_USED] = spec.used;
     r[op.ROUTE_GATE] = gates[spec.gate];
     r[op.ROUTE_NORMALIZE] = Number(spec.normalize);
-    r[op.ROUTE_SCALE] = f32Bits(spec.scale ?? 1);
+    r[op.ROUTE_SCALE] = f32Bits((spec.scale ?? 1) * scale);
+    r[op.ROUTE_BIAS] = choiceBias?.address ?? 0;
+    r[op.ROUTE_GROUPS] = spec.groups?.n ?? 1;
+    r[op.ROUTE_GROUPS_USED] = spec.groups?.used ?? 1;
     r[op.ROUTE_TABLE] = buffers.route;
     r[op.ROUTE_SLOTS] = buffers.slots;
     r[op.ROUTE_PICKS] = buffers.picks;
+    r[op.ROUTE_PICKED] = spec.used + (spec.shared ? 1 : 0);
+    r[op.ROUTE_SHARED] = buffers.sharedSlot;
+    r[op.ROUTE_SHARED_GATE] = sharedGate?.address ?? 0;
+    r[op.ROUTE_SHARED_SCALE] = f32Bits(scale);
   }
 
-  experts({ route, used, weights, x, out }: ExpertsOp): void {
-    const index = this.#records.length;
-    const record = this.#record(op.OP_EXPERTS, "tokens", used * matrixBytes(weights[0] as Matrix));
-    record[op.EXPERTS_ROUTE] = route;
-    this.#expertUsers.push({ record, index, first: this.#experts.length });
-    for (const w of weights) {
-      const r = new Int32Array(op.RECORD_WORDS);
-      r[op.REC_OP] = op.OP_MATMUL;
-      writeMatmul(r, { w, x, out, add: biasRows(w) });
-      this.#experts.push(r);
+  experts({ route, used, weights, x, out, alone }: ExpertsOp): void {
+    const r = this.#record(op.OP_EXPERTS, "tokens", used * matrixBytes(weights[0] as Matrix));
+    this.#matrices(
+      r,
+      op.EXPERTS_RECORDS,
+      weights.map((w) => ({ w, x, out, add: biasRows(w) })),
+    );
+    r[op.EXPERTS_ROUTE] = route;
+    r[op.EXPERTS_ALONE] = alone.address;
+  }
+
+  combine({ route, used, weights, x, slots, shared, add, out, n }: CombineOp): void {
+    const bytes = used * matrixBytes(weights[0] as Matrix) + (shared ? matrixBytes(shared.w) : 0);
+    const r = this.#record(op.OP_COMBINE, "tokens", bytes);
+    this.#matrices(
+      r,
+      op.COMBINE_RECORDS,
+      weights.map((w) => ({ w, x, out: slots, add: biasRows(w) })),
+    );
+    if (shared) {
+      const { w, slot } = shared;
+      const rows = { address: slots.address + slot * slots.stride, stride: slots.stride };
+      this.#matrices(r, op.COMBINE_SHARED, [{ w, x: shared.x, out: rows, add: biasRows(w) }]);
     }
-  }
-
-  combine({ route, used, slots, x, n }: CombineOp): void {
-    const r = this.#record(op.OP_COMBINE);
     r[op.COMBINE_ROUTE] = route;
-    r[op.COMBINE_SLOTS] = slots.address;
-    r[op.COMBINE_SLOTS_STRIDE] = slots.stride;
-    r[op.COMBINE_X] = x.address;
-    r[op.COMBINE_X_STRIDE] = x.stride;
+    r[op.COMBINE_ADD] = add?.address ?? 0;
+    r[op.COMBINE_ADD_STRIDE] = add?.stride ?? 0;
+    r[op.COMBINE_OUT] = out.address;
+    r[op.COMBINE_OUT_STRIDE] = out.stride;
     r[op.COMBINE_N] = n;
-    r[op.COMBINE_USED] = used;
+    r[op.COMBINE_PICKED] = used + (shared ? 1 : 0);
   }
 
   add({ x, row, n, scale = 1, byPosition = false }: AddOp): void {
@@ -426,8 +464,8 @@ export class PlanWriter {
   /** The whole plan. */
   done(): Plan {
     const { length } = this.#records;
-    for (const { record, index, first } of this.#expertUsers) {
-      record[op.EXPERTS_RECORDS] = (length + first - index) * op.RECORD_BYTES;
+    for (const { record, field, index, target } of this.#distances) {
+      record[field] = (length + target - index) * op.RECORD_BYTES;
     }
     const words = new Int32Array((length + this.#experts.length) * op.RECORD_WORDS);
     [...this.#records, ...this.#experts].forEach((record, i) => {
@@ -439,6 +477,17 @@ export class PlanWriter {
       weightBytes: this.#weightBytes,
       layerEnds: this.#layerEnds,
     };
+  }
+
+  // Writes matrices behind the plan. `field` of the last record says how far the first of them is.
+  #matrices(record: Int32Array, field: number, matrices: readonly Omit<MatmulOp, "rows">[]): void {
+    this.#distances.push({ record, field, index: this.#records.length - 1, target: this.#experts.length });
+    for (const matrix of matrices) {
+      const r = new Int32Array(op.RECORD_WORDS);
+      r[op.REC_OP] = op.OP_MATMUL;
+      writeMatmul(r, matrix);
+      this.#experts.push(r);
+    }
   }
 
   #record(code: number, rows: RowSet = "tokens", weightBytes = 0): Int32Array {

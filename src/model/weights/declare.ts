@@ -72,11 +72,14 @@ export interface BlockNeeds {
   readonly down: MatrixNeed;
 }
 
-/** What experts need: their number, the first of them, and what makes expert `i`. */
+/** What experts need: their number, what makes expert `i`, and what stands beside them. */
 export interface ExpertNeeds {
   readonly router: MatrixNeed;
+  readonly choiceBias?: VectorNeed | undefined;
   readonly experts: number;
   expert(i: number): BlockNeeds;
+  readonly shared?: BlockNeeds | undefined;
+  readonly sharedGate?: VectorNeed | undefined;
 }
 
 /** What a model needs outside of its layers. */
@@ -156,7 +159,7 @@ function latentNeeds(spec: LatentSpec, nHeads: number, dim: number): ProjectionN
   const { queryRank, rank, plainDim, ropeDim, valueDim } = spec;
   const queries = nHeads * (plainDim + ropeDim);
   const ofHeads = (role: Role, rows: number, cols: number) =>
-    Array.from({ length: nHeads }, (_, i) => matrix(expertOf(role, nHeads, i, rows), cols));
+    Array.from({ length: nHeads }, (_, i) => matrix(expertOf(role, nHeads, i, [rows])[0] as View, cols));
   return {
     latent: true,
     ...(queryRank
@@ -197,19 +200,37 @@ function blockNeeds(spec: FeedForwardSpec, dim: number, hiddenDim: number): Bloc
   return { gate, up, down };
 }
 
-function expertNeeds(spec: FeedForwardSpec, { n, hiddenDim, bias }: ExpertsSpec, dim: number): ExpertNeeds {
-  const part = (name: LayerPart, i: number, rows: number, cols: number, presence: Presence | undefined) => {
-    const of = (suffix: "weight" | "bias") => expertOf(`${name}.${suffix}`, n, i, rows);
-    return matrix(of("weight"), cols, presence && vector(of("bias"), presence));
+function expertNeeds(spec: FeedForwardSpec, experts: ExpertsSpec, dim: number): ExpertNeeds {
+  const { n, hiddenDim, fused: together, shared, sharedGate } = experts;
+  const parts = (name: LayerPart, i: number, rows: readonly number[], cols: number, presence?: Presence) => {
+    const views = (suffix: "weight" | "bias") => expertOf(`${name}.${suffix}`, n, i, rows);
+    const biases = presence && views("bias").map((view) => vector(view, presence));
+    return views("weight").map((view, part) => matrix(view, cols, biases?.[part]));
+  };
+  const inputs = (i: number): MatrixNeed[] => {
+    if (spec.gated && together) return parts("gateUpExperts", i, [hiddenDim, hiddenDim], dim, spec.bias);
+    const gates = spec.gated ? parts("gateExperts", i, [hiddenDim], dim, spec.bias) : [];
+    return [...gates, ...parts("upExperts", i, [hiddenDim], dim, spec.bias)];
   };
   return {
-    router: { ...biased("router", n, dim, bias), precise: true },
+    router: { ...biased("router", n, dim, experts.bias), precise: true },
+    choiceBias: experts.choiceBias && vector(whole("choice.bias", n), experts.choiceBias),
     experts: n,
-    expert: (i) => ({
-      gate: spec.gated ? part("gateExperts", i, hiddenDim, dim, spec.bias) : undefined,
-      up: part("upExperts", i, hiddenDim, dim, spec.bias),
-      down: part("downExperts", i, dim, hiddenDim, spec.downBias),
-    }),
+    expert: (i) => {
+      const [down] = parts("downExperts", i, [dim], hiddenDim, spec.downBias) as [MatrixNeed];
+      const [up, gate] = inputs(i).reverse() as [MatrixNeed, MatrixNeed?];
+      return { gate, up, down };
+    },
+    shared: shared && sharedNeeds(spec, dim, shared.hiddenDim),
+    sharedGate: shared && sharedGate ? vector(whole("sharedRouter.weight", dim), "required") : undefined,
+  };
+}
+
+function sharedNeeds(spec: FeedForwardSpec, dim: number, hiddenDim: number): BlockNeeds {
+  return {
+    gate: spec.gated ? biased("gateShared", hiddenDim, dim, spec.bias) : undefined,
+    up: biased("upShared", hiddenDim, dim, spec.bias),
+    down: biased("downShared", dim, hiddenDim, spec.downBias),
   };
 }
 

@@ -101,10 +101,15 @@ class Placer {
 
   #feedForward(needs: LayerNeeds["feedForward"], layer: number): LayerWeights["feedForward"] {
     if (needs.experts === undefined) return this.#block(needs, layer);
-    const { router, experts } = needs;
+    const { router, choiceBias, experts, shared, sharedGate } = needs;
     // The first is found before there are objects for all that a number in the file speaks of.
     return {
       router: this.matrix(router, layer),
+      choiceBias: choiceBias && this.optional(choiceBias, layer),
+      shared: shared && this.#block(shared, layer),
+      // Kernels multiply whole blocks of columns.
+      sharedGate:
+        sharedGate && this.vector(sharedGate, layer, Math.ceil(router.cols / BLOCK_COLS) * BLOCK_COLS),
       experts: [
         this.#block(needs.expert(0), layer),
         ...Array.from({ length: experts - 1 }, (_, i) => this.#block(needs.expert(i + 1), layer)),

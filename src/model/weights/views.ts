@@ -33,9 +33,17 @@ export function tableOf(tensor: Role, n: number, values: number): View {
   return { tensor, tensorRows: n * values, firstRow: 0, rows: n * values, parts: n };
 }
 
-/** Expert `i` of a tensor that holds `experts` of them, one behind the other, of so many rows each. */
-export function expertOf(tensor: Role, experts: number, i: number, rows: number): View {
-  return { tensor, tensorRows: experts * rows, firstRow: i * rows, rows, parts: experts };
+/**
+ * Expert `i` of a tensor that holds `experts` of them, one behind the other.
+ * @param rows rows of each weight that an expert has there, in their order
+ */
+export function expertOf(tensor: Role, experts: number, i: number, rows: readonly number[]): View[] {
+  return fused(tensor, rows).map((view) => ({
+    ...view,
+    tensorRows: experts * view.tensorRows,
+    firstRow: i * view.tensorRows + view.firstRow,
+    parts: experts,
+  }));
 }
 
 /** The shape of a view's tensor, which has so many values in each row. */

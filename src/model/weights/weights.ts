@@ -81,7 +81,12 @@ export interface BlockWeights {
 /** Weights of a layer's experts. Those of one tensor have the same format. */
 export interface ExpertWeights {
   readonly router: Matrix;
+  /** f32 [experts]: see ExpertsSpec. */
+  readonly choiceBias?: Vector | undefined;
   readonly experts: readonly [BlockWeights, ...BlockWeights[]];
+  readonly shared?: BlockWeights | undefined;
+  /** f32 [dim], zero from there to the end of the last block of columns. */
+  readonly sharedGate?: Vector | undefined;
 }
 
 /** Where every weight of a model goes. */
@@ -109,14 +114,20 @@ export function blockOf({ feedForward }: LayerWeights): BlockWeights {
 }
 
 /**
- * The matrices that read each input of a layer, apart from those of experts.
+ * The matrices that read each input of a layer: rows of tokens, not of slots.
  * @param together whether both blocks have the same input
  */
 export function sharedInputs(layer: LayerWeights, together: boolean): readonly (readonly Matrix[])[] {
   const { projections, attnOutput, feedForward } = layer;
-  const [hidden = [], ...rest] = feedForward.experts ? [] : blockInputs(feedForward);
+  const [hidden = [], ...rest] = feedForward.experts ? besideExperts(feedForward) : blockInputs(feedForward);
   const heads = projectionInputs(projections);
   return [...(together ? [[...heads, ...hidden]] : [heads, hidden]), [attnOutput], ...rest];
+}
+
+// Experts read the input of a single token as it is.
+function besideExperts({ router, experts, shared }: ExpertWeights): readonly (readonly Matrix[])[] {
+  const [of = [], ...rest] = shared ? blockInputs(shared) : [];
+  return [[router, ...of, ...(blockInputs(experts[0])[0] ?? [])], ...rest];
 }
 
 /** The matrices of the attention block that read the layer's input. */

@@ -288,4 +288,44 @@ describe("PlanWriter", () => {
     assert.deepEqual(weightBytes, [0, 10 * 3 * 72, 0]);
     assert.deepEqual(layerEnds, [2]);
   });
+
+  it("leaveOut() belongs to the record before, as barriers do", () => {
+    const writer = new PlanWriter();
+    for (const steps of ["one token", "several"] as const) {
+      writer.quantize({ x: a, out: b, n: 1, format: 1 });
+      writer.leaveOut(steps);
+      writer.barrier();
+    }
+    const { words } = writer.done();
+    const flags = [0, 1].map((i) => words[i * op.RECORD_WORDS + op.REC_FLAGS]);
+    assert.deepEqual(flags, [op.REC_SEVERAL | op.REC_BARRIER, op.REC_ALONE | op.REC_BARRIER]);
+  });
+
+  it("combine() has the matrices of experts behind the plan, and that of the shared expert behind them", () => {
+    const writer = new PlanWriter();
+    const shared = { w, x: d, slot: 3 };
+    writer.combine({
+      route: 7,
+      used: 2,
+      weights: [w, w],
+      x: a,
+      slots: b,
+      shared,
+      add: undefined,
+      out: c,
+      n: 70,
+    });
+    writer.barrier();
+    const { words, records, weightBytes } = writer.done();
+    assert.equal(records, 1);
+    const word = (record: number, field: number) => words[record * op.RECORD_WORDS + field];
+    assert.deepEqual(weightBytes, [3 * 10 * 3 * 72]);
+    assert.equal(word(0, op.COMBINE_RECORDS), op.RECORD_BYTES);
+    assert.equal(word(0, op.COMBINE_SHARED), 3 * op.RECORD_BYTES);
+    assert.equal(word(0, op.COMBINE_PICKED), 3);
+    assert.equal(word(0, op.COMBINE_ADD), 0);
+    assert.equal(word(2, op.MATMUL_OUT), b.address);
+    assert.equal(word(3, op.MATMUL_OUT), b.address + 3 * b.stride);
+    assert.equal(word(3, op.MATMUL_X), d.address);
+  });
 });

@@ -3,7 +3,7 @@ import type { ModelFile } from "../../../format/model_file.ts";
 import { FormatError, UnsupportedError } from "../../../util/errors.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM } from "../../config.ts";
 import { integer } from "../../hyper/values.ts";
-import { attention, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
+import { attention, expertsOf, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
 import type { Architecture, LatentSpec, LayerSpec } from "../spec.ts";
 
 const [QUERY_RANK, RANK, OWN_DIM, VALUE_DIM] = [
@@ -63,17 +63,17 @@ export const deepseek2: Architecture<DeepseekHyper> = {
       partialRope: true,
       shortValues: true,
       yarnInScores: true,
-      experts: "optional",
+      experts: { presence: "optional", shared: "if stated" },
       reads: [QUERY_RANK, RANK, OWN_DIM, VALUE_DIM] as string[],
     });
     return { ...usual, latent: latentOf(file, usual) };
   },
-  layer: (_i, hyper) => ({
+  layer: (i, hyper) => ({
     norm: rms(hyper),
     attention: attention(hyper, "adjacent", {
       latent: hyper.latent,
       scale: 1 / Math.sqrt(hyper.latent.plainDim + hyper.latent.ropeDim),
     }),
-    feedForward: gated(hyper, "silu"),
+    feedForward: gated(hyper, "silu", expertsOf(i, hyper, { choiceBias: "optional" })),
   }),
 };

@@ -1,17 +1,18 @@
 // gpt-oss: experts with biases, attention sinks, and a sliding window in every other layer.
 import type { ModelFile } from "../../../format/model_file.ts";
-import type { ExpertNumbers, Hyper } from "../../config.ts";
+import type { Hyper } from "../../config.ts";
 import { integer } from "../../hyper/values.ts";
 import { ggufName } from "../gguf_names.ts";
-import { attention, isWindowed, rms, rmsFamily, rmsHyper, WINDOW } from "../parts.ts";
+import { attention, expertsOf, isWindowed, rms, rmsFamily, rmsHyper, WINDOW } from "../parts.ts";
 import type { LayerSpec, Role } from "../spec.ts";
 
 const PERIOD = 2;
+const EXPERTS = { presence: "required", gate: "softmax of chosen", normalize: false } as const;
 
 /** Source: OpenAI 2025, "gpt-oss" model card, arXiv:2508.10925; names of keys and tensors: llama.cpp. */
 export const gptOss = rmsFamily("gpt-oss", layer, {
   hyper(file: ModelFile): Hyper {
-    const usual = rmsHyper(file, { experts: "required", reads: [WINDOW] });
+    const usual = rmsHyper(file, { experts: EXPERTS, reads: [WINDOW] });
     const window = integer(file, `gpt-oss.${WINDOW}`, { min: 1, max: 2 ** 31 - 1 });
     return { ...usual, config: { ...usual.config, window, windowPeriod: PERIOD } };
   },
@@ -24,7 +25,7 @@ export const gptOss = rmsFamily("gpt-oss", layer, {
 
 function layer(i: number, hyper: Hyper): LayerSpec {
   const { window } = hyper.config;
-  const { n, used, hiddenDim } = hyper.experts as ExpertNumbers;
+  const experts = expertsOf(i, hyper, { bias: "required" });
   return {
     norm: rms(hyper),
     attention: attention(hyper, "halves", {
@@ -40,7 +41,7 @@ function layer(i: number, hyper: Hyper): LayerSpec {
       clamp: { limit: 7, alpha: 1.702 },
       bias: "required",
       downBias: "required",
-      experts: { n, used, hiddenDim, gate: "softmax of chosen", normalize: false, bias: "required" },
+      ...(experts && { experts }),
     },
   };
 }

@@ -1,11 +1,12 @@
 // Granite and MiniCPM: Llama with factors for embeddings, scores, what blocks add, and logits.
 import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
-import { attention, factor, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
+import { attention, expertsOf, factor, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
 import type { Architecture, LayerSpec } from "../spec.ts";
 
 const SCORE_SCALE = "attention.scale";
 const SCALES = ["embedding_scale", "residual_scale", "logit_scale", SCORE_SCALE] as const;
+const EXPERTS = { presence: "required", shared: "if stated" } as const;
 const ROTATES = "rope.scaling.finetuned";
 
 interface GraniteHyper extends Hyper {
@@ -21,7 +22,7 @@ interface Scales {
 }
 
 function hyperOf(file: ModelFile, experts: boolean, defaults: (usual: Hyper) => Scales): GraniteHyper {
-  const usual = rmsHyper(file, { reads: SCALES, ...(experts && { experts: "required" }) });
+  const usual = rmsHyper(file, { reads: SCALES, ...(experts && { experts: EXPERTS }) });
   const scales = defaults(usual);
   const scoreScale = factor(file, SCORE_SCALE);
   return {
@@ -38,13 +39,13 @@ function hyperOf(file: ModelFile, experts: boolean, defaults: (usual: Hyper) => 
   };
 }
 
-function layer(_i: number, hyper: GraniteHyper): LayerSpec {
+function layer(i: number, hyper: GraniteHyper): LayerSpec {
   const { scoreScale, rotates, config } = hyper;
   return {
     norm: rms(hyper),
     residualScale: config.residualScale ?? 1,
     attention: attention(hyper, rotates ? "adjacent" : "none", { ...(scoreScale && { scale: scoreScale }) }),
-    feedForward: gated(hyper, "silu"),
+    feedForward: gated(hyper, "silu", expertsOf(i, hyper)),
   };
 }
 

@@ -3,14 +3,16 @@ import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
 import { llama2cHyper } from "../../hyper/llama2c_hyper.ts";
 import { ggufName } from "../gguf_names.ts";
-import { attention, factor, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
+import { attention, expertsOf, factor, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
 import type { Architecture, LayerSpec, TemperatureSpec } from "../spec.ts";
 
-function layer(_i: number, hyper: Hyper): LayerSpec {
+const EXPERTS = { presence: "optional" } as const;
+
+function layer(i: number, hyper: Hyper): LayerSpec {
   return {
     norm: rms(hyper),
     attention: attention(hyper, "adjacent"),
-    feedForward: gated(hyper, "silu"),
+    feedForward: gated(hyper, "silu", expertsOf(i, hyper)),
   };
 }
 
@@ -22,7 +24,7 @@ export const llama = rmsFamily("llama", layer, {
   ignored,
   hyper(file: ModelFile): Hyper {
     if (file.format === "llama2c") return llama2cHyper(file, ggufName("embedding.weight", 0));
-    return rmsHyper(file, { experts: "optional" });
+    return rmsHyper(file, { experts: EXPERTS });
   },
 });
 
@@ -42,7 +44,7 @@ const TEMPERATURE = "attention.temperature_scale";
 export const mistral3: Architecture<MistralHyper> = {
   ...rmsFamily("mistral3", layer),
   hyper(file: ModelFile): MistralHyper {
-    const usual = rmsHyper(file, { experts: "optional", reads: [TEMPERATURE] });
+    const usual = rmsHyper(file, { experts: EXPERTS, reads: [TEMPERATURE] });
     const scale = factor(file, TEMPERATURE);
     if (scale === undefined) return usual;
     const context = usual.trainedContext ?? usual.config.contextLength;

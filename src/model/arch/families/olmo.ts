@@ -3,6 +3,7 @@ import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
 import {
   attention,
+  expertsOf,
   factor,
   gated,
   isWindowed,
@@ -72,10 +73,10 @@ export const olmo2 = rmsFamily(
 /** Source: Muennighoff et al. 2024, "OLMoE", arXiv:2409.02060 */
 export const olmoe = rmsFamily(
   "olmoe",
-  (_i, hyper) => ({
+  (i, hyper) => ({
     norm: rms(hyper),
     attention: attention(hyper, "halves", { headNorm: { over: "row" } }),
-    feedForward: gated(hyper, "silu", { gate: "softmax", normalize: false }),
+    feedForward: gated(hyper, "silu", expertsOf(i, hyper)),
   }),
-  { hyper: (file: ModelFile) => rmsHyper(file, { experts: "required" }) },
+  { hyper: (file: ModelFile) => rmsHyper(file, { experts: { presence: "required", normalize: false } }) },
 );
