@@ -1,5 +1,5 @@
 // What joined steps are for: generations that ask at once, beside the same ones that take turns.
-import { type GenerateOptions, Llama } from "../src/mod.ts";
+import { type GenerateOptions, Llama, type Precision } from "../src/mod.ts";
 import { embeddedModel, someIds } from "./models.ts";
 import { significant } from "./report.ts";
 import { runSuites, type Session, type Suite } from "./suite.ts";
@@ -11,6 +11,8 @@ const PROMPT_TOKENS = 4;
 interface Model {
   readonly name: string;
   readonly file: URL | string;
+  /** Default: as the file has them. */
+  readonly precision?: Precision;
   /** Tokens of each generation in a sample. */
   readonly tokens: number;
   /** How many generations there are. */
@@ -18,7 +20,13 @@ interface Model {
 }
 
 function models(session: Session): Model[] {
-  const tales = { name: "tales q8_0", file: embeddedModel, tokens: 64, generations: [2, 4, 8] };
+  const tales: Model = {
+    name: "tales q8",
+    file: embeddedModel,
+    precision: "q8",
+    tokens: 64,
+    generations: [2, 4, 8],
+  };
   if (session.options.small) {
     session.skip("TinyLlama-1.1B shape", "--small");
     return [tales];
@@ -33,9 +41,12 @@ function models(session: Session): Model[] {
   return [tales, ...large];
 }
 
-async function measureModel(session: Session, { name, file, tokens, generations }: Model): Promise<void> {
+async function measureModel(
+  session: Session,
+  { name, file, precision, tokens, generations }: Model,
+): Promise<void> {
   const { kernel } = session.options;
-  await using llama = await Llama.load(file, { kernel, contextLength: CONTEXT, threads: 1 });
+  await using llama = await Llama.load(file, { kernel, precision, contextLength: CONTEXT, threads: 1 });
   const options: GenerateOptions = { temperature: 0, ignoreEos: true, maxTokens: tokens };
   const ids = someIds(PROMPT_TOKENS * Math.max(...generations), llama.config.vocabSize);
   const complete = (i: number) =>

@@ -27,6 +27,7 @@ const LARGE_BYTES = 256 << 20;
 
 const tales: readonly Model[] = [
   { name: "tales q8", file: embeddedModel, precision: "q8", position: 16, tokens: 64 },
+  { name: "tales embedded", file: embeddedModel, position: 16, tokens: 64 },
   { name: "tales f32", file: embeddedModel, precision: "f32", position: 16, tokens: 64 },
 ];
 

@@ -1,15 +1,24 @@
 // Opens engines to measure, and counts the work of their steps.
+import { fileURLToPath } from "node:url";
 import { Engine, type EngineOptions } from "../src/engine/engine.ts";
 import { openModelFile } from "../src/format/detect.ts";
 import type { Sequence } from "../src/model/kv_cache.ts";
 import { type Matrix, type ModelWeights, sharedInputs } from "../src/model/weights/weights.ts";
+import { embeddedModelUrl } from "../src/package.ts";
 import { detectRuntime } from "../src/runtime/detect.ts";
 import { resolveSampling } from "../src/sample/registry.ts";
 import { samplerOf } from "../src/session/sampler.ts";
 import { openSource } from "../src/source/open.ts";
+import { sharedPath } from "./shared.ts";
 
 /** The model that comes with cria. */
-export const embeddedModel: URL = new URL("../models/tales/tales-q8_0.gguf", import.meta.url);
+export const embeddedModel: URL = embeddedModelUrl();
+
+/**
+ * tales with the weights that it was trained to, for what is said of precision. Without the reference data it is the embedded
+ * model, whose weights are rounded already.
+ */
+export const trainedTales: string = sharedPath("models/tales/tales-f32.gguf") ?? fileURLToPath(embeddedModel);
 
 /** An engine, and how many milliseconds it took to load. */
 export interface Loaded {
@@ -40,7 +49,7 @@ export interface MatrixWork {
 /** Counts the bytes of a model's weight tiles, and its multiplications without padding. */
 export function matrixWork(weights: Pick<ModelWeights, "layers" | "output">): MatrixWork {
   const bytesOf = ({ strips, blocks, format }: Matrix) => strips * blocks * format.tileBytes;
-  const matrices = weights.layers.flatMap((layer) => sharedInputs(layer).flat());
+  const matrices = weights.layers.flatMap((layer) => sharedInputs(layer, false).flat());
   return {
     layerBytes: matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0),
     layerMacs: matrices.reduce((sum, { rows, cols }) => sum + rows * cols, 0),

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sharedPath } from "./shared.ts";
+import type { ExpertShape } from "./synth/experts.ts";
 import { type MixName, mixes } from "./synth/mixes.ts";
 import { writeMix } from "./synth/write.ts";
 
@@ -11,10 +12,23 @@ import { writeMix } from "./synth/write.ts";
 export const synthTypes = ["q8_0", "q4_0"] as const;
 
 /** Models of several tensor types, named as files that people download. Q4_0 with an output matrix of Q6_K is native's Q4_0. */
-export const mixTypes = Object.keys(mixes) as readonly MixName[];
+export const mixTypes = (Object.keys(mixes) as MixName[]).filter((name) => name !== "q8_0");
 
 /** Shapes of these models, with the context length of each: the tool's own, or a longer one for measuring. */
-export const synthShapes = { "tinyllama-1.1b": 4096, stories15m: 1024, stories110m: 4096 } as const;
+export const synthShapes = {
+  "tinyllama-1.1b": 4096,
+  stories15m: 1024,
+  stories110m: 4096,
+  "tinyllama-8x": 4096,
+} as const;
+
+// Shapes with experts: what differs from a shape of the tool. All of one has to fit one memory.
+const expertShapes: Partial<Record<SynthShape, { base: SynthShape; experts: ExpertShape }>> = {
+  "tinyllama-8x": {
+    base: "tinyllama-1.1b",
+    experts: { nLayers: 16, hidden: 1536, experts: 8, used: 2 },
+  },
+};
 
 /** A type of these models: the tool's, or a mix of types as native's quantizer makes it. */
 export type SynthType = (typeof synthTypes)[number] | MixName;
@@ -43,8 +57,8 @@ function setContext(path: string, contextLength: number): void {
   }
 }
 
-function isMix(type: SynthType): type is MixName {
-  return type in mixes;
+function isMix(type: SynthType): type is Exclude<MixName, "q8_0"> {
+  return (mixTypes as readonly string[]).includes(type);
 }
 
 // Runs the tool. Returns why it cannot, or undefined if the file is there.
@@ -61,10 +75,18 @@ function makeWithTool(type: SynthType, shape: SynthShape, path: string): string 
 
 // Makes a mix with the metadata and shapes of the tool's file.
 function makeMix(mix: MixName, shape: SynthShape, path: string): string | undefined {
-  const base = synthModel("q4_0", shape);
+  const { base: from = shape, experts } = expertShapes[shape] ?? {};
+  const base = synthModel("q4_0", from);
   if ("missing" in base) return base.missing;
-  writeMix(mix, base.path, path);
+  writeMix(mix, base.path, path, experts);
   return undefined;
+}
+
+function make(type: SynthType, shape: SynthShape, path: string): string | undefined {
+  if (isMix(type)) return makeMix(type, shape, path);
+  if (!expertShapes[shape]) return makeWithTool(type, shape, path);
+  if (type === "q8_0") return makeMix(type, shape, path);
+  throw new Error(`Cannot make ${shape} in ${type}: Expected q8_0 or a mix`);
 }
 
 /** The path of a model of random weights, which it makes if it does not exist yet; or the reason why it cannot. */
@@ -77,7 +99,7 @@ export function synthModel(
   if (!existsSync(path)) {
     mkdirSync(folder, { recursive: true });
     console.error(`making ${path}`);
-    const missing = isMix(type) ? makeMix(type, shape, path) : makeWithTool(type, shape, path);
+    const missing = make(type, shape, path);
     if (missing) return { missing };
   }
   setContext(path, synthShapes[shape]);

@@ -7,7 +7,9 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type Browser, chromium } from "playwright-core";
 import { startFileServer } from "../examples/browser/serve.ts";
+import type { Precision } from "../src/mod.ts";
 import { machine } from "./machine.ts";
+import { embeddedModel } from "./models.ts";
 import { median, significant } from "./report.ts";
 import { synthModel } from "./synth.ts";
 
@@ -15,6 +17,8 @@ import { synthModel } from "./synth.ts";
 interface Task {
   /** Path or URL of the model. */
   readonly model: string;
+  /** Default: as the file has them. */
+  readonly precision?: Precision;
   readonly tokens: number;
   readonly rounds: number;
 }
@@ -53,7 +57,10 @@ const results = new URL("results/threads.json", import.meta.url);
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 // Runs in every runtime, sent there as text. It must not use anything of this module.
-async function turns(Llama: typeof import("../src/mod.ts").Llama, { model, tokens, rounds }: Task) {
+async function turns(
+  Llama: typeof import("../src/mod.ts").Llama,
+  { model, precision, tokens, rounds }: Task,
+) {
   const prompt = "One day, a little girl went to the park and saw a big dog. ".repeat(3);
   const options = { one: { tune: { threads: 1 } }, two: { tune: { threads: 2 } }, usual: {} };
   const names = ["one", "two", "usual"] as const;
@@ -64,9 +71,9 @@ async function turns(Llama: typeof import("../src/mod.ts").Llama, { model, token
   };
   const source = model.startsWith("http") ? new URL(model) : model;
   const llamas = {
-    one: await Llama.load(source, { contextLength: 256, ...options.one }),
-    two: await Llama.load(source, { contextLength: 256, ...options.two }),
-    usual: await Llama.load(source, { contextLength: 256, ...options.usual }),
+    one: await Llama.load(source, { contextLength: 256, precision, ...options.one }),
+    two: await Llama.load(source, { contextLength: 256, precision, ...options.two }),
+    usual: await Llama.load(source, { contextLength: 256, precision, ...options.usual }),
   };
   // The first round warms up.
   for (let round = -1; round < rounds; round++) {
@@ -215,9 +222,9 @@ async function main(): Promise<void> {
   mkdirSync(folder, { recursive: true });
   await bundle();
   const large = synthModel("q8_0", "stories110m");
-  const embedded = fileURLToPath(new URL("../models/tales/tales-q8_0.gguf", import.meta.url));
+  const tales = fileURLToPath(embeddedModel);
   const models: (Task & { readonly name: string })[] = [
-    { name: "tales q8", model: embedded, tokens: 120, rounds: SMALL_ROUNDS },
+    { name: "tales q8", model: tales, precision: "q8", tokens: 120, rounds: SMALL_ROUNDS },
   ];
   if ("path" in large)
     models.push({ name: "110M shape q8_0", model: large.path, tokens: 40, rounds: ROUNDS });

@@ -3,6 +3,7 @@
 //   tokenizer.js        tokenizers alone, in one file
 //   tokenizer_train.js  training of tokenizers, in one file
 //   convert.js          quantization and conversion of models, in one file
+//   models.js           the models that are kept on a machine, in one file
 //   workerd.js          for runtimes that cannot compile WebAssembly: imports simd.wasm and relaxed.wasm beside it
 //   worker.js           a compute thread as a file, for pages that allow no `blob:` workers
 //   cli.js              the command line
@@ -21,6 +22,7 @@ import {
   lineMappings,
   privateNames,
   pureConstants,
+  shortVariables,
 } from "./source_edits.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -30,7 +32,7 @@ const NOTICE = `/*! cria ${version}, ${license}. Contains @assemblyscript/loader
 /** Most characters of a line, because Node prints the whole line of an uncaught error before its message. */
 export const MAX_LINE = 500;
 
-const library = ["mod", "tokenizer", "tokenizer_train", "convert", "workerd", "worker"];
+const library = ["mod", "tokenizer", "tokenizer_train", "convert", "models", "workerd", "worker"];
 
 /** The name in dist/ of an entry in src/. */
 function outputName(entry) {
@@ -69,7 +71,7 @@ const staticModules = {
       external: true,
     }));
     build.onLoad({ filter: /kernels[\\/]\w+\.gen\.ts$/ }, () => ({
-      contents: 'export const wasm = "", patch = "";',
+      contents: 'export const wasm = "", text = "", sizes = [];',
       loader: "ts",
     }));
   },
@@ -78,15 +80,16 @@ const staticModules = {
 // esbuild has no option that names identifiers to keep. Two tricks keep them. First, esbuild does not rename what a direct
 // eval could see: if the last statement of a module is a direct eval, that is every top-level name. Second, it does not rename
 // properties: with another first letter, the names of private methods look like properties. Private fields are in no stack
-// trace: their names are shortened.
+// trace: their names are shortened. So are those of variables that hold neither a function nor a class.
 const KEEP = 'eval("");';
 const PRIVATE = "\u0275";
 
-/** Minifies a module. Its functions, classes and private methods keep their names. */
+/** Minifies a module. Its functions, classes and private methods keep their names, and what it exports. */
 async function minify({ text, map }) {
   if (text.includes(PRIVATE)) throw new Error(`Cannot keep private names: the sources contain ${PRIVATE}`);
   const hidden = privateNames(text).map((at) => ({ at, length: 1, text: PRIVATE }));
-  const open = applyEdits({ text, map }, hidden);
+  let open = applyEdits({ text, map }, hidden);
+  open = applyEdits(open, shortVariables(open.text));
   const url = `data:application/json;base64,${Buffer.from(JSON.stringify(open.map)).toString("base64")}`;
   const minified = await transform(`${open.text}${KEEP}\n//# sourceMappingURL=${url}`, {
     ...{ format: "esm", target: "es2022", charset: "utf8", minify: true },

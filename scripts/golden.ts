@@ -1,7 +1,8 @@
-// Writes tests/golden/logits.json: hashes of the embedded model's logits after each of 80 fixed ids, by precision and KV
-// type; and mixes.json: the same of models whose matrices are of several types, as they are and with precision f32.
+// Writes tests/golden/logits.json: hashes of the embedded model's logits after each of 80 fixed ids, by precision ("file":
+// as the file is) and KV type; and mixes.json: the same of models whose matrices are of several types, as they are and with
+// precision f32.
 // Tests compare every kernel build, split of the prompt and runtime with them. Run it (`bun scripts/golden.ts`) only
-// if a change of the arithmetic is intended, and say why in the commit.
+// if a change of the arithmetic is intended or another model is embedded, and say why in the commit.
 import { readFileSync, writeFileSync } from "node:fs";
 import { precisions } from "../src/quant/registry.ts";
 import { MIXED_VOCAB, mixedModel, mixNames } from "../tests/support/mixed_models.ts";
@@ -9,10 +10,10 @@ import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../test
 
 const bytes = new Uint8Array(readFileSync(embeddedModel));
 const hashes: Record<string, string> = {};
-for (const precision of precisions) {
+for (const precision of [undefined, ...precisions]) {
   for (const kv of ["f32", "f16", "q8"] as const) {
     const engine = await engineOf(bytes, { precision, kv, kernel: "simd", contextLength: 128 });
-    hashes[`${precision}/${kv}`] = hashLogits(await allLogits(engine, someIds(80, 4096), [1]));
+    hashes[`${precision ?? "file"}/${kv}`] = hashLogits(await allLogits(engine, someIds(80, 4096), [1]));
   }
 }
 const mixed: Record<string, string> = {};

@@ -165,7 +165,73 @@ function isReference(node) {
   const { parent } = node;
   if (ts.isPropertyAccessExpression(parent)) return parent.name !== node;
   if (ts.isBindingElement(parent)) return parent.propertyName !== node;
+  if (ts.isMetaProperty(parent)) return false;
   return !(parent.name === node && (ts.isPropertyAssignment(parent) || ts.isClassElement(parent)));
+}
+
+/** Names of variables at the top of a script that hold no function and no class, and are not exported. */
+function plainVariables(file) {
+  const names = new Set();
+  for (const { declarationList, modifiers } of file.statements.filter(ts.isVariableStatement)) {
+    if (modifiers) continue;
+    for (const { name, initializer } of declarationList.declarations) {
+      let isPlain = ts.isIdentifier(name) && !(initializer && ts.isFunctionLike(initializer));
+      const check = (node) => {
+        if (ts.isClassLike(node)) isPlain = false;
+      };
+      if (initializer) visitAll(initializer, check);
+      if (isPlain) names.add(name.text);
+    }
+  }
+  for (const { exportClause } of file.statements.filter(ts.isExportDeclaration)) {
+    // Of `local as exported` neither may change; a variable may have the exported name, too.
+    for (const { name, propertyName } of exportClause.elements) {
+      names.delete(name.text);
+      names.delete(propertyName?.text);
+    }
+  }
+  return names;
+}
+
+/** Whether an identifier is the name of a property and its value at once, as in `{ name }`. */
+function isShorthand(node) {
+  const { parent } = node;
+  if (ts.isShorthandPropertyAssignment(parent)) return parent.name === node;
+  if (!ts.isBindingElement(parent) || !ts.isObjectBindingPattern(parent.parent)) return false;
+  return parent.name === node && !parent.propertyName && !parent.dotDotDotToken;
+}
+
+/**
+ * Edits that shorten the names of variables at the top of a script, which no stack trace shows. All that has such a name
+ * gets the same new one, local variables too, so it does not matter which of them a reference means.
+ */
+export function shortVariables(text) {
+  const file = parse(text);
+  const places = new Map([...plainVariables(file)].map((name) => [name, []]));
+  const taken = new Set();
+  visitAll(file, (node) => {
+    if (!ts.isIdentifier(node)) return;
+    taken.add(node.text);
+    if (isReference(node)) places.get(node.text)?.push(node);
+  });
+  let next = 0;
+  const unused = () => {
+    let name;
+    do name = `$${(next++).toString(36)}`;
+    while (taken.has(name));
+    return name;
+  };
+  // The most frequent ones get the shortest names.
+  const sorted = [...places].sort((a, b) => b[1].length - a[1].length || (a[0] < b[0] ? -1 : 1));
+  return sorted.flatMap(([name, nodes]) => {
+    const short = unused();
+    if (short.length >= name.length) return [];
+    return nodes.map((node) => ({
+      at: node.getStart(),
+      length: name.length,
+      text: isShorthand(node) ? `${name}:${short}` : short,
+    }));
+  });
 }
 
 /** Edits that name a class after its variable: `Llama=class e{...e...}` becomes `Llama=class Llama{...Llama...}`. */
@@ -177,11 +243,10 @@ export function classNames(text) {
     const name = node.parent.name.text;
     visitAll(node, (inner) => {
       if (!ts.isIdentifier(inner) || inner.text !== short || !isReference(inner)) return;
-      const isShorthand = ts.isShorthandPropertyAssignment(inner.parent);
       edits.push({
         at: inner.getStart(),
         length: short.length,
-        text: isShorthand ? `${short}:${name}` : name,
+        text: isShorthand(inner) ? `${short}:${name}` : name,
       });
     });
   });

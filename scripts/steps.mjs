@@ -6,11 +6,32 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 
 const bin = (name) => `${root}node_modules/.bin/${name}`;
 
+const bunTest = ["npx", "-y", "bun", "test", "--timeout", "120000"];
+
 /**
- * A step counts as one check, unless `count` reads from its output how many tests passed and failed. `expect` is what
- * its standard output must look like. Steps with `onlyInCI` are left out of `bun run ok`.
+ * Tests that start other programs: Node, bundlers, Chromium, workerd, and Bun and Deno themselves. Whoever starts those, they
+ * do the same. Therefore only Bun runs these tests here; Deno can.
+ */
+export const startingOthers = [
+  "tests/package",
+  "tests/runtime/chromium",
+  "tests/runtime/workerd",
+  "tests/docs",
+];
+
+/**
+ * Two steps run at the same time, in this order: what takes longest comes last. Therefore no step may write what another
+ * reads, listen at a port of its choice, or need all cores. A step counts as one check, unless `count` reads from its output
+ * how many tests passed and failed. `expect` is what its standard output must look like. Steps with `onlyInCI` are left out of
+ * `bun run ok`.
  */
 export const steps = [
+  {
+    // npx cannot download one package twice at the same time: both suites find it in its cache.
+    name: "a current Node, which tests of the package run",
+    run: ["node", "scripts/current_node.mjs"],
+    onlyInCI: true,
+  },
   {
     name: "kernels: generated files are up to date, each module within its size",
     run: ["node", "scripts/build.mjs", "--check"],
@@ -33,19 +54,28 @@ export const steps = [
     run: ["node", "scripts/package_check.mjs"],
     onlyInCI: true,
   },
-  { name: "tests in Bun", run: ["npx", "-y", "bun", "run", "test"], count: countBun },
-  {
-    name: "tests in Deno",
-    run: [bin("deno"), "test", "-A", "--no-check", "tests/"],
-    count: countDeno,
-    onlyInCI: true,
-  },
   {
     name: "the README's first command",
     run: ["npx", "-y", "bun", "run", "generate", "Once upon a time", "--max-tokens", "40"],
     expect: /^Once upon a time.{40,}/s,
     onlyInCI: true,
   },
+  {
+    name: "tests in Bun",
+    run: [...bunTest, "./tests", ...startingOthers.map((folder) => `--path-ignore-patterns=${folder}/**`)],
+    count: countBun,
+  },
+  {
+    name: "tests in Deno",
+    run: [bin("deno"), "test", "-A", "--no-check", `--ignore=${startingOthers}`, "tests/"],
+    count: countDeno,
+    onlyInCI: true,
+  },
+  ...startingOthers.map((folder) => ({
+    name: `${folder}, in Bun`,
+    run: [...bunTest, `./${folder}`],
+    count: countBun,
+  })),
 ];
 
 function countBun(output) {

@@ -11,7 +11,7 @@
  * @module
  */
 export { Llama, type Perplexity, type PerplexityOptions } from "./api/llama.ts";
-export type { LoadOptions, LoadProgress } from "./api/load_options.ts";
+export type { LoadOptions, LoadProgress, RopeScalingOptions } from "./api/load_options.ts";
 export { Tokenizer } from "./api/tokenizer_door.ts";
 export type { ModelSource } from "./format/open_model.ts";
 export type { KernelChoices, TuneOptions } from "./kernels/tune/tuner.ts";

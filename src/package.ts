@@ -2,7 +2,7 @@
 import { SourceError } from "./util/errors.ts";
 
 /** What the package carries besides code. This file and the bundles in dist/ lie equally deep. */
-const EMBEDDED_MODEL = "../models/tales/tales-q8_0.gguf";
+const EMBEDDED_MODEL = "../models/tales/tales-q4_k_s.gguf";
 
 // `import.meta.url`, of which some bundle formats and workerd have none.
 const here: string | undefined = import.meta.url;

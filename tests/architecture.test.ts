@@ -27,6 +27,7 @@ const allowed: Record<string, readonly string[]> = {
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
     ...["engine", "session", "package.ts", "tokenizer.ts"],
   ],
+  "models.ts": ["util", "source", "api"],
   "worker.ts": ["engine"],
   "mod.ts": [
     ...["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "format", "model"],
@@ -38,7 +39,7 @@ const allowed: Record<string, readonly string[]> = {
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
-    ...["tokenizer_train.ts", "tokenizer", "format", "api", "convert", "convert.ts"],
+    ...["tokenizer_train.ts", "tokenizer", "format", "api", "models.ts", "convert", "convert.ts"],
   ],
 };
 

@@ -11,7 +11,7 @@ import * as op from "../layout/ops";
 import { float, int, ptr } from "../record";
 import { attend_page, begin_page, start_q } from "./kv_types";
 import { finish_row, kv_dims, row_at, seen, unseen } from "./rows";
-import { ROW_MAX, ROW_Q, ROW_SUM, SCORE_BYTES } from "./softmax";
+import { ROW_MAX, ROW_Q, ROW_SUM, SCORE_BYTES, set_score_cap } from "./softmax";
 
 /** Query rows that share the registers of a kernel. */
 export const SHARED_ROWS = 4;
@@ -45,13 +45,13 @@ function start_row(type: i32, row: usize, q: usize, headDim: i32, scale: f32, si
 
 /**
  * out[t, h] = sum_p softmax_p(scale * q[t, h] . K[p]) * V[p]     positions p in [0, pos + t], q heads h of one kv head
- * With a window only the last ATT_WINDOW positions p. With sinks the softmax has one more score, that of the head, whose V
+ * With ATT_CAP a score s becomes cap tanh(s / cap). With a window only the last ATT_WINDOW positions p. With sinks the softmax has one more score, that of the head, whose V
  * is zero.
  * record   OP_ATTENTION of layout/ops.ts: q and out, f32 rows of tokens, head h at h * headDim; the q heads of each kv
  *          head; where a kv head lies in a page, and of what type it is. out may be q; only these heads are written
  * tile     the query tile, QUERY_* of layout/control.ts: its tokens, 1 to QUERY_TILE, their positions, their page table
  * scratch  attention_scratch_bytes() of the kv head's q heads; any content
- * Units: headDim even, 2..256; strides bytes
+ * Units: headDim even, 2..576; strides bytes
  * Align: 16 B page blocks and scratch; 4 B the rest    Reads past the end: none
  * Numerics: f32, mul and add apart; blocks of 32 positions in ascending order, each row on its own: a row's bits do
  *           not depend on which rows share the call. Slots behind a row's last position never meet an operation
@@ -82,13 +82,14 @@ export function attention(record: usize, tile: usize, kvHead: i32, scratch: usiz
   const token = <usize>load<i32>(tile, QUERY_FIRST_TOKEN);
   const tokens = load<i32>(tile, QUERY_N_TOKENS);
   const pos = load<i32>(tile, QUERY_FIRST_POSITION);
-  let pages = <usize>load<u32>(tile, QUERY_PAGE_TABLE);
+  let pages = <usize>load<u32>(tile, QUERY_PAGE_TABLE) + ptr(record, op.ATT_TABLE);
   const head = ptr(record, op.ATT_LAYER) + <usize>kvHead * ptr(record, op.ATT_HEAD_BYTES);
   const qStride = ptr(record, op.ATT_Q_STRIDE);
   const q = ptr(record, op.ATT_Q) + token * qStride;
   const outStride = ptr(record, op.ATT_OUT_STRIDE);
   const window = int(record, op.ATT_WINDOW);
   const sinks = ptr(record, op.ATT_SINKS);
+  set_score_cap(float(record, op.ATT_CAP) * <f32>Mathf.LOG2E);
   const out = ptr(record, op.ATT_OUT) + token * outStride;
 
   const dims = kv_dims(headDim);

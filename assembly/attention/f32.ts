@@ -11,7 +11,7 @@ const V_GROUP: usize = KV_PAGE * 32;
  * head[slot] = k, v                one position of one kv head
  * k, v  f32 [headDim]
  * head  f32 page head block        see layout/blocks.ts; only this slot is written
- * Units: slot 0..31; headDim even, 2..256
+ * Units: slot 0..31; headDim even, 2..576
  * Align: head 16 B; k, v 4 B       Reads past the end: none
  * Numerics: exact
  */

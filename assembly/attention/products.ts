@@ -33,8 +33,9 @@ function folded<T>(sum: v128, out: usize, weights: usize): v128 {
  * out  f32 [4][8 * groups]                   outStride bytes between rows
  * Units: n values, or pairs, whose number is even
  * Align: b, out 16 B; a 4 B                  Reads past the end: none
- * Numerics: f32, ascending n, mul and add apart. int8: i32 exact, converted once. K: at most 256 dims of |int8| <= 128
- *           and |i16| <= 32767, under 2^31 - 1 = 2147483647 with 1073709056; V: 32 positions, 134213632
+ * Numerics: f32, ascending n, mul and add apart. int8: i32 exact, converted once. K: at most 512 dims of |int8| <= 128
+ *           and |i16| <= 32767, under 2^31 - 1 = 2147483647 with 2147418112 (576 dims of |i16| <= 16383: 1207885824); V: 32
+ *           positions, 134213632
  *
  * 4 x 8 outputs are 8 accumulators. With two vectors of b, one of a and a product they fill 12 of the 16 registers of
  * x86-64, and each step is 2 + 4 loads for 8 multiplications.

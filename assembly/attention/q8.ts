@@ -6,8 +6,10 @@ import { abs_max, inverse_of, kv_dims, load4, scale_of } from "./rows";
 import { hide, ROW_Q, ROW_SCALE, SCORE_BYTES, SCORE_UNIT, softmax_block, top_of } from "./softmax";
 
 const INT8_MAX: f32 = 127;
-// Largest integer of a quantized query.
+// Largest integer of a quantized query: products of up to WIDE_DIMS dims stay under 2^31 with it, of more with its half.
 const QUERY_MAX: f32 = 32767;
+const WIDE_QUERY_MAX: f32 = 16383;
+const WIDE_DIMS: i32 = 512;
 // Weights are quantized to 0..WEIGHT_MAX.
 const WEIGHT_MAX: f32 = 32767;
 // A block whose largest weight is smaller becomes zeros: its reciprocal would overflow.
@@ -65,12 +67,13 @@ export function kv_store_q8(k: usize, v: usize, head: usize, slot: i32, headDim:
 export function start_q8(row: usize, q: usize, headDim: i32, scale: f32): void {
   const dims = kv_dims(headDim);
   const top = abs_max(q, headDim);
-  const inverse = f32x4.splat(inverse_of(top, QUERY_MAX));
+  const most = dims > WIDE_DIMS ? WIDE_QUERY_MAX : QUERY_MAX;
+  const inverse = f32x4.splat(inverse_of(top, most));
   for (let i = 0; i < dims; i += 4) {
     const x = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(load4(q, i, headDim), inverse)));
     v128.store64_lane(row + ROW_Q + ((<usize>i) << 1), i16x8.narrow_i32x4_s(x, x), 0);
   }
-  store<f32>(row, scale_of(top, QUERY_MAX) * scale, ROW_SCALE);
+  store<f32>(row, scale_of(top, most) * scale, ROW_SCALE);
 }
 
 // Integer dot products of a row become scores: times the scales of K and of q.

@@ -1,6 +1,7 @@
 // The softmax of attention, one block of 32 positions at a time.
 import { KV_PAGE } from "../layout/blocks";
 import { CONST_EXP2_COEFFICIENTS, CONST_EXP2_LOWEST, CONST_EXP2_ROUND, CONST_ONE } from "../layout/control";
+import { tanh_f32x4 } from "../simd/math";
 
 // A row of scores is 32 f32, one for each position of a block. softmax_block() turns them into weights in place. Behind
 // them it leaves what the kernel of V needs, ready to be loaded as vectors.
@@ -20,10 +21,27 @@ export const ROW_SCALE = 8;
 /** Where a row's q begins; f32 sums [dims] follow at ROW_Q + 4 * dims. */
 export const ROW_Q = 16;
 
+// Of the record that this thread works on; 0: none.
+let cap: f32 = 0;
+
+/** From here on scores s, in units of log2 e, become cap tanh(s / cap); 0: they stay. */
+export function set_score_cap(value: f32): void {
+  cap = value;
+}
+
+function cap_scores(s: usize): void {
+  const c = f32x4.splat(cap);
+  for (const stop = s + SCORE_FACTOR; s < stop; s += 16) {
+    v128.store(s, f32x4.mul(c, tanh_f32x4(f32x4.div(v128.load(s), c))));
+  }
+}
+
 /**
- * Scores before `from` and from `count` on become -infinity, whatever they were: slots behind `count` may hold anything.
+ * Caps scores if there is a cap. Then those before `from` and from `count` on become -infinity, whatever they were: slots
+ * behind `count` may hold anything.
  */
 export function hide(s: usize, from: i32, count: i32): void {
+  if (cap !== 0) cap_scores(s);
   for (let i = 0; i < from; i++) store<f32>(s + ((<usize>i) << 2), -Infinity);
   for (let i = count; i < KV_PAGE; i++) store<f32>(s + ((<usize>i) << 2), -Infinity);
 }

@@ -195,8 +195,8 @@ export const DOT_UNSIGNED = 2;
 /** Both operands are signed (ARM). */
 export const DOT_SIGNED = 3;
 
-// ---- KV pages. A page holds KV_PAGE positions of every layer; inside it, layer-major, then kv head, then
-// the K block and the V block of that head. headDim is padded to a multiple of KV_DIM_ALIGN with zeros.
+// ---- KV pages. A page holds KV_PAGE positions of every layer of a class (src/model/kv_layout.ts); inside it, layer-major,
+// then kv head, then the K block and the V block of that head. headDim is padded to a multiple of KV_DIM_ALIGN with zeros.
 
 /** Positions of a page, and keys of one attention block. */
 export const KV_PAGE = 32;

@@ -49,7 +49,10 @@ export const STEP_N_TILES = 392;
 export const STEP_IDS = 396;
 /** Address of i32 positions [tokens]. */
 export const STEP_POSITIONS = 400;
-/** Address of u32 page-table addresses [tokens]. A page table is u32 page addresses. */
+/**
+ * Address of u32 page-table addresses [tokens]: of the first class of layers. A page table is u32 page addresses, one for
+ * each KV_PAGE positions of the context; those that a layer of the class does not read may be anything.
+ */
 export const STEP_PAGE_TABLES = 404;
 /** Address of i32 token indexes [outputs]. */
 export const STEP_OUTPUTS = 408;
@@ -60,7 +63,7 @@ export const STEP_TILES = 412;
 export const QUERY_FIRST_TOKEN = 0;
 export const QUERY_N_TOKENS = 4;
 export const QUERY_FIRST_POSITION = 8;
-/** Address of the sequence's page table. */
+/** Address of the sequence's page table of the first class. */
 export const QUERY_PAGE_TABLE = 12;
 export const QUERY_TILE_BYTES = 16;
 /** Most tokens of a query tile. */

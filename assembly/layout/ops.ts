@@ -6,10 +6,13 @@ export const RECORD_BYTES = 96;
 
 /** Word 0 of every record. */
 export const REC_OP = 0;
-/** Word 1: REC_BARRIER or 0. Records without a barrier between them must be independent. */
+/** Word 1: the flags below, or-ed. Records without a barrier between them must be independent. */
 export const REC_FLAGS = 1;
 /** Every thread waits for the others after this record. */
 export const REC_BARRIER = 1;
+/** The record is left out in steps of one token; or in those of several. */
+export const REC_SEVERAL = 2;
+export const REC_ALONE = 4;
 
 /** out[t] = row ids[t] of the embedding table. */
 export const OP_EMBED = 1;
@@ -29,14 +32,20 @@ export const OP_ATTENTION = 7;
 export const OP_GLU = 8;
 /** Packs file rows into weight tiles, at load. */
 export const OP_PACK = 9;
-/** Chooses the experts of every token, and gives each choice a slot: a row of what the chosen experts work on. */
+/** Chooses the experts of every token by a router, and gives each choice a slot: a row of what the chosen experts work on. */
 export const OP_ROUTE = 10;
 /** out[slot] = W x[slot] (+ bias), with the weights of the slot's expert. */
 export const OP_EXPERTS = 11;
-/** x[t] += the outputs of the token's experts, each times its share. */
+/** out[t] = the sum of share * W x[slot] over the token's slots, with the weights of the slot's expert (+ add[t]). */
 export const OP_COMBINE = 12;
-/** x[t] += row. */
+/** x[t] += scale * row[t]. */
 export const OP_ADD = 13;
+/** Normalizes rows of f32, or each head of a row, in place or onto another row. */
+export const OP_NORM_ROWS = 14;
+/** x[t][i] = f(x[t][i]). */
+export const OP_MAP = 15;
+/** Copies values of each head of f32 rows. */
+export const OP_COPY = 16;
 
 // Which rows a record works on (word 2).
 export const REC_ROWS = 2;
@@ -137,6 +146,10 @@ export const ROPE_KV_TYPE = 15;
 export const ROPE_LAYER = 16;
 /** Bytes of one kv head in a page. */
 export const ROPE_HEAD_BYTES = 17;
+/** Non-zero: nothing is stored; k is rotated in place as q is. */
+export const ROPE_ONLY = 18;
+/** Offset of this layer's page table from that of the step. */
+export const ROPE_TABLE = 19;
 
 // OP_ATTENTION
 export const ATT_Q = 3;
@@ -158,6 +171,10 @@ export const ATT_SCALE = 14;
 export const ATT_WINDOW = 15;
 /** f32 [nHeads]: a score of each head that takes part in the softmax and has no value; 0: none. */
 export const ATT_SINKS = 16;
+/** Bits of f32: scores s become cap tanh(s / cap); 0: they stay. */
+export const ATT_CAP = 17;
+/** As ROPE_TABLE. */
+export const ATT_TABLE = 18;
 
 // OP_GLU
 export const GLU_GATE = 3;
@@ -179,6 +196,8 @@ export const GLU_RELU = 5;
 export const GLU_SIGMOID = 6;
 /** Gated: up is read. See clamped_glu_f32(). */
 export const GLU_CLAMPED = 7;
+/** Plain: the square of GLU_RELU. */
+export const GLU_SQUARED_RELU = 8;
 /** The routing table: rows are slots. 0: rows are tokens. */
 export const GLU_ROUTE = 11;
 /** Bits of f32, of GLU_CLAMPED. */
@@ -206,15 +225,17 @@ export const PACK_SHIFT = 16;
 
 // The routing table, of i32 words. Each expert that a token chose has slots one behind another, in the order of its tokens;
 // if there are several, their number is a multiple of ACT_TOKENS, and the last of them may have no token.
-// 4 words: experts that were chosen, slots, and the addresses of slots and picks. Then for each expert 4 words.
+// 5 words: experts that were chosen, slots, the addresses of slots and picks, and tokens that have chosen (0 between records).
+// Then for each expert 4 words.
 export const ROUTED_EXPERTS = 0;
 export const ROUTED_SLOTS = 4;
 /** Address of i32 [slots][2]: the slot's token, -1 if it has none; its expert. */
 export const ROUTED_SLOT_LIST = 8;
-/** Address of [tokens][used] picks, the best first: i32 slot, f32 share. */
+/** Address of [tokens][ROUTE_PICKED] picks: i32 slot, f32 share. The best expert is first, a shared expert last. */
 export const ROUTED_PICKS = 12;
+export const ROUTED_DONE = 16;
 /** Where the words of expert 0 begin, and bytes of an expert. */
-export const ROUTED_LIST = 16;
+export const ROUTED_LIST = 32;
 export const ROUTED_BYTES = 16;
 /** In the words of number i: the i-th of the experts that were chosen, in ascending order. */
 export const ROUTED_CHOSEN = 0;
@@ -224,25 +245,40 @@ export const ROUTED_COUNT = 8;
 export const ROUTED_PLACED = 12;
 
 // OP_ROUTE
-/** f32 rows of the router's products. */
-export const ROUTE_X = 3;
-export const ROUTE_X_STRIDE = 4;
+/**
+ * Bytes from this record to an OP_MATMUL record behind the plan, which is not run by itself: the router, whose products are
+ * computed here.
+ */
+export const ROUTE_ROUTER = 3;
 /** Experts, and how many of them a token chooses. */
-export const ROUTE_N = 5;
-export const ROUTE_USED = 6;
-export const ROUTE_GATE = 7;
+export const ROUTE_N = 4;
+export const ROUTE_USED = 5;
+export const ROUTE_GATE = 6;
 /** Shares are softmax of all products; sigmoid of each; softmax of those that are chosen. */
 export const GATE_SOFTMAX = 0;
 export const GATE_SIGMOID = 1;
 export const GATE_SOFTMAX_OF_CHOSEN = 2;
 /** Non-zero: the shares of a token are divided by their sum. */
-export const ROUTE_NORMALIZE = 8;
+export const ROUTE_NORMALIZE = 7;
 /** Bits of f32: what shares are multiplied by in the end. */
-export const ROUTE_SCALE = 9;
+export const ROUTE_SCALE = 8;
+/** f32 [n] that is added to what experts are chosen by, and to no share; 0: none. */
+export const ROUTE_BIAS = 9;
+/** Groups of experts, and how many of them a token chooses from; 1: all experts are one group. */
+export const ROUTE_GROUPS = 10;
+export const ROUTE_GROUPS_USED = 11;
 /** The routing table, its slots and its picks. */
-export const ROUTE_TABLE = 10;
-export const ROUTE_SLOTS = 11;
-export const ROUTE_PICKS = 12;
+export const ROUTE_TABLE = 12;
+export const ROUTE_SLOTS = 13;
+export const ROUTE_PICKS = 14;
+/** Picks of a token: the experts that it chose, and the shared one if there is one. */
+export const ROUTE_PICKED = 15;
+/** The slot of token 0 for the shared expert, which is behind those of all others. */
+export const ROUTE_SHARED = 16;
+/** f32 row, padded with zeros to whole blocks; sigmoid of its product is the share of the shared expert. 0: the share is 1. */
+export const ROUTE_SHARED_GATE = 17;
+/** Bits of f32: what that share is multiplied by. */
+export const ROUTE_SHARED_SCALE = 18;
 
 // OP_EXPERTS
 export const EXPERTS_ROUTE = 3;
@@ -251,22 +287,83 @@ export const EXPERTS_ROUTE = 3;
  * say what a slot of the expert needs: its weights, x and out of slot 0, the bias as MATMUL_ADD. They are not run.
  */
 export const EXPERTS_RECORDS = 4;
+/** x of the token in steps of one token, which all of its slots have in common; 0: that of slots. */
+export const EXPERTS_ALONE = 5;
 
 // OP_COMBINE
 export const COMBINE_ROUTE = 3;
-/** f32 rows of slots. */
-export const COMBINE_SLOTS = 4;
-export const COMBINE_SLOTS_STRIDE = 5;
-/** f32 rows of tokens that are added to. */
-export const COMBINE_X = 6;
-export const COMBINE_X_STRIDE = 7;
-export const COMBINE_N = 8;
-/** Experts of a token. */
-export const COMBINE_USED = 9;
+/** As EXPERTS_RECORDS. The rows of slots are worked in. */
+export const COMBINE_RECORDS = 4;
+/** Bytes from this record to the one of the shared expert, whose rows are those of tokens; 0: there is none. */
+export const COMBINE_SHARED = 5;
+/** f32 rows of tokens that are added to; 0: none. */
+export const COMBINE_ADD = 6;
+export const COMBINE_ADD_STRIDE = 7;
+export const COMBINE_OUT = 8;
+export const COMBINE_OUT_STRIDE = 9;
+export const COMBINE_N = 10;
+/** Picks of a token. */
+export const COMBINE_PICKED = 11;
 
 // OP_ADD
 export const ADD_X = 3;
 export const ADD_X_STRIDE = 4;
-/** f32 [n]. */
+/** f32 rows of ADD_N values. */
 export const ADD_ROW = 5;
 export const ADD_N = 6;
+/** Bytes between rows; 0: the same row for every token. */
+export const ADD_ROW_STRIDE = 7;
+/** Bits of f32. */
+export const ADD_SCALE = 8;
+/** Non-zero: a token's row is that of its position. */
+export const ADD_BY_POSITION = 9;
+
+// OP_NORM_ROWS
+export const NORM_ROWS_X = 3;
+export const NORM_ROWS_X_STRIDE = 4;
+/** Values that are normalized together, and how many such heads a row has, one behind the other. */
+export const NORM_ROWS_N = 5;
+export const NORM_ROWS_HEADS = 6;
+export const NORM_ROWS_WEIGHT = 7;
+/** Bytes between the weights of heads; 0: all heads have the same. */
+export const NORM_ROWS_WEIGHT_STRIDE = 8;
+/** Of LayerNorm; 0: none. As far apart as the weights. */
+export const NORM_ROWS_BIAS = 9;
+/** Bits of f32. */
+export const NORM_ROWS_EPS = 10;
+/** NORM_RMS or NORM_LAYER. */
+export const NORM_ROWS_KIND = 11;
+/** f32 rows that the result is added to, times NORM_ROWS_SCALE (bits of f32); 0: none, it stays in place only. */
+export const NORM_ROWS_SUM = 12;
+export const NORM_ROWS_SUM_STRIDE = 13;
+export const NORM_ROWS_SCALE = 14;
+
+// OP_MAP
+export const MAP_X = 3;
+export const MAP_X_STRIDE = 4;
+export const MAP_N = 5;
+export const MAP_KIND = 6;
+/** x * A */
+export const MAP_SCALE = 0;
+/** x held to [-A, A] */
+export const MAP_CLAMP = 1;
+/** B tanh(x * A / B) */
+export const MAP_CAP = 2;
+/** x (1 + A ln(floor(position / B) + 1)) */
+export const MAP_TEMPERATURE = 3;
+/** Bits of f32. */
+export const MAP_A = 7;
+export const MAP_B = 8;
+
+// OP_COPY
+export const COPY_X = 3;
+export const COPY_X_STRIDE = 4;
+/** Bytes between heads of a row. */
+export const COPY_X_HEAD = 5;
+export const COPY_OUT = 6;
+export const COPY_OUT_STRIDE = 7;
+export const COPY_OUT_HEAD = 8;
+/** Values of a head that are copied, and zeros behind them. */
+export const COPY_N = 9;
+export const COPY_ZEROS = 10;
+export const COPY_HEADS = 11;

@@ -6,6 +6,7 @@ import {
   CONTROL_N_THREADS,
   STATUS_BAD_RECORD,
   STATUS_OK,
+  STEP_N_TOKENS,
 } from "../layout/control";
 import * as op from "../layout/ops";
 import { counter, int } from "../record";
@@ -25,12 +26,14 @@ import {
 import { run_add } from "./ops/add";
 import { run_angles } from "./ops/angles";
 import { run_attention } from "./ops/attention";
-import { run_combine } from "./ops/combine";
+import { run_copy } from "./ops/copy";
 import { run_embed } from "./ops/embed";
-import { experts_patience, run_experts } from "./ops/experts";
+import { experts_patience, run_combine, run_experts } from "./ops/experts";
 import { run_glu } from "./ops/glu";
+import { run_map } from "./ops/map";
 import { patience, run_matmul } from "./ops/matmul";
 import { run_norm } from "./ops/norm";
+import { run_norm_rows } from "./ops/norm_rows";
 import { run_pack } from "./ops/pack";
 import { run_quantize } from "./ops/quantize";
 import { run_rope_store } from "./ops/rope";
@@ -41,6 +44,7 @@ function run_segment(record: usize, stop: usize, scratch: usize): i32 {
   for (; record < stop; record += op.RECORD_BYTES) {
     const status = step_status();
     if (status !== STATUS_OK) return status;
+    if (is_left_out(record)) continue;
     switch (int(record, op.REC_OP)) {
       case op.OP_EMBED:
         run_embed(record);
@@ -70,16 +74,25 @@ function run_segment(record: usize, stop: usize, scratch: usize): i32 {
         run_pack(record, scratch);
         break;
       case op.OP_ROUTE:
-        run_route(record);
+        run_route(record, scratch);
         break;
       case op.OP_EXPERTS:
         run_experts(record, scratch);
         break;
       case op.OP_COMBINE:
-        run_combine(record);
+        run_combine(record, scratch);
         break;
       case op.OP_ADD:
         run_add(record);
+        break;
+      case op.OP_NORM_ROWS:
+        run_norm_rows(record);
+        break;
+      case op.OP_COPY:
+        run_copy(record);
+        break;
+      case op.OP_MAP:
+        run_map(record);
         break;
       default:
         stop_step(STATUS_BAD_RECORD);
@@ -87,6 +100,13 @@ function run_segment(record: usize, stop: usize, scratch: usize): i32 {
     }
   }
   return STATUS_OK;
+}
+
+// Whether steps of so many tokens do without a record.
+function is_left_out(record: usize): bool {
+  const flags = int(record, op.REC_FLAGS) & (op.REC_SEVERAL | op.REC_ALONE);
+  if (!flags) return false;
+  return (flags === op.REC_SEVERAL) === (load<i32>(STEP_N_TOKENS) === 1);
 }
 
 // After so many sleeps of the host's thread in one run, its helpers are taken to cost more than they save.
@@ -110,14 +130,19 @@ export function run_step(plan: usize, begin: i32, end: i32, scratch: usize): i32
     let last = first;
     while (!(int(last, op.REC_FLAGS) & op.REC_BARRIER)) last += op.RECORD_BYTES;
     const next = last + op.RECORD_BYTES;
+    if (first === last && is_left_out(first)) {
+      first = next;
+      continue;
+    }
     let status: i32;
     if (threads > 1) {
       open_segment(first, next);
       status = run_segment(first, next, scratch);
-      const isExperts = int(last, op.REC_OP) === op.OP_EXPERTS;
+      const code = int(last, op.REC_OP);
+      const isExperts = code === op.OP_EXPERTS || code === op.OP_COMBINE;
       const closed = close_segment(isExperts ? experts_patience(last) : patience(last));
       // A chunk of attention grows with the context. It is worth waiting for.
-      if (closed !== CLOSED && int(last, op.REC_OP) !== op.OP_ATTENTION) {
+      if (closed !== CLOSED && code !== op.OP_ATTENTION) {
         sleeps++;
         if (closed === CLOSED_STALLED || sleeps === MOST_SLEEPS) {
           sleeps = 0;

@@ -55,6 +55,8 @@ export interface Claim<T = unknown> {
   readonly title: string;
   /** What is compared, and why it matters. */
   readonly about: string;
+  /** Whether every machine measures the same: then it can be measured alone, and its place in the result file is taken. */
+  readonly isExact?: boolean;
   measure(bench: Bench): Promise<T>;
   /** Pure: the same data gives the same section. */
   render(data: T): Section;

@@ -55,7 +55,7 @@ async function prepare(
     name,
     nKvHeads,
     type,
-    bytesPerPosition: engine.pool.pageBytes / KV_PAGE / shape.nLayers,
+    bytesPerPosition: (nKvHeads * engine.layout.kv.layers[0]!.headBytes) / KV_PAGE,
     // Layers alternate. Otherwise a layer would find all its keys in the processor's cache.
     attention: () => {
       const { begin, end } = attention[layer++ % attention.length] as (typeof attention)[number];

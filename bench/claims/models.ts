@@ -113,9 +113,10 @@ export function sequenceAt(engine: Engine, position: number): Sequence {
   const sequence = engine.sequence();
   sequence.reserve(position);
   sequence.advance(position);
-  for (const page of sequence.pages) {
-    new Uint8Array(engine.kernel.memory.buffer, page, engine.pool.pageBytes).fill(0);
-  }
+  sequence.tables.forEach(({ pages }, i) => {
+    const { pageBytes } = engine.pool.classes[i]!;
+    for (const page of pages) new Uint8Array(engine.kernel.memory.buffer, page, pageBytes).fill(0);
+  });
   return sequence;
 }
 

@@ -1,7 +1,7 @@
 // Claim: the quality that a model loses if its heads of keys and values become fewer by averaging, without training.
 import { convert } from "../../src/convert.ts";
 import { Llama } from "../../src/mod.ts";
-import { embeddedModel } from "../models.ts";
+import { trainedTales } from "../models.ts";
 import { scoredText, WINDOW } from "../quality.ts";
 import { sharedPath } from "../shared.ts";
 import { barChart } from "./chart.ts";
@@ -44,15 +44,14 @@ function nextDivisor(n: number): number {
 async function pooled(source: URL | string, kvHeads: number | undefined): Promise<Uint8Array<ArrayBuffer>[]> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   const output = new WritableStream<Uint8Array>({ write: (part) => void parts.push(part.slice()) });
-  await convert(source, output, { kvHeads, threads: 1 });
+  await convert(source, output, { kvHeads, threads: 1, allowRequantize: true });
   return parts;
 }
 
 async function measure(bench: Bench): Promise<Data> {
   const { name, text } = scoredText();
   const stories = sharedPath("models/stories260K/stories260K-f32.gguf");
-  const tales = sharedPath("models/tales/tales-f32.gguf") ?? embeddedModel;
-  const rows = await measureModel(bench, "tales", tales, text);
+  const rows = await measureModel(bench, "tales", trainedTales, text);
   if (stories) rows.push(...(await measureModel(bench, "stories260K", stories, text)));
   else bench.skip("stories260K with fewer heads", "../shared/models is absent");
   return { text: name, rows };

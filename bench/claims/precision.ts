@@ -1,7 +1,7 @@
 // Claim: the memory and speed that q8 and q4 weights gain, and the quality that they lose.
 import { Llama } from "../../src/mod.ts";
 import type { Precision } from "../../src/model/config.ts";
-import { embeddedModel, matrixWork } from "../models.ts";
+import { matrixWork, trainedTales } from "../models.ts";
 import { Q8_LIMIT, scoredText, WINDOW } from "../quality.ts";
 import { sharedPath } from "../shared.ts";
 import { synthModel } from "../synth.ts";
@@ -40,7 +40,7 @@ interface Data {
 
 function models(bench: Bench): Model[] {
   const found: Model[] = [
-    { name: "tales", source: () => embeddedModel, precisions, tokens: 32, trained: true },
+    { name: "tales", source: () => trainedTales, precisions, tokens: 32, trained: true },
   ];
   const stories = sharedPath("models/stories260K/stories260K-f32.gguf");
   if (stories)

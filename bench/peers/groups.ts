@@ -182,6 +182,29 @@ const mixGroups: readonly Group[] = [
   mixGroup("q40", "Q4_0 with Q6_K output", "q4_0_q6_k", {}, {}),
 ].map((group) => (group.name === "q4km" ? withWllama(group, "Q4_K_M") : group));
 
+// Mixtures of experts: 8 of which 2 work on a token.
+function expertGroup(name: string, type: SynthType, title: string): Group {
+  const model = `8 experts ${title}`;
+  const atTime = (metric: Timed, targets: Targets) => [
+    atLeast(`${metric}, ${model}, ÷ native`, metric, "native", always(targets)),
+    { ...atLeast(`${metric}, ${model}, one thread each`, metric, "native", always(targets)), threads: 1 },
+  ];
+  return {
+    ...large,
+    name,
+    title: `1.1B shape with 8 experts, ${title}`,
+    file: synth(type, "tinyllama-8x"),
+    peers: WITHOUT_PEERS_IN_PAGES,
+    single: WITHOUT_PEERS_IN_PAGES,
+    loads: 3,
+    rows: [
+      ...atTime("decode", engines(1, 1)),
+      ...atTime("prefill", engines(0.6, 0.5)),
+      atMost(`load ${model}, warm file cache, ÷ native`, "load", "native", noTarget),
+    ],
+  };
+}
+
 // wllama takes minutes, so it runs one of these files.
 function withWllama(group: Group, type: string): Group {
   const rows = inPages(type, noTarget, noTarget).filter(({ to }) => to === "wllama");
@@ -342,4 +365,6 @@ export const groups: readonly Group[] = [
     ],
   },
   ...mixGroups,
+  expertGroup("moeq8", "q8_0", "Q8_0"),
+  expertGroup("moeq4km", "q4_k_m", "Q4_K_M"),
 ];

@@ -1,6 +1,5 @@
 // Measures the nll of a text with f32 and with q8 weights, in every runtime that cria is measured in.
-import { fileURLToPath } from "node:url";
-import { embeddedModel } from "../models.ts";
+import { trainedTales } from "../models.ts";
 import { scoredText, WINDOW } from "../quality.ts";
 import { sharedPath } from "../shared.ts";
 import { type Column, columns } from "./groups.ts";
@@ -13,10 +12,12 @@ interface Model {
 }
 
 function models(skipped: string[]): Model[] {
-  const tales = sharedPath("models/tales/tales-f32.gguf") ?? fileURLToPath(embeddedModel);
   const stories = sharedPath("models/stories260K/stories260K-f32.gguf");
   if (!stories) skipped.push("nll of stories260K: ../shared/models is absent");
-  return [{ name: "tales", path: tales }, ...(stories ? [{ name: "stories260K", path: stories }] : [])];
+  return [
+    { name: "tales", path: trainedTales },
+    ...(stories ? [{ name: "stories260K", path: stories }] : []),
+  ];
 }
 
 /** Scores the same text with weights of both precisions, with one thread. */

@@ -25,6 +25,7 @@ const IQ1_POINTS = 0.91;
 const NIBBLES = 4.61;
 const FIVE_BITS = 9.23;
 const SIX_BITS = 18.5;
+const BYTES = 73.6;
 const IQ4_BOOK = 67.4;
 
 /** Numbers in [0, 1) from a seed (a linear congruential generator). */
@@ -52,6 +53,12 @@ function around(value: number, random: Random): number {
 // Q4_0: f16 d, nibbles. The quantizer's d has either sign.
 function scaleQ4(block: DataView, std: number, random: Random): void {
   block.setFloat16(0, signed(around(std / NIBBLES, random), random), true);
+}
+
+// Q8_0: f16 d, and bytes, of which native's quantizer makes all but -128.
+function scaleQ8(block: DataView, std: number, random: Random): void {
+  block.setFloat16(0, around(std / BYTES, random), true);
+  for (let i = 2; i < 34; i++) if (block.getInt8(i) === -128) block.setInt8(i, -127);
 }
 
 // Q4_K and Q5_K: f16 d and dmin, then 6-bit scales and minima of eight groups, packed into 12 bytes. Here a group's minimum
@@ -132,6 +139,7 @@ function scaleIq1M(block: DataView, std: number, random: Random): void {
 /** Tensor types by name. */
 export const blockTypes = {
   Q4_0: { code: 2, cols: 32, bytes: 18, scale: scaleQ4 },
+  Q8_0: { code: 8, cols: 32, bytes: 34, scale: scaleQ8 },
   Q2_K: { code: 10, cols: 256, bytes: 84, scale: scaleQ2K },
   Q3_K: { code: 11, cols: 256, bytes: 110, scale: scaleQ3K },
   Q4_K: { code: 12, cols: 256, bytes: 144, scale: scaleK(7.5, NIBBLES) },

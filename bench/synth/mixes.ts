@@ -13,6 +13,8 @@ export interface Place {
   readonly kvMul: number;
   /** Whether the embedding is the output matrix too. */
   readonly tied: boolean;
+  /** Without it 0. */
+  readonly nExperts?: number;
 }
 
 /** A name of a quantized file. */
@@ -22,6 +24,8 @@ export interface Mix {
   readonly base: BlockTypeName;
   /** The type of a matrix of a layer, if it is not the base. */
   readonly layer?: (place: Place) => BlockTypeName | undefined;
+  /** The type of the output matrix, if it is not Q6_K. */
+  readonly output?: BlockTypeName;
 }
 
 // Layers that get more bits: the first and last eighth, and every third between them.
@@ -35,10 +39,19 @@ function isValue({ tensor }: Place): boolean {
 }
 
 function isDown({ tensor }: Place): boolean {
-  return tensor.endsWith("ffn_down.weight");
+  return tensor.includes("ffn_down");
+}
+
+// Eight experts share one attention, which therefore gets more bits.
+function besideExperts({ tensor, nExperts }: Place): BlockTypeName | undefined {
+  if (nExperts !== 8) return undefined;
+  if (tensor.endsWith("attn_output.weight")) return "Q5_K";
+  return /attn_[kv]\.weight$/.test(tensor) ? "Q8_0" : undefined;
 }
 
 function medium(place: Place): BlockTypeName | undefined {
+  const beside = besideExperts(place);
+  if (beside) return beside;
   return (isValue(place) || isDown(place)) && moreBits(place) ? "Q6_K" : undefined;
 }
 
@@ -55,6 +68,7 @@ export const mixes = {
   q6_k: { code: 18, base: "Q6_K" },
   iq4_xs: { code: 30, base: "IQ4_XS", layer: nonLinear },
   q4_0_q6_k: { code: 2, base: "Q4_0" },
+  q8_0: { code: 7, base: "Q8_0", output: "Q8_0" },
 } as const satisfies Record<string, Mix>;
 
 export type MixName = keyof typeof mixes;
@@ -63,6 +77,6 @@ export type MixName = keyof typeof mixes;
 export function typeIn(name: MixName, place: Place): BlockTypeName {
   const mix: Mix = mixes[name];
   const output = place.tied ? "token_embd.weight" : "output.weight";
-  if (place.tensor === output) return "Q6_K";
+  if (place.tensor === output) return mix.output ?? "Q6_K";
   return mix.layer?.(place) ?? mix.base;
 }

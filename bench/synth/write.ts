@@ -1,94 +1,30 @@
 // Writes a GGUF file of random blocks: the metadata and shapes of another file, with the tensor types of a mix.
-import { closeSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { closeSync, openSync, renameSync, writeSync } from "node:fs";
 import { type BlockTypeName, blockTypes, type Random, randomBlocks, randomOf } from "./blocks.ts";
+import { type ExpertShape, isRouter, withExperts } from "./experts.ts";
+import { type Header, readHeader, type Tensor, text, u32, u64, withIntegers } from "./header.ts";
 import { type MixName, mixes, typeIn } from "./mixes.ts";
 
-interface Tensor {
-  readonly name: string;
-  /** As GGUF has it: columns first. */
-  readonly dims: readonly number[];
-}
-
-interface Header {
-  readonly nMetadata: bigint;
-  readonly metadata: Buffer;
-  readonly tensors: readonly Tensor[];
-}
-
-// Metadata and tensors of a file lie within this many bytes of its beginning.
-const HEADER_BYTES = 8 << 20;
-const FIRST_TENSOR = "token_embd.weight";
-const FILE_TYPE_KEY = "general.file_type";
 const ALIGNMENT = 32;
 const F32 = 0;
 // Matrices consist of parts of a pool of so many blocks.
 const POOL_BLOCKS = 4096;
 
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function u64(value: number | bigint): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
-
-function text(value: string): Buffer {
-  return Buffer.concat([u64(Buffer.byteLength(value)), Buffer.from(value)]);
-}
-
 function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-// Reads the header of a file that the tool synth-gguf.mjs wrote: its first tensor is the embedding.
-function readHeader(path: string): Header {
-  const file = openSync(path, "r");
-  const bytes = Buffer.alloc(HEADER_BYTES);
-  const header = bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
-  closeSync(file);
-  let at = header.indexOf(text(FIRST_TENSOR));
-  if (at < 0) throw new Error(`Expected ${FIRST_TENSOR} in the header of ${path}, got none`);
-  const metadata = header.subarray(24, at);
-  const number = () => {
-    at += 8;
-    return Number(header.readBigUInt64LE(at - 8));
-  };
-  const tensors = Array.from({ length: Number(header.readBigUInt64LE(8)) }, () => {
-    const length = number();
-    const name = header.toString("utf8", at, at + length);
-    at += length;
-    const nDims = header.readUInt32LE(at);
-    at += 4;
-    const dims = Array.from({ length: nDims }, number);
-    // Type and offset.
-    at += 12;
-    return { name, dims };
-  });
-  return { nMetadata: header.readBigUInt64LE(16), metadata, tensors };
-}
-
-function setFileType(metadata: Buffer, code: number): Buffer {
-  const changed = Buffer.from(metadata);
-  const at = changed.indexOf(FILE_TYPE_KEY);
-  if (at < 0) throw new Error(`Expected ${FILE_TYPE_KEY} in the metadata, got none`);
-  changed.writeUInt32LE(code, at + FILE_TYPE_KEY.length + 4);
-  return changed;
-}
-
-// The types of all tensors; undefined for vectors, which are f32.
+// The types of all tensors; undefined for vectors and routers, which are f32.
 function typesOf(mix: MixName, tensors: readonly Tensor[]): (BlockTypeName | undefined)[] {
   const rows = (name: string) => tensors.find((tensor) => tensor.name.endsWith(name))?.dims[1] ?? 1;
   const layers = tensors.map(({ name }) => Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? -1));
   const nLayers = Math.max(...layers) + 1;
   const kvMul = rows("attn_q.weight") / rows("attn_k.weight");
+  const nExperts = tensors.find(({ dims }) => dims.length === 3)?.dims[2] ?? 0;
   const tied = !tensors.some(({ name }) => name === "output.weight");
   return tensors.map(({ name, dims }, i) => {
-    if (dims.length === 1) return undefined;
-    const type = typeIn(mix, { tensor: name, layer: layers[i]!, nLayers, kvMul, tied });
+    if (dims.length === 1 || isRouter(name)) return undefined;
+    const type = typeIn(mix, { tensor: name, layer: layers[i]!, nLayers, kvMul, tied, nExperts });
     const { cols } = blockTypes[type];
     if (dims[0]! % cols !== 0)
       throw new Error(
@@ -103,7 +39,8 @@ function bytesOf({ dims }: Tensor, type: BlockTypeName | undefined): number {
   return type ? (n / blockTypes[type].cols) * blockTypes[type].bytes : 4 * n;
 }
 
-function headerBytes(mix: MixName, { nMetadata, metadata, tensors }: Header): Buffer {
+function headerBytes(mix: MixName, header: Header): Buffer {
+  const { nMetadata, metadata, tensors } = withIntegers(header, { "general.file_type": mixes[mix].code });
   const types = typesOf(mix, tensors);
   let offset = 0;
   const infos = tensors.flatMap((tensor, i) => {
@@ -115,13 +52,7 @@ function headerBytes(mix: MixName, { nMetadata, metadata, tensors }: Header): Bu
     return [text(name), u32(dims.length), ...dims.map(u64), u32(code), u64(begin)];
   });
   const counts = [u64(tensors.length), u64(nMetadata)];
-  const all = Buffer.concat([
-    Buffer.from("GGUF"),
-    u32(3),
-    ...counts,
-    setFileType(metadata, mixes[mix].code),
-    ...infos,
-  ]);
+  const all = Buffer.concat([Buffer.from("GGUF"), u32(3), ...counts, metadata, ...infos]);
   return Buffer.concat([all, Buffer.alloc(align(all.length) - all.length)]);
 }
 
@@ -140,13 +71,24 @@ function writeBlocks(
   writeSync(file, Buffer.alloc(align(bytes) - bytes));
 }
 
+// Vectors are ones. Routers are random: of equal products, the first experts would always be chosen.
+function f32Bytes({ name, dims }: Tensor, random: Random): Buffer {
+  const n = dims.reduce((product, dim) => product * dim, 1);
+  const values = new Float32Array(align(4 * n) / 4);
+  const std = 1 / Math.sqrt(dims[0]!);
+  for (let i = 0; i < n; i++) values[i] = isRouter(name) ? Math.sqrt(12) * std * (random() - 0.5) : 1;
+  return Buffer.from(values.buffer);
+}
+
 /**
  * Writes a file of a mix: random blocks, the same in every run. Vectors are ones, and the values of a matrix have a standard
  * deviation of 1 ÷ √columns, so rows keep about unit variance.
  * @param base a file that ../shared/tools/synth-gguf.mjs wrote, for metadata and shapes
+ * @param experts makes its feed-forward blocks mixtures of experts
  */
-export function writeMix(mix: MixName, base: string, path: string): void {
-  const header = readHeader(base);
+export function writeMix(mix: MixName, base: string, path: string, experts?: ExpertShape): void {
+  const dense = readHeader(base);
+  const header = experts ? withExperts(dense, experts) : dense;
   const types = typesOf(mix, header.tensors);
   const pools = new Map<string, Uint8Array>();
   const random = randomOf(17);
@@ -159,7 +101,7 @@ export function writeMix(mix: MixName, base: string, path: string): void {
       const type = types[i];
       const bytes = bytesOf(tensor, type);
       if (!type) {
-        writeSync(file, Buffer.from(new Float32Array(align(bytes) / 4).fill(1, 0, bytes / 4).buffer));
+        writeSync(file, f32Bytes(tensor, random));
         continue;
       }
       const cols = tensor.dims[0]!;

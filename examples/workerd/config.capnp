@@ -13,6 +13,6 @@ const worker :Workerd.Worker = (
     (name = "cria/workerd.js", esModule = embed "../../dist/workerd.js"),
     (name = "cria/relaxed.wasm", wasm = embed "../../dist/relaxed.wasm"),
     (name = "cria/simd.wasm", wasm = embed "../../dist/simd.wasm"),
-    (name = "tales.gguf", data = embed "../../models/tales/tales-q8_0.gguf"),
+    (name = "tales.gguf", data = embed "../../models/tales/tales-q4_k_s.gguf"),
   ],
 );

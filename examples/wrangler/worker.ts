@@ -2,7 +2,7 @@
 //   curl -N localhost:8787/generate -d '{"prompt": "Once upon a time"}'
 
 /// <reference types="cria/gguf/data" />
-import model from "cria/models/tales/tales-q8_0.gguf";
+import model from "cria/models/tales/tales-q4_k_s.gguf";
 import { createWorker } from "cria/workerd";
 
 export default createWorker({ model });

@@ -1,10 +1,12 @@
 // What a model file is, from its header alone: no weight is read.
 import { chooseKernel } from "../engine/kernel_choice.ts";
 import { type LayoutOptions, planLayout } from "../engine/layout.ts";
+import { MissingParts } from "../format/gguf/parts.ts";
 import type { MetaValue, ModelFile, TensorInfo } from "../format/model_file.ts";
-import { type ModelSource, openModel } from "../format/open_model.ts";
+import { type ModelSource, type OpenedModel, openModel } from "../format/open_model.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { readConfig } from "../model/read_model.ts";
+import { readModel } from "../model/read_model.ts";
+import { scaledModel } from "../model/scaled_model.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { OpenOptions } from "../source/open.ts";
 import { createTokenizer } from "../tokenizer/registry.ts";
@@ -48,11 +50,20 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** Layers that see so many positions only, and what the KV cache has for them, in bytes. */
+export interface WindowFacts {
+  readonly window: number;
+  readonly layers: number;
+  readonly kvCache: number;
+}
+
 /** Linear memory of a loaded model, in bytes. */
 export interface MemoryFacts {
   readonly contextLength: number;
   readonly weights: number;
   readonly kvCache: number;
+  /** What of the KV cache is for layers with sliding windows shorter than the context. */
+  readonly windows: readonly WindowFacts[];
   /** All: also activations, the plan, scratch for each thread, and buffers. */
   readonly total: number;
 }
@@ -65,8 +76,10 @@ export interface ModelFacts {
   readonly bytes: number | null;
   /** Names of the files that its tensors lie in, if they are several. */
   readonly files: readonly string[] | null;
-  /** Which part of a model the file is, from 1 on, if it is one. */
+  /** Which part of a model the file is, from 1 on, if it is one and others are missing. */
   readonly part: { readonly part: number; readonly parts: number } | null;
+  /** The first names of the parts that are missing, if any are: all else is what the one that was named says. */
+  readonly missing: readonly string[] | null;
   readonly architecture: string;
   readonly name: string | null;
   /** Values of all tensors. */
@@ -95,7 +108,8 @@ export interface Inspection {
 
 /**
  * Reads the header of a model file and says what it is, whether it loads and with how much memory. Nothing else is read,
- * and nothing is cached: of a URL only the header is fetched.
+ * and nothing is cached: of a URL only the header is fetched, and of a whole file in the cache nothing. Of a model in several
+ * files of which some are missing it says what the one that was named says.
  * @param layout what decides the memory
  * @throws as `Llama.load` for what is no model file. A model that does not load is no error.
  */
@@ -104,11 +118,13 @@ export async function inspectModel(
   { signal, http }: Pick<OpenOptions, "signal" | "http"> = {},
   layout: LayoutOptions = {},
 ): Promise<Inspection> {
-  const opened = await openModel(source, detectRuntime(), { signal, http, cache: false });
+  const opened = await openModel(source, detectRuntime(), {
+    ...{ signal, http, cache: false, fromCache: true },
+  });
   try {
-    const file = await opened.read();
+    const { file, missing } = await readOrPart(opened);
     return {
-      facts: await factsOf(file, layout),
+      facts: await factsOf(file, layout, missing),
       metadata: file.metadata,
       tensors: [...file.tensors.values()],
     };
@@ -122,7 +138,21 @@ export function bytesOfTensor({ byteLength, scales }: TensorInfo): number {
   return byteLength + (scales?.byteLength ?? 0);
 }
 
-async function factsOf(file: ModelFile, options: LayoutOptions): Promise<ModelFacts> {
+/** The headers of a model, or of the part that was named if others are missing. */
+async function readOrPart(opened: OpenedModel): Promise<{ file: ModelFile; missing?: MissingParts }> {
+  try {
+    return { file: await opened.read() };
+  } catch (error) {
+    if (error instanceof MissingParts) return { file: error.part, missing: error };
+    throw error;
+  }
+}
+
+async function factsOf(
+  file: ModelFile,
+  options: LayoutOptions,
+  missing: MissingParts | undefined,
+): Promise<ModelFacts> {
   const { source, format, architecture, metadata } = file;
   const sources = [...new Set([source, ...[...file.tensors.values()].map((tensor) => tensor.source)])];
   const sizes = sources.map(({ size }) => size ?? Number.NaN);
@@ -130,8 +160,13 @@ async function factsOf(file: ModelFile, options: LayoutOptions): Promise<ModelFa
   const types = typesOf(file);
   const parameters = types.reduce((sum, type) => sum + type.parameters, 0);
   const weightBytes = types.reduce((sum, type) => sum + type.bytes, 0);
-  const config = await attempt(async () => readConfig(file));
+  const own = await attempt(async () => readModel(file));
+  const scaled =
+    "message" in own ? own : await attempt(async () => scaledModel(own, source.name, options).model);
+  // A request that the model cannot have is the memory's refusal.
+  const { config = null } = "message" in scaled ? ("message" in own ? {} : own) : scaled;
   const memory = await attempt(async () => {
+    if (missing) throw missing;
     // A model whose tokenizer is refused is not loaded; one without a tokenizer can be given one.
     if (file.tokenizer() !== undefined) await modelTokenizer(file, undefined);
     return plannedMemory(file, options);
@@ -142,17 +177,18 @@ async function factsOf(file: ModelFile, options: LayoutOptions): Promise<ModelFa
     bytes: Number.isNaN(bytes) ? null : bytes,
     files: sources.length > 1 ? sources.map(({ name }) => name) : null,
     part: partOf(metadata),
+    missing: missing?.names ?? null,
     architecture,
     name: textAt(metadata, "general.name"),
     parameters,
     bitsPerWeight: parameters > 0 ? (8 * weightBytes) / parameters : 0,
     types,
-    config: "message" in config ? null : config,
+    config,
     tokenizer: await attempt(async () => tokenizerOf(file)),
     chatTemplate: textAt(metadata, "tokenizer.chat_template"),
     memory,
     fullMemory:
-      "message" in config || "message" in memory
+      config === null || "message" in memory
         ? null
         : await attempt(() => plannedMemory(file, { ...options, contextLength: config.contextLength })),
   };
@@ -197,12 +233,21 @@ function tokenizerOf(file: ModelFile): TokenizerFacts | null {
 async function plannedMemory(file: ModelFile, options: LayoutOptions): Promise<MemoryFacts> {
   const { threads } = chooseKernel(detectRuntime(), {});
   const layout = await planLayout(file, { threads, ...options });
-  const { contextLength, weights, pages, totalBytes } = layout;
-  const begin = weights.all.reduce((least, { address }) => Math.min(least, address), pages.address);
+  const { contextLength, weights, kv, pages, totalBytes } = layout;
+  const begin = weights.all.reduce((least, { address }) => Math.min(least, address), pages);
   return {
     contextLength,
-    weights: pages.address - begin,
-    kvCache: pages.count * pages.bytes,
+    weights: pages - begin,
+    kvCache: kv.sequenceBytes,
+    windows: kv.classes.flatMap(({ window, pageBytes, mostPages }, i) =>
+      window === undefined
+        ? []
+        : {
+            window,
+            layers: kv.layers.filter(({ pageClass }) => pageClass === i).length,
+            kvCache: pageBytes * mostPages,
+          },
+    ),
     total: totalBytes,
   };
 }

@@ -174,8 +174,7 @@ export class Llama implements AsyncDisposable {
 
   /** Bytes of keys and values of a session that fills its context. */
   get sessionBytes(): number {
-    const { count, bytes } = this.#engine.layout.pages;
-    return count * bytes;
+    return this.#engine.layout.kv.sequenceBytes;
   }
 
   /**

@@ -6,6 +6,7 @@ import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tu
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
 import { type Variant, variants, variantWorks } from "../kernels/variant.ts";
 import type { KvType, Precision } from "../model/config.ts";
+import type { RopeScalingOptions } from "../model/scaled_model.ts";
 import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
 import {
@@ -23,6 +24,9 @@ import {
   checkSignal,
   type OptionNames,
 } from "../util/options.ts";
+import { checkRopeScaling } from "./rope_option.ts";
+
+export type { RopeScalingOptions } from "../model/scaled_model.ts";
 
 /** How far loading has come. No number of it is ever NaN or infinite. */
 export interface LoadProgress {
@@ -53,6 +57,8 @@ export interface LoadOptions extends SourceOptions {
   threads?: number;
   /** Positions a sequence may have. Default: the model's own, at most 4096. */
   contextLength?: number;
+  /** How positions beyond the model's context are reached, instead of what the file says. Default: as the file says. */
+  ropeScaling?: RopeScalingOptions;
   /** Weights in memory. Default: q4 for Q4_0 files, q8 for every other. */
   precision?: Precision;
   /** Keys and values in memory. Default: f32 if precision is f32, f16 otherwise. */
@@ -81,6 +87,7 @@ const loadNames: OptionNames<LoadOptions> = {
   ...sourceNames,
   threads: true,
   contextLength: true,
+  ropeScaling: true,
   precision: true,
   kv: true,
   maxBytes: true,
@@ -136,6 +143,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkChoice("precision", options.precision, precisions);
   checkChoice("kv", options.kv, kvTypes);
   checkChoice("kernel", options.kernel, variants);
+  checkRopeScaling(options.ropeScaling);
   checkTune(options.tune);
   checkSourceOptions(options);
   const { kernel, workerUrl, tokenizer } = options;

@@ -36,7 +36,7 @@ export interface CachedModel {
   readonly paths: readonly string[];
 }
 
-/** What {@link removeModel} has removed. */
+/** What {@link remove} has removed. */
 export interface RemovedModel {
   readonly name: string;
   readonly bytes: number;
@@ -48,19 +48,19 @@ const cacheNames: OptionNames<CacheOptions> = { cache: true };
  * The models in the cache of downloads, by name.
  * @throws SourceError if there is no cache, or it cannot be read
  */
-export async function listModels(options: CacheOptions = {}): Promise<readonly CachedModel[]> {
+export async function list(options: CacheOptions = {}): Promise<readonly CachedModel[]> {
   checkOptions("list models", options, cacheNames);
-  const groups = await groupsOf(await openCacheOf("list models", options.cache));
+  const groups = await groupsOf(await openCacheOf("list models", options.cache, detectRuntime(), true));
   return groups.map(modelOf);
 }
 
 /**
  * Removes a model from the cache of downloads, unfinished ones too.
- * @param name as listModels() or `Llama.load` has it: a file, `hf:owner/repo:Q4_K_M`, `hf:owner/repo`, a URL
+ * @param name as list() or `Llama.load` has it: a file, `hf:owner/repo:Q4_K_M`, `hf:owner/repo`, a URL
  * @throws UsageError if the cache has no such model (with the nearest name) or more than one; SourceError if its files
  *   cannot be removed
  */
-export async function removeModel(name: string | URL, options: CacheOptions = {}): Promise<RemovedModel> {
+export async function remove(name: string | URL, options: CacheOptions = {}): Promise<RemovedModel> {
   checkOptions("remove a model", options, cacheNames);
   if (typeof name !== "string" && !(name instanceof URL)) {
     throw new UsageError(`Cannot remove a model: Expected its name, got ${describeValue(name)}`);
@@ -74,18 +74,19 @@ export async function removeModel(name: string | URL, options: CacheOptions = {}
   return { name: group.name, bytes: modelOf(group).bytes };
 }
 
-/** Opens a cache for what cannot be done without one. @throws SourceError */
+/** Opens a cache for what cannot be done without one, or `toRead` only. @throws SourceError */
 export async function openCacheOf(
   action: string,
   directory: string | undefined,
   host: SourceHost = detectRuntime(),
+  toRead = false,
 ): Promise<FileCache> {
   if (directory !== undefined && (typeof directory !== "string" || directory === "")) {
     throw new UsageError(
       `Cannot ${action}: Expected cache to be a directory, got ${describeValue(directory)}`,
     );
   }
-  const cache = await host.openCache(directory);
+  const cache = await host.openCache(directory, toRead);
   if (cache) return cache;
   throw new SourceError(
     `Cannot ${action}: Expected a cache of downloads, but there is none, or it may not be read and written`,

@@ -16,7 +16,7 @@ import type { LoadProgress } from "./load_options.ts";
 import { type ProgressReport, progressReport } from "./load_progress.ts";
 import { openCacheOf } from "./models.ts";
 
-/** Options of {@link pullModel}. */
+/** Options of {@link pull}. */
 export interface PullOptions extends Omit<SourceOptions, "cache"> {
   /** A directory for downloads. Default: the runtime's own place. */
   cache?: string | undefined;
@@ -54,7 +54,7 @@ const pullNames: OptionNames<PullOptions> = {
  * already and has not changed does not come again, and a download that broke is resumed.
  * @throws UsageError for anything else, and as resolveModel; SourceError if it cannot be had or stored
  */
-export async function pullModel(source: string | URL, options: PullOptions = {}): Promise<PulledModel> {
+export async function pull(source: string | URL, options: PullOptions = {}): Promise<PulledModel> {
   checkPullOptions(options);
   const text = String(source);
   if (!isHubName(text) && !/^https?:$/.test(urlOf(text)?.protocol ?? "")) {
@@ -68,7 +68,7 @@ export async function pullModel(source: string | URL, options: PullOptions = {})
   const chosen = await resolveModel(text, host, { signal, http, cache, maxBytes });
   if (chosen) onChoice?.(chosen);
   const total = chosen?.files.reduce((sum, { size }) => sum + size, 0);
-  const pull = new Pull(files, host, options, total);
+  const work = new Pull(files, host, options, total);
   const name = chosen?.name ?? text;
   const isFolder = !chosen && /^[^?#]*\/([?#]|$)/.test(text);
   const addresses = chosen ? listedAddresses(text, chosen) : isFolder ? [] : partAddresses(text);
@@ -77,9 +77,9 @@ export async function pullModel(source: string | URL, options: PullOptions = {})
       `Cannot pull ${quoted(text)} with sha256: Expected a model in one file, got several`,
     );
   }
-  if (isFolder) await pull.folder(text);
-  for (const address of addresses) await pull.file(address);
-  return pull.end(name);
+  if (isFolder) await work.folder(text);
+  for (const address of addresses) await work.file(address);
+  return work.end(name);
 }
 
 function checkPullOptions(options: PullOptions): void {

@@ -2,6 +2,7 @@
 import process from "node:process";
 import { quantizeTypes } from "../convert/file_kinds.ts";
 import { convert } from "../convert.ts";
+import { inputModel } from "./chosen_model.ts";
 import type { Command } from "./command.ts";
 import {
   ArgumentError,
@@ -21,6 +22,7 @@ import { writtenText } from "./terminal/written_text.ts";
 const flags = {
   type: parsedFlag("--type", "T", "type of the file (default: each tensor keeps its own)", {
     expected: `one of ${quantizeTypes.join(", ")}`,
+    names: quantizeTypes,
     parse: (text) => quantizeTypes.find((name) => name === text.toUpperCase()),
   }),
   kvHeads: numberFlag("--kv-heads", "N", "heads of keys and values, each the mean of some of the model's", {
@@ -41,8 +43,8 @@ const flags = {
 
 const help = `Usage: cria convert [flags] DIR OUT
 
-Writes a GGUF file of a model. DIR is a folder of safetensors with config.json and a tokenizer, hf:owner/repo, or a GGUF
-file. OUT is written under a temporary name first: a file of that name is replaced by all of the new one or not at all.
+Writes a GGUF file of a model. DIR is a folder of safetensors with config.json and a tokenizer, hf:owner/repo[:TYPE], or a
+GGUF file. OUT is written under a temporary name first: a file of that name is replaced by all of the new one or not at all.
 
 With --kv-heads, heads of keys and values become fewer (MHA becomes GQA or MQA), which makes the cache smaller. The model
 must be trained on afterwards: without that it loses much.
@@ -74,7 +76,7 @@ export const convertCommand: Command = {
     const signal = interruptSignal();
     const line = new ProgressLine(process.stderr, `converting ${input}`);
     try {
-      const written = await convert(input, output, {
+      const written = await convert(await inputModel(input, signal), output, {
         ...{ type, kvHeads, allowRequantize, threads, signal },
         onProgress: (progress) => line.update(progress),
       });

@@ -1,5 +1,5 @@
 // `cria list`: the models in the cache.
-import { type CachedModel, listModels } from "../api/models.ts";
+import { type CachedModel, list } from "../models.ts";
 import { sizeText } from "../util/bytes.ts";
 import type { Command } from "./command.ts";
 import {
@@ -42,7 +42,7 @@ export const listCommand: Command = {
     if (operands.length > 0) {
       throw new ArgumentError(`Cannot list: Expected no operands, got ${show(operands[0] as string)}`);
     }
-    const models = await listModels();
+    const models = await list();
     await writeOut(
       values.json ? models.map((model) => `${JSON.stringify(model)}\n`).join("") : table(models),
     );

@@ -1,10 +1,12 @@
 // The flags of commands that load a model, and the loading itself, with its progress on standard error.
 import process from "node:process";
-import { Llama } from "../mod.ts";
+import { ropeScalingTypes } from "../api/rope_option.ts";
+import { Llama, type RopeScalingOptions } from "../mod.ts";
 import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
 import { chooseModel } from "./chosen_model.ts";
 import {
+  ArgumentError,
   bytesFlag,
   choiceFlag,
   type FlagValues,
@@ -45,6 +47,18 @@ export const memoryFlags = {
     { ...count, min: 1 },
     { aliases: ["-c", "--ctx-size"] },
   ),
+  ropeScaling: choiceFlag(
+    "--rope-scaling",
+    ropeScalingTypes,
+    "how positions beyond the model's context are reached, instead of what the file says",
+  ),
+  ropeScale: numberFlag(
+    "--rope-scale",
+    "N",
+    "by how much --rope-scaling reaches farther (default: what --context needs)",
+    { integer: false, min: 1, max: Number.MAX_VALUE },
+    { option: "ropeScaling.factor" },
+  ),
   precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
   kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
   memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
@@ -67,6 +81,19 @@ export interface LoadedModel {
 }
 
 /**
+ * The scaling of positions that flags ask for.
+ * @throws ArgumentError for a factor of none
+ */
+export function ropeScalingOf({
+  ropeScaling: type,
+  ropeScale: factor,
+}: FlagValues<typeof memoryFlags>): RopeScalingOptions | undefined {
+  if (type !== undefined) return { type, ...(factor !== undefined && { factor }) };
+  if (factor === undefined) return undefined;
+  throw new ArgumentError(`Cannot read --rope-scale: Expected --rope-scaling beside it, got none`);
+}
+
+/**
  * Loads the model that the flags name. Its warnings are printed, and how far it is.
  * @param isQuiet whether standard error is to hold something else, and nothing of this
  * @throws what `Llama.load` throws, with a hint for the name of a file that is not there
@@ -77,7 +104,12 @@ export async function loadModel(
   isQuiet: boolean,
 ): Promise<LoadedModel> {
   const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
-  const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal });
+  const ropeScaling = ropeScalingOf(values);
+  const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal }).catch(
+    async (error) => {
+      throw await withNameHint(error, values.model);
+    },
+  );
   if (chosen && !isQuiet) await writeErr(`model: ${chosen.text}\n`);
   const model = chosen?.name ?? values.model;
   // The embedded model is loaded in a moment: a log needs no line for it.
@@ -91,6 +123,7 @@ export async function loadModel(
       cache: !noCache,
       threads,
       contextLength,
+      ropeScaling,
       precision,
       kv,
       maxBytes: memory,

@@ -1,6 +1,6 @@
 // `cria pull`: downloads a model into the cache.
 import process from "node:process";
-import { pullModel } from "../api/pull_model.ts";
+import { pull } from "../models.ts";
 import { sizeText } from "../util/bytes.ts";
 import type { Command } from "./command.ts";
 import {
@@ -13,6 +13,7 @@ import {
   show,
   textFlag,
 } from "./flags/args.ts";
+import { withNameHint } from "./model_name.ts";
 import { Interrupted, interruptSignal } from "./terminal/interrupt.ts";
 import { writeErr, writeOut } from "./terminal/output.ts";
 import { ProgressLine } from "./terminal/progress_line.ts";
@@ -60,7 +61,7 @@ export const pullCommand: Command = {
     const line = new ProgressLine(process.stderr, `pulling ${name.split(/[\\/](?!$)/).at(-1)}`);
     const signal = interruptSignal();
     try {
-      const { name: pulled } = await pullModel(name, {
+      const { name: pulled } = await pull(name, {
         sha256: values.sha256,
         maxBytes: values.memory,
         onChoice: (chosen) =>
@@ -76,7 +77,7 @@ export const pullCommand: Command = {
       if (error instanceof Interrupted) {
         await writeErr(`stopped; cria pull ${show(name)} goes on where it ended\n`);
       }
-      throw error;
+      throw await withNameHint(error, name);
     } finally {
       line.clear();
     }

@@ -2,6 +2,7 @@
 import process from "node:process";
 import { quantizeTypes } from "../convert/file_kinds.ts";
 import { type QuantizeType, quantize } from "../convert.ts";
+import { inputModel } from "./chosen_model.ts";
 import type { Command } from "./command.ts";
 import {
   ArgumentError,
@@ -34,8 +35,8 @@ const flags = {
 
 const help = `Usage: cria quantize [flags] IN OUT TYPE
 
-Writes a GGUF model as one of another type. IN is a GGUF file, a URL or hf:owner/repo/FILE.gguf of F32, F16, BF16 or Q8_0;
-if it is in several parts, any of them. OUT is written under a temporary name first: a file of that name is replaced by
+Writes a GGUF model as one of another type. IN is a GGUF file, a URL, hf:owner/repo:TYPE or hf:owner/repo/FILE.gguf of F32,
+F16, BF16 or Q8_0; if it is in several parts, any of them. OUT is written under a temporary name first: a file of that name is replaced by
 all of the new one or not at all.
 
 TYPE is one of ${quantizeTypes.join(", ")}.
@@ -64,7 +65,7 @@ export const quantizeCommand: Command = {
     const signal = interruptSignal();
     const line = new ProgressLine(process.stderr, `quantizing ${input}`);
     try {
-      const written = await quantize(input, output, {
+      const written = await quantize(await inputModel(input, signal), output, {
         ...options(values),
         type,
         onProgress: (progress) => line.update(progress),

@@ -1,5 +1,5 @@
 // `cria remove`: removes a model from the cache.
-import { removeModel } from "../api/models.ts";
+import { remove } from "../models.ts";
 import { sizeText } from "../util/bytes.ts";
 import type { Command } from "./command.ts";
 import { ArgumentError, describeFlags, helpFlag, oneLine, parseArgs } from "./flags/args.ts";
@@ -31,7 +31,7 @@ export const removeCommand: Command = {
     if (name === undefined || more.length > 0) {
       throw new ArgumentError(`Cannot remove: Expected the name of one model, got ${operands.length}`);
     }
-    const removed = await removeModel(name);
+    const removed = await remove(name);
     await writeOut(`${oneLine(removed.name)}\n`);
     await writeErr(`freed ${sizeText(removed.bytes)}\n`);
     return 0;

@@ -13,7 +13,7 @@ import {
   textFlag,
 } from "./flags/args.ts";
 import { nameFlags } from "./flags/flag_names.ts";
-import { memoryFlags } from "./load_model.ts";
+import { memoryFlags, ropeScalingOf } from "./load_model.ts";
 import { withNameHint } from "./model_name.ts";
 import { inspectionJson } from "./show_json.ts";
 import { inspectionText } from "./show_text.ts";
@@ -38,7 +38,7 @@ const help = `Usage: cria show FILE [flags]
 Prints what a model file is: architecture, sizes, types of tensors, hyper-parameters, tokenizer; and whether cria loads
 it, with how much memory at the context it would have and at the model's full one, or why it does not. FILE is a GGUF or
 llama2.c model, its URL, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M. Of a URL only the header is fetched, and
-nothing is cached. Control characters in the file's texts are printed as \\x1b and the like.
+nothing is cached; what cria pull has kept is read without a network. Control characters in the file's texts are printed as \\x1b and the like.
 
 Flags:
 ${describeFlags(flags)}
@@ -73,12 +73,14 @@ export const showCommand: Command = {
   },
 };
 
-async function inspect(name: string, { contextLength, precision, kv, memory }: Values): Promise<Inspection> {
+async function inspect(name: string, values: Values): Promise<Inspection> {
+  const { contextLength, precision, kv, memory } = values;
+  const ropeScaling = ropeScalingOf(values);
   const line = new StatusLine(process.stderr, { title: `loading the header of ${name}` });
   try {
     const signal = interruptSignal();
-    const chosen = await chooseModel(name, { maxBytes: memory, signal });
-    const layout = { contextLength, precision, kv, maxBytes: memory };
+    const chosen = await chooseModel(name, { maxBytes: memory, signal, fromCache: true });
+    const layout = { contextLength, ropeScaling, precision, kv, maxBytes: memory };
     return await inspectModel(chosen?.name ?? name, { signal }, layout);
   } catch (error) {
     throw await withNameHint(error, name);

@@ -35,9 +35,14 @@ export function inspectionText(
   const sections = [
     section(escapedLine(facts.file, 1000), generalRows(facts)),
     section("types", typeRows(facts)),
-    section("hyper-parameters", hyperRows(facts, metadata)),
+    facts.part?.part !== 1 && facts.missing ? null : section("hyper-parameters", hyperRows(facts, metadata)),
     section("tokenizer", tokenizerRows(facts)),
     section("memory", memoryRows(facts, rename)),
+    facts.missing &&
+      section(
+        "missing parts",
+        facts.missing.map((name) => [escapedLine(name, 1000)]),
+      ),
     facts.files &&
       section(
         "files",
@@ -105,7 +110,10 @@ function typeRows({ types }: ModelFacts): Row[] {
 function hyperRows({ config, architecture }: ModelFacts, metadata: Metadata): Row[] {
   if (config) {
     const { architecture: _, ...numbers } = config;
-    return Object.entries(numbers).map(([name, value]) => [name, number(value)]);
+    return Object.entries(numbers).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value : number(value),
+    ]);
   }
   const own = [...metadata].filter(
     ([key, { type }]) => key.startsWith(`${architecture}.`) && type !== "array",
@@ -115,7 +123,8 @@ function hyperRows({ config, architecture }: ModelFacts, metadata: Metadata): Ro
 
 const MAX_KEYS = 40;
 
-function tokenizerRows({ tokenizer }: ModelFacts): Row[] {
+function tokenizerRows({ tokenizer, missing }: ModelFacts): Row[] {
+  if (tokenizer === null && missing) return [["none in this part"]];
   if (tokenizer === null) return [["none in the file; generate and others take one by --tokenizer FILE"]];
   if ("message" in tokenizer) return [[`refused: ${escapedLine(tokenizer.message, 1000)}`]];
   const { kind, pretokenizer, vocabSize, bos, eos, unk, addsBos, addsEos, warnings } = tokenizer;
@@ -144,8 +153,12 @@ function memoryRows({ memory, fullMemory }: ModelFacts, rename: (message: string
   return fullMemory.contextLength > memory.contextLength ? [...rows, memoryRow(fullMemory)] : rows;
 }
 
-function memoryRow({ contextLength, weights, kvCache, total }: MemoryFacts): Row {
-  const parts = `weights ${sizeText(weights)}, KV cache ${sizeText(kvCache)}`;
+function memoryRow({ contextLength, weights, kvCache, windows, total }: MemoryFacts): Row {
+  const ofWindows = windows.map(
+    ({ window, layers, kvCache }) =>
+      ` (${sizeText(kvCache)} of it for ${layers} layer${layers === 1 ? "" : "s"} with a window of ${window})`,
+  );
+  const parts = `weights ${sizeText(weights)}, KV cache ${sizeText(kvCache)}${ofWindows.join("")}`;
   return [
     `context ${contextLength}`,
     sizeText(total),

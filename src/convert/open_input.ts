@@ -5,7 +5,7 @@ import { type ModelSource, type OpenedModel, openModel } from "../format/open_mo
 import { provideOtherKinds } from "../format/other_kinds.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ByteSource } from "../source/byte_source.ts";
-import { openFileSet } from "../source/file_set.ts";
+import { openFileSet, siblings } from "../source/file_set.ts";
 import { readAll } from "../source/open.ts";
 import { huggingFaceKind } from "../tokenizer/huggingface/kind.ts";
 import { provideJsonKind } from "../tokenizer/json_kind.ts";
@@ -50,8 +50,14 @@ export async function openInput(
       name: file.source.name,
       async beside(name) {
         if (!set) return undefined;
-        const files = openFileSet(input as string, runtime, { signal, cache, http });
-        const source = await files.open(name);
+        const options = { signal, cache, http };
+        const folder = openFileSet(input as string, runtime, options);
+        // A file of the folder may have been named.
+        const config = isGathered(input) ? undefined : await folder.open("config.json");
+        await config?.close();
+        const files =
+          config || isGathered(input) ? folder : siblings(input as string, runtime, options)?.files;
+        const source = await files?.open(name);
         return source && { name: source.name, bytes: await readAndClose(source) };
       },
     };

@@ -2,6 +2,7 @@
 import { checkSourceOptions, type SourceOptions, sourceNames } from "../source/options.ts";
 import { describeValue } from "../util/describe.ts";
 import { UsageError } from "../util/errors.ts";
+import { didYouMean } from "../util/nearest.ts";
 import {
   checkBoolean,
   checkFunction,
@@ -93,8 +94,9 @@ function checkWriting(action: string, options: WritingOptions): void {
 
 function checkType(action: string, type: unknown): void {
   if (quantizeTypes.includes(type as QuantizeType)) return;
+  const near = typeof type === "string" ? didYouMean(type, quantizeTypes) : "";
   throw new UsageError(
-    `Cannot ${action} to type ${describeValue(type)}: Expected one of ${quantizeTypes.join(", ")}`,
+    `Cannot ${action} to type ${describeValue(type)}: Expected one of ${quantizeTypes.join(", ")}${near}`,
   );
 }
 

@@ -88,7 +88,9 @@ const smallFiles = [
 function inputNames(input: ModelSource, { source, format }: ModelFile, { tensors }: PlannedModel): string[] {
   const names = [source.name, ...tensors.map(({ info }) => info.source.name)];
   if (format === "safetensors" && typeof input === "string") {
-    names.push(...smallFiles.map((name) => `${input}/${name}`));
+    // Its source is config.json.
+    const folder = source.name.replace(/[^/\\]*$/, "");
+    names.push(...smallFiles.map((name) => folder + name));
   }
   return [...new Set(names)];
 }

@@ -1,10 +1,10 @@
 // Turns pieces of tensors into another type, on several threads if the runtime has them.
-import { textBytes } from "../kernels/module_text.ts";
+import { moduleBytes } from "../kernels/packed_modules.ts";
 import type { Runtime, WorkerHandle } from "../runtime/runtime.ts";
 import { newBytes } from "../util/bytes.ts";
-import { EngineError } from "../util/errors.ts";
+import { EngineError, MemoryError } from "../util/errors.ts";
 import { yieldToEvents } from "../util/yield.ts";
-import { wasm } from "./quantize.gen.ts";
+import { sizes, text } from "./quantize.gen.ts";
 import { quantizeThread, type ThreadData, WORD, WORDS } from "./quantize_thread.ts";
 import { tensorType } from "./type_mix.ts";
 
@@ -39,9 +39,10 @@ let module: WebAssembly.Module | undefined;
 
 function compiled(): WebAssembly.Module {
   try {
-    module ??= new WebAssembly.Module(textBytes(wasm));
+    module ??= new WebAssembly.Module(moduleBytes(text, sizes));
     return module;
   } catch (cause) {
+    if (cause instanceof MemoryError) throw cause;
     throw new EngineError(`Cannot compile the quantizer: the runtime refuses (${cause})`, { cause });
   }
 }

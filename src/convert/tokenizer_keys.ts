@@ -4,16 +4,18 @@ import { type SentencePieceData, TokenType, type VocabularyData } from "../token
 import type { HuggingFaceData } from "../tokenizer/huggingface/data.ts";
 import { scanners } from "../tokenizer/huggingface/known_patterns.ts";
 import { parseTokenizerFile } from "../tokenizer/load.ts";
+import type { TokenizerData } from "../tokenizer/registry.ts";
 import { decodeUtf8 } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
+import { piecesOfJson } from "./json_pieces.ts";
 import type { OpenedInput } from "./open_input.ts";
 
 type Values = [string, MetaValue][];
 
 /**
- * The keys below "tokenizer." that stand for the tokenizer of a folder: SentencePiece models that merge, and byte-level
- * tokenizer.json files that split texts as a known family does. `tokenizer.model` counts before a tokenizer.json of
- * another kind.
+ * The keys below "tokenizer." that stand for the tokenizer of a folder: SentencePiece models that merge and unigram models, each
+ * also as a tokenizer.json, and byte-level tokenizer.json files that split texts as a known family does. `tokenizer.model`
+ * counts before a tokenizer.json of pieces.
  * @throws UnsupportedError for other tokenizers; FormatError if there is none, or it has more tokens than the model
  */
 export async function tokenizerValues(input: OpenedInput): Promise<Values> {
@@ -32,22 +34,48 @@ export async function tokenizerValues(input: OpenedInput): Promise<Values> {
   }
   const template = await chatTemplate(input);
   const shared = [...specialValues(data), ...(template ? [text("tokenizer.chat_template", template)] : [])];
-  if (data.kind === "spm-bpe") return [...pieceValues(data, size), ...shared];
-  const name = data.kind === "huggingface" ? byteLevelName(data) : undefined;
-  if (data.kind === "huggingface" && name !== undefined)
-    return [...byteLevelValues(data, name, size), ...shared];
-  const model = data.kind === "huggingface" ? await input.beside("tokenizer.model") : undefined;
-  const pieces = model && parseTokenizerFile(model.bytes, { name: model.name, vocabSize: size });
+  const isJson = data.kind === "huggingface";
+  const name = isJson ? byteLevelName(data) : undefined;
+  if (isJson && name !== undefined) return [...byteLevelValues(data, name, size), ...shared];
+  const pieces = isJson ? await jsonPieces(input, data, size) : data;
+  const problem = typeof pieces === "string" ? pieces : unlikeGguf(pieces);
   // The ids that begin and end texts are those of all files together.
-  if (pieces?.kind === "spm-bpe") return [...pieceValues(pieces, size), ...shared];
+  if (problem === undefined) return [...pieceValues(pieces as SentencePieceData, size), ...shared];
+  const advice = isJson ? "; a tokenizer.model beside it counts instead" : "";
   throw new UnsupportedError(
-    `Cannot convert ${input.name}: Unsupported tokenizer (${(pieces ?? data).kind}); supported: SentencePiece models that merge ` +
-      "(tokenizer.model) and byte-level tokenizer.json files of known families. llama.cpp's converter may know it",
+    `Cannot convert ${input.name}: Unsupported tokenizer with ${problem}; supported: SentencePiece models that merge or are ` +
+      `unigram, tokenizer.json of such, and byte-level tokenizer.json of known families${advice}. llama.cpp's converter may know it`,
   );
+}
+
+/** The pieces of a folder with a tokenizer.json: those of tokenizer.model if there is one; or what is unlike pieces. */
+async function jsonPieces(
+  input: OpenedInput,
+  data: HuggingFaceData,
+  size: number,
+): Promise<TokenizerData | string> {
+  const model = await input.beside("tokenizer.model");
+  if (model) return parseTokenizerFile(model.bytes, { name: model.name, vocabSize: size });
+  const json = await input.beside("tokenizer.json");
+  return json ? piecesOfJson(data, json.bytes, json.name) : "pieces that cannot be read twice";
+}
+
+/** What GGUF has no keys for. */
+function unlikeGguf(data: TokenizerData): string | undefined {
+  if (data.kind !== "spm-bpe" && data.kind !== "spm-unigram") return `pieces of the kind ${data.kind}`;
+  if (data.escapeWhitespaces === false) return "spaces that stay spaces";
+  if (data.whitespaceAsSuffix) return "spaces behind words";
+  if (data.denormalizerCharsmap) return "rules for decoded texts";
+  return data.kind === "spm-bpe" && data.charsmap ? "merges and normalization rules" : undefined;
 }
 
 const key = (name: string) => `tokenizer.ggml.${name}`;
 const text = (name: string, value: string): Values[number] => [name, { type: "string", value }];
+const flag = (name: string, value: boolean): Values[number] => [key(name), { type: "bool", value }];
+const bytes = (name: string, value: Uint8Array): Values[number] => [
+  key(name),
+  { type: "array", elementType: "u8", value },
+];
 
 function specialValues({ bosId, eosIds, unkId, addBos, addEos }: VocabularyData): Values {
   const ids = { bos_token_id: bosId, eos_token_id: eosIds[0], unknown_token_id: unkId };
@@ -55,23 +83,26 @@ function specialValues({ bosId, eosIds, unkId, addBos, addEos }: VocabularyData)
     ...Object.entries(ids).flatMap(
       ([name, id]): Values => (id === undefined ? [] : [[key(name), { type: "u32", value: id }]]),
     ),
-    [key("add_bos_token"), { type: "bool", value: addBos }],
-    [key("add_eos_token"), { type: "bool", value: addEos }],
+    flag("add_bos_token", addBos),
+    flag("add_eos_token", addEos),
   ];
 }
 
 /** Score of tokens that a vocabulary lacks, which no text becomes. */
 const PADDING_SCORE = -10000;
 
-function pieceValues({ pieces, scores, types, addDummyPrefix }: SentencePieceData, size: number): Values {
+function pieceValues(data: SentencePieceData, size: number): Values {
+  const { kind, pieces, scores, types, addDummyPrefix, removeExtraWhitespaces, charsmap } = data;
   const padded = Float32Array.from({ length: size }, (_, id) => scores[id] ?? PADDING_SCORE);
   return [
-    text(key("model"), "llama"),
+    text(key("model"), kind === "spm-bpe" ? "llama" : "t5"),
     text(key("pre"), "default"),
     [key("tokens"), { type: "array", elementType: "string", value: paddedTexts(pieces, size) }],
     [key("scores"), { type: "array", elementType: "f32", value: padded }],
     [key("token_type"), { type: "array", elementType: "i32", value: paddedTypes(pieces, types, size) }],
-    [key("add_space_prefix"), { type: "bool", value: addDummyPrefix }],
+    flag("add_space_prefix", addDummyPrefix),
+    ...(removeExtraWhitespaces ? [flag("remove_extra_whitespaces", true)] : []),
+    ...(charsmap ? [bytes("precompiled_charsmap", charsmap)] : []),
   ];
 }
 

@@ -73,6 +73,7 @@ const workerNames: OptionNames<WorkerOptions> = {
   queue: true,
   store: true,
   contextLength: true,
+  ropeScaling: true,
   precision: true,
   kv: true,
   tokenizer: true,
@@ -113,8 +114,8 @@ class EdgeWorker<Env> {
     count("slice.maxTokens", slice.maxTokens, 0, 1);
     count("slice.maxMillis", slice.maxMillis, 0, 1);
     this.#queue = new RequestQueue(this.#concurrency, count("queue", queue, DEFAULT_QUEUE, 0), IDLE_MS);
-    const { contextLength, precision, kv, tokenizer, sha256, http } = options;
-    const load = { contextLength, precision, kv, tokenizer, sha256, http };
+    const { contextLength, ropeScaling, precision, kv, tokenizer, sha256, http } = options;
+    const load = { contextLength, ropeScaling, precision, kv, tokenizer, sha256, http };
     const given = Object.fromEntries(Object.entries(load).filter(([, value]) => value !== undefined));
     checkLoadOptions(given);
     this.#model = new SharedModel(model, given, this.#memoryBytes);

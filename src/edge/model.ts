@@ -16,7 +16,7 @@ export interface ExecutionContext {
 /** The options of a load that a worker takes. */
 export type WorkerLoadOptions = Pick<
   LoadOptions,
-  "contextLength" | "precision" | "kv" | "tokenizer" | "sha256" | "http"
+  "contextLength" | "ropeScaling" | "precision" | "kv" | "tokenizer" | "sha256" | "http"
 >;
 
 /**

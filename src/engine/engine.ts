@@ -6,7 +6,8 @@ import { fixedThreads } from "../kernels/tune/thread_tuner.ts";
 import { Tuner } from "../kernels/tune/tuner.ts";
 import { compileVariant, type Variant } from "../kernels/variant.ts";
 import { headTable } from "../model/gqa.ts";
-import { type HolderKind, PagePool, Sequence } from "../model/kv_cache.ts";
+import { Sequence } from "../model/kv_cache.ts";
+import { type HolderKind, PagePool } from "../model/page_pool.ts";
 import { writeFrequencies } from "../model/rope.ts";
 import { blockOf } from "../model/weights/weights.ts";
 import { detectRuntime } from "../runtime/detect.ts";
@@ -65,7 +66,7 @@ export class Engine {
     this.variant = variant;
     this.tuner = tuner;
     this.#memory = new EngineMemory(kernel, layout, maxBytes);
-    this.pool = new PagePool(this.#memory, layout.pages.bytes, layout.pages.address, layout.pages.count);
+    this.pool = new PagePool(this.#memory, layout.kv.classes, layout.pages);
     this.#runner = new PlanRunner(layout, kernel, this.#memory, tuner, pauses);
     this.scheduler = new Scheduler(this);
   }
@@ -291,11 +292,15 @@ export class Engine {
   }
 
   #writeTables(): void {
-    const { config, buffers, weights } = this.layout;
-    const { heads, groups } = headTable(config.nHeads, config.nKvHeads);
-    this.#memory.words.set(heads, buffers.heads / 4);
-    this.#memory.words.set(groups, buffers.groups / 4);
-    writeFrequencies(this.kernel, buffers.ropes, weights.ropeFactors?.address);
+    const { buffers, weights, contextLength } = this.layout;
+    for (const { shape, heads, groups } of buffers.heads) {
+      const table = headTable(shape.nHeads, shape.nKvHeads);
+      this.#memory.words.set(table.heads, heads / 4);
+      this.#memory.words.set(table.groups, groups / 4);
+    }
+    const { address, length } = buffers.ones;
+    this.#memory.floats.fill(1, address / 4, address / 4 + length);
+    writeFrequencies(this.kernel, buffers.ropes, weights, contextLength);
   }
 }
 

@@ -3,6 +3,7 @@ import { neededThreads } from "../kernels/tune/thread_tuner.ts";
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
 import { pickVariant, type Variant } from "../kernels/variant.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { MemoryError } from "../util/errors.ts";
 import type { LayoutOptions } from "./layout.ts";
 import type { WeightProgress } from "./load_weights.ts";
 
@@ -29,7 +30,16 @@ export function chooseKernel(
   const shared = kernel === undefined || kernel.endsWith("-shared");
   const most = neededThreads(tune, Math.max(1, Math.min(threads, runtime.cores)));
   const limit = shared && runtime.threads ? most : 1;
-  const variant = kernel ?? pickVariant(limit > 1);
+  const variant = kernel ?? pick(limit > 1, runtime);
   // A runtime may have no shared builds, or validate them and not compile them.
   return { variant, threads: variant.endsWith("-shared") ? limit : 1 };
+}
+
+function pick(shared: boolean, runtime: Runtime): Variant {
+  try {
+    return pickVariant(shared);
+  } catch (error) {
+    if (!(error instanceof MemoryError)) throw error;
+    throw new MemoryError(`${error.message}; ${runtime.memoryHint}`, { cause: error.cause });
+  }
 }

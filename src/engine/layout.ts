@@ -13,26 +13,26 @@ import { Arena } from "../kernels/arena.ts";
 import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
 import type { Architecture, Model } from "../model/arch/spec.ts";
 import type { KvType, ModelConfig, Precision } from "../model/config.ts";
-import { attentionScratchBytes, kvHeadBytes } from "../model/kernel_sizes.ts";
-import { type Buffers, type KvShape, placeBuffers } from "../model/plan/buffers.ts";
+import { headsOf, hiddenDimOf, largest } from "../model/heads.ts";
+import { attentionScratchBytes } from "../model/kernel_sizes.ts";
+import { type KvLayout, kvLayout, type LayerKv } from "../model/kv_layout.ts";
+import { type Buffers, placeBuffers } from "../model/plan/buffers.ts";
 import { buildPlan } from "../model/plan/plan.ts";
 import type { Plan } from "../model/plan/writer.ts";
 import { readModel } from "../model/read_model.ts";
+import { type ContextOptions, scaledModel } from "../model/scaled_model.ts";
 import type { ChooseFormat } from "../model/weights/formats.ts";
 import { placeWeights } from "../model/weights/place.ts";
 import type { ModelWeights } from "../model/weights/weights.ts";
-import { kvTypeCodes } from "../quant/kv_types.ts";
 import { fileTypes } from "../quant/registry.ts";
 import { samplerBytes } from "../sample/chain.ts";
 import { mebibytes } from "../util/bytes.ts";
-import { MemoryError, UsageError } from "../util/errors.ts";
+import { MemoryError } from "../util/errors.ts";
 import { type Grids, placeGrids } from "./grids.ts";
 import { MAX_SEGMENTS, placeStepArea, type StepArea } from "./step_area.ts";
 
 /** Tokens of one step. More reuse each weight more often; beyond this the gain is small. */
 export const MAX_BATCH = 64;
-/** Context if neither the caller nor the model asks for less. */
-const DEFAULT_CONTEXT = 4096;
 /** Logits of one step: as many rows as fit here, and at least one for each of its sequences. */
 const LOGITS_BYTES = 4 << 20;
 /** File bytes in memory while weights are packed. A few rows of wide matrices need more. */
@@ -53,7 +53,7 @@ export interface Layout {
   readonly contextLength: number;
   readonly weights: ModelWeights;
   readonly buffers: Buffers;
-  readonly kv: KvShape;
+  readonly kv: KvLayout;
   readonly plan: Plan;
   readonly planAddress: number;
   readonly step: StepArea;
@@ -70,7 +70,8 @@ export interface Layout {
   readonly maxOutputs: number;
   /** Two buffers of `bytes` bytes each, one after the other. */
   readonly staging: { readonly address: number; readonly bytes: number };
-  readonly pages: { readonly address: number; readonly count: number; readonly bytes: number };
+  /** Address of the pages of one sequence, `kv.sequenceBytes` bytes. */
+  readonly pages: number;
   /** Bytes from address 0. */
   readonly totalBytes: number;
   /** Bytes that memory may grow to: the budget, or what sessions may need. The runtime may give less. */
@@ -78,8 +79,7 @@ export interface Layout {
 }
 
 /** What decides a layout besides the file. */
-export interface LayoutOptions {
-  readonly contextLength?: number | undefined;
+export interface LayoutOptions extends ContextOptions {
   readonly precision?: Precision | undefined;
   readonly kv?: KvType | undefined;
   readonly maxBytes?: number | undefined;
@@ -93,17 +93,6 @@ export interface LayoutOptions {
   readonly architectures?: readonly Architecture[] | undefined;
 }
 
-function contextOf(config: ModelConfig, asked: number | undefined): number {
-  const own = config.contextLength;
-  if (asked === undefined) return Math.min(own, DEFAULT_CONTEXT);
-  if (asked > own) {
-    throw new UsageError(
-      `Cannot load with contextLength ${asked}: Expected at most ${own} (the model's context)`,
-    );
-  }
-  return asked;
-}
-
 // Bytes that a group of the widest matrix is unpacked to, for several tokens.
 function unpackedBytes(weights: ModelWeights): number {
   const blocks = weights.all.map((weight) =>
@@ -114,10 +103,14 @@ function unpackedBytes(weights: ModelWeights): number {
 
 // Bytes that a thread works in.
 function scratchBytes({ config, layers }: Model, weights: ModelWeights): number {
-  const { dim, hiddenDim, headDim, nHeads, nKvHeads } = config;
-  const widths = layers.map(({ feedForward }) => feedForward.experts?.hiddenDim ?? hiddenDim);
-  const rowBytes = 4 * (Math.max(dim, ...widths) + 32);
-  const attentionBytes = attentionScratchBytes(headDim, nHeads / nKvHeads);
+  const width = largest(layers, (spec) => hiddenDimOf(spec, config));
+  // Experts are chosen in a row of their number.
+  const experts = largest(layers, ({ feedForward }) => feedForward.experts?.n ?? 0);
+  const rowBytes = 4 * (Math.max(config.dim, width, experts) + 32);
+  const attentionBytes = largest(layers, (spec) => {
+    const { headDim, nHeads, nKvHeads } = headsOf(spec, config);
+    return attentionScratchBytes(headDim, nHeads / nKvHeads);
+  });
   return Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpackedBytes(weights));
 }
 
@@ -141,9 +134,9 @@ function stagingBytes(weights: ModelWeights): number {
  */
 export async function planLayout(file: ModelFile, options: LayoutOptions): Promise<Layout> {
   const budget = Math.min(options.maxBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
-  const model = readModel(file, options.architectures);
+  const read = readModel(file, options.architectures);
+  const { model, contextLength } = scaledModel(read, file.source.name, options);
   const { config } = model;
-  const contextLength = contextOf(config, options.contextLength);
   const kvType = options.kv ?? (options.precision === "f32" ? "f32" : "f16");
   const batch = Math.min(MAX_BATCH, contextLength);
   const maxOutputs = Math.min(
@@ -155,14 +148,13 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const arena = new Arena(begin);
   const weights = placeWeights(file, model, arena, options.formats ?? options.precision);
   const weightBytes = arena.size - begin;
-  const kv: KvShape = { type: kvType, headBytes: kvHeadBytes(kvTypeCodes[kvType], config.headDim) };
-  const pageBytes = config.nLayers * config.nKvHeads * kv.headBytes;
-  const pageCount = Math.ceil(contextLength / KV_PAGE);
-  const pages = { address: arena.alloc(pageBytes * pageCount), count: pageCount, bytes: pageBytes };
+  const kvOf = (length: number) => kvLayout(kvType, layersKv(model), length, batch);
+  const kv = kvOf(contextLength);
+  const pages = arena.alloc(kv.sequenceBytes);
   const buffers = placeBuffers(model, weights.layers, arena, batch, maxOutputs);
-  const plan = buildPlan(model, weights, buffers, kv);
+  const plan = buildPlan(model, weights, buffers, kv.layers);
   const planAddress = arena.alloc(plan.words.byteLength);
-  const step = placeStepArea(arena, { batch, maxOutputs }, pageCount);
+  const step = placeStepArea(arena, { batch, maxOutputs }, kv);
   const scratch = scratchBytes(model, weights);
   const scratches = Array.from({ length: options.threads ?? 1 }, () => arena.alloc(scratch));
   const packRecord = arena.alloc(RECORD_BYTES);
@@ -171,10 +163,10 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   const stagingSize = Math.ceil(stagingBytes(weights) / 64) * 64;
   const staging = { address: arena.alloc(2 * stagingSize), bytes: stagingSize };
   if (arena.size > budget) {
-    const parts = { weights: weightBytes, pages: pageBytes * pageCount, page: pageBytes, all: arena.size };
-    throw tooLarge(file.source.name, budget, contextLength, parts);
+    const parts = { weights: weightBytes, pages: kv.sequenceBytes, all: arena.size };
+    throw tooLarge(file.source.name, budget, contextLength, parts, (length) => kvOf(length).sequenceBytes);
   }
-  const growth = Math.max(GROWTH_BYTES, GROWTH_SESSIONS * pageBytes * pageCount);
+  const growth = Math.max(GROWTH_BYTES, GROWTH_SESSIONS * kv.sequenceBytes);
   const maxBytes = options.maxBytes === undefined ? Math.min(arena.size + growth, budget) : budget;
   return {
     config,
@@ -198,14 +190,28 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
   };
 }
 
+function layersKv({ config, layers }: Model): LayerKv[] {
+  return layers.map((spec) => {
+    const { nKvHeads, headDim } = headsOf(spec, config);
+    return { nKvHeads, headDim, window: spec.attention.window };
+  });
+}
+
 function tooLarge(
   name: string,
   budget: number,
   contextLength: number,
-  { weights, pages, page, all }: { readonly [part in "weights" | "pages" | "page" | "all"]: number },
+  { weights, pages, all }: { readonly [part in "weights" | "pages" | "all"]: number },
+  pagesOf: (length: number) => number,
 ): MemoryError {
   // Behind fewer pages, buffers are aligned to 64 bytes anew.
-  const room = Math.floor((budget - (all - pages) - 64) / page) * KV_PAGE;
+  const left = budget - (all - pages) - 64;
+  let [room, tooLong] = [0, Math.ceil(contextLength / KV_PAGE) * KV_PAGE];
+  while (tooLong - room > KV_PAGE) {
+    const middle = Math.floor((room + tooLong) / 2 / KV_PAGE) * KV_PAGE;
+    if (pagesOf(middle) <= left) room = middle;
+    else tooLong = middle;
+  }
   const wayOut =
     room > 0 ? `it fits with contextLength: ${room}` : "take a file of fewer bits a weight, such as Q4_K_M";
   const limit = budget < ADDRESSABLE_BYTES ? "the budget" : "one WebAssembly memory";

@@ -210,7 +210,9 @@ class WeightLoader {
         return;
       }
       if (bad === 0) return;
-      const worse = format.scaled ? `NaN, infinity or one too large for ${format.name}` : "NaN or infinity";
+      const worse = format.scaled
+        ? `NaN, infinity or one too large for ${format.name}; the precision option (--precision f32) loads all that are finite`
+        : "NaN or infinity";
       throw new FormatError(
         `${describe(info)}: Expected finite values in row ${weight.firstRow + firstRow + bad - 1}, got ${worse}`,
       );
@@ -261,7 +263,7 @@ export async function loadWeights(
   signal?: AbortSignal,
 ): Promise<void> {
   const { layout, kernel } = engine;
-  const { all, ropeFactors } = layout.weights;
+  const { all, ropeFactors, longFactors, shortFactors } = layout.weights;
   const totalBytes = bytesOf(new Set(all.map(({ info }) => info)));
   let loadedBytes = 0;
   writeGrids(layout.grids, kernel.memory.buffer);
@@ -293,7 +295,9 @@ export async function loadWeights(
   }
   signal?.throwIfAborted();
   loader.finish();
-  if (ropeFactors) checkRopeFactors(ropeFactors, layout.contextLength, kernel.memory.buffer);
+  for (const factors of [ropeFactors, longFactors, shortFactors]) {
+    if (factors) checkRopeFactors(factors, layout.contextLength, kernel.memory.buffer);
+  }
 }
 
 function bytesOf(tensors: Iterable<TensorInfo>): number {

@@ -2,7 +2,7 @@
 import type { ModelFile } from "../format/model_file.ts";
 import { type KernelInstance, type ReservedMemory, reserveMemory, WASM_PAGE } from "../kernels/instance.ts";
 import type { Variant } from "../kernels/variant.ts";
-import type { PageMemory } from "../model/kv_cache.ts";
+import type { PageMemory } from "../model/page_pool.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { mebibytes } from "../util/bytes.ts";
 import { MemoryError } from "../util/errors.ts";

@@ -20,7 +20,7 @@
 // a request may end without a word. There each work is in the list for one step at a time. Whoever finds that all are
 // there, or has waited one timer of its own, runs the step for all that are listed, at once. Results are left with the
 // works, and each owner looks for itself, by its own timer. A work whose owner is gone is computed once at most.
-import type { PagePool } from "../model/kv_cache.ts";
+import type { PagePool } from "../model/page_pool.ts";
 import { MemoryError } from "../util/errors.ts";
 import type { Mutex } from "../util/mutex.ts";
 import { yieldToRequests } from "../util/yield.ts";

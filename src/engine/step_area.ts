@@ -1,7 +1,8 @@
 // The description of a step in linear memory: where it lies, and how it is written. See layout/control.ts.
 import * as control from "../../assembly/layout/control.ts";
 import type { Arena } from "../kernels/arena.ts";
-import type { Sequence } from "../model/kv_cache.ts";
+import type { PageTable, Sequence } from "../model/kv_cache.ts";
+import type { KvLayout } from "../model/kv_layout.ts";
 import { EngineError } from "../util/errors.ts";
 
 /** Sequences of one step. */
@@ -24,7 +25,7 @@ export interface StepArea {
   readonly pageTables: number;
   readonly outputs: number;
   readonly tiles: number;
-  /** MAX_SEGMENTS tables of `tableBytes` bytes. */
+  /** For each of MAX_SEGMENTS sequences tables of `tableBytes` bytes, one for each class of pages. */
   readonly tables: number;
   readonly tableBytes: number;
 }
@@ -43,16 +44,19 @@ export interface StepSize {
   outputs: number;
 }
 
-/** Gives the words of a step their addresses. `pageCount` is how many pages a full context has. */
-export function placeStepArea(arena: Arena, { batch, maxOutputs }: StepLimits, pageCount: number): StepArea {
-  const tableBytes = 4 * pageCount;
+/** Gives the words of a step their addresses. */
+export function placeStepArea(
+  arena: Arena,
+  { batch, maxOutputs }: StepLimits,
+  { tableBytes, classes }: Pick<KvLayout, "tableBytes" | "classes">,
+): StepArea {
   return {
     ids: arena.alloc(4 * batch),
     positions: arena.alloc(4 * batch),
     pageTables: arena.alloc(4 * batch),
     outputs: arena.alloc(4 * maxOutputs),
     tiles: arena.alloc(control.QUERY_TILE_BYTES * (Math.ceil(batch / control.QUERY_TILE) + MAX_SEGMENTS)),
-    tables: arena.alloc(tableBytes * MAX_SEGMENTS),
+    tables: arena.alloc(tableBytes * classes.length * MAX_SEGMENTS),
     tableBytes,
   };
 }
@@ -92,10 +96,11 @@ export function writeStep(
   let table = area.tables;
   for (let s = 0; s < segments.length; s++) {
     const segment = segments[s] as Segment;
+    writeTables(words, segment.sequence.tables, table, area.tableBytes);
     tiles += writeTiles(words, area.tiles + tiles * control.QUERY_TILE_BYTES, segment, token, table);
     outputs += writeTokens(words, area, segment, token, outputs, table);
     token += segment.end - segment.begin;
-    table += area.tableBytes;
+    table += area.tableBytes * segment.sequence.tables.length;
   }
   words[control.STEP_N_TOKENS / 4] = token;
   words[control.STEP_N_OUTPUTS / 4] = outputs;
@@ -128,7 +133,21 @@ function checkSize({ batch, maxOutputs }: StepLimits, segments: readonly Segment
   }
 }
 
-// The page table of a segment, and its query tiles; how many tiles there are.
+// The page tables of a sequence, one behind the other. Of pages that are not held nothing is written, or read.
+function writeTables(
+  words: Int32Array,
+  tables: readonly PageTable[],
+  address: number,
+  tableBytes: number,
+): void {
+  for (let i = 0; i < tables.length; i++) {
+    const { pages, first } = tables[i] as PageTable;
+    const at = (address + i * tableBytes) / 4 + first;
+    for (let p = 0; p < pages.length; p++) words[at + p] = pages[p] as number;
+  }
+}
+
+// The query tiles of a segment; how many there are.
 function writeTiles(
   words: Int32Array,
   address: number,
@@ -136,8 +155,7 @@ function writeTiles(
   token: number,
   table: number,
 ): number {
-  const { pages, length } = sequence;
-  for (let p = 0; p < pages.length; p++) words[table / 4 + p] = pages[p] as number;
+  const { length } = sequence;
   const n = end - begin;
   let tiles = 0;
   for (let i = 0; i < n; i += control.QUERY_TILE) {

@@ -51,9 +51,9 @@ export async function openModel(
   host: SourceHost,
   options: OpenModelOptions = {},
 ): Promise<OpenedModel> {
-  const { signal, cache, http } = options;
+  const { signal, cache, http, fromCache } = options;
   // One report of all files replaces those of each.
-  const shared = { signal, cache, http };
+  const shared = { signal, cache, http, fromCache };
   const sources = sourcesByName(source);
   if (sources?.size && [...sources.keys()].every((name) => String(name).includes("."))) {
     const name = ggufAmong([...sources.keys()]);

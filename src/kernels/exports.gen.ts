@@ -15,7 +15,7 @@ export interface KernelExports {
   embed_row(w: number, weight: number, row: number, strips: number, blocks: number, factor: number, scale: number, out: number): void;
   rope_angles(freqs: number, pos: number, half: number, scale: number, out: number): void;
   rope_freqs(theta: number, dim: number, out: number): void;
-  combine_f32(picks: number, used: number, rows: number, stride: number, x: number, n: number): void;
+  combine_f32(picks: number, picked: number, rows: number, stride: number, add: number, out: number, n: number): void;
   clamped_glu_f32(limit: number, alpha: number, gate: number, up: number, out: number, n: number): void;
   glu_f32(kind: number, gate: number, up: number, out: number, n: number): void;
   matmul(weight: number, w: number, x: number, xStride: number, out: number, outStride: number, add: number, addStride: number, begin: number, end: number, strips: number, blocks: number, tokens: number, dot: number, streams: number, factor: number, scratch: number): void;

@@ -1,11 +1,7 @@
 // The builds of the kernels: which there are, which a runtime accepts, and their compiled modules.
-import { EngineError } from "../util/errors.ts";
-import { textBytes } from "./module_text.ts";
-import { applyPatch } from "./patch.ts";
-import { patch as relaxed } from "./relaxed.gen.ts";
-import { patch as relaxedShared } from "./relaxed_shared.gen.ts";
-import { wasm as simd } from "./simd.gen.ts";
-import { patch as simdShared } from "./simd_shared.gen.ts";
+import { EngineError, MemoryError } from "../util/errors.ts";
+import { sizes, text } from "./modules.gen.ts";
+import { moduleBytes } from "./packed_modules.ts";
 
 /** The four builds of the one kernel source. */
 export type Variant = "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
@@ -13,12 +9,8 @@ export type Variant = "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
 /** All variants, in the order tests and size checks go through them. */
 export const variants: readonly Variant[] = ["simd", "relaxed", "simd-shared", "relaxed-shared"];
 
-// One module is stored whole, the others as patches of a similar one.
-const patches = {
-  relaxed: { base: "simd", patch: relaxed },
-  "simd-shared": { base: "simd", patch: simdShared },
-  "relaxed-shared": { base: "relaxed", patch: relaxedShared },
-} as const;
+// As they are packed.
+const packed: readonly Variant[] = ["relaxed-shared", "relaxed", "simd-shared", "simd"];
 
 const compiled = new Map<Variant, WebAssembly.Module>();
 // False if the runtime compiles nothing from bytes: then there are only the modules that it was given.
@@ -26,9 +18,7 @@ let compiles = true;
 
 /** The bytes of a variant's module. */
 export function variantBytes(variant: Variant): Uint8Array<ArrayBuffer> {
-  if (variant === "simd") return textBytes(simd);
-  const { base, patch } = patches[variant];
-  return applyPatch(variantBytes(base), textBytes(patch));
+  return moduleBytes(text, sizes, packed.indexOf(variant));
 }
 
 /**
@@ -45,7 +35,7 @@ export function provideModules(modules: { readonly [V in Variant]?: WebAssembly.
 
 /**
  * The compiled module of a variant. It is compiled once and cached: a second engine starts at once.
- * @throws EngineError if the runtime refuses
+ * @throws EngineError if the runtime refuses; MemoryError if there is no memory to unpack it
  */
 export function compileVariant(variant: Variant): WebAssembly.Module {
   let module = compiled.get(variant);
@@ -53,6 +43,7 @@ export function compileVariant(variant: Variant): WebAssembly.Module {
     try {
       module = new WebAssembly.Module(variantBytes(variant));
     } catch (cause) {
+      if (cause instanceof MemoryError) throw cause;
       throw new EngineError(`Cannot compile the kernels: ${refusalOf(cause)}`, { cause });
     }
     compiled.set(variant, module);
@@ -64,13 +55,31 @@ export function compileVariant(variant: Variant): WebAssembly.Module {
 export function variantWorks(variant: Variant): boolean {
   if (!compiles) return compiled.has(variant);
   if (variant.endsWith("-shared") && typeof SharedArrayBuffer === "undefined") return false;
-  return typeof WebAssembly !== "undefined" && WebAssembly.validate(variantBytes(variant));
+  return typeof WebAssembly !== "undefined" && WebAssembly.validate(probe(variant));
+}
+
+/** A module of one function with an instruction that is new in the variant, and of a memory like the variant's. */
+function probe(variant: Variant): Uint8Array<ArrayBuffer> {
+  const vector = [0x41, 0, 0xfd, 0x0f];
+  // i32x4.relaxed_dot_i8x16_i7x16_add_s or v128.bitselect
+  const instruction = variant.startsWith("relaxed") ? [0xfd, 0x93, 2] : [0xfd, 0xd2, 0];
+  const memory = [2, 7, 1, 0, 0, 2, variant.endsWith("-shared") ? 3 : 1, 1, 1];
+  return Uint8Array.of(
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0],
+    ...memory,
+    ...[3, 2, 1, 0, 10, 20, 1, 18, 0],
+    ...vector,
+    ...vector,
+    ...vector,
+    ...instruction,
+    ...[0x1a, 0x0b],
+  );
 }
 
 /**
  * The best variant that this runtime compiles: with relaxed SIMD if it has that, with shared memory if `shared` and if it
  * has that. A variant that it says it accepts and then refuses is skipped. What was compiled before is not validated again.
- * @throws EngineError if it compiles none, and why
+ * @throws EngineError if it compiles none, and why; MemoryError if there is no memory to unpack one
  */
 export function pickVariant(shared: boolean): Variant {
   const wanted: readonly Variant[] = shared

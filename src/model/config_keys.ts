@@ -19,6 +19,8 @@ const understood: readonly string[] = [
   "rope.freq_base",
   "rope.scaling.type",
   "rope.scaling.factor",
+  "rope.scaling.attn_factor",
+  "rope.scaling.dynamic_factor",
   "rope.scale_linear",
 ];
 
@@ -35,6 +37,7 @@ const harmless: readonly string[] = [
   "rope.scaling.yarn_attn_factor",
   "rope.scaling.yarn_beta_fast",
   "rope.scaling.yarn_beta_slow",
+  "rope.scaling.yarn_truncate",
 ];
 
 // What a key must say so that it changes nothing.
@@ -64,7 +67,6 @@ const neutral: readonly Neutral[] = [
       "rope.scaling.alpha",
     ],
   },
-  { values: [1], keys: ["rope.scaling.attn_factor"] },
   {
     values: [0],
     keys: [

@@ -21,8 +21,13 @@ export function readModel(file: ModelFile, known: readonly Architecture[] = arch
     architecture,
     config,
     embedScale: architecture.embedScale?.(hyper) ?? 1,
+    positions: architecture.positions ?? false,
+    outputBias: architecture.outputBias,
+    logitScale: architecture.logitScale?.(hyper) ?? 1,
+    logitCap: architecture.logitCap?.(hyper),
     layers: Array.from({ length: config.nLayers }, (_, i) => architecture.layer(i, hyper)),
     outputNorm: architecture.outputNorm(hyper),
+    trainedContext: hyper.trainedContext ?? config.contextLength,
   };
 }
 

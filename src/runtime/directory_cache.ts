@@ -20,15 +20,16 @@ type FileHandle = Awaited<ReturnType<CacheFileSystem["open"]>>;
 const ABANDONED_MS = 30_000;
 
 /**
- * The files of a directory, which is made if it does not exist.
+ * The files of a directory, which is made if it does not exist, but not `toRead`.
  * @throws SourceError if it cannot be made or is not a directory
  */
 export async function directoryCache(
   directory: string,
+  toRead = false,
   fs: CacheFileSystem = fileSystem(directory),
 ): Promise<FileCache> {
   try {
-    await fs.mkdir(directory, { recursive: true });
+    if (!toRead) await fs.mkdir(directory, { recursive: true });
   } catch (error) {
     throw cacheError("keep files in", directory, error);
   }
@@ -135,6 +136,7 @@ class DirectoryCache implements FileCache {
     try {
       return (await this.#fs.readdir(this.#directory)).filter((name) => name.startsWith(prefix));
     } catch (error) {
+      if ((error as { code?: unknown } | null)?.code === "ENOENT") return [];
       throw cacheError("read", this.#directory, error);
     }
   }
@@ -198,7 +200,12 @@ class PartWriter implements CacheWriter {
       } catch (error) {
         // The disk is full: what was written only takes room.
         await this.discard();
-        throw cacheError("write", this.#part, error, "; load with cache: false (--no-cache) to keep nothing");
+        throw cacheError(
+          "write",
+          this.#part,
+          error,
+          "; cria remove frees space, and cache: false (--no-cache) keeps nothing",
+        );
       }
     }
   }

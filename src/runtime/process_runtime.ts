@@ -41,8 +41,8 @@ export function processRuntime(name: string, permissions = allowed): Runtime {
     openFile: openLocalFile,
     variable: (name) => variableOf(name, permissions),
     memoryBytes: () => processMemory(permissions),
-    openCache: (directory) =>
-      directory === undefined ? openOwnCache(permissions) : directoryCache(directory),
+    openCache: (directory, toRead) =>
+      directory === undefined ? openOwnCache(permissions, toRead) : directoryCache(directory, toRead),
     collectGarbage,
     startWorker: startProcessWorker,
     peakRssBytes() {
@@ -90,13 +90,13 @@ function processMemory({ readMemory }: Permissions): number | undefined {
 }
 
 /** The cache in the user's home; undefined if it cannot be used. */
-async function openOwnCache(permissions: Permissions): Promise<FileCache | undefined> {
+async function openOwnCache(permissions: Permissions, toRead?: boolean): Promise<FileCache | undefined> {
   try {
     const { platform } = globalThis.process;
     const variable = (name: string) => variableOf(name, permissions);
     const directory = cacheDirectory({ platform, variable });
     if (directory === undefined || !permissions.useDirectory(directory)) return undefined;
-    return await directoryCache(directory);
+    return await directoryCache(directory, toRead);
   } catch {
     // The file is fetched without it.
     return undefined;

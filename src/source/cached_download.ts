@@ -127,8 +127,8 @@ async function cachedOrDownloaded(
   return withoutStorage(download, again);
 }
 
-/** The newest cached version; with a SHA-256 the one that has it. */
-async function findCached(
+/** The newest cached version, whole; with a SHA-256 the one that has it. Undefined if there is none. */
+export async function findCached(
   cache: FileCache,
   url: string,
   { sha256, signal, newHash = ownHash }: UrlOptions,

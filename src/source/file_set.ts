@@ -27,7 +27,7 @@ export interface FileSet {
 export type FileOptions = Pick<OpenOptions, "signal" | "onBytes" | "sha256">;
 
 /** Options for all files of a set. */
-export type FileSetOptions = Pick<OpenOptions, "signal" | "cache" | "http">;
+export type FileSetOptions = Pick<OpenOptions, "signal" | "cache" | "http" | "fromCache">;
 
 /**
  * What a caller may pass as a set of files: the path of a folder, the http(s) or file: URL of one,

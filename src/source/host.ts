@@ -9,9 +9,10 @@ export interface SourceHost {
   /**
    * Opens a cache of downloads: `directory`, or the runtime's own. Undefined if there is none, or if it cannot be used
    * and no directory was named.
+   * @param toRead whether it is read only: one that does not exist is not made, and has no files
    * @throws SourceError if `directory` cannot be used
    */
-  openCache(directory?: string): Promise<FileCache | undefined>;
+  openCache(directory?: string, toRead?: boolean): Promise<FileCache | undefined>;
   /** Begins a SHA-256, the runtime's own if it has one that takes bytes in pieces. */
   sha256(): Sha256Stream;
   /**

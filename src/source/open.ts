@@ -6,7 +6,7 @@ import { blobSource } from "./blob.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { bytesOf, bytesSource } from "./bytes.ts";
 import { plainAddress } from "./cache_notes.ts";
-import { openCached } from "./cached_download.ts";
+import { findCached, openCached } from "./cached_download.ts";
 import { checkDigest } from "./digest.ts";
 import { type FeedOptions, feedSource } from "./feed.ts";
 import type { SourceHost } from "./host.ts";
@@ -26,6 +26,8 @@ export interface OpenOptions extends SourceOptions {
   readonly onBytes?: UrlOptions["onBytes"];
   /** What alone gets the headers of `http`: the origin of this address. Undefined if each may get them. */
   readonly headersFor?: string | undefined;
+  /** With `cache: false`: whether a whole file of the runtime's own cache is used, without asking its server. */
+  readonly fromCache?: boolean | undefined;
   /** Told of the headers of the first answer over a network. */
   readonly onHeaders?: UrlOptions["onHeaders"];
 }
@@ -68,7 +70,7 @@ export async function openRemote(
   host: SourceHost,
   options: OpenOptions,
 ): Promise<ByteSource> {
-  const { signal, sha256, cache = cachedByDefault, onBytes, onHeaders } = options;
+  const { signal, sha256, cache = cachedByDefault, fromCache = false, onBytes, onHeaders } = options;
   const { hidesHeaders } = host;
   const address = request instanceof Request ? request.url : request.href;
   const isHub = originOf(address, host) === hubOrigin(host);
@@ -78,9 +80,10 @@ export async function openRemote(
     sha256: sha256?.toLowerCase(),
     newHash: host.sha256,
   };
-  if (cache === false || !/^https?:/.test(address)) return urlSource(request, url);
-  const files = await host.openCache(cache === true ? undefined : cache);
+  if ((cache === false && !fromCache) || !/^https?:/.test(address)) return urlSource(request, url);
+  const files = await host.openCache(typeof cache === "string" ? cache : undefined, cache === false);
   if (!files) return urlSource(request, url);
+  if (cache === false) return (await findCached(files, address, url)) ?? urlSource(request, url);
   const label = (isHub && hubNameOf(address, host)) || plainAddress(address);
   return openCached(request, files, { ...url, named: typeof cache === "string", label });
 }

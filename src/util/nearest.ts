@@ -7,11 +7,17 @@ export function didYouMean(word: string, known: readonly string[]): string {
 }
 
 /**
- * The name among `known` that differs from `word` by the fewest edits, else the only one that it shortens ("temp",
+ * The first name among `known` of which `word` is the first words ("Q4_K" of "Q4_K_M"), else the one that differs from `word` by the fewest edits, else the only one that it shortens ("temp",
  * "ctx"); undefined when none is near.
  */
 export function nearestName(word: string, known: readonly string[]): string | undefined {
   const plain = plainName(word);
+  const begun = (name: string) =>
+    /[-_]/.test(name[word.length] ?? "") && name.slice(0, word.length).toLowerCase() === word.toLowerCase();
+  if (plain.length > 1 && !known.some((name) => plainName(name) === plain)) {
+    const longer = known.find(begun);
+    if (longer !== undefined) return longer;
+  }
   let best: string | undefined;
   let least = Math.max(1, Math.floor(plain.length / 4)) + 1;
   for (const candidate of known) {

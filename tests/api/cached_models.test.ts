@@ -1,11 +1,18 @@
 // The cache of downloads as models: pulled, listed and removed by name.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { listModels, removeModel } from "../../src/api/models.ts";
-import { pullModel } from "../../src/api/pull_model.ts";
+import { list, pull, remove } from "../../src/models.ts";
 import { SourceError, UsageError } from "../../src/util/errors.ts";
 import { type HubFiles, type HubOptions, type HubRequest, withHub } from "../support/hub.ts";
 import { refused } from "../support/refused.ts";
@@ -61,16 +68,16 @@ async function besideHub(
 
 /** What a cache lists: names, bytes, whether they are whole. */
 async function listed(cache: string): Promise<(readonly [string, number, boolean])[]> {
-  return (await listModels({ cache })).map(({ name, bytes, isWhole }) => [name, bytes, isWhole] as const);
+  return (await list({ cache })).map(({ name, bytes, isWhole }) => [name, bytes, isWhole] as const);
 }
 
-describe("pullModel()", () => {
+describe("pull()", () => {
   it("keeps the file of a type, and lists it by its name", () =>
     besideHub(async () => {
       const cache = newFolder();
       const chosen: string[] = [];
       const reports: (number | undefined)[] = [];
-      const pulled = await pullModel("hf:owner/repo:q4_k_m", {
+      const pulled = await pull("hf:owner/repo:q4_k_m", {
         ...{ cache, http },
         onChoice: ({ name }) => chosen.push(name),
         onProgress: ({ fraction }) => reports.push(fraction),
@@ -79,7 +86,7 @@ describe("pullModel()", () => {
       assert.deepEqual(pulled, { name, bytes: 300_000, files: 1 });
       assert.deepEqual(chosen, [name]);
       assert.equal(reports.at(-1), 1);
-      const [model, ...more] = await listModels({ cache });
+      const [model, ...more] = await list({ cache });
       assert.deepEqual(more, []);
       assert.deepEqual(
         [model?.name, model?.bytes, model?.isWhole, model?.revision],
@@ -94,9 +101,9 @@ describe("pullModel()", () => {
     for (const name of ["hf:owner/repo:Q8_0", "hf:owner/repo/m-Q8_0-00002-of-00002.gguf"]) {
       await besideHub(async () => {
         const cache = newFolder();
-        assert.equal((await pullModel(name, { cache, http })).files, 2);
+        assert.equal((await pull(name, { cache, http })).files, 2);
         assert.deepEqual(await listed(cache), [["hf:owner/repo/m-Q8_0-00001-of-00002.gguf", 3000, true]]);
-        const removed = await removeModel(name, { cache });
+        const removed = await remove(name, { cache });
         assert.equal(removed.bytes, 3000);
         assert.deepEqual(readdirSync(cache), []);
       });
@@ -106,18 +113,18 @@ describe("pullModel()", () => {
   it("keeps a safetensors model with its tokenizer, at a revision, and nothing else of the repository", () =>
     besideHub(async (_, requests) => {
       const cache = newFolder();
-      const pulled = await pullModel("hf:owner/folder@v1", { cache, http });
+      const pulled = await pull("hf:owner/folder@v1", { cache, http });
       assert.deepEqual(pulled, { name: "hf:owner/folder@v1/", bytes: 9050, files: 4 });
       assert.deepEqual(await listed(cache), [["hf:owner/folder@v1", 9050, true]]);
-      assert.equal((await listModels({ cache }))[0]?.revision, "v1");
+      assert.equal((await list({ cache }))[0]?.revision, "v1");
       assert.ok(!requests.some(({ path }) => path.includes("README")));
       requests.length = 0;
-      await pullModel("hf:owner/folder@v1", { cache, http });
+      await pull("hf:owner/folder@v1", { cache, http });
       assert.ok(
         requests.every(({ server, range }) => server === "hub" || range === "bytes=0-"),
         "only asks whether they are the same",
       );
-      assert.equal((await removeModel("hf:owner/folder@v1/", { cache })).bytes, 9050);
+      assert.equal((await remove("hf:owner/folder@v1/", { cache })).bytes, 9050);
       assert.deepEqual(readdirSync(cache), []);
     }));
 
@@ -146,7 +153,7 @@ describe("pullModel()", () => {
         async (url) => {
           const cache = newFolder();
           const folder = url.replace("m.gguf", "?key=1");
-          const pulling = pullModel(folder, { cache, http });
+          const pulling = pull(folder, { cache, http });
           if (message) return refused(pulling, message);
           assert.equal((await pulling).files, 4);
           assert.ok(asked.includes("/models/other/b.safetensors?key=1"));
@@ -161,21 +168,21 @@ describe("pullModel()", () => {
         const cache = newFolder();
         const name = "hf:owner/repo/m-Q4_K_M.gguf";
         const stop = new AbortController();
-        const first = pullModel(name, {
+        const first = pull(name, {
           ...{ cache, http, signal: stop.signal },
           onProgress: () => stop.abort(new Error("enough")),
         });
         await assert.rejects(first, /enough/);
         const [[, bytes, isWhole] = ["", 0, true]] = await listed(cache);
         assert.ok(bytes > 0 && bytes < 300_000 && !isWhole, `${bytes} bytes`);
-        assert.equal((await listModels({ cache }))[0]?.totalBytes, 300_000);
+        assert.equal((await list({ cache }))[0]?.totalBytes, 300_000);
         requests.length = 0;
-        await pullModel(name, { cache, http });
+        await pull(name, { cache, http });
         assert.ok(
           requests.some(({ range }) => range === `bytes=${bytes}-`),
           "asks for the rest",
         );
-        const [model] = await listModels({ cache });
+        const [model] = await list({ cache });
         assert.ok(readFileSync(model?.paths[0] as string).equals(files["m-Q4_K_M.gguf"] as Uint8Array));
       },
       { cutBytes: 120_000 },
@@ -186,8 +193,8 @@ describe("pullModel()", () => {
       async () => {
         const cache = newFolder();
         const name = "hf:owner/repo:Q4_K_M";
-        await Promise.all([1, 2, 3].map(() => pullModel(name, { cache, http })));
-        const [model, ...more] = await listModels({ cache });
+        await Promise.all([1, 2, 3].map(() => pull(name, { cache, http })));
+        const [model, ...more] = await list({ cache });
         assert.deepEqual(more, []);
         assert.deepEqual([model?.isWhole, model?.bytes, model?.paths.length], [true, 300_000, 1]);
         assert.ok(readFileSync(model?.paths[0] as string).equals(files["m-Q4_K_M.gguf"] as Uint8Array));
@@ -200,21 +207,18 @@ describe("pullModel()", () => {
     const address: string[] = [];
     await besideHub(async (endpoint) => {
       address.push(endpoint);
-      await pullModel("hf:owner/repo:Q8_0", { cache, http });
-      await pullModel("hf:owner/repo:Q4_K_M", { cache, http });
+      await pull("hf:owner/repo:Q8_0", { cache, http });
+      await pull("hf:owner/repo:Q4_K_M", { cache, http });
     });
     setEndpoint(address[0]);
     const quick = { retries: 0, retryMs: 1 };
     assert.equal(
-      (await pullModel("hf:owner/repo:Q8_0", { cache, http: quick })).name,
+      (await pull("hf:owner/repo:Q8_0", { cache, http: quick })).name,
       "hf:owner/repo/m-Q8_0-00001-of-00002.gguf",
     );
-    assert.equal(
-      (await pullModel("hf:owner/repo", { cache, http: quick })).name,
-      "hf:owner/repo/m-Q4_K_M.gguf",
-    );
+    assert.equal((await pull("hf:owner/repo", { cache, http: quick })).name, "hf:owner/repo/m-Q4_K_M.gguf");
     await refused(
-      pullModel("hf:owner/repo@v2", { cache, http: quick }),
+      pull("hf:owner/repo@v2", { cache, http: quick }),
       /^Cannot read http:.*tree\/v2/,
       SourceError,
     );
@@ -226,48 +230,50 @@ describe("pullModel()", () => {
       () => ({ body: pattern(10, 3) }),
       (url) =>
         refused(
-          pullModel(url, { cache: newFolder(), http }),
+          pull(url, { cache: newFolder(), http }),
           /^Cannot keep http.*: Expected a server that says the size and version .* pass its SHA-256/,
           SourceError,
         ),
     );
     for (const name of ["model.gguf", "", "owner/repo", "file:///m.gguf", "data:,a"]) {
       await refused(
-        pullModel(name, { cache: newFolder() }),
+        pull(name, { cache: newFolder() }),
         /^Cannot pull ".*": Expected hf:owner\/repo, a file of it, or an http\(s\) URL$/,
         UsageError,
       );
     }
     const sha256 = "0".repeat(64);
     await besideHub(async () => {
-      const several = pullModel("hf:owner/repo:Q8_0", { cache: newFolder(), sha256 });
+      const several = pull("hf:owner/repo:Q8_0", { cache: newFolder(), sha256 });
       await refused(several, /with sha256: Expected a model in one file, got several$/, UsageError);
       const cache = newFolder();
       await refused(
-        pullModel("hf:owner/repo:Q4_K_M", { cache, sha256 }),
+        pull("hf:owner/repo:Q4_K_M", { cache, sha256 }),
         /Expected SHA-256 0{64}, got /,
         SourceError,
       );
       assert.deepEqual(await listed(cache), []);
     });
     await refused(
-      pullModel("hf:a/b", { cache: "" }),
+      pull("hf:a/b", { cache: "" }),
       /Expected true, false or a directory|a directory/,
       UsageError,
     );
     await refused(
-      pullModel("hf:a/b", { maxBytes: 0 }),
+      pull("hf:a/b", { maxBytes: 0 }),
       /Expected maxBytes to be a positive integer, got 0$/,
       UsageError,
     );
-    await refused(pullModel("hf:a/b", { nothing: 1 } as object), /Unknown option "nothing"/, UsageError);
+    await refused(pull("hf:a/b", { nothing: 1 } as object), /Unknown option "nothing"/, UsageError);
   });
 });
 
-describe("listModels()", () => {
+describe("list()", () => {
   it("lists what older versions kept by the end of its name, and no foreign files", async () => {
     const cache = newFolder();
     assert.deepEqual(await listed(cache), []);
+    assert.ok(!existsSync(cache), "listing makes no directory");
+    mkdirSync(cache);
     const name = `${"0123456789abcdef"}-${"0".repeat(16)}-old.gguf`;
     writeFileSync(join(cache, name), "bytes");
     writeFileSync(join(cache, "mine.gguf"), "bytes");
@@ -281,8 +287,8 @@ describe("listModels()", () => {
       writeFileSync(join(cache, `about-${name}.json`), note);
       assert.equal((await listed(cache))[1]?.[0], "old.gguf");
     }
-    await removeModel("old.gguf", { cache });
-    await removeModel("new.gguf", { cache });
+    await remove("old.gguf", { cache });
+    await remove("new.gguf", { cache });
     assert.deepEqual(readdirSync(cache), ["mine.gguf"]);
   });
 
@@ -292,24 +298,24 @@ describe("listModels()", () => {
       (request) => fileReply(pattern(40, 3), request),
       async (url) => {
         const secret = url.replace("http://", "http://me:hush@");
-        await pullModel(`${secret}?token=hush`, { cache, http });
-        await pullModel(`${url}?token=other`, { cache, http });
+        await pull(`${secret}?token=hush`, { cache, http });
+        await pull(`${url}?token=other`, { cache, http });
         assert.deepEqual(await listed(cache), [[url, 80, true]]);
         for (const name of readdirSync(cache))
           assert.doesNotMatch(readFileSync(join(cache, name), "utf8"), /hush/);
-        assert.equal((await removeModel(url, { cache })).bytes, 80);
+        assert.equal((await remove(url, { cache })).bytes, 80);
         assert.deepEqual(readdirSync(cache), []);
       },
     );
   });
 });
 
-describe("removeModel()", () => {
+describe("remove()", () => {
   it("removes one of several models, by type or file, and its note", () =>
     besideHub(async () => {
       const cache = newFolder();
       for (const name of ["hf:owner/repo:Q8_0", "hf:owner/repo:Q4_K_M", "hf:owner/repo/a b%2520.gguf"])
-        await pullModel(name, { cache, http });
+        await pull(name, { cache, http });
       assert.deepEqual(
         (await listed(cache)).map(([name]) => name),
         ["a%20b%2520.gguf", "m-Q4_K_M.gguf", "m-Q8_0-00001-of-00002.gguf"].map(
@@ -317,16 +323,13 @@ describe("removeModel()", () => {
         ),
       );
       await refused(
-        removeModel("hf:owner/repo", { cache }),
+        remove("hf:owner/repo", { cache }),
         /Expected one model, got hf:owner\/repo\/a%20b/,
         UsageError,
       );
-      assert.equal(
-        (await removeModel("hf:owner/repo:q4_k_m", { cache })).name,
-        "hf:owner/repo/m-Q4_K_M.gguf",
-      );
-      await removeModel("hf:owner/repo/m-Q8_0-00001-of-00002.gguf", { cache });
-      assert.equal((await removeModel("hf:owner/repo", { cache })).bytes, 10);
+      assert.equal((await remove("hf:owner/repo:q4_k_m", { cache })).name, "hf:owner/repo/m-Q4_K_M.gguf");
+      await remove("hf:owner/repo/m-Q8_0-00001-of-00002.gguf", { cache });
+      assert.equal((await remove("hf:owner/repo", { cache })).bytes, 10);
       assert.deepEqual(readdirSync(cache), []);
     }));
 
@@ -334,23 +337,23 @@ describe("removeModel()", () => {
     besideHub(async () => {
       const cache = newFolder();
       await refused(
-        removeModel("hf:owner/repo", { cache }),
+        remove("hf:owner/repo", { cache }),
         /^Cannot remove "hf:owner\/repo": Expected a model of the cache; the cache is empty$/,
         UsageError,
       );
-      await pullModel("hf:owner/repo:Q4_K_M", { cache, http });
+      await pull("hf:owner/repo:Q4_K_M", { cache, http });
       await refused(
-        removeModel("hf:owner/repo/m-Q4_K_S.gguf", { cache }),
+        remove("hf:owner/repo/m-Q4_K_S.gguf", { cache }),
         /Expected a model of the cache; did you mean hf:owner\/repo\/m-Q4_K_M\.gguf\?$/,
         UsageError,
       );
       await refused(
-        removeModel("something else", { cache }),
+        remove("something else", { cache }),
         /there are hf:owner\/repo\/m-Q4_K_M\.gguf$/,
         UsageError,
       );
-      await refused(removeModel("hf:owner/repo@v1:Q4_K_M", { cache }), /did you mean|there are/, UsageError);
+      await refused(remove("hf:owner/repo@v1:Q4_K_M", { cache }), /did you mean|there are/, UsageError);
       assert.equal(existsSync(cache) && (await listed(cache)).length, 1);
-      await refused(removeModel(3 as unknown as string, { cache }), /Expected its name, got 3$/, UsageError);
+      await refused(remove(3 as unknown as string, { cache }), /Expected its name, got 3$/, UsageError);
     }));
 });

@@ -7,12 +7,12 @@ import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import { type Completion, Llama, MemoryError, type Session } from "../../src/mod.ts";
 import { collectUntil } from "../support/garbage.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
-import { embeddedModel, engineOf } from "../support/models.ts";
+import { embeddedModel, engineOf, pageBytesOf } from "../support/models.ts";
 
 const { bytes } = tinyLlamaGguf();
 const options = { ignoreEos: true, temperature: 0 };
 const { layout } = await engineOf(bytes);
-const pageBytes = layout.pages.bytes;
+const pageBytes = pageBytesOf(layout);
 
 /** A tiny model with room for its own context and `pages` more pages. */
 const tiny = (pages: number) =>
@@ -192,7 +192,7 @@ describe("what is collected", () => {
     await collectUntil(() => engine.pool.used === 1, "sequences");
     assert.equal(engine.pool.uses(kept.pages[0] as number), 1);
     // Twice given back, a page would be two sequences' at once.
-    const pages = Array.from({ length: 30 }, () => engine.pool.take());
+    const pages = Array.from({ length: 30 }, () => engine.pool.take(0));
     assert.equal(new Set([...pages, ...kept.pages]).size, 31);
     assert.equal(kept.length, 3);
   });

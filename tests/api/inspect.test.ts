@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Inspection, inspectModel } from "../../src/api/inspect.ts";
 import { type ByteSource, FormatError, Llama, UsageError } from "../../src/mod.ts";
+import { partName, tinyParts } from "../support/gguf_parts.ts";
 import { meta, metaArray, type TinyLlamaOptions, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { llama2cFile } from "../support/llama2c_writer.ts";
 import { embeddedModel } from "../support/models.ts";
 import { refused } from "../support/refused.ts";
+import { tinyGptOss, WINDOW } from "../support/tiny_gpt_oss.ts";
 
 const WASM_PAGE = 65536;
 
@@ -32,6 +34,38 @@ function watched(bytes: Uint8Array): { source: ByteSource; end(): number; isClos
   return { source, end: () => end, isClosed: () => closed };
 }
 
+describe("inspectModel() of a part", () => {
+  it("says what the part says, and names those that are missing", async () => {
+    const parts = tinyParts(4, { type: "Q8_0" });
+    const only = (...numbers: number[]) =>
+      Object.fromEntries(numbers.map((i) => [partName(i, 4), parts.get(partName(i, 4)) as Uint8Array]));
+    const { facts } = await inspectModel(only(1, 2, 3, 4));
+    assert.deepEqual([facts.part, facts.missing, facts.files?.length], [null, null, 4]);
+    for (const [numbers, named, missing] of [
+      [[1, 3], 1, [2, 4]],
+      [[3], 3, [1, 2, 4]],
+    ] as const) {
+      const { facts, tensors } = await inspectModel(only(...numbers));
+      assert.deepEqual(facts.part, { part: named, parts: 4 });
+      assert.deepEqual(
+        facts.missing,
+        missing.map((i) => partName(i, 4)),
+      );
+      assert.equal(facts.architecture, named === 1 ? "llama" : "");
+      assert.ok(tensors.length > 0 && tensors.length < 10);
+      assert.ok("message" in facts.memory);
+      assert.match(facts.memory.message, new RegExp(`got no ${facts.missing?.join(", ")}$`));
+    }
+  });
+
+  it("names no more than sixteen", async () => {
+    const metadata = { "split.count": meta("u16", 40), "split.no": meta("u16", 1) };
+    const { facts } = await inspectModel({ [partName(2, 40)]: tinyLlamaGguf({ metadata }).bytes });
+    assert.equal(facts.missing?.length, 16);
+    assert.match("message" in facts.memory ? facts.memory.message : "", /00017-of-00040\.gguf, \.\.\.$/);
+  });
+});
+
 describe("inspectModel()", () => {
   it("says the memory that loading takes, at the default context and at the full one", async () => {
     const bytes = tinyLlamaGguf({ contextLength: 9000, type: "Q8_0" }).bytes;
@@ -48,6 +82,39 @@ describe("inspectModel()", () => {
       assert.ok(memory.weights > 0 && memory.weights + memory.kvCache < memory.total);
       assert.deepEqual(facts.config, llama.config);
     }
+  });
+
+  it("takes a scaling of positions as loading does, and says what one cannot be had", async () => {
+    const { bytes } = tinyLlamaGguf();
+    const ropeScaling = { type: "yarn", factor: 4 } as const;
+    const { facts } = await inspectModel(bytes, {}, { ropeScaling });
+    await using llama = await Llama.load(bytes, { ropeScaling });
+    assert.ok(!("message" in facts.memory));
+    assert.equal(facts.memory.contextLength, 512);
+    assert.deepEqual([facts.config, facts.config?.ropeScaling], [llama.config, "yarn"]);
+    const { facts: refused } = await inspectModel(bytes, {}, { ropeScaling: { type: "yarn" } });
+    assert.ok("message" in refused.memory && refused.config);
+    assert.match(
+      refused.memory.message,
+      /^Cannot load with ropeScaling yarn: Expected ropeScaling\.factor or/,
+    );
+    assert.equal(refused.config.ropeScaling, undefined);
+  });
+
+  it("says what layers with windows take of the KV cache", async () => {
+    const bytes = tinyGptOss({ contextLength: 4096 }).file.bytes;
+    const { facts } = await inspectModel(bytes);
+    assert.ok(!("message" in facts.memory));
+    const { kvCache, windows } = facts.memory;
+    // 4 pages hold 7 - 1 + 32 + 64 positions, wherever they begin, and 128 all of them.
+    const most = Math.ceil((WINDOW - 1 + 32 + 63) / 32) + 1;
+    assert.deepEqual(windows, [{ window: WINDOW, layers: 1, kvCache: (kvCache * most) / (most + 128) }]);
+    await using llama = await Llama.load(bytes);
+    assert.equal(kvCache, llama.sessionBytes);
+    // A context that is no longer than the window has none.
+    const short = await inspectModel(bytes, {}, { contextLength: WINDOW });
+    assert.ok(!("message" in short.facts.memory));
+    assert.deepEqual(short.facts.memory.windows, []);
   });
 
   it("counts tensors, parameters and bytes by type", async () => {

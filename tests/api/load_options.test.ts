@@ -114,7 +114,7 @@ describe("Llama.load() with options that make no sense", () => {
   it("refuses a context longer than the model's, and takes one of 1", async () => {
     await refuses(
       tiny(),
-      /^Cannot load with contextLength 129: Expected at most 128 \(the model's context\)$/,
+      /^Cannot load with contextLength 129: Expected at most 128 \(the model's context\); ropeScaling reaches beyond it$/,
       UsageError,
       { contextLength: 129 },
     );

@@ -4,7 +4,7 @@ import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Llama, type Precision } from "../../src/mod.ts";
 import { fixtureJson, fixturePath, type ModelCase, type ModelFacts } from "../support/fixtures.ts";
-import { embeddedModel } from "../support/models.ts";
+import { embeddedModel, embeddedName } from "../support/models.ts";
 import { itOn, type Subject, sharedJson, sharedPath } from "../support/shared.ts";
 
 /** A model file and what is known of it. */
@@ -35,7 +35,7 @@ const microModels = [...micro, ...bins].map((name): Subject<Known> => {
 /** The model of the repository by the f64 reference, and its weights before rounding by PyTorch. */
 const tales: readonly Subject<Known>[] = [
   {
-    name: "tales-q8_0.gguf",
+    name: embeddedName,
     value: { path: fileURLToPath(embeddedModel), facts: () => fixtureJson("tales.json") },
   },
   {
@@ -132,24 +132,31 @@ describe("greedy text", () => {
 
 describe("tales", () => {
   /** How far the mean likelihood of the text is from what is expected. */
-  async function measure(path: string, precision: Precision, { nll }: ModelFacts): Promise<number> {
+  async function measure(
+    path: string,
+    precision: Precision | undefined,
+    { nll }: ModelFacts,
+  ): Promise<number> {
     await using llama = await Llama.load(path, { precision });
     const result = await llama.perplexity(nll.text, { window: nll.window });
     assert.equal(result.tokens, nll.tokens_scored);
     assert.ok(Math.abs(Math.log(result.perplexity) - result.nll) < 1e-12);
     const off = (100 * (result.nll - nll.mean_nll)) / nll.mean_nll;
-    console.log(`tales ${precision} from ${path}: nll ${result.nll.toFixed(5)} (${off.toFixed(3)} % off)`);
+    console.log(
+      `tales ${precision ?? "as it is"} from ${path}: nll ${result.nll.toFixed(5)} (${off.toFixed(3)} % off)`,
+    );
     return Math.abs(result.nll - nll.mean_nll);
   }
 
   itOn(
     tales,
-    "perplexity() of f32 is as expected, of q8 within 0.5 % of it",
+    "perplexity() of f32 is as expected, of q8 and of the file's types within 0.5 % of it",
     async ({ path, rounded, facts }) => {
       const known = facts();
       const { mean_nll } = known.nll;
       assert.ok((await measure(path, "f32", known)) < 1e-4);
       assert.ok((await measure(path, "q8", known)) < 0.005 * mean_nll);
+      assert.ok((await measure(path, undefined, known)) < 0.005 * mean_nll);
       // No bound is promised for 4 bits; 3 % says that nothing is broken.
       assert.ok((await measure(path, "q4", known)) < 0.03 * mean_nll);
       if (rounded !== undefined) assert.ok((await measure(rounded, "q8", known)) < 0.005 * mean_nll);

@@ -173,7 +173,7 @@ for (const { variant, bench: b } of benches) {
       }
 
       it(`${name} takes every even headDim`, () => {
-        for (const headDim of [2, 4, 6, 8, 10, 12, 14, 32, 64, 80, 128, 254, 256]) {
+        for (const headDim of [2, 4, 6, 8, 10, 12, 14, 32, 64, 80, 128, 254, 256, 576]) {
           check(b, kv, randomCase([[0, 1, 2, 3], [4]], headDim, 62, 3, headDim));
         }
       });

@@ -296,6 +296,13 @@ function dataOf(x: number): Record<string, unknown> {
       stepNs: i === 0 ? x * 2e6 : 2e6,
     })),
   );
+  const nlls = (times: number) =>
+    Object.fromEntries(
+      ["none", "linear", "ntk", "dynamic", "yarn"].map((kind) => [
+        kind,
+        3 + Math.min(x, 2) * Math.log(times),
+      ]),
+    );
   const pair = { simdNs: x * 1000, relaxedNs: 1000 };
   return {
     kv_cache: [16, 500].map((position) => ({ position, cachedNs: 1e6, wholeNs: x * 1e6 })),
@@ -314,6 +321,13 @@ function dataOf(x: number): Record<string, unknown> {
       reluBytes: 1000,
       rows: [1, 64].map((tokens) => ({ tokens, swigluNs: x * 1000, reluNs: 1000 })),
     },
+    experts: [
+      {
+        ...{ model: "a model", experts: 8, used: 2 },
+        mixture: { weights: 1000, read: 300 },
+        dense: { weights: 1000, read: 900 * x },
+      },
+    ],
     rope_share: [
       {
         model: "tales",
@@ -325,6 +339,11 @@ function dataOf(x: number): Record<string, unknown> {
         ],
       },
     ],
+    rope_scalings: {
+      ...{ text: "a book", trained: 512, tokens: 8192 },
+      rows: [1, 2, 4, 8].map((times) => ({ times, window: 512 * times, nll: nlls(times) })),
+      short: { times: 8, window: 512, nll: nlls(8) },
+    },
     precision: {
       text: "a text",
       rows: [
@@ -406,6 +425,7 @@ describe("renderPage()", () => {
     assert.match(found(1), /rope and store records take 1% of a step: 0\.5% for rotating/);
     assert.match(found(2), /so blocks are faster there/);
     assert.match(found(0.5), /so storing is faster there/);
+    assert.match(found(1), /At 8 times the 512 positions .* 8 times \(none\), 8 times \(linear\)/);
   });
 
   it("stands runtimes without relaxed SIMD and without threads", () => {

@@ -45,8 +45,9 @@ describe("typeIn()", () => {
   it("gives the output matrix Q6_K, which may be the embedding", () => {
     const output = { layer: -1, nLayers: 1, kvMul: 1 };
     for (const mix of Object.keys(mixes) as MixName[]) {
-      assert.equal(typeIn(mix, { ...output, tensor: "output.weight", tied: false }), "Q6_K");
-      assert.equal(typeIn(mix, { ...output, tensor: "token_embd.weight", tied: true }), "Q6_K");
+      const expected = mix === "q8_0" ? "Q8_0" : "Q6_K";
+      assert.equal(typeIn(mix, { ...output, tensor: "output.weight", tied: false }), expected);
+      assert.equal(typeIn(mix, { ...output, tensor: "token_embd.weight", tied: true }), expected);
       assert.equal(typeIn(mix, { ...output, tensor: "token_embd.weight", tied: false }), mixes[mix].base);
     }
   });
@@ -145,6 +146,7 @@ describe("writeMix()", () => {
       q6_k: ["Q6_K", "F32", "Q6_K", "Q6_K", "Q6_K", "Q6_K", "Q6_K"],
       iq4_xs: ["IQ4_XS", "F32", "Q6_K", "IQ4_XS", "IQ4_XS", "Q5_K", "IQ4_XS"],
       q4_0_q6_k: ["Q4_0", "F32", "Q6_K", "Q4_0", "Q4_0", "Q4_0", "Q4_0"],
+      q8_0: ["Q8_0", "F32", "Q8_0", "Q8_0", "Q8_0", "Q8_0", "Q8_0"],
     };
     for (const mix of Object.keys(mixes) as MixName[]) {
       const { tensors } = await openModelFile(bytesSource(write(mix, "mix.gguf")));
@@ -155,6 +157,52 @@ describe("writeMix()", () => {
       );
       assert.deepEqual(tensors.get("blk.0.attn_k.weight")?.shape, [COLS / 4, COLS]);
     }
+  });
+
+  it("makes mixtures of experts of feed-forward blocks, in native's types beside eight of them", async () => {
+    const to = join(folder, "experts.gguf");
+    const dense = (name: string, rows: number) => matrix(`blk.0.${name}.weight`, rows);
+    const file = ggufFile({
+      metadata: [
+        ["general.file_type", meta("u32", 2)],
+        ["llama.block_count", meta("u32", 3)],
+        ["llama.feed_forward_length", meta("u32", 1024)],
+        ["general.architecture", meta("string", "llama")],
+      ],
+      tensors: [
+        matrix("token_embd.weight", 40),
+        dense("attn_k", COLS / 4),
+        dense("attn_q", COLS),
+        dense("attn_output", COLS),
+        dense("ffn_gate", 1024),
+        dense("ffn_down", COLS),
+        { ...dense("ffn_up", 1024), name: "blk.1.ffn_up.weight" },
+      ],
+    });
+    writeFileSync(from, file.bytes);
+    writeMix("q4_k_m", from, to, { nLayers: 1, hidden: 512, experts: 8, used: 2 });
+    const bytes = readFileSync(to);
+    const { metadata, tensors } = await openModelFile(bytesSource(bytes));
+    assert.deepEqual(
+      [...tensors].map(([name, { type, shape }]) => [name, type, shape.join()]),
+      [
+        ["token_embd.weight", "Q6_K", "40,256"],
+        ["blk.0.attn_k.weight", "Q8_0", "64,256"],
+        ["blk.0.attn_q.weight", "Q4_K", "256,256"],
+        ["blk.0.attn_output.weight", "Q5_K", "256,256"],
+        ["blk.0.ffn_gate_inp.weight", "F32", "8,256"],
+        ["blk.0.ffn_gate_exps.weight", "Q4_K", "8,512,256"],
+        ["blk.0.ffn_down_exps.weight", "Q6_K", "8,256,512"],
+      ],
+    );
+    const numbers = ["block_count", "feed_forward_length", "expert_count", "expert_used_count"];
+    assert.deepEqual(
+      numbers.map((key) => metadata.get(`llama.${key}`)?.value),
+      [1, 512, 8, 2],
+    );
+    const at = tensors.get("blk.0.ffn_gate_inp.weight")?.offset ?? 0;
+    assert.ok(new Set(Array.from({ length: 64 }, (_, i) => bytes.readFloatLE(at + 4 * i))).size > 60);
+    writeFileSync(from, base);
   });
 
   it("writes the same bytes each time, and vectors of ones", async () => {

@@ -27,8 +27,8 @@ const norm: Vector = {
 
 function layer(q: Matrix, other: Matrix): LayerWeights {
   const feedForward = { gate: other, up: other, down: other };
-  const rest = { k: other, v: other, attnOutput: other, feedForward };
-  return { attnNorm: norm, ffnNorm: norm, q, ...rest };
+  const projections = { q, k: other, v: other };
+  return { attnNorm: norm, ffnNorm: norm, projections, attnOutput: other, feedForward };
 }
 
 describe("matrixWork()", () => {

@@ -10,7 +10,7 @@ import { itUnless } from "../support/skip.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const clone = testFolder();
 const copied = [
-  ...["src", "assembly/layout", "models/tales", "examples/bun", "examples/deno"],
+  ...["src", "assembly/layout", "models", "examples/bun", "examples/deno"],
   ...["package.json", "bun.lock", "bunfig.toml", "deno.json", "tsconfig.json"],
 ];
 

@@ -80,7 +80,10 @@ describe("cria generate --model URL", () => {
   it("refuses what is no name on the hub with status 2", async () => {
     const { status, stderr } = await generate("hf:owner:Q4_0");
     assert.equal(status, 2);
-    assert.match(stderr, /^error: Cannot open "hf:owner:Q4_0": Expected hf:owner\/repo\/file or /);
+    assert.match(
+      stderr,
+      /^error: Cannot open "hf:owner:Q4_0": Expected hf:owner\/repo, hf:owner\/repo:TYPE, hf:owner\/repo\/file or /,
+    );
   });
 
   it("loads without a cache, unasked, where Deno may neither write nor read the environment", () =>

@@ -161,11 +161,12 @@ describe("cria generate", () => {
   });
 
   it("says what a name that is no file may mean", async () => {
-    const names = "cria knows no models by name: give a file, a URL or hf:owner/repo/FILE.gguf";
+    const names = "cria knows no models by name: give a file, a URL or hf:owner/repo:TYPE";
     for (const [name, hint] of [
       ["llama3.2", names],
       ["llama3.2:1b", names],
-      ["owner/repo-GGUF", "a file of the Hugging Face hub is hf:owner/repo-GGUF/FILE.gguf"],
+      ["owner/repo-GGUF", "a repository of the Hugging Face hub is hf:owner/repo-GGUF"],
+      ["owner/repo:Q8_0", "a repository of the Hugging Face hub is hf:owner/repo:Q8_0"],
       ["owner/repo/model.Q8_0.gguf", "did you mean hf:owner/repo/model.Q8_0.gguf?"],
     ] as const) {
       await assertFailure(["generate", "-m", name], `Cannot open ${name}: no such file; ${hint}`);
@@ -185,7 +186,7 @@ describe("cria generate", () => {
     assert.equal(status, 2);
     assert.equal(
       stderr,
-      "error: Cannot load with --context 2048: Expected at most 512 (the model's context)\n",
+      "error: Cannot load with --context 2048: Expected at most 512 (the model's context); --rope-scaling reaches beyond it\n",
     );
   });
 

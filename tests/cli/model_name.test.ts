@@ -2,9 +2,25 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { withNameHint } from "../../src/cli/model_name.ts";
+import { UnreachableError } from "../../src/source/http/http_errors.ts";
 import { FormatError, MemoryError, UnsupportedError } from "../../src/util/errors.ts";
 
 describe("withNameHint()", () => {
+  it("says what to do about files that are cut and servers that are not reached, once", async () => {
+    for (const [error, hint] of [
+      [
+        new FormatError("Expected 9 bytes, the file ends at 8"),
+        "; it is cut off, or damaged: download or copy it again",
+      ],
+      [new UnreachableError("ENOTFOUND"), "; what cria list shows can be used without this server"],
+    ] as const) {
+      const { message } = error;
+      const hinted = await withNameHint(await withNameHint(error, "m.gguf"), "t.model");
+      assert.equal((hinted as Error).message, message + hint);
+      assert.ok(hinted === error);
+    }
+  });
+
   it("says where the other files of a repository are if one is refused", async () => {
     const hint = async (error: Error, name: string) => ((await withNameHint(error, name)) as Error).message;
     const type = () => new UnsupportedError("Unsupported type X; take another file of this model, or");

@@ -1,6 +1,6 @@
 // `cria pull`, `cria list` and `cria remove`, and models of a repository in `cria generate`.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { runCli, sendSignal, startCli, testFolder } from "../support/cli.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
@@ -88,6 +88,36 @@ describe("cria pull, list and remove", () => {
     assert.match(removed.stderr, /^freed [\d.]+ [kM]B\n$/);
     assert.deepEqual(readdirSync(cache), []);
   });
+
+  it("are what cria show reads, without asking the hub, and only if they are whole", () =>
+    besideHub(async (requests) => {
+      assert.equal((await runCli(["show", file])).status, 0);
+      assert.ok(!existsSync(cache), "nothing is cached by showing");
+      await runCli(["pull", file]);
+      const asked = requests.length;
+      for (const name of [file, "hf:owner/repo:q8_0"]) {
+        const { status, stdout, stderr } = await runCli(["show", name]);
+        assert.deepEqual([status, stderr], [0, ""]);
+        assert.match(stdout, /^ {2}architecture +llama$/m);
+      }
+      assert.equal(requests.length, asked);
+      // Of a repository only the hub says which file is taken.
+      assert.equal((await runCli(["show", "hf:owner/repo"])).status, 0);
+      assert.equal(requests.length, asked + 1);
+      const [kept = ""] = wholeFiles();
+      renameSync(`${cache}/${kept}`, `${cache}/${kept}.part`);
+      assert.equal((await runCli(["show", file])).status, 0);
+      assert.ok(requests.length > asked + 1);
+    }));
+
+  it("name the file of a repository that they take, as cria quantize does", () =>
+    besideHub(async () => {
+      const output = folder.path("of-hub.gguf");
+      const { status, stderr } = await runCli(["quantize", "hf:owner/repo:Q8_0", output, "F16"]);
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, /^model: hf:owner\/repo\/tiny-Q8_0\.gguf \([\d.]+ [kM]B\)\n/);
+      assert.ok(existsSync(output));
+    }));
 
   it("refuse a name that there is not with the nearest, and wrong arguments, with status 2", () =>
     besideHub(async () => {

@@ -33,7 +33,7 @@ describe("cria quantize", () => {
       [[], /Expected IN OUT TYPE, got 0 arguments/],
       [[input, "out.gguf"], /Expected IN OUT TYPE, got 2 arguments/],
       [[input, "out.gguf", "Q4_K_M", "more"], /Expected IN OUT TYPE, got 4 arguments/],
-      [[input, "out.gguf", "Q4_K"], /Expected a type among F32, F16.*, got Q4_K/],
+      [[input, "out.gguf", "Q4_K"], /Expected a type among F32, F16.*, got Q4_K: did you mean Q4_K_M\?/],
       [[input, input, "Q8_0"], /Cannot write .*: Expected another file than the input/],
       [[input, "out.gguf", "Q8_0", "--threads", "0"], /--threads/],
     ] as const) {
@@ -127,7 +127,11 @@ describe("cria convert", () => {
     for (const [args, expected, message] of [
       [[], 2, /Expected DIR OUT, got 0 arguments/],
       [[model, "x.gguf", "q8_0"], 2, /Expected DIR OUT, got 3 arguments/],
-      [[model, "x.gguf", "--type", "q9"], 2, /--type: Expected one of F32, F16.*, got q9/],
+      [
+        [model, "x.gguf", "--type", "q5_k"],
+        2,
+        /--type: Expected one of F32, F16.*, got q5_k: did you mean Q5_K_M\?/,
+      ],
       [[model, "x.gguf", "--kv-heads", "3"], 2, /with --kv-heads 3: Expected a divisor of the 4 heads/],
       [[model, folder.path("model/config.json")], 2, /Expected another file than the input/],
       [[dirname(model), folder.path("x.gguf")], 1, /config\.json/],

@@ -8,6 +8,7 @@ import { type CliResult, runCli, testFolder } from "../support/cli.ts";
 import { meta, metaArray, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { embeddedModel as embeddedUrl } from "../support/models.ts";
 import { fileReply, hostile } from "../support/server.ts";
+import { tinyGptOss } from "../support/tiny_gpt_oss.ts";
 
 const folder = testFolder();
 const embeddedModel = fileURLToPath(embeddedUrl);
@@ -34,18 +35,27 @@ describe("cria show", () => {
       /^ {2}architecture {3}llama$/m,
       /^ {2}name {11}tales$/m,
       /^ {2}parameters {5}3221952 \(3\.2 M\)$/m,
-      /^ {2}size {11}3\.5 MB, 8\.52 bits a weight$/m,
+      /^ {2}size {11}2\.5 MB, 6\.08 bits a weight$/m,
       /^ {2}chat template {2}none$/m,
-      /^ {2}Q8_0 {2}43 tensors {2}3\.4 MB {2}99\.7 %$/m,
+      /^ {2}Q5_0 {2}32 tensors {2}1\.2 MB {2}49\.7 %$/m,
+      /^ {2}Q4_K {2}6 tensors {3}0\.3 MB {2}13\.5 %$/m,
       /^ {2}dim {12}192$/m,
       /^ {2}normEps {8}0\.00001$/m,
       /^ {2}bos {9}1 "<s>" \(added to texts\)$/m,
-      /^ {2}context 512 {2}\d\.\d MB {2}weights 3\.4 MB, KV cache 1\.2 MB, the rest \d\.\d MB$/m,
+      /^ {2}context 512 {2}\d\.\d MB {2}weights 2\.6 MB, KV cache 1\.2 MB, the rest \d\.\d MB$/m,
     ]) {
       assert.match(text, line);
     }
     assert.doesNotMatch(text, /^(tensors|metadata|chat template)$/m);
     assert.equal(await shown("--model", embeddedModel), text);
+  });
+
+  it("says how much memory windows take", async () => {
+    const file = folder.write("gpt-oss.gguf", tinyGptOss({ contextLength: 4096 }).file.bytes);
+    assert.match(
+      await shown(file),
+      /, KV cache 0\.5 MB \(20 kB of it for 1 layer with a window of 7\), the rest /,
+    );
   });
 
   it("--json prints the facts, and lists that are asked for", async () => {
@@ -87,7 +97,10 @@ describe("cria show", () => {
 
   it("--tensors and --metadata list everything, arrays in part", async () => {
     const text = await shown(embeddedModel, "--tensors", "--metadata");
-    assert.equal(text.match(/^ {2}\S+\.weight +\[\d+(, \d+)?\] +(Q8_0|F32) +\d+ bytes$/gm)?.length, 56);
+    assert.equal(
+      text.match(/^ {2}\S+\.weight +\[\d+(, \d+)?\] +(Q8_0|Q5_[01]|Q4_K|F32) +\d+ bytes$/gm)?.length,
+      56,
+    );
     assert.match(text, /^ {2}tokenizer\.ggml\.tokens +4096 string: \["<unk>", "<s>", .*, …\]$/m);
     assert.match(text, /^ {2}llama\.block_count +6$/m);
   });
@@ -138,7 +151,11 @@ describe("cria show", () => {
       [[], 2, /^error: Cannot show a model: Expected one FILE, got none\n/],
       [["a", "b"], 2, /^error: Cannot show a model: Expected one FILE, got 2\n/],
       [["a", "-m", "b"], 2, /^error: Cannot show a model: Expected one FILE, got 2\n/],
-      [["hf:a"], 2, /^error: Cannot open "hf:a": Expected hf:owner\/repo\/file/],
+      [
+        ["hf:a"],
+        2,
+        /^error: Cannot open "hf:a": Expected hf:owner\/repo, hf:owner\/repo:TYPE, hf:owner\/repo\/file/,
+      ],
     ] as const) {
       const result = await show(...args);
       assert.deepEqual([result.status, result.stdout], [status, ""]);

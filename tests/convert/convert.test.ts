@@ -1,19 +1,23 @@
 // convert(): GGUF files of folders of safetensors, and models with fewer heads of keys and values.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type ConvertOptions, convert, type ModelSource, quantize } from "../../src/convert.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import type { ModelFile } from "../../src/format/model_file.ts";
 import { Llama } from "../../src/mod.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
+import { TokenType } from "../../src/tokenizer/core/vocabulary_data.ts";
 import { createTokenizer, type TokenizerData } from "../../src/tokenizer/registry.ts";
+import { parseSentencePieceModel } from "../../src/tokenizer/sentencepiece/spm_model.ts";
 import { Tokenizer } from "../../src/tokenizer.ts";
 import { testFolder } from "../support/cli.ts";
 import { fixtureBytes } from "../support/fixtures.ts";
 import { decodeTensor, meta, metaArray, tinyLlama, tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { FOLDER_VOCAB, tinyFolder } from "../support/safetensors_writer.ts";
 import { itShared, sharedBytes, sharedPath } from "../support/shared.ts";
+import { jsonBytes, llama2Json, unigramJson } from "../support/tokenizer_json.ts";
 
 const folder = testFolder();
 
@@ -95,30 +99,96 @@ describe("convert() of a folder of safetensors", () => {
     return { ...files, [own]: fixtureBytes(name) };
   }
 
+  const texts = [
+    ...["Hello world", "  two  spaces ", "a\nb", "it's 1234", "é 日本 \u{1f600}", "", "aaaa bababab"],
+    ...["<s> text </s>", "ﬁne Ａ", "a\u{300} \t b"],
+  ];
+
+  /** The ids of texts by a converted folder, and by what it was converted from. */
+  async function assertSameIds(files: Record<string, Uint8Array>, from: Uint8Array): Promise<ModelFile> {
+    const file = await opened(await converted(files));
+    const data = file.tokenizer() as TokenizerData;
+    assert.equal(data.types.length, FOLDER_VOCAB);
+    const ours = createTokenizer(data);
+    const theirs = await Tokenizer.load(from);
+    for (const text of texts) {
+      const ids = theirs.encode(text, { bos: false, eos: false });
+      assert.deepEqual(ours.encode(text, { bos: false, eos: false }), ids, text);
+      // What stands for an unknown token is each kind's own.
+      if (!ids.includes(data.unkId ?? -1)) assert.equal(ours.decode(ids), theirs.decode(ids), text);
+    }
+    assert.deepEqual(ours.encode("a"), theirs.encode("a"));
+    return file;
+  }
+
   for (const [fixture, own, model, pre] of [
     ["bpe.model", "tokenizer.model", "llama", "default"],
+    ["bpe.tokenizer.json", "tokenizer.json", "llama", "default"],
+    ["unigram.model", "tokenizer.model", "t5", "default"],
     ["gpt2.tokenizer.json", "tokenizer.json", "gpt2", "gpt-2"],
   ] as const) {
     it(`writes a tokenizer that gives the same ids: ${fixture}`, async () => {
-      const file = await opened(await converted(withTokenizer(fixture, own)));
+      const file = await assertSameIds(withTokenizer(fixture, own), fixtureBytes(fixture));
       assert.equal(file.metadata.get("tokenizer.ggml.model")?.value, model);
       assert.equal(file.metadata.get("tokenizer.ggml.pre")?.value, pre);
-      const data = file.tokenizer() as TokenizerData;
-      assert.equal(data.types.length, FOLDER_VOCAB);
-      const ours = createTokenizer(data);
-      const theirs = await Tokenizer.load(fixtureBytes(fixture));
-      for (const text of ["Hello world", "  two  spaces", "a\nb", "it's 1234", "é 日本 \u{1f600}", ""]) {
-        assert.deepEqual(ours.encode(text, { bos: false }), theirs.encode(text, { bos: false }), text);
-      }
     });
   }
 
-  it("takes tokenizer.model where GGUF has no keys for tokenizer.json, and refuses that alone", async () => {
-    const alone = withTokenizer("bpe.tokenizer.json", "tokenizer.json");
-    await assert.rejects(converted(alone), /UnsupportedError: .*Unsupported tokenizer \(huggingface\)/);
-    const both = { ...alone, "tokenizer.model": fixtureBytes("bpe.model") };
-    const file = await opened(await converted(both));
-    assert.equal(file.metadata.get("tokenizer.ggml.model")?.value, "llama");
+  const bpe = parseSentencePieceModel(fixtureBytes("bpe.model"), "bpe.model");
+  const unigram = parseSentencePieceModel(fixtureBytes("unigram.model"), "unigram.model");
+  const alone = (json: unknown) => ({
+    ...withTokenizer("bpe.tokenizer.json", "tokenizer.json"),
+    "tokenizer.json": jsonBytes(json),
+  });
+
+  it("gives the pieces of Llama 2's tokenizer.json the scores of its tokenizer.model", async () => {
+    for (const metaspace of [false, true]) {
+      const json = llama2Json(bpe, metaspace);
+      const files = alone(json);
+      const file = await assertSameIds(files, fixtureBytes("bpe.model"));
+      const scores = file.metadata.get("tokenizer.ggml.scores")?.value as Float32Array;
+      const types = file.metadata.get("tokenizer.ggml.token_type")?.value as Int32Array;
+      const normal = bpe.pieces.flatMap((_, id) => (bpe.types[id] === TokenType.normal ? [id] : []));
+      for (const id of normal) assert.equal(scores[id], bpe.scores[id], `${bpe.pieces[id]}`);
+      assert.deepEqual(Array.from(types.slice(0, bpe.types.length)), Array.from(bpe.types));
+    }
+  });
+
+  it("writes a unigram tokenizer.json with its rules", async () => {
+    const json = unigramJson(unigram, unigram.charsmap as Uint8Array);
+    const files = alone(json);
+    const file = await assertSameIds(files, jsonBytes(json));
+    assert.equal(file.metadata.get("tokenizer.ggml.model")?.value, "t5");
+    assert.deepEqual(file.metadata.get("tokenizer.ggml.precompiled_charsmap")?.value, unigram.charsmap);
+    await using llama = await Llama.load(await converted(files), { threads: 1 });
+    assert.ok((await llama.complete("The", { maxTokens: 3 })).text.length > 0);
+  });
+
+  it("refuses a tokenizer.json that no pieces are like, and says in what", async () => {
+    const json = llama2Json(bpe);
+    const { model } = json;
+    const merges = (model as { merges: [string, string][] }).merges;
+    // Two pairs that make the same piece.
+    const at = merges.findIndex((pair, i) => pair.join("") === merges[i + 1]?.join(""));
+    const apart = [...merges.slice(0, at), ...merges.slice(at + 1), merges[at]];
+    for (const [change, problem] of [
+      [{ model: { ...model, merges: apart } }, /with merges into \S+ in several places/],
+      [{ model: { ...model, merges: merges.slice(1) } }, /with 0 of 1 pairs that make/],
+      [{ model: { ...model, byte_fallback: false } }, /with no byte_fallback/],
+      [{ model: { ...model, ignore_merges: true } }, /with ignore_merges/],
+      [{ normalizer: { type: "Lowercase" } }, /with the normalizer \{"type":"Lowercase"\}/],
+      [{ normalizer: null }, /with no step that makes spaces/],
+      [{ pre_tokenizer: { type: "Whitespace" } }, /with the pre-tokenizer \{"type":"Whitespace"\}/],
+    ] as const) {
+      const files = alone({ ...json, ...change });
+      await assert.rejects(converted(files), problem);
+      await assert.rejects(
+        converted(files),
+        /^UnsupportedError: Cannot convert .*; a tokenizer\.model beside it counts/,
+      );
+      const file = await opened(await converted({ ...files, "tokenizer.model": fixtureBytes("bpe.model") }));
+      assert.equal(file.metadata.get("tokenizer.ggml.model")?.value, "llama");
+    }
   });
 
   it("takes the chat template along", async () => {
@@ -133,6 +203,30 @@ describe("convert() of a folder of safetensors", () => {
     assert.equal(
       (await opened(await converted(apart))).metadata.get("tokenizer.chat_template")?.value,
       "{{ é }}",
+    );
+  });
+
+  it("takes tokenizer and template along of a folder of which a file is named, and replaces none of it", async () => {
+    const path = folder.path("named");
+    mkdirSync(path);
+    const template = new TextEncoder().encode(JSON.stringify({ chat_template: "{{ x }}" }));
+    const files = {
+      ...withTokenizer("bpe.tokenizer.json", "tokenizer.json"),
+      "tokenizer_config.json": template,
+    };
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(path, name), bytes);
+    const whole = Buffer.from(await converted(path));
+    assert.ok(whole.includes("{{ x }}"));
+    for (const name of ["model.safetensors", "config.json"]) {
+      assert.ok(whole.equals(await converted(join(path, name))), name);
+      await assert.rejects(
+        convert(join(path, name), join(path, "tokenizer_config.json")),
+        /Expected another file than the input/,
+      );
+    }
+    await assert.rejects(
+      convert(path, join(path, "tokenizer.json")),
+      /UsageError: .*Expected another file than the input/,
     );
   });
 

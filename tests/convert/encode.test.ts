@@ -1,9 +1,9 @@
 // The quantizer's module beside plain TypeScript, bit for bit.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { wasm } from "../../src/convert/quantize.gen.ts";
+import { sizes, text } from "../../src/convert/quantize.gen.ts";
 import { tensorType } from "../../src/convert/type_mix.ts";
-import { textBytes } from "../../src/kernels/module_text.ts";
+import { moduleBytes } from "../../src/kernels/packed_modules.ts";
 import { quantized, quantizers } from "../reference/quantizers.ts";
 import { encodeTensor } from "../support/gguf_writer.ts";
 import { randomF32, uniform } from "../support/kernels.ts";
@@ -16,7 +16,7 @@ interface Exports {
 }
 
 const GUARD = 0xa5;
-const kernels = new WebAssembly.Instance(new WebAssembly.Module(textBytes(wasm)), {
+const kernels = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes(text, sizes)), {
   env: { abort() {} },
 }).exports as unknown as Exports;
 kernels.memory.grow(16);

@@ -20,6 +20,7 @@ import {
   tinyLlamaGguf,
   tinyValues,
 } from "../support/gguf_writer.ts";
+import { embeddedModel } from "../support/models.ts";
 import { itShared, sharedBytes, sharedPath } from "../support/shared.ts";
 
 const folder = testFolder();
@@ -332,6 +333,15 @@ describe("llama.cpp's own files", () => {
       assert.ok(Buffer.from(sharedBytes(name)).equals(readFileSync(path)));
     });
   }
+});
+
+describe("the embedded model", () => {
+  const source = "models/tales/tales-f32.gguf";
+  itShared([source], "is what quantize() writes of the trained weights: Q4_K_S", async () => {
+    const path = folder.path("embedded.gguf");
+    await quantize(sharedPath(source), path, { type: "Q4_K_S" });
+    assert.ok(readFileSync(embeddedModel).equals(readFileSync(path)));
+  });
 });
 
 describe("tensor types that were quantized before", () => {

@@ -184,7 +184,7 @@ function copyRepository(to: string): void {
 /** The files that samples name as the user's own. */
 async function writeUserFiles(folder: string): Promise<void> {
   copyFileSync(modelPath, join(folder, "model.gguf"));
-  const wide = { dim: 256, nLayers: 1, hiddenDim: 256 };
+  const wide = { dim: 256, nLayers: 1, hiddenDim: 256, contextLength: 512 };
   writeFileSync(join(folder, "model-f16.gguf"), tinyLlamaGguf({ ...wide, type: "F16" }).bytes);
   mkdirSync(join(folder, "folder-of-safetensors"));
   for (const [name, bytes] of tinyFolder({ nKvHeads: 4 })) {
@@ -222,12 +222,19 @@ async function serveModel(): Promise<Server> {
   return server;
 }
 
+/** A port that nobody listens at, below those that systems choose from: other tests get none of these. */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(20_000 * Math.random());
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 function listens(port: number): Promise<boolean> {

@@ -7,9 +7,10 @@ import { after, before, describe, it } from "node:test";
 import { startFileServer } from "../../examples/browser/serve.ts";
 import { itChromium } from "../support/chromium.ts";
 import { health, read } from "../support/edge.ts";
+import { embeddedName } from "../support/models.ts";
 import { installPackage, output, temporaryFolder, tool } from "../support/package.ts";
 import { pageResult } from "../support/page_result.ts";
-import { itUnless } from "../support/skip.ts";
+import { itUnless, twice } from "../support/skip.ts";
 import { serveWorkers } from "../support/workerd.ts";
 import { runWrangler } from "../support/wrangler.ts";
 import { Place } from "./place.ts";
@@ -21,10 +22,6 @@ const NOT_RUN = 3;
 const documents = pages().map((page) => ({ page, samples: samplesOf(page) }));
 const comments = samplesOfComments();
 const all = [...documents.flatMap(({ samples }) => samples), ...comments];
-
-const twice =
-  "deno" in process.versions &&
-  "samples are processes of Bun, Deno and Node, which the tests in Bun start as well";
 
 const place = new Place();
 // A project that has installed the package, for samples of Node and of wrangler.
@@ -277,7 +274,7 @@ worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: messa
   write(
     "worker.js",
     `import { Llama } from "cria";
-import address from "cria/models/tales/tales-q8_0.gguf?url";
+import address from "cria/${embeddedName}?url";
 const url = new URL(address, location.href);
 ${text}
 postMessage("done");

@@ -292,7 +292,7 @@ describe("createWorker()", () => {
             "MEMORY",
             memoryBytes < (32 << 20) + model.length
               ? /^Cannot load the model: Expected memoryBytes above \d{8} \(33554432 for all that is no model and \d{7} of the file/
-              : /^Cannot load bytes: Expected at most \d{6,} bytes \(the budget\), it takes \d+: weights 3\.\d MiB/,
+              : /^Cannot load bytes: Expected at most \d{6,} bytes \(the budget\), it takes \d+: weights 2\.\d MiB/,
           );
         }
         assert.equal((await health(send)).status, "failed");

@@ -2,21 +2,31 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import type { KvType } from "../../src/mod.ts";
+import type { KvType, Precision } from "../../src/mod.ts";
 import { precisions } from "../../src/quant/registry.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { workingVariants } from "../support/kernels.ts";
 import { MIXED_VOCAB, mixedModel, mixNames } from "../support/mixed_models.ts";
 import { allLogits, embeddedModel, engineOf, hashLogits, someIds } from "../support/models.ts";
+import { itShared, sharedBytes } from "../support/shared.ts";
 
 const embedded = new Uint8Array(readFileSync(embeddedModel));
 const kvTypes: KvType[] = ["f32", "f16", "q8"];
 
-/** Hash of the logits after each of 80 ids of the embedded model, by precision and KV type. */
+/** Hash of the logits after each of 80 ids of the embedded model, by precision ("file": as it is) and KV type. */
 const golden = JSON.parse(readFileSync(new URL("../golden/logits.json", import.meta.url), "utf8")) as Record<
   string,
   string
 >;
+
+/** The same of the file that was embedded before: other weights, the same arithmetic. */
+const q8File = "models/tales/tales-q8_0.gguf";
+const goldenOfQ8 = {
+  "f32/f32": "3f2b72809fcbaf6ae34a3877cb07a37275b3118574cbff91d75e681f27b837c1",
+  "q8/f16": "d18ca5e674fff13e3f1c5f6b7a34e05e6ddbabbb33742c7c9f3c4852ab3319b1",
+  "q8/q8": "1ce23b1fb3e41b58b55772f30ed9b2945b53fa460c72dd36b43de466f3264926",
+  "q4/f16": "7107135653f2c78209103a447785c4a52f4675eda697c69e5afc54efe9b00244",
+};
 
 /** The same of models of mixed types, as they are in the file and with f32 weights. */
 const mixed = JSON.parse(readFileSync(new URL("../golden/mixes.json", import.meta.url), "utf8")) as Record<
@@ -25,11 +35,11 @@ const mixed = JSON.parse(readFileSync(new URL("../golden/mixes.json", import.met
 >;
 
 describe("Engine.step()", () => {
-  for (const precision of precisions) {
+  for (const precision of [undefined, ...precisions]) {
     for (const kv of kvTypes) {
-      it(`gives the golden bits for every kernel build and split of the prompt: ${precision}, kv ${kv}`, async () => {
+      it(`gives the golden bits for every kernel build and split of the prompt: ${precision ?? "as in the file"}, kv ${kv}`, async () => {
         const ids = someIds(80, 4096);
-        const expected = golden[`${precision}/${kv}`];
+        const expected = golden[`${precision ?? "file"}/${kv}`];
         for (const kernel of workingVariants()) {
           const engine = await engineOf(embedded, { precision, kv, kernel, contextLength: 128 });
           const splits = kernel === "simd" ? [[64], [1], [7], [32], [1, 33, 2, 8, 5]] : [[64], [1]];
@@ -41,6 +51,14 @@ describe("Engine.step()", () => {
       });
     }
   }
+
+  itShared([q8File], "gives the golden bits of a Q8_0 file", async () => {
+    for (const [name, expected] of Object.entries(goldenOfQ8)) {
+      const [precision, kv] = name.split("/") as [Precision, KvType];
+      const engine = await engineOf(sharedBytes(q8File), { precision, kv, contextLength: 128 });
+      assert.equal(hashLogits(await allLogits(engine, someIds(80, 4096), [7])), expected, name);
+    }
+  });
 
   for (const mix of mixNames) {
     for (const precision of [undefined, "f32"] as const) {

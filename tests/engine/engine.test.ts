@@ -20,7 +20,7 @@ import { samplerOf } from "../../src/session/sampler.ts";
 import { EngineError, MemoryError } from "../../src/util/errors.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
 import { workingVariants } from "../support/kernels.ts";
-import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
+import { allLogits, engineOf, hashLogits, pageBytesOf, someIds } from "../support/models.ts";
 import { refused } from "../support/refused.ts";
 
 const { bytes } = tinyLlamaGguf();
@@ -72,12 +72,11 @@ describe("Engine above 2 GiB", () => {
     for (const kv of ["f32", "f16", "q8"] as const) {
       const { layout } = await engineWith({ kv });
       const room = Math.ceil((layout.totalBytes - CONTROL_BYTES) / 64) * 64;
-      const { count, bytes: pageBytes } = layout.pages;
-      const engine = await engineWith({ kv, base: ADDRESSABLE_BYTES - room - count * pageBytes });
+      const engine = await engineWith({ kv, base: ADDRESSABLE_BYTES - room - layout.kv.sequenceBytes });
       const [first, last] = [engine.sequence(), engine.sequence()];
       const expected = hashLogits(await allLogits(engine, ids, [64], first));
       assert.equal(hashLogits(await allLogits(engine, ids, [64], last)), expected, kv);
-      assert.equal(Math.max(...last.pages) + pageBytes, ADDRESSABLE_BYTES);
+      assert.equal(Math.max(...last.pages) + pageBytesOf(layout), ADDRESSABLE_BYTES);
       await assert.rejects(allLogits(engine, ids, [64]), MemoryError);
       for (const sequence of [first, last]) sequence.free();
     }

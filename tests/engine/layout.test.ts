@@ -33,6 +33,7 @@ import {
 import { llama2cFile } from "../support/llama2c_writer.ts";
 import { memoriesOf } from "../support/memory_spy.ts";
 import { llamaTensors, shapeHeader, shapeKeys } from "../support/model_file.ts";
+import { pageBytesOf } from "../support/models.ts";
 import { chunked, refused } from "../support/refused.ts";
 import { refuses } from "../support/refuses.ts";
 
@@ -72,8 +73,11 @@ function regions(layout: Layout): [string, number, number][] {
       ["freqs", freqs, 2 * config.headDim],
       ["angles", angles, 4 * config.headDim * batch],
     ]),
-    ["heads", buffers.heads, 4 * config.nHeads],
-    ["groups", buffers.groups, 4 * (config.nKvHeads + 1)],
+    ...buffers.heads.flatMap(({ heads, groups }): [string, number, number][] => [
+      ["heads", heads, 4 * config.nHeads],
+      ["groups", groups, 4 * (config.nKvHeads + 1)],
+    ]),
+    ["ones", buffers.ones.address, 4 * config.dim],
     ["plan", layout.planAddress, layout.plan.words.byteLength],
     ["ids", step.ids, 4 * batch],
     ["positions", step.positions, 4 * batch],
@@ -81,7 +85,7 @@ function regions(layout: Layout): [string, number, number][] {
     ["outputs", step.outputs, 4 * maxOutputs],
     ["tiles", step.tiles, QUERY_TILE_BYTES * (Math.ceil(batch / QUERY_TILE) + MAX_SEGMENTS)],
     ["tables", step.tables, step.tableBytes * MAX_SEGMENTS],
-    ["pages", layout.pages.address, layout.pages.bytes * layout.pages.count],
+    ["pages", layout.pages, layout.kv.sequenceBytes],
     ...layout.scratches.map((address, thread): [string, number, number] => [
       `scratch of thread ${thread}`,
       address,
@@ -153,14 +157,14 @@ describe("planLayout", () => {
       const file = tiny({ metadata: { "llama.context_length": meta("u64", own) } });
       const layout = await layoutOf(file, { contextLength: asked });
       assert.equal(layout.contextLength, expected);
-      assert.equal(layout.pages.count, Math.ceil(expected / KV_PAGE));
+      assert.equal(layout.kv.sequenceBytes, Math.ceil(expected / KV_PAGE) * pageBytesOf(layout));
       assert.equal(layout.batch, Math.min(MAX_BATCH, expected));
     }
     const refuse = async (own: number, asked: number, most: number) =>
       refused(
         layoutOf(tiny({ metadata: { "llama.context_length": meta("u64", own) } }), { contextLength: asked }),
         new RegExp(
-          `^Cannot load with contextLength ${asked}: Expected at most ${most} \\(the model's context\\)$`,
+          `^Cannot load with contextLength ${asked}: Expected at most ${most} \\(the model's context\\); ropeScaling reaches beyond it$`,
         ),
         UsageError,
       );
@@ -179,7 +183,7 @@ describe("planLayout", () => {
     const bytes = await Promise.all((["f32", "f16", "q8"] as const).map((type) => kv({ kv: type })));
     // 32 positions of a key and a value of 16; q8 has an f32 scale for each.
     assert.deepEqual(
-      bytes.map(({ headBytes }) => headBytes),
+      bytes.map(({ layers }) => layers[0]?.headBytes),
       [32 * 2 * 16 * 4, 32 * 2 * 16 * 2, 32 * 2 * (16 + 4)],
     );
   });
@@ -280,8 +284,10 @@ describe("Llama.load() of models that are too large", () => {
 
   it("says which context fits, or that no context does", async () => {
     const file = tinyLlamaGguf({ contextLength: 1000, type: "Q8_0" }).bytes;
-    const { pages, totalBytes } = await layoutOf(file);
-    for (const missing of [1, 63, 64, pages.bytes, 10 * pages.bytes - 64, 30.5 * pages.bytes]) {
+    const layout = await layoutOf(file);
+    const { totalBytes } = layout;
+    const pageBytes = pageBytesOf(layout);
+    for (const missing of [1, 63, 64, pageBytes, 10 * pageBytes - 64, 30.5 * pageBytes]) {
       const maxBytes = Math.floor(totalBytes - missing);
       const error = await layoutOf(file, { maxBytes }).then(
         () => assert.fail("it fits"),
@@ -296,7 +302,7 @@ describe("Llama.load() of models that are too large", () => {
         MemoryError,
       );
     }
-    const maxBytes = totalBytes - 40 * pages.bytes;
+    const maxBytes = totalBytes - 40 * pageBytes;
     await refused(
       layoutOf(file, { maxBytes }),
       /; take a file of fewer bits a weight, such as Q4_K_M$/,

@@ -71,7 +71,9 @@ describe("Llama.load() of weights that are no numbers", () => {
         ["q4", 1],
       ] as const) {
         const worse =
-          precision === "f32" ? "NaN or infinity" : `NaN, infinity or one too large for ${precision}`;
+          precision === "f32"
+            ? "NaN or infinity"
+            : `NaN, infinity or one too large for ${precision}; the precision option \\(--precision f32\\) loads all that are finite`;
         for (const [name, rows] of [
           ["token_embd.weight", 300],
           ["blk.0.ffn_down.weight", 64],
@@ -163,13 +165,29 @@ describe("Llama.load() of weights that are no numbers", () => {
         await refusesWeights(
           bytes,
           new RegExp(
-            `^Cannot load tensor blk\\.1\\.ffn_up\\.weight of type F32 of bytes: Expected finite values in row 5, got .* too large for ${precision}$`,
+            `^Cannot load tensor blk\\.1\\.ffn_up\\.weight of type F32 of bytes: Expected finite values in row 5, got .* too large for ${precision}; the precision option`,
           ),
           { precision },
         );
       }
       (await Llama.load(bytes, { precision: "f32", threads: 1 })).dispose();
     }
+  });
+
+  it("refuses exponents of MXFP4 that no half holds, and takes all but NaN's as f32", async () => {
+    const bytes = tiny({ type: "MXFP4", nLayers: 1 });
+    const name = "blk.0.ffn_up.weight";
+    // Nibbles of 0.5: with exponent 254 their value is 2^126.
+    const block = (e: number) => [e, ...Array(16).fill(0x11)];
+    for (const e of [144, 254]) {
+      const changed = await patched(bytes, name, 2 * 17 * 5, block(e));
+      await refusesWeights(changed, /type MXFP4 .* row 5, got .* too large for mxfp4; the precision option/);
+      await using llama = await Llama.load(changed, { precision: "f32", threads: 1 });
+      assert.ok((await llama.logits([1])).every(Number.isFinite) || e === 254);
+    }
+    await refusesWeights(await patched(bytes, name, 2 * 17 * 5, block(255)), /row 5, got NaN or infinity$/, {
+      precision: "f32",
+    });
   });
 
   it("takes int8 values of -128, and gives the same bits in every kernel build", async () => {

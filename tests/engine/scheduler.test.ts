@@ -8,7 +8,7 @@ import type { Work } from "../../src/engine/step_queue.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
 import { ContextError, EngineError, MemoryError } from "../../src/util/errors.ts";
 import { tinyLlamaGguf } from "../support/gguf_writer.ts";
-import { allLogits, engineOf, someIds } from "../support/models.ts";
+import { allLogits, engineOf, pageBytesOf, someIds } from "../support/models.ts";
 
 const { bytes } = tinyLlamaGguf({ type: "Q8_0" });
 const idsOf = (i: number, n: number) => someIds(n, 300, 20 + i);
@@ -148,11 +148,11 @@ for (const [kind, make] of kinds) {
 
     it("fails a work that there is no memory for, and no other", async () => {
       const { layout } = await engineOf(bytes);
-      const { engine } = await make({ maxBytes: layout.totalBytes + 2 * layout.pages.bytes + 65536 });
+      const { engine } = await make({ maxBytes: layout.totalBytes + 2 * pageBytesOf(layout) + 65536 });
       const { pool } = engine;
       const taken: number[] = [];
       assert.throws(() => {
-        for (;;) taken.push(pool.take());
+        for (;;) taken.push(pool.take(0));
       }, MemoryError);
       // Three decode in a page each; the fourth wants four pages and finds two.
       for (const page of taken.splice(-5)) pool.drop(page);

@@ -38,7 +38,6 @@ add(
     metaArray("f32", [1, 2]),
   ],
 );
-add("rope.scaling.attn_factor", [f32(1)], [f32(0), f32(0.8)]);
 add(
   "attn_logit_softcapping final_logit_softcapping router_logit_softcapping attention.max_alibi_bias attention.clamp_kqv",
   [f32(0), f32(-0)],
@@ -80,12 +79,14 @@ const harmless: [string, GgufValue][] = [
   ["pooling_type", u32(3)],
   ["attention.layer_norm_epsilon", f32(1e-6)],
   ["rope.scaling.original_context_length", u32(8192)],
+  ["rope.scaling.dynamic_factor", f32(1)],
   ["rope.scaling.finetuned", meta("bool", true)],
   ["rope.scaling.yarn_log_multiplier", f32(0.1)],
   ["rope.scaling.yarn_ext_factor", f32(1)],
   ["rope.scaling.yarn_attn_factor", f32(1)],
   ["rope.scaling.yarn_beta_fast", f32(32)],
   ["rope.scaling.yarn_beta_slow", f32(1)],
+  ["rope.scaling.yarn_truncate", meta("bool", false)],
 ];
 
 const text = ({ type, value }: GgufValue) => (type === "array" ? "" : String(value));

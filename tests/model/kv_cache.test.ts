@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import { ContextError, MemoryError } from "../../src/mod.ts";
-import { type PageMemory, PagePool, Sequence } from "../../src/model/kv_cache.ts";
+import { Sequence } from "../../src/model/kv_cache.ts";
+import { type PageMemory, PagePool } from "../../src/model/page_pool.ts";
 
 const CONTEXT = 6 * KV_PAGE;
 
@@ -20,7 +21,7 @@ function pool(pages: number, more = 0, copy: PageMemory["copy"] = () => {}): Pag
     },
     limit: () => "the test gives no more",
   };
-  return new PagePool(memory, 10, 1000, pages);
+  return new PagePool(memory, [{ window: undefined, pageBytes: 10, mostPages: pages }], 1000);
 }
 
 function extend(sequence: Sequence, n: number): void {
@@ -88,7 +89,7 @@ describe("Sequence", () => {
       grow: () => undefined,
       limit: () => "the test gives no more",
     };
-    const p = new PagePool(memory, 10, 0, 8);
+    const p = new PagePool(memory, [{ window: undefined, pageBytes: 10, mostPages: 8 }], 0);
     const a = new Sequence(p, CONTEXT);
     extend(a, KV_PAGE + 5);
     const b = a.fork();

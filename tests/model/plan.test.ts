@@ -5,17 +5,21 @@ import { ACT_F32, ACT_Q8, KV_F16 } from "../../assembly/layout/blocks.ts";
 import * as op from "../../assembly/layout/ops.ts";
 import { Arena } from "../../src/kernels/arena.ts";
 import type { ModelConfig, Precision } from "../../src/model/config.ts";
+import type { LayerCache } from "../../src/model/kv_layout.ts";
 import { type Buffers, placeBuffers } from "../../src/model/plan/buffers.ts";
 import { buildPlan } from "../../src/model/plan/plan.ts";
 import { readModel } from "../../src/model/read_model.ts";
 import { placeWeights } from "../../src/model/weights/place.ts";
-import { blockOf, type Matrix, type ModelWeights } from "../../src/model/weights/weights.ts";
+import {
+  blockOf,
+  type Matrix,
+  type ModelWeights,
+  projectionInputs,
+} from "../../src/model/weights/weights.ts";
 import { llamaTensors, modelHeader, type Shape, shapeKeys } from "../support/model_file.ts";
 
 const BATCH = 8;
 const OUTPUTS = 3;
-const kv = { type: "f16", headBytes: 1000 } as const;
-
 interface Compiled {
   readonly config: ModelConfig;
   readonly weights: ModelWeights;
@@ -31,7 +35,7 @@ function compile(shape: Partial<Shape> = {}, precision: Precision = "q8", tied =
   const arena = new Arena(4096);
   const weights = placeWeights(file, model, arena, precision);
   const buffers = placeBuffers(model, weights.layers, arena, BATCH, OUTPUTS);
-  const { words, records } = buildPlan(model, weights, buffers, kv);
+  const { words, records } = buildPlan(model, weights, buffers, cachesOf(model.config));
   assert.equal(words.length, records * op.RECORD_WORDS);
   return {
     config: model.config,
@@ -41,6 +45,19 @@ function compile(shape: Partial<Shape> = {}, precision: Precision = "q8", tied =
       words.subarray(i * op.RECORD_WORDS, (i + 1) * op.RECORD_WORDS),
     ),
   };
+}
+
+/** Of an invented place: layer after layer, and a table of its own for each. */
+function cachesOf({ nLayers, nKvHeads, headDim }: ModelConfig): LayerCache[] {
+  return Array.from({ length: nLayers }, (_, i) => ({
+    type: "f16",
+    nKvHeads,
+    headDim,
+    headBytes: 1000,
+    pageClass: i,
+    offset: i * nKvHeads * 1000,
+    table: i * 400,
+  }));
 }
 
 function f32Of(bits: number): number {
@@ -129,10 +146,8 @@ describe("buildPlan", () => {
       const matrices = [
         ...weights.layers
           .map((layer) => ({ ...layer, ...blockOf(layer) }))
-          .flatMap(({ q, k, v, attnOutput, gate, up, down }) => [
-            q,
-            k,
-            v,
+          .flatMap(({ projections, attnOutput, gate, up, down }) => [
+            ...projectionInputs(projections),
             attnOutput,
             gate as Matrix,
             up,
@@ -183,7 +198,7 @@ describe("buildPlan", () => {
       assert.deepEqual(
         norms.map((record) => field(record, op.NORM_WEIGHT)),
         [...weights.layers.flatMap((layer) => [layer.attnNorm, layer.ffnNorm]), weights.outputNorm].map(
-          ({ address }) => address,
+          (norm) => norm?.address,
         ),
       );
       for (const record of norms) {
@@ -201,9 +216,10 @@ describe("buildPlan", () => {
     const reads = records.filter((record) => code(record) === op.OP_ATTENTION);
     assert.equal(stores.length, 3);
     stores.forEach((record, i) => {
-      assert.equal(field(record, op.ROPE_LAYER), i * config.nKvHeads * kv.headBytes);
-      assert.equal(field(record, op.ROPE_HEAD_BYTES), kv.headBytes);
+      assert.equal(field(record, op.ROPE_LAYER), i * config.nKvHeads * 1000);
+      assert.equal(field(record, op.ROPE_HEAD_BYTES), 1000);
       assert.equal(field(record, op.ROPE_KV_TYPE), KV_F16);
+      assert.equal(field(record, op.ROPE_TABLE), i * 400);
       assert.equal(field(record, op.ROPE_PAIRING), op.PAIRING_ADJACENT);
       assert.deepEqual(
         [op.ROPE_DIM, op.ROPE_HEAD_DIM, op.ROPE_N_HEADS, op.ROPE_N_KV_HEADS].map((f) => field(record, f)),
@@ -211,8 +227,10 @@ describe("buildPlan", () => {
       );
     });
     reads.forEach((record, i) => {
-      assert.equal(field(record, op.ATT_LAYER), i * config.nKvHeads * kv.headBytes);
+      assert.equal(field(record, op.ATT_LAYER), i * config.nKvHeads * 1000);
       assert.equal(field(record, op.ATT_HEAD_DIM), 16);
+      assert.equal(field(record, op.ATT_HEAD_BYTES), 1000);
+      assert.equal(field(record, op.ATT_TABLE), i * 400);
       assert.equal(f32Of(field(record, op.ATT_SCALE)), 0.25);
     });
   });
@@ -232,6 +250,8 @@ describe("buildPlan", () => {
       attention: 4 * 64,
       gate: 4 * 40,
       up: 4 * 40,
+      // No layer has one: it is x.
+      result: 4 * 64,
       logits: 4 * 304,
     });
   });

@@ -6,7 +6,7 @@ import { Arena } from "../../src/kernels/arena.ts";
 import type { Precision } from "../../src/model/config.ts";
 import { readModel } from "../../src/model/read_model.ts";
 import { placeWeights } from "../../src/model/weights/place.ts";
-import { blockOf, type ModelWeights } from "../../src/model/weights/weights.ts";
+import { blockOf, type ModelWeights, projectionInputs } from "../../src/model/weights/weights.ts";
 import { weightFormats } from "../../src/quant/registry.ts";
 import { FormatError, UnsupportedError } from "../../src/util/errors.ts";
 import { meta } from "../support/gguf_writer.ts";
@@ -53,19 +53,20 @@ describe("placeWeights", () => {
         );
         assert.equal(weights.layers.length, nLayers);
         weights.layers.forEach((layer, i) => {
-          assert.equal(layer.q.info.name, `blk.${i}.attn_q.weight`);
-          assert.equal(layer.k.info.name, `blk.${i}.attn_k.weight`);
-          assert.equal(layer.v.info.name, `blk.${i}.attn_v.weight`);
+          assert.deepEqual(
+            projectionInputs(layer.projections).map(({ info }) => info.name),
+            ["q", "k", "v"].map((part) => `blk.${i}.attn_${part}.weight`),
+          );
           assert.equal(layer.attnOutput.info.name, `blk.${i}.attn_output.weight`);
-          assert.equal(layer.attnNorm.info.name, `blk.${i}.attn_norm.weight`);
-          assert.equal(layer.ffnNorm.info.name, `blk.${i}.ffn_norm.weight`);
+          assert.equal(layer.attnNorm?.info.name, `blk.${i}.attn_norm.weight`);
+          assert.equal(layer.ffnNorm?.info.name, `blk.${i}.ffn_norm.weight`);
           const { gate, up, down } = blockOf(layer);
           assert.equal(gate?.info.name, `blk.${i}.ffn_gate.weight`);
           assert.equal(up.info.name, `blk.${i}.ffn_up.weight`);
           assert.equal(down.info.name, `blk.${i}.ffn_down.weight`);
         });
         assert.equal(weights.output.info.name, "output.weight");
-        assert.equal(weights.outputNorm.info.name, "output_norm.weight");
+        assert.equal(weights.outputNorm?.info.name, "output_norm.weight");
         assert.equal(weights.ropeFactors, undefined);
       }
     }
@@ -104,7 +105,10 @@ describe("placeWeights", () => {
     const formats = (tensors: Tensors, precision?: Precision) => {
       const { embedding, layers, output } = place(tensors, { ...(precision && { precision }) });
       const inLayers = new Set(
-        layers.flatMap((layer) => [layer.q, layer.v, blockOf(layer).down].map((m) => m.format.name)),
+        layers.flatMap((layer) => {
+          const [q, , v] = projectionInputs(layer.projections);
+          return [q, v, blockOf(layer).down].map((m) => m?.format.name);
+        }),
       );
       return [embedding.format.name, [...inLayers].join(), output.format.name];
     };
@@ -166,7 +170,7 @@ describe("placeWeights", () => {
 
   it("placeWeights() refuses tensors that it would have to leave out", () => {
     const extra = [
-      "blk.0.attn_q.bias",
+      "blk.0.attn_norm.bias",
       "output.bias",
       "blk.2.attn_norm.weight",
       "blk.0.attn_q_norm.weight",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { itChromium } from "../support/chromium.ts";
 import { fixturePath } from "../support/fixtures.ts";
+import { embeddedName } from "../support/models.ts";
 import {
   assertBits,
   bitsFunction,
@@ -149,7 +150,7 @@ describe("bun build", () => {
     write(
       "embedding.mjs",
       `import { Llama } from "cria";
-import model from "cria/models/tales/tales-q8_0.gguf" with { type: "file" };
+import model from "cria/${embeddedName}" with { type: "file" };
 ${bitsFunction}
 console.log(JSON.stringify(await bits(Llama, Bun.file(model), { threads: 1 })));`,
     );
@@ -187,7 +188,7 @@ worker.onerror = ({ message }) => fetch("/result", { method: "POST", body: messa
     write(
       "src/worker.js",
       `import { Llama } from "cria";
-import model from "cria/models/tales/tales-q8_0.gguf?url";
+import model from "cria/${embeddedName}?url";
 import workerUrl from "cria/worker?url&no-inline";
 ${bitsFunction}
 bits(Llama, new URL(model, location.href), { ${options} }).then(

@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { embeddedName } from "../support/models.ts";
 import {
   assertBits,
   bitsFunction,
@@ -16,7 +17,7 @@ import {
   tool,
 } from "../support/package.ts";
 
-const MODEL = "/models/tales/tales-q8_0.gguf";
+const MODEL = `/${embeddedName}`;
 
 /** Serves dist/ at the root, and the model where the package has it. */
 async function serve(dist: string): Promise<Server> {

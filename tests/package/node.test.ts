@@ -213,7 +213,8 @@ llama.dispose();`;
   // Its threads keep no process alive: Node would end before they are done.
   it("quantizes with threads", async () => {
     const text = `import { quantize } from "cria/convert";
-const { types } = await quantize(${JSON.stringify(modelPath)}, "smaller.gguf", { type: "Q4_0", threads: 2 });
+const options = { type: "Q4_0", threads: 2, allowRequantize: true };
+const { types } = await quantize(${JSON.stringify(modelPath)}, "smaller.gguf", options);
 console.log(types.Q4_0);`;
     writeFileSync(join(folder, "quantize.mjs"), text);
     assert.equal(await output("node", ["quantize.mjs"], { cwd: folder }), "42\n");
@@ -221,7 +222,7 @@ console.log(types.Q4_0);`;
 
   it("calls classes as it exports them", async () => {
     const text = `const names = [];
-for (const module of ["cria", "cria/tokenizer", "cria/tokenizer/train", "cria/convert"]) {
+for (const module of ["cria", "cria/tokenizer", "cria/tokenizer/train", "cria/convert", "cria/models"]) {
   for (const [name, value] of Object.entries(await import(module))) {
     if (typeof value === "function") names.push([name, value.name]);
   }

@@ -8,9 +8,8 @@ import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 
-const { applyEdits, classNames, lineBreaks, lineMappings, privateNames, pureConstants } = await import(
-  new URL("../../scripts/source_edits.mjs", import.meta.url).href
-);
+const { applyEdits, classNames, lineBreaks, lineMappings, privateNames, pureConstants, shortVariables } =
+  await import(new URL("../../scripts/source_edits.mjs", import.meta.url).href);
 
 const source = `
 class Base { constructor(value) { this.value = value } }
@@ -49,6 +48,34 @@ function run(text: string): unknown[] {
 }
 
 const results = ["a,b;c{d", [2, 3, 4], true, "1,{;1,1;,true"];
+
+describe("shortVariables()", () => {
+  const script = `
+var numbers = [1, 2], counted = 0, $0 = "taken", shared = new Map, unset;
+var useful = () => numbers, Kind = class { numbers = 3; counted() { return counted; } }, made = [class {}];
+function count({ counted, unset = numbers }, ...shared) { counted ??= 4; ({ numbers } = { numbers }); return { counted, unset, shared }; }
+function own(object) { let { numbers: found, ...unset } = object; return [found, unset, object.numbers, import.meta.numbers]; }
+export { count, own, useful, Kind, made, shared as kept, own as unset };
+export const seen = [count({}, 5), count({ counted: 6, unset: 7 }), own({ numbers: 8, counted: 9 }), new Kind(), $0];`;
+  const edited = applyEdits({ text: script, map: { mappings: "" } }, shortVariables(script)).text;
+
+  it("renames what holds no function and no class, and keeps properties, exports and what the script does", async () => {
+    assert.match(edited, /^\nvar \$\w = \[1, 2\], \$\w = 0, \$0 = "taken", shared = new Map, unset;$/m);
+    for (const name of ["useful", "Kind", "made", "count", "own", "seen"])
+      assert.ok(edited.includes(name), name);
+    const folder = mkdtempSync(join(tmpdir(), "cria-names-"));
+    const loaded = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return import(pathToFileURL(join(folder, name)).href);
+    };
+    const [before, after] = [await loaded("before.mjs", script), await loaded("after.mjs", edited)];
+    rmSync(folder, { recursive: true });
+    assert.equal(before.seen.length, 5);
+    assert.deepEqual(JSON.stringify(after.seen), JSON.stringify(before.seen));
+    assert.deepEqual([after.useful(), new after.Kind().counted()], [[1, 2], 0]);
+    assert.deepEqual(Object.keys(after), Object.keys(before));
+  });
+});
 
 describe("lineBreaks()", () => {
   it("bounds every line, changes nothing that the script does, and keeps the map", async () => {

@@ -1,6 +1,6 @@
 // One list of steps for `bun run ok`, continuous integration and the host's workflow.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 
 interface Step {
@@ -9,7 +9,7 @@ interface Step {
   readonly onlyInCI?: boolean;
 }
 
-const { steps }: { steps: readonly Step[] } = await import(
+const { steps, startingOthers }: { steps: readonly Step[]; startingOthers: readonly string[] } = await import(
   new URL("../../scripts/steps.mjs", import.meta.url).href
 );
 
@@ -23,11 +23,38 @@ describe("steps", () => {
     assert.match(read(".github/workflows/ci.yml"), /run: \.ci\/run$/m);
     const local = steps.filter(({ onlyInCI }) => !onlyInCI).map(({ run }) => run.slice(-2).join(" "));
     assert.deepEqual(
-      ["build.mjs --check", "tsconfig.json", "assembly/tsconfig.json", "check .", "run test"].filter(
+      ["build.mjs --check", "tsconfig.json", "assembly/tsconfig.json", "check ."].filter(
         (end) => !local.some((command) => command.endsWith(end)),
       ),
       [],
     );
+  });
+
+  it("run each test in Bun, and in Deno all but those that start other programs", () => {
+    const files = readdirSync(new URL("../../tests", import.meta.url), { recursive: true, encoding: "utf8" })
+      .map((name) => `tests/${name.replaceAll("\\", "/")}`)
+      .filter((name) => name.endsWith(".test.ts"));
+    const inBun = steps.filter(
+      ({ run, onlyInCI }) => run.includes("bun") && run.includes("test") && !onlyInCI,
+    );
+    const [all, ...parts] = inBun.map(({ run }) => run.slice(run.indexOf("120000") + 1));
+    const ignored = startingOthers.map((folder) => `--path-ignore-patterns=${folder}/**`);
+    assert.deepEqual(all, ["./tests", ...ignored]);
+    assert.deepEqual(
+      parts,
+      startingOthers.map((folder) => [`./${folder}`]),
+    );
+    const inDeno = steps.filter(({ run }) => run.includes("tests/"));
+    assert.deepEqual(
+      inDeno.map(({ run }) => run.slice(-2)),
+      [[`--ignore=${startingOthers}`, "tests/"]],
+    );
+    for (const folder of startingOthers) {
+      assert.ok(
+        files.some((file) => file.startsWith(`${folder}/`)),
+        `${folder} has no tests`,
+      );
+    }
   });
 
   it("say each what they are", () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { Llama } from "../../src/mod.ts";
 import { read } from "../support/edge.ts";
+import { embeddedName } from "../support/models.ts";
 import { installPackage, modelPath, output, root, temporaryFolder, tool } from "../support/package.ts";
 import { serveModules } from "../support/workerd.ts";
 import { runWrangler } from "../support/wrangler.ts";
@@ -63,7 +64,7 @@ describe("examples/wrangler", () => {
     writeFileSync(
       join(project, "file.ts"),
       `/// <reference types="cria/gguf/file" />
-import model from "cria/models/tales/tales-q8_0.gguf";
+import model from "cria/${embeddedName}";
 export const path: string = model;
 `,
     );

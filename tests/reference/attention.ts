@@ -31,7 +31,8 @@ export function attention(
   for (let t = 0; t < tokens; t++) {
     for (let h = 0; h < nHeads; h++) {
       const qAt = (t * nHeads + h) * headDim;
-      const kvAt = (p: number) => (p * nKvHeads + kvHeadOf(h)) * headDim;
+      const kvHead = kvHeadOf(h);
+      const kvAt = (p: number) => (p * nKvHeads + kvHead) * headDim;
       const scores: number[] = [];
       const first = Math.max(0, pos + t + 1 - (window ?? Number.POSITIVE_INFINITY));
       for (let p = first; p <= pos + t; p++) {

@@ -3,6 +3,7 @@
 import type { GridName } from "../../src/quant/file_types.ts";
 import { gridPoints } from "../../src/quant/grids.ts";
 import { halfValue } from "./math.ts";
+import { viewOf } from "./placement.ts";
 
 const f = Math.fround;
 
@@ -289,6 +290,11 @@ const types: Readonly<Record<string, BlockType>> = {
 
 /** The names of the types with blocks. */
 export const blockTypes = Object.keys(types);
+
+/** Value i of the block of a type that begins at byte `at`. */
+export function blockValue(type: string, bytes: Uint8Array, at: number, i: number): number {
+  return Math.fround((types[type] as BlockType).value(new Block(viewOf(bytes), at), i));
+}
 
 /** The values that blocks of a type stand for. */
 export function blockValues(type: string, bytes: Uint8Array): Float32Array<ArrayBuffer> {

@@ -46,9 +46,9 @@ export interface SuperFile {
   readonly parts: (view: DataView, i: number) => Parts;
 }
 
-/** Bits [from, from + count) of a number. */
+/** Bits [from, from + count) of a number of 32 bits; count < 32. */
 export function bits(value: number, from: number, count: number): number {
-  return Math.floor(value / 2 ** from) % 2 ** count;
+  return (value >>> from) & ((1 << count) - 1);
 }
 
 function half(view: DataView, at: number): number {
@@ -228,6 +228,16 @@ export const superFiles: Readonly<Record<number, SuperFile>> = Object.fromEntrie
 /** What value i of a row of file superblocks is made of. */
 export function fileParts(code: number, row: Uint8Array, i: number): Parts {
   const { bytes, parts } = superFiles[code] as SuperFile;
-  const block = Math.floor(i / SUPER_COLS) * bytes;
-  return parts(new DataView(row.buffer, row.byteOffset + block, bytes), i % SUPER_COLS);
+  const block = Math.floor(i / SUPER_COLS);
+  // Callers go from one weight to the next.
+  if (row !== last.row || block !== last.block || bytes !== last.view.byteLength) {
+    last = { row, block, view: new DataView(row.buffer, row.byteOffset + block * bytes, bytes) };
+  }
+  return parts(last.view, i % SUPER_COLS);
 }
+
+/** The superblock that was asked for last. */
+let last: { row?: Uint8Array; block: number; view: DataView } = {
+  block: -1,
+  view: new DataView(new ArrayBuffer(0)),
+};

@@ -1,7 +1,7 @@
 // A whole forward pass in f64, one position at a time, without a cache: what the engine computes, written as plainly
 // as can be. Of Llama, and of models that differ from it in what `traits` say or in having biases.
 import { clampedGlu, picksOf, type RouterTraits } from "./experts.ts";
-import { gelu, relu, silu } from "./math.ts";
+import { gelu, relu, sigmoid, silu } from "./math.ts";
 import { layernorm, rmsnorm } from "./norm.ts";
 import { type ReferenceYarn, ropeAdjacent, ropeFreqs, ropeHalves, yarnFreqs } from "./rope.ts";
 
@@ -41,6 +41,10 @@ export interface ReferenceRope {
   readonly dim: number;
   readonly theta: number;
   readonly yarn?: ReferenceYarn;
+  /** By what pairs turn a position, instead of theta's powers. */
+  readonly freqs?: ArrayLike<number>;
+  /** What cosines and sines are multiplied by. */
+  readonly growth?: number;
 }
 
 type Weights = ReadonlyMap<string, Weight>;
@@ -65,12 +69,13 @@ function matvec({ shape, values }: Weight, x: readonly number[], bias?: Weight):
 function rotate(x: number[], headDim: number, pos: number, rope: ReferenceRope | undefined): number[] {
   if (!rope) return x;
   const scaled = rope.yarn && yarnFreqs(rope.theta, rope.dim, rope.yarn);
-  const freqs = scaled?.freqs ?? ropeFreqs(rope.theta, rope.dim);
+  const freqs = rope.freqs ?? scaled?.freqs ?? ropeFreqs(rope.theta, rope.dim);
+  const growth = (scaled?.growth ?? 1) * (rope.growth ?? 1);
   const turn = rope.pairing === "adjacent" ? ropeAdjacent : ropeHalves;
   const out: number[] = [];
   for (let head = 0; head < x.length; head += headDim) {
     out.push(
-      ...turn(x.slice(head, head + rope.dim), freqs, pos).map((value) => value * (scaled?.growth ?? 1)),
+      ...turn(x.slice(head, head + rope.dim), freqs, pos).map((value) => value * growth),
       ...x.slice(head + rope.dim, head + headDim),
     );
   }
@@ -144,12 +149,9 @@ export function referenceLogits(
       }
       const attended = product("attn_output", heads).map((y, i) => y + (x[i] as number));
       const a = norm(attended, `blk.${layer}.ffn_norm`);
-      const block = traits.experts
-        ? mixture(a, product("ffn_gate_inp", a), traits, (stem, x, e) => {
-            const part = (suffix: string) => weights.get(`blk.${layer}.${stem}_exps.${suffix}`);
-            const bias = part("bias");
-            return matvec(partOf(part("weight") as Weight, e), x, bias && partOf(bias, e));
-          })
+      // The first layers of a model may have no experts.
+      const block = weights.has(`blk.${layer}.ffn_gate_inp.weight`)
+        ? mixture(a, traits, (name) => weights.get(`blk.${layer}.${name}`))
         : feedForward(a, traits, product);
       return block.map((y, i) => y + (attended[i] as number));
     });
@@ -172,16 +174,40 @@ function feedForward(x: readonly number[], traits: ReferenceTraits, product: Pro
 
 function mixture(
   x: readonly number[],
-  logits: readonly number[],
   traits: ReferenceTraits,
-  product: (stem: string, x: readonly number[], expert: number) => number[],
+  find: (name: string) => Weight | undefined,
 ): number[] {
+  const product = (stem: string, input: readonly number[]) =>
+    matvec(find(`${stem}.weight`) as Weight, input, find(`${stem}.bias`));
+  // Gate and up of an expert may be rows of one tensor.
+  const both = find("ffn_gate_up_exps.weight");
+  const ofExpert = (e: number) => (stem: string, input: readonly number[]) => {
+    if (both && stem !== "ffn_down") {
+      const biases = find("ffn_gate_up_exps.bias");
+      const rows = matvec(partOf(both, e), input, biases && partOf(biases, e));
+      return stem === "ffn_gate" ? rows.slice(0, rows.length / 2) : rows.slice(rows.length / 2);
+    }
+    const bias = find(`${stem}_exps.bias`);
+    return matvec(partOf(find(`${stem}_exps.weight`) as Weight, e), input, bias && partOf(bias, e));
+  };
   const out = x.map(() => 0);
-  for (const { expert, share } of picksOf(logits, traits.experts as RouterTraits)) {
-    const y = feedForward(x, traits, (stem, input) => product(stem, input, expert));
+  const add = (y: readonly number[], share: number) =>
     y.forEach((value, i) => {
       out[i] = (out[i] as number) + share * value;
     });
+  const picks = picksOf(
+    product("ffn_gate_inp", x),
+    traits.experts as RouterTraits,
+    find("exp_probs_b.bias")?.values,
+  );
+  for (const { expert, share } of picks) add(feedForward(x, traits, ofExpert(expert)), share);
+  if (find("ffn_up_shexp.weight")) {
+    const gate = find("ffn_gate_inp_shexp.weight")?.values;
+    const share = gate ? sigmoid(x.reduce((sum, value, i) => sum + value * (gate[i] as number), 0)) : 1;
+    add(
+      feedForward(x, traits, (stem, input) => product(`${stem}_shexp`, input)),
+      share,
+    );
   }
   return out;
 }

@@ -2,6 +2,12 @@
 
 /** The value of an IEEE 754 half, by its definition: infinities and NaN included. */
 export function halfValue(bits: number): number {
+  return halves[bits] as number;
+}
+
+const halves = Float64Array.from({ length: 65536 }, (_, bits) => definedHalf(bits));
+
+function definedHalf(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const mantissa = bits & 1023;

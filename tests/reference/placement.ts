@@ -1,5 +1,17 @@
-// Where rows of weight matrices lie: strips of rows in groups, as assembly/layout/blocks.ts defines them.
+// Where rows of weight matrices lie: strips of rows in groups, as assembly/layout/blocks.ts defines them; and views of bytes.
 import { PADDED_ROWS, TILE_ROWS } from "../../assembly/layout/blocks.ts";
+
+let lastBytes: Uint8Array | undefined;
+let lastView: DataView;
+
+/** The view of some bytes: of the same bytes as last time, the same view. */
+export function viewOf(bytes: Uint8Array): DataView {
+  if (bytes !== lastBytes) {
+    lastBytes = bytes;
+    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  return lastView;
+}
 
 /** n, or the next multiple of `unit`. */
 export function padded(n: number, unit: number): number {

@@ -38,18 +38,14 @@ import {
   FILE_Q8_0,
   FILE_Q8_0_BYTES,
 } from "../../assembly/layout/file_types.gen.ts";
-import { fileTypes } from "../../src/quant/file_types.ts";
-import { blockValues } from "./block_types.ts";
+import { type FileType, fileTypes } from "../../src/quant/file_types.ts";
+import { blockValue } from "./block_types.ts";
 import { fileParts, superFiles } from "./file_superblocks.ts";
 import { bfloat16Value, halfValue } from "./math.ts";
-import { padded, placeInGroup, stripsOf } from "./placement.ts";
+import { padded, placeInGroup, stripsOf, viewOf } from "./placement.ts";
 import { isSuper, superBytes, tileParts, weightValue } from "./superblocks.ts";
 
 export { padded, stripsOf };
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
 
 /** Bytes of one tile of a WEIGHT_* type; of superblocks with a share of the header. */
 function tileBytes(weight: number): number {
@@ -114,7 +110,7 @@ const books: Readonly<Record<number, readonly number[]>> = {
 
 /** Column c of 32 fields of 5 bits; `byte` gives that of a vector. */
 function fiveBits(c: number, byte: (v: number) => number): number {
-  const bits = (v: number, from: number, count: number) => Math.floor(byte(v) / 2 ** from) % 2 ** count;
+  const bits = (v: number, from: number, count: number) => (byte(v) >> from) & ((1 << count) - 1);
   const v = Math.floor(c / 4);
   if (v < 5) return bits(v, 0, 5);
   if (v === 5) return bits(0, 5, 3) + 8 * bits(1, 5, 2);
@@ -158,18 +154,32 @@ export function decodeTiles(
   const width = padded(cols, BLOCK_COLS);
   const view = viewOf(bytes);
   const out = new Float64Array(height * width);
+  const ofSupers = isSuper(weight);
+  let [scale, minimum] = [0, 0];
   for (let r = 0; r < height; r++) {
     for (let c = 0; c < width; c++) {
-      const place = [weight, bytes, r, c, rows, cols] as const;
-      out[r * width + c] =
-        weight === WEIGHT_F32
-          ? view.getFloat32(f32At(r, c, rows, cols), true)
-          : isSuper(weight)
-            ? weightValue(tileParts(...place, shift))
-            : tileScale(...place, shift) * tileInteger(...place) + tileMinimum(...place, shift);
+      const at = r * width + c;
+      if (weight === WEIGHT_F32) {
+        out[at] = view.getFloat32(f32At(r, c, rows, cols), true);
+      } else if (ofSupers) {
+        out[at] = weightValue(tileParts(weight, bytes, r, c, rows, cols, shift));
+      } else {
+        // Both are those of a row's whole block.
+        if (c % BLOCK_COLS === 0) {
+          scale = tileScale(weight, bytes, r, c, rows, cols, shift);
+          minimum = tileMinimum(weight, bytes, r, c, rows, cols, shift);
+        }
+        out[at] = scale * tileInteger(weight, bytes, r, c, rows, cols) + minimum;
+      }
     }
   }
   return out;
+}
+
+const typesByCode = new Map([...fileTypes.values()].map((type) => [type.code, type]));
+
+function typeOf(file: number): FileType {
+  return typesByCode.get(file) as FileType;
 }
 
 /** Value i of a row of file blocks (every FILE_* but FILE_Q8_G). */
@@ -185,12 +195,8 @@ export function fileValue(file: number, bytes: Uint8Array, i: number): number {
     return halfValue(view.getUint16(block, true)) * view.getInt8(block + 2 + col);
   }
   if (file !== FILE_Q4_0) {
-    const [name, { blockCols, blockBytes }] = [...fileTypes].find(([, { code }]) => code === file) as [
-      string,
-      { blockCols: number; blockBytes: number },
-    ];
-    const from = Math.floor(i / blockCols) * blockBytes;
-    return blockValues(name, bytes.subarray(from, from + blockBytes))[i % blockCols] as number;
+    const { name, blockCols, blockBytes } = typeOf(file);
+    return blockValue(name, bytes, Math.floor(i / blockCols) * blockBytes, i % blockCols);
   }
   const block = Math.floor(i / 32) * FILE_Q4_0_BYTES;
   const byte = view.getUint8(block + 2 + (col % 16));

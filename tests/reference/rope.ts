@@ -34,21 +34,45 @@ export interface ReferenceYarn {
   readonly fast?: number;
   readonly slow?: number;
   readonly logMultiplier?: number;
+  /** Part of the fast pairs that is not scaled. Default 1. */
+  readonly extrapolation?: number;
+  /** Whether the borders of the ramp are whole pairs. Default true. */
+  readonly truncate?: boolean;
 }
 
 /** Frequencies that YaRN scales in part, and what cosines and sines are multiplied by (Peng et al. 2023, arXiv:2309.00071). */
 export function yarnFreqs(
   theta: number,
   dim: number,
-  { factor, context, fast = 32, slow = 1, logMultiplier = 0 }: ReferenceYarn,
+  yarn: ReferenceYarn,
 ): { freqs: Float64Array; growth: number } {
+  const {
+    factor,
+    context,
+    fast = 32,
+    slow = 1,
+    logMultiplier = 0,
+    extrapolation = 1,
+    truncate = true,
+  } = yarn;
   const pair = (turns: number) => (dim * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
-  const low = Math.max(0, Math.floor(pair(fast)));
-  const high = Math.min(dim - 1, Math.ceil(pair(slow)));
+  const low = Math.max(0, truncate ? Math.floor(pair(fast)) : pair(fast));
+  const high = Math.min(dim - 1, truncate ? Math.ceil(pair(slow)) : pair(slow));
   const freqs = ropeFreqs(theta, dim).map((freq, i) => {
-    const interpolated = Math.min(1, Math.max(0, (i - low) / Math.max(0.001, high - low)));
+    const ramp = Math.min(1, Math.max(0, (i - low) / Math.max(0.001, high - low)));
+    const interpolated = 1 - (1 - ramp) * extrapolation;
     return freq * (1 - interpolated) + (freq / factor) * interpolated;
   });
   const grown = (k: number) => 1 + 0.1 * k * Math.log(factor);
   return { freqs, growth: grown(1) / grown(logMultiplier) };
+}
+
+/** Frequencies of dynamic NTK scaling for so many positions (huggingface/transformers, modeling_rope_utils.py). */
+export function dynamicFreqs(
+  theta: number,
+  dim: number,
+  { factor, context, length }: { readonly factor: number; readonly context: number; readonly length: number },
+): Float64Array {
+  const longest = Math.max(length, context);
+  return ropeFreqs(theta * ((factor * longest) / context - (factor - 1)) ** (dim / (dim - 2)), dim);
 }

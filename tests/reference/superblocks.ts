@@ -46,7 +46,7 @@ import {
 import { iq4 } from "./block_types.ts";
 import { bits, type Parts } from "./file_superblocks.ts";
 import { halfValue } from "./math.ts";
-import { padded, placeInGroup, stripsOf } from "./placement.ts";
+import { padded, placeInGroup, stripsOf, viewOf } from "./placement.ts";
 
 /** The exact value of a weight. */
 export function weightValue({ d, scale, n, dmin, minimum }: Parts): number {
@@ -176,7 +176,7 @@ const layouts: Readonly<Record<number, SuperTile>> = {
 
 /** Whether a format's code is one of superblocks. */
 export function isSuper(weight: number): boolean {
-  return weight % WEIGHT_BOOK in layouts;
+  return layouts[weight % WEIGHT_BOOK] !== undefined;
 }
 
 /** Bytes of headers and tiles, and what a weight is made of. */
@@ -206,15 +206,16 @@ export function tileParts(
   const begin = group + Math.floor(col / SUPER_COLS) * size * superBytes(weight);
   const block = Math.floor((col % SUPER_COLS) / BLOCK_COLS);
   const stored = parts({
-    view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    view: viewOf(bytes),
     head: begin + at * headBytes,
     tile: begin + size * headBytes + (block * size + at) * tileBytes,
     block,
     lane: row % TILE_ROWS,
     col: col % BLOCK_COLS,
   });
-  const n = bookOf(weight)?.[stored.n] ?? stored.n;
-  return { ...stored, n, d: stored.d / 2 ** shift, dmin: stored.dmin / 2 ** shift };
+  const { d, scale, n, dmin, minimum } = stored;
+  const power = 2 ** shift;
+  return { d: d / power, scale, n: bookOf(weight)?.[n] ?? n, dmin: dmin / power, minimum };
 }
 
 // ---- Activations.
@@ -233,13 +234,14 @@ export function superRow(x: Float32Array): SuperRow {
   const scales = new Float32Array(x.length / SUPER_COLS);
   for (let s = 0; s < scales.length; s++) {
     const part = x.subarray(SUPER_COLS * s, SUPER_COLS * (s + 1));
-    const peak = part.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+    let peak = 0;
+    for (const v of part) peak = Math.max(peak, Math.abs(v));
     if (peak < Math.fround(1e-30)) continue;
     scales[s] = peak / 127;
     const inverse = Math.fround(127 / peak);
-    part.forEach((v, i) => {
-      integers[SUPER_COLS * s + i] = nearestEven(Math.fround(v * inverse));
-    });
+    for (let i = 0; i < SUPER_COLS; i++) {
+      integers[SUPER_COLS * s + i] = nearestEven(Math.fround((part[i] as number) * inverse));
+    }
   }
   return { integers, scales, sums: sumsOf(integers, BLOCK_COLS), halves: sumsOf(integers, BLOCK_COLS / 2) };
 }
@@ -322,21 +324,24 @@ export function superMatrix(
     dmin: new Float64Array(supers),
   };
   for (let i = 0; i < height * cols; i++) {
-    const { d, scale, n, dmin, minimum } = tileParts(
-      weight,
-      bytes,
-      Math.floor(i / cols),
-      i % cols,
-      rows,
-      cols,
-      shift,
-    );
+    const [row, col] = [Math.floor(i / cols), i % cols];
+    const { d, scale, n, dmin, minimum } = tileParts(weight, bytes, row, col, rows, cols, shift);
     matrix.products[i] = scale * n;
     matrix.minima[i] = minimum;
     matrix.d[Math.floor(i / SUPER_COLS)] = d;
     matrix.dmin[Math.floor(i / SUPER_COLS)] = dmin;
   }
   return matrix;
+}
+
+/** The exact values of a matrix, [height, cols]. */
+export function superValues({ products, minima, d, dmin }: SuperMatrix): Float64Array {
+  const values = new Float64Array(products.length);
+  for (let i = 0; i < values.length; i++) {
+    const s = Math.floor(i / SUPER_COLS);
+    values[i] = (d[s] as number) * (products[i] as number) - (dmin[s] as number) * (minima[i] as number);
+  }
+  return values;
 }
 
 /**
@@ -352,7 +357,8 @@ export function superProduct(
   const { fround } = Math;
   const { height, cols } = matrix;
   const supers = cols / SUPER_COLS;
-  const out = Float32Array.from({ length: height }, (_, r) => (start ? (start[r] as number) : 0));
+  const out = new Float32Array(height);
+  if (start) out.set(start);
   for (let r = 0; r < height; r++) {
     for (let s = 0; s < supers; s++) {
       const [sum, less] = superSums(matrix, x, r, s);

@@ -1,6 +1,7 @@
 // Both places where downloads are kept, held to the same promises; then what is each one's own.
 import assert from "node:assert/strict";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -329,6 +330,16 @@ describe("directoryCache() itself", () => {
     await kept?.close();
   });
 
+  it("directoryCache() makes no directory to read", async () => {
+    const folder = newFolder();
+    const cache = await directoryCache(folder, true);
+    assert.deepEqual(
+      [await cache.list(), await cache.find("a"), await cache.open("a-1")],
+      [[], [], undefined],
+    );
+    assert.ok(!existsSync(folder));
+  });
+
   it("directoryCache() says what a directory is not", async () => {
     const folder = newFolder();
     mkdirSync(folder, { recursive: true });
@@ -364,12 +375,12 @@ describe("directoryCache() itself", () => {
         }) as never;
       },
     };
-    const cache = await directoryCache(folder, full);
+    const cache = await directoryCache(folder, false, full);
     const writer = await cache.write("a-1", 1000, true);
     await writer.append(pattern(60));
     await refused(
       writer.append(pattern(60)),
-      /^Cannot write .*a-1\..*: the disk is full; load with cache: false \(--no-cache\) to keep nothing$/,
+      /^Cannot write .*a-1\..*: the disk is full; cria remove frees space, and cache: false \(--no-cache\) keeps nothing$/,
       SourceError,
     );
     await writer.close();

@@ -109,11 +109,12 @@ describe("Llama.load() over a network that breaks", () => {
   }
 
   it("loads through a server that loses every connection after a while", async () => {
+    // On a busy machine Bun may see a loss before the answer that came with it, many times in a row.
     for (const sha256 of [undefined, digest(bytes)]) {
       await hostile(
         (request) => ({ ...fileReply(bytes, request), cut: 70_000 }),
         async (url, requests) => {
-          assert.deepEqual(await logitsOf(url, { sha256, http: { retryMs: 0, retries: 100 } }), expected);
+          assert.deepEqual(await logitsOf(url, { sha256, http: { retryMs: 0, retries: 10_000 } }), expected);
           assert.ok(requests.length >= bytes.length / 70_000);
         },
       );

@@ -590,7 +590,7 @@ describe("Llama.load() of hf: names", () => {
     ]) {
       await refused(
         load(name),
-        /^Cannot open "hf:.*": Expected hf:owner\/repo\/file or hf:owner\/repo@revision\/file/,
+        /^Cannot open "hf:.*": Expected (hf:owner\/repo, hf:owner\/repo:TYPE, )?hf:owner\/repo\/file or hf:owner\/repo@revision\/file/,
         UsageError,
       );
     }

@@ -52,7 +52,8 @@ export function colsUnit(format: WeightFormat): number {
 export function randomBlocks(type: string, count: number, seed: number): Uint8Array {
   const { blockBytes } = fileTypes.get(type) as FileType;
   const next = uniform(seed);
-  const bytes = Uint8Array.from({ length: count * blockBytes }, () => next(0, 256));
+  const bytes = new Uint8Array(count * blockBytes);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = next(0, 256);
   const view = new DataView(bytes.buffer);
   for (let b = 0; b < count; b++) {
     if (type === "MXFP4") bytes[b * blockBytes] = b % 5 === 3 ? 110 : 122 + (b % 4);

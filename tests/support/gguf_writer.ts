@@ -241,16 +241,17 @@ const encoders = ["F32", "F16", "BF16", "Q8_0", "Q4_0"];
 export function encodeTensor(type: string, values: Float32Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(tensorBytes(type, [values.length]));
   const view = new DataView(bytes.buffer);
+  // From value i on.
   const encode = {
-    F32: (block: Float32Array, at: number) => view.setFloat32(at, block[0] as number, true),
-    F16: (block: Float32Array, at: number) => view.setUint16(at, f16FromF32(block[0] as number), true),
-    BF16: (block: Float32Array, at: number) => view.setUint16(at, bf16FromF32(block[0] as number), true),
-    Q8_0: (block: Float32Array, at: number) => encodeQ8(block, view, at),
-    Q4_0: (block: Float32Array, at: number) => encodeQ4(block, view, at),
+    F32: (i: number, at: number) => view.setFloat32(at, values[i] as number, true),
+    F16: (i: number, at: number) => view.setUint16(at, f16FromF32(values[i] as number), true),
+    BF16: (i: number, at: number) => view.setUint16(at, bf16FromF32(values[i] as number), true),
+    Q8_0: (i: number, at: number) => encodeQ8(values.subarray(i, i + 32), view, at),
+    Q4_0: (i: number, at: number) => encodeQ4(values.subarray(i, i + 32), view, at),
   }[type];
   if (encode === undefined) throw new Error(`the GGUF writer cannot encode ${type}`);
   const [, n, blockBytes] = typeOf(type);
-  for (let i = 0; n * i < values.length; i++) encode(values.subarray(n * i, n * i + n), blockBytes * i);
+  for (let i = 0; n * i < values.length; i++) encode(n * i, blockBytes * i);
   return bytes;
 }
 
@@ -271,17 +272,24 @@ export function decodeTensor(type: string, bytes: Uint8Array): Float32Array<Arra
       return scale * (((view.getUint8(block + 2 + (at % 16)) >> (at < 16 ? 0 : 4)) & 15) - 8);
     throw new Error(`the GGUF writer cannot decode ${type}`);
   };
-  return Float32Array.from({ length: (bytes.length / blockBytes) * blockElements }, (_, i) => value(i));
+  const values = new Float32Array((bytes.length / blockBytes) * blockElements);
+  for (let i = 0; i < values.length; i++) values[i] = value(i);
+  return values;
 }
 
 function encodeQ8(block: Float32Array, view: DataView, at: number): void {
-  const scale = Math.max(...block.map(Math.abs)) / 127;
+  let largest = 0;
+  for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(block[i] as number));
+  const scale = largest / 127;
   view.setUint16(at, f16FromF32(scale), true);
-  for (const [i, v] of block.entries()) view.setInt8(at + 2 + i, scale === 0 ? 0 : Math.round(v / scale));
+  for (let i = 0; i < 32; i++) {
+    view.setInt8(at + 2 + i, scale === 0 ? 0 : Math.round((block[i] as number) / scale));
+  }
 }
 
 function encodeQ4(block: Float32Array, view: DataView, at: number): void {
-  const extreme = block.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a), 0);
+  let extreme = 0;
+  for (const v of block) if (Math.abs(v) > Math.abs(extreme)) extreme = v;
   const scale = extreme / -8;
   const nibble = (v: number) => (scale === 0 ? 8 : Math.min(15, Math.floor(v / scale + 8.5)));
   view.setUint16(at, f16FromF32(scale), true);

@@ -1,16 +1,26 @@
 // Engines and models of the tiny random Llama, and hashes of logits.
 import { createHash } from "node:crypto";
 import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
+import type { Layout } from "../../src/engine/layout.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
+import { embeddedModelUrl } from "../../src/package.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 
-/** The embedded model, relative to the repository. */
-export const embeddedModel = new URL("../../models/tales/tales-q8_0.gguf", import.meta.url);
+/** The embedded model. */
+export const embeddedModel = embeddedModelUrl();
+
+/** Its path in the repository and in the package, with slashes: "models/tales/...". */
+export const embeddedName = embeddedModel.href.slice(new URL("../..", import.meta.url).href.length);
 
 /** An engine over a model file in memory; one thread unless options say otherwise. */
 export async function engineOf(bytes: Uint8Array, options: EngineOptions = {}): Promise<Engine> {
   return Engine.create(await openModelFile(bytesSource(bytes)), { threads: 1, ...options });
+}
+
+/** Bytes of KV_PAGE positions of all layers. */
+export function pageBytesOf({ kv }: Pick<Layout, "kv">): number {
+  return kv.classes.reduce((sum, { pageBytes }) => sum + pageBytes, 0);
 }
 
 /** Logits after every id, from an empty cache, in steps of the given sizes (the last size repeats). */

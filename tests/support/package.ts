@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Llama } from "../../src/mod.ts";
+import { embeddedModel } from "./models.ts";
 
 /** The folder of the repository. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -27,7 +28,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 export const tool = (name: string) => join(root, "node_modules", ".bin", name);
 
 /** The embedded model on disk. */
-export const modelPath = join(root, "models/tales/tales-q8_0.gguf");
+export const modelPath = fileURLToPath(embeddedModel);
 
 /** What no test waits for. */
 const LIMIT_MS = 110_000;

@@ -1,7 +1,7 @@
 // Tiny models that differ from Llama in some fields of a LayerSpec, compared with a forward pass in f64.
 import assert from "node:assert/strict";
 import type { LayoutOptions } from "../../src/engine/layout.ts";
-import { llama } from "../../src/model/arch/llama.ts";
+import { llama } from "../../src/model/arch/families/llama.ts";
 import type { Architecture, LayerSpec } from "../../src/model/arch/spec.ts";
 import { type ReferenceTraits, referenceLogits } from "../reference/llama.ts";
 import { type TinyLlamaOptions, type TinyWeight, tinyLlama } from "./gguf_writer.ts";
@@ -66,26 +66,54 @@ export function expertTensors(
     readonly type?: string;
     readonly hidden?: number;
     readonly biases?: boolean;
+    /** Layers before the first with experts. */
+    readonly dense?: number;
+    /** Length of a row inside the shared expert, which has a gate of its own. */
+    readonly shared?: number;
+    /** Whether something is added to what experts are chosen by. */
+    readonly choice?: boolean;
+    /** Whether gate and up are rows of one tensor. */
+    readonly fused?: boolean;
   } = {},
 ): Record<string, Partial<TinyWeight> | undefined> {
-  const { nLayers = 2, type = "F32", hidden = 32, biases = false } = options;
+  const { nLayers = 2, type = "F32", hidden = 32, biases = false, dense = 0 } = options;
+  const { shared, choice, fused } = options;
   const dim = 64;
   const tensors: Record<string, Partial<TinyWeight> | undefined> = {};
-  for (let layer = 0; layer < nLayers; layer++) {
+  for (let layer = dense; layer < nLayers; layer++) {
     const at = (stem: string) => `blk.${layer}.${stem}`;
     for (const stem of ["ffn_gate", "ffn_up", "ffn_down"]) tensors[at(`${stem}.weight`)] = undefined;
     tensors[at("ffn_gate_inp.weight")] = { shape: [n, dim], type: "F32" };
-    tensors[at("ffn_gate_exps.weight")] = { shape: [n, hidden, dim], type };
-    tensors[at("ffn_up_exps.weight")] = { shape: [n, hidden, dim], type };
+    if (fused) tensors[at("ffn_gate_up_exps.weight")] = { shape: [n, 2 * hidden, dim], type };
+    else {
+      tensors[at("ffn_gate_exps.weight")] = { shape: [n, hidden, dim], type };
+      tensors[at("ffn_up_exps.weight")] = { shape: [n, hidden, dim], type };
+    }
     tensors[at("ffn_down_exps.weight")] = { shape: [n, dim, hidden], type };
+    if (choice) {
+      tensors[at("exp_probs_b.bias")] = {
+        shape: [n],
+        type: "F32",
+        values: randomF32(n, n + layer, -0.3, 0.3),
+      };
+    }
+    if (shared) {
+      tensors[at("ffn_gate_inp_shexp.weight")] = { shape: [dim], type: "F32", values: randomF32(dim, layer) };
+      tensors[at("ffn_gate_shexp.weight")] = { shape: [shared, dim], type };
+      tensors[at("ffn_up_shexp.weight")] = { shape: [shared, dim], type };
+      tensors[at("ffn_down_shexp.weight")] = { shape: [dim, shared], type };
+    }
     if (!biases) continue;
     const bias = (stem: string, shape: readonly number[]) => {
       const count = shape.reduce((product, length) => product * length, 1);
       tensors[at(`${stem}.bias`)] = { shape, type: "F32", values: randomF32(count, count + layer, -1, 1) };
     };
     bias("ffn_gate_inp", [n]);
-    bias("ffn_gate_exps", [n, hidden]);
-    bias("ffn_up_exps", [n, hidden]);
+    if (fused) bias("ffn_gate_up_exps", [n, 2 * hidden]);
+    else {
+      bias("ffn_gate_exps", [n, hidden]);
+      bias("ffn_up_exps", [n, hidden]);
+    }
     bias("ffn_down_exps", [n, dim]);
   }
   return tensors;

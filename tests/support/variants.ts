@@ -34,7 +34,7 @@ export function onEveryVariant(
   let first: Uint8Array<ArrayBuffer> | undefined;
   for (const { bench, variant } of benches) {
     bench.reset();
-    const bytes = Uint8Array.from(run(bench, variant));
+    const bytes = new Uint8Array(run(bench, variant));
     bench.checkGuards();
     if (first) assertSameBytes(bytes, first, `variant ${variant} against ${benches[0]?.variant}`);
     else first = bytes;

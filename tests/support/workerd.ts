@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after } from "node:test";
+import { embeddedName } from "./models.ts";
 import { packageFolder, root } from "./package.ts";
 
 /** A running workerd. */
@@ -153,7 +154,7 @@ function workerConfig(name: string, models: readonly string[]): string {
     (name = "cria/workerd.js", esModule = embed "dist/workerd.js"),
     (name = "cria/relaxed.wasm", wasm = embed "dist/relaxed.wasm"),
     (name = "cria/simd.wasm", wasm = embed "dist/simd.wasm"),
-    (name = "tales.gguf", data = embed "models/tales/tales-q8_0.gguf"),
+    (name = "tales.gguf", data = embed "${embeddedName}"),
     ${more}
   ],
 );

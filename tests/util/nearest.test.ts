@@ -26,6 +26,22 @@ describe("nearestName()", () => {
     assert.equal(nearestName("window", known), undefined);
   });
 
+  it("reads the first words of a name as that name", () => {
+    const types = ["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_K_S", "Q4_0"];
+    for (const [word, name] of [
+      ["Q4_K", "Q4_K_M"],
+      ["q5_k", "Q5_K_M"],
+      ["Q4", "Q4_K_M"],
+      ["Q6", "Q6_K"],
+      ["Q4KM", "Q4_K_M"],
+      ["q4_k_s", "Q4_K_S"],
+    ] as const) {
+      assert.equal(nearestName(word, types), name, word);
+    }
+    assert.equal(nearestName("Q", types), undefined);
+    assert.equal(nearestName("x".repeat(1_000_000), types), undefined);
+  });
+
   it("reads a word that shortens one name only as that name, unless another is nearer", () => {
     const known = ["temperature", "contextLength", "topK", "topP", "maxTokens", "maxBytes", "seed"];
     assert.equal(nearestName("temp", known), "temperature");

@@ -70,6 +70,9 @@ function activate(kind: i32, x: v128): v128 {
     case op.GLU_REGLU:
     case op.GLU_RELU:
       return f32x4.max(x, f32x4.splat(0));
+    case op.GLU_SQUARED_RELU:
+      x = f32x4.max(x, f32x4.splat(0));
+      return f32x4.mul(x, x);
     default:
       return sigmoid(x);
   }
@@ -77,7 +80,7 @@ function activate(kind: i32, x: v128): v128 {
 
 /**
  * out[i] = act(gate[i]) * up[i]      kind GLU_SWIGLU (act = SiLU), GLU_GEGLU (GELU, tanh form), GLU_REGLU
- * out[i] = act(gate[i])              kind GLU_SILU, GLU_GELU, GLU_RELU; up is not read
+ * out[i] = act(gate[i])              kind GLU_SILU, GLU_GELU, GLU_RELU, GLU_SQUARED_RELU; up is not read
  * gate, up, out  f32 [n]             out may be gate or up
  * Units: n elements, any; pointers bytes
  * Align: 4 B                         Reads past the end: none

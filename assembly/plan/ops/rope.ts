@@ -13,10 +13,12 @@ export function run_rope_store(record: usize): void {
   const rowBytes = (<usize>headDim) << 2;
   const pairing = int(record, op.ROPE_PAIRING);
   const type = int(record, op.ROPE_KV_TYPE);
+  const only = int(record, op.ROPE_ONLY);
+  const table = ptr(record, op.ROPE_TABLE);
   for (let t = next(record); t < n; t = next(record)) {
     const token = <usize>t;
     const pos = element(STEP_POSITIONS, t);
-    const pages = <usize>(<u32>element(STEP_PAGE_TABLES, t));
+    const pages = table + <usize>(<u32>element(STEP_PAGE_TABLES, t));
     const page = <usize>load<u32>(pages + ((<usize>(pos / KV_PAGE)) << 2));
     const slot = pos % KV_PAGE;
     const angles = ptr(record, op.ROPE_ANGLES) + token * ((<usize>half) << 3);
@@ -30,7 +32,7 @@ export function run_rope_store(record: usize): void {
     let head = page + ptr(record, op.ROPE_LAYER);
     for (let h = int(record, op.ROPE_N_KV_HEADS); h > 0; h--) {
       rotate(pairing, k, angles, half);
-      kv_store(type, k, v, head, slot, headDim);
+      if (!only) kv_store(type, k, v, head, slot, headDim);
       k += rowBytes;
       v += rowBytes;
       head += ptr(record, op.ROPE_HEAD_BYTES);

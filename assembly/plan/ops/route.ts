@@ -1,92 +1,104 @@
 // OP_ROUTE: chooses the experts of each token, and sorts the choices by expert into slots.
-import { ACT_TOKENS } from "../../layout/blocks";
+import { matmul_f32 } from "../../formats/f32";
+import { group_count } from "../../formats/groups";
+import { ACT_TOKENS, F32_GROUP_STRIPS } from "../../layout/blocks";
 import { STEP_N_TOKENS } from "../../layout/control";
 import * as op from "../../layout/ops";
-import { float, int, next, ptr } from "../../record";
-import { exp_f32 } from "../../simd/math";
+import { counter, float, int, ptr } from "../../record";
+import { madd } from "../../simd/math";
+import { sum_f32x4 } from "../../simd/reduce";
+import { take } from "../../sync";
+import { choose_experts, PICK_BYTES, sigmoid } from "./choose";
 
-// A pick: i32 expert (later its slot), f32 share.
-const PICK_BYTES: usize = 8;
-// The sum of shares that are not softmax could vanish: the smallest normal f16, as llama.cpp has it.
-const LEAST_SUM: f32 = 6.103515625e-5;
+// Tokens that a thread takes at once: they share the reading of the router.
+const TAKEN: i32 = 4;
 
-/** Runs the record, on one thread: a slot follows from the choices of all tokens. */
-export function run_route(record: usize): void {
-  if (next(record)) return;
+/**
+ * Runs the record: products and choices token by token. Slots follow from the choices of all tokens, so the thread that
+ * ends last gives them.
+ * scratch  f32 [n]
+ */
+export function run_route(record: usize, scratch: usize): void {
   const tokens = load<i32>(STEP_N_TOKENS);
-  const used = int(record, op.ROUTE_USED);
   const table = ptr(record, op.ROUTE_TABLE);
+  for (;;) {
+    const begin = take(counter(record), TAKEN);
+    if (begin >= tokens) return;
+    const count = min(TAKEN, tokens - begin);
+    pick_experts(record, begin, count, scratch);
+    if (take(table + op.ROUTED_DONE, count) + count === tokens) {
+      store<i32>(table, 0, op.ROUTED_DONE);
+      place(record, table, tokens);
+    }
+  }
+}
+
+// The picks of tokens [begin, begin + count).
+function pick_experts(record: usize, begin: i32, count: i32, scratch: usize): void {
+  const router = record + ptr(record, op.ROUTE_ROUTER);
+  const xs = ptr(router, op.MATMUL_X_STRIDE);
+  const os = ptr(router, op.MATMUL_OUT_STRIDE);
+  const as = ptr(router, op.MATMUL_ADD_STRIDE);
+  const add = ptr(router, op.MATMUL_ADD);
+  const strips = int(router, op.MATMUL_STRIPS);
+  const blocks = int(router, op.MATMUL_BLOCKS);
+  let x = ptr(router, op.MATMUL_X) + <usize>begin * xs;
+  let logits = ptr(router, op.MATMUL_OUT) + <usize>begin * os;
+  matmul_f32(
+    ptr(router, op.MATMUL_W),
+    x,
+    xs,
+    logits,
+    os,
+    add ? add + <usize>begin * as : 0,
+    as,
+    0,
+    group_count(strips, F32_GROUP_STRIPS),
+    strips,
+    blocks,
+    count,
+  );
+  const used = int(record, op.ROUTE_USED);
+  const picked = int(record, op.ROUTE_PICKED);
+  for (let t = begin; t < begin + count; t++, x += xs, logits += os) {
+    const picks = ptr(record, op.ROUTE_PICKS) + <usize>(t * picked) * PICK_BYTES;
+    choose_experts(record, logits, picks, scratch);
+    if (picked === used) continue;
+    const gate = ptr(record, op.ROUTE_SHARED_GATE);
+    const share: f32 = gate ? sigmoid(dot_f32(gate, x, blocks)) : 1;
+    const last = picks + <usize>used * PICK_BYTES;
+    store<i32>(last, int(record, op.ROUTE_SHARED) + t);
+    store<f32>(last, share * float(record, op.ROUTE_SHARED_SCALE), 4);
+  }
+}
+
+// The product of two rows of whole blocks: f32, four sums of every fourth column.
+function dot_f32(a: usize, b: usize, blocks: i32): f32 {
+  const stop = a + ((<usize>blocks) << 7);
+  let sum = f32x4.splat(0);
+  for (; a < stop; a += 16, b += 16) sum = madd(sum, v128.load(a), v128.load(b));
+  return sum_f32x4(sum);
+}
+
+// Slots of all picks.
+function place(record: usize, table: usize, tokens: i32): void {
   const slots = ptr(record, op.ROUTE_SLOTS);
   const picks = ptr(record, op.ROUTE_PICKS);
+  const used = int(record, op.ROUTE_USED);
+  const picked = int(record, op.ROUTE_PICKED);
   const n = int(record, op.ROUTE_N);
   store<u32>(table, <u32>slots, op.ROUTED_SLOT_LIST);
   store<u32>(table, <u32>picks, op.ROUTED_PICKS);
   memory.fill(table + op.ROUTED_LIST, 0, (<usize>n) << 4);
   for (let t = 0; t < tokens; t++) {
-    const logits = ptr(record, op.ROUTE_X) + <usize>t * ptr(record, op.ROUTE_X_STRIDE);
-    const first = picks + <usize>(t * used) * PICK_BYTES;
-    choose(logits, n, used, first);
-    weigh(int(record, op.ROUTE_GATE), logits, n, used, first);
-    finish(int(record, op.ROUTE_NORMALIZE), float(record, op.ROUTE_SCALE), used, first);
+    const first = picks + <usize>(t * picked) * PICK_BYTES;
     for (let r = 0; r < used; r++) {
       const entry = expert_at(table, load<i32>(first + <usize>r * PICK_BYTES));
       store<i32>(entry, load<i32>(entry, op.ROUTED_COUNT) + 1, op.ROUTED_COUNT);
     }
   }
   place_experts(table, n);
-  place_picks(table, slots, picks, tokens, used);
-}
-
-// A token's experts: those of the largest products, the largest first; of equal ones the lower index. NaN is smallest.
-function choose(logits: usize, n: i32, used: i32, picks: usize): void {
-  let top: f32 = Infinity;
-  let last = -1;
-  for (let r = 0; r < used; r++) {
-    let best = -1;
-    let most: f32 = -Infinity;
-    for (let e = 0; e < n; e++) {
-      const logit = load<f32>(logits + ((<usize>e) << 2));
-      const x = logit <= Infinity ? logit : -Infinity;
-      if ((x < top || (x === top && e > last)) && (best < 0 || x > most)) {
-        best = e;
-        most = x;
-      }
-    }
-    store<i32>(picks + <usize>r * PICK_BYTES, best);
-    top = most;
-    last = best;
-  }
-}
-
-// The shares of a token's experts, before they are normalized and scaled.
-function weigh(gate: i32, logits: usize, n: i32, used: i32, picks: usize): void {
-  const top = product_of(logits, picks);
-  const stop = picks + <usize>used * PICK_BYTES;
-  let sum: f32 = 0;
-  if (gate === op.GATE_SOFTMAX) {
-    for (let e = 0; e < n; e++) sum += exp_f32(load<f32>(logits + ((<usize>e) << 2)) - top);
-  } else if (gate === op.GATE_SOFTMAX_OF_CHOSEN) {
-    for (let p = picks; p < stop; p += PICK_BYTES) sum += exp_f32(product_of(logits, p) - top);
-  }
-  for (let p = picks; p < stop; p += PICK_BYTES) {
-    const x = product_of(logits, p);
-    store<f32>(p, gate === op.GATE_SIGMOID ? <f32>1 / (<f32>1 + exp_f32(-x)) : exp_f32(x - top) / sum, 4);
-  }
-}
-
-function product_of(logits: usize, pick: usize): f32 {
-  return load<f32>(logits + ((<usize>load<i32>(pick)) << 2));
-}
-
-function finish(normalize: i32, scale: f32, used: i32, picks: usize): void {
-  const stop = picks + <usize>used * PICK_BYTES;
-  let sum: f32 = 1;
-  if (normalize) {
-    sum = 0;
-    for (let p = picks; p < stop; p += PICK_BYTES) sum += load<f32>(p, 4);
-    sum = max(sum, LEAST_SUM);
-  }
-  for (let p = picks; p < stop; p += PICK_BYTES) store<f32>(p, (load<f32>(p, 4) / sum) * scale, 4);
+  place_picks(table, slots, picks, tokens, used, picked);
 }
 
 /** The words of an expert in a routing table. */
@@ -111,12 +123,13 @@ function place_experts(table: usize, n: i32): void {
 }
 
 // Picks learn their slots, and slots their tokens.
-function place_picks(table: usize, slots: usize, picks: usize, tokens: i32, used: i32): void {
+function place_picks(table: usize, slots: usize, picks: usize, tokens: i32, used: i32, picked: i32): void {
   const all = load<i32>(table, op.ROUTED_SLOTS);
   for (let s = 0; s < all; s++) store<i32>(slots + ((<usize>s) << 3), -1);
-  for (let t = 0; t < tokens; t++) {
-    for (let r = 0; r < used; r++, picks += PICK_BYTES) {
-      const expert = load<i32>(picks);
+  for (let t = 0; t < tokens; t++, picks += <usize>picked * PICK_BYTES) {
+    for (let r = 0; r < used; r++) {
+      const pick = picks + <usize>r * PICK_BYTES;
+      const expert = load<i32>(pick);
       const entry = expert_at(table, expert);
       const placed = load<i32>(entry, op.ROUTED_PLACED);
       store<i32>(entry, placed + 1, op.ROUTED_PLACED);
@@ -124,7 +137,7 @@ function place_picks(table: usize, slots: usize, picks: usize, tokens: i32, used
       const at = slots + ((<usize>slot) << 3);
       store<i32>(at, t);
       store<i32>(at, expert, 4);
-      store<i32>(picks, slot);
+      store<i32>(pick, slot);
     }
   }
 }

@@ -1,5 +1,6 @@
 // cria as a peer, in any runtime: the engine without tokenizer and sampler.
 
+import { KV_PAGE } from "../../../assembly/layout/blocks.ts";
 import { modelTokenizer } from "../../../src/api/model_tokenizer.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import { openModelFile } from "../../../src/format/detect.ts";
@@ -11,7 +12,7 @@ import { greedyDecoder } from "../../models.ts";
 import { median } from "../../report.ts";
 import { type LoadRequest, type Memory, type NllRequest, type Peer, promptIds } from "../protocol.ts";
 
-// A longer past is made of copies of the first pages. These are as many bytes to read, without minutes of prefill.
+// A longer past is made of copies. These are as many bytes to read, without minutes of prefill.
 const MAX_PREFILL = 512;
 
 /** cria in the runtime that runs this. */
@@ -86,12 +87,17 @@ async function fill(engine: Engine, ids: number[]): Promise<Sequence> {
   const sequence = engine.sequence();
   const computed = ids.slice(0, MAX_PREFILL);
   if (computed.length > 0) await engine.prefill(sequence, computed, () => {});
-  const rest = ids.length - computed.length;
-  const { pages } = sequence;
-  const own = pages.length;
-  sequence.reserve(rest);
-  const { memory, pageBytes } = engine.pool;
-  for (let p = own; p < pages.length; p++) memory.copy(pages[p % own]!, pages[p]!, pageBytes);
-  sequence.advance(rest);
+  // Each further page is a copy of the one before it.
+  const { memory, classes } = engine.pool;
+  for (let n = 0; sequence.length < ids.length; sequence.advance(n)) {
+    n = Math.min(KV_PAGE, ids.length - sequence.length);
+    const ends = sequence.tables.map(({ first, pages }) => first + pages.length);
+    sequence.reserve(n);
+    sequence.tables.forEach(({ first, pages }, i) => {
+      for (let p = ends[i]! - first; p < pages.length; p++) {
+        memory.copy(pages[Math.max(0, p - 1)]!, pages[p]!, classes[i]!.pageBytes);
+      }
+    });
+  }
   return sequence;
 }

@@ -106,17 +106,24 @@ export function numberFlag(
   return { flag, valueName, help, ...extras, read };
 }
 
+interface ParsedValues<T> {
+  readonly expected: string;
+  /** Texts of which errors suggest the nearest. */
+  readonly names?: readonly string[];
+  parse(text: string): T | undefined;
+}
+
 /** A flag whose text stands for a value of any other kind; `parse` gives undefined for a text that stands for none. */
 export function parsedFlag<T>(
   flag: string,
   valueName: string,
   help: string,
-  { expected, parse }: { readonly expected: string; parse(text: string): T | undefined },
+  { expected, names = [], parse }: ParsedValues<T>,
   extras: FlagExtras = {},
 ): Flag<T> {
   const read = (text: string): T => {
     const value = parse(text);
-    if (value === undefined) throw badValue(flag, expected, text);
+    if (value === undefined) throw badValue(flag, expected, text, suggestion(text, names));
     return value;
   };
   return { flag, valueName, help, ...extras, read };
@@ -274,8 +281,8 @@ function nonEmpty(flag: string, valueName: string, text: string): string {
   return text;
 }
 
-function badValue(flag: string, expected: string, got: string): ArgumentError {
-  return new ArgumentError(`Cannot read ${flag}: Expected ${expected}, got ${show(got)}`);
+function badValue(flag: string, expected: string, got: string, hint = ""): ArgumentError {
+  return new ArgumentError(`Cannot read ${flag}: Expected ${expected}, got ${show(got)}${hint}`);
 }
 
 function isInside(value: number, { integer, min, max, exclusiveMin }: Interval): boolean {

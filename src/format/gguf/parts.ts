@@ -1,4 +1,5 @@
 // Models in several GGUF files: finds the parts, checks that they belong together, and joins what they say.
+import type { ByteSource } from "../../source/byte_source.ts";
 import type { FileShelf } from "../../source/file_shelf.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError, SourceError } from "../../util/errors.ts";
@@ -22,23 +23,20 @@ export function partCount(file: ModelFile): number {
  *   counts that do not agree; what readGguf throws
  */
 export async function readParts(fileName: string, count: number, files: FileShelf): Promise<ModelFile> {
-  const [, stem, , total, end] = PART_NAME.exec(fileName) ?? [];
+  const total = PART_NAME.exec(fileName)?.[3];
   if (Number(total) !== count) {
     throw new FormatError(
       `Cannot load ${fileName}: Expected a name that ends in -00001-of-${digits(count)}.gguf or the like, since ` +
         `split.count is ${count}; give the ${count} files their own names again`,
     );
   }
+  const names = partNames(fileName, count);
   const tensors = new Map<string, TensorInfo>();
   let first: ModelFile | undefined;
   for (let i = 1; i <= count; i++) {
-    const name = `${stem}-${digits(i)}-of-${total}${end}`;
+    const name = names[i - 1] as string;
     const source = await files.open(name);
-    if (!source) {
-      throw new SourceError(
-        `Cannot load ${fileName}: Expected all ${count} files of the model in ${files.name}, got no ${name}`,
-      );
-    }
+    if (!source) throw await missingParts(fileName, names, i, files);
     const part = await readGguf(source);
     first ??= part;
     checkPart(part, i, first);
@@ -61,7 +59,49 @@ export async function readParts(fileName: string, count: number, files: FileShel
   return { ...(first as ModelFile), metadata: joinedMetadata(first as ModelFile), tensors };
 }
 
+/** A model of which parts are missing. */
+export class MissingParts extends SourceError {
+  /** Names of the parts that are not there, if they are few. */
+  readonly names: readonly string[];
+  /** What the header of the part says that was named. */
+  readonly part: ModelFile;
+
+  constructor(message: string, names: readonly string[], part: ModelFile) {
+    super(message);
+    this.names = names;
+    this.part = part;
+  }
+}
+
 const TENSORS = "split.tensors.count";
+/** An error names no more missing parts than this. */
+const MAX_MISSING = 16;
+
+/** The names of all parts. */
+function partNames(fileName: string, count: number): readonly string[] {
+  const [, stem, , total, end] = PART_NAME.exec(fileName) ?? [];
+  return Array.from({ length: count }, (_, i) => `${stem}-${digits(i + 1)}-of-${total}${end}`);
+}
+
+/** @param first the first part that is missing, from 1 on */
+async function missingParts(
+  fileName: string,
+  names: readonly string[],
+  first: number,
+  files: FileShelf,
+): Promise<MissingParts> {
+  const missing = [names[first - 1] as string];
+  for (const name of names.slice(first)) {
+    if (missing.length < MAX_MISSING && !(await files.open(name))) missing.push(name);
+  }
+  const part = await readGguf((await files.open(fileName)) as ByteSource);
+  const more = missing.length < MAX_MISSING ? "" : ", ...";
+  return new MissingParts(
+    `Cannot load ${fileName}: Expected all ${names.length} files of the model in ${files.name}, got no ${missing.join(", ")}${more}`,
+    missing,
+    part,
+  );
+}
 
 function digits(n: number): string {
   return String(n).padStart(5, "0");

@@ -8,9 +8,10 @@ import { endTokens } from "./end_tokens.ts";
 import { byteBpeTokenizer } from "./stored_byte_bpe.ts";
 import { TokenizerKeys } from "./tokenizer_keys.ts";
 
-/** What reads each value of tokenizer.ggml.model: "llama" is SentencePiece BPE, "gpt2" byte-level BPE. */
+/** What reads each value of tokenizer.ggml.model: SentencePiece BPE is "llama", unigram "t5"; "gpt2" is byte-level BPE. */
 const readers: Record<string, (keys: TokenizerKeys) => TokenizerData> = {
-  llama: sentencePieceTokenizer,
+  llama: (keys) => sentencePieceTokenizer(keys, "spm-bpe", defaultIds),
+  t5: (keys) => sentencePieceTokenizer(keys, "spm-unigram", unigramIds),
   gpt2: byteBpeTokenizer,
 };
 /** Values that say that there is no tokenizer. */
@@ -18,12 +19,14 @@ const noModels = ["no_vocab", "none"];
 
 /** Ids of SentencePiece vocabularies of the Llama family if the file gives none. */
 const defaultIds = { bos: 1, eos: 2, unknown: 0 } as const;
+/** The same of unigram vocabularies, which have T5's. */
+const unigramIds = { bos: undefined, eos: 1, unknown: 2 } as const;
 
 /**
  * The vocabulary of a GGUF file's tokenizer.ggml.* keys; undefined if it has none.
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; defaults: llama.cpp's llama-vocab.cpp.
  * @throws FormatError when keys are missing, of a wrong type or length, or ids outside the vocabulary
- * @throws UnsupportedError for tokenizers other than SentencePiece BPE and byte-level BPE, and for unknown
+ * @throws UnsupportedError for tokenizers other than SentencePiece and byte-level BPE, and for unknown
  *   pre-tokenizers
  */
 export function ggufTokenizer(
@@ -43,27 +46,34 @@ export function ggufTokenizer(
   return (readers[model] as (typeof readers)[string])(keys);
 }
 
-function sentencePieceTokenizer(keys: TokenizerKeys): SentencePieceData {
+function sentencePieceTokenizer(
+  keys: TokenizerKeys,
+  kind: "spm-bpe" | "spm-unigram",
+  usual: typeof defaultIds | typeof unigramIds,
+): SentencePieceData {
+  const isBpe = kind === "spm-bpe";
   const pieces = keys.pieces();
   const scores = readScores(keys, pieces.length);
-  checkCharsmap(keys);
+  const charsmap = readCharsmap(keys);
+  if (charsmap && isBpe) refuseCharsmap(keys);
   const types = keys.types(pieces, inferType);
   const named = endTokens(pieces, types, keys);
-  const eosIds = keys.eosIds(types, named, defaultIds.eos);
-  const bosId = keys.id("bos_token_id", types, defaultIds.bos);
+  const eosIds = keys.eosIds(types, named, usual.eos);
+  const bosId = keys.id("bos_token_id", types, usual.bos);
   return {
-    kind: "spm-bpe",
+    kind,
     pieces: Array.from(pieces),
     scores,
     types,
     bosId,
     eosIds,
-    unkId: keys.id("unknown_token_id", types, defaultIds.unknown),
-    addDummyPrefix: keys.bool("add_space_prefix", true),
+    unkId: keys.id("unknown_token_id", types, usual.unknown),
+    addDummyPrefix: keys.bool("add_space_prefix", isBpe),
     removeExtraWhitespaces: keys.bool("remove_extra_whitespaces", false),
     userDefinedSplitsText: true,
-    addBos: keys.adds("add_bos_token", "bos_token_id", bosId, bosId !== undefined),
-    addEos: keys.adds("add_eos_token", "eos_token_id", eosIds[0], false),
+    ...(charsmap && { charsmap }),
+    addBos: keys.adds("add_bos_token", "bos_token_id", bosId, isBpe && bosId !== undefined),
+    addEos: keys.adds("add_eos_token", "eos_token_id", eosIds[0], !isBpe && eosIds.length > 0),
     warnings: keys.warnings,
   };
 }
@@ -78,10 +88,15 @@ function readScores(keys: TokenizerKeys, n: number): ArrayLike<number> {
   ) as ArrayLike<number>;
 }
 
+/** Replacement rules as bytes, which older files have as i8; undefined if there are none. */
+function readCharsmap(keys: TokenizerKeys): Uint8Array | undefined {
+  const type = keys.elementType("precompiled_charsmap") === "i8" ? "i8" : "u8";
+  const rules = keys.array<number>("precompiled_charsmap", type);
+  return rules?.length ? Uint8Array.from(rules) : undefined;
+}
+
 /** Replacement rules belong to unigram models. A merging vocabulary that has some is of an unknown kind. */
-function checkCharsmap(keys: TokenizerKeys): void {
-  const rules = keys.elementType("precompiled_charsmap");
-  if (rules === undefined || keys.array("precompiled_charsmap", rules)?.length === 0) return;
+function refuseCharsmap(keys: TokenizerKeys): never {
   throw new UnsupportedError(
     `Cannot read the tokenizer of ${keys.fileName}: Unsupported metadata key "tokenizer.ggml.precompiled_charsmap"; supported: files without it`,
   );

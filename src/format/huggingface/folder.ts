@@ -9,9 +9,10 @@ import type { TokenizerData } from "../../tokenizer/registry.ts";
 import { quoted } from "../../util/bytes.ts";
 import { FormatError } from "../../util/errors.ts";
 import type { ModelFile, TensorInfo } from "../model_file.ts";
-import { type HuggingFaceConfig, optional, parseJson, readHuggingFaceConfig, tokenIds } from "./config.ts";
+import { type HuggingFaceConfig, parseJson, readHuggingFaceConfig, tokenIds } from "./config.ts";
 import { type HalvedTensor, pairedRows } from "./paired_rows.ts";
 import { readShards, readSmall } from "./shards.ts";
+import { optional } from "./values.ts";
 
 /** Largest JSON file that is read, tokenizers and indexes aside. */
 const MAX_JSON_BYTES = 4 << 20;
@@ -84,7 +85,7 @@ function translated(
     for (const [name, info] of tensors)
       if (info.source === source) tensors.set(name, { ...info, source: paired });
   }
-  if (ropeFactors) tensors.set(ropeFactors.name, ropeFactors);
+  for (const info of ropeFactors) tensors.set(info.name, info);
   return tensors;
 }
 

@@ -7,23 +7,79 @@ import type { RopeSpec } from "../rope.ts";
 /** Whether files must have a tensor. */
 export type Presence = "required" | "optional";
 
-/** How a row is normalized before a block. RMSNorm has no bias. */
+/** How a row is normalized. RMSNorm has no bias. */
 export type NormSpec =
   | { readonly kind: "rms"; readonly eps: number }
-  | { readonly kind: "layer"; readonly eps: number; readonly bias?: Presence };
+  | {
+      readonly kind: "layer";
+      readonly eps: number;
+      readonly bias?: Presence;
+      /** Files have no weights: all are 1. */
+      readonly plain?: boolean;
+    };
+
+/** Norms of queries and keys, which have weights of their own. */
+export interface HeadNormSpec {
+  /** What is normalized together: each head by the same weights, each by its own, or all heads as one row. */
+  readonly over: "head" | "own head" | "row";
+  readonly presence?: Presence;
+  /** Whether they come after the rotation, and not before it. */
+  readonly late?: boolean;
+}
+
+/** Heads of a layer. */
+export interface HeadsSpec {
+  readonly nHeads: number;
+  /** A divisor of nHeads. */
+  readonly nKvHeads: number;
+  /** Length of a head's query, key and value; even. */
+  readonly headDim: number;
+}
+
+/** Scores of far positions: queries are multiplied by 1 + scale * ln(floor(position / context) + 1). */
+export interface TemperatureSpec {
+  readonly scale: number;
+  readonly context: number;
+}
+
+/**
+ * Latent attention: keys and values of all heads are products of one short row, which is what the cache holds. A head's key
+ * has a part that is rotated, which all heads share.
+ * Source: DeepSeek-AI 2024, "DeepSeek-V2", arXiv:2405.04434, section 2.1 (the absorbed form of its products)
+ */
+export interface LatentSpec {
+  /** Length of the short row that queries are made of; undefined: they are made of the input. */
+  readonly queryRank?: number;
+  /** Length of the short row of keys and values. */
+  readonly rank: number;
+  /** Values of a head's query and key that are not rotated, those that are, and those of its value. */
+  readonly plainDim: number;
+  readonly ropeDim: number;
+  readonly valueDim: number;
+}
 
 /** What an attention block computes. */
 export interface AttentionSpec {
+  /** If it is there, `heads` are the heads of the cache: one of keys and values, of rank + ropeDim values. */
+  readonly latent?: LatentSpec;
+  /** Undefined: those of the configuration. */
+  readonly heads?: HeadsSpec;
   /** Whether q, k and v have a tensor each, or are rows of one, in this order. */
   readonly qkv: "split" | "fused";
   /** Biases of q, k and v. */
   readonly bias?: Presence;
   /** Of the output. */
   readonly outputBias?: Presence;
+  /** Values of q, k and v are held to [-clamp, clamp]. */
+  readonly clamp?: number;
+  readonly headNorm?: HeadNormSpec;
   /** Undefined: positions are not rotated. */
   readonly rope?: RopeSpec;
   /** What scores are multiplied by. */
   readonly scale: number;
+  /** Scores s become cap tanh(s / cap). */
+  readonly cap?: number;
+  readonly temperature?: TemperatureSpec;
   /** A position sees itself and those right before it, so many in all. Undefined: all before it. */
   readonly window?: number;
   /** Whether each head has a score of its own that takes part in the softmax and has no value. */
@@ -34,15 +90,13 @@ export interface AttentionSpec {
  * Experts: blocks of the same shape, some of which work on each token. A router's products say which (those of the
  * largest), and what share the output of each has.
  */
-export interface ExpertsSpec extends ExpertNumbers {
-  /** What makes shares of products: softmax of all, sigmoid of each, or softmax of those that are chosen. */
-  readonly gate: "softmax" | "sigmoid" | "softmax of chosen";
-  /** Whether shares are divided by their sum. */
-  readonly normalize: boolean;
-  /** What shares are multiplied by in the end; without it 1. */
-  readonly scale?: number;
+export interface ExpertsSpec extends Omit<ExpertNumbers, "denseLayers"> {
   /** Bias of the router. */
   readonly bias?: Presence;
+  /** What is added to what experts are chosen by, and to no share. */
+  readonly choiceBias?: Presence;
+  /** Whether the share of the shared expert is the sigmoid of a product of its own; else it is 1. */
+  readonly sharedGate?: boolean;
 }
 
 /** Clamped SwiGLU: g sigmoid(alpha g) (u + 1), with the gate g at most `limit` and u within it both ways. */
@@ -51,9 +105,15 @@ export interface ClampSpec {
   readonly alpha: number;
 }
 
+/** What a gate goes through. GELU in its tanh form. */
+export type GatedAct = "silu" | "gelu" | "relu";
+/** What stands between two matrices without a gate; `relu2` is the square of ReLU (So et al. 2021, "Primer", arXiv:2109.08668). */
+export type PlainAct = GatedAct | "relu2";
+
 /** What a feed-forward block computes: down(act(gate(x)) * up(x)), or down(act(up(x))) without a gate. */
 export type FeedForwardSpec = {
-  readonly act: "silu" | "gelu" | "relu";
+  /** Length of a row inside the block. Undefined: that of the configuration. */
+  readonly hiddenDim?: number;
   /** Biases of gate and up. */
   readonly bias?: Presence;
   readonly downBias?: Presence;
@@ -62,24 +122,41 @@ export type FeedForwardSpec = {
 } & (
   | {
       readonly gated: true;
+      readonly act: GatedAct;
       /** Whether gate and up have a tensor each, or are rows of one, in this order. */
       readonly gateUp: "split" | "fused";
       /** silu only. */
       readonly clamp?: ClampSpec;
     }
-  | { readonly gated: false }
+  | { readonly gated: false; readonly act: PlainAct }
 );
 
-/** One transformer layer: norm, attention, sum; norm, feed-forward, sum. */
+/** One transformer layer: x += attention(norm(x)); x += feedForward(norm(x)). */
 export interface LayerSpec {
   /** Of both blocks. */
   readonly norm: NormSpec;
+  /** Whether norms stand before blocks (default), behind them, or both: block(norm(x)), norm(block(x)), norm(block(norm(x))). */
+  readonly norms?: "before" | "after" | "both";
+  /**
+   * Both blocks read the same x, and what they make of it is added together: through one norm, or through one each.
+   * Undefined: the feed-forward block reads what the attention block has made.
+   */
+  readonly parallel?: "one norm" | "two norms";
+  /** What the result of a block is multiplied by before it is added; without it 1. */
+  readonly residualScale?: number;
   readonly attention: AttentionSpec;
   readonly feedForward: FeedForwardSpec;
 }
 
 /** Weights of a whole model. */
-export type ModelPart = "embedding" | "outputNorm" | "output" | "ropeFactors";
+export type ModelPart =
+  | "embedding"
+  | "positions"
+  | "outputNorm"
+  | "output"
+  | "ropeFactors"
+  | "longFactors"
+  | "shortFactors";
 /** Weights of a layer; qkv and gateUp are the tensors that hold several, and those of experts hold all experts'. */
 export type LayerPart =
   | "attnNorm"
@@ -87,17 +164,34 @@ export type LayerPart =
   | "k"
   | "v"
   | "qkv"
+  | "qNorm"
+  | "kNorm"
   | "sinks"
+  | "qDown"
+  | "qDownNorm"
+  | "qUp"
+  | "kvDown"
+  | "kvDownNorm"
+  | "kUp"
+  | "vUp"
   | "attnOutput"
+  | "attnPostNorm"
   | "ffnNorm"
   | "gate"
   | "up"
   | "gateUp"
   | "down"
+  | "ffnPostNorm"
   | "router"
+  | "choice"
   | "gateExperts"
   | "upExperts"
-  | "downExperts";
+  | "gateUpExperts"
+  | "downExperts"
+  | "sharedRouter"
+  | "gateShared"
+  | "upShared"
+  | "downShared";
 /** What a tensor is for. */
 export type Role = `${ModelPart | LayerPart}.${"weight" | "bias"}`;
 
@@ -115,6 +209,14 @@ export interface Architecture<H extends Hyper = Hyper> {
   tensors(role: Role, layer: number): string;
   /** What embedding rows are multiplied by; without it 1. */
   embedScale?(hyper: H): number;
+  /** Whether a row of a learned table is added to each embedding, by its position: the table has `contextLength` rows. */
+  readonly positions?: boolean;
+  /** Bias of the output matrix. */
+  readonly outputBias?: Presence;
+  /** What logits are multiplied by; without it 1. */
+  logitScale?(hyper: H): number;
+  /** Logits z become cap tanh(z / cap). */
+  logitCap?(hyper: H): number | undefined;
   /** Names of tensors that change no result and are left out. */
   readonly ignored?: RegExp;
 }
@@ -124,6 +226,12 @@ export interface Model {
   readonly architecture: Pick<Architecture, "name" | "tensors" | "ignored">;
   readonly config: ModelConfig;
   readonly embedScale: number;
+  readonly positions: boolean;
+  readonly outputBias: Presence | undefined;
+  readonly logitScale: number;
+  readonly logitCap: number | undefined;
   readonly layers: readonly LayerSpec[];
   readonly outputNorm: NormSpec;
+  /** Positions of the context that it was trained for before its positions were scaled. */
+  readonly trainedContext: number;
 }

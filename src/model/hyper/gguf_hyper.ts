@@ -1,9 +1,10 @@
 // Hyper-parameters in GGUF's vocabulary: the same keys below each architecture's name.
 import type { ModelFile } from "../../format/model_file.ts";
-import type { Presence } from "../arch/spec.ts";
+import { ggufName } from "../arch/gguf_names.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM, MAX_HEADS, MAX_LAYERS } from "../config.ts";
 import { checkKeys } from "../config_keys.ts";
-import { expertKeys, expertNumbers } from "./experts.ts";
+import { ropeConfig } from "../rope_config.ts";
+import { type ExpertVocabulary, expertConfig, expertKeys, expertNumbers } from "./experts.ts";
 import { checkHeads } from "./heads.ts";
 import { ropeScaling } from "./rope_scaling.ts";
 import { atLeastOne, contextLength, integer, layerInteger, real, vocabulary } from "./values.ts";
@@ -20,10 +21,14 @@ export interface GgufVocabulary {
   readonly embedding: string;
   /** Whether a head may be rotated in part. */
   readonly partialRope?: boolean;
+  /** Whether q, k and v, and gate and up, may be rows of one tensor each; the layers must be told of `Hyper.fused`. */
+  readonly fused?: boolean;
+  /** Whether values may be shorter than keys: those of latent attention are parts of them. */
+  readonly shortValues?: boolean;
   /** Whether files have experts; without it they are refused. The layers must be told of `Hyper.experts`. */
-  readonly experts?: Presence;
-  /** Whether positions may be scaled by YaRN. Ropes must be told of `Hyper.yarn`. */
-  readonly yarn?: boolean;
+  readonly experts?: ExpertVocabulary;
+  /** Whether the growth of YaRN goes into the scores of attention, as DeepSeek's does. */
+  readonly yarnInScores?: boolean;
   /** More keys that the architecture reads and checks itself, without its name before them. */
   readonly reads?: readonly string[];
 }
@@ -46,9 +51,15 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     fallback: dim / nHeads,
   });
   const hiddenDim = layerInteger(file, at("feed_forward_length"), { min: 1, max: MAX_DIM }, nLayers);
-  const experts = expertNumbers(file, vocabularyOf.experts, hiddenDim);
-  const ropeTheta = atLeastOne(file, at("rope.freq_base"), 10000);
-  const { scale: ropeScale, yarn } = ropeScaling(file, ropeTheta, vocabularyOf.yarn ?? false);
+  const experts = expertNumbers(file, vocabularyOf.experts, { hiddenDim, nLayers });
+  const ropeDim = integer(file, at("rope.dimension_count"), { min: 1, max: MAX_DIM, fallback: headDim });
+  const theta = atLeastOne(file, at("rope.freq_base"), 10000);
+  const { scaling, trainedContext, hasFactors } = ropeScaling(
+    file,
+    theta,
+    vocabularyOf.yarnInScores ?? false,
+  );
+  const rope = { dim: ropeDim, theta, ...scaling };
   const config = {
     architecture: file.architecture,
     dim,
@@ -59,21 +70,31 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     headDim,
     vocabSize: vocabulary(file, vocabularyOf.embedding),
     contextLength: contextLength(file, at("context_length")),
-    ropeTheta,
-    ropeScale,
+    ...ropeConfig(rope, hasFactors ? "llama3" : undefined),
     normEps: real(file, at(vocabularyOf.epsilon), { min: MIN_EPS, max: MAX_EPS }),
-    ...(experts && { nExperts: experts.n, nExpertsUsed: experts.used, expertHiddenDim: experts.hiddenDim }),
-    ...(yarn && {
-      yarnContext: yarn.context,
-      yarnFast: yarn.fast,
-      yarnSlow: yarn.slow,
-      yarnLogMultiplier: yarn.logMultiplier,
-    }),
+    ...(experts && expertConfig(experts)),
   };
-  const ropeDim = integer(file, at("rope.dimension_count"), { min: 1, max: MAX_DIM, fallback: headDim });
   const valueDim = integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim });
-  checkHeads(file, config, { ropeDim, valueDim, partialRope: vocabularyOf.partialRope ?? false });
+  const { partialRope = false, shortValues = false } = vocabularyOf;
+  checkHeads(file, config, { ropeDim, valueDim, partialRope, shortValues });
   const { reads = [] } = vocabularyOf;
-  checkKeys(file, prefix, config, experts ? [...reads, ...expertKeys] : reads);
-  return { config, ropeDim, ...(yarn && { yarn }), ...(experts && { experts }) };
+  checkKeys(
+    file,
+    prefix,
+    config,
+    experts ? [...reads, ...expertKeys(vocabularyOf.experts as ExpertVocabulary)] : reads,
+  );
+  const fused = vocabularyOf.fused && {
+    qkv: file.tensors.has(ggufName("qkv.weight", 0)),
+    gateUp:
+      !file.tensors.has(ggufName("gate.weight", 0)) &&
+      file.tensors.get(ggufName("gateUp.weight", 0))?.shape[0] === 2 * hiddenDim,
+  };
+  return {
+    config,
+    rope,
+    ...(fused && { fused }),
+    ...(trainedContext && { trainedContext }),
+    ...(experts && { experts }),
+  };
 }

@@ -11,6 +11,8 @@ export interface HeadParts {
   readonly valueDim: number;
   /** Whether `ropeDim` may be less than a head. */
   readonly partialRope: boolean;
+  /** Whether `valueDim` may be less than a head. */
+  readonly shortValues?: boolean;
 }
 
 /** @throws FormatError */
@@ -19,7 +21,7 @@ export function checkHeads(file: ModelFile, config: ModelConfig, parts: HeadPart
     throw new FormatError(`Cannot load ${file.source.name}: Expected ${expected}`);
   };
   const { dim, nHeads, nKvHeads, headDim } = config;
-  const { ropeDim, valueDim, partialRope } = parts;
+  const { ropeDim, valueDim, partialRope, shortValues } = parts;
   if (!Number.isInteger(headDim) || headDim > MAX_HEAD_DIM || headDim < 2) {
     fail(`dim ${dim} / nHeads ${nHeads} to be a head size in [2, ${MAX_HEAD_DIM}], got ${headDim}`);
   }
@@ -30,5 +32,6 @@ export function checkHeads(file: ModelFile, config: ModelConfig, parts: HeadPart
       fail(`rope to rotate an even number of values, at most ${headDim}, got ${ropeDim}`);
     }
   } else if (ropeDim !== headDim) fail(`rope to rotate the whole head of ${headDim}, got ${ropeDim}`);
-  if (valueDim !== headDim) fail(`values as long as keys (${headDim}), got ${valueDim}`);
+  if (shortValues ? valueDim > headDim : valueDim !== headDim)
+    fail(`values as long as keys (${headDim}), got ${valueDim}`);
 }

@@ -27,5 +27,5 @@ export function llama2cHyper(file: ModelFile, embedding: string): Hyper {
     normEps: 1e-5,
   };
   checkHeads(file, config, { ropeDim: headDim, valueDim: headDim, partialRope: false });
-  return { config, ropeDim: headDim };
+  return { config, rope: { dim: headDim, theta: config.ropeTheta, scale: 1 } };
 }

@@ -74,6 +74,16 @@ export function atLeastOne(file: ModelFile, key: string, fallback: number): numb
   return real(file, key, { min: 1, max: Number.MAX_VALUE, fallback });
 }
 
+/** True or false. @throws FormatError */
+export function flag(file: ModelFile, key: string, fallback: boolean): boolean {
+  const meta = file.metadata.get(key);
+  if (!meta) return fallback;
+  if (meta.type !== "array" && typeof meta.value === "boolean") return meta.value;
+  throw new FormatError(
+    `Cannot load ${file.source.name}: Expected ${key} to be true or false, got ${describeMeta(meta)}`,
+  );
+}
+
 /** A text. @throws FormatError */
 export function text(file: ModelFile, key: string, fallback: string): string {
   const meta = file.metadata.get(key);

@@ -1,63 +1,94 @@
-// The attention block of a layer: x += output(attention(rope(q), rope(k), v)), with q, k and v of norm(x).
-import { ACT_F32 } from "../../../assembly/layout/blocks.ts";
-import type { LayerSpec } from "../arch/spec.ts";
-import { ropeTable } from "../rope.ts";
-import type { LayerWeights, Matrix } from "../weights/weights.ts";
-import { activationsFor, biasRows, inputOf, tokenActs } from "./activations.ts";
-import type { Rows } from "./buffers.ts";
+// The attention block of a layer: x += output(attention(rope(q), rope(k), v)), with q, k and v of x or of its norm.
+import type { HeadsSpec, LayerSpec } from "../arch/spec.ts";
+import { headsOf, sameHeads } from "../heads.ts";
+import type { LayerCache } from "../kv_layout.ts";
+import { ropeTable, scoreGrowth } from "../rope.ts";
+import type { LayerWeights } from "../weights/weights.ts";
+import type { Activations } from "./activations.ts";
+import { addProduct, asInput, beginSum, project } from "./block.ts";
+import type { HeadTables, Rows } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
+import { latentHeads, latentValues, projectLatent } from "./latent_block.ts";
 
-/** Writes the attention block of layer `index`. */
-export function attentionBlock(
-  context: PlanContext,
-  spec: LayerSpec,
-  layer: LayerWeights,
-  index: number,
-): void {
-  const { writer, buffers, config, kv } = context;
-  const { x, attention } = buffers;
-  const { attnNorm, q, k, v, sinks, attnOutput } = layer;
-  const inputs = activationsFor([q, k, v], tokenActs(buffers));
-  for (const [format, out] of inputs) {
-    writer.norm({ rows: "tokens", spec: spec.norm, weight: attnNorm, x, out, format });
+/** What the attention block needs of the layer's input. A barrier must follow. */
+export function projectHeads(context: PlanContext, { projections }: LayerWeights, inputs: Activations): void {
+  if (projections.latent) {
+    projectLatent(context, projections, inputs);
+    return;
   }
-  writer.barrier();
-  const project = (w: Matrix, out: Rows) =>
-    writer.matmul({ rows: "tokens", w, x: inputOf(w, inputs), out, add: biasRows(w) });
-  project(q, buffers.q);
-  project(k, buffers.k);
-  project(v, buffers.v);
-  writer.barrier();
+  const { writer, buffers } = context;
+  project(writer, projections.q, inputs, buffers.q);
+  project(writer, projections.k, inputs, buffers.k);
+  project(writer, projections.v, inputs, buffers.v);
+}
 
-  const { rope, scale, window } = spec.attention;
+/** From there to what x has become: layer `index`. */
+export function attend(context: PlanContext, spec: LayerSpec, layer: LayerWeights, index: number): void {
+  const { writer, config, buffers, caches } = context;
+  const { q, attention } = buffers;
+  const { projections, sinks, attnOutput } = layer;
+  const heads = headsOf(spec, config);
+  const { rope, cap, window } = spec.attention;
+  const scale = spec.attention.scale * scoreGrowth(rope);
+  const cache = caches[index] as LayerCache;
+  if (projections.latent) latentHeads(context, spec, projections, cache);
+  else storeHeads(context, spec, layer, cache);
+  beginSum(context, spec, attnOutput);
+  const tables = buffers.heads.find(({ shape }) => sameHeads(shape, heads)) as HeadTables;
+  writer.attention({ q, out: attention, heads, tables, scale, cap, window, sinks, cache });
+  writer.barrier();
+  const result = projections.latent ? latentValues(context, spec, layer) : attention;
+  addProduct(context, spec, attnOutput, asInput(context, result, attnOutput), layer.attnPostNorm);
+}
+
+// Queries as attention takes them; keys and values go into the cache. A barrier follows.
+function storeHeads(context: PlanContext, spec: LayerSpec, layer: LayerWeights, cache: LayerCache): void {
+  const { writer, config, buffers } = context;
+  const heads = headsOf(spec, config);
+  prepareHeads(context, spec, layer, heads);
+  const { temperature, rope, headNorm } = spec.attention;
   const rotation = rope && { rope, angles: ropeTable(buffers.ropes, rope).angles };
-  const cache = { kv, offset: index * config.nKvHeads * kv.headBytes };
-  writer.ropeStore({ q: buffers.q, k: buffers.k, v: buffers.v, heads: config, rotation, cache });
+  const { q, k, v } = buffers;
+  if (headNorm?.late) {
+    writer.ropeStore({ q, k, v, heads, rotation, cache: undefined });
+    writer.barrier();
+    normHeads(context, spec, layer, heads);
+    writer.ropeStore({ q, k, v, heads, rotation: undefined, cache });
+  } else writer.ropeStore({ q, k, v, heads, rotation, cache });
   writer.barrier();
-  // Nothing else touches x here.
-  if (attnOutput.bias) writer.add({ x, row: attnOutput.bias });
-  writer.attention({
-    q: buffers.q,
-    out: attention,
-    heads: config,
-    tables: buffers,
-    scale,
-    window,
-    sinks,
-    cache,
-  });
-  writer.barrier();
-
-  const attended = asInput(context, attention, attnOutput);
-  writer.matmul({ rows: "tokens", w: attnOutput, x: attended, out: x, add: x });
+  if (!temperature) return;
+  const { scale: a, context: b } = temperature;
+  writer.map({ rows: "tokens", x: q, n: heads.nHeads * heads.headDim, kind: "temperature", a, b });
   writer.barrier();
 }
 
-// f32 rows in the format that a matrix takes.
-function asInput({ writer, buffers }: PlanContext, x: Rows, matrix: Matrix): Rows {
-  if (matrix.format.activation === ACT_F32) return x;
-  const out = buffers.act;
-  writer.quantize({ x, out, n: matrix.cols, format: matrix.format.activation });
-  writer.barrier();
-  return out;
+// What q and k, and v, go through before they are rotated.
+function prepareHeads(context: PlanContext, spec: LayerSpec, layer: LayerWeights, heads: HeadsSpec): void {
+  const { writer, buffers } = context;
+  const { clamp, headNorm } = spec.attention;
+  if (clamp !== undefined) {
+    const [qDim, kvDim] = [heads.nHeads * heads.headDim, heads.nKvHeads * heads.headDim];
+    const clampRows = (x: Rows, n: number) => writer.map({ rows: "tokens", x, n, kind: "clamp", a: clamp });
+    clampRows(buffers.q, qDim);
+    clampRows(buffers.k, kvDim);
+    clampRows(buffers.v, kvDim);
+    writer.barrier();
+  }
+  if (headNorm && !headNorm.late) normHeads(context, spec, layer, heads);
+}
+
+function normHeads(context: PlanContext, spec: LayerSpec, layer: LayerWeights, heads: HeadsSpec): void {
+  const { writer, buffers } = context;
+  const over = spec.attention.headNorm?.over;
+  const { headDim, nHeads, nKvHeads } = heads;
+  const all = [
+    { weight: layer.qNorm, x: buffers.q, count: nHeads },
+    { weight: layer.kNorm, x: buffers.k, count: nKvHeads },
+  ];
+  for (const { weight, x, count } of all) {
+    if (!weight) continue;
+    const shape = over === "row" ? { n: count * headDim, heads: 1 } : { n: headDim, heads: count };
+    writer.normRows({ spec: spec.norm, weight, x, ...shape, own: over === "own head" });
+  }
+  if (layer.qNorm || layer.kNorm) writer.barrier();
 }

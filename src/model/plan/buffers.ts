@@ -2,11 +2,19 @@
 import { ACT_TOKENS, BLOCK_COLS, PADDED_ROWS } from "../../../assembly/layout/blocks.ts";
 import { ROUTED_BYTES, ROUTED_LIST } from "../../../assembly/layout/ops.ts";
 import type { Arena } from "../../kernels/arena.ts";
-import type { KvType } from "../../quant/kv_types.ts";
 import { weightFormats } from "../../quant/registry.ts";
-import type { ExpertsSpec, LayerSpec, Model } from "../arch/spec.ts";
+import type { ExpertsSpec, HeadsSpec, LatentSpec, LayerSpec, Model } from "../arch/spec.ts";
+import type { ModelConfig } from "../config.ts";
+import { distinctHeads, headsOf, hiddenDimOf, largest } from "../heads.ts";
 import { distinctRopes, type RopeTable } from "../rope.ts";
-import { blockInputs, blockOf, type LayerWeights, type Matrix, sharedInputs } from "../weights/weights.ts";
+import {
+  blockInputs,
+  blockOf,
+  type LayerWeights,
+  type Matrix,
+  sharedInputs,
+  type Vector,
+} from "../weights/weights.ts";
 
 /** Rows of equal length, `stride` bytes apart. */
 export interface Rows {
@@ -29,18 +37,48 @@ export interface Buffers {
   readonly attention: Rows;
   readonly gate: Rows;
   readonly up: Rows;
+  /** What a block makes before it is added to x, f32 [batch][dim]; x itself in layers that add it as it is. */
+  readonly result: Rows;
+  /** f32 [dim] of 1: weights of norms that have none. */
+  readonly ones: NormWeights;
   /** f32 [outputs][vocabSize]. */
   readonly logits: Rows;
   /** Frequencies and angles of each rotation of the model. */
   readonly ropes: readonly RopeTable[];
-  /** i32 tables of gqa.ts. */
-  readonly heads: number;
-  readonly groups: number;
+  /** The tables of each shape of heads. */
+  readonly heads: readonly HeadTables[];
+  /** Undefined if no layer has latent attention. */
+  readonly latent?: LatentBuffers;
   /** Undefined if no layer has experts. */
   readonly experts?: ExpertBuffers;
 }
 
-/** What experts work on. A slot is a token's row for one of its experts: see assembly/layout/ops.ts. */
+/** What latent attention works on, f32 [batch][...]. */
+export interface LatentBuffers {
+  /** Queries: of each head plainDim + ropeDim values; the short rows that they are made of. */
+  readonly queries: Rows;
+  readonly short: Rows;
+  /** Values of each head, one behind the other. */
+  readonly values: Rows;
+  /** A part of each head, padded to whole blocks, and the same as activations [nHeads][batch]. */
+  readonly parts: Rows;
+  readonly acts: readonly Rows[];
+}
+
+/** Weights of a norm, and its bias. */
+export type NormWeights = Pick<Vector, "address" | "length" | "bias">;
+
+/** Which query heads read which heads of keys and values: addresses of the i32 tables of gqa.ts. */
+export interface HeadTables {
+  readonly shape: HeadsSpec;
+  readonly heads: number;
+  readonly groups: number;
+}
+
+/**
+ * What experts work on. A slot is a token's row for one of its experts: see assembly/layout/ops.ts. Those of shared experts
+ * are behind all others, one for each token.
+ */
 export interface ExpertBuffers {
   /** The router's products, f32 [batch][experts]. */
   readonly router: Rows;
@@ -48,18 +86,13 @@ export interface ExpertBuffers {
   readonly route: number;
   readonly slots: number;
   readonly picks: number;
+  /** The slot of token 0 for a shared expert. */
+  readonly sharedSlot: number;
   /** Inputs of experts [slots], in a format each. */
   readonly acts: readonly Rows[];
   /** f32 [slots][hiddenDim or dim]: what gate and up make, and then, over that of gate, down. */
   readonly gate: Rows;
   readonly up: Rows;
-}
-
-/** Where keys and values lie inside a page. */
-export interface KvShape {
-  readonly type: KvType;
-  /** Bytes of one kv head of one layer in a page. */
-  readonly headBytes: number;
 }
 
 /** Gives every buffer its address, for steps of at most `batch` tokens and `outputs` rows of logits. */
@@ -70,29 +103,55 @@ export function placeBuffers(
   batch: number,
   outputs: number,
 ): Buffers {
-  const { dim, hiddenDim, headDim, nHeads, nKvHeads, vocabSize } = config;
+  const { dim, vocabSize } = config;
+  const most = (of: (heads: HeadsSpec) => number) => largest(specs, (spec) => of(headsOf(spec, config)));
+  const qDim = most(({ nHeads, headDim }) => nHeads * headDim);
+  const kvDim = most(({ nKvHeads, headDim }) => nKvHeads * headDim);
+  // Of experts, only what the shared one works on lies in rows of tokens.
+  const hiddenDim = largest(specs, (spec) => {
+    const { experts } = spec.feedForward;
+    return experts ? (experts.shared?.hiddenDim ?? 0) : hiddenDimOf(spec, config);
+  });
   const rows = (n: number, count: number, pad: number) => placeRows(arena, n, count, pad);
-  const acts = () => placeActs(arena, Math.max(dim, hiddenDim, nHeads * headDim), batch);
+  const acts = () => placeActs(arena, Math.max(dim, hiddenDim, qDim, ...latentDims(specs)), batch);
+  const x = rows(dim, batch, BLOCK_COLS);
   return {
-    x: rows(dim, batch, BLOCK_COLS),
+    x,
     act: acts(),
-    moreActs: Array.from({ length: mostFormats(layers.flatMap(sharedInputs)) - 1 }, acts),
-    q: rows(nHeads * headDim, batch, PADDED_ROWS),
-    k: rows(nKvHeads * headDim, batch, PADDED_ROWS),
-    v: rows(nKvHeads * headDim, batch, PADDED_ROWS),
-    attention: rows(nHeads * headDim, batch, BLOCK_COLS),
+    moreActs: Array.from({ length: mostFormats(inputsOf(specs, layers)) - 1 }, acts),
+    q: rows(qDim, batch, PADDED_ROWS),
+    k: rows(kvDim, batch, PADDED_ROWS),
+    v: rows(kvDim, batch, PADDED_ROWS),
+    attention: rows(qDim, batch, BLOCK_COLS),
     gate: rows(hiddenDim, batch, PADDED_ROWS),
     up: rows(hiddenDim, batch, PADDED_ROWS),
+    result: specs.some(hasResult) ? rows(dim, batch, BLOCK_COLS) : x,
+    ones: { address: arena.alloc(4 * dim), length: dim },
     logits: rows(vocabSize, outputs, PADDED_ROWS),
     ropes: distinctRopes(specs.map(({ attention }) => attention.rope)).map((rope) => ({
       rope,
       freqs: arena.alloc(2 * rope.dim + 4),
       angles: arena.alloc(4 * rope.dim * batch),
     })),
-    heads: arena.alloc(4 * nHeads),
-    groups: arena.alloc(4 * (nKvHeads + 1)),
+    heads: distinctHeads(specs, config).map((shape) => ({
+      shape,
+      heads: arena.alloc(4 * shape.nHeads),
+      groups: arena.alloc(4 * (shape.nKvHeads + 1)),
+    })),
+    ...placeLatent(specs, config, arena, batch),
     ...placeExperts(specs, layers, arena, dim, batch),
   };
+}
+
+/** Whether what the blocks of a layer make is changed before it is added to x. */
+export function hasResult({ norms = "before", residualScale = 1 }: LayerSpec): boolean {
+  return norms !== "before" || residualScale !== 1;
+}
+
+// What latent attention quantizes as a whole: the short rows of queries, and the values of all heads, which are no longer
+// than rows of the cache.
+function latentDims(specs: readonly LayerSpec[]): number[] {
+  return specs.map(({ attention }) => attention.latent?.queryRank ?? 0);
 }
 
 // Kernels of several tokens compute ACT_TOKENS at a time.
@@ -108,6 +167,44 @@ function placeActs(arena: Arena, n: number, count: number): Rows {
   return { address: arena.alloc(stride * padded(count, ACT_TOKENS)), stride };
 }
 
+function placeLatent(
+  specs: readonly LayerSpec[],
+  config: ModelConfig,
+  arena: Arena,
+  batch: number,
+): Pick<Buffers, "latent"> {
+  const layers = specs.filter(({ attention }) => attention.latent);
+  if (layers.length === 0) return {};
+  const most = (of: (latent: LatentSpec, nHeads: number) => number) =>
+    largest(layers, (spec) => of(spec.attention.latent as LatentSpec, headsOf(spec, config).nHeads));
+  const part = most(({ rank, plainDim }) => padded(Math.max(rank, plainDim), BLOCK_COLS));
+  const nHeads = most((_, heads) => heads);
+  return {
+    latent: {
+      queries: placeRows(
+        arena,
+        most((l, n) => n * (l.plainDim + l.ropeDim)),
+        batch,
+        PADDED_ROWS,
+      ),
+      short: placeRows(
+        arena,
+        most(({ queryRank = 1 }) => queryRank),
+        batch,
+        BLOCK_COLS,
+      ),
+      values: placeRows(
+        arena,
+        most(({ valueDim }, n) => n * valueDim),
+        batch,
+        BLOCK_COLS,
+      ),
+      parts: placeRows(arena, nHeads * part, batch, BLOCK_COLS),
+      acts: Array.from({ length: nHeads }, () => placeActs(arena, part, batch)),
+    },
+  };
+}
+
 function placeExperts(
   specs: readonly LayerSpec[],
   layers: readonly LayerWeights[],
@@ -119,9 +216,13 @@ function placeExperts(
   if (experts.length === 0) return {};
   const most = (size: (spec: ExpertsSpec) => number) => Math.max(...experts.map(size));
   const n = most((spec) => spec.n);
-  const picks = batch * most((spec) => spec.used);
+  const used = most((spec) => spec.used);
+  const shared = experts.some((spec) => spec.shared) ? 1 : 0;
+  const picks = batch * (used + shared);
   // An expert of several tokens has up to three slots more, and never more than twice its tokens.
-  const slots = picks + Math.min(picks, (ACT_TOKENS - 1) * n);
+  const slots = batch * used + Math.min(batch * used, (ACT_TOKENS - 1) * n);
+  const sharedSlot = padded(slots, ACT_TOKENS);
+  const sharedSlots = shared * padded(batch, ACT_TOKENS);
   const width = Math.max(
     dim,
     most(({ hiddenDim }) => hiddenDim),
@@ -135,11 +236,16 @@ function placeExperts(
       route: arena.alloc(ROUTED_LIST + ROUTED_BYTES * n),
       slots: arena.alloc(8 * slots),
       picks: arena.alloc(8 * picks),
+      sharedSlot,
       acts: Array.from({ length: mostFormats(inputs) }, () => placeActs(arena, width, slots)),
-      gate: placeRows(arena, width, slots, PADDED_ROWS),
+      gate: placeRows(arena, width, sharedSlot + sharedSlots, PADDED_ROWS),
       up: placeRows(arena, width, slots, PADDED_ROWS),
     },
   };
+}
+
+function inputsOf(specs: readonly LayerSpec[], layers: readonly LayerWeights[]) {
+  return layers.flatMap((layer, i) => sharedInputs(layer, specs[i]?.parallel === "one norm"));
 }
 
 // Formats that an input is written in, at most; 1 without matrices.

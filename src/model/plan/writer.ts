@@ -3,12 +3,12 @@ import { BLOCK_COLS, SCALE_SHIFT } from "../../../assembly/layout/blocks.ts";
 import * as op from "../../../assembly/layout/ops.ts";
 import { kvTypeCodes } from "../../quant/kv_types.ts";
 import type { FileType } from "../../quant/registry.ts";
-import type { ClampSpec, ExpertsSpec, FeedForwardSpec, NormSpec } from "../arch/spec.ts";
-import type { ModelConfig } from "../config.ts";
+import type { ExpertsSpec, FeedForwardSpec, GatedAct, HeadsSpec, NormSpec, PlainAct } from "../arch/spec.ts";
+import type { LayerCache } from "../kv_layout.ts";
 import type { RopeSpec, RopeTable } from "../rope.ts";
-import type { Matrix, Vector } from "../weights/weights.ts";
+import type { ExpertWeights, Matrix, Vector } from "../weights/weights.ts";
 import { biasRows } from "./activations.ts";
-import type { Buffers, ExpertBuffers, KvShape, Rows } from "./buffers.ts";
+import type { ExpertBuffers, HeadTables, NormWeights, Rows } from "./buffers.ts";
 
 /** Which rows of a step a record works on: every token's, or those whose logits are asked for. */
 export type RowSet = "tokens" | "outputs";
@@ -24,12 +24,49 @@ export interface EmbedOp {
 export interface NormOp {
   readonly rows: RowSet;
   readonly spec: NormSpec;
-  /** With its bias. */
-  readonly weight: Vector;
+  readonly weight: NormWeights;
   readonly x: Rows;
   readonly out: Rows;
   /** ACT_* of out. */
   readonly format: number;
+}
+
+/** x[t] = norm of x[t], or of each of its heads; then sum[t] += scale * x[t]. */
+export interface NormRowsOp {
+  readonly spec: Pick<NormSpec, "kind" | "eps">;
+  readonly weight: NormWeights;
+  readonly x: Rows;
+  /** Values that are normalized together, and how many such heads a row has. */
+  readonly n: number;
+  readonly heads: number;
+  /** Whether each head has weights of its own. */
+  readonly own?: boolean;
+  readonly sum?: Rows;
+  /** Default 1. */
+  readonly scale?: number;
+}
+
+/** Copies `n` values of each head of x, and writes `zeros` zeros behind them. */
+export interface CopyOp {
+  readonly x: Rows;
+  readonly out: Rows;
+  readonly heads: number;
+  /** Values from one head to the next. */
+  readonly xHead: number;
+  readonly outHead: number;
+  readonly n: number;
+  readonly zeros?: number;
+}
+
+/** x[t][i] = f(x[t][i]); see assembly/plan/ops/map.ts. */
+export interface MapOp {
+  readonly rows: RowSet;
+  readonly x: Rows;
+  /** Values of a row. */
+  readonly n: number;
+  readonly kind: "scale" | "clamp" | "cap" | "temperature";
+  readonly a: number;
+  readonly b?: number;
 }
 
 /** out[t] = x[t] in an activation format; with `route` row of slot s is x of its token. */
@@ -64,28 +101,35 @@ export interface RopeStoreOp {
   readonly q: Rows;
   readonly k: Rows;
   readonly v: Rows;
-  readonly heads: Pick<ModelConfig, "headDim" | "nHeads" | "nKvHeads">;
+  readonly heads: HeadsSpec;
   /** Undefined: nothing is rotated. */
   readonly rotation: { readonly rope: RopeSpec; readonly angles: number } | undefined;
-  readonly cache: LayerCache;
+  /** Undefined: nothing is stored, and k is rotated in place. */
+  readonly cache: LayerCache | undefined;
 }
 
 /** out[t] = attention of q[t] over the cache. */
 export interface AttentionOp {
   readonly q: Rows;
   readonly out: Rows;
-  readonly heads: Pick<ModelConfig, "headDim" | "nKvHeads">;
-  readonly tables: Pick<Buffers, "groups" | "heads">;
+  readonly heads: HeadsSpec;
+  readonly tables: HeadTables;
   /** What scores are multiplied by. */
   readonly scale: number;
+  readonly cap?: number | undefined;
   readonly window?: number | undefined;
   readonly sinks?: Vector | undefined;
   readonly cache: LayerCache;
 }
 
-/** Chooses the experts of each token from the router's products, and gives the choices slots. */
+/** Chooses the experts of each token by the router's products, and gives the choices slots. */
 export interface RouteOp {
   readonly spec: ExpertsSpec;
+  readonly weights: Pick<ExpertWeights, "router" | "choiceBias" | "sharedGate">;
+  /** f32 rows of tokens. */
+  readonly x: Rows;
+  /** What all shares are multiplied by in the end. */
+  readonly scale: number;
   readonly buffers: ExpertBuffers;
 }
 
@@ -99,34 +143,43 @@ export interface ExpertsOp {
   readonly weights: readonly Matrix[];
   readonly x: Rows;
   readonly out: Rows;
+  /** x in steps of one token. */
+  readonly alone: Rows;
 }
 
-/** x[t] += the rows of its slots, each times its share. */
+/** out[t] = add[t] + the sum over slots of t, and of the shared expert, of share * (W x[s] + bias). */
 export interface CombineOp {
   readonly route: number;
+  /** Experts of a token. */
   readonly used: number;
-  readonly slots: Rows;
+  readonly weights: readonly Matrix[];
   readonly x: Rows;
+  /** Rows to work in. */
+  readonly slots: Rows;
+  /** The matrix of the shared expert, its input, and the slot of token 0. */
+  readonly shared: { readonly w: Matrix; readonly x: Rows; readonly slot: number } | undefined;
+  readonly add: Rows | undefined;
+  readonly out: Rows;
   /** Values of a row. */
   readonly n: number;
 }
 
-/** x[t] += row. */
+/** x[t] += scale * row[t]. */
 export interface AddOp {
   readonly x: Rows;
-  readonly row: Vector;
-}
-
-/** A layer's keys and values in a page. */
-export interface LayerCache {
-  readonly kv: KvShape;
-  /** Offset of the layer's first kv head. */
-  readonly offset: number;
+  /** A stride of 0 adds the same row for every token. */
+  readonly row: Rows;
+  /** Values of a row. */
+  readonly n: number;
+  /** Default 1. */
+  readonly scale?: number;
+  /** Whether a token's row is that of its position. */
+  readonly byPosition?: boolean;
 }
 
 /** out[t] = act(gate[t]) * up[t], or act(gate[t]), in an activation format. */
 export interface GluOp {
-  readonly spec: Pick<FeedForwardSpec, "act" | "gated"> & { readonly clamp?: ClampSpec };
+  readonly spec: FeedForwardSpec;
   readonly gate: Rows;
   /** As far apart as the gate's rows; undefined if the block has no gate of its own. */
   readonly up: Rows | undefined;
@@ -158,7 +211,10 @@ export interface PackOp {
   readonly shift: number;
 }
 
-/** Records of a model that was compiled: `records` of RECORD_WORDS words each, and behind them those of experts. */
+/**
+ * Records of a model that was compiled: `records` of RECORD_WORDS words each, and behind them matrices that records of experts
+ * speak of.
+ */
 export interface Plan {
   readonly words: Int32Array;
   readonly records: number;
@@ -173,15 +229,20 @@ export class PlanWriter {
   readonly #records: Int32Array[] = [];
   readonly #weightBytes: number[] = [];
   readonly #layerEnds: number[] = [];
-  // Matrices of experts, and the records that speak of them.
+  // Matrices of experts, and the words of records that say how far they are.
   readonly #experts: Int32Array[] = [];
-  readonly #expertUsers: { readonly record: Int32Array; readonly index: number; readonly first: number }[] =
-    [];
+  readonly #distances: { record: Int32Array; field: number; index: number; target: number }[] = [];
 
   /** All threads wait for each other after the last record. */
   barrier(): void {
     const last = this.#records.at(-1) as Int32Array;
-    last[op.REC_FLAGS] = op.REC_BARRIER;
+    last[op.REC_FLAGS] = (last[op.REC_FLAGS] as number) | op.REC_BARRIER;
+  }
+
+  /** Steps of one token leave the last record out, or those of several do. A segment is left out if it has one record. */
+  leaveOut(steps: "one token" | "several"): void {
+    const last = this.#records.at(-1) as Int32Array;
+    last[op.REC_FLAGS] = steps === "several" ? op.REC_ALONE : op.REC_SEVERAL;
   }
 
   /** The last record ends a layer. */
@@ -251,12 +312,15 @@ export class PlanWriter {
     r[op.ROPE_N_HEADS] = heads.nHeads;
     r[op.ROPE_N_KV_HEADS] = heads.nKvHeads;
     r[op.ROPE_PAIRING] = rotation ? pairings[rotation.rope.pairing] : op.PAIRING_ADJACENT;
-    r[op.ROPE_KV_TYPE] = kvTypeCodes[cache.kv.type];
+    r[op.ROPE_ONLY] = Number(!cache);
+    if (!cache) return;
+    r[op.ROPE_KV_TYPE] = kvTypeCodes[cache.type];
     r[op.ROPE_LAYER] = cache.offset;
-    r[op.ROPE_HEAD_BYTES] = cache.kv.headBytes;
+    r[op.ROPE_HEAD_BYTES] = cache.headBytes;
+    r[op.ROPE_TABLE] = cache.table;
   }
 
-  attention({ q, out, heads, tables, scale, window, sinks, cache }: AttentionOp): void {
+  attention({ q, out, heads, tables, scale, cap, window, sinks, cache }: AttentionOp): void {
     const r = this.#record(op.OP_ATTENTION);
     r[op.ATT_Q] = q.address;
     r[op.ATT_Q_STRIDE] = q.stride;
@@ -266,58 +330,118 @@ export class PlanWriter {
     r[op.ATT_HEADS] = tables.heads;
     r[op.ATT_N_KV_HEADS] = heads.nKvHeads;
     r[op.ATT_HEAD_DIM] = heads.headDim;
-    r[op.ATT_KV_TYPE] = kvTypeCodes[cache.kv.type];
+    r[op.ATT_KV_TYPE] = kvTypeCodes[cache.type];
     r[op.ATT_LAYER] = cache.offset;
-    r[op.ATT_HEAD_BYTES] = cache.kv.headBytes;
+    r[op.ATT_HEAD_BYTES] = cache.headBytes;
     r[op.ATT_SCALE] = f32Bits(scale);
     r[op.ATT_WINDOW] = window ?? 0;
     r[op.ATT_SINKS] = sinks?.address ?? 0;
+    r[op.ATT_CAP] = f32Bits(cap ?? 0);
+    r[op.ATT_TABLE] = cache.table;
   }
 
-  route({ spec, buffers }: RouteOp): void {
-    const r = this.#record(op.OP_ROUTE);
-    r[op.ROUTE_X] = buffers.router.address;
-    r[op.ROUTE_X_STRIDE] = buffers.router.stride;
+  route({ spec, weights, x, scale, buffers }: RouteOp): void {
+    const { router, choiceBias, sharedGate } = weights;
+    const r = this.#record(op.OP_ROUTE, "tokens", matrixBytes(router));
+    this.#matrices(r, op.ROUTE_ROUTER, [{ w: router, x, out: buffers.router, add: biasRows(router) }]);
     r[op.ROUTE_N] = spec.n;
     r[op.ROUTE_USED] = spec.used;
     r[op.ROUTE_GATE] = gates[spec.gate];
     r[op.ROUTE_NORMALIZE] = Number(spec.normalize);
-    r[op.ROUTE_SCALE] = f32Bits(spec.scale ?? 1);
+    r[op.ROUTE_SCALE] = f32Bits((spec.scale ?? 1) * scale);
+    r[op.ROUTE_BIAS] = choiceBias?.address ?? 0;
+    r[op.ROUTE_GROUPS] = spec.groups?.n ?? 1;
+    r[op.ROUTE_GROUPS_USED] = spec.groups?.used ?? 1;
     r[op.ROUTE_TABLE] = buffers.route;
     r[op.ROUTE_SLOTS] = buffers.slots;
     r[op.ROUTE_PICKS] = buffers.picks;
+    r[op.ROUTE_PICKED] = spec.used + (spec.shared ? 1 : 0);
+    r[op.ROUTE_SHARED] = buffers.sharedSlot;
+    r[op.ROUTE_SHARED_GATE] = sharedGate?.address ?? 0;
+    r[op.ROUTE_SHARED_SCALE] = f32Bits(scale);
   }
 
-  experts({ route, used, weights, x, out }: ExpertsOp): void {
-    const index = this.#records.length;
-    const record = this.#record(op.OP_EXPERTS, "tokens", used * matrixBytes(weights[0] as Matrix));
-    record[op.EXPERTS_ROUTE] = route;
-    this.#expertUsers.push({ record, index, first: this.#experts.length });
-    for (const w of weights) {
-      const r = new Int32Array(op.RECORD_WORDS);
-      r[op.REC_OP] = op.OP_MATMUL;
-      writeMatmul(r, { w, x, out, add: biasRows(w) });
-      this.#experts.push(r);
+  experts({ route, used, weights, x, out, alone }: ExpertsOp): void {
+    const r = this.#record(op.OP_EXPERTS, "tokens", used * matrixBytes(weights[0] as Matrix));
+    this.#matrices(
+      r,
+      op.EXPERTS_RECORDS,
+      weights.map((w) => ({ w, x, out, add: biasRows(w) })),
+    );
+    r[op.EXPERTS_ROUTE] = route;
+    r[op.EXPERTS_ALONE] = alone.address;
+  }
+
+  combine({ route, used, weights, x, slots, shared, add, out, n }: CombineOp): void {
+    const bytes = used * matrixBytes(weights[0] as Matrix) + (shared ? matrixBytes(shared.w) : 0);
+    const r = this.#record(op.OP_COMBINE, "tokens", bytes);
+    this.#matrices(
+      r,
+      op.COMBINE_RECORDS,
+      weights.map((w) => ({ w, x, out: slots, add: biasRows(w) })),
+    );
+    if (shared) {
+      const { w, slot } = shared;
+      const rows = { address: slots.address + slot * slots.stride, stride: slots.stride };
+      this.#matrices(r, op.COMBINE_SHARED, [{ w, x: shared.x, out: rows, add: biasRows(w) }]);
     }
-  }
-
-  combine({ route, used, slots, x, n }: CombineOp): void {
-    const r = this.#record(op.OP_COMBINE);
     r[op.COMBINE_ROUTE] = route;
-    r[op.COMBINE_SLOTS] = slots.address;
-    r[op.COMBINE_SLOTS_STRIDE] = slots.stride;
-    r[op.COMBINE_X] = x.address;
-    r[op.COMBINE_X_STRIDE] = x.stride;
+    r[op.COMBINE_ADD] = add?.address ?? 0;
+    r[op.COMBINE_ADD_STRIDE] = add?.stride ?? 0;
+    r[op.COMBINE_OUT] = out.address;
+    r[op.COMBINE_OUT_STRIDE] = out.stride;
     r[op.COMBINE_N] = n;
-    r[op.COMBINE_USED] = used;
+    r[op.COMBINE_PICKED] = used + (shared ? 1 : 0);
   }
 
-  add({ x, row }: AddOp): void {
+  add({ x, row, n, scale = 1, byPosition = false }: AddOp): void {
     const r = this.#record(op.OP_ADD);
     r[op.ADD_X] = x.address;
     r[op.ADD_X_STRIDE] = x.stride;
     r[op.ADD_ROW] = row.address;
-    r[op.ADD_N] = row.length;
+    r[op.ADD_ROW_STRIDE] = row.stride;
+    r[op.ADD_N] = n;
+    r[op.ADD_SCALE] = f32Bits(scale);
+    r[op.ADD_BY_POSITION] = Number(byPosition);
+  }
+
+  normRows({ spec, weight, x, n, heads, own, sum, scale = 1 }: NormRowsOp): void {
+    const r = this.#record(op.OP_NORM_ROWS);
+    r[op.NORM_ROWS_X] = x.address;
+    r[op.NORM_ROWS_X_STRIDE] = x.stride;
+    r[op.NORM_ROWS_N] = n;
+    r[op.NORM_ROWS_HEADS] = heads;
+    r[op.NORM_ROWS_WEIGHT] = weight.address;
+    r[op.NORM_ROWS_WEIGHT_STRIDE] = own ? 4 * n : 0;
+    r[op.NORM_ROWS_BIAS] = weight.bias?.address ?? 0;
+    r[op.NORM_ROWS_EPS] = f32Bits(spec.eps);
+    r[op.NORM_ROWS_KIND] = normKinds[spec.kind];
+    r[op.NORM_ROWS_SUM] = sum?.address ?? 0;
+    r[op.NORM_ROWS_SUM_STRIDE] = sum?.stride ?? 0;
+    r[op.NORM_ROWS_SCALE] = f32Bits(scale);
+  }
+
+  copy({ x, out, heads, xHead, outHead, n, zeros = 0 }: CopyOp): void {
+    const r = this.#record(op.OP_COPY);
+    r[op.COPY_X] = x.address;
+    r[op.COPY_X_STRIDE] = x.stride;
+    r[op.COPY_X_HEAD] = 4 * xHead;
+    r[op.COPY_OUT] = out.address;
+    r[op.COPY_OUT_STRIDE] = out.stride;
+    r[op.COPY_OUT_HEAD] = 4 * outHead;
+    r[op.COPY_N] = n;
+    r[op.COPY_ZEROS] = zeros;
+    r[op.COPY_HEADS] = heads;
+  }
+
+  map({ rows, x, n, kind, a, b = 1 }: MapOp): void {
+    const r = this.#record(op.OP_MAP, rows);
+    r[op.MAP_X] = x.address;
+    r[op.MAP_X_STRIDE] = x.stride;
+    r[op.MAP_N] = n;
+    r[op.MAP_KIND] = mapKinds[kind];
+    r[op.MAP_A] = f32Bits(a);
+    r[op.MAP_B] = f32Bits(b);
   }
 
   glu({ spec, gate, up, out, n, format, route }: GluOp): void {
@@ -329,9 +453,9 @@ export class PlanWriter {
     r[op.GLU_OUT_STRIDE] = out.stride;
     r[op.GLU_N] = n;
     r[op.GLU_FORMAT] = format;
-    r[op.GLU_KIND] = (spec.gated ? gatedKinds : plainKinds)[spec.act];
+    r[op.GLU_KIND] = spec.gated ? gatedKinds[spec.act] : plainKinds[spec.act];
     r[op.GLU_ROUTE] = route ?? 0;
-    if (!spec.clamp) return;
+    if (!spec.gated || !spec.clamp) return;
     r[op.GLU_KIND] = op.GLU_CLAMPED;
     r[op.GLU_LIMIT] = f32Bits(spec.clamp.limit);
     r[op.GLU_ALPHA] = f32Bits(spec.clamp.alpha);
@@ -340,8 +464,8 @@ export class PlanWriter {
   /** The whole plan. */
   done(): Plan {
     const { length } = this.#records;
-    for (const { record, index, first } of this.#expertUsers) {
-      record[op.EXPERTS_RECORDS] = (length + first - index) * op.RECORD_BYTES;
+    for (const { record, field, index, target } of this.#distances) {
+      record[field] = (length + target - index) * op.RECORD_BYTES;
     }
     const words = new Int32Array((length + this.#experts.length) * op.RECORD_WORDS);
     [...this.#records, ...this.#experts].forEach((record, i) => {
@@ -353,6 +477,17 @@ export class PlanWriter {
       weightBytes: this.#weightBytes,
       layerEnds: this.#layerEnds,
     };
+  }
+
+  // Writes matrices behind the plan. `field` of the last record says how far the first of them is.
+  #matrices(record: Int32Array, field: number, matrices: readonly Omit<MatmulOp, "rows">[]): void {
+    this.#distances.push({ record, field, index: this.#records.length - 1, target: this.#experts.length });
+    for (const matrix of matrices) {
+      const r = new Int32Array(op.RECORD_WORDS);
+      r[op.REC_OP] = op.OP_MATMUL;
+      writeMatmul(r, matrix);
+      this.#experts.push(r);
+    }
   }
 
   #record(code: number, rows: RowSet = "tokens", weightBytes = 0): Int32Array {
@@ -418,6 +553,13 @@ export function packRecord({
 
 const normKinds: Readonly<Record<NormSpec["kind"], number>> = { rms: op.NORM_RMS, layer: op.NORM_LAYER };
 
+const mapKinds: Readonly<Record<MapOp["kind"], number>> = {
+  scale: op.MAP_SCALE,
+  clamp: op.MAP_CLAMP,
+  cap: op.MAP_CAP,
+  temperature: op.MAP_TEMPERATURE,
+};
+
 const pairings: Readonly<Record<RopeSpec["pairing"], number>> = {
   adjacent: op.PAIRING_ADJACENT,
   halves: op.PAIRING_HALVES,
@@ -429,16 +571,17 @@ const gates: Readonly<Record<ExpertsSpec["gate"], number>> = {
   "softmax of chosen": op.GATE_SOFTMAX_OF_CHOSEN,
 };
 
-const gatedKinds: Readonly<Record<FeedForwardSpec["act"], number>> = {
+const gatedKinds: Readonly<Record<GatedAct, number>> = {
   silu: op.GLU_SWIGLU,
   gelu: op.GLU_GEGLU,
   relu: op.GLU_REGLU,
 };
 
-const plainKinds: Readonly<Record<FeedForwardSpec["act"], number>> = {
+const plainKinds: Readonly<Record<PlainAct, number>> = {
   silu: op.GLU_SILU,
   gelu: op.GLU_GELU,
   relu: op.GLU_RELU,
+  relu2: op.GLU_SQUARED_RELU,
 };
 
 // Bytes of weights that a thread takes at once for several tokens: the second cache holds them while tokens pass.

@@ -14,6 +14,7 @@ import {
   layerNeeds,
   type MatrixNeed,
   outerNeeds,
+  type ProjectionNeeds,
   type VectorNeed,
 } from "./declare.ts";
 import { type ChooseFormat, defaultFormats } from "./formats.ts";
@@ -37,11 +38,18 @@ export function placeWeights(file: ModelFile, model: Model, arena: Arena, format
   // In the order of most files.
   const embedding = placer.matrix(outer.embedding);
   const placedLayers = layers.map((needs, i) => placer.layer(needs, i));
-  const outputNorm = placer.vector(outer.outputNorm);
+  const positions = outer.positions && placer.vector(outer.positions);
+  const outputNorm = outer.outputNorm && placer.vector(outer.outputNorm);
   const output = placer.has(outer.output.view) ? placer.matrix(outer.output) : embedding;
-  const ropeFactors = outer.ropeFactors && placer.optional(outer.ropeFactors);
+  const [ropeFactors, longFactors, shortFactors] = [
+    outer.ropeFactors,
+    outer.longFactors,
+    outer.shortFactors,
+  ].map((need) => need && placer.optional(need));
   placer.refuseOthers();
-  return { embedding, layers: placedLayers, outputNorm, output, ropeFactors, all: placer.inFileOrder() };
+  const factors = { ropeFactors, longFactors, shortFactors };
+  const all = placer.inFileOrder();
+  return { embedding, positions, layers: placedLayers, outputNorm, output, ...factors, all };
 }
 
 class Placer {
@@ -60,24 +68,48 @@ class Placer {
   }
 
   layer(needs: LayerNeeds, i: number): LayerWeights {
+    const vector = (need: VectorNeed | undefined) => need && this.optional(need, i);
     return {
-      attnNorm: this.vector(needs.attnNorm, i),
-      q: this.matrix(needs.q, i),
-      k: this.matrix(needs.k, i),
-      v: this.matrix(needs.v, i),
-      sinks: needs.sinks && this.vector(needs.sinks, i),
+      attnNorm: vector(needs.attnNorm),
+      projections: this.#projections(needs.projections, i),
+      qNorm: vector(needs.qNorm),
+      kNorm: vector(needs.kNorm),
+      sinks: vector(needs.sinks),
       attnOutput: this.matrix(needs.attnOutput, i),
-      ffnNorm: this.vector(needs.ffnNorm, i),
+      attnPostNorm: vector(needs.attnPostNorm),
+      ffnNorm: vector(needs.ffnNorm),
+      ffnPostNorm: vector(needs.ffnPostNorm),
       feedForward: this.#feedForward(needs.feedForward, i),
+    };
+  }
+
+  #projections(needs: ProjectionNeeds, layer: number): LayerWeights["projections"] {
+    const matrix = (need: MatrixNeed) => this.matrix(need, layer);
+    const { q } = needs;
+    if (!needs.latent) return { q: matrix(q), k: matrix(needs.k), v: matrix(needs.v) };
+    return {
+      latent: true,
+      qDown: needs.qDown && matrix(needs.qDown),
+      qDownNorm: needs.qDownNorm && this.vector(needs.qDownNorm, layer),
+      q: matrix(q),
+      kvDown: matrix(needs.kvDown),
+      kvDownNorm: this.vector(needs.kvDownNorm, layer),
+      kUp: needs.kUp.map(matrix),
+      vUp: needs.vUp.map(matrix),
     };
   }
 
   #feedForward(needs: LayerNeeds["feedForward"], layer: number): LayerWeights["feedForward"] {
     if (needs.experts === undefined) return this.#block(needs, layer);
-    const { router, experts } = needs;
+    const { router, choiceBias, experts, shared, sharedGate } = needs;
     // The first is found before there are objects for all that a number in the file speaks of.
     return {
       router: this.matrix(router, layer),
+      choiceBias: choiceBias && this.optional(choiceBias, layer),
+      shared: shared && this.#block(shared, layer),
+      // Kernels multiply whole blocks of columns.
+      sharedGate:
+        sharedGate && this.vector(sharedGate, layer, Math.ceil(router.cols / BLOCK_COLS) * BLOCK_COLS),
       experts: [
         this.#block(needs.expert(0), layer),
         ...Array.from({ length: experts - 1 }, (_, i) => this.#block(needs.expert(i + 1), layer)),

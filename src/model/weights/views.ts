@@ -8,8 +8,8 @@ export interface View {
   readonly tensorRows: number;
   readonly firstRow: number;
   readonly rows: number;
-  /** Experts whose rows the tensor holds, as the first of its dimensions. Undefined: it has no such dimension. */
-  readonly experts?: number;
+  /** The first of the tensor's dimensions, if its rows have two: experts, or rows of a table. */
+  readonly parts?: number;
 }
 
 /** A whole tensor. */
@@ -28,13 +28,26 @@ export function fused(tensor: Role, rows: readonly number[]): View[] {
   });
 }
 
-/** Expert `i` of a tensor that holds `experts` of them, one behind the other, of so many rows each. */
-export function expertOf(tensor: Role, experts: number, i: number, rows: number): View {
-  return { tensor, tensorRows: experts * rows, firstRow: i * rows, rows, experts };
+/** A tensor of `n` rows of so many values that is one vector in memory. */
+export function tableOf(tensor: Role, n: number, values: number): View {
+  return { tensor, tensorRows: n * values, firstRow: 0, rows: n * values, parts: n };
+}
+
+/**
+ * Expert `i` of a tensor that holds `experts` of them, one behind the other.
+ * @param rows rows of each weight that an expert has there, in their order
+ */
+export function expertOf(tensor: Role, experts: number, i: number, rows: readonly number[]): View[] {
+  return fused(tensor, rows).map((view) => ({
+    ...view,
+    tensorRows: experts * view.tensorRows,
+    firstRow: i * view.tensorRows + view.firstRow,
+    parts: experts,
+  }));
 }
 
 /** The shape of a view's tensor, which has so many values in each row. */
-export function shapeOf({ tensorRows, experts }: View, cols?: number): number[] {
+export function shapeOf({ tensorRows, parts }: View, cols?: number): number[] {
   const row = cols === undefined ? [] : [cols];
-  return experts === undefined ? [tensorRows, ...row] : [experts, tensorRows / experts, ...row];
+  return parts === undefined ? [tensorRows, ...row] : [parts, tensorRows / parts, ...row];
 }

@@ -33,15 +33,40 @@ export interface Vector extends TensorRows {
 
 /** Weights of one transformer layer. */
 export interface LayerWeights {
-  readonly attnNorm: Vector;
-  readonly q: Matrix;
-  readonly k: Matrix;
-  readonly v: Matrix;
+  /** Norms stand where the layer's spec has them; undefined ones there have weights that are all 1. */
+  readonly attnNorm?: Vector | undefined;
+  readonly projections: HeadWeights | LatentWeights;
+  readonly qNorm?: Vector | undefined;
+  readonly kNorm?: Vector | undefined;
   /** f32 [nHeads], if heads have scores of their own. */
   readonly sinks?: Vector | undefined;
   readonly attnOutput: Matrix;
-  readonly ffnNorm: Vector;
+  readonly attnPostNorm?: Vector | undefined;
+  readonly ffnNorm?: Vector | undefined;
+  readonly ffnPostNorm?: Vector | undefined;
   readonly feedForward: BlockWeights | ExpertWeights;
+}
+
+/** What makes queries, keys and values. */
+export interface HeadWeights {
+  readonly latent?: undefined;
+  readonly q: Matrix;
+  readonly k: Matrix;
+  readonly v: Matrix;
+}
+
+/** What makes queries, and the short row of keys and values, in latent attention. */
+export interface LatentWeights {
+  readonly latent: true;
+  /** Undefined if queries are made of the input. */
+  readonly qDown?: Matrix | undefined;
+  readonly qDownNorm?: Vector | undefined;
+  readonly q: Matrix;
+  readonly kvDown: Matrix;
+  readonly kvDownNorm: Vector;
+  /** Of each head: what its queries are multiplied by, so that they meet the short row; what makes its values of it. */
+  readonly kUp: readonly Matrix[];
+  readonly vUp: readonly Matrix[];
 }
 
 /** Weights of a feed-forward block, or of one expert. */
@@ -56,18 +81,29 @@ export interface BlockWeights {
 /** Weights of a layer's experts. Those of one tensor have the same format. */
 export interface ExpertWeights {
   readonly router: Matrix;
+  /** f32 [experts]: see ExpertsSpec. */
+  readonly choiceBias?: Vector | undefined;
   readonly experts: readonly [BlockWeights, ...BlockWeights[]];
+  readonly shared?: BlockWeights | undefined;
+  /** f32 [dim], zero from there to the end of the last block of columns. */
+  readonly sharedGate?: Vector | undefined;
 }
 
 /** Where every weight of a model goes. */
 export interface ModelWeights {
   readonly embedding: Matrix;
+  /** Rows of `dim` values, one for each position; undefined if positions have none. */
+  readonly positions: Vector | undefined;
   readonly layers: readonly LayerWeights[];
-  readonly outputNorm: Vector;
+  /** Undefined if its weights are all 1. */
+  readonly outputNorm: Vector | undefined;
   /** The embedding again if the file ties them. */
   readonly output: Matrix;
-  /** What each rotary frequency is divided by (Llama 3.1 and later); f32 [ropeDim / 2]. */
+  /** What each rotary frequency is divided by (Llama 3.1 and later); f32 [rope.dim / 2]. */
   readonly ropeFactors: Vector | undefined;
+  /** The same for contexts that are longer than the model was trained for, and for the others (LongRoPE). */
+  readonly longFactors?: Vector | undefined;
+  readonly shortFactors?: Vector | undefined;
   /** Each weight once, in the order of the file. */
   readonly all: readonly (Matrix | Vector)[];
 }
@@ -77,10 +113,27 @@ export function blockOf({ feedForward }: LayerWeights): BlockWeights {
   return feedForward.experts === undefined ? feedForward : feedForward.experts[0];
 }
 
-/** The matrices that read each input of a layer, apart from those of experts. */
-export function sharedInputs(layer: LayerWeights): readonly (readonly Matrix[])[] {
-  const { q, k, v, attnOutput, feedForward } = layer;
-  return [[q, k, v], [attnOutput], ...(feedForward.experts ? [] : blockInputs(feedForward))];
+/**
+ * The matrices that read each input of a layer: rows of tokens, not of slots.
+ * @param together whether both blocks have the same input
+ */
+export function sharedInputs(layer: LayerWeights, together: boolean): readonly (readonly Matrix[])[] {
+  const { projections, attnOutput, feedForward } = layer;
+  const [hidden = [], ...rest] = feedForward.experts ? besideExperts(feedForward) : blockInputs(feedForward);
+  const heads = projectionInputs(projections);
+  return [...(together ? [[...heads, ...hidden]] : [heads, hidden]), [attnOutput], ...rest];
+}
+
+// Experts read the input of a single token as it is.
+function besideExperts({ router, experts, shared }: ExpertWeights): readonly (readonly Matrix[])[] {
+  const [of = [], ...rest] = shared ? blockInputs(shared) : [];
+  return [[router, ...of, ...(blockInputs(experts[0])[0] ?? [])], ...rest];
+}
+
+/** The matrices of the attention block that read the layer's input. */
+export function projectionInputs(weights: HeadWeights | LatentWeights): readonly Matrix[] {
+  if (!weights.latent) return [weights.q, weights.k, weights.v];
+  return [weights.qDown ?? weights.q, weights.kvDown];
 }
 
 /** The matrices that read each input of a feed-forward block. */

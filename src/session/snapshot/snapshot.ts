@@ -5,7 +5,9 @@
 //   16  SHA-256 of everything but these 32 bytes
 //   48  the description: JSON in UTF-8
 //   ..  ids: u32 each
-//   ..  pages of keys and values, see assembly/layout/blocks.ts; unused positions are zero
+//   ..  pages of keys and values, see assembly/layout/blocks.ts; unused positions are zero. Version 2: of all layers, one
+//       page behind another. Version 3: of each class of layers (see model/kv_layout.ts), from the first page on that the
+//       description names
 // All numbers are little-endian. The checksum finds damage; who writes a snapshot on purpose can make a right one, so
 // nothing that is read is believed: sizes are compared with the bytes there are, and with the model's limits.
 
@@ -19,7 +21,7 @@ import { CriaError, SnapshotError } from "../../util/errors.ts";
 import { SHA256_BYTES, Sha256 } from "../../util/sha256.ts";
 import { Generation, resolveGeneration } from "../generation.ts";
 import { type Settings, settingsOf } from "./fingerprint.ts";
-import { exportPages, importPages, pagesBytes } from "./kv_pages.ts";
+import { canGoOn, exportPages, importPages, pagesBytes, savedPages } from "./kv_pages.ts";
 
 /** What a snapshot holds. */
 export interface SessionState {
@@ -29,10 +31,14 @@ export interface SessionState {
 }
 
 /**
- * Version of the bytes: raised with their order, and when the same bytes would go on with other tokens. Version 1 held
- * the state of a generator of random numbers; since version 2 they follow from seed and position.
+ * Versions of the bytes: raised with their order, and when the same bytes would go on with other tokens. Version 1 held
+ * the state of a generator of random numbers; since version 2 they follow from seed and position. Version 3 leaves out what
+ * layers with windows do not see any more; models without windows are still written as version 2.
  */
 const SNAPSHOT_VERSION = 2;
+const WINDOWS_VERSION = 3;
+
+const VERSIONS = `${SNAPSHOT_VERSION} or ${WINDOWS_VERSION}`;
 
 const MAGIC = new TextEncoder().encode("CRIASNAP");
 const VERSION_AT = 8;
@@ -47,6 +53,8 @@ interface Description {
   readonly ids: number;
   /** Positions in the cache. */
   readonly positions: number;
+  /** The first page of each class of layers. Since version 3. */
+  readonly firstPages?: readonly number[];
   readonly generation?: {
     readonly begin: number;
     readonly afterText: boolean;
@@ -87,10 +95,13 @@ export function encodeSnapshot(
   tokenizer: Tokenizer,
   { sequence, ids, generation }: SessionState,
 ): Uint8Array<ArrayBuffer> {
+  const saved = savedPages(engine, sequence);
+  const { positions, firsts } = saved;
   const described: Description = {
     settings: settingsOf(engine, tokenizer),
     ids: ids.length,
-    positions: sequence.length,
+    positions,
+    ...(firsts && { firstPages: firsts }),
     ...(generation && { generation: describeGeneration(generation) }),
   };
   const description = new TextEncoder().encode(JSON.stringify(described));
@@ -99,12 +110,12 @@ export function encodeSnapshot(
       `Cannot save the session: Expected stop strings of some hundred KiB at most, their snapshot has ${description.length} bytes`,
     );
   }
-  const pages = exportPages(engine, sequence);
+  const pages = exportPages(engine, sequence, saved);
   const idsAt = BODY_AT + description.length;
   const bytes = newBytes(idsAt + 4 * ids.length + pages.length, "a snapshot");
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
-  view.setUint32(VERSION_AT, SNAPSHOT_VERSION, true);
+  view.setUint32(VERSION_AT, firsts ? WINDOWS_VERSION : SNAPSHOT_VERSION, true);
   view.setUint32(DESCRIPTION_BYTES_AT, description.length, true);
   bytes.set(description, BODY_AT);
   ids.forEach((id, i) => {
@@ -115,7 +126,7 @@ export function encodeSnapshot(
   return bytes;
 }
 
-function checkFrame(bytes: Uint8Array): { readonly idsAt: number } {
+function checkFrame(bytes: Uint8Array): { readonly version: number; readonly idsAt: number } {
   if (!(bytes instanceof Uint8Array)) throw refuse(`Expected a Uint8Array, got ${typeof bytes}`);
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) throw refuse("Expected a snapshot, got other bytes");
   if (bytes.length < BODY_AT) throw refuse(`Expected at least ${BODY_AT} bytes, got ${bytes.length}`);
@@ -123,13 +134,11 @@ function checkFrame(bytes: Uint8Array): { readonly idsAt: number } {
   const version = view.getUint32(VERSION_AT, true);
   if (version < SNAPSHOT_VERSION) {
     throw refuse(
-      `Expected version ${SNAPSHOT_VERSION}, got ${version}, of an older cria that drew other random numbers; begin the session again from its text, or restore it with that cria`,
+      `Expected version ${VERSIONS}, got ${version}, of an older cria that drew other random numbers; begin the session again from its text, or restore it with that cria`,
     );
   }
-  if (version > SNAPSHOT_VERSION) {
-    throw refuse(
-      `Expected version ${SNAPSHOT_VERSION}, got ${version}, of a newer cria; update cria to restore it`,
-    );
+  if (version > WINDOWS_VERSION) {
+    throw refuse(`Expected version ${VERSIONS}, got ${version}, of a newer cria; update cria to restore it`);
   }
   const found = checksum(bytes);
   if (found.some((byte, i) => bytes[CHECKSUM_AT + i] !== byte)) {
@@ -139,7 +148,7 @@ function checkFrame(bytes: Uint8Array): { readonly idsAt: number } {
   const most = Math.min(MAX_DESCRIPTION_BYTES, bytes.length - BODY_AT);
   if (most === 0) throw refuse("Expected a description, the bytes end before it");
   if (length > most) throw refuse(`Expected a description of at most ${most} bytes, got ${length}`);
-  return { idsAt: BODY_AT + length };
+  return { version, idsAt: BODY_AT + length };
 }
 
 type Json = { readonly [key: string]: unknown };
@@ -188,6 +197,19 @@ function readIds(bytes: Uint8Array, at: number, n: number, vocabSize: number): n
   );
 }
 
+// Each class must have the pages that the next position sees: kernels read them.
+function readFirsts(engine: Engine, { firstPages }: Json, positions: number): number[] {
+  const { length } = engine.layout.kv.classes;
+  if (!Array.isArray(firstPages) || firstPages.length !== length) {
+    throw refuse(`Expected firstPages to be ${length} numbers, got ${describeValue(firstPages)}`);
+  }
+  return firstPages.map((value, i) => {
+    const first = integer(value, `firstPages[${i}]`, 0, positions);
+    if (canGoOn(engine, i, first, positions)) return first;
+    throw refuse(`Expected firstPages[${i}] to be a page that position ${positions} sees, got ${first}`);
+  });
+}
+
 function readGeneration(engine: Engine, tokenizer: Tokenizer, value: unknown, ids: number[]): Generation {
   const { begin, afterText, maxTokens, stop, ignoreEos, sampling, samplers } = object(
     value,
@@ -214,14 +236,16 @@ function readGeneration(engine: Engine, tokenizer: Tokenizer, value: unknown, id
  *   other bits; MemoryError if there is no room for the pages. Nothing is taken then.
  */
 export function decodeSnapshot(engine: Engine, tokenizer: Tokenizer, bytes: Uint8Array): SessionState {
-  const { idsAt } = checkFrame(bytes);
+  const { version, idsAt } = checkFrame(bytes);
   const description = parseDescription(bytes.subarray(BODY_AT, idsAt));
   checkSettings(object(description.settings, "settings"), settingsOf(engine, tokenizer));
   const { contextLength } = engine.layout;
   // The last token of a full context is drawn and never fed.
   const n = integer(description.ids, "ids", 0, contextLength + 1);
   const positions = integer(description.positions, "positions", 0, Math.min(n, contextLength));
-  const expected = idsAt + 4 * n + pagesBytes(engine, positions);
+  const firsts = version < WINDOWS_VERSION ? undefined : readFirsts(engine, description, positions);
+  const saved = { positions, firsts };
+  const expected = idsAt + 4 * n + pagesBytes(engine, saved);
   if (bytes.length !== expected) throw refuse(`Expected ${expected} bytes, got ${bytes.length}`);
   const ids = readIds(bytes, idsAt, n, engine.layout.config.vocabSize);
   let generation: Generation | undefined;
@@ -233,6 +257,6 @@ export function decodeSnapshot(engine: Engine, tokenizer: Tokenizer, bytes: Uint
     if (error instanceof SnapshotError || !(error instanceof CriaError)) throw error;
     throw refuse(error.message, error);
   }
-  const sequence = importPages(engine, bytes.subarray(idsAt + 4 * n), positions);
+  const sequence = importPages(engine, bytes.subarray(idsAt + 4 * n), saved);
   return { sequence, ids, generation };
 }

@@ -49,9 +49,9 @@ export function hubEndpoint(host: SourceHost): string {
 export function hubUrl(text: string, host: SourceHost): URL {
   const name = parseHubName(text);
   if (name && name.parts.length > 0 && name.tag === undefined) return resolveUrl(name, host, "");
-  throw new UsageError(
-    `Cannot open ${quoted(text)}: Expected hf:owner/repo/file or hf:owner/repo@revision/file`,
-  );
+  const file = "hf:owner/repo/file or hf:owner/repo@revision/file";
+  const expected = name ? file : `hf:owner/repo, hf:owner/repo:TYPE, ${file}`;
+  throw new UsageError(`Cannot open ${quoted(text)}: Expected ${expected}`);
 }
 
 /**

@@ -5,12 +5,13 @@ import type { SourceHost } from "../host.ts";
 import { UnreachableError } from "../http/http_errors.ts";
 import type { OpenOptions } from "../open.ts";
 import type { SourceLike } from "../options.ts";
-import { bestModel, modelByTag } from "./choose_model.ts";
+import { bestModel, modelByTag, modelsByTag } from "./choose_model.ts";
+import type { GgufModel } from "./gguf_models.ts";
 import { type ListedFile, listRepository } from "./hub_listing.ts";
 import { encodedPath, type HubName, hubPrefix, isHubName, parseHubName } from "./hub_name.ts";
 
 /** How a name is resolved. */
-export interface ResolveOptions extends Pick<OpenOptions, "signal" | "cache" | "http"> {
+export interface ResolveOptions extends Pick<OpenOptions, "signal" | "cache" | "http" | "fromCache"> {
   /** Most bytes of memory that the model may take. Default: the machine's, at most 4 GiB. */
   readonly maxBytes?: number | undefined;
 }
@@ -33,7 +34,8 @@ export interface ResolvedModel {
  * What a name of a repository stands for: `hf:owner/repo:Q4_K_M` for the GGUF file of that type, `hf:owner/repo` (or
  * `hf:owner/repo/folder/`) for the one that bestModel() chooses, else for a safetensors model, each with or without
  * `@revision` after the repository. Undefined for everything that needs no listing: a file of the hub, a path, a URL,
- * bytes. If the hub cannot be reached, the files of the repository that are cached count.
+ * bytes. If the hub cannot be reached, the files of the repository that are cached count; with `fromCache` a type that is
+ * cached as a whole is not asked for.
  * @throws UsageError that lists what there is, if the name fits no file or more than one; what listRepository throws
  */
 export async function resolveModel(
@@ -46,17 +48,26 @@ export async function resolveModel(
   const name = parseHubName(text);
   if (!name || (name.parts.length > 0 && !name.isFolder)) return undefined;
   const folder = name.parts.map((part) => `${part}/`).join("");
-  const files = (await filesOf(name, host, options)).filter((file) => file.name.startsWith(folder));
   const prefix = hubPrefix(name);
+  const cached =
+    options.fromCache && name.tag !== undefined ? await cachedModel(name.tag, prefix, host) : undefined;
+  if (cached) return resolved(prefix, cached);
+  const files = (await filesOf(name, host, options)).filter((file) => file.name.startsWith(folder));
   const repository = prefix.slice(0, -1);
   const memory = options.maxBytes ?? host.memoryBytes?.() ?? Number.POSITIVE_INFINITY;
   const model =
     name.tag === undefined ? bestModel(repository, files, memory) : modelByTag(repository, files, name.tag);
-  if (model) {
-    const { name: file, size, files } = model;
-    return { name: prefix + encodedPath(file), kind: "gguf", size, files };
-  }
-  return safetensorsModel(prefix, folder, files);
+  return model ? resolved(prefix, model) : safetensorsModel(prefix, folder, files);
+}
+
+function resolved(prefix: string, { name, size, files }: GgufModel): ResolvedModel {
+  return { name: prefix + encodedPath(name), kind: "gguf", size, files };
+}
+
+/** The model of a type that is cached with all its files, if it is the only one. */
+async function cachedModel(tag: string, prefix: string, host: SourceHost): Promise<GgufModel | undefined> {
+  const [model, ...more] = modelsByTag(await cachedFiles(prefix, host, {}).catch(() => []), tag);
+  return model?.isWhole && more.length === 0 ? model : undefined;
 }
 
 /** The table of a safetensors model's files. */
@@ -118,7 +129,7 @@ async function cachedFiles(
   host: SourceHost,
   { cache }: ResolveOptions,
 ): Promise<ListedFile[]> {
-  const files = await host.openCache(typeof cache === "string" ? cache : undefined);
+  const files = await host.openCache(typeof cache === "string" ? cache : undefined, true);
   const noted = files ? await notedFiles(files) : [];
   return noted
     .filter(({ entry, note }) => entry.isWhole && note.name.startsWith(prefix))

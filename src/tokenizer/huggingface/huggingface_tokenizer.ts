@@ -60,7 +60,7 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
     this.#plainTokens = finder(plain, (content) => content);
     this.#normalizedTokens = finder(normalized, (content) => normalizer?.normalize(content) ?? content);
     this.#byteWords = byteWordsOf(data);
-    if (this.#byteWords === undefined) this.#words = new WordEncoder(data.model);
+    if (this.#byteWords === undefined) this.#words = new WordEncoder(data.model, data.types);
     this.#chain = new DecoderChain(data.decoders, data.spellings);
     const first = preTokenizers.findIndex((stage) => stage.kind === "metaspace" && stage.prepend === "first");
     this.#needsAlignment = first > 0 || (first === 0 && normalizer !== undefined);

@@ -20,6 +20,7 @@ const utf8 = new TextEncoder();
  */
 export class WordEncoder {
   readonly #model: Model;
+  readonly #types: ArrayLike<number>;
   readonly #segmenter: Segmenter;
   readonly #lengths: Int32Array;
   /** Token of each byte, -1 if there is none. */
@@ -28,19 +29,27 @@ export class WordEncoder {
   #bytes = new Uint8Array(6);
   #nBytes = 0;
 
-  /** @throws FormatError for more text in tokens than can be indexed */
-  constructor(model: Model) {
+  /**
+   * @param types what each token is: no text becomes a control token
+   * @throws FormatError for more text in tokens than can be indexed
+   */
+  constructor(model: Model, types: ArrayLike<number>) {
     const pieces = model.tokens.map((token) => token ?? "");
-    const types = Uint8Array.from(pieces, (piece) => (piece === "" ? TokenType.control : TokenType.normal));
+    const isText = (piece: string, id: number) =>
+      piece !== "" && !(model.type === "Unigram" && types[id] === TokenType.control);
+    const kinds = Uint8Array.from(pieces, (piece, id) =>
+      isText(piece, id) ? TokenType.normal : TokenType.control,
+    );
     this.#model = model;
+    this.#types = types;
     this.#lengths = Int32Array.from(pieces, (piece) => piece.length);
     if (model.byteFallback) {
       this.#byteIds = Int32Array.from({ length: 256 }, (_, byte) => model.ids.get(byteToken(byte)) ?? -1);
     }
     this.#segmenter =
       model.type === "BPE"
-        ? new BpeSegmenter({ pieces, scores: [], types }, { merges: model.merges })
-        : new UnigramSegmenter({ pieces, scores: model.scores, types }, "f64");
+        ? new BpeSegmenter({ pieces, scores: [], types: kinds }, { merges: model.merges })
+        : new UnigramSegmenter({ pieces, scores: model.scores, types: kinds }, "f64");
   }
 
   /**
@@ -49,7 +58,7 @@ export class WordEncoder {
    */
   encode(word: string, out: TokenSink): void {
     const model = this.#model;
-    const whole = model.type === "BPE" && model.ignoreMerges ? model.ids.get(word) : undefined;
+    const whole = model.type === "BPE" && model.ignoreMerges ? this.#tokenOf(word) : undefined;
     if (whole !== undefined) out.push(whole, 0, word.length);
     else this.#split(word, out);
   }
@@ -81,6 +90,12 @@ export class WordEncoder {
     return this.#segmenter.segment(this.#units, n);
   }
 
+  /** The token that a text is as a whole. */
+  #tokenOf(text: string): number | undefined {
+    const id = this.#model.ids.get(text);
+    return id !== undefined && this.#types[id] === TokenType.control ? undefined : id;
+  }
+
   /** In a unigram model the unknown token's own text is as unknown as any other. */
   #isUnknown(symbol: number): boolean {
     return symbol >= this.#lengths.length || (this.#model.type === "Unigram" && symbol === this.#model.unkId);
@@ -97,7 +112,7 @@ export class WordEncoder {
     const model = this.#model;
     const end = begin + text.length;
     if (model.type === "Unigram") {
-      const id = model.ids.get(text);
+      const id = this.#tokenOf(text);
       if (id !== undefined) out.push(id, begin, end);
       else if (!this.#findBytes(text)) this.#unknownToken(text, begin, out);
       else this.#pushBytes(begin, end, out);

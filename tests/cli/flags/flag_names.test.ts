@@ -22,8 +22,10 @@ async function messageOf(failing: Promise<unknown>): Promise<string> {
 describe("nameFlags()", () => {
   it("names flags wherever a name can only be an option", () => {
     assert.equal(
-      generate("Cannot load with contextLength 2048: Expected at most 512 (the model's context)"),
-      "Cannot load with --context 2048: Expected at most 512 (the model's context)",
+      generate(
+        "Cannot load with contextLength 2048: Expected at most 512 (the model's context); ropeScaling reaches beyond it",
+      ),
+      "Cannot load with --context 2048: Expected at most 512 (the model's context); --rope-scaling reaches beyond it",
     );
     assert.equal(generate("raise maxBytes, or lower contextLength."), "raise --memory, or lower --context.");
     assert.equal(

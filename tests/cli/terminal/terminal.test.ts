@@ -15,6 +15,7 @@ import {
   textWidth,
 } from "../../../src/cli/terminal/terminal.ts";
 import { runCli, startCli, testFolder, wordyModel } from "../../support/cli.ts";
+import { embeddedModel } from "../../support/models.ts";
 import { itUnless } from "../../support/skip.ts";
 import { noTerminal, runInTerminal } from "../../support/terminal.ts";
 
@@ -68,7 +69,7 @@ describe("cria generate on a terminal", () => {
   });
 });
 
-const model = readFileSync(new URL("../../../models/tales/tales-q8_0.gguf", import.meta.url));
+const model = readFileSync(embeddedModel);
 
 /** A model that never comes: its first bytes, and then nothing more. */
 async function withSlowServer(body: (url: string) => Promise<void>): Promise<void> {

@@ -22,7 +22,7 @@ import {
   tinyLlamaGguf,
 } from "../../support/gguf_writer.ts";
 import { placesOf } from "../../support/model_file.ts";
-import { embeddedModel } from "../../support/models.ts";
+import { embeddedModel, embeddedName } from "../../support/models.ts";
 import { chunked, refused } from "../../support/refused.ts";
 import { itOn, type Subject, sharedBytes } from "../../support/shared.ts";
 
@@ -480,7 +480,7 @@ describe("readGguf(), whole files", () => {
 
   const large = "models/tales/tales-f32.gguf";
   const cut = [
-    { name: "tales-q8_0.gguf", value: () => new Uint8Array(readFileSync(embeddedModel)) },
+    { name: embeddedName, value: () => new Uint8Array(readFileSync(embeddedModel)) },
     { name: large, needs: [large], value: () => sharedBytes(large) },
   ];
   itOn(cut, "refuses a file cut short", async (load) => {

@@ -24,7 +24,7 @@ async function tokenizer(
 
 function sentencePiece(data: TokenizerData | undefined): SentencePieceData | undefined {
   if (data === undefined) return undefined;
-  assert.ok(data.kind === "spm-bpe");
+  assert.ok(data.kind === "spm-bpe" || data.kind === "spm-unigram");
   return data;
 }
 
@@ -70,6 +70,30 @@ describe("ggufTokenizer", () => {
     assert.deepEqual([data.addBos, data.addEos], [true, false]);
     assert.deepEqual([data.addDummyPrefix, data.removeExtraWhitespaces], [true, false]);
     assert.equal(data.userDefinedSplitsText, true);
+  });
+
+  it("tokenizer() gives unigram vocabularies with their rules, and T5's defaults", async () => {
+    const pieces = vocab(["<pad>", "</s>", "<unk>", "a"]);
+    const t5 = { model: meta("string", "t5"), ...pieces, add_bos_token: undefined, add_eos_token: undefined };
+    const types = metaArray("i32", [3, 3, 2, 1]);
+    const rules = Uint8Array.of(4, 0, 0, 0, 250, 1, 2, 3, 0);
+    const plain = await tokenizer({ ...t5, token_type: types });
+    assert.equal(plain?.kind, "spm-unigram");
+    assert.deepEqual([plain.bosId, plain.eosIds, plain.unkId], [undefined, [1], 2]);
+    assert.deepEqual([plain.addBos, plain.addEos, plain.addDummyPrefix], [false, true, false]);
+    assert.equal(plain.charsmap, undefined);
+    for (const type of ["u8", "i8"] as const) {
+      const data = await tokenizer({
+        ...{ ...t5, token_type: types, precompiled_charsmap: metaArray(type, new Int8Array(rules)) },
+        ...{ add_space_prefix: meta("bool", true), remove_extra_whitespaces: meta("bool", true) },
+      });
+      assert.deepEqual(data?.charsmap, rules);
+      assert.deepEqual([data.addDummyPrefix, data.removeExtraWhitespaces], [true, true]);
+    }
+    await refuses(
+      { ...t5, precompiled_charsmap: metaArray("f32", [1]) },
+      /precompiled_charsmap": Expected an array of u8, got an array of f32$/,
+    );
   });
 
   it("tokenizer() takes flags from the file, and defaults where it has none", async () => {
@@ -189,8 +213,8 @@ describe("ggufTokenizer", () => {
   });
 
   it("tokenizer() names other tokenizers and what is supported", async () => {
-    for (const model of ["gpt-2", "bert", "t5", "", "__proto__", "constructor"]) {
-      const message = new RegExp(`Unsupported model "${model}"; supported: llama, gpt2$`);
+    for (const model of ["gpt-2", "bert", "rwkv", "", "__proto__", "constructor"]) {
+      const message = new RegExp(`Unsupported model "${model}"; supported: llama, t5, gpt2$`);
       await refuses({ model: meta("string", model) }, message, UnsupportedError);
     }
   });

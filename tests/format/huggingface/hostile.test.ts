@@ -338,10 +338,10 @@ describe("config.json", () => {
       [{ is_decoder: true }, /Key "is_decoder"/],
       [{ constructor: 1 }, /Key "constructor"/],
       [
-        { rope_scaling: { type: "yarn", factor: 4 } },
-        /Rotary scaling "yarn" at rope_scaling\.type is not supported; supported: default, linear, llama3$/,
+        { rope_scaling: { type: "xpos", factor: 4 } },
+        /Rotary scaling "xpos" at rope_scaling\.type is not supported; supported: default, linear, ntk, dynamic, /,
       ],
-      [{ rope_scaling: { rope_type: "dynamic", factor: 4 } }, /Rotary scaling "dynamic"/],
+      [{ rope_local_base_freq: 500000 }, /Unsupported metadata key "llama\.rope\.freq_base_swa"/],
       [
         { rope_scaling: { rope_type: "linear", factor: 4, mscale: 2 } },
         /at rope_scaling\.mscale is not supported/,

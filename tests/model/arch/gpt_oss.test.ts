@@ -4,46 +4,22 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Llama } from "../../../src/mod.ts";
 import type { ReferenceTraits } from "../../reference/llama.ts";
-import { type GgufValue, meta, metaArray, type TinyWeight, tinyLlama } from "../../support/gguf_writer.ts";
+import { type GgufValue, meta, metaArray, type TinyWeight } from "../../support/gguf_writer.ts";
 import { randomF32 } from "../../support/kernels.ts";
 import { engineOf } from "../../support/models.ts";
 import { itShared, sharedPath } from "../../support/shared.ts";
-import { biasesOf, compare, exact, expertTensors } from "../../support/toy.ts";
+import { N_EXPERTS, tinyGptOss, WINDOW } from "../../support/tiny_gpt_oss.ts";
+import { compare, exact, expertTensors } from "../../support/toy.ts";
 
-const N = 6;
-
-const keys: Record<string, GgufValue | undefined> = {
-  "gpt-oss.attention.sliding_window": meta("u32", 7),
-  "gpt-oss.expert_count": meta("u32", N),
-  "gpt-oss.expert_used_count": meta("u32", 2),
-  "gpt-oss.expert_feed_forward_length": meta("u32", 32),
-  "gpt-oss.rope.scaling.type": meta("string", "yarn"),
-  "gpt-oss.rope.scaling.factor": meta("f32", 8),
-  "gpt-oss.rope.scaling.original_context_length": meta("u32", 32),
-};
-
-const tensors: Record<string, Partial<TinyWeight> | undefined> = {
-  ...expertTensors(N, { biases: true }),
-  ...biasesOf({ attn_q: 64, attn_k: 32, attn_v: 32, attn_output: 64 }),
-};
-for (const i of [0, 1]) {
-  tensors[`blk.${i}.ffn_norm.weight`] = undefined;
-  tensors[`blk.${i}.post_attention_norm.weight`] = { shape: [64], values: randomF32(64, i, 0.8, 1.2) };
-  tensors[`blk.${i}.attn_sinks.weight`] = { shape: [4], values: randomF32(4, i, -1, 2) };
-}
+const N = N_EXPERTS;
 
 const tiny = (
-  moreKeys: Record<string, GgufValue | undefined> = {},
-  moreTensors: Record<string, Partial<TinyWeight> | undefined> = {},
-) =>
-  tinyLlama({
-    architecture: "gpt-oss",
-    metadata: { ...keys, ...moreKeys },
-    tensors: { ...tensors, ...moreTensors },
-  });
+  metadata: Record<string, GgufValue | undefined> = {},
+  tensors: Record<string, Partial<TinyWeight> | undefined> = {},
+) => tinyGptOss({ metadata, tensors });
 
 const traits: ReferenceTraits = {
-  window: (layer) => (layer % 2 ? undefined : 7),
+  window: (layer) => (layer % 2 ? undefined : WINDOW),
   rope: () => ({ pairing: "halves", dim: 16, theta: 10000, yarn: { factor: 8, context: 32 } }),
   experts: { used: 2, gate: "softmax of chosen", normalize: false },
   clamp: { limit: 7, alpha: 1.702 },

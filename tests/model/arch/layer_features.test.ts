@@ -5,8 +5,8 @@ import { describe, it } from "node:test";
 import type { ExpertsSpec, LayerSpec } from "../../../src/model/arch/spec.ts";
 import type { ReferenceTraits } from "../../reference/llama.ts";
 import { meta, tinyLlama } from "../../support/gguf_writer.ts";
-import { randomF32, workingVariants } from "../../support/kernels.ts";
-import { engineOf } from "../../support/models.ts";
+import { nmse, randomF32, workingVariants } from "../../support/kernels.ts";
+import { allLogits, engineOf, someIds } from "../../support/models.ts";
 import { biasesOf, compare, exact, expertTensors, toy, toyFile } from "../../support/toy.ts";
 
 const attention = (more: Partial<LayerSpec["attention"]>) =>
@@ -130,6 +130,102 @@ describe("LayerSpec.feedForward", () => {
     }
   });
 
+  for (const gate of ["softmax", "sigmoid", "softmax of chosen"] as const) {
+    it(`experts: chosen by biased shares, in groups, ${gate}`, async () => {
+      const tensors = expertTensors(6, { choice: true });
+      for (const groups of [undefined, { n: 3, used: 2 }, { n: 6, used: 4 }]) {
+        const router = { used: 3, gate, normalize: true, ...(groups && { groups }) };
+        const experts = { n: 6, hiddenDim: 32, ...router, choiceBias: "required" } as const;
+        await compare(toyFile({ tensors }), { ...exact, ...mixture(experts) }, { experts: router });
+      }
+    });
+  }
+
+  it("experts: in groups without a bias", async () => {
+    const router = { used: 2, gate: "softmax", normalize: false, groups: { n: 2, used: 1 } } as const;
+    const options = { ...exact, ...mixture({ n: 6, hiddenDim: 32, ...router }) };
+    await compare(toyFile({ tensors: expertTensors(6) }), options, { experts: router });
+  });
+
+  it("experts: beside one that works on every token, with and without a gate of its own", async () => {
+    const router = { used: 2, gate: "softmax", normalize: true, scale: 0.5 } as const;
+    // Longer, shorter, and of no whole block.
+    for (const [shared, sharedGate] of [
+      [96, true],
+      [13, true],
+      [70, false],
+    ] as const) {
+      const tensors = expertTensors(5, { shared, biases: true });
+      if (!sharedGate) {
+        for (const i of [0, 1]) delete tensors[`blk.${i}.ffn_gate_inp_shexp.weight`];
+      }
+      const experts = {
+        n: 5,
+        hiddenDim: 32,
+        ...router,
+        bias: "required",
+        shared: { hiddenDim: shared },
+      } as const;
+      const more = { bias: "optional", downBias: "optional" } as const;
+      const options = { ...exact, ...mixture({ ...experts, sharedGate }, more) };
+      await compare(toyFile({ tensors }), options, { experts: router });
+    }
+  });
+
+  it("experts: gate and up in one tensor, gelu, and layers without experts before", async () => {
+    const router = { used: 2, gate: "softmax", normalize: true } as const;
+    const tensors = expertTensors(4, { fused: true, dense: 1, biases: true });
+    const experts = { n: 4, hiddenDim: 32, ...router, bias: "required", fused: true } as const;
+    const options = toy((spec, i) => ({
+      ...spec,
+      feedForward: {
+        ...{ act: "gelu", gated: true, gateUp: "split", bias: "optional", downBias: "optional" },
+        ...(i > 0 && { experts }),
+      },
+    }));
+    await compare(toyFile({ tensors }), { ...exact, ...options }, { experts: router, act: "gelu" });
+  });
+
+  it("experts: norms behind them, and a factor of what is added", async () => {
+    const router = { used: 2, gate: "softmax", normalize: true } as const;
+    const experts = { n: 4, hiddenDim: 32, ...router, shared: { hiddenDim: 48 } } as const;
+    const tensors = expertTensors(4, { shared: 48 });
+    for (const i of [0, 1]) {
+      delete tensors[`blk.${i}.ffn_gate_inp_shexp.weight`];
+      for (const stem of ["post_attention_norm", "post_ffw_norm"]) {
+        tensors[`blk.${i}.${stem}.weight`] = { shape: [64], values: randomF32(64, i, 0.5, 1.5) };
+      }
+    }
+    const logits = async (norms: LayerSpec["norms"], residualScale: number, file = toyFile({ tensors })) => {
+      const layers = toy((spec) => ({
+        ...spec,
+        ...(norms && { norms }),
+        residualScale,
+        feedForward: { ...spec.feedForward, experts } as LayerSpec["feedForward"],
+      }));
+      const engine = await engineOf(file.file.bytes, { ...exact, ...layers });
+      const rows = await allLogits(engine, someIds(9, 300), [9]);
+      engine.retire(new Error("done"));
+      return rows.flatMap((row) => [...row]);
+    };
+    // Shares that are multiplied at the end, and a norm whose weights are.
+    const plain = Object.fromEntries(Object.entries(tensors).filter(([name]) => !name.includes("post_")));
+    const halved = Object.fromEntries(
+      Object.entries(tensors).map(([name, tensor]) => {
+        const values = tensor?.values;
+        return [
+          name,
+          name.includes("post_") && values ? { ...tensor, values: values.map((x) => x / 2) } : tensor,
+        ];
+      }),
+    );
+    const none = await logits(undefined, 1, toyFile({ tensors: plain }));
+    assert.ok(nmse(await logits(undefined, 0.5, toyFile({ tensors: plain })), none) > 1e-3);
+    const both = await logits("both", 0.5);
+    assert.ok(nmse(both, none) > 1e-3);
+    assert.ok(nmse(await logits("both", 1, toyFile({ tensors: halved })), both) < 1e-12);
+  });
+
   it("experts: quantized, with every kernel build; the router stays exact", async () => {
     const router = { used: 2, gate: "softmax", normalize: true } as const;
     for (const [type, precision] of [
@@ -201,12 +297,9 @@ describe("RopeSpec.yarn", () => {
       ["factor", undefined, "to be a finite number of at least 1, got none"],
       ["factor", meta("f32", Number.NaN), "to be a finite number of at least 1, got f32 NaN"],
       ["factor", meta("f32", 0.5), "to be a finite number of at least 1, got f32 0.5"],
-      ["original_context_length", meta("u32", 0), "to be an integer in [1, 9007199254740991], got u32 0"],
-      [
-        "original_context_length",
-        meta("f32", Number.NaN),
-        "to be an integer in [1, 9007199254740991], got f32 NaN",
-      ],
+      ["original_context_length", meta("u32", 0), "to be an integer in [1, 128], got u32 0"],
+      ["original_context_length", meta("u32", 129), "to be an integer in [1, 128], got u32 129"],
+      ["original_context_length", meta("f32", Number.NaN), "to be an integer in [1, 128], got f32 NaN"],
       [
         "yarn_beta_fast",
         meta("f32", Number.NaN),
@@ -214,6 +307,12 @@ describe("RopeSpec.yarn", () => {
       ],
       ["yarn_beta_slow", meta("f32", 0), "to be a number in [9.5367431640625e-7, 1048576], got f32 0"],
       ["yarn_log_multiplier", meta("f32", -1), "to be a number in [0, 100], got f32 -1"],
+      ["yarn_ext_factor", meta("f32", 1.5), "to be a number in [-1, 1], got f32 1.5"],
+      ["yarn_ext_factor", meta("f32", Number.NaN), "to be a number in [-1, 1], got f32 NaN"],
+      ["yarn_attn_factor", meta("f32", 0), "to be a number in [0.0009765625, 1024], got f32 0"],
+      ["attn_factor", meta("f32", -1), "to be a number in [0.0009765625, 1024], got f32 -1"],
+      ["attn_factor", meta("f32", Number.NaN), "to be a number in [0.0009765625, 1024], got f32 NaN"],
+      ["yarn_truncate", meta("u32", 1), "to be true or false, got u32 1"],
     ];
     for (const [key, value, expected] of cases) {
       await assert.rejects(
@@ -223,13 +322,6 @@ describe("RopeSpec.yarn", () => {
           message: `Cannot load bytes: Expected ${scaling}.${key} ${expected}`,
         },
       );
-    }
-    for (const key of ["yarn_ext_factor", "yarn_attn_factor"]) {
-      const metadata = keys({ [`${scaling}.${key}`]: meta("f32", 0.5) });
-      await assert.rejects(engineOf(tinyLlama({ metadata }).file.bytes), {
-        name: "UnsupportedError",
-        message: `Cannot load bytes: Unsupported ${scaling}.${key} with yarn: f32 0.5; supported: 1`,
-      });
     }
     const base = keys({ "llama.rope.freq_base": meta("f32", 1) });
     await assert.rejects(engineOf(tinyLlama({ metadata: base }).file.bytes), {

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { ACT_Q8, KV_Q8 } from "../../../assembly/layout/blocks.ts";
 import * as op from "../../../assembly/layout/ops.ts";
 import type { TensorInfo } from "../../../src/format/model_file.ts";
+import type { LayerCache } from "../../../src/model/kv_layout.ts";
 import { type Plan, PlanWriter, packRecord } from "../../../src/model/plan/writer.ts";
 import type { Matrix, Vector } from "../../../src/model/weights/weights.ts";
 import { type FileType, fileTypes, weightFormats } from "../../../src/quant/registry.ts";
@@ -26,7 +27,15 @@ const bias: Vector = { kind: "vector", info, firstRow: 0, address: 1001, length:
 const weight: Vector = { ...bias, address: 1002, bias };
 const rows = (address: number) => ({ address, stride: address + 1 });
 const [a, b, c, d] = [rows(2000), rows(3000), rows(4000), rows(5000)] as const;
-const cache = { kv: { type: "q8", headBytes: 6001 }, offset: 6002 } as const;
+const cache: LayerCache = {
+  type: "q8",
+  nKvHeads: 2,
+  headDim: 24,
+  pageClass: 1,
+  headBytes: 6001,
+  offset: 6002,
+  table: 6003,
+};
 const heads = { headDim: 24, nHeads: 6, nKvHeads: 2 };
 const rope = { pairing: "halves", dim: 22, theta: 10000, scale: 1 } as const;
 
@@ -166,6 +175,7 @@ describe("PlanWriter", () => {
       [op.ROPE_KV_TYPE]: KV_Q8,
       [op.ROPE_LAYER]: 6002,
       [op.ROPE_HEAD_BYTES]: 6001,
+      [op.ROPE_TABLE]: 6003,
     };
     assert.deepEqual(
       wordsOf((writer) => writer.ropeStore({ q: a, k: b, v: c, heads, rotation, cache })),
@@ -179,7 +189,7 @@ describe("PlanWriter", () => {
   });
 
   it("attention()", () => {
-    const tables = { groups: 7003, heads: 7004 };
+    const tables = { shape: heads, groups: 7003, heads: 7004 };
     assert.deepEqual(
       wordsOf((writer) => writer.attention({ q: a, out: b, heads, tables, scale: 0.125, cache })),
       {
@@ -195,6 +205,7 @@ describe("PlanWriter", () => {
         [op.ATT_KV_TYPE]: KV_Q8,
         [op.ATT_LAYER]: 6002,
         [op.ATT_HEAD_BYTES]: 6001,
+        [op.ATT_TABLE]: 6003,
         [op.ATT_SCALE]: bitsOf(0.125),
       },
     );
@@ -211,7 +222,7 @@ describe("PlanWriter", () => {
       for (const gated of [true, false]) {
         const kind = gated ? gatedKind : plainKind;
         const record = {
-          spec: { act, gated },
+          spec: gated ? { act, gated, gateUp: "split" as const } : { act, gated },
           gate: a,
           up: gated ? up : undefined,
           out: d,
@@ -276,5 +287,45 @@ describe("PlanWriter", () => {
     assert.deepEqual(flags, [0, op.REC_BARRIER, 0]);
     assert.deepEqual(weightBytes, [0, 10 * 3 * 72, 0]);
     assert.deepEqual(layerEnds, [2]);
+  });
+
+  it("leaveOut() belongs to the record before, as barriers do", () => {
+    const writer = new PlanWriter();
+    for (const steps of ["one token", "several"] as const) {
+      writer.quantize({ x: a, out: b, n: 1, format: 1 });
+      writer.leaveOut(steps);
+      writer.barrier();
+    }
+    const { words } = writer.done();
+    const flags = [0, 1].map((i) => words[i * op.RECORD_WORDS + op.REC_FLAGS]);
+    assert.deepEqual(flags, [op.REC_SEVERAL | op.REC_BARRIER, op.REC_ALONE | op.REC_BARRIER]);
+  });
+
+  it("combine() has the matrices of experts behind the plan, and that of the shared expert behind them", () => {
+    const writer = new PlanWriter();
+    const shared = { w, x: d, slot: 3 };
+    writer.combine({
+      route: 7,
+      used: 2,
+      weights: [w, w],
+      x: a,
+      slots: b,
+      shared,
+      add: undefined,
+      out: c,
+      n: 70,
+    });
+    writer.barrier();
+    const { words, records, weightBytes } = writer.done();
+    assert.equal(records, 1);
+    const word = (record: number, field: number) => words[record * op.RECORD_WORDS + field];
+    assert.deepEqual(weightBytes, [3 * 10 * 3 * 72]);
+    assert.equal(word(0, op.COMBINE_RECORDS), op.RECORD_BYTES);
+    assert.equal(word(0, op.COMBINE_SHARED), 3 * op.RECORD_BYTES);
+    assert.equal(word(0, op.COMBINE_PICKED), 3);
+    assert.equal(word(0, op.COMBINE_ADD), 0);
+    assert.equal(word(2, op.MATMUL_OUT), b.address);
+    assert.equal(word(3, op.MATMUL_OUT), b.address + 3 * b.stride);
+    assert.equal(word(3, op.MATMUL_X), d.address);
   });
 });

@@ -5,7 +5,7 @@ import * as op from "../../../assembly/layout/ops.ts";
 import type { TensorInfo } from "../../../src/format/model_file.ts";
 import type { Precision } from "../../../src/model/config.ts";
 import type { ChooseFormat } from "../../../src/model/weights/formats.ts";
-import { blockOf } from "../../../src/model/weights/weights.ts";
+import { blockOf, projectionInputs } from "../../../src/model/weights/weights.ts";
 import { referenceLogits } from "../../reference/llama.ts";
 import { type TinyWeight, tinyLlama } from "../../support/gguf_writer.ts";
 import { nmse, workingVariants } from "../../support/kernels.ts";
@@ -96,7 +96,7 @@ describe("formats that are mixed inside a layer", () => {
     assert.equal(layout.buffers.moreActs.length, 1);
     const formatsOf = layout.weights.layers.map((layer) => {
       const { gate, up } = blockOf(layer);
-      return [layer.q, layer.k, layer.v, gate, up].map((matrix) => matrix?.format.name);
+      return [...projectionInputs(layer.projections), gate, up].map((matrix) => matrix?.format.name);
     });
     assert.deepEqual(formatsOf, [
       ["q8", "q8", "q8", "q8", "q8"],
@@ -107,7 +107,9 @@ describe("formats that are mixed inside a layer", () => {
   it("are what files get that mix types: each matrix has the format that its type becomes", async () => {
     const { file } = mixed({ attn_q: "F32", attn_k: "Q4_0" });
     const { layout } = await engineOf(file.bytes);
-    const formats = layout.weights.layers.map(({ q, k, v }) => [q, k, v].map(({ format }) => format.name));
+    const formats = layout.weights.layers.map(({ projections }) =>
+      projectionInputs(projections).map(({ format }) => format.name),
+    );
     assert.deepEqual(formats, [
       ["q8", "q8", "q8"],
       ["q8", "q4", "q8"],

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { Engine } from "../../../src/engine/engine.ts";
 import { openModelFile } from "../../../src/format/detect.ts";
 import type { ModelFile, TensorInfo } from "../../../src/format/model_file.ts";
-import { llama } from "../../../src/model/arch/llama.ts";
+import { llama } from "../../../src/model/arch/families/llama.ts";
 import type { Architecture, LayerSpec } from "../../../src/model/arch/spec.ts";
 import { bytesSource } from "../../../src/source/bytes.ts";
 import { type TinyLlamaOptions, type TinyWeight, tinyLlama } from "../../support/gguf_writer.ts";

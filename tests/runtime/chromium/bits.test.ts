@@ -39,6 +39,7 @@ const models: TestModel[] = [
     path: "/tales.gguf",
     bytes: new Uint8Array(readFileSync(embeddedModel)),
     cases: [
+      { golden: "file/f16", kv: "f16", vocabSize: 4096, prompt: "Once upon a time" },
       { golden: "q8/f16", precision: "q8", kv: "f16", vocabSize: 4096, prompt: "Once upon a time" },
       { golden: "q4/q8", precision: "q4", kv: "q8", vocabSize: 4096, prompt: "Once upon a time" },
       { golden: "f32/f32", precision: "f32", kv: "f32", vocabSize: 4096, prompt: "The old king" },

@@ -13,7 +13,7 @@ import {
   type PageTest,
 } from "../../support/chromium.ts";
 import { tinyLlamaGguf } from "../../support/gguf_writer.ts";
-import { embeddedModel } from "../../support/models.ts";
+import { embeddedModel, embeddedName } from "../../support/models.ts";
 import { serving } from "../../support/server.ts";
 
 const PAGE = "/examples/browser/";
@@ -135,7 +135,7 @@ describe("the browser example", () => {
           // Loaded once, from one script: there is no WebAssembly file that could be missing.
           const paths = requests.filter((url) => url.startsWith("http")).map((url) => new URL(url).pathname);
           assert.ok(!paths.some((path) => path.endsWith(".wasm")));
-          for (const path of ["/dist/cria.js", "/models/tales/tales-q8_0.gguf"]) {
+          for (const path of ["/dist/cria.js", `/${embeddedName}`]) {
             assert.equal(paths.filter((other) => other === path).length, 1, path);
           }
         });
@@ -294,7 +294,7 @@ describe("the browser example", () => {
       await refused(/there are no files in a browser/);
       await at("http://127.0.0.1:9/m.gguf");
       await refused(/127\.0\.0\.1:9\/m\.gguf/);
-      await at(`${origin}/models/tales/tales-q8_0.gguf`);
+      await at(`${origin}/${embeddedName}`);
       await page.locator("#prompt").fill("Once upon a time");
       assert.match(await run(page), /^Done/);
       const [, whole] = await generatedHere("Once upon a time", { temperature: 0, maxTokens: 8 });

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { describe } from "node:test";
 import { bundleForBrowser, inPage, itChromium } from "../../support/chromium.ts";
 import { tinyLlamaGguf } from "../../support/gguf_writer.ts";
-import { engineOf } from "../../support/models.ts";
+import { engineOf, pageBytesOf } from "../../support/models.ts";
 import { fileReply, hostile } from "../../support/server.ts";
 
 const { bytes } = tinyLlamaGguf();
@@ -66,7 +66,7 @@ describe("Chromium", () => {
     const files = { "/index.html": await page("default-src * 'unsafe-inline' 'unsafe-eval'") };
     await inPage({ isolated: false, files }, async ({ page, origin }) => {
       await page.goto(`${origin}/index.html`);
-      const maxBytes = layout.totalBytes + 8 * layout.pages.bytes + 65536;
+      const maxBytes = layout.totalBytes + 8 * pageBytesOf(layout) + 65536;
       assert.equal(await page.evaluate(`drop(${maxBytes}, 60)`), "ok");
     });
   });

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { get } from "node:http";
 import { describe, it } from "node:test";
 import { startFileServer } from "../../../examples/browser/serve.ts";
-import { embeddedModel } from "../../support/models.ts";
+import { embeddedModel, embeddedName } from "../../support/models.ts";
 
 async function serving(isolated: boolean, body: (origin: string) => Promise<void>): Promise<void> {
   const files = { "/dist/cria.js": "made();" };
@@ -38,7 +38,7 @@ describe("startFileServer()", () => {
       const style = await fetch(`${origin}/examples/browser/style.css`, { method: "HEAD" });
       assert.match(style.headers.get("content-type") ?? "", /^text\/css/);
       assert.equal(await style.text(), "");
-      const model = await fetch(`${origin}/models/tales/tales-q8_0.gguf`);
+      const model = await fetch(`${origin}/${embeddedName}`);
       assert.deepEqual(
         new Uint8Array(await model.arrayBuffer()),
         new Uint8Array(readFileSync(embeddedModel)),
@@ -73,7 +73,7 @@ describe("startFileServer()", () => {
         "/dist/%2e%2e/package.json",
         "/dist/..%2fpackage.json",
         "/dist/..%5cpackage.json",
-        "/models/tales/%2e/tales-q8_0.gguf%00",
+        `/${embeddedName.replace("tales/", "tales/%2e/")}%00`,
         "/models/%ff",
         "/models//etc/passwd",
         "/models/tales",

@@ -1,6 +1,7 @@
 // cria inside workerd.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { describe, it } from "node:test";
 import { type Completion, type GenerateOptions, Llama } from "../../../src/mod.ts";
 import { runCli } from "../../support/cli.ts";
@@ -15,7 +16,7 @@ import {
   type WorkerEvent,
 } from "../../support/edge.ts";
 import { mixedModel, mixNames } from "../../support/mixed_models.ts";
-import { embeddedModel } from "../../support/models.ts";
+import { embeddedModel, embeddedName } from "../../support/models.ts";
 import { itUnless } from "../../support/skip.ts";
 import { processBytes, serveExample, serveWorkers, type Workerd } from "../../support/workerd.ts";
 
@@ -167,7 +168,7 @@ describe("createWorker() in workerd", () => {
   const head = 'import { createWorker } from "./cria/workerd.js";\n';
   const withModel = `${head}import model from "./tales.gguf";\n`;
   const assets = `${head}export default createWorker({
-    model: (env) => env.ASSETS.fetch("http://assets/tales-q8_0.gguf") });`;
+    model: (env) => env.ASSETS.fetch("http://assets/${basename(embeddedName)}") });`;
   let running: Promise<Workerd> | undefined;
   const start = () =>
     serveWorkers({
@@ -179,7 +180,7 @@ describe("createWorker() in workerd", () => {
       small: `${withModel}export default createWorker({ model, memoryBytes: 40 << 20 });`,
       narrow: `${withModel}export default createWorker({ model, concurrency: 1, queue: 2 });`,
       assets: `${head}export default createWorker({
-          model: (env) => env.ASSETS.fetch("http://assets/tales-q8_0.gguf"), kv: "q8" });`,
+          model: (env) => env.ASSETS.fetch("http://assets/${basename(embeddedName)}"), kv: "q8" });`,
       left: assets,
       leftSignal: assets,
       missing: `${head}export default createWorker({

@@ -453,6 +453,20 @@ describe("HuggingFaceTokenizer of a unigram model", () => {
     },
   );
 
+  itOn(unigrams, "encode() makes no special token of text, unless asked to", async (make) => {
+    const { data, three } = await make();
+    const specials = data.pieces.flatMap((_, id) => (data.types[id] === TokenType.control ? [id] : []));
+    assert.ok(specials.length > 0);
+    for (const id of specials) {
+      const text = `a${data.pieces[id]}b ${data.pieces[id]}`;
+      assert.ok(!three.json.encode(text, plain).includes(id), text);
+      assert.equal(
+        three.json.encode(text, { ...plain, special: true }).filter((one) => one === id).length,
+        2,
+      );
+    }
+  });
+
   itShared(
     [UNIGRAM],
     "encode() sums as Hugging Face's tokenizers do where SentencePiece's sums are equal",
