@@ -85,8 +85,9 @@ class ConfigReader {
     for (const [key, rule] of Object.entries(keys)) this.#translate(key, rule);
     for (const [key, value] of Object.entries(more?.(this.#number) ?? {})) this.#put(key, value);
     const [nHeads, dim] = [this.#stored("attention.head_count"), this.#stored("embedding_length")];
-    const headDim = this.#headDim(dim / nHeads);
     const isLatent = this.#metadata.has(`${this.#family.architecture}.attention.kv_lora_rank`);
+    // Of latent attention, the family has said how long heads are.
+    const headDim = isLatent ? this.#stored("attention.key_length") : this.#headDim(dim / nHeads);
     const of = (key: string) => (isLatent ? this.#number(key, 128) : 0);
     const ropeFactors = rope === "none" ? [] : this.#rope(isLatent ? of("qk_rope_head_dim") : headDim, rope);
     this.#windows();
