@@ -58,6 +58,8 @@ export const randomModels: Readonly<Record<string, RandomModel>> = {
   deepseek2: {
     architecture: "deepseek2",
     keys: {
+      ...{ ...experts, leading_dense_block_count: u32(1), expert_shared_count: u32(1) },
+      ...{ expert_group_count: u32(3), expert_group_used_count: u32(2), expert_gating_func: u32(2) },
       ...yarn,
       "rope.scaling.yarn_log_multiplier": f32(0.07),
       "rope.dimension_count": u32(8),
@@ -123,6 +125,7 @@ export const randomModels: Readonly<Record<string, RandomModel>> = {
     keys: { "rope.scaling.original_context_length": u32(64), "rope.scaling.attn_factor": f32(1.2) },
   },
   qwen2: { architecture: "qwen2" },
+  qwen2moe: { architecture: "qwen2moe", keys: { ...experts, expert_shared_feed_forward_length: u32(48) } },
   qwen3: { architecture: "qwen3" },
   qwen3moe: { architecture: "qwen3moe", keys: experts },
   seed_oss: { architecture: "seed_oss" },
