@@ -119,7 +119,9 @@ async function sha256(path) {
 }
 
 function firstLine(error) {
-  const lines = String(error.stderr || error.message).trim().split("\n");
+  const lines = String(error.stderr || error.message)
+    .trim()
+    .split("\n");
   return lines.find((line) => line.startsWith("ERROR")) ?? lines[0];
 }
 

@@ -21,10 +21,7 @@ const scored = { generateNext: { probabilities: true, options: all } };
 const greedy = { generateNext: { token: true, options: { temperature: 0 } } };
 
 async function after(ids, asked) {
-  const output = await sequence.controlledEvaluate([
-    ...ids.slice(0, -1),
-    [ids.at(-1), asked],
-  ]);
+  const output = await sequence.controlledEvaluate([...ids.slice(0, -1), [ids.at(-1), asked]]);
   return output.at(-1).next;
 }
 

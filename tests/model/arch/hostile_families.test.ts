@@ -60,12 +60,18 @@ function changed(
   return { ...file, metadata, tensors: all, tokenizer: () => undefined };
 }
 
+// Keys of other families too: most refuse them.
+const known = new Set(Object.values(randomModels).flatMap(({ keys = {} }) => Object.keys(keys)));
+for (const key of ["scaling.dynamic_factor", "scaling.attn_factor", "scale_linear", "freq_base_swa"])
+  known.add(`rope.${key}`);
+const statedWrongly = values.filter(([what]) => ["3", "NaN"].includes(what));
+
 // One thing at a time. Layers behind the first have the same tensors.
 function* wrongFiles(file: ModelFile): Generator<readonly [string, ModelFile]> {
   const prefix = `${file.architecture}.`;
-  for (const key of file.metadata.keys()) {
-    if (!key.startsWith(prefix)) continue;
-    for (const [what, value] of values)
+  const own = [...file.metadata.keys()].filter((key) => key.startsWith(prefix));
+  for (const key of new Set([...own, ...[...known].map((name) => prefix + name)])) {
+    for (const [what, value] of file.metadata.has(key) ? values : statedWrongly)
       yield [`${key} ${what}`, changed(file, { [key.slice(prefix.length)]: value })];
   }
   for (const [name, { shape }] of file.tensors) {
@@ -331,7 +337,12 @@ const contradictions: readonly Contradiction[] = [
     { leading_dense_block_count: u32(2) },
     /leading_dense_block_count to be an integer in \[0, 1\], got u32 2/,
   ),
-  wrong("qwen3moe", "an unknown router", { expert_gating_func: u32(9) }, /Unsupported .*expert_gating_func 9/),
+  wrong(
+    "qwen3moe",
+    "an unknown router",
+    { expert_gating_func: u32(9) },
+    /Unsupported .*expert_gating_func 9/,
+  ),
   wrong("qwen2", "experts in a dense family", { expert_count: u32(4) }, /Unsupported mixture of 4 experts/),
   wrong(
     "phi3",
@@ -421,6 +432,14 @@ describe("files that contradict themselves", () => {
     const before = process.memoryUsage().heapUsed;
     await assert.rejects(planLayout(file, options), FormatError);
     assert.ok(process.memoryUsage().heapUsed - before < 100 << 20);
+  });
+
+  it("of contexts that their own dynamic scaling does not reach have what it reaches", async () => {
+    const keys = { "rope.scaling.original_context_length": u32(64), "rope.scaling.dynamic_factor": f32(2) };
+    const file = changed(await fileOf("llama"), keys);
+    const { contextLength, config } = await planLayout(file, options);
+    assert.deepEqual([contextLength, config.ropeScaling], [128, "dynamic"]);
+    await assertFinite(file, "dynamic");
   });
 
   it("of windows beyond the context, or 0, see everything", async () => {
