@@ -1,5 +1,6 @@
 // Reads the fields of a plan's records and of the step, and takes work from a record's counter.
-import { STEP_N_OUTPUTS, STEP_N_TOKENS } from "./layout/control";
+import { KV_PAGE } from "./layout/blocks";
+import { STEP_N_OUTPUTS, STEP_N_TOKENS, STEP_PAGE_TABLES } from "./layout/control";
 import * as op from "./layout/ops";
 import { take } from "./sync";
 
@@ -36,4 +37,19 @@ export function counter(record: usize): usize {
 /** The next unit of work of a record whose units are taken one by one. */
 export function next(record: usize): i32 {
   return take(counter(record), 1);
+}
+
+/** How many tokens of the step a sequence has, if token t is the first of them; else 0. */
+export function tokens_from(t: i32): i32 {
+  const pages = element(STEP_PAGE_TABLES, t);
+  if (t > 0 && element(STEP_PAGE_TABLES, t - 1) === pages) return 0;
+  const all = load<i32>(STEP_N_TOKENS);
+  let n = 1;
+  while (t + n < all && element(STEP_PAGE_TABLES, t + n) === pages) n++;
+  return n;
+}
+
+/** The page of a position, in a page table. */
+export function page_of(table: usize, position: i32): usize {
+  return <usize>load<u32>(table + ((<usize>(position / KV_PAGE)) << 2));
 }

@@ -46,6 +46,10 @@ export const OP_NORM_ROWS = 14;
 export const OP_MAP = 15;
 /** Copies values of each head of f32 rows. */
 export const OP_COPY = 16;
+/** Convolves each channel of f32 rows over the last positions, and keeps inputs in the cache. */
+export const OP_CONV = 17;
+/** The delta rule: reads a state of the cache by queries, and has it learn values of keys. */
+export const OP_DELTA = 18;
 
 // Which rows a record works on (word 2).
 export const REC_ROWS = 2;
@@ -198,6 +202,8 @@ export const GLU_SIGMOID = 6;
 export const GLU_CLAMPED = 7;
 /** Plain: the square of GLU_RELU. */
 export const GLU_SQUARED_RELU = 8;
+/** Gated: sigmoid(gate) * up. */
+export const GLU_GATE_ONLY = 9;
 /** The routing table: rows are slots. 0: rows are tokens. */
 export const GLU_ROUTE = 11;
 /** Bits of f32, of GLU_CLAMPED. */
@@ -367,3 +373,51 @@ export const COPY_OUT_HEAD = 8;
 export const COPY_N = 9;
 export const COPY_ZEROS = 10;
 export const COPY_HEADS = 11;
+
+// OP_CONV
+export const CONV_X = 3;
+export const CONV_X_STRIDE = 4;
+/** Bytes from x to what it is multiplied by first, in place; 0: nothing. */
+export const CONV_TIMES = 5;
+/** Bytes from x to what results are multiplied by; 0: they go through SiLU. */
+export const CONV_GATE = 6;
+export const CONV_OUT = 7;
+export const CONV_OUT_STRIDE = 8;
+/** f32 [channels][taps]; the last tap is that of the position itself. */
+export const CONV_KERNEL = 9;
+/** A multiple of 4. */
+export const CONV_CHANNELS = 10;
+export const CONV_TAPS = 11;
+/**
+ * Rows of inputs in a page, f32 [rows][channels]. KV_PAGE: those of its positions. taps - 1: those before the position behind the
+ * last one that was computed on the page.
+ */
+export const CONV_KEPT = 12;
+/** Offset in a page; offset of the class's page table. */
+export const CONV_LAYER = 13;
+export const CONV_TABLE = 14;
+
+// OP_DELTA
+/** Rows of queries [groups][dim], keys [groups][dim], values [heads][dim]; queries and keys have a mean square of 1. */
+export const DELTA_X = 3;
+export const DELTA_X_STRIDE = 4;
+/** f32 [heads][dim]. */
+export const DELTA_OUT = 5;
+export const DELTA_OUT_STRIDE = 6;
+/** Rows of f32 [heads]: decays before softplus, and learning rates before sigmoid. */
+export const DELTA_ALPHA = 7;
+export const DELTA_BETA = 8;
+/** Of both. */
+export const DELTA_ALPHA_STRIDE = 9;
+/** f32 [heads]: what the softplus is multiplied by. */
+export const DELTA_RATES = 10;
+export const DELTA_HEADS = 11;
+/** Value head h goes with key head h % groups. */
+export const DELTA_GROUPS = 12;
+/** Values of a head, a multiple of 4. */
+export const DELTA_DIM = 13;
+/** Offset in a page of f32 [heads][dim of values][dim of keys]; offset of the class's page table. */
+export const DELTA_LAYER = 14;
+export const DELTA_TABLE = 15;
+/** Bits of f32: 1 / sqrt(dim). */
+export const DELTA_SCALE = 16;

@@ -26,7 +26,9 @@ import {
 import { run_add } from "./ops/add";
 import { run_angles } from "./ops/angles";
 import { run_attention } from "./ops/attention";
+import { run_conv } from "./ops/conv";
 import { run_copy } from "./ops/copy";
+import { run_delta } from "./ops/delta";
 import { run_embed } from "./ops/embed";
 import { experts_patience, run_combine, run_experts } from "./ops/experts";
 import { run_glu } from "./ops/glu";
@@ -93,6 +95,12 @@ function run_segment(record: usize, stop: usize, scratch: usize): i32 {
         break;
       case op.OP_MAP:
         run_map(record);
+        break;
+      case op.OP_CONV:
+        run_conv(record, scratch);
+        break;
+      case op.OP_DELTA:
+        run_delta(record, scratch);
         break;
       default:
         stop_step(STATUS_BAD_RECORD);

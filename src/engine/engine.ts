@@ -202,11 +202,17 @@ export class Engine {
    * Runs one step over segments that were admitted, for the caller that holds `mutex` and advances the sequences after
    * it. A step that ends within a time slice is over at the return, and makes no object. The promise is that of a longer
    * one, which lets the runtime handle events; `watcher` is asked between its slices.
-   * @throws EngineError; what `watcher` throws. The sequences have the length they had.
+   * @throws EngineError; what `watcher` throws. The sequences have the length they had, or less if the step has spoilt a state.
    */
   run(segments: readonly Segment[], watcher?: StepWatcher): Promise<void> | undefined {
     writeStep(this.#memory.words, this.layout.step, this.layout, segments, this.#size);
-    return this.#runner.run(this.#size, watcher);
+    for (let i = 0; i < segments.length; i++) segments[i]?.sequence.write();
+    try {
+      const rest = this.#runner.run(this.#size, watcher);
+      return rest?.catch((error) => abandon(segments, error));
+    } catch (error) {
+      return abandon(segments, error);
+    }
   }
 
   /** Lets the runtime handle events. */
@@ -302,6 +308,12 @@ export class Engine {
     this.#memory.floats.fill(1, address / 4, address / 4 + length);
     writeFrequencies(this.kernel, buffers.ropes, weights, contextLength);
   }
+}
+
+// The step has come to no end.
+function abandon(segments: readonly Segment[], error: unknown): never {
+  for (const { sequence } of segments) sequence.rollback(sequence.length);
+  throw error;
 }
 
 // What a thread's death does to an engine, which the thread must not keep from being collected.

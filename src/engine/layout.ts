@@ -13,7 +13,7 @@ import { Arena } from "../kernels/arena.ts";
 import { MAX_WASM_PAGES, WASM_PAGE } from "../kernels/instance.ts";
 import type { Architecture, Model } from "../model/arch/spec.ts";
 import type { KvType, ModelConfig, Precision } from "../model/config.ts";
-import { headsOf, hiddenDimOf, largest } from "../model/heads.ts";
+import { headsOf, hiddenDimOf, largest, stateOf } from "../model/heads.ts";
 import { attentionScratchBytes } from "../model/kernel_sizes.ts";
 import { type KvLayout, kvLayout, type LayerKv } from "../model/kv_layout.ts";
 import { type Buffers, placeBuffers } from "../model/plan/buffers.ts";
@@ -103,7 +103,11 @@ function unpackedBytes(weights: ModelWeights): number {
 
 // Bytes that a thread works in.
 function scratchBytes({ config, layers }: Model, weights: ModelWeights): number {
-  const width = largest(layers, (spec) => hiddenDimOf(spec, config));
+  const width = largest(layers, (spec) => {
+    const { nHeads, headDim } = headsOf(spec, config);
+    const inner = spec.mixer?.kind === "delta net" ? spec.mixer.heads * spec.mixer.headDim : 0;
+    return Math.max(hiddenDimOf(spec, config), inner, spec.attention.gated ? nHeads * headDim : 0);
+  });
   // Experts are chosen in a row of their number.
   const experts = largest(layers, ({ feedForward }) => feedForward.experts?.n ?? 0);
   const rowBytes = 4 * (Math.max(config.dim, width, experts) + 32);
@@ -193,7 +197,12 @@ export async function planLayout(file: ModelFile, options: LayoutOptions): Promi
 function layersKv({ config, layers }: Model): LayerKv[] {
   return layers.map((spec) => {
     const { nKvHeads, headDim } = headsOf(spec, config);
-    return { nKvHeads, headDim, window: spec.attention.window };
+    const { mixer } = spec;
+    if (!mixer) return { nKvHeads, headDim, window: spec.attention.window };
+    const none = { nKvHeads: 0, headDim: 0 };
+    return mixer.kind === "short convolution"
+      ? { ...none, rows: config.dim, window: mixer.taps }
+      : { ...none, state: stateOf(mixer).values };
   });
 }
 

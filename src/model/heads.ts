@@ -1,5 +1,5 @@
 // The heads and the feed-forward size of a layer, which most models have in common for all their layers.
-import type { HeadsSpec, LayerSpec } from "./arch/spec.ts";
+import type { DeltaNetSpec, HeadsSpec, LayerSpec } from "./arch/spec.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** The heads of a layer. */
@@ -10,6 +10,19 @@ export function headsOf({ attention }: LayerSpec, config: ModelConfig): HeadsSpe
 /** Length of a row inside a layer's feed-forward block; of its experts, if it has some. */
 export function hiddenDimOf({ feedForward }: LayerSpec, config: ModelConfig): number {
   return feedForward.experts?.hiddenDim ?? feedForward.hiddenDim ?? config.hiddenDim;
+}
+
+/** Queries, keys and values of a delta-net, which it convolves. */
+export function channelsOf({ heads, keyHeads, headDim }: Omit<DeltaNetSpec, "kind">): number {
+  return (heads + 2 * keyHeads) * headDim;
+}
+
+/**
+ * What a delta-net keeps: f32 values in all, matrices of heads and then taps - 1 rows of channels; those of the matrices.
+ */
+export function stateOf(spec: DeltaNetSpec): { readonly values: number; readonly matrices: number } {
+  const matrices = spec.heads * spec.headDim ** 2;
+  return { values: matrices + (spec.taps - 1) * channelsOf(spec), matrices };
 }
 
 /** The largest of a number of each layer. */

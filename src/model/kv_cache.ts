@@ -29,6 +29,8 @@ export class Sequence {
   readonly #leave: () => void;
   #length = 0;
   #freed = false;
+  // Whether a step has begun to write, and has not come to its end.
+  #isWritten = false;
 
   /** @param kind what it belongs to; the error of a full pool names it */
   constructor(pool: PagePool, contextLength: number, kind: HolderKind = "session") {
@@ -73,9 +75,15 @@ export class Sequence {
     }
   }
 
+  /** A step begins to write what is reserved. {@link advance} or {@link rollback} must follow. */
+  write(): void {
+    this.#isWritten = true;
+  }
+
   /** Counts `n` positions as written. */
   advance(n: number): void {
     this.#length += n;
+    this.#isWritten = false;
   }
 
   /**
@@ -86,10 +94,12 @@ export class Sequence {
     if (!(length >= 0 && length <= this.#length)) {
       throw new ContextError(`Cannot roll back to ${length} positions: Expected 0 to ${this.#length}`);
     }
+    const end = this.#isWritten ? -1 : this.#length;
     this.#length = this.#tables.reduce(
-      (least, { first }, i) => resumable(this.#classAt(i), first, least),
+      (least, { first }, i) => resumable(this.#classAt(i), first, least, least === end),
       length,
     );
+    this.#isWritten = false;
     this.#cut();
   }
 

@@ -1,8 +1,10 @@
 // Where the keys and values of each layer lie: classes of layers that keep the same positions, and the pages of a class.
 //
 // What a sequence holds of a class follows from two functions: firstKept() says which pages it may drop, resumable() from
-// which length it can go on with the pages that it has. A class of layers that keep a state of the last position, instead
-// of keys and values of each, would be a third kind here: another answer of both, and pages of another content.
+// which length it can go on with the pages that it has. Layers without attention keep other numbers in such pages: rows of
+// each position, which are as good as keys and values; or a state, of which a page holds one: that behind the last position
+// that was computed on the page. A full page has the state of its end for ever. That of the last page changes in place, so
+// that nothing leads back to a position inside of it: a sequence goes on from the end of the page before.
 import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import { type KvType, kvTypeCodes } from "../quant/kv_types.ts";
 import { kvHeadBytes } from "./kernel_sizes.ts";
@@ -13,12 +15,17 @@ export interface LayerKv {
   readonly headDim: number;
   /** Positions that a query sees, its own included; undefined: all before it. */
   readonly window?: number | undefined;
+  /** f32 values of each position, or of a state of all positions so far, instead of heads. */
+  readonly rows?: number;
+  readonly state?: number;
 }
 
 /** Layers that keep the same positions, so that they share pages of KV_PAGE positions each. */
 export interface PageClass {
   /** Positions that a query sees, its own included; undefined: all, so that no page is dropped. */
   readonly window: number | undefined;
+  /** Whether a page has a state instead of positions. */
+  readonly isState?: boolean;
   readonly pageBytes: number;
   /** Pages that a sequence holds at most. */
   readonly mostPages: number;
@@ -27,8 +34,10 @@ export interface PageClass {
 /** Where a layer's keys and values lie. */
 export interface LayerCache extends LayerKv {
   readonly type: KvType;
-  /** Bytes of one kv head in a page. */
+  /** Bytes of one kv head in a page; 0 without heads. */
   readonly headBytes: number;
+  /** Bytes of the layer in a page. */
+  readonly bytes: number;
   /** Index of its class. */
   readonly pageClass: number;
   /** Offset of its first kv head in a page of its class. */
@@ -69,16 +78,19 @@ export function kvLayout(
   const classes: { -readonly [field in keyof PageClass]: PageClass[field] }[] = [];
   const placed = layers.map((layer): LayerCache => {
     const window = layer.window !== undefined && layer.window < contextLength ? layer.window : undefined;
-    let pageClass = classes.findIndex((other) => other.window === window);
+    const isState = layer.state !== undefined;
+    let pageClass = classes.findIndex((other) => other.window === window && !other.isState === !isState);
     if (pageClass < 0) {
-      const mostPages = mostPagesOf(window, contextLength, batch);
-      pageClass = classes.push({ window, pageBytes: 0, mostPages }) - 1;
+      const mostPages = mostPagesOf(isState ? STATE_WINDOW : window, contextLength, batch);
+      pageClass = classes.push({ window, ...(isState && { isState }), pageBytes: 0, mostPages }) - 1;
     }
     const of = classes[pageClass] as (typeof classes)[number];
-    const headBytes = kvHeadBytes(kvTypeCodes[type], layer.headDim);
+    const values = layer.state ?? (layer.rows && KV_PAGE * layer.rows);
+    const headBytes = values === undefined ? kvHeadBytes(kvTypeCodes[type], layer.headDim) : 0;
+    const bytes = values === undefined ? layer.nKvHeads * headBytes : 4 * values;
     const offset = of.pageBytes;
-    of.pageBytes += layer.nKvHeads * headBytes;
-    return { ...layer, type, headBytes, pageClass, offset, table: pageClass * tableBytes };
+    of.pageBytes += bytes;
+    return { ...layer, type, headBytes, bytes, pageClass, offset, table: pageClass * tableBytes };
   });
   return {
     type,
@@ -98,14 +110,28 @@ function mostPagesOf(window: number | undefined, contextLength: number, batch: n
 }
 
 /** The first page that a sequence of `length` positions keeps of a class. */
-export function firstKept({ window }: PageClass, length: number): number {
-  return firstSeen(window, length - ROLLBACK_SLACK);
+export function firstKept({ window, isState }: PageClass, length: number): number {
+  return firstSeen(isState ? STATE_WINDOW : window, length - ROLLBACK_SLACK);
 }
 
-/** The most positions, up to `length`, from which a sequence can go on if its pages of a class begin with page `first`. */
-export function resumable({ window }: PageClass, first: number, length: number): number {
-  return first <= firstSeen(window, length) ? length : 0;
+/**
+ * The most positions, up to `length`, from which a sequence can go on if its pages of a class begin with page `first`.
+ * @param isEnd whether the sequence has had no position from `length` on
+ */
+export function resumable(
+  { window, isState }: PageClass,
+  first: number,
+  length: number,
+  isEnd: boolean,
+): number {
+  if (!isState) return first <= firstSeen(window, length) ? length : 0;
+  const pages = isEnd ? Math.ceil(length / KV_PAGE) : Math.floor(length / KV_PAGE);
+  if (first >= pages) return 0;
+  return isEnd ? length : pages * KV_PAGE;
 }
+
+// A state is as a window that reaches from any position of a page into the page before.
+const STATE_WINDOW = KV_PAGE + 1;
 
 // The page of the first position that the query at `position` sees.
 function firstSeen(window: number | undefined, position: number): number {

@@ -154,9 +154,7 @@ export class PagePool {
     const { classes } = this;
     const counts = classes.map(() => 0);
     for (const use of this.#uses.values()) (counts[use.pageClass] as number)++;
-    const inUse = classes.map(
-      ({ pageBytes, window }, i) => `${counts[i]} pages of ${pageBytes} bytes${windowText(window)}`,
-    );
+    const inUse = classes.map((of, i) => `${counts[i]} pages of ${of.pageBytes} bytes${contentText(of)}`);
     const [only] = inUse;
     const what =
       classes.length === 1
@@ -192,8 +190,9 @@ export class PagePool {
   }
 }
 
-// " (window 512)"
-function windowText(window: number | undefined): string {
+// " (window 512)", " (states)"
+function contentText({ window, isState }: PageClass): string {
+  if (isState) return " (states)";
   return window === undefined ? "" : ` (window ${window})`;
 }
 

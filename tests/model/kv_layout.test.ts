@@ -81,12 +81,12 @@ describe("firstKept() and resumable()", () => {
         assert.equal(first, Math.floor(lowest / KV_PAGE));
         for (let to = 0; to <= length; to++) {
           const seen = Math.max(0, to - window + 1);
-          assert.equal(resumable(of, first, to), first * KV_PAGE <= seen ? to : 0);
-          if (to >= length - 32) assert.equal(resumable(of, first, to), to);
+          assert.equal(resumable(of, first, to, to === length), first * KV_PAGE <= seen ? to : 0);
+          if (to >= length - 32) assert.equal(resumable(of, first, to, to === length), to);
         }
       }
     }
     const all: PageClass = { window: undefined, pageBytes: 1, mostPages: 1 };
-    assert.deepEqual([firstKept(all, 1000), resumable(all, 0, 500)], [0, 500]);
+    assert.deepEqual([firstKept(all, 1000), resumable(all, 0, 500, false)], [0, 500]);
   });
 });

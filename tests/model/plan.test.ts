@@ -54,6 +54,7 @@ function cachesOf({ nLayers, nKvHeads, headDim }: ModelConfig): LayerCache[] {
     nKvHeads,
     headDim,
     headBytes: 1000,
+    bytes: nKvHeads * 1000,
     pageClass: i,
     offset: i * nKvHeads * 1000,
     table: i * 400,

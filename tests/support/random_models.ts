@@ -112,6 +112,14 @@ export const randomModels: Readonly<Record<string, RandomModel>> = {
   granitemoe: { architecture: "granitemoe", keys: { ...experts, residual_scale: f32(0.3) } },
   "hunyuan-dense": { architecture: "hunyuan-dense" },
   internlm2: { architecture: "internlm2" },
+  lfm2: {
+    architecture: "lfm2",
+    keys: {
+      "shortconv.l_cache": u32(3),
+      "attention.head_count_kv": metaArray("i32", [0, 2, 0]),
+    },
+    nLayers: 3,
+  },
   minicpm: { architecture: "minicpm" },
   mistral3: { architecture: "mistral3", keys: { ...yarn, "attention.temperature_scale": f32(0.1) } },
   nemotron: { architecture: "nemotron", keys: half },
@@ -136,6 +144,19 @@ export const randomModels: Readonly<Record<string, RandomModel>> = {
   },
   qwen3: { architecture: "qwen3" },
   qwen3moe: { architecture: "qwen3moe", keys: experts },
+  qwen35: {
+    architecture: "qwen35",
+    keys: {
+      ...half,
+      "ssm.conv_kernel": u32(4),
+      "ssm.state_size": u32(12),
+      "ssm.group_count": u32(2),
+      "ssm.time_step_rank": u32(4),
+      "ssm.inner_size": u32(48),
+      full_attention_interval: u32(3),
+    },
+    nLayers: 3,
+  },
   seed_oss: { architecture: "seed_oss" },
   smollm3: { architecture: "smollm3", nLayers: 4 },
   stablelm: { architecture: "stablelm", keys: half, tensors: { "blk.0.ffn_norm.weight": [64] } },
@@ -195,8 +216,8 @@ export async function randomModel(
 
 function tensorOf(name: string, shape: readonly number[]): GgufTensor {
   const values = tinyValues(name, shape, 1);
-  // Biases and sinks are near 0, factors of frequencies at least 1.
-  const shift = /bias$|sinks/.test(name) ? -1 : /^rope_/.test(name) ? 0.5 : 0;
+  // Biases and sinks are near 0, factors of frequencies at least 1, and states decay.
+  const shift = /bias$|sinks/.test(name) ? -1 : /^rope_/.test(name) ? 0.5 : /ssm_a$/.test(name) ? -2 : 0;
   const data = shift === 0 ? values : values.map((value) => value + shift);
   return { name, shape, type: "F32", data: new Uint8Array(data.buffer) };
 }

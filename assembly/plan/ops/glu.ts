@@ -47,7 +47,8 @@ export function run_glu(record: usize, scratch: usize): void {
   }
 }
 
-function sigmoid(x: v128): v128 {
+/** 1 / (1 + e^-x) in four lanes. */
+export function sigmoid(x: v128): v128 {
   const one = f32x4.splat(1);
   return f32x4.div(one, f32x4.add(one, exp_f32x4(f32x4.neg(x))));
 }
@@ -80,6 +81,7 @@ function activate(kind: i32, x: v128): v128 {
 
 /**
  * out[i] = act(gate[i]) * up[i]      kind GLU_SWIGLU (act = SiLU), GLU_GEGLU (GELU, tanh form), GLU_REGLU
+ *                                    or GLU_GATE_ONLY (sigmoid)
  * out[i] = act(gate[i])              kind GLU_SILU, GLU_GELU, GLU_RELU, GLU_SQUARED_RELU; up is not read
  * gate, up, out  f32 [n]             out may be gate or up
  * Units: n elements, any; pointers bytes
@@ -88,7 +90,7 @@ function activate(kind: i32, x: v128): v128 {
  *         arXiv:1606.08415
  */
 export function glu_f32(kind: i32, gate: usize, up: usize, out: usize, n: i32): void {
-  const gated = kind <= op.GLU_REGLU;
+  const gated = kind <= op.GLU_REGLU || kind === op.GLU_GATE_ONLY;
   const stop = gate + ((<usize>n & ~3) << 2);
   for (; gate < stop; gate += 16, up += 16, out += 16) {
     const a = activate(kind, v128.load(gate));

@@ -57,6 +57,12 @@ export function attention(
   };
 }
 
+/** Of layers that have something else in its place. */
+export const NO_ATTENTION: AttentionSpec = { qkv: "split", scale: 1 };
+
+/** Most taps of a convolution: kernels work on them in scratch. */
+export const MAX_TAPS = 32;
+
 /** A gated feed-forward block, which may have biases, or experts that are such blocks. */
 export function gated({ fused }: Hyper, act: GatedAct, experts?: ExpertsSpec): FeedForwardSpec {
   return {

@@ -12,10 +12,12 @@ import { falcon, gpt2, gptneox, starcoder2 } from "./families/gpt.ts";
 import { gptOss } from "./families/gpt_oss.ts";
 import { granite, granitemoe, minicpm } from "./families/granite.ts";
 import { hunyuanDense } from "./families/hunyuan.ts";
+import { lfm2 } from "./families/lfm2.ts";
 import { ernie4_5, internlm2, llama, mistral3 } from "./families/llama.ts";
 import { olmo, olmo2, olmoe } from "./families/olmo.ts";
 import { phi2, phi3 } from "./families/phi.ts";
 import { qwen2, qwen2moe, qwen3, qwen3moe } from "./families/qwen.ts";
+import { qwen35 } from "./families/qwen35.ts";
 import { seedOss } from "./families/seed_oss.ts";
 import { smollm3 } from "./families/smollm.ts";
 import { arcee, nemotron } from "./families/squared_relu.ts";
@@ -43,6 +45,7 @@ export const architectures = [
   granitemoe,
   hunyuanDense,
   internlm2,
+  lfm2,
   minicpm,
   mistral3,
   nemotron,
@@ -55,6 +58,7 @@ export const architectures = [
   qwen2moe,
   qwen3,
   qwen3moe,
+  qwen35,
   seedOss,
   smollm3,
   stablelm,

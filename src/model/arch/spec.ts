@@ -58,12 +58,39 @@ export interface LatentSpec {
   readonly valueDim: number;
 }
 
+/**
+ * A short convolution in the place of attention: output(c * conv(p * u)), with rows p, c and u of one product of the input.
+ * Source: Liquid AI 2025, "LFM2 Technical Report", arXiv:2511.23404, section 2
+ */
+export interface ShortConvSpec {
+  readonly kind: "short convolution";
+  /** Positions that it sees, its own included. */
+  readonly taps: number;
+}
+
+/**
+ * A gated delta-net in the place of attention: queries, keys and values go through a short convolution and SiLU; each head
+ * has a matrix that learns values of keys, decays, and is asked by queries.
+ * Source: Yang, Kautz and Hatamizadeh 2024, "Gated Delta Networks", arXiv:2412.06464
+ */
+export interface DeltaNetSpec {
+  readonly kind: "delta net";
+  readonly taps: number;
+  /** Heads of values, and of queries and keys: value head h goes with h % keyHeads. */
+  readonly heads: number;
+  readonly keyHeads: number;
+  /** Length of a head's query, key and value; a multiple of 4. */
+  readonly headDim: number;
+}
+
 /** What an attention block computes. */
 export interface AttentionSpec {
   /** If it is there, `heads` are the heads of the cache: one of keys and values, of rank + ropeDim values. */
   readonly latent?: LatentSpec;
   /** Undefined: those of the configuration. */
   readonly heads?: HeadsSpec;
+  /** Whether each head of the query matrix is a query and then a gate: what attention gives is multiplied by its sigmoid. */
+  readonly gated?: boolean;
   /** Whether q, k and v have a tensor each, or are rows of one, in this order. */
   readonly qkv: "split" | "fused";
   /** Biases of q, k and v. */
@@ -144,6 +171,8 @@ export interface LayerSpec {
   readonly parallel?: "one norm" | "two norms";
   /** What the result of a block is multiplied by before it is added; without it 1. */
   readonly residualScale?: number;
+  /** What the layer has instead of attention; `attention` says nothing then. Not in parallel layers. */
+  readonly mixer?: ShortConvSpec | DeltaNetSpec;
   readonly attention: AttentionSpec;
   readonly feedForward: FeedForwardSpec;
 }
@@ -175,6 +204,17 @@ export type LayerPart =
   | "kUp"
   | "vUp"
   | "attnOutput"
+  | "convInput"
+  | "convKernel"
+  | "convOutput"
+  | "deltaKernel"
+  | "deltaGate"
+  | "deltaAlpha"
+  | "deltaTime"
+  | "deltaBeta"
+  | "deltaRates"
+  | "deltaNorm"
+  | "deltaOutput"
   | "attnPostNorm"
   | "ffnNorm"
   | "gate"

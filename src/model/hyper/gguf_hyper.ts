@@ -23,6 +23,8 @@ export interface GgufVocabulary {
   readonly partialRope?: boolean;
   /** Whether q, k and v, and gate and up, may be rows of one tensor each; the layers must be told of `Hyper.fused`. */
   readonly fused?: boolean;
+  /** Whether layers may have no heads of keys and values. The layers must be told which. */
+  readonly headless?: boolean;
   /** Whether values may be shorter than keys: those of latent attention are parts of them. */
   readonly shortValues?: boolean;
   /** Whether files have experts; without it they are refused. The layers must be told of `Hyper.experts`. */
@@ -66,7 +68,13 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     hiddenDim,
     nLayers,
     nHeads,
-    nKvHeads: layerInteger(file, at("attention.head_count_kv"), kvHeads, nLayers),
+    nKvHeads: layerInteger(
+      file,
+      at("attention.head_count_kv"),
+      kvHeads,
+      nLayers,
+      vocabularyOf.headless ?? false,
+    ),
     headDim,
     vocabSize: vocabulary(file, vocabularyOf.embedding),
     contextLength: contextLength(file, at("context_length")),

@@ -32,16 +32,24 @@ export function integer(file: ModelFile, key: string, { min, max, fallback }: Ra
 
 /**
  * An integer that files state once or for each layer.
+ * @param absent whether some layers, but not all, may state 0: they have none of it
  * @throws FormatError; UnsupportedError if layers differ
  */
-export function layerInteger(file: ModelFile, key: string, range: Range, nLayers: number): number {
+export function layerInteger(
+  file: ModelFile,
+  key: string,
+  range: Range,
+  nLayers: number,
+  absent = false,
+): number {
   const meta = file.metadata.get(key);
   if (meta?.type !== "array") return integer(file, key, range);
-  const values = Array.from<unknown>(meta.value);
+  const all = Array.from<unknown>(meta.value);
+  const values = absent ? all.filter((value) => value !== 0) : all;
   const { min, max } = range;
   const fits = (value: unknown) => Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
-  if (values.length !== nLayers || !values.every(fits)) {
-    const wrong = values.length !== nLayers ? values.length : values.find((value) => !fits(value));
+  if (all.length !== nLayers || values.length === 0 || !values.every(fits)) {
+    const wrong = all.length !== nLayers ? all.length : (values.find((value) => !fits(value)) ?? 0);
     throw new FormatError(
       `Cannot load ${file.source.name}: Expected ${key} to be an integer in [${min}, ${max}], or ${nLayers} of them, one for each layer, got ${wrong} in an array of ${meta.elementType}`,
     );

@@ -6,18 +6,29 @@ import { ropeTable, scoreGrowth } from "../rope.ts";
 import type { LayerWeights } from "../weights/weights.ts";
 import type { Activations } from "./activations.ts";
 import { addProduct, asInput, beginSum, project } from "./block.ts";
-import type { HeadTables, Rows } from "./buffers.ts";
+import type { GatedBuffers, HeadTables, Rows } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
 import { latentHeads, latentValues, projectLatent } from "./latent_block.ts";
+import { mix, projectMixer } from "./mixer_block.ts";
 
 /** What the attention block needs of the layer's input. A barrier must follow. */
-export function projectHeads(context: PlanContext, { projections }: LayerWeights, inputs: Activations): void {
+export function projectHeads(
+  context: PlanContext,
+  spec: LayerSpec,
+  { projections }: LayerWeights,
+  inputs: Activations,
+): void {
+  const isGated = spec.attention.gated;
   if (projections.latent) {
     projectLatent(context, projections, inputs);
     return;
   }
+  if (projections.mixer) {
+    projectMixer(context, projections, inputs);
+    return;
+  }
   const { writer, buffers } = context;
-  project(writer, projections.q, inputs, buffers.q);
+  project(writer, projections.q, inputs, isGated ? (buffers.gated as GatedBuffers).queries : buffers.q);
   project(writer, projections.k, inputs, buffers.k);
   project(writer, projections.v, inputs, buffers.v);
 }
@@ -27,6 +38,10 @@ export function attend(context: PlanContext, spec: LayerSpec, layer: LayerWeight
   const { writer, config, buffers, caches } = context;
   const { q, attention } = buffers;
   const { projections, sinks, attnOutput } = layer;
+  if (projections.mixer) {
+    mix(context, spec, layer, projections, index);
+    return;
+  }
   const heads = headsOf(spec, config);
   const { rope, cap, window } = spec.attention;
   const scale = spec.attention.scale * scoreGrowth(rope);
@@ -38,13 +53,35 @@ export function attend(context: PlanContext, spec: LayerSpec, layer: LayerWeight
   writer.attention({ q, out: attention, heads, tables, scale, cap, window, sinks, cache });
   writer.barrier();
   const result = projections.latent ? latentValues(context, spec, layer) : attention;
-  addProduct(context, spec, attnOutput, asInput(context, result, attnOutput), layer.attnPostNorm);
+  const input = spec.attention.gated ? gate(context, layer, heads) : asInput(context, result, attnOutput);
+  addProduct(context, spec, attnOutput, input, layer.attnPostNorm);
+}
+
+// What attention has given, times the sigmoid of its gates, as the output's input. A barrier follows.
+function gate({ writer, buffers }: PlanContext, { attnOutput }: LayerWeights, heads: HeadsSpec): Rows {
+  const { attention: up, act: out, gated } = buffers;
+  const n = heads.nHeads * heads.headDim;
+  const format = attnOutput.format.activation;
+  writer.glu({ spec: "gate only", gate: (gated as GatedBuffers).gates, up, out, n, format });
+  writer.barrier();
+  return out;
+}
+
+// Each head's query, and then its gate.
+function splitGates({ writer, buffers }: PlanContext, { nHeads: heads, headDim: n }: HeadsSpec): void {
+  const { queries, gates } = buffers.gated as GatedBuffers;
+  const apart = { heads, xHead: 2 * n, outHead: n, n };
+  writer.copy({ x: queries, out: buffers.q, ...apart });
+  const { address, stride } = queries;
+  writer.copy({ x: { address: address + 4 * n, stride }, out: gates, ...apart });
+  writer.barrier();
 }
 
 // Queries as attention takes them; keys and values go into the cache. A barrier follows.
 function storeHeads(context: PlanContext, spec: LayerSpec, layer: LayerWeights, cache: LayerCache): void {
   const { writer, config, buffers } = context;
   const heads = headsOf(spec, config);
+  if (spec.attention.gated) splitGates(context, heads);
   prepareHeads(context, spec, layer, heads);
   const { temperature, rope, headNorm } = spec.attention;
   const rotation = rope && { rope, angles: ropeTable(buffers.ropes, rope).angles };

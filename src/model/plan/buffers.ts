@@ -5,7 +5,7 @@ import type { Arena } from "../../kernels/arena.ts";
 import { weightFormats } from "../../quant/registry.ts";
 import type { ExpertsSpec, HeadsSpec, LatentSpec, LayerSpec, Model } from "../arch/spec.ts";
 import type { ModelConfig } from "../config.ts";
-import { distinctHeads, headsOf, hiddenDimOf, largest } from "../heads.ts";
+import { channelsOf, distinctHeads, headsOf, hiddenDimOf, largest } from "../heads.ts";
 import { distinctRopes, type RopeTable } from "../rope.ts";
 import {
   blockInputs,
@@ -49,8 +49,29 @@ export interface Buffers {
   readonly heads: readonly HeadTables[];
   /** Undefined if no layer has latent attention. */
   readonly latent?: LatentBuffers;
+  /** Undefined if no layer has a mixer, or none has gated heads. */
+  readonly mixer?: MixerBuffers;
+  readonly gated?: GatedBuffers;
   /** Undefined if no layer has experts. */
   readonly experts?: ExpertBuffers;
+}
+
+/** What mixers work on, f32 [batch][...]. */
+export interface MixerBuffers {
+  /** What is convolved, and what becomes of it. */
+  readonly input: Rows;
+  readonly mixed: Rows;
+  /** Of delta-nets: what heads give, what it is multiplied by, and of each head decay and learning rate. */
+  readonly heads: Rows;
+  readonly gate: Rows;
+  readonly alpha: Rows;
+  readonly beta: Rows;
+}
+
+/** Rows of heads with a query and a gate each; the gates of all heads, as far apart as attention's rows. */
+export interface GatedBuffers {
+  readonly queries: Rows;
+  readonly gates: Rows;
 }
 
 /** What latent attention works on, f32 [batch][...]. */
@@ -113,7 +134,9 @@ export function placeBuffers(
     return experts ? (experts.shared?.hiddenDim ?? 0) : hiddenDimOf(spec, config);
   });
   const rows = (n: number, count: number, pad: number) => placeRows(arena, n, count, pad);
-  const acts = () => placeActs(arena, Math.max(dim, hiddenDim, qDim, ...latentDims(specs)), batch);
+  const mixers = mixerDims(specs, dim);
+  const widest = Math.max(dim, hiddenDim, qDim, mixers.inner, ...latentDims(specs));
+  const acts = () => placeActs(arena, widest, batch);
   const x = rows(dim, batch, BLOCK_COLS);
   return {
     x,
@@ -126,7 +149,7 @@ export function placeBuffers(
     gate: rows(hiddenDim, batch, PADDED_ROWS),
     up: rows(hiddenDim, batch, PADDED_ROWS),
     result: specs.some(hasResult) ? rows(dim, batch, BLOCK_COLS) : x,
-    ones: { address: arena.alloc(4 * dim), length: dim },
+    ones: { address: arena.alloc(4 * Math.max(dim, mixers.headDim)), length: dim },
     logits: rows(vocabSize, outputs, PADDED_ROWS),
     ropes: distinctRopes(specs.map(({ attention }) => attention.rope)).map((rope) => ({
       rope,
@@ -139,7 +162,50 @@ export function placeBuffers(
       groups: arena.alloc(4 * (shape.nKvHeads + 1)),
     })),
     ...placeLatent(specs, config, arena, batch),
+    ...placeMixers(specs, mixers, arena, batch),
+    ...(specs.some(({ attention }) => attention.gated) && {
+      gated: { queries: rows(2 * qDim, batch, PADDED_ROWS), gates: rows(qDim, batch, BLOCK_COLS) },
+    }),
     ...placeExperts(specs, layers, arena, dim, batch),
+  };
+}
+
+// The most that mixers have of each kind of row.
+function mixerDims(specs: readonly LayerSpec[], dim: number) {
+  const most = { input: 0, mixed: 0, inner: 0, heads: 0, headDim: 0 };
+  const raise = (part: keyof typeof most, n: number) => {
+    most[part] = Math.max(most[part], n);
+  };
+  for (const { mixer } of specs) {
+    if (!mixer) continue;
+    const isConv = mixer.kind === "short convolution";
+    raise("input", isConv ? 3 * dim : channelsOf(mixer));
+    raise("mixed", isConv ? dim : channelsOf(mixer));
+    if (isConv) continue;
+    raise("inner", mixer.heads * mixer.headDim);
+    raise("heads", mixer.heads);
+    raise("headDim", mixer.headDim);
+  }
+  return most;
+}
+
+function placeMixers(
+  specs: readonly LayerSpec[],
+  { input, mixed, inner, heads }: ReturnType<typeof mixerDims>,
+  arena: Arena,
+  batch: number,
+): Pick<Buffers, "mixer"> {
+  if (specs.every(({ mixer }) => !mixer)) return {};
+  const rows = (n: number) => placeRows(arena, n, batch, BLOCK_COLS);
+  return {
+    mixer: {
+      input: rows(input),
+      mixed: rows(mixed),
+      heads: rows(inner),
+      gate: rows(inner),
+      alpha: rows(heads),
+      beta: rows(heads),
+    },
   };
 }
 

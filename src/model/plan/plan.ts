@@ -46,7 +46,7 @@ function embedding({ writer, buffers, config }: PlanContext, model: Model, weigh
 // One block after the other.
 function blocks(context: PlanContext, spec: LayerSpec, layer: LayerWeights, index: number): void {
   const inputs = readInput(context, spec, layer.attnNorm, projectionInputs(layer.projections));
-  projectHeads(context, layer, inputs);
+  projectHeads(context, spec, layer, inputs);
   context.writer.barrier();
   attend(context, spec, layer, index);
   const block = layer.feedForward;
@@ -67,7 +67,7 @@ function parallelBlocks(context: PlanContext, spec: LayerSpec, layer: LayerWeigh
   const [heads, hidden] = [projectionInputs(layer.projections), feedForwardInputs(block)];
   const shared = spec.parallel === "one norm";
   const inputs = readInput(context, spec, layer.attnNorm, shared ? [...heads, ...hidden] : heads);
-  projectHeads(context, layer, inputs);
+  projectHeads(context, spec, layer, inputs);
   if (!shared) writer.barrier();
   projectHidden(context, block, shared ? inputs : readInput(context, spec, layer.ffnNorm, hidden));
   writer.barrier();

@@ -1,9 +1,17 @@
 // Writes the records of a plan: one method for each operation of assembly/layout/ops.ts, with every operand named.
-import { BLOCK_COLS, SCALE_SHIFT } from "../../../assembly/layout/blocks.ts";
+import { BLOCK_COLS, KV_PAGE, SCALE_SHIFT } from "../../../assembly/layout/blocks.ts";
 import * as op from "../../../assembly/layout/ops.ts";
 import { kvTypeCodes } from "../../quant/kv_types.ts";
 import type { FileType } from "../../quant/registry.ts";
-import type { ExpertsSpec, FeedForwardSpec, GatedAct, HeadsSpec, NormSpec, PlainAct } from "../arch/spec.ts";
+import type {
+  DeltaNetSpec,
+  ExpertsSpec,
+  FeedForwardSpec,
+  GatedAct,
+  HeadsSpec,
+  NormSpec,
+  PlainAct,
+} from "../arch/spec.ts";
 import type { LayerCache } from "../kv_layout.ts";
 import type { RopeSpec, RopeTable } from "../rope.ts";
 import type { ExpertWeights, Matrix, Vector } from "../weights/weights.ts";
@@ -177,9 +185,35 @@ export interface AddOp {
   readonly byPosition?: boolean;
 }
 
+/** A causal convolution of each channel: out[t] = gate[t] * conv(x * times)[t], or SiLU(conv(x)[t]). x becomes x * times. */
+export interface ConvOp {
+  readonly x: Rows;
+  /** Values from x to both in the same row; undefined: there are none. */
+  readonly beside?: { readonly times: number; readonly gate: number };
+  readonly out: Rows;
+  /** f32 [channels][taps]. */
+  readonly kernel: Vector;
+  readonly taps: number;
+  readonly cache: LayerCache;
+}
+
+/** out[t] = what the state of each head makes of its query, after it has learnt the value of its key. */
+export interface DeltaOp {
+  readonly spec: DeltaNetSpec;
+  /** Queries, keys and values, the first two with a mean square of 1. */
+  readonly x: Rows;
+  readonly out: Rows;
+  /** Rows as far apart. */
+  readonly alpha: Rows;
+  readonly beta: Rows;
+  readonly rates: Vector;
+  readonly cache: LayerCache;
+}
+
 /** out[t] = act(gate[t]) * up[t], or act(gate[t]), in an activation format. */
 export interface GluOp {
-  readonly spec: FeedForwardSpec;
+  /** "gate only": the act is sigmoid. */
+  readonly spec: FeedForwardSpec | "gate only";
   readonly gate: Rows;
   /** As far apart as the gate's rows; undefined if the block has no gate of its own. */
   readonly up: Rows | undefined;
@@ -444,6 +478,43 @@ export class PlanWriter {
     r[op.MAP_B] = f32Bits(b);
   }
 
+  conv({ x, beside, out, kernel, taps, cache }: ConvOp): void {
+    const r = this.#record(op.OP_CONV);
+    const channels = kernel.length / taps;
+    r[op.CONV_X] = x.address;
+    r[op.CONV_X_STRIDE] = x.stride;
+    r[op.CONV_TIMES] = 4 * (beside?.times ?? 0);
+    r[op.CONV_GATE] = 4 * (beside?.gate ?? 0);
+    r[op.CONV_OUT] = out.address;
+    r[op.CONV_OUT_STRIDE] = out.stride;
+    r[op.CONV_KERNEL] = kernel.address;
+    r[op.CONV_CHANNELS] = channels;
+    r[op.CONV_TAPS] = taps;
+    r[op.CONV_KEPT] = cache.state === undefined ? KV_PAGE : taps - 1;
+    // The rows of a state stand behind its matrices.
+    r[op.CONV_LAYER] =
+      cache.offset + (cache.state === undefined ? 0 : cache.bytes - 4 * channels * (taps - 1));
+    r[op.CONV_TABLE] = cache.table;
+  }
+
+  delta({ spec, x, out, alpha, beta, rates, cache }: DeltaOp): void {
+    const r = this.#record(op.OP_DELTA);
+    r[op.DELTA_X] = x.address;
+    r[op.DELTA_X_STRIDE] = x.stride;
+    r[op.DELTA_OUT] = out.address;
+    r[op.DELTA_OUT_STRIDE] = out.stride;
+    r[op.DELTA_ALPHA] = alpha.address;
+    r[op.DELTA_BETA] = beta.address;
+    r[op.DELTA_ALPHA_STRIDE] = alpha.stride;
+    r[op.DELTA_RATES] = rates.address;
+    r[op.DELTA_HEADS] = spec.heads;
+    r[op.DELTA_GROUPS] = spec.keyHeads;
+    r[op.DELTA_DIM] = spec.headDim;
+    r[op.DELTA_LAYER] = cache.offset;
+    r[op.DELTA_TABLE] = cache.table;
+    r[op.DELTA_SCALE] = f32Bits(1 / Math.sqrt(spec.headDim));
+  }
+
   glu({ spec, gate, up, out, n, format, route }: GluOp): void {
     const r = this.#record(op.OP_GLU);
     r[op.GLU_GATE] = gate.address;
@@ -453,8 +524,12 @@ export class PlanWriter {
     r[op.GLU_OUT_STRIDE] = out.stride;
     r[op.GLU_N] = n;
     r[op.GLU_FORMAT] = format;
-    r[op.GLU_KIND] = spec.gated ? gatedKinds[spec.act] : plainKinds[spec.act];
     r[op.GLU_ROUTE] = route ?? 0;
+    if (spec === "gate only") {
+      r[op.GLU_KIND] = op.GLU_GATE_ONLY;
+      return;
+    }
+    r[op.GLU_KIND] = spec.gated ? gatedKinds[spec.act] : plainKinds[spec.act];
     if (!spec.gated || !spec.clamp) return;
     r[op.GLU_KIND] = op.GLU_CLAMPED;
     r[op.GLU_LIMIT] = f32Bits(spec.clamp.limit);

@@ -1,6 +1,7 @@
 // Declares what weights a model needs: for each its tensor, the rows of it, the shape, and whether files must have it.
 import type {
   AttentionSpec,
+  DeltaNetSpec,
   ExpertsSpec,
   FeedForwardSpec,
   HeadsSpec,
@@ -11,9 +12,10 @@ import type {
   NormSpec,
   Presence,
   Role,
+  ShortConvSpec,
 } from "../arch/spec.ts";
 import type { ModelConfig } from "../config.ts";
-import { headsOf, hiddenDimOf } from "../heads.ts";
+import { channelsOf, headsOf, hiddenDimOf } from "../heads.ts";
 import { distinctRopes } from "../rope.ts";
 import { expertOf, fused, tableOf, type View, whole } from "./views.ts";
 
@@ -51,9 +53,33 @@ export interface LayerNeeds {
 
 /** What queries, keys and values are made by. */
 export type ProjectionNeeds =
-  | { readonly latent?: undefined; readonly q: MatrixNeed; readonly k: MatrixNeed; readonly v: MatrixNeed }
+  | {
+      readonly latent?: undefined;
+      readonly mixer?: undefined;
+      readonly q: MatrixNeed;
+      readonly k: MatrixNeed;
+      readonly v: MatrixNeed;
+    }
+  | {
+      readonly latent?: undefined;
+      readonly mixer: "short convolution";
+      readonly input: MatrixNeed;
+      readonly kernel: VectorNeed;
+    }
+  | {
+      readonly latent?: undefined;
+      readonly mixer: "delta net";
+      readonly qkv: MatrixNeed;
+      readonly kernel: VectorNeed;
+      readonly gate: MatrixNeed;
+      readonly norm: VectorNeed;
+      readonly alpha: MatrixNeed;
+      readonly beta: MatrixNeed;
+      readonly rates: VectorNeed;
+    }
   | {
       readonly latent: true;
+      readonly mixer?: undefined;
       readonly qDown?: MatrixNeed | undefined;
       readonly qDownNorm?: VectorNeed | undefined;
       readonly q: MatrixNeed;
@@ -115,10 +141,14 @@ export function layerNeeds(spec: LayerSpec, config: ModelConfig): LayerNeeds {
   const normOf = (part: NormPart, is: boolean) => (is ? norm(part, spec.norm, dim) : undefined);
   return {
     attnNorm: normOf("attnNorm", before),
-    projections: latent ? latentNeeds(latent, nHeads, dim) : attentionNeeds(attention, heads, dim),
+    ...(spec.mixer
+      ? mixerNeeds(spec.mixer, dim)
+      : {
+          projections: latent ? latentNeeds(latent, nHeads, dim) : attentionNeeds(attention, heads, dim),
+          attnOutput: biased("attnOutput", dim, nHeads * (latent?.valueDim ?? headDim), attention.outputBias),
+        }),
     ...headNorms(attention, heads),
     sinks: attention.sinks ? vector(whole("sinks.weight", nHeads), "required") : undefined,
-    attnOutput: biased("attnOutput", dim, nHeads * (latent?.valueDim ?? headDim), attention.outputBias),
     attnPostNorm: normOf("attnPostNorm", after),
     ffnNorm: normOf("ffnNorm", before && spec.parallel !== "one norm"),
     ffnPostNorm: normOf("ffnPostNorm", after),
@@ -148,8 +178,44 @@ export function outerNeeds({ config, layers, outputNorm, positions, outputBias }
   };
 }
 
-function attentionNeeds({ qkv, bias }: AttentionSpec, { headDim, nHeads, nKvHeads }: HeadsSpec, dim: number) {
-  const rows = [nHeads * headDim, nKvHeads * headDim, nKvHeads * headDim];
+function mixerNeeds(
+  mixer: ShortConvSpec | DeltaNetSpec,
+  dim: number,
+): Pick<LayerNeeds, "projections" | "attnOutput"> {
+  const { kind, taps } = mixer;
+  const need = (role: Role, rows: number) => matrix(whole(role, rows), dim);
+  const kernel = (role: Role, rows: number) => vector(tableOf(role, rows, taps), "required");
+  if (kind === "short convolution") {
+    const [input, of] = [need("convInput.weight", 3 * dim), kernel("convKernel.weight", dim)];
+    return {
+      projections: { mixer: kind, input, kernel: of },
+      attnOutput: biased("convOutput", dim, dim, undefined),
+    };
+  }
+  const { heads, headDim } = mixer;
+  const [inner, qkv] = [heads * headDim, channelsOf(mixer)];
+  const time = vector(whole("deltaTime.bias", heads), "required");
+  return {
+    projections: {
+      mixer: kind,
+      qkv: need("qkv.weight", qkv),
+      kernel: kernel("deltaKernel.weight", qkv),
+      gate: need("deltaGate.weight", inner),
+      norm: vector(whole("deltaNorm.weight", headDim), "required"),
+      alpha: { ...need("deltaAlpha.weight", heads), bias: time, precise: true },
+      beta: { ...need("deltaBeta.weight", heads), precise: true },
+      rates: vector(whole("deltaRates.weight", heads), "required"),
+    },
+    attnOutput: biased("deltaOutput", dim, inner, undefined),
+  };
+}
+
+function attentionNeeds(
+  { qkv, bias, gated }: AttentionSpec,
+  { headDim, nHeads, nKvHeads }: HeadsSpec,
+  dim: number,
+): ProjectionNeeds {
+  const rows = [nHeads * headDim * (gated ? 2 : 1), nKvHeads * headDim, nKvHeads * headDim];
   const needs = matrices(["q", "k", "v"], rows, qkv === "fused" ? "qkv" : undefined, dim, bias);
   const [q, k, v] = needs as [MatrixNeed, MatrixNeed, MatrixNeed];
   return { q, k, v };

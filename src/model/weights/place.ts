@@ -85,15 +85,31 @@ class Placer {
 
   #projections(needs: ProjectionNeeds, layer: number): LayerWeights["projections"] {
     const matrix = (need: MatrixNeed) => this.matrix(need, layer);
+    const vector = (need: VectorNeed) => this.vector(need, layer);
+    if (needs.mixer === "short convolution") {
+      return { mixer: needs.mixer, input: matrix(needs.input), kernel: vector(needs.kernel) };
+    }
+    if (needs.mixer) {
+      return {
+        mixer: needs.mixer,
+        qkv: matrix(needs.qkv),
+        kernel: vector(needs.kernel),
+        gate: matrix(needs.gate),
+        norm: vector(needs.norm),
+        alpha: matrix(needs.alpha),
+        beta: matrix(needs.beta),
+        rates: vector(needs.rates),
+      };
+    }
     const { q } = needs;
     if (!needs.latent) return { q: matrix(q), k: matrix(needs.k), v: matrix(needs.v) };
     return {
       latent: true,
       qDown: needs.qDown && matrix(needs.qDown),
-      qDownNorm: needs.qDownNorm && this.vector(needs.qDownNorm, layer),
+      qDownNorm: needs.qDownNorm && vector(needs.qDownNorm),
       q: matrix(q),
       kvDown: matrix(needs.kvDown),
-      kvDownNorm: this.vector(needs.kvDownNorm, layer),
+      kvDownNorm: vector(needs.kvDownNorm),
       kUp: needs.kUp.map(matrix),
       vUp: needs.vUp.map(matrix),
     };

@@ -35,7 +35,7 @@ export interface Vector extends TensorRows {
 export interface LayerWeights {
   /** Norms stand where the layer's spec has them; undefined ones there have weights that are all 1. */
   readonly attnNorm?: Vector | undefined;
-  readonly projections: HeadWeights | LatentWeights;
+  readonly projections: HeadWeights | LatentWeights | ConvWeights | DeltaWeights;
   readonly qNorm?: Vector | undefined;
   readonly kNorm?: Vector | undefined;
   /** f32 [nHeads], if heads have scores of their own. */
@@ -50,6 +50,7 @@ export interface LayerWeights {
 /** What makes queries, keys and values. */
 export interface HeadWeights {
   readonly latent?: undefined;
+  readonly mixer?: undefined;
   readonly q: Matrix;
   readonly k: Matrix;
   readonly v: Matrix;
@@ -58,6 +59,7 @@ export interface HeadWeights {
 /** What makes queries, and the short row of keys and values, in latent attention. */
 export interface LatentWeights {
   readonly latent: true;
+  readonly mixer?: undefined;
   /** Undefined if queries are made of the input. */
   readonly qDown?: Matrix | undefined;
   readonly qDownNorm?: Vector | undefined;
@@ -67,6 +69,31 @@ export interface LatentWeights {
   /** Of each head: what its queries are multiplied by, so that they meet the short row; what makes its values of it. */
   readonly kUp: readonly Matrix[];
   readonly vUp: readonly Matrix[];
+}
+
+/** What a short convolution is made by. */
+export interface ConvWeights {
+  readonly latent?: undefined;
+  readonly mixer: "short convolution";
+  readonly input: Matrix;
+  /** f32 [dim][taps]. */
+  readonly kernel: Vector;
+}
+
+/** What a delta-net is made by. */
+export interface DeltaWeights {
+  readonly latent?: undefined;
+  readonly mixer: "delta net";
+  readonly qkv: Matrix;
+  /** f32 [rows of qkv][taps]. */
+  readonly kernel: Vector;
+  /** Of what the heads give. */
+  readonly gate: Matrix;
+  readonly norm: Vector;
+  /** Decays and learning rates of heads. */
+  readonly alpha: Matrix;
+  readonly beta: Matrix;
+  readonly rates: Vector;
 }
 
 /** Weights of a feed-forward block, or of one expert. */
@@ -131,7 +158,9 @@ function besideExperts({ router, experts, shared }: ExpertWeights): readonly (re
 }
 
 /** The matrices of the attention block that read the layer's input. */
-export function projectionInputs(weights: HeadWeights | LatentWeights): readonly Matrix[] {
+export function projectionInputs(weights: LayerWeights["projections"]): readonly Matrix[] {
+  if (weights.mixer === "short convolution") return [weights.input];
+  if (weights.mixer) return [weights.qkv, weights.gate, weights.alpha, weights.beta];
   if (!weights.latent) return [weights.q, weights.k, weights.v];
   return [weights.qDown ?? weights.q, weights.kvDown];
 }

@@ -17,14 +17,15 @@ export interface SavedPages {
 /** What is saved of a sequence: what it would hold if it went on token by token. */
 export function savedPages(engine: Engine, { length, tables }: Sequence): SavedPages {
   const { classes } = engine.layout.kv;
-  if (classes.every(({ window }) => window === undefined)) return { positions: length, firsts: undefined };
+  if (classes.every(({ window, isState }) => window === undefined && !isState))
+    return { positions: length, firsts: undefined };
   const firsts = classes.map((of, i) => Math.max(tables[i]?.first ?? 0, firstKept(of, length)));
   return { positions: length, firsts };
 }
 
 /** Whether a sequence can go on with the pages of class `i` from `first` on. */
 export function canGoOn(engine: Engine, i: number, first: number, positions: number): boolean {
-  return resumable(engine.layout.kv.classes[i] as PageClass, first, positions) === positions;
+  return resumable(engine.layout.kv.classes[i] as PageClass, first, positions, true) === positions;
 }
 
 /** Bytes that saved pages take. */
@@ -64,12 +65,17 @@ export function exportPages(engine: Engine, sequence: Sequence, saved: SavedPage
 // the buffer that loading has left free. The kernel that stores a position knows where its values are.
 function exportPartly(
   engine: Engine,
-  { type, headDim, nKvHeads, headBytes, offset }: LayerCache,
+  { type, headDim, nKvHeads, headBytes, bytes, offset, rows, state }: LayerCache,
   page: number,
   used: number,
   out: Uint8Array,
 ): void {
   const { kernel, layout } = engine;
+  if (headBytes === 0) {
+    const written = state === undefined ? 4 * used * (rows as number) : bytes;
+    out.set(new Uint8Array(kernel.memory.buffer, page + offset, written), offset);
+    return;
+  }
   const store = kernel.exports[`kv_store_${type}`];
   const memory = new Uint8Array(kernel.memory.buffer);
   const copy = layout.staging.address;
@@ -123,9 +129,8 @@ function importLayers(engine: Engine, bytes: Uint8Array, { tables }: Sequence): 
   const memory = new Uint8Array(engine.kernel.memory.buffer);
   const pageBytes = classes.reduce((sum, of) => sum + of.pageBytes, 0);
   let begin = 0;
-  for (const { pageClass, nKvHeads, headBytes, offset } of layers) {
+  for (const { pageClass, bytes: layerBytes, offset } of layers) {
     const { pages, first } = tables[pageClass] as Sequence["tables"][number];
-    const layerBytes = nKvHeads * headBytes;
     pages.forEach((address, i) => {
       const at = (first + i) * pageBytes + begin;
       memory.set(bytes.subarray(at, at + layerBytes), address + offset);

@@ -33,6 +33,7 @@ const cache: LayerCache = {
   headDim: 24,
   pageClass: 1,
   headBytes: 6001,
+  bytes: 12002,
   offset: 6002,
   table: 6003,
 };
