@@ -9,7 +9,7 @@ import {
   SCALE_SHIFT,
   TILE_ROWS,
   UNPACKED_BLOCKS,
-  WIDE_TILE_BYTES,
+  UNPACKED_BYTES,
 } from "../assembly/layout/blocks.ts";
 import { CONTROL_BYTES, PACK_SCRATCH_BYTES } from "../assembly/layout/control.ts";
 import { FILE_F32 } from "../assembly/layout/file_types.gen.ts";
@@ -69,7 +69,7 @@ export function multiplier(area: KernelArea, product: Product): (w: number) => v
   const calls = callsOf(product, tokens);
   const dot = kernels.dot_form();
   const factor = scaleFactor(SCALE_SHIFT);
-  const scratch = area.alloc(UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES);
+  const scratch = area.alloc(UNPACKED_BLOCKS * GROUP_STRIPS * UNPACKED_BYTES);
   return (w) => {
     for (const [begin, end] of calls) {
       kernels.matmul(

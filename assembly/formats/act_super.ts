@@ -1,14 +1,12 @@
 // ACT_SUPER: activations as superblocks of 256 int8 with one scale and the sums of their blocks.
 import {
   ACT_SUPER_BYTES,
-  ACT_SUPER_HALVES,
   ACT_SUPER_SCALE,
   ACT_SUPER_SUMS,
   ACT_TOKENS,
   ACTS_SUPER_BYTES,
-  ACTS_SUPER_HALVES,
+  ACTS_SUPER_MOST,
   ACTS_SUPER_SCALES,
-  ACTS_SUPER_SUMS,
   BLOCK_COLS,
   SUPER_COLS,
 } from "../layout/blocks";
@@ -39,7 +37,10 @@ export function quantize_row_super(
 function clear_scales(out: usize, lane: i32, n: i32): void {
   const stop = out + <usize>(n / SUPER_COLS) * ACTS_SUPER_BYTES;
   for (; out < stop; out += ACTS_SUPER_BYTES) {
-    for (let i = lane; i < ACT_TOKENS; i++) store<f32>(out + ((<usize>i) << 2), 0, ACTS_SUPER_SCALES);
+    for (let at = out + ((<usize>lane) << 2); at < out + 4 * ACT_TOKENS; at += 4) {
+      store<f32>(at, 0, ACTS_SUPER_SCALES);
+      store<i32>(at, 0, ACTS_SUPER_MOST);
+    }
   }
 }
 
@@ -68,22 +69,7 @@ function sum16(bytes: v128): i32 {
  * Numerics: round to nearest, ties to even; a superblock whose maximum is under 1e-30 becomes zeros
  */
 export function quantize_super(x: usize, out: usize, n: i32): void {
-  for (let i = 0; i < n; i += SUPER_COLS, out += ACT_SUPER_BYTES) {
-    const m = super_max(x);
-    const inverse = f32x4.splat(inverse_of(m));
-    store<f32>(out, block_scale(m), ACT_SUPER_SCALE);
-    for (let b: usize = 0; b < 8; b++, x += 4 * BLOCK_COLS) {
-      const low = round16(x, inverse);
-      const top = round16(x + 64, inverse);
-      v128.store(out + (b << 5), low);
-      v128.store(out + (b << 5), top, 16);
-      const first = sum16(low);
-      const second = sum16(top);
-      store<i16>(out + (b << 1), <i16>(first + second), ACT_SUPER_SUMS);
-      store<i16>(out + (b << 2), <i16>first, ACT_SUPER_HALVES);
-      store<i16>(out + (b << 2), <i16>second, ACT_SUPER_HALVES + 2);
-    }
-  }
+  quantize(x, out, 4, n);
 }
 
 /**
@@ -91,30 +77,55 @@ export function quantize_super(x: usize, out: usize, n: i32): void {
  * out  n / 256 superblocks of ACTS_SUPER_BYTES; only this token's part is written
  */
 export function quantize_super_x4(x: usize, out: usize, lane: i32, n: i32): void {
-  const at = (<usize>lane) << 2;
-  for (let i = 0; i < n; i += SUPER_COLS, out += ACTS_SUPER_BYTES) {
+  quantize(x, out + ((<usize>lane) << 2), 4 * ACT_TOKENS, n);
+}
+
+// Both layouts are words of a token `step` bytes apart: 64 of values, and those of scales and sums, which the 12 bytes of the
+// other tokens, or of nothing, keep 16 bytes behind.
+function quantize(x: usize, out: usize, step: usize, n: i32): void {
+  const stop = x + ((<usize>n) << 2);
+  while (x < stop) {
     const m = super_max(x);
     const inverse = f32x4.splat(inverse_of(m));
-    store<f32>(out + at, block_scale(m), ACTS_SUPER_SCALES);
+    let to = out;
+    out += 64 * step;
+    store<f32>(out, block_scale(m));
+    out += ACT_SUPER_SUMS - ACT_SUPER_SCALE;
+    const halves = out + 4 * step;
+    let most = 0;
     for (let b: usize = 0; b < 8; b++, x += 4 * BLOCK_COLS) {
       const low = round16(x, inverse);
       const top = round16(x + 64, inverse);
-      const to = out + (b << 7) + at;
-      v128.store32_lane(to, low, 0);
-      v128.store32_lane(to, low, 1, 16);
-      v128.store32_lane(to, low, 2, 32);
-      v128.store32_lane(to, low, 3, 48);
-      v128.store32_lane(to, top, 0, 64);
-      v128.store32_lane(to, top, 1, 80);
-      v128.store32_lane(to, top, 2, 96);
-      v128.store32_lane(to, top, 3, 112);
-      const pair = out + ((b >> 1) << 4) + at + ((b & 1) << 1);
+      to = store_words(to, low, step);
+      to = store_words(to, top, step);
       const first = sum16(low);
       const second = sum16(top);
-      store<i16>(pair, <i16>(first + second), ACTS_SUPER_SUMS);
-      const halves = out + (b << 4) + at;
-      store<i16>(halves, <i16>first, ACTS_SUPER_HALVES);
-      store<i16>(halves, <i16>second, ACTS_SUPER_HALVES + 2);
+      const sum = first + second;
+      const positive = sum16(positive16(low)) + sum16(positive16(top));
+      most = max(most, max(positive, positive - sum));
+      store<i16>(out + (b >> 1) * step + ((b & 1) << 1), <i16>sum);
+      store<i16>(halves + b * step, <i16>first);
+      store<i16>(halves + b * step, <i16>second, 2);
+    }
+    out = halves + 8 * step;
+    if (step > 4) {
+      store<i32>(out, most);
+      out += ACTS_SUPER_BYTES - ACTS_SUPER_MOST;
     }
   }
+}
+
+function positive16(bytes: v128): v128 {
+  return i8x16.max_s(bytes, i8x16.splat(0));
+}
+
+function store_words(to: usize, bytes: v128, step: usize): usize {
+  v128.store32_lane(to, bytes, 0);
+  to += step;
+  v128.store32_lane(to, bytes, 1);
+  to += step;
+  v128.store32_lane(to, bytes, 2);
+  to += step;
+  v128.store32_lane(to, bytes, 3);
+  return to + step;
 }

@@ -40,10 +40,16 @@ export function has_book<F>(): bool {
 }
 
 /**
- * Constant i of a format. Those with a book have it in 1, plus 128 if the instruction takes unsigned bytes; 2 and 3 take that
- * off again: -128, or 0.
+ * Constant i of a format for the form T. Those with a book have it in 1, plus 128 if the instruction takes unsigned bytes; 2
+ * and 3 take that off again: -128, or 0. Pairs take its lower nibbles in 1 and the upper ones in 2, plus 128 as well.
  */
-export function super_constants<F>(i: i32, book: i32, isUnsigned: bool): v128 {
+export function super_constants<T, F>(i: i32, book: i32, isUnsigned: bool): v128 {
+  if (is_x4k<F>() && is_pairs<T>()) {
+    const nibbles = v128.load(CONST_LOW_NIBBLES);
+    if (i === 0) return nibbles;
+    const bytes = book_bytes(book, true);
+    return i === 1 ? v128.and(bytes, nibbles) : high(bytes, nibbles);
+  }
   if (has_book<F>()) {
     if (i === 0) return is_x4k<F>() ? v128.load(CONST_LOW_NIBBLES) : v128.load(CONST_FIELDS, 16);
     if (i === 1) return book_bytes(book, isUnsigned);
@@ -345,7 +351,13 @@ export function sum_q6k<T>(
   return i32x4.sub(i32x4.add(i32x4.mul(a, s0), i32x4.mul(b, s1)), offset);
 }
 
-/** sum_tile() of super.ts for x4k, whose weights are those of a book. T is u8 or i16. */
+// acc + n . x of the low nibbles of v and of its high ones, as a book has them, i16.
+function add_looked_up(acc: v128, v: v128, book: v128, nibbles: v128, x: v128, y: v128): v128 {
+  acc = i16x8.add(acc, dot_pairs(x, look_up(book, v128.and(v, nibbles))));
+  return i16x8.add(acc, dot_pairs(y, look_up(book, high(v, nibbles))));
+}
+
+/** sum_tile() of super.ts for x4k, whose weights are those of a book; of pairs, those of two books of nibbles. */
 export function sum_x4k<T>(
   tile: usize,
   scales: usize,
@@ -366,6 +378,21 @@ export function sum_x4k<T>(
   const v = v128.load(tile, 16);
   const w = v128.load(tile, 32);
   const z = v128.load(tile, 48);
+  if (RELAXED && is_pairs<T>()) {
+    // Sums of 32 nibbles fit i16, as those of q4k do.
+    const zero = i32x4.splat(0);
+    let a = add_looked_up(zero, u, book, nibbles, x0, x4);
+    a = add_looked_up(a, v, book, nibbles, x1, x5);
+    a = add_looked_up(a, w, book, nibbles, x2, x6);
+    a = add_looked_up(a, z, book, nibbles, x3, x7);
+    let b = add_looked_up(zero, u, less, nibbles, x0, x4);
+    b = add_looked_up(b, v, less, nibbles, x1, x5);
+    b = add_looked_up(b, w, less, nibbles, x2, x6);
+    b = add_looked_up(b, z, less, nibbles, x3, x7);
+    const t = twice(v128.load8x8_s(scales));
+    const upper = i32x4.sub(i32x4.dot_i16x8_s(b, t), i32x4.shl(i32x4.dot_i16x8_s(halves, t), 3));
+    return i32x4.add(i32x4.dot_i16x8_s(a, t), i32x4.shl(upper, 4));
+  }
   const low = sum4<T>(
     i32x4.dot_i16x8_s(halves, less),
     look_up(book, v128.and(u, nibbles)),

@@ -85,11 +85,10 @@ import {
   LESS_MINIMA,
   LESS_MINIMA_OF_HALVES,
   LESS_NOTHING,
-  multiply_super_bytes,
-  multiply_super_wide,
+  multiply_supers,
 } from "./super_multiply";
 import { embed_row_super, invert_book, pack_coded, pack_iq4_xs, pack_super, zero_super } from "./super_pack";
-import { unpack_super_bytes, unpack_super_wide } from "./super_unpack";
+import { unpack_super } from "./super_unpack";
 import { walk_super_form } from "./super_walk";
 
 export { is_super };
@@ -235,8 +234,9 @@ export function unpack(
   blocks: i32,
 ): bool {
   if (is_super(weight)) {
-    const supers = blocks / SUPER_BLOCKS;
-    unpack_super(weight, dot, from, to, strips, supers);
+    const layout = layout_of(weight);
+    const bytes = in_bytes(layout, dot);
+    unpack_super(layout, from, to, strips, blocks / SUPER_BLOCKS, book_of(weight), dot, bytes);
     return true;
   }
   const tiles = strips * blocks;
@@ -274,17 +274,10 @@ export function multiply_group(
   }
 }
 
-// Whether superblocks are unpacked to bytes. Pairs of i16 hold too few products of q6k, and books have no form for them.
+// Whether superblocks are unpacked to bytes. Books have no form for pairs.
 function in_bytes(layout: i32, dot: i32): bool {
   if (!RELAXED || dot === DOT_WIDE) return false;
-  return dot !== DOT_MOVED || layout === WEIGHT_Q4K || layout === WEIGHT_Q5K;
-}
-
-function unpack_super(weight: i32, dot: i32, from: usize, to: usize, strips: i32, supers: i32): void {
-  const layout = layout_of(weight);
-  const book = book_of(weight);
-  if (in_bytes(layout, dot)) unpack_super_bytes(layout, from, to, strips, supers, book, dot);
-  else unpack_super_wide(layout, from, to, strips, supers, book);
+  return dot !== DOT_MOVED || !with_book(layout);
 }
 
 // LESS_* of a format, whose superblocks were unpacked to bytes or not.
@@ -310,16 +303,19 @@ function multiply_super(
 ): void {
   const bytes = in_bytes(layout, dot);
   const less = less_of(layout, dot, bytes);
+  const own = with_halves(layout);
   // Behind the largest unpacked superblocks.
   const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
   if (!RELAXED || !bytes) {
-    multiply_super_wide(tile, x, out, outStride, strips, supers, factor, less, work);
+    multiply_supers<i16>(tile, x, out, outStride, strips, supers, factor, less, 0, own, 0, work);
   } else if (dot === DOT_MOVED) {
-    const halves = layout === WEIGHT_Q5K;
-    multiply_super_bytes<i8>(tile, x, out, outStride, strips, supers, factor, less, work, halves, false);
+    // i16 hold the sums of 32 columns of 4 bits, of 16 of 5 bits, and of 8 of 6 bits.
+    const part = layout === WEIGHT_Q6K ? 32 : own || layout === WEIGHT_Q5K ? 64 : 128;
+    multiply_supers<i8>(tile, x, out, outStride, strips, supers, factor, less, part, own, 0, work);
   } else {
-    const halves = with_halves(layout);
-    multiply_super_bytes<u8>(tile, x, out, outStride, strips, supers, factor, less, work, halves, halves);
+    const part = own ? 64 : 128;
+    const top = layout === WEIGHT_Q4K ? 15 : layout === WEIGHT_Q5K ? 31 : layout === WEIGHT_Q2K ? 3 : 32768;
+    multiply_supers<u8>(tile, x, out, outStride, strips, supers, factor, less, part, own, top, work);
   }
 }
 

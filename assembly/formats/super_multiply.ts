@@ -1,19 +1,23 @@
 // The kernels of several tokens for formats of superblocks. A register tile is two strips times four tokens. Superblocks are
 // unpacked before: to bytes if the engine multiplies those, else to i16 that are weights times the scales of their blocks.
+//
+// T is the form of the dot product: u8 for DOT_UNSIGNED and DOT_SIGNED, i8 for DOT_MOVED (pairs), i16 for what is widened.
 import {
   ACTS_SUPER_BYTES,
   ACTS_SUPER_HALVES,
+  ACTS_SUPER_MOST,
   ACTS_SUPER_SCALES,
   ACTS_SUPER_SUMS,
   BYTE_SUPER_BYTES,
   BYTE_SUPER_SCALES,
   BYTE_SUPER_VALUES,
+  SUPER_LESS,
+  SUPER_SECOND,
   WIDE_SUPER_BYTES,
-  WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
 import { dot_add, dot_pairs } from "../simd/dot";
-import { f16_mask, load_scales } from "../simd/f16";
+import { is_pairs } from "./fields";
 
 // What is taken off a superblock's sums: nothing; dmin times the sums of minima of blocks, or of half blocks; 2^i times the
 // sums of scales of half blocks, or of blocks, which stand in the place of minima.
@@ -29,53 +33,78 @@ export const WORK_BYTES = 256;
 // Where the sums of what is taken off lie in them: [2 strips][4 tokens][4 rows].
 const LESS: usize = 128;
 
-// Adds a superblock's sums of four rows for a token to the rows at `row`; `less` are those that are taken off.
-function finish(tile: usize, row: usize, sum: v128, less: v128, xs: v128, kind: i32): void {
-  const mask = f16_mask();
-  if (kind >= LESS_HALVES_5) sum = i32x4.sub(sum, i32x4.shl(less, kind === LESS_HALVES_5 ? 5 : 7));
-  let value = f32x4.mul(f32x4.convert_i32x4_s(sum), f32x4.mul(load_scales(tile, mask), xs));
-  if (kind === LESS_MINIMA || kind === LESS_MINIMA_OF_HALVES) {
-    const m = f32x4.mul(f32x4.convert_i32x4_s(less), f32x4.mul(load_scales(tile + 8, mask), xs));
+function is_wide<T>(): bool {
+  return sizeof<T>() === 2;
+}
+
+function bytes_of<T>(): usize {
+  return is_wide<T>() ? WIDE_SUPER_BYTES : BYTE_SUPER_BYTES;
+}
+
+function store8(to: usize, a: v128, b: v128, c: v128, d: v128, e: v128, f: v128, g: v128, h: v128): void {
+  v128.store(to, a);
+  v128.store(to, b, 16);
+  v128.store(to, c, 32);
+  v128.store(to, d, 48);
+  v128.store(to, e, 64);
+  v128.store(to, f, 80);
+  v128.store(to, g, 96);
+  v128.store(to, h, 112);
+}
+
+// acc + sums of pairs, i16.
+function add_pairs(acc: v128, a: v128, b: v128): v128 {
+  return i32x4.add(acc, i32x4.dot_i16x8_s(a, b));
+}
+
+// What is taken off the sums of two strips whose superblocks are `step` apart: i16 [4 rows][2] times i16 [4 tokens][2].
+function sum_less(kind: i32, tile: usize, step: usize, x: usize, to: usize): void {
+  const blocks = kind === LESS_MINIMA || kind === LESS_BLOCKS_7;
+  let a0 = i32x4.splat(0);
+  let a1 = a0;
+  let a2 = a0;
+  let a3 = a0;
+  let b0 = a0;
+  let b1 = a0;
+  let b2 = a0;
+  let b3 = a0;
+  x += blocks ? ACTS_SUPER_SUMS : ACTS_SUPER_HALVES;
+  for (const stop = x + (blocks ? 64 : 128); x < stop; x += 16, tile += 16) {
+    const u = v128.load(tile, SUPER_LESS);
+    const v = v128.load(tile + step, SUPER_LESS);
+    const xv = v128.load(x);
+    let xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+    a0 = add_pairs(a0, u, xt);
+    b0 = add_pairs(b0, v, xt);
+    xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+    a1 = add_pairs(a1, u, xt);
+    b1 = add_pairs(b1, v, xt);
+    xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+    a2 = add_pairs(a2, u, xt);
+    b2 = add_pairs(b2, v, xt);
+    xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+    a3 = add_pairs(a3, u, xt);
+    b3 = add_pairs(b3, v, xt);
+  }
+  store8(to, a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
+// Adds a superblock's sums of four rows for a token to the rows at `row`. `at` has them, and LESS behind what is taken off:
+// M i8: minima, f32; u8: integers.
+function finish<M>(shift: i32, at: usize, tile: usize, xs: v128, row: usize): void {
+  let sum = v128.load(at);
+  const less = v128.load(at, LESS);
+  if (!isSigned<M>()) sum = i32x4.sub(sum, i32x4.shl(less, shift));
+  let value = f32x4.mul(f32x4.convert_i32x4_s(sum), f32x4.mul(v128.load(tile), xs));
+  if (isSigned<M>()) {
+    const m = f32x4.mul(f32x4.convert_i32x4_s(less), f32x4.mul(v128.load(tile, SUPER_SECOND), xs));
     value = f32x4.sub(value, m);
   }
   v128.store(row, f32x4.add(value, v128.load(row)));
 }
 
-// Sums of i16 [4 rows][2] (or u8, if `small`) at `weights` times i16 [4 tokens][2] at `x`, `count` of each, for each token.
-function sum_pairs(weights: usize, x: usize, count: usize, small: bool, to: usize): void {
-  let a = i32x4.splat(0);
-  let b = a;
-  let c = a;
-  let d = a;
-  const stop = x + (count << 4);
-  for (; x < stop; x += 16) {
-    const m = small ? v128.load8x8_u(weights) : v128.load(weights);
-    weights += small ? 8 : 16;
-    const s = v128.load(x);
-    a = i32x4.add(a, i32x4.dot_i16x8_s(m, v128.shuffle<i32>(s, s, 0, 0, 0, 0)));
-    b = i32x4.add(b, i32x4.dot_i16x8_s(m, v128.shuffle<i32>(s, s, 1, 1, 1, 1)));
-    c = i32x4.add(c, i32x4.dot_i16x8_s(m, v128.shuffle<i32>(s, s, 2, 2, 2, 2)));
-    d = i32x4.add(d, i32x4.dot_i16x8_s(m, v128.shuffle<i32>(s, s, 3, 3, 3, 3)));
-  }
-  v128.store(to, a);
-  v128.store(to, b, 16);
-  v128.store(to, c, 32);
-  v128.store(to, d, 48);
-}
-
-// What is taken off a strip's sums.
-function sum_less(kind: i32, tile: usize, x: usize, to: usize): void {
-  if (kind === LESS_MINIMA || kind === LESS_BLOCKS_7) {
-    sum_pairs(tile + WIDE_SUPER_MINIMA, x + ACTS_SUPER_SUMS, 4, false, to);
-  } else if (kind === LESS_MINIMA_OF_HALVES) {
-    sum_pairs(tile + WIDE_SUPER_MINIMA, x + ACTS_SUPER_HALVES, 8, true, to);
-  } else if (kind !== LESS_NOTHING) {
-    sum_pairs(tile + BYTE_SUPER_SCALES, x + ACTS_SUPER_HALVES, 8, false, to);
-  }
-}
-
 // Ends a superblock of two strips, whose sums are at `work`.
-function finish_pair(
+function finish_pair<M>(
   kind: i32,
   tile: usize,
   step: usize,
@@ -85,120 +114,164 @@ function finish_pair(
   factor: f32,
   work: usize,
 ): void {
-  sum_less(kind, tile, x, work + LESS);
-  sum_less(kind, tile + step, x, work + LESS + 64);
-  for (let t: usize = 0; t < 4; t++, row += outStride) {
-    const xs = f32x4.mul(v128.load32_splat(x + (t << 2), ACTS_SUPER_SCALES), f32x4.splat(factor));
-    const at = work + (t << 4);
-    finish(tile, row, v128.load(at), v128.load(at, LESS), xs, kind);
-    finish(tile + step, row + 16, v128.load(at, 64), v128.load(at, LESS + 64), xs, kind);
+  const shift = kind === LESS_HALVES_5 ? 5 : 7;
+  for (const stop = x + 16; x < stop; x += 4, work += 16, row += outStride) {
+    const xs = f32x4.mul(v128.load32_splat(x, ACTS_SUPER_SCALES), f32x4.splat(factor));
+    finish<M>(shift, work, tile, xs, row);
+    finish<M>(shift, work + 64, tile + step, xs, row + 16);
   }
 }
 
-/**
- * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, four tokens
- * tile    WIDE_SUPER_BYTES for each strip of each superblock, from unpack_super()
- * x       ACTS_SUPER_BYTES for each superblock   from quantize_super_x4(), finite
- * out     f32 rows of the tokens, outStride bytes apart
- * strips  an even number
- * kind    LESS_*: what is taken off
- * work    WORK_BYTES
- * Align: all 16 B                               Reads past the end: none
- * Numerics: as walk_super()
- */
-export function multiply_super_wide(
-  tile: usize,
-  x: usize,
-  out: usize,
-  outStride: usize,
-  strips: i32,
-  supers: i32,
-  factor: f32,
-  kind: i32,
-  work: usize,
-): void {
-  const stop = x + <usize>supers * ACTS_SUPER_BYTES;
-  const end = out + ((<usize>strips) << 4);
-  for (; x < stop; x += ACTS_SUPER_BYTES) {
-    for (let row = out; row < end; row += 32, tile += 2 * WIDE_SUPER_BYTES) {
-      let a0 = i32x4.splat(0);
-      let a1 = a0;
-      let a2 = a0;
-      let a3 = a0;
-      let b0 = a0;
-      let b1 = a0;
-      let b2 = a0;
-      let b3 = a0;
-      let xp = x;
-      const values = tile + (WIDE_SUPER_BYTES - WIDE_SUPER_VALUES);
-      for (let p = tile; p < values; p += 32, xp += 16) {
-        const x01 = v128.load8x8_s(xp);
-        const x23 = v128.load8x8_s(xp, 8);
-        let u = v128.load(p, WIDE_SUPER_VALUES);
-        let v = v128.load(p, WIDE_SUPER_BYTES + WIDE_SUPER_VALUES);
-        let xt = v128.shuffle<i32>(x01, x01, 0, 0, 0, 0);
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(u, xt));
-        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(v, xt));
-        xt = v128.shuffle<i32>(x01, x01, 2, 2, 2, 2);
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(u, xt));
-        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(v, xt));
-        xt = v128.shuffle<i32>(x23, x23, 0, 0, 0, 0);
-        a2 = i32x4.add(a2, i32x4.dot_i16x8_s(u, xt));
-        b2 = i32x4.add(b2, i32x4.dot_i16x8_s(v, xt));
-        xt = v128.shuffle<i32>(x23, x23, 2, 2, 2, 2);
-        a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
-        b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
-        u = v128.load(p, WIDE_SUPER_VALUES + 16);
-        v = v128.load(p, WIDE_SUPER_BYTES + WIDE_SUPER_VALUES + 16);
-        xt = v128.shuffle<i32>(x01, x01, 1, 1, 1, 1);
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(u, xt));
-        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(v, xt));
-        xt = v128.shuffle<i32>(x01, x01, 3, 3, 3, 3);
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(u, xt));
-        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(v, xt));
-        xt = v128.shuffle<i32>(x23, x23, 1, 1, 1, 1);
-        a2 = i32x4.add(a2, i32x4.dot_i16x8_s(u, xt));
-        b2 = i32x4.add(b2, i32x4.dot_i16x8_s(v, xt));
-        xt = v128.shuffle<i32>(x23, x23, 3, 3, 3, 3);
-        a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
-        b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
-      }
-      v128.store(work, a0);
-      v128.store(work, a1, 16);
-      v128.store(work, a2, 32);
-      v128.store(work, a3, 48);
-      v128.store(work, b0, 64);
-      v128.store(work, b1, 80);
-      v128.store(work, b2, 96);
-      v128.store(work, b3, 112);
-      finish_pair(kind, tile, WIDE_SUPER_BYTES, x, row, outStride, factor, work);
-    }
+// Sums of two strips: weights times scales, widened.
+function sum_wide(tile: usize, x: usize, work: usize): void {
+  let a0 = i32x4.splat(0);
+  let a1 = a0;
+  let a2 = a0;
+  let a3 = a0;
+  let b0 = a0;
+  let b1 = a0;
+  let b2 = a0;
+  let b3 = a0;
+  for (const stop = x + 1024; x < stop; x += 16, tile += 32) {
+    const x01 = v128.load8x8_s(x);
+    const x23 = v128.load8x8_s(x, 8);
+    let u = v128.load(tile, WIDE_SUPER_VALUES);
+    let v = v128.load(tile, WIDE_SUPER_BYTES + WIDE_SUPER_VALUES);
+    let xt = v128.shuffle<i32>(x01, x01, 0, 0, 0, 0);
+    a0 = add_pairs(a0, u, xt);
+    b0 = add_pairs(b0, v, xt);
+    xt = v128.shuffle<i32>(x01, x01, 2, 2, 2, 2);
+    a1 = add_pairs(a1, u, xt);
+    b1 = add_pairs(b1, v, xt);
+    xt = v128.shuffle<i32>(x23, x23, 0, 0, 0, 0);
+    a2 = add_pairs(a2, u, xt);
+    b2 = add_pairs(b2, v, xt);
+    xt = v128.shuffle<i32>(x23, x23, 2, 2, 2, 2);
+    a3 = add_pairs(a3, u, xt);
+    b3 = add_pairs(b3, v, xt);
+    u = v128.load(tile, WIDE_SUPER_VALUES + 16);
+    v = v128.load(tile, WIDE_SUPER_BYTES + WIDE_SUPER_VALUES + 16);
+    xt = v128.shuffle<i32>(x01, x01, 1, 1, 1, 1);
+    a0 = add_pairs(a0, u, xt);
+    b0 = add_pairs(b0, v, xt);
+    xt = v128.shuffle<i32>(x01, x01, 3, 3, 3, 3);
+    a1 = add_pairs(a1, u, xt);
+    b1 = add_pairs(b1, v, xt);
+    xt = v128.shuffle<i32>(x23, x23, 1, 1, 1, 1);
+    a2 = add_pairs(a2, u, xt);
+    b2 = add_pairs(b2, v, xt);
+    xt = v128.shuffle<i32>(x23, x23, 3, 3, 3, 3);
+    a3 = add_pairs(a3, u, xt);
+    b3 = add_pairs(b3, v, xt);
   }
-}
-
-function is_pairs<T>(): bool {
-  return isSigned<T>();
+  store8(work, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
 function dot<T>(acc: v128, x: v128, w: v128): v128 {
   return is_pairs<T>() ? i16x8.add(acc, dot_pairs(x, w)) : dot_add(x, w, acc);
 }
 
-// Adds sums of bytes times their scales to those at `at`.
+// Adds sums of bytes times their scales to those at `at`. Those that fit i16, as pairs do, take half of the steps.
 function gather<T>(at: usize, acc: v128, scales: v128): void {
   const scaled = is_pairs<T>() ? i32x4.dot_i16x8_s(acc, scales) : i32x4.mul(acc, scales);
   v128.store(at, i32x4.add(scaled, v128.load(at)));
 }
 
+// The scales of a half of a block, from i16 [4 rows][2 halves].
+function scales_of_half<T>(scales: v128, second: bool): v128 {
+  if (is_pairs<T>()) {
+    return second
+      ? v128.shuffle<i16>(scales, scales, 1, 1, 3, 3, 5, 5, 7, 7)
+      : v128.shuffle<i16>(scales, scales, 0, 0, 2, 2, 4, 4, 6, 6);
+  }
+  return i32x4.shr_s(second ? scales : i32x4.shl(scales, 16), 16);
+}
+
+// Whether sums of a block fit i16, if weights are at most `top`.
+function are_small(x: usize, top: i32): bool {
+  const two = v128.load(x, ACTS_SUPER_MOST);
+  const most = i32x4.max_s(two, v128.shuffle<i32>(two, two, 2, 3, 0, 1));
+  return max(i32x4.extract_lane(most, 0), i32x4.extract_lane(most, 1)) * top <= 32767;
+}
+
+// Sums of two strips: bytes up to `top`, whose sums over `part` of a tile's bytes are multiplied by scales.
+function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, work: usize): void {
+  const small = !is_pairs<T>() && are_small(x, top);
+  let a0 = i32x4.splat(0);
+  store8(work, a0, a0, a0, a0, a0, a0, a0, a0);
+  for (let from: usize = 0; from < 1024; from += part) {
+    a0 = i32x4.splat(0);
+    let a1 = a0;
+    let a2 = a0;
+    let a3 = a0;
+    let b0 = a0;
+    let b1 = a0;
+    let b2 = a0;
+    let b3 = a0;
+    let p = tile + from;
+    for (const stop = p + part; p < stop; p += 16, x += 16) {
+      const u = v128.load(p, BYTE_SUPER_VALUES);
+      const v = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES);
+      // Pairs keep all units of a processor busy that could shuffle. Loads splat beside them.
+      const xv = is_pairs<T>() ? u : v128.load(x);
+      let xt = is_pairs<T>() ? v128.load32_splat(x) : v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      a0 = dot<T>(a0, xt, u);
+      b0 = dot<T>(b0, xt, v);
+      xt = is_pairs<T>() ? v128.load32_splat(x + 4) : v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      a1 = dot<T>(a1, xt, u);
+      b1 = dot<T>(b1, xt, v);
+      xt = is_pairs<T>() ? v128.load32_splat(x + 8) : v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      a2 = dot<T>(a2, xt, u);
+      b2 = dot<T>(b2, xt, v);
+      xt = is_pairs<T>() ? v128.load32_splat(x + 12) : v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      a3 = dot<T>(a3, xt, u);
+      b3 = dot<T>(b3, xt, v);
+    }
+    const scales = tile + ((from >> 7) << 4);
+    let s = v128.load(scales, BYTE_SUPER_SCALES);
+    let z = v128.load(scales, BYTE_SUPER_BYTES + BYTE_SUPER_SCALES);
+    if (own) {
+      const second = (from & 64) !== 0;
+      s = scales_of_half<T>(s, second);
+      z = scales_of_half<T>(z, second);
+    }
+    if (small) {
+      gather<i8>(work, a0, s);
+      gather<i8>(work + 16, a1, s);
+      gather<i8>(work + 32, a2, s);
+      gather<i8>(work + 48, a3, s);
+      gather<i8>(work + 64, b0, z);
+      gather<i8>(work + 80, b1, z);
+      gather<i8>(work + 96, b2, z);
+      gather<i8>(work + 112, b3, z);
+    } else {
+      gather<T>(work, a0, s);
+      gather<T>(work + 16, a1, s);
+      gather<T>(work + 32, a2, s);
+      gather<T>(work + 48, a3, s);
+      gather<T>(work + 64, b0, z);
+      gather<T>(work + 80, b1, z);
+      gather<T>(work + 96, b2, z);
+      gather<T>(work + 112, b3, z);
+    }
+  }
+}
+
 /**
- * As multiply_super_wide(), for bytes.
- * T     u8 for DOT_UNSIGNED and DOT_SIGNED: scales are i32, of q6k i16 [4 rows][2 halves]; i8 for DOT_MOVED: scales are i16,
- *       each row's twice
- * tile    BYTE_SUPER_BYTES for each strip of each superblock
- * halves  sums of each half of a block are multiplied by themselves: i16 hold no more, or `own`
- * own     halves have scales of their own
+ * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, four tokens
+ * tile    WIDE_SUPER_BYTES or BYTE_SUPER_BYTES for each strip of each superblock, from unpack_super()
+ * x       ACTS_SUPER_BYTES for each superblock   from quantize_super_x4(), finite
+ * out     f32 rows of the tokens, outStride bytes apart
+ * strips  an even number
+ * kind    LESS_*: what is taken off
+ * part    bytes: how many of a tile of 128 are added up before scales: i16 hold no more, or `own`
+ * own     bytes: halves of blocks have scales of their own
+ * top     bytes: the largest of them, if scales are not negative
+ * work    WORK_BYTES
+ * Align: all 16 B                               Reads past the end: none
+ * Numerics: as walk_super()
  */
-export function multiply_super_bytes<T>(
+export function multiply_supers<T>(
   tile: usize,
   x: usize,
   out: usize,
@@ -207,66 +280,22 @@ export function multiply_super_bytes<T>(
   supers: i32,
   factor: f32,
   kind: i32,
-  work: usize,
-  halves: bool,
+  part: usize,
   own: bool,
+  top: i32,
+  work: usize,
 ): void {
-  const part: usize = halves ? 64 : 128;
+  const minima = kind === LESS_MINIMA || kind === LESS_MINIMA_OF_HALVES;
   const stop = x + <usize>supers * ACTS_SUPER_BYTES;
   const end = out + ((<usize>strips) << 4);
   for (; x < stop; x += ACTS_SUPER_BYTES) {
-    for (let row = out; row < end; row += 32, tile += 2 * BYTE_SUPER_BYTES) {
-      memory.fill(work, 0, 128);
-      let xp = x;
-      let scales = tile;
-      const values = tile + 1024;
-      let p = tile;
-      let odd = false;
-      while (p < values) {
-        let a0 = i32x4.splat(0);
-        let a1 = a0;
-        let a2 = a0;
-        let a3 = a0;
-        let b0 = a0;
-        let b1 = a0;
-        let b2 = a0;
-        let b3 = a0;
-        const last = p + part;
-        for (; p < last; p += 16, xp += 16) {
-          const u = v128.load(p, BYTE_SUPER_VALUES);
-          const v = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES);
-          const xv = v128.load(xp);
-          let xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
-          a0 = dot<T>(a0, xt, u);
-          b0 = dot<T>(b0, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
-          a1 = dot<T>(a1, xt, u);
-          b1 = dot<T>(b1, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
-          a2 = dot<T>(a2, xt, u);
-          b2 = dot<T>(b2, xt, v);
-          xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
-          a3 = dot<T>(a3, xt, u);
-          b3 = dot<T>(b3, xt, v);
-        }
-        let s = v128.load(scales, BYTE_SUPER_SCALES);
-        let z = v128.load(scales, BYTE_SUPER_BYTES + BYTE_SUPER_SCALES);
-        if (own) {
-          s = i32x4.shr_s(odd ? s : i32x4.shl(s, 16), 16);
-          z = i32x4.shr_s(odd ? z : i32x4.shl(z, 16), 16);
-        }
-        gather<T>(work, a0, s);
-        gather<T>(work + 16, a1, s);
-        gather<T>(work + 32, a2, s);
-        gather<T>(work + 48, a3, s);
-        gather<T>(work + 64, b0, z);
-        gather<T>(work + 80, b1, z);
-        gather<T>(work + 96, b2, z);
-        gather<T>(work + 112, b3, z);
-        if (!halves || odd) scales += 16;
-        odd = !odd;
-      }
-      finish_pair(kind, tile, BYTE_SUPER_BYTES, x, row, outStride, factor, work);
+    for (let row = out; row < end; row += 32, tile += 2 * bytes_of<T>()) {
+      if (is_wide<T>()) sum_wide(tile, x, work);
+      else sum_bytes<T>(tile, x, part, own, top, work);
+      if (kind === LESS_NOTHING) memory.fill(work + LESS, 0, 128);
+      else sum_less(kind, tile, bytes_of<T>(), x, work + LESS);
+      if (minima) finish_pair<i8>(kind, tile, bytes_of<T>(), x, row, outStride, factor, work);
+      else finish_pair<u8>(kind, tile, bytes_of<T>(), x, row, outStride, factor, work);
     }
   }
 }

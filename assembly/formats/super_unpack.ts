@@ -8,8 +8,9 @@ import {
   DOT_UNSIGNED,
   Q2K_MINIMA,
   Q6K_SCALES,
-  SUPER_BLOCKS,
+  SUPER_LESS,
   SUPER_MINIMA,
+  SUPER_SECOND,
   WEIGHT_Q2K,
   WEIGHT_Q4K,
   WEIGHT_Q5K,
@@ -17,10 +18,10 @@ import {
   WEIGHT_X3K,
   WEIGHT_X4K,
   WIDE_SUPER_BYTES,
-  WIDE_SUPER_MINIMA,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
 import { look_up } from "../simd/dot";
+import { f16_mask, load_scales } from "../simd/f16";
 import { high } from "../simd/nibbles";
 import { book_bytes, twice } from "./fields";
 import {
@@ -33,8 +34,6 @@ import {
   with_halves,
   with_minima,
 } from "./super_layout";
-
-const BLOCKS: usize = SUPER_BLOCKS;
 
 // Stores vectors of a tile as unsigned bytes.
 function unpack_fields(layout: i32, tile: usize, to: usize): void {
@@ -101,56 +100,58 @@ function unpack_fields(layout: i32, tile: usize, to: usize): void {
   }
 }
 
-// d, dmin and minima of a header, as unpacked superblocks begin. Scales of blocks with a book stand in for minima.
+// d, dmin and what is taken off sums, as unpacked superblocks begin. Scales stand in for minima.
 function unpack_head(layout: i32, head: usize, to: usize): void {
-  store<u64>(to, load<u64>(head));
-  if (with_minima(layout)) store<u64>(to, load<u64>(head, 8), 8);
-  for (let j: usize = 0; j < 4; j++) {
-    if (layout === WEIGHT_Q2K) {
-      v128.store(to + (j << 4), v128.load(head + (j << 4), Q2K_MINIMA), WIDE_SUPER_MINIMA);
-    } else if (with_minima(layout)) {
-      v128.store(to + (j << 4), v128.load8x8_u(head + (j << 3), SUPER_MINIMA), WIDE_SUPER_MINIMA);
-    } else if (layout === WEIGHT_X4K) {
-      const both = v128.load8x8_s(head + (j << 3), Q6K_SCALES);
-      const pairs = v128.shuffle<i16>(both, both, 0, 4, 1, 5, 2, 6, 3, 7);
-      v128.store(to + (j << 4), pairs, WIDE_SUPER_MINIMA);
-    }
+  const mask = f16_mask();
+  v128.store(to, load_scales(head, mask));
+  if (with_minima(layout)) v128.store(to, load_scales(head + 8, mask), SUPER_SECOND);
+  const vectors: usize = with_halves(layout) ? 8 : 4;
+  const from = head + (layout === WEIGHT_Q2K ? Q2K_MINIMA : with_minima(layout) ? SUPER_MINIMA : Q6K_SCALES);
+  for (let j: usize = 0; j < vectors; j++) {
+    const at = from + (j << 3);
+    let both = with_minima(layout) ? v128.load8x8_u(at) : v128.load8x8_s(at);
+    if (layout === WEIGHT_X4K) both = v128.shuffle<i16>(both, both, 0, 4, 1, 5, 2, 6, 3, 7);
+    v128.store(to + (j << 4), both, SUPER_LESS);
   }
 }
 
-/** Unpacks `supers` superblocks of a group of `strips` strips: WIDE_SUPER_BYTES for each strip of each. */
-export function unpack_super_wide(
+/**
+ * Unpacks `supers` superblocks of a group of `strips` strips, in the order in which tiles lie.
+ * bytes  BYTE_SUPER_BYTES for each strip of each superblock; false: WIDE_SUPER_BYTES
+ * dot    bytes: DOT_MOVED: scales for pairs; DOT_UNSIGNED: values of books plus 128
+ */
+export function unpack_super(
   layout: i32,
   from: usize,
   to: usize,
   strips: i32,
   supers: i32,
   book: i32,
+  dot: i32,
+  bytes: bool,
 ): void {
-  const tiles = <usize>strips * tile_size(layout);
-  const heads = <usize>strips * head_size(layout);
-  for (let i = 0; i < supers; i++, from += heads + SUPER_BLOCKS * tiles) {
-    for (let s: usize = 0; s < <usize>strips; s++, to += WIDE_SUPER_BYTES) {
-      const head = from + s * head_size(layout);
-      unpack_head(layout, head, to);
-      let tile = from + heads + s * tile_size(layout);
-      let values = to + WIDE_SUPER_VALUES;
-      let scales = head + scales_of(layout);
-      for (let b = 0; b < SUPER_BLOCKS; b++, tile += tiles, values += 256, scales += scales_size(layout)) {
-        // Bytes first, into the upper half of their place: there they are read before they are written over.
-        unpack_fields(layout, tile, values + 128);
-        if (with_book(layout)) look_up_tile(values + 128, book_bytes(book, false));
+  const values = book_bytes(book, bytes && dot === DOT_UNSIGNED);
+  const size: usize = bytes ? BYTE_SUPER_BYTES : WIDE_SUPER_BYTES;
+  const step = <usize>strips * size;
+  for (let i = 0; i < supers; i++) {
+    const stop = to + step;
+    let head = from;
+    for (let t = to; t < stop; t += size, head += head_size(layout)) unpack_head(layout, head, t);
+    let tile = head;
+    for (let b: usize = 0; b < 8; b++) {
+      let scales = from + scales_of(layout) + b * scales_size(layout);
+      for (let t = to; t < stop; t += size, tile += tile_size(layout), scales += head_size(layout)) {
         const packed = scale_integers(layout, scales);
-        const first = with_halves(layout)
-          ? v128.shuffle<i16>(packed, packed, 0, 0, 2, 2, 4, 4, 6, 6)
-          : twice(packed);
-        const second = with_halves(layout)
-          ? v128.shuffle<i16>(packed, packed, 1, 1, 3, 3, 5, 5, 7, 7)
-          : first;
-        widen(layout, values, first, 0);
-        widen(layout, values, second, 4);
+        // What is widened are bytes first, in the upper half of their place: there they are read before they are written over.
+        const at = bytes ? t + (b << 7) + BYTE_SUPER_VALUES : t + (b << 8) + (WIDE_SUPER_VALUES + 128);
+        unpack_fields(layout, tile, at);
+        if (with_book(layout)) look_up_tile(at, values);
+        if (bytes) v128.store(t + (b << 4), byte_scales(layout, dot, packed), BYTE_SUPER_SCALES);
+        else widen_tile(layout, at - 128, packed);
       }
     }
+    from = tile;
+    to = stop;
   }
 }
 
@@ -159,38 +160,17 @@ function look_up_tile(at: usize, book: v128): void {
   for (const stop = at + 128; at < stop; at += 16) v128.store(at, look_up(book, v128.load(at)));
 }
 
-/**
- * The same to bytes: BYTE_SUPER_BYTES for each strip of each superblock.
- * dot  DOT_MOVED: scales for pairs; DOT_UNSIGNED: values of books plus 128
- */
-export function unpack_super_bytes(
-  layout: i32,
-  from: usize,
-  to: usize,
-  strips: i32,
-  supers: i32,
-  book: i32,
-  dot: i32,
-): void {
-  const tiles = <usize>strips * tile_size(layout);
-  const heads = <usize>strips * head_size(layout);
-  for (let i = 0; i < supers; i++, from += heads + SUPER_BLOCKS * tiles) {
-    for (let s: usize = 0; s < <usize>strips; s++, to += BYTE_SUPER_BYTES) {
-      const head = from + s * head_size(layout);
-      unpack_head(layout, head, to);
-      let tile = from + heads + s * tile_size(layout);
-      let scales = head + scales_of(layout);
-      for (let b: usize = 0; b < BLOCKS; b++, tile += tiles, scales += scales_size(layout)) {
-        const values = to + BYTE_SUPER_VALUES + (b << 7);
-        unpack_fields(layout, tile, values);
-        if (with_book(layout)) look_up_tile(values, book_bytes(book, dot === DOT_UNSIGNED));
-        const packed = scale_integers(layout, scales);
-        const whole = dot === DOT_MOVED ? twice(packed) : i32x4.extend_low_i16x8_s(packed);
-        const same = with_halves(layout) ? packed : whole;
-        v128.store(to + (b << 4), same, BYTE_SUPER_SCALES);
-      }
-    }
-  }
+// A block's scales in the form that sums of bytes take.
+function byte_scales(layout: i32, dot: i32, scales: v128): v128 {
+  if (with_halves(layout)) return scales;
+  return dot === DOT_MOVED ? twice(scales) : i32x4.extend_low_i16x8_s(scales);
+}
+
+function widen_tile(layout: i32, values: usize, scales: v128): void {
+  const halves = with_halves(layout);
+  const same = twice(scales);
+  widen(layout, values, halves ? v128.shuffle<i16>(scales, scales, 0, 0, 2, 2, 4, 4, 6, 6) : same, 0);
+  widen(layout, values, halves ? v128.shuffle<i16>(scales, scales, 1, 1, 3, 3, 5, 5, 7, 7) : same, 4);
 }
 
 // Widens vectors k to k + 3 and multiplies them by scales, i16 [4 rows][2].

@@ -6,7 +6,7 @@
 //   F  the format: see super.ts
 import { ACT_SUPER_BYTES, ACT_SUPER_HALVES, DOT_SIGNED, DOT_UNSIGNED, SUPER_BLOCKS } from "../layout/blocks";
 import { activation, RELAXED } from "../simd/dot";
-import { has_book, is_q2k, is_q4k, super_constants } from "./fields";
+import { is_q2k, is_q4k, is_x3k, super_constants } from "./fields";
 import { finish_super, head_bytes, scale_step, scales_at, sum_tile, tile_of } from "./super";
 
 /**
@@ -35,10 +35,10 @@ function walk_super<T, F>(
   const sumBytes = (<usize>streams) << 4;
   const sumStop = sums + <usize>strips * sumBytes;
   const stop = x + supers * ACT_SUPER_BYTES;
-  const c0 = super_constants<F>(0, book, isUnsigned);
-  const c1 = super_constants<F>(1, book, isUnsigned);
-  const c2 = super_constants<F>(2, book, isUnsigned);
-  const c3 = super_constants<F>(3, book, isUnsigned);
+  const c0 = super_constants<T, F>(0, book, isUnsigned);
+  const c1 = super_constants<T, F>(1, book, isUnsigned);
+  const c2 = super_constants<T, F>(2, book, isUnsigned);
+  const c3 = super_constants<T, F>(3, book, isUnsigned);
   for (; x < stop; x += ACT_SUPER_BYTES, column += step) {
     memory.fill(sums, 0, sumStop - sums);
     let scales = column + scales_at<F>();
@@ -93,8 +93,7 @@ export function walk_super_form<F>(
   sums: usize,
   book: i32,
 ): void {
-  // Books have no form of their own for pairs: moved signs cost as much as i16.
-  const hasPairs = !has_book<F>() && !is_q2k<F>();
+  const hasPairs = !is_x3k<F>() && !is_q2k<F>();
   if (RELAXED) {
     // High nibbles that are not shifted are bytes above 127: only DOT_UNSIGNED takes them.
     if (dot === DOT_UNSIGNED || (dot === DOT_SIGNED && !is_q4k<F>())) {

@@ -47,8 +47,9 @@ export const MINIMUM_TILE_BYTES = 144;
  */
 export const WIDE_TILE_BYTES = 272;
 export const WIDE_TILE_VALUES = 16;
-/** Blocks that are unpacked at once. */
+/** Blocks that are unpacked at once, and the bytes of scratch that one of a strip takes, with those that kernels work in. */
 export const UNPACKED_BLOCKS = 64;
+export const UNPACKED_BYTES = 288;
 /** Bytes of 32 columns of a strip. */
 export const F32_TILE_BYTES = 512;
 
@@ -99,20 +100,22 @@ export const SUPER_SCALES = 16;
 export const SUPER_MINIMA = 48;
 export const Q6K_SCALES = 8;
 /**
- * What a superblock of a strip is unpacked to for several tokens: its d and dmin as they are; minima as i16 at 16, in the
- * same order; vectors of (4 rows x 2 columns) i16 at 96, weights times the scales of their blocks.
+ * What a superblock of a strip is unpacked to for several tokens: d as f32 [4 rows], dmin alike at 16, both times 2^-112 as
+ * load_scales() has them; at 32 what is taken off sums, i16 [4 pairs of blocks or 8 blocks][4 rows][2]: minima, or scales in
+ * their place; vectors of (4 rows x 2 columns) i16 at 160, weights times the scales of their blocks.
  */
-export const WIDE_SUPER_BYTES = 2144;
-export const WIDE_SUPER_MINIMA = 16;
-export const WIDE_SUPER_VALUES = 96;
+export const WIDE_SUPER_BYTES = 2208;
+export const SUPER_SECOND = 16;
+export const SUPER_LESS = 32;
+export const WIDE_SUPER_VALUES = 160;
 
 /**
- * The same as bytes, if the engine multiplies those: d, dmin and minima alike; for each block a vector of its scales at 80,
- * in the form that the kernel wants; bytes in the order of q8 at 208.
+ * The same as bytes, if the engine multiplies those. It begins alike; for each block a vector of its scales at 160, in the
+ * form that the kernel wants; bytes in the order of q8 at 288.
  */
-export const BYTE_SUPER_BYTES = 1232;
-export const BYTE_SUPER_SCALES = 80;
-export const BYTE_SUPER_VALUES = 208;
+export const BYTE_SUPER_BYTES = 1312;
+export const BYTE_SUPER_SCALES = 160;
+export const BYTE_SUPER_VALUES = 288;
 
 /** Weight formats, as records name them. */
 export const WEIGHT_F32 = 0;
@@ -173,12 +176,14 @@ export const ACT_SUPER_SUMS = 272;
 export const ACT_SUPER_HALVES = 288;
 /**
  * The same of ACT_TOKENS tokens: [64 steps][4 tokens][4 columns] int8, f32 [4 tokens] scales at 1024,
- * i16 [4 pairs of blocks][4 tokens][2] sums at 1040, i16 [8 blocks][4 tokens][2] sums of half blocks at 1104.
+ * i16 [4 pairs of blocks][4 tokens][2] sums at 1040, i16 [8 blocks][4 tokens][2] sums of half blocks at 1104; i32 [4] at 1232
+ * what the positive activations of a block add up to at most, or the negative ones without their sign.
  */
 export const ACTS_SUPER_BYTES = 1280;
 export const ACTS_SUPER_SCALES = 1024;
 export const ACTS_SUPER_SUMS = 1040;
 export const ACTS_SUPER_HALVES = 1104;
+export const ACTS_SUPER_MOST = 1232;
 
 // ---- Forms of the dot product of bytes, as the engine's relaxed instruction allows (simd/dot.ts).
 /** Weights and activations widened to 16 bits: any engine. */

@@ -6,7 +6,7 @@ import {
   SCALE_SHIFT,
   TILE_ROWS,
   UNPACKED_BLOCKS,
-  WIDE_TILE_BYTES,
+  UNPACKED_BYTES,
 } from "../../assembly/layout/blocks.ts";
 import {
   CONTROL_DOT,
@@ -130,7 +130,7 @@ function program(area: KernelArea, block: Block): Program {
   for (const [i, fields] of records.entries()) {
     for (const [word, value] of Object.entries(fields)) words[i * op.RECORD_WORDS + Number(word)] = value;
   }
-  const scratch = area.alloc(Math.max(4 * widest, UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES));
+  const scratch = area.alloc(Math.max(4 * widest, UNPACKED_BLOCKS * GROUP_STRIPS * UNPACKED_BYTES));
   return { plan: area.words(words), recordsPerLayer: records.length / layers, layers, scratch };
 }
 

@@ -1,4 +1,5 @@
 // Opens models to measure, from any source, and makes models of random weights that need no file.
+import { KV_PAGE } from "../../assembly/layout/blocks.ts";
 import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
@@ -111,8 +112,10 @@ export function model110m(): Uint8Array {
 /** A sequence whose first `position` positions hold zeros. Its pages were written, so timing them is realistic. */
 export function sequenceAt(engine: Engine, position: number): Sequence {
   const sequence = engine.sequence();
-  sequence.reserve(position);
-  sequence.advance(position);
+  for (let n = 0; sequence.length < position; sequence.advance(n)) {
+    n = Math.min(KV_PAGE, position - sequence.length);
+    sequence.reserve(n);
+  }
   sequence.tables.forEach(({ pages }, i) => {
     const { pageBytes } = engine.pool.classes[i]!;
     for (const page of pages) new Uint8Array(engine.kernel.memory.buffer, page, pageBytes).fill(0);

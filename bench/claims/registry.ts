@@ -3,7 +3,7 @@ import type { Claim } from "./claim.ts";
 import { experts } from "./experts.ts";
 import { feedForward } from "./feed_forward.ts";
 import { heads } from "./heads.ts";
-import { kvCache } from "./kv_cache.ts";
+import { kvCache, windows } from "./kv_cache.ts";
 import { norms } from "./norms.ts";
 import { pooledHeads } from "./pooled_heads.ts";
 import { precision } from "./precision.ts";
@@ -16,6 +16,7 @@ import { threads } from "./threads.ts";
 /** Every claim, in the order of the page. */
 export const claims: readonly Claim[] = [
   kvCache,
+  windows,
   heads,
   pooledHeads,
   storedScores,

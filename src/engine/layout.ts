@@ -4,7 +4,7 @@ import {
   KV_PAGE,
   PADDED_ROWS,
   UNPACKED_BLOCKS,
-  WIDE_TILE_BYTES,
+  UNPACKED_BYTES,
 } from "../../assembly/layout/blocks.ts";
 import { CONTROL_BYTES, PACK_SCRATCH_BYTES } from "../../assembly/layout/control.ts";
 import { RECORD_BYTES } from "../../assembly/layout/ops.ts";
@@ -98,7 +98,7 @@ function unpackedBytes(weights: ModelWeights): number {
   const blocks = weights.all.map((weight) =>
     weight.kind === "matrix" && weight.format.scaled ? Math.min(weight.blocks, UNPACKED_BLOCKS) : 0,
   );
-  return Math.max(...blocks) * GROUP_STRIPS * WIDE_TILE_BYTES;
+  return Math.max(...blocks) * GROUP_STRIPS * UNPACKED_BYTES;
 }
 
 // Bytes that a thread works in.

@@ -15,8 +15,8 @@ import {
   SUPER_COLS,
   TILE_ROWS,
   UNPACKED_BLOCKS,
+  UNPACKED_BYTES,
   WEIGHT_Q4,
-  WIDE_TILE_BYTES,
 } from "../../assembly/layout/blocks.ts";
 import {
   FILE_Q4_0,
@@ -79,7 +79,7 @@ const MOST_TOKENS = 33;
 const GAP = 32;
 
 const STREAMS = [1, 2, 4, 8];
-const SCRATCH_BYTES = UNPACKED_BLOCKS * GROUP_STRIPS * WIDE_TILE_BYTES;
+const SCRATCH_BYTES = UNPACKED_BLOCKS * GROUP_STRIPS * UNPACKED_BYTES;
 
 // Engines that are imitated compute the same wherever they are: Deno, whose own form is among them, need not repeat them.
 const imitated = "Deno" in globalThis ? [] : await dotEngineBenches(8 << 20);
@@ -889,6 +889,18 @@ function extremeSupers(cols: number, tokens: number): Float32Array {
   );
 }
 
+// What a block's positive activations, or negative ones, add up to where sums with weights of 5 and of 4 bits leave 16 bits.
+const EDGES = [1057, 1058, 2184, 2185] as const;
+
+/** Four rows of activations for each edge, whose blocks all add up to it, or to its negative. */
+function edgeSupers(cols: number): Float32Array {
+  return Float32Array.from({ length: 4 * EDGES.length * cols }, (_, i) => {
+    const token = Math.floor(i / cols);
+    const left = (EDGES[token >> 2] as number) - 127 * (i % 32);
+    return Math.max(0, Math.min(127, left)) * (token % 2 ? -1 : 1);
+  });
+}
+
 const EXTREME_ROWS = 16;
 
 function blockRowsOf(type: Type, rows: number): FileRows {
@@ -937,6 +949,12 @@ for (const type of types.filter(({ exact }) => exact)) {
             .reduce((a, b) => a + b, 0);
           assert.equal(expected[0], Math.fround(127 * sum));
         }
+      });
+
+      it(`are exact for ${fileType.name} where sums of a block leave 16 bits`, () => {
+        const w = extremeSuperblocks(fileType);
+        const c = new Case(type, w.rows, w.cols, edgeSupers(w.cols), w);
+        assertSameF32(c.together(), c.defined(), "four tokens for each sum");
       });
     }
 

@@ -7,6 +7,7 @@ import {
   ACT_SUPER_BYTES,
   ACTS_BLOCK_BYTES,
   ACTS_SUPER_BYTES,
+  ACTS_SUPER_MOST,
   SCALE_SHIFT,
   SUPER_COLS,
   WEIGHT_Q4,
@@ -184,6 +185,28 @@ for (const format of formats) {
     });
   });
 }
+
+describe("quantize_super_x4()", () => {
+  it("says what activations of a sign add up to at most in a block", () => {
+    const x = new Float32Array(2 * SUPER_COLS);
+    x[0] = LARGEST;
+    x[SUPER_COLS] = LARGEST;
+    // The third block of the first superblock, and the last of the second one.
+    x.fill(-5, 64, 90);
+    x.fill(9, 90, 96);
+    x.fill(7, 2 * SUPER_COLS - 32);
+    for (const lane of [0, 3]) {
+      const bytes = onEveryVariant(benches, (bench) => {
+        const out = bench.alloc(2 * ACTS_SUPER_BYTES);
+        bench.kernels.quantize_super_x4(bench.put(x), out, lane, x.length);
+        return bench.u8(out, 2 * ACTS_SUPER_BYTES);
+      });
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      const most = [0, 1].map((s) => view.getInt32(s * ACTS_SUPER_BYTES + ACTS_SUPER_MOST + 4 * lane, true));
+      assert.deepEqual(most, [5 * 26, 7 * 32]);
+    }
+  });
+});
 
 /** quantize_super, and quantize_super_x4 as each of its four tokens. */
 const superFormats = [

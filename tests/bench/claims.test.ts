@@ -305,6 +305,13 @@ function dataOf(x: number): Record<string, unknown> {
     );
   const pair = { simdNs: x * 1000, relaxedNs: 1000 };
   return {
+    windows: [512, 8192].map((length) => ({
+      length,
+      fullNs: x * 1e6,
+      windowsNs: 1e6,
+      fullBytes: x * 1e6,
+      windowsBytes: 1e6,
+    })),
     kv_cache: [16, 500].map((position) => ({ position, cachedNs: 1e6, wholeNs: x * 1e6 })),
     heads,
     pooled: {

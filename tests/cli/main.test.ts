@@ -104,6 +104,7 @@ describe("cria generate", () => {
     const listed = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z0-9-]+)/gm)].map(([, flag]) => flag).sort();
     const expected = [
       ...["--model", "--tokenizer", "--max-tokens", "--stop", "--ignore-eos", "--threads", "--context"],
+      ...["--rope-scaling", "--rope-scale"],
       ...["--precision", "--kv", "--memory", "--sha256", "--no-cache", "--stats", "--help"],
       ...["--prompt", "--file", "--special", "--stats-file"],
       ...samplingParams.map(({ flag }) => flag),

@@ -21,6 +21,7 @@ interface Reference {
 
 interface Line extends Reference {
   readonly file: string;
+  readonly arch: string;
   readonly ids: number[];
   readonly greedy: number[];
   readonly limit: number;
@@ -58,7 +59,9 @@ async function compare(llama: Llama, { file, ids, greedy, limit, ...native }: Li
     const difference = Math.max(...own.map((value, i) => Math.abs(value - (expected[i] as number))));
     assert.ok(difference <= 2 * limit, `${file}, position ${position}: ${difference} over all tokens`);
   }
-  const { ids: said } = await llama.complete(ids, { temperature: 0, maxTokens: greedy.length });
+  const { ids: said } = await llama.complete(ids, {
+    ...{ temperature: 0, maxTokens: greedy.length, ignoreEos: true },
+  });
   assert.deepEqual(said, greedy, `${file}: greedy ids`);
 }
 

@@ -42,6 +42,19 @@ const yarn = {
   "rope.scaling.original_context_length": u32(64),
 };
 
+const latent = {
+  ...yarn,
+  "rope.scaling.yarn_log_multiplier": f32(0.07),
+  "rope.dimension_count": u32(8),
+  "attention.head_count_kv": u32(1),
+  "attention.key_length": u32(40),
+  "attention.value_length": u32(32),
+  "attention.key_length_mla": u32(24),
+  "attention.value_length_mla": u32(16),
+  "attention.q_lora_rank": u32(24),
+  "attention.kv_lora_rank": u32(32),
+};
+
 const fusedQkv = { "blk.0.attn_qkv.weight": [128, 64] };
 
 /** A model or more of each architecture, by a name of its own. */
@@ -55,19 +68,13 @@ export const randomModels: Readonly<Record<string, RandomModel>> = {
   arcee: { architecture: "arcee" },
   cohere2: { architecture: "cohere2", keys: { ...window, logit_scale: f32(0.5) }, nLayers: 4 },
   "command-r": { architecture: "command-r", keys: { logit_scale: f32(0.5) } },
-  deepseek2: {
+  deepseek2: { architecture: "deepseek2", keys: latent },
+  "deepseek2 with experts": {
     architecture: "deepseek2",
     keys: {
-      ...yarn,
-      "rope.scaling.yarn_log_multiplier": f32(0.07),
-      "rope.dimension_count": u32(8),
-      "attention.head_count_kv": u32(1),
-      "attention.key_length": u32(40),
-      "attention.value_length": u32(32),
-      "attention.key_length_mla": u32(24),
-      "attention.value_length_mla": u32(16),
-      "attention.q_lora_rank": u32(24),
-      "attention.kv_lora_rank": u32(32),
+      ...{ ...latent, ...experts, leading_dense_block_count: u32(1), expert_shared_count: u32(2) },
+      ...{ expert_group_count: u32(3), expert_group_used_count: u32(2), expert_gating_func: u32(2) },
+      ...{ expert_weights_norm: meta("bool", true), expert_weights_scale: f32(1.5) },
     },
   },
   ernie4_5: { architecture: "ernie4_5" },
@@ -131,6 +138,10 @@ export const randomModels: Readonly<Record<string, RandomModel>> = {
     keys: { "rope.scaling.original_context_length": u32(64), "rope.scaling.attn_factor": f32(1.2) },
   },
   qwen2: { architecture: "qwen2" },
+  qwen2moe: {
+    architecture: "qwen2moe",
+    keys: { ...experts, expert_shared_feed_forward_length: u32(48) },
+  },
   qwen3: { architecture: "qwen3" },
   qwen3moe: { architecture: "qwen3moe", keys: experts },
   qwen35: {

@@ -109,7 +109,7 @@ function stream_unit(streams: i32): i32 {
  * strips  of the whole matrix
  * xStride, outStride, addStride: bytes between tokens; addStride 0: the same row (a bias) for all
  * dot, streams, factor: as matvec()
- * scratch GROUP_STRIPS * WIDE_TILE_BYTES for each block of a row, up to UNPACKED_BLOCKS, 16 B aligned
+ * scratch GROUP_STRIPS * UNPACKED_BYTES for each block of a row, up to UNPACKED_BLOCKS, 16 B aligned
  * Align: W, x 4 B; out, add 16 B                      Reads past the end: none
  * Numerics: as matvec(), whose bits each token has, however many share the call
  */

@@ -1,17 +1,15 @@
 // Reads a model from a folder as Hugging Face stores it: config.json, safetensors, and a tokenizer.
 
-import type { ByteSource } from "../../source/byte_source.ts";
 import { bytesSource } from "../../source/bytes.ts";
 import type { FileShelf } from "../../source/file_shelf.ts";
 import type { JsonValue } from "../../tokenizer/huggingface/json.ts";
 import { parseTokenizerFile } from "../../tokenizer/load.ts";
 import type { TokenizerData } from "../../tokenizer/registry.ts";
-import { quoted } from "../../util/bytes.ts";
 import { FormatError } from "../../util/errors.ts";
 import type { ModelFile, TensorInfo } from "../model_file.ts";
 import { type HuggingFaceConfig, parseJson, readHuggingFaceConfig, tokenIds } from "./config.ts";
-import { type HalvedTensor, pairedRows } from "./paired_rows.ts";
 import { readShards, readSmall } from "./shards.ts";
+import { ggufTensors } from "./tensors.ts";
 import { optional } from "./values.ts";
 
 /** Largest JSON file that is read, tokenizers and indexes aside. */
@@ -35,7 +33,7 @@ export async function readFolder(files: FileShelf, fileName: string | undefined)
   const config = readHuggingFaceConfig(json);
   const { family, metadata } = config;
   const shards = await readShards(files, fileName);
-  const tensors = translated(shards.tensors, config, json);
+  const tensors = checkedTensors(shards.tensors, config, json);
   return {
     format: "safetensors",
     source: bytesSource(found.bytes, found.name),
@@ -47,43 +45,25 @@ export async function readFolder(files: FileShelf, fileName: string | undefined)
   };
 }
 
-/** Tensors under the names that GGUF has; what has no name there keeps its own, and is refused when it is loaded. */
-function translated(
+/** The tensors, which must be those that config.json speaks of. */
+function checkedTensors(
   stored: ReadonlyMap<string, TensorInfo>,
   config: HuggingFaceConfig,
   json: JsonValue,
 ): Map<string, TensorInfo> {
   const { family, tied, biases, ropeFactors, vocabSize } = config;
-  const halved = new Map<ByteSource, HalvedTensor[]>();
-  const tensors = new Map<string, TensorInfo>();
-  for (const [own, info] of stored) {
-    const name = ggufName(own, config);
-    if (family.ignored.test(own) || (tied && name.startsWith("output."))) continue;
-    if (isPaired(name, config)) {
-      const list = halved.get(info.source) ?? [];
-      halved.set(info.source, list);
-      list.push(halves(own, info, config));
-    }
-    tensors.set(name, { ...info, name });
-  }
+  const tensors = ggufTensors(stored, config);
   const has = (name: string) => tensors.has(name);
-  for (const [stem, stated] of biases) {
+  for (const [stem, stated] of [...biases, ...(family.always ?? []).map((stem) => [stem, true] as const)]) {
     if (has(`blk.0.${stem}`) === stated) continue;
-    throw contradiction(json, `${stated ? "" : "no "}biases`, stem);
+    const what = stem.endsWith(".bias") ? "biases" : "norms of queries and keys";
+    throw contradiction(json, `${stated ? "" : "no "}${what}`, stem);
   }
   if (!tied && !has("output.weight"))
     throw contradiction(json, "an output matrix (lm_head.weight)", "tie_word_embeddings");
   const rows = tensors.get("token_embd.weight")?.shape[0];
   if (rows !== undefined && rows !== vocabSize) {
-    throw json.get("vocab_size").expected(`${rows}, the rows of the embedding`);
-  }
-  for (const [source, list] of halved) {
-    const paired = pairedRows(
-      source,
-      list.sort((a, b) => a.offset - b.offset),
-    );
-    for (const [name, info] of tensors)
-      if (info.source === source) tensors.set(name, { ...info, source: paired });
+    throw json.get("vocab_size").expected(`${rows}, the rows of the embedding`, String(vocabSize));
   }
   for (const info of ropeFactors) tensors.set(info.name, info);
   return tensors;
@@ -93,33 +73,6 @@ function contradiction(json: JsonValue, expected: string, key: string): FormatEr
   return new FormatError(
     `Cannot load ${json.name}: Expected ${expected} among the tensors, as config.json says (${key})`,
   );
-}
-
-function ggufName(own: string, { family: { outer, layers, inLayer }, layers: n }: HuggingFaceConfig): string {
-  const [, stem = "", suffix] = /^(.*)\.(weight|bias)$/s.exec(own) ?? [];
-  if (Object.hasOwn(outer, stem)) return `${outer[stem]}.${suffix}`;
-  if (!stem.startsWith(layers)) return own;
-  const [, number, part = ""] = /^(0|[1-9]\d{0,5})\.(.*)$/s.exec(stem.slice(layers.length)) ?? [];
-  return Number(number) < n && Object.hasOwn(inLayer, part)
-    ? `blk.${number}.${inLayer[part]}.${suffix}`
-    : own;
-}
-
-function isPaired(name: string, { family }: HuggingFaceConfig): boolean {
-  const [, stem = ""] = /^blk\.\d+\.(.*)\.\w+$/.exec(name) ?? [];
-  return family.paired.includes(stem);
-}
-
-function halves(own: string, info: TensorInfo, { headDim: headRows }: HuggingFaceConfig): HalvedTensor {
-  const [rows = 0] = info.shape;
-  if (headRows % 2 || rows % headRows || rows === 0) {
-    throw new FormatError(
-      `Cannot load tensor ${quoted(own)} of ${info.source.name}: Expected rows of whole heads of an even length ` +
-        `(${headRows}), got shape [${info.shape.join(", ")}]`,
-    );
-  }
-  const { offset, byteLength } = info;
-  return { name: own, offset, byteLength, headRows, rowBytes: byteLength / rows };
 }
 
 /** What reads the tokenizer when it is asked for: another may be used instead. */

@@ -13,6 +13,14 @@ export interface RopeContext {
   readonly headDim: number;
   /** max_position_embeddings. */
   readonly context: number;
+  /** Theta and the share of a head that is rotated, if config.json does not say; default 10000 and 1. */
+  readonly theta?: number;
+  readonly part?: number;
+  /** Other names of both. */
+  readonly thetaKey?: string;
+  readonly partKey?: string;
+  /** DeepSeek's way: what YaRN adds goes into the scores, and GGUF has a tenth of its multiplier. */
+  readonly inScores?: boolean;
 }
 
 /** A rotation as GGUF says it. */
@@ -123,10 +131,10 @@ class RopeTranslator implements RopeKeys {
     this.#json = json;
     this.#scaling = scaling;
     this.#of = of;
-    const stated = this.#either("rope_theta");
-    this.theta = stated ? real(stated, 1) : 10000;
-    const part = this.#either("partial_rotary_factor");
-    this.#dim = part ? partOf(part, of.headDim) : of.headDim;
+    const stated = this.#either("rope_theta") ?? this.#either(of.thetaKey);
+    this.theta = stated ? real(stated, 1) : (of.theta ?? 10000);
+    const part = this.#either("partial_rotary_factor") ?? this.#either(of.partKey);
+    this.#dim = part ? partOf(part, of.headDim) : Math.floor(of.headDim * (of.part ?? 1));
   }
 
   put(key: string, type: "u32" | "f32", value: number): void {
@@ -172,7 +180,8 @@ class RopeTranslator implements RopeKeys {
   }
 
   // A value of the scaling, or of the whole configuration.
-  #either(key: string): JsonValue | undefined {
+  #either(key: string | undefined): JsonValue | undefined {
+    if (key === undefined) return undefined;
     return (this.#scaling && optional(this.#scaling, key)) ?? optional(this.#json, key);
   }
 
@@ -247,9 +256,17 @@ class RopeTranslator implements RopeKeys {
     };
     const [scale, all] = [number("mscale"), number("mscale_all_dim")];
     const grown = (multiplier: number) => 1 + 0.1 * multiplier * ln(factor);
-    if (given) this.#grow(real(given, Number.MIN_VALUE) / grown(1));
+    if (this.#of.inScores) this.#inScores(scaling, scale, all);
+    else if (given) this.#grow(real(given, Number.MIN_VALUE) / grown(1));
     else if (scale === 1 && all > 0) this.put("rope.scaling.yarn_log_multiplier", "f32", all);
     else if (scale > 0 && all > 0) this.#grow(grown(scale) / grown(all) / grown(1));
+  }
+
+  #inScores(scaling: JsonValue, scale: number, all: number): void {
+    if (scale !== all && scale !== 0) {
+      throw scaling.get("mscale").unsupported(`Another mscale than mscale_all_dim ${all}`, [`${all}`]);
+    }
+    if (all > 0) this.put("rope.scaling.yarn_log_multiplier", "f32", 0.1 * all);
   }
 
   #grow(growth: number): void {

@@ -264,7 +264,7 @@ describe("config.json", () => {
       await isRefused(
         config({ architectures }),
         new RegExp(
-          `^Cannot load config\\.json: Unsupported architecture ${got}; supported: LlamaForCausalLM, MistralForCausalLM\\.`,
+          `^Cannot load config\\.json: Unsupported architecture ${got}; supported: LlamaForCausalLM, MistralForCausalLM, .*, Cohere2ForCausalLM\\.`,
         ),
         UnsupportedError,
       );

@@ -63,7 +63,7 @@ export const deepseek2: Architecture<DeepseekHyper> = {
       partialRope: true,
       shortValues: true,
       yarnInScores: true,
-      experts: { presence: "optional", shared: "if stated" },
+      experts: { presence: "optional", shared: "if stated", normalize: false },
       reads: [QUERY_RANK, RANK, OWN_DIM, VALUE_DIM] as string[],
     });
     return { ...usual, latent: latentOf(file, usual) };
