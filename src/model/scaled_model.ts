@@ -61,8 +61,9 @@ export function scaledModel(model: Model, name: string, options: ContextOptions)
   const { config, layers } = model;
   const dynamic = layers.flatMap(({ attention }) => attention.rope?.dynamic ?? [])[0];
   const own = config.contextLength;
-  const contextLength = asked ?? Math.min(own, DEFAULT_CONTEXT);
   const most = dynamic ? reached(dynamic.context, dynamic.factor) : own;
+  // A file may state a context that its own scaling does not reach.
+  const contextLength = asked ?? Math.min(own, most, DEFAULT_CONTEXT);
   if (contextLength > most) {
     throw new UsageError(
       `Cannot load with contextLength ${asked}: Expected at most ${most} (the model's context); ropeScaling reaches beyond it`,

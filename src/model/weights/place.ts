@@ -31,13 +31,13 @@ export type Formats = Precision | ChooseFormat | undefined;
  *   and for tensors that the architecture does not use (biases, experts): ignoring them would change results.
  */
 export function placeWeights(file: ModelFile, model: Model, arena: Arena, formats: Formats): ModelWeights {
-  const layers = model.layers.map((spec) => layerNeeds(spec, model.config));
   const format = typeof formats === "function" ? formats : defaultFormats(formats);
   const placer = new Placer(file, model.architecture, arena, format);
   const outer = outerNeeds(model);
   // In the order of most files.
   const embedding = placer.matrix(outer.embedding);
-  const placedLayers = layers.map((needs, i) => placer.layer(needs, i));
+  // One after the other: needs of all layers would be as many as the file claims heads and layers.
+  const layers = model.layers.map((spec, i) => placer.layer(layerNeeds(spec, model.config), i));
   const positions = outer.positions && placer.vector(outer.positions);
   const outputNorm = outer.outputNorm && placer.vector(outer.outputNorm);
   const output = placer.has(outer.output.view) ? placer.matrix(outer.output) : embedding;
@@ -49,7 +49,7 @@ export function placeWeights(file: ModelFile, model: Model, arena: Arena, format
   placer.refuseOthers();
   const factors = { ropeFactors, longFactors, shortFactors };
   const all = placer.inFileOrder();
-  return { embedding, positions, layers: placedLayers, outputNorm, output, ...factors, all };
+  return { embedding, positions, layers, outputNorm, output, ...factors, all };
 }
 
 class Placer {
