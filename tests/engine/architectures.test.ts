@@ -21,7 +21,6 @@ interface Reference {
 
 interface Line extends Reference {
   readonly file: string;
-  readonly arch: string;
   readonly ids: number[];
   readonly greedy: number[];
   readonly limit: number;
