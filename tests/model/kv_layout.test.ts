@@ -56,6 +56,27 @@ describe("kvLayout()", () => {
     );
   });
 
+  it("gives rows of positions the room of a window, and states a class of their own", () => {
+    const none = { nKvHeads: 0, headDim: 0 };
+    const layers = [{ ...none, state: 40 }, layer(), { ...none, rows: 12, window: 3 }, { ...none, state: 8 }];
+    const { classes, layers: placed } = kvLayout("f16", layers, 1000, 64);
+    const heads = 2 * kvHeadBytes(kvTypeCodes.f16, 16);
+    assert.deepEqual(classes, [
+      { window: undefined, isState: true, pageBytes: 4 * 48, mostPages: 5 },
+      { window: undefined, pageBytes: heads, mostPages: 32 },
+      { window: 3, pageBytes: 4 * 12 * KV_PAGE, mostPages: 5 },
+    ]);
+    assert.deepEqual(
+      placed.map(({ pageClass, offset, bytes }) => [pageClass, offset, bytes]),
+      [
+        [0, 0, 160],
+        [1, 0, heads],
+        [2, 0, 48 * KV_PAGE],
+        [0, 160, 32],
+      ],
+    );
+  });
+
   it("counts as many pages as a sequence holds at most, in steps of any size", () => {
     for (const window of [1, 2, 31, 32, 33, 64, 100]) {
       for (const batch of [1, 7, 32, 64]) {
@@ -84,6 +105,18 @@ describe("firstKept() and resumable()", () => {
           assert.equal(resumable(of, first, to, to === length), first * KV_PAGE <= seen ? to : 0);
           if (to >= length - 32) assert.equal(resumable(of, first, to, to === length), to);
         }
+      }
+    }
+    const state: PageClass = { window: undefined, isState: true, pageBytes: 1, mostPages: 1 };
+    for (let length = 0; length < 300; length++) {
+      const first = firstKept(state, length);
+      // What the page before the one of `length - 32` has become is still there.
+      assert.equal(first, Math.max(0, Math.floor((length - 32) / KV_PAGE) - 1));
+      assert.equal(resumable(state, first, length, true), length);
+      for (let to = 0; to < length; to++) {
+        const border = to - (to % KV_PAGE);
+        assert.equal(resumable(state, first, to, false), border > first * KV_PAGE ? border : 0);
+        if (to >= length - 32) assert.equal(resumable(state, first, to, false), border);
       }
     }
     const all: PageClass = { window: undefined, pageBytes: 1, mostPages: 1 };

@@ -42,6 +42,7 @@ export interface GgufVocabulary {
  */
 export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper {
   const prefix = file.architecture;
+  const { partialRope = false, shortValues = false, headless = false } = vocabularyOf;
   const at = (key: string) => `${prefix}.${key}`;
   const dim = integer(file, at("embedding_length"), { min: 2, max: MAX_DIM });
   const nLayers = integer(file, at("block_count"), { min: 1, max: MAX_LAYERS });
@@ -68,13 +69,7 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     hiddenDim,
     nLayers,
     nHeads,
-    nKvHeads: layerInteger(
-      file,
-      at("attention.head_count_kv"),
-      kvHeads,
-      nLayers,
-      vocabularyOf.headless ?? false,
-    ),
+    nKvHeads: layerInteger(file, at("attention.head_count_kv"), kvHeads, nLayers, headless),
     headDim,
     vocabSize: vocabulary(file, vocabularyOf.embedding),
     contextLength: contextLength(file, at("context_length")),
@@ -83,7 +78,6 @@ export function ggufHyper(file: ModelFile, vocabularyOf: GgufVocabulary): Hyper 
     ...(experts && expertConfig(experts)),
   };
   const valueDim = integer(file, at("attention.value_length"), { min: 1, max: MAX_DIM, fallback: headDim });
-  const { partialRope = false, shortValues = false } = vocabularyOf;
   checkHeads(file, config, { ropeDim, valueDim, partialRope, shortValues });
   const { reads = [] } = vocabularyOf;
   checkKeys(
