@@ -154,26 +154,25 @@ describe("Gemma 3 270M", () => {
     const most = Math.max(
       ...theirs.flatMap((kind) => distances(said, exact, ({ value }) => value, kind)).map(Math.abs),
     );
-    let others = 0;
+    const best = (row: Float64Array) => row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+    const others = { cria: 0, native: 0, between: 0 };
     for (const [text, { ids, greedy }] of said.entries()) {
       for (const [i, id] of greedy.entries()) {
-        const row = own[text]?.[ids.length + i - 1] as Float64Array;
-        const best = row.indexOf(row.reduce((a, b) => Math.max(a, b)));
-        if (best === id) continue;
-        others++;
-        // Two that are as far from exact as native is choose differently only if exact leads are less than twice that.
         const right = exact[text]?.[ids.length + i - 1] as Float64Array;
-        const lead = Math.abs((right[best] as number) - (right[id] as number));
+        const [mine, first] = [best(own[text]?.[ids.length + i - 1] as Float64Array), best(right)];
+        others.cria += Number(mine !== first);
+        others.native += Number(id !== first);
+        others.between += Number(id !== mine);
+        // Two that are as far from exact as native is choose differently only if exact leads are less than twice that.
+        const lead = Math.abs((right[mine] as number) - (right[id] as number));
         assert.ok(
           lead <= 2 * most,
-          `text ${text}, id ${i}: ${best} in place of ${id}, ${lead} apart, ${most}`,
+          `text ${text}, id ${i}: ${mine} in place of ${id}, ${lead} apart, ${most}`,
         );
       }
     }
-    console.log(
-      `greedy ids: ${others} of ${TEXTS.length * TOKENS} are others; native's largest distance ${most}`,
-    );
-    assert.ok(others <= TEXTS.length, `${others} others`);
+    console.log(`of ${TEXTS.length * TOKENS} greedy ids others than the exact ones:`, others);
+    assert.ok(others.cria <= 1.5 * others.native, `${others.cria}, native ${others.native}`);
   });
 
   itUnless(noNative, "has the same logits for 8 sequences in a step as for each alone", async () => {

@@ -1,5 +1,7 @@
 // Hostile files of every family: each key and tensor missing or wrong, one at a time, and numbers that contradict each other.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { Engine } from "../../../src/engine/engine.ts";
 import { type Layout, planLayout } from "../../../src/engine/layout.ts";
@@ -98,6 +100,12 @@ async function layoutOf(file: ModelFile, what: string): Promise<Layout | undefin
   }
 }
 
+function hashOf({ buffer, byteOffset, byteLength }: ArrayBufferView): string {
+  return createHash("sha256")
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
+    .digest("hex");
+}
+
 async function assertFinite(file: ModelFile, what: string): Promise<void> {
   const engine = await Engine.create(file, options);
   const rows = await allLogits(engine, [5, 6, 7], [3]);
@@ -126,7 +134,7 @@ describe("files with one key or tensor missing or wrong", () => {
           continue;
         }
         const { plan, config, totalBytes } = layout;
-        const same = `${plan.words.join()} ${JSON.stringify(config)} ${totalBytes}`;
+        const same = `${hashOf(plan.words)} ${JSON.stringify(config)} ${totalBytes}`;
         if (computed.has(same)) continue;
         computed.add(same);
         await assertFinite(wrong, what);
@@ -430,7 +438,7 @@ describe("files that contradict themselves", () => {
     const most = { "attention.head_count": u32(4096), block_count: u32(1024) };
     const file = changed(await fileOf("deepseek2"), most);
     const before = process.memoryUsage().heapUsed;
-    await assert.rejects(planLayout(file, options), FormatError);
+    await assert.rejects(planLayout(file, options), /tensor blk\.0\.attn_q_b\.weight .*\[98304, 24\]/);
     assert.ok(process.memoryUsage().heapUsed - before < 100 << 20);
   });
 
