@@ -12,21 +12,22 @@ const KIB = 1024;
 /** Limits that hold; scripts are gzipped. Those above what is wanted only notice growth. */
 const LIMITS = {
   scripts: {
-    "cria.js": 193 * KIB,
+    "cria.js": 208 * KIB,
     "tokenizer.js": 96 * KIB,
     "tokenizer_train.js": 48 * KIB,
-    "convert.js": 124 * KIB,
+    "convert.js": 133 * KIB,
     "models.js": 27 * KIB,
-    "workerd.js": 168 * KIB,
+    "workerd.js": 181 * KIB,
     "worker.js": KIB,
-    "cli.js": 247 * KIB,
+    "cli.js": 264 * KIB,
   },
-  llamaAlone: 138 * KIB,
+  llamaAlone: 145 * KIB,
   wasm: 112 * KIB,
-  tarball: 4_150_000,
+  tarball: 4_250_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
 const WANTED = {
+  "convert.js": 124 * KIB,
   "cria.js": 160 * KIB,
   "tokenizer.js": 64 * KIB,
   "workerd.js": 150 * KIB,

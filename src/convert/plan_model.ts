@@ -32,9 +32,12 @@ export async function planModel(
   return { tensors, keys: await writtenKeys(input, fileType, poolingKeys(file, kvHeads)) };
 }
 
+// What llama.cpp adds to, or routes by, and has in F32 only, whatever its shape.
+const PRECISE = /(_norm|ffn_gate_inp|position_embd)\.weight$/;
+
 /** The type that a tensor has if no other is asked for: llama.cpp wants the vectors of safetensors in F32. */
-function storedType({ format }: ModelFile, { shape, type }: TensorInfo): string {
-  return format === "safetensors" && shape.length < 2 ? "F32" : type;
+function storedType({ format }: ModelFile, { name, shape, type }: TensorInfo): string {
+  return format === "safetensors" && (shape.length < 2 || PRECISE.test(name)) ? "F32" : type;
 }
 
 /** Types that lose nothing, or so little that quantizing them anew is as good. */

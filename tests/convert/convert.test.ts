@@ -14,7 +14,16 @@ import { parseSentencePieceModel } from "../../src/tokenizer/sentencepiece/spm_m
 import { Tokenizer } from "../../src/tokenizer.ts";
 import { testFolder } from "../support/cli.ts";
 import { fixtureBytes } from "../support/fixtures.ts";
-import { decodeTensor, meta, metaArray, tinyLlama, tinyLlamaGguf } from "../support/gguf_writer.ts";
+import {
+  decodeTensor,
+  meta,
+  metaArray,
+  tinyLlama,
+  tinyLlamaGguf,
+  tinyVocab,
+} from "../support/gguf_writer.ts";
+import { huggingFaceFolder } from "../support/huggingface_writer.ts";
+import { RANDOM_VOCAB, type RandomModel, randomModel, randomModels } from "../support/random_models.ts";
 import { FOLDER_VOCAB, tinyFolder } from "../support/safetensors_writer.ts";
 import { itShared, sharedBytes, sharedPath } from "../support/shared.ts";
 import { jsonBytes, llama2Json, unigramJson } from "../support/tokenizer_json.ts";
@@ -83,6 +92,23 @@ describe("convert() of a folder of safetensors", () => {
         assert.equal(stored, shape.length === 1 ? "F32" : type, name);
       }
       assert.equal(got.metadata.get("general.file_type")?.value, code);
+    }
+  });
+
+  it("has routers, tables of positions and norms of heads in F32, as llama.cpp wants them", async () => {
+    const precise = /(_norm|ffn_gate_inp|position_embd)\.weight$/;
+    for (const name of ["qwen3moe", "stablelm"]) {
+      const gguf = await opened(await randomModel(randomModels[name] as RandomModel));
+      const files = await huggingFaceFolder(gguf, { type: "BF16" });
+      const tokenizer = jsonBytes(
+        llama2Json(tinyVocab(RANDOM_VOCAB) as unknown as Parameters<typeof llama2Json>[0]),
+      );
+      const got = await opened(
+        await converted({ ...Object.fromEntries(files), "tokenizer.json": tokenizer }),
+      );
+      const wide = [...got.tensors.values()].filter(({ shape }) => shape.length > 1);
+      assert.ok(wide.some((info) => precise.test(info.name)));
+      for (const info of wide) assert.equal(info.type, precise.test(info.name) ? "F32" : "BF16", info.name);
     }
   });
 
