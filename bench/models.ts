@@ -1,5 +1,4 @@
 // Opens engines to measure, and counts the work of their steps.
-import { fileURLToPath } from "node:url";
 import { Engine, type EngineOptions } from "../src/engine/engine.ts";
 import { openModelFile } from "../src/format/detect.ts";
 import type { Sequence } from "../src/model/kv_cache.ts";
@@ -9,16 +8,9 @@ import { detectRuntime } from "../src/runtime/detect.ts";
 import { resolveSampling } from "../src/sample/registry.ts";
 import { samplerOf } from "../src/session/sampler.ts";
 import { openSource } from "../src/source/open.ts";
-import { sharedPath } from "./shared.ts";
 
 /** The model that comes with cria. */
 export const embeddedModel: URL = embeddedModelUrl();
-
-/**
- * tales with the weights that it was trained to, for what is said of precision. Without the reference data it is the embedded
- * model, whose weights are rounded already.
- */
-export const trainedTales: string = sharedPath("models/tales/tales-f32.gguf") ?? fileURLToPath(embeddedModel);
 
 /** An engine, and how many milliseconds it took to load. */
 export interface Loaded {

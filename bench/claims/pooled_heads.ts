@@ -1,9 +1,8 @@
 // Claim: the quality that a model loses if its heads of keys and values become fewer by averaging, without training.
 import { convert } from "../../src/convert.ts";
 import { Llama } from "../../src/mod.ts";
-import { trainedTales } from "../models.ts";
 import { scoredText, WINDOW } from "../quality.ts";
-import { sharedPath } from "../shared.ts";
+import { sharedPath, trainedTales } from "../shared.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
 import { ratio } from "./words.ts";

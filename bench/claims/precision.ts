@@ -1,9 +1,9 @@
 // Claim: the memory and speed that q8 and q4 weights gain, and the quality that they lose.
 import { Llama } from "../../src/mod.ts";
 import type { Precision } from "../../src/model/config.ts";
-import { matrixWork, trainedTales } from "../models.ts";
+import { matrixWork } from "../models.ts";
 import { Q8_LIMIT, scoredText, WINDOW } from "../quality.ts";
-import { sharedPath } from "../shared.ts";
+import { sharedPath, trainedTales } from "../shared.ts";
 import { synthModel } from "../synth.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";

@@ -1,7 +1,6 @@
 // Measures the nll of a text with f32 and with q8 weights, in every runtime that cria is measured in.
-import { trainedTales } from "../models.ts";
 import { scoredText, WINDOW } from "../quality.ts";
-import { sharedPath } from "../shared.ts";
+import { sharedPath, trainedTales } from "../shared.ts";
 import { type Column, columns } from "./groups.ts";
 import { type PeerName, PeerProcess } from "./peer_process.ts";
 import type { Nll, Quality } from "./results.ts";
