@@ -149,8 +149,9 @@ export function run_step(plan: usize, begin: i32, end: i32, scratch: usize): i32
       const code = int(last, op.REC_OP);
       const isExperts = code === op.OP_EXPERTS || code === op.OP_COMBINE;
       const closed = close_segment(isExperts ? experts_patience(last) : patience(last));
-      // A chunk of attention grows with the context. It is worth waiting for.
-      if (closed !== CLOSED && code !== op.OP_ATTENTION) {
+      // A chunk of attention grows with the context, and one of these with the step. They are worth waiting for.
+      const isLong = code === op.OP_ATTENTION || code === op.OP_CONV || code === op.OP_DELTA;
+      if (closed !== CLOSED && !isLong) {
         sleeps++;
         if (closed === CLOSED_STALLED || sleeps === MOST_SLEEPS) {
           sleeps = 0;

@@ -115,7 +115,8 @@ function scratchBytes({ config, layers }: Model, weights: ModelWeights): number 
     const { headDim, nHeads, nKvHeads } = headsOf(spec, config);
     return attentionScratchBytes(headDim, nHeads / nKvHeads);
   });
-  return Math.max(rowBytes, attentionBytes, PACK_SCRATCH_BYTES, unpackedBytes(weights));
+  const tapBytes = largest(layers, ({ mixer }) => 64 * (mixer?.taps ?? 0));
+  return Math.max(rowBytes, attentionBytes, tapBytes, PACK_SCRATCH_BYTES, unpackedBytes(weights));
 }
 
 // Bytes of file data that PADDED_ROWS rows of the widest matrix take.

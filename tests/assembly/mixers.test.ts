@@ -45,7 +45,7 @@ class Steps {
     bench.i32(STEP_N_TOKENS, 1)[0] = n + 1;
     bench.i32(STEP_POSITIONS, 1)[0] = bench.put(Int32Array.from([0, ...tokens]));
     bench.i32(STEP_PAGE_TABLES, 1)[0] = bench.put(Int32Array.from([other, ...tokens.map(() => own)]));
-    assert.equal(bench.kernels.run_step(bench.put(words), 0, 1, bench.alloc(1024)), 0);
+    assert.equal(bench.kernels.run_step(bench.put(words), 0, 1, bench.alloc(2048)), 0);
   }
 }
 

@@ -82,6 +82,27 @@ describe("Sequence", () => {
     assert.throws(() => extend(fork, 4 * KV_PAGE), /1 session holds 1 page .*, 1 fork 3 /);
   });
 
+  it("has a state at its end and at the ends of pages, and at its end only if no step has spoilt it", () => {
+    const memory = { copy: () => {}, grow: () => undefined, limit: () => "the test gives no more" };
+    const states = { window: undefined, isState: true, pageBytes: 10, mostPages: 5 };
+    const s = new Sequence(new PagePool(memory, [states], 0), CONTEXT);
+    for (const n of [64, 6]) extend(s, n);
+    s.rollback(70);
+    assert.equal(s.length, 70);
+    s.reserve(5);
+    s.rollback(70);
+    assert.equal(s.length, 70, "nothing was written");
+    s.reserve(5);
+    s.write();
+    s.rollback(70);
+    assert.equal(s.length, 64);
+    s.reserve(1);
+    s.write();
+    s.rollback(64);
+    assert.equal(s.length, 64, "a full page is never written again");
+    assert.throws(() => s.reserve(4 * KV_PAGE), /all 5 pages of 10 bytes \(states\) are in use/);
+  });
+
   it("copies a shared page once, before it writes it", () => {
     const copies: [number, number][] = [];
     const memory = {

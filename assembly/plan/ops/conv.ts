@@ -6,12 +6,13 @@ import { element, int, next, page_of, ptr, tokens_from } from "../../record";
 import { madd } from "../../simd/math";
 import { sigmoid } from "./glu";
 
-// Channels that a thread takes at once.
+// Channels that a thread takes at once, and those that lie on a line of the caches.
 const PART: i32 = 256;
+const LINE: i32 = 16;
 
 /**
  * Runs the record. A unit of work is a part of the channels of one sequence.
- * scratch  16 B for each tap
+ * scratch  64 B for each tap
  */
 export function run_conv(record: usize, scratch: usize): void {
   const channels = int(record, op.CONV_CHANNELS);
@@ -23,7 +24,7 @@ export function run_conv(record: usize, scratch: usize): void {
     if (!n) continue;
     const first = (i % parts) * PART;
     const stop = min(first + PART, channels);
-    for (let c = first; c < stop; c += 4) convolve(record, t, n, c, scratch);
+    for (let c = first; c < stop; c += LINE) convolve(record, t, n, c, min(LINE, stop - c), scratch);
   }
 }
 
@@ -44,12 +45,20 @@ function kept_row(pages: usize, kept: i32, rowBytes: usize, base: i32, q: i32): 
   return page_of(pages, base - 1) + <usize>(kept - base + q) * rowBytes;
 }
 
-// Four channels of tokens t to t + n - 1, which are of one sequence.
-function convolve(record: usize, t: i32, n: i32, channel: i32, scratch: usize): void {
+// `width` channels of tokens t to t + n - 1, which are of one sequence.
+function convolve(record: usize, t: i32, n: i32, channel: i32, width: i32, scratch: usize): void {
   const taps = int(record, op.CONV_TAPS);
   const kept = int(record, op.CONV_KEPT);
   const column = (<usize>channel) << 2;
-  gather_taps(ptr(record, op.CONV_KERNEL) + column * <usize>taps, taps, scratch);
+  const tapBytes = (<usize>taps) << 4;
+  const bytes = (<usize>width) << 2;
+  for (let i: usize = 0; i < bytes; i += 16) {
+    gather_taps(
+      ptr(record, op.CONV_KERNEL) + (column + i) * <usize>taps,
+      taps,
+      scratch + (i >> 4) * tapBytes,
+    );
+  }
   const rowBytes = ptr(record, op.CONV_CHANNELS) << 2;
   const stride = ptr(record, op.CONV_X_STRIDE);
   const outStride = ptr(record, op.CONV_OUT_STRIDE);
@@ -63,32 +72,33 @@ function convolve(record: usize, t: i32, n: i32, channel: i32, scratch: usize): 
   const end = pos + n;
   let base = pos;
   for (; pos < end; pos++, x += stride, out += outStride) {
-    let now = v128.load(x);
-    if (times) {
-      now = f32x4.mul(now, v128.load(x + times));
-      v128.store(x, now);
-    }
-    let tap = scratch + ((<usize>(taps - 1)) << 4);
-    let sum = f32x4.mul(now, v128.load(tap));
     const first = max(0, pos - taps + 1);
-    for (let q = pos - 1; q >= first; q--) {
-      tap -= 16;
-      const from = q < base ? kept_row(pages, kept, rowBytes, base, q) + at : x - <usize>(pos - q) * stride;
-      sum = madd(sum, v128.load(from), v128.load(tap));
-    }
-    v128.store(out, f32x4.mul(sum, gate ? v128.load(x + gate) : sigmoid(sum)));
-    let to = page_of(pages, pos) + at;
-    if (kept === KV_PAGE) {
-      v128.store(to + <usize>(pos % KV_PAGE) * rowBytes, now);
-    } else if (pos + 1 === end || pos % KV_PAGE === KV_PAGE - 1) {
+    const isLast = kept < KV_PAGE && (pos + 1 === end || pos % KV_PAGE === KV_PAGE - 1);
+    for (let i: usize = 0; i < bytes; i += 16) {
+      let now = v128.load(x + i);
+      if (times) {
+        now = f32x4.mul(now, v128.load(x + i + times));
+        v128.store(x + i, now);
+      }
+      let tap = scratch + ((i >> 4) + 1) * tapBytes - 16;
+      let sum = f32x4.mul(now, v128.load(tap));
+      for (let q = pos - 1; q >= first; q--) {
+        tap -= 16;
+        const from = q < base ? kept_row(pages, kept, rowBytes, base, q) + at : x - <usize>(pos - q) * stride;
+        sum = madd(sum, v128.load(from + i), v128.load(tap));
+      }
+      v128.store(out + i, f32x4.mul(sum, gate ? v128.load(x + i + gate) : sigmoid(sum)));
+      let to = page_of(pages, pos) + at + i;
+      if (kept === KV_PAGE) v128.store(to + <usize>(pos % KV_PAGE) * rowBytes, now);
+      if (!isLast) continue;
       // In this order no row of the same page is overwritten before it is read.
       for (let q = pos + 1 - kept; q <= pos; q++, to += rowBytes) {
         let row = f32x4.splat(0);
-        if (q >= base) row = v128.load(x - <usize>(pos - q) * stride);
-        else if (q >= 0) row = v128.load(kept_row(pages, kept, rowBytes, base, q) + at);
+        if (q >= base) row = v128.load(x + i - <usize>(pos - q) * stride);
+        else if (q >= 0) row = v128.load(kept_row(pages, kept, rowBytes, base, q) + at + i);
         v128.store(to, row);
       }
-      base = pos + 1;
     }
+    if (isLast) base = pos + 1;
   }
 }

@@ -20,8 +20,7 @@ export function run_delta(record: usize, scratch: usize): void {
     if (!n) continue;
     const head = i % heads;
     rates(record, t, n, head, scratch);
-    const dim = int(record, op.DELTA_DIM);
-    for (let row = 0; row < dim; row += 4) four_rows(record, t, n, head, row, scratch);
+    run_head(record, t, n, head, scratch);
   }
 }
 
@@ -40,31 +39,36 @@ function rates(record: usize, t: i32, n: i32, head: i32, out: usize): void {
   }
 }
 
-// Four rows of the head's matrix, over tokens t to t + n - 1: they stay in the nearest cache.
-function four_rows(record: usize, t: i32, n: i32, head: i32, row: i32, rates: usize): void {
+// The head's matrix over tokens t to t + n - 1.
+function run_head(record: usize, t: i32, n: i32, head: i32, rates: usize): void {
   const dim = <usize>int(record, op.DELTA_DIM);
   const groups = <usize>int(record, op.DELTA_GROUPS);
   const rowBytes = dim << 2;
+  const bytes = dim * rowBytes;
   const scale = float(record, op.DELTA_SCALE);
-  const own = <usize>head * rowBytes + ((<usize>row) << 2);
+  const own = <usize>head * rowBytes;
   const pages = ptr(record, op.DELTA_TABLE) + <usize>(<u32>element(STEP_PAGE_TABLES, t));
-  const at = ptr(record, op.DELTA_LAYER) + (<usize>head * dim + <usize>row) * rowBytes;
+  const at = ptr(record, op.DELTA_LAYER) + <usize>head * bytes;
   const first = element(STEP_POSITIONS, t);
   let q = ptr(record, op.DELTA_X) + <usize>t * ptr(record, op.DELTA_X_STRIDE);
   let out = ptr(record, op.DELTA_OUT) + <usize>t * ptr(record, op.DELTA_OUT_STRIDE) + own;
-  const values = 2 * groups * rowBytes + own;
-  const group = (<usize>head % groups) * rowBytes;
   let state = page_of(pages, first) + at;
   for (let pos = first; pos < first + n; pos++, rates += 8) {
     if (pos % KV_PAGE === 0) {
       // A page begins with what the one before has become.
       state = page_of(pages, pos) + at;
-      if (pos) memory.copy(state, page_of(pages, pos - 1) + at, 4 * rowBytes);
-      else memory.fill(state, 0, 4 * rowBytes);
+      if (pos) memory.copy(state, page_of(pages, pos - 1) + at, bytes);
+      else memory.fill(state, 0, bytes);
     }
-    const query = q + group;
+    const query = q + (<usize>head % groups) * rowBytes;
     const key = query + groups * rowBytes;
-    delta_rows(state, query, key, q + values, out, rowBytes, load<f32>(rates), load<f32>(rates, 4), scale);
+    const v = q + 2 * groups * rowBytes + own;
+    const decay = load<f32>(rates);
+    const rate = load<f32>(rates, 4);
+    let s = state;
+    for (let i: usize = 0; i < rowBytes; i += 16, s += 4 * rowBytes) {
+      delta_rows(s, query, key, v + i, out + i, rowBytes, decay, rate, scale);
+    }
     q += ptr(record, op.DELTA_X_STRIDE);
     out += ptr(record, op.DELTA_OUT_STRIDE);
   }
