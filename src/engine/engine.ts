@@ -209,7 +209,10 @@ export class Engine {
     for (let i = 0; i < segments.length; i++) segments[i]?.sequence.write();
     try {
       const rest = this.#runner.run(this.#size, watcher);
-      return rest?.catch((error) => abandon(segments, error));
+      if (rest === undefined) return undefined;
+      // The caller may use the list again while the step pauses.
+      const paused = segments.slice();
+      return rest.catch((error) => abandon(paused, error));
     } catch (error) {
       return abandon(segments, error);
     }

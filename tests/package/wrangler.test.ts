@@ -23,7 +23,7 @@ describe("examples/wrangler", () => {
     assert.equal(status, 0, stdout + stderr);
     const names = readdirSync(join(project, "out")).filter((name) => /\.(js|wasm|gguf)$/.test(name));
     const kinds = names.map((name) => name.split("-").at(-1)).sort();
-    assert.deepEqual(kinds, ["q8_0.gguf", "relaxed.wasm", "simd.wasm", "worker.js"]);
+    assert.deepEqual(kinds, ["q4_k_s.gguf", "relaxed.wasm", "simd.wasm", "worker.js"]);
     // The limit that docs/edge.md names.
     const [, kib] = /Total Upload: ([\d.]+) KiB/.exec(stdout) ?? [];
     assert.ok(Number(kib) < 64 * 1024, stdout);
