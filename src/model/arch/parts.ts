@@ -1,5 +1,4 @@
 // Parts of layers that many architectures have in common, as data.
-
 import type { ModelFile } from "../../format/model_file.ts";
 import type { Hyper } from "../config.ts";
 import { type GgufVocabulary, ggufHyper } from "../hyper/gguf_hyper.ts";
@@ -89,9 +88,15 @@ export function plain(act: PlainAct): FeedForwardSpec {
   return { gated: false, act, bias: "optional", downBias: "optional" };
 }
 
-/** Whether layer `i` has a sliding window: in each row of `period` layers all but the last. */
-export function isWindowed(i: number, period: number): boolean {
-  return i % period < period - 1;
+/** Hyper-parameters with a sliding window, if there is one: of `windowPeriod` layers in a row the last has none. */
+export function withWindow(hyper: Hyper, window: number | undefined, windowPeriod: number): Hyper {
+  return window === undefined ? hyper : { ...hyper, config: { ...hyper.config, window, windowPeriod } };
+}
+
+/** The sliding window of layer `i`; undefined if it has none. */
+export function windowAt(i: number, { config }: Hyper): number | undefined {
+  const { window, windowPeriod = 1 } = config;
+  return i % windowPeriod < windowPeriod - 1 ? window : undefined;
 }
 
 /** A positive number that files need not have; undefined if there is none, or 0. @throws FormatError */
@@ -109,8 +114,20 @@ export function windowOf(file: ModelFile): number | undefined {
 /** The key of a sliding window. */
 export const WINDOW = "attention.sliding_window";
 
+/** The same, and that of which layers have it, which families know by themselves. */
+export const WINDOW_KEYS: readonly string[] = [WINDOW, "attention.sliding_window_pattern"];
+
 // Factors, caps and limits: far beyond any that makes sense, and finite as f32.
 const MAX_FACTOR = 1e9;
+
+/** What families with RMSNorm and the usual names have in common. */
+export const rmsUsual = { outputNorm: rms, tensors: ggufName } as const;
+
+/** What families with LayerNorm that may have a bias, and the usual names, have in common. */
+export const layerNormUsual = {
+  outputNorm: (hyper: Hyper) => layerNorm(hyper, "optional"),
+  tensors: ggufName,
+} as const;
 
 /** A family with RMSNorm, the usual keys and the usual names, but for what `more` says. */
 export function rmsFamily(
@@ -118,7 +135,7 @@ export function rmsFamily(
   layer: Architecture["layer"],
   more: Partial<Architecture> = {},
 ): Architecture {
-  return { name, hyper: rmsHyper, layer, outputNorm: rms, tensors: ggufName, ...more };
+  return { name, hyper: rmsHyper, layer, ...rmsUsual, ...more };
 }
 
 /** A family with LayerNorm that may have a bias, the usual keys and the usual names, but for what `more` says. */
@@ -127,9 +144,5 @@ export function layerNormFamily(
   layer: Architecture["layer"],
   more: Partial<Architecture> = {},
 ): Architecture {
-  return {
-    ...{ name, hyper: layerNormHyper, layer, tensors: ggufName },
-    outputNorm: (hyper) => layerNorm(hyper, "optional"),
-    ...more,
-  };
+  return { name, hyper: layerNormHyper, layer, ...layerNormUsual, ...more };
 }

@@ -324,6 +324,7 @@ export function actFormats(matrices: readonly Matrix[]): number[] {
   return [...new Set(matrices.map(({ format }) => format.activation))];
 }
 
-function padded(n: number, to: number): number {
+/** The next multiple of `to`. */
+export function padded(n: number, to: number): number {
   return Math.ceil(n / to) * to;
 }

@@ -8,7 +8,7 @@ import { ropeTable } from "../rope.ts";
 import type { LatentWeights, LayerWeights, Matrix } from "../weights/weights.ts";
 import { type Activations, activationsFor } from "./activations.ts";
 import { project } from "./block.ts";
-import type { LatentBuffers, Rows } from "./buffers.ts";
+import { type LatentBuffers, padded, type Rows } from "./buffers.ts";
 import type { PlanContext } from "./context.ts";
 
 /** The queries and the short row of the layer's input. A barrier must follow. */
@@ -41,9 +41,9 @@ export function latentHeads(
     out: parts,
     heads: nHeads,
     xHead: own,
-    outHead: padded(plainDim),
+    outHead: padded(plainDim, BLOCK_COLS),
     n: plainDim,
-    zeros: padded(plainDim) - plainDim,
+    zeros: padded(plainDim, BLOCK_COLS) - plainDim,
   });
   const { rope } = spec.attention;
   if (rope) {
@@ -63,7 +63,7 @@ export function latentHeads(
     rotate(k, rank, 1, cached);
   }
   writer.barrier();
-  eachHead(context, weights.kUp, padded(plainDim), (h) => at(buffers.q, h * cached));
+  eachHead(context, weights.kUp, padded(plainDim, BLOCK_COLS), (h) => at(buffers.q, h * cached));
   writer.copy({
     x: at(queries, plainDim),
     out: at(buffers.q, rank),
@@ -82,10 +82,18 @@ export function latentValues(context: PlanContext, spec: LayerSpec, layer: Layer
   writer.copy({
     x: buffers.attention,
     out: parts,
-    ...{ heads: nHeads, xHead: cached, outHead: padded(rank), n: rank, zeros: padded(rank) - rank },
+    ...{
+      heads: nHeads,
+      xHead: cached,
+      outHead: padded(rank, BLOCK_COLS),
+      n: rank,
+      zeros: padded(rank, BLOCK_COLS) - rank,
+    },
   });
   writer.barrier();
-  eachHead(context, (layer.projections as LatentWeights).vUp, padded(rank), (h) => at(values, h * valueDim));
+  eachHead(context, (layer.projections as LatentWeights).vUp, padded(rank, BLOCK_COLS), (h) =>
+    at(values, h * valueDim),
+  );
   writer.barrier();
   return values;
 }
@@ -129,8 +137,4 @@ function eachHead(
 
 function at({ address, stride }: Rows, values: number): Rows {
   return { address: address + 4 * values, stride };
-}
-
-function padded(n: number): number {
-  return Math.ceil(n / BLOCK_COLS) * BLOCK_COLS;
 }

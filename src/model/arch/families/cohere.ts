@@ -5,12 +5,13 @@ import {
   attention,
   factor,
   gated,
-  isWindowed,
   layerNorm,
   layerNormFamily,
   layerNormHyper,
-  WINDOW,
+  WINDOW_KEYS,
+  windowAt,
   windowOf,
+  withWindow,
 } from "../parts.ts";
 import type { AttentionSpec, LayerSpec } from "../spec.ts";
 
@@ -46,16 +47,11 @@ export const commandR = layerNormFamily(
 export const cohere2 = layerNormFamily(
   "cohere2",
   (i, hyper) => {
-    const { window } = hyper.config;
-    const windowed = window !== undefined && isWindowed(i, PERIOD);
-    return layerOf(hyper, attention(hyper, windowed ? "adjacent" : "none", { ...(windowed && { window }) }));
+    const window = windowAt(i, hyper);
+    return layerOf(hyper, attention(hyper, window ? "adjacent" : "none", { ...(window && { window }) }));
   },
   {
     logitScale,
-    hyper(file) {
-      const usual = hyperOf(file, [WINDOW, "attention.sliding_window_pattern"]);
-      const window = windowOf(file);
-      return { ...usual, config: { ...usual.config, ...(window && { window, windowPeriod: PERIOD }) } };
-    },
+    hyper: (file) => withWindow(hyperOf(file, WINDOW_KEYS), windowOf(file), PERIOD),
   },
 );

@@ -3,8 +3,8 @@ import type { ModelFile } from "../../../format/model_file.ts";
 import { FormatError, UnsupportedError } from "../../../util/errors.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM } from "../../config.ts";
 import { integer } from "../../hyper/values.ts";
-import { attention, expertsOf, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
-import type { Architecture, LatentSpec, LayerSpec } from "../spec.ts";
+import { attention, expertsOf, gated, rms, rmsHyper, rmsUsual } from "../parts.ts";
+import type { Architecture, LatentSpec } from "../spec.ts";
 
 const [QUERY_RANK, RANK, OWN_DIM, VALUE_DIM] = [
   "attention.q_lora_rank",
@@ -57,7 +57,8 @@ function latentOf(file: ModelFile, { config, rope }: Hyper): LatentSpec {
  * llama.cpp
  */
 export const deepseek2: Architecture<DeepseekHyper> = {
-  ...rmsFamily("deepseek2", () => ({}) as LayerSpec),
+  name: "deepseek2",
+  ...rmsUsual,
   hyper(file: ModelFile): DeepseekHyper {
     const usual = rmsHyper(file, {
       partialRope: true,

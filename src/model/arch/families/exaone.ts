@@ -1,7 +1,17 @@
 // EXAONE: rotary pairs half a head apart; EXAONE 4 has norms behind its blocks, and its large model has windows.
 import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
-import { attention, gated, isWindowed, rms, rmsFamily, rmsHyper, WINDOW, windowOf } from "../parts.ts";
+import {
+  attention,
+  gated,
+  rms,
+  rmsFamily,
+  rmsHyper,
+  WINDOW_KEYS,
+  windowAt,
+  windowOf,
+  withWindow,
+} from "../parts.ts";
 
 /** Source: LG AI Research 2024, "EXAONE 3.0", arXiv:2408.03541 */
 export const exaone = rmsFamily("exaone", (_i, hyper) => ({
@@ -18,25 +28,24 @@ const WINDOWED_LAYERS = 64;
 export const exaone4 = rmsFamily(
   "exaone4",
   (i, hyper) => {
-    const { window } = hyper.config;
-    const windowed = isWindowed(i, PERIOD);
+    const window = windowAt(i, hyper);
+    const rotates = window !== undefined || hyper.config.window === undefined;
     return {
       norm: rms(hyper),
       norms: "after",
       // With windows, only windowed layers know positions.
-      attention: attention(hyper, window === undefined || windowed ? "halves" : "none", {
+      attention: attention(hyper, rotates ? "halves" : "none", {
         headNorm: { over: "head" },
-        ...(window && windowed && { window }),
+        ...(window && { window }),
       }),
       feedForward: gated(hyper, "silu"),
     };
   },
   {
     hyper(file: ModelFile): Hyper {
-      const usual = rmsHyper(file, { reads: [WINDOW, "attention.sliding_window_pattern"] });
+      const usual = rmsHyper(file, { reads: WINDOW_KEYS });
       if (usual.config.nLayers !== WINDOWED_LAYERS) return usual;
-      const window = windowOf(file) ?? 4096;
-      return { ...usual, config: { ...usual.config, window, windowPeriod: PERIOD } };
+      return withWindow(usual, windowOf(file) ?? 4096, PERIOD);
     },
   },
 );

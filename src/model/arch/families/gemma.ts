@@ -7,19 +7,20 @@ import {
   attention,
   factor,
   gated,
-  isWindowed,
   rms,
   rmsFamily,
   rmsHyper,
-  WINDOW,
+  rmsUsual,
+  WINDOW_KEYS,
+  windowAt,
   windowOf,
+  withWindow,
 } from "../parts.ts";
 import type { Architecture, AttentionSpec, LayerSpec } from "../spec.ts";
 
 const ATTENTION_CAP = "attn_logit_softcapping";
 const LOGIT_CAP = "final_logit_softcapping";
 const WINDOW_THETA = "rope.freq_base_swa";
-const PATTERN = "attention.sliding_window_pattern";
 
 const embedScale = ({ config }: Hyper) => Math.sqrt(config.dim);
 
@@ -40,15 +41,14 @@ interface GemmaHyper extends Hyper {
 }
 
 function laterHyper(file: ModelFile, windowPeriod: number): GemmaHyper {
-  const usual = rmsHyper(file, { reads: [WINDOW, ATTENTION_CAP, LOGIT_CAP, WINDOW_THETA, PATTERN] });
-  const window = windowOf(file);
+  const usual = rmsHyper(file, { reads: [...WINDOW_KEYS, ATTENTION_CAP, LOGIT_CAP, WINDOW_THETA] });
+  const { config } = withWindow(usual, windowOf(file), windowPeriod);
   const [attentionCap, logitCap] = [factor(file, ATTENTION_CAP), factor(file, LOGIT_CAP)];
   return {
     ...usual,
     windowTheta: atLeastOne(file, `${file.architecture}.${WINDOW_THETA}`, 10000),
     config: {
-      ...usual.config,
-      ...(window && { window, windowPeriod }),
+      ...config,
       ...(attentionCap && { attentionCap }),
       ...(logitCap && { logitCap }),
     },
@@ -56,13 +56,13 @@ function laterHyper(file: ModelFile, windowPeriod: number): GemmaHyper {
 }
 
 function layerOf(i: number, hyper: GemmaHyper, more: Partial<AttentionSpec>): LayerSpec {
-  const { window, windowPeriod = 1 } = hyper.config;
+  const window = windowAt(i, hyper);
   return {
     norm: rms(hyper),
     norms: "both",
     attention: attention(hyper, "halves", {
       scale: scoreScale(hyper.config),
-      ...(window && isWindowed(i, windowPeriod) && { window }),
+      ...(window && { window }),
       ...more,
     }),
     feedForward: gated(hyper, "gelu"),
@@ -89,17 +89,17 @@ export const gemma2 = rmsFamily(
 
 /** Source: Gemma Team 2025, "Gemma 3", arXiv:2503.19786 */
 export const gemma3: Architecture<GemmaHyper> = {
-  ...rmsFamily("gemma3", () => ({}) as LayerSpec, later),
+  name: "gemma3",
+  ...rmsUsual,
+  ...later,
   hyper: (file) => laterHyper(file, 6),
   layer(i, hyper) {
-    const { window, windowPeriod = 1 } = hyper.config;
-    const near = window !== undefined && isWindowed(i, windowPeriod);
     // Windowed layers have a base of their own, and their positions are not scaled.
     const { dim } = hyper.rope;
     const theta = hyper.windowTheta ?? hyper.config.ropeTheta;
     return layerOf(i, hyper, {
       headNorm: { over: "head" },
-      ...(near && { rope: { pairing: "halves", dim, theta, scale: 1 } }),
+      ...(windowAt(i, hyper) && { rope: { pairing: "halves", dim, theta, scale: 1 } }),
     });
   },
 };

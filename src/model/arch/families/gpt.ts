@@ -1,8 +1,8 @@
 // GPT-2 and those that came from it: LayerNorm with biases, plain GELU.
 import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
-import { attention, layerNorm, layerNormFamily, layerNormHyper, plain } from "../parts.ts";
-import type { Architecture, LayerSpec } from "../spec.ts";
+import { attention, layerNorm, layerNormFamily, layerNormHyper, layerNormUsual, plain } from "../parts.ts";
+import type { Architecture } from "../spec.ts";
 
 /** Learned positions. Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners" */
 export const gpt2 = layerNormFamily(
@@ -38,7 +38,8 @@ interface NeoxHyper extends Hyper {
 
 /** Source: Black et al. 2022, "GPT-NeoX-20B", arXiv:2204.06745; Pythia has files of this name. */
 export const gptneox: Architecture<NeoxHyper> = {
-  ...layerNormFamily("gptneox", () => ({}) as LayerSpec),
+  name: "gptneox",
+  ...layerNormUsual,
   hyper(file: ModelFile): NeoxHyper {
     const usual = layerNormHyper(file, { partialRope: true, reads: [PARALLEL] });
     return { ...usual, parallel: file.metadata.get(`gptneox.${PARALLEL}`)?.value !== false };

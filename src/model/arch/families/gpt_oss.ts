@@ -3,7 +3,7 @@ import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
 import { integer } from "../../hyper/values.ts";
 import { ggufName } from "../gguf_names.ts";
-import { attention, expertsOf, isWindowed, rms, rmsFamily, rmsHyper, WINDOW } from "../parts.ts";
+import { attention, expertsOf, rms, rmsFamily, rmsHyper, WINDOW, windowAt, withWindow } from "../parts.ts";
 import type { LayerSpec, Role } from "../spec.ts";
 
 const PERIOD = 2;
@@ -14,7 +14,7 @@ export const gptOss = rmsFamily("gpt-oss", layer, {
   hyper(file: ModelFile): Hyper {
     const usual = rmsHyper(file, { experts: EXPERTS, reads: [WINDOW] });
     const window = integer(file, `gpt-oss.${WINDOW}`, { min: 1, max: 2 ** 31 - 1 });
-    return { ...usual, config: { ...usual.config, window, windowPeriod: PERIOD } };
+    return withWindow(usual, window, PERIOD);
   },
 
   tensors(role: Role, layer: number): string {
@@ -24,7 +24,7 @@ export const gptOss = rmsFamily("gpt-oss", layer, {
 });
 
 function layer(i: number, hyper: Hyper): LayerSpec {
-  const { window } = hyper.config;
+  const window = windowAt(i, hyper);
   const experts = expertsOf(i, hyper, { bias: "required" });
   return {
     norm: rms(hyper),
@@ -32,7 +32,7 @@ function layer(i: number, hyper: Hyper): LayerSpec {
       bias: "required",
       outputBias: "required",
       sinks: true,
-      ...(isWindowed(i, PERIOD) && window && { window }),
+      ...(window && { window }),
     }),
     feedForward: {
       act: "silu",

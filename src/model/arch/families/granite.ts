@@ -1,7 +1,7 @@
 // Granite and MiniCPM: Llama with factors for embeddings, scores, what blocks add, and logits.
 import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
-import { attention, expertsOf, factor, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
+import { attention, expertsOf, factor, gated, rms, rmsHyper, rmsUsual } from "../parts.ts";
 import type { Architecture, LayerSpec } from "../spec.ts";
 
 const SCORE_SCALE = "attention.scale";
@@ -51,8 +51,8 @@ function layer(i: number, hyper: GraniteHyper): LayerSpec {
 
 function family(name: string, hyper: (file: ModelFile) => GraniteHyper): Architecture<GraniteHyper> {
   return {
-    ...rmsFamily(name, () => ({}) as LayerSpec),
-    ...{ hyper, layer },
+    ...{ name, hyper, layer },
+    ...rmsUsual,
     embedScale: ({ config }) => config.embeddingScale ?? 1,
     logitScale: ({ config }) => config.logitScale ?? 1,
   };

@@ -4,8 +4,8 @@ import { FormatError } from "../../../util/errors.ts";
 import type { Hyper } from "../../config.ts";
 import { integer } from "../../hyper/values.ts";
 import { ggufName } from "../gguf_names.ts";
-import { attention, gated, MAX_TAPS, NO_ATTENTION, rms, rmsFamily, rmsHyper } from "../parts.ts";
-import type { Architecture, LayerSpec } from "../spec.ts";
+import { attention, gated, MAX_TAPS, NO_ATTENTION, rms, rmsHyper, rmsUsual } from "../parts.ts";
+import type { Architecture } from "../spec.ts";
 
 const TAPS = "shortconv.l_cache";
 
@@ -17,7 +17,8 @@ interface Lfm2Hyper extends Hyper {
 
 /** Source: Liquid AI 2025, "LFM2 Technical Report", arXiv:2511.23404; names of keys and tensors: llama.cpp */
 export const lfm2: Architecture<Lfm2Hyper> = {
-  ...rmsFamily("lfm2", () => ({}) as LayerSpec),
+  name: "lfm2",
+  ...rmsUsual,
   hyper(file: ModelFile): Lfm2Hyper {
     const usual = rmsHyper(file, { headless: true, fused: false, reads: [TAPS] });
     const { dim, nLayers } = usual.config;

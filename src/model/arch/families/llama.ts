@@ -3,7 +3,7 @@ import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
 import { llama2cHyper } from "../../hyper/llama2c_hyper.ts";
 import { ggufName } from "../gguf_names.ts";
-import { attention, expertsOf, factor, gated, rms, rmsFamily, rmsHyper } from "../parts.ts";
+import { attention, expertsOf, factor, gated, rms, rmsFamily, rmsHyper, rmsUsual } from "../parts.ts";
 import type { Architecture, LayerSpec, TemperatureSpec } from "../spec.ts";
 
 const EXPERTS = { presence: "optional" } as const;
@@ -42,7 +42,8 @@ const TEMPERATURE = "attention.temperature_scale";
 
 /** Ministral 3: queries grow with the logarithm of the position. Source: llama.cpp, src/models/mistral3.cpp */
 export const mistral3: Architecture<MistralHyper> = {
-  ...rmsFamily("mistral3", layer),
+  name: "mistral3",
+  ...rmsUsual,
   hyper(file: ModelFile): MistralHyper {
     const usual = rmsHyper(file, { experts: EXPERTS, reads: [TEMPERATURE] });
     const scale = factor(file, TEMPERATURE);

@@ -6,16 +6,17 @@ import {
   expertsOf,
   factor,
   gated,
-  isWindowed,
-  layerNormFamily,
   layerNormHyper,
+  layerNormUsual,
   rms,
   rmsFamily,
   rmsHyper,
-  WINDOW,
+  WINDOW_KEYS,
+  windowAt,
   windowOf,
+  withWindow,
 } from "../parts.ts";
-import type { Architecture, LayerSpec, NormSpec } from "../spec.ts";
+import type { Architecture, NormSpec } from "../spec.ts";
 
 const CLAMP = "attention.clamp_kqv";
 
@@ -27,7 +28,8 @@ const norm = ({ config }: Hyper): NormSpec => ({ kind: "layer", eps: config.norm
 
 /** Source: Groeneveld et al. 2024, "OLMo", arXiv:2402.00838 */
 export const olmo: Architecture<OlmoHyper> = {
-  ...layerNormFamily("olmo", () => ({}) as LayerSpec),
+  name: "olmo",
+  ...layerNormUsual,
   hyper(file: ModelFile): OlmoHyper {
     const clamp = factor(file, CLAMP);
     return { ...layerNormHyper(file, { reads: [CLAMP] }), ...(clamp && { clamp }) };
@@ -47,8 +49,7 @@ const PERIOD = 4;
 export const olmo2 = rmsFamily(
   "olmo2",
   (i, hyper) => {
-    const { window } = hyper.config;
-    const windowed = window !== undefined && isWindowed(i, PERIOD);
+    const window = windowAt(i, hyper);
     const { dim, theta } = hyper.rope;
     return {
       norm: rms(hyper),
@@ -56,17 +57,13 @@ export const olmo2 = rmsFamily(
       attention: attention(hyper, "halves", {
         headNorm: { over: "row" },
         // Positions of windowed layers are not scaled.
-        ...(windowed && { window, rope: { pairing: "halves", dim, theta, scale: 1 } }),
+        ...(window && { window, rope: { pairing: "halves", dim, theta, scale: 1 } }),
       }),
       feedForward: gated(hyper, "silu"),
     };
   },
   {
-    hyper(file: ModelFile): Hyper {
-      const usual = rmsHyper(file, { reads: [WINDOW, "attention.sliding_window_pattern"] });
-      const window = windowOf(file);
-      return { ...usual, config: { ...usual.config, ...(window && { window, windowPeriod: PERIOD }) } };
-    },
+    hyper: (file: ModelFile) => withWindow(rmsHyper(file, { reads: WINDOW_KEYS }), windowOf(file), PERIOD),
   },
 );
 

@@ -4,8 +4,8 @@ import { FormatError } from "../../../util/errors.ts";
 import { type Hyper, MAX_DIM, MAX_HEAD_DIM, MAX_HEADS, MAX_LAYERS } from "../../config.ts";
 import { integer } from "../../hyper/values.ts";
 import { ggufName } from "../gguf_names.ts";
-import { attention, gated, MAX_TAPS, NO_ATTENTION, rms, rmsFamily, rmsHyper } from "../parts.ts";
-import type { Architecture, DeltaNetSpec, LayerSpec, Role } from "../spec.ts";
+import { attention, gated, MAX_TAPS, NO_ATTENTION, rms, rmsHyper, rmsUsual } from "../parts.ts";
+import type { Architecture, DeltaNetSpec, Role } from "../spec.ts";
 
 const [TAPS, HEAD_DIM, KEY_HEADS, HEADS, INNER] = [
   "ssm.conv_kernel",
@@ -45,7 +45,8 @@ function deltaOf(file: ModelFile): DeltaNetSpec {
 
 /** Source: Qwen 2026, model cards of Qwen3.5; names of keys and tensors: llama.cpp */
 export const qwen35: Architecture<Qwen35Hyper> = {
-  ...rmsFamily("qwen35", () => ({}) as LayerSpec),
+  name: "qwen35",
+  ...rmsUsual,
   hyper(file: ModelFile): Qwen35Hyper {
     const usual = rmsHyper(file, {
       partialRope: true,

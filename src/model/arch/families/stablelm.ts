@@ -2,8 +2,8 @@
 import type { ModelFile } from "../../../format/model_file.ts";
 import type { Hyper } from "../../config.ts";
 import { ggufName } from "../gguf_names.ts";
-import { attention, gated, layerNorm, layerNormFamily, layerNormHyper } from "../parts.ts";
-import type { Architecture, LayerSpec } from "../spec.ts";
+import { attention, gated, layerNorm, layerNormHyper, layerNormUsual } from "../parts.ts";
+import type { Architecture } from "../spec.ts";
 
 interface StableHyper extends Hyper {
   readonly parallel: boolean;
@@ -11,7 +11,8 @@ interface StableHyper extends Hyper {
 
 /** Source: Bellagente et al. 2024, "Stable LM 2 1.6B", arXiv:2402.17834 */
 export const stablelm: Architecture<StableHyper> = {
-  ...layerNormFamily("stablelm", () => ({}) as LayerSpec),
+  name: "stablelm",
+  ...layerNormUsual,
   hyper(file: ModelFile): StableHyper {
     const usual = layerNormHyper(file, { partialRope: true, reads: ["use_parallel_residual"] });
     return { ...usual, parallel: !file.tensors.has(ggufName("ffnNorm.weight", 0)) };
