@@ -1,11 +1,11 @@
 // Every architecture: the numbers of native llama.cpp, and the same bits however a model is computed.
 import { strict as assert } from "node:assert";
-import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Llama } from "../../src/mod.ts";
 import { architectures } from "../../src/model/arch/registry.ts";
 import { workingVariants } from "../support/kernels.ts";
 import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
+import { logProbabilities, nativeLines } from "../support/native.ts";
 import { RANDOM_VOCAB, randomModel, randomModels } from "../support/random_models.ts";
 import { itShared, sharedPath } from "../support/shared.ts";
 
@@ -28,19 +28,7 @@ interface Line extends Reference {
   readonly exact?: Reference;
 }
 
-const lines: Line[] = existsSync(sharedPath(LINES))
-  ? readFileSync(sharedPath(LINES), "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line))
-  : [];
-
-function logProbabilities(logits: ArrayLike<number>): Float64Array {
-  const all = Array.from(logits);
-  const most = all.reduce((a, b) => Math.max(a, b));
-  const sum = all.reduce((total, z) => total + Math.exp(z - most), 0);
-  return Float64Array.from(all, (z) => z - most - Math.log(sum));
-}
+const lines = nativeLines<Line>(LINES);
 
 async function compare(llama: Llama, { file, ids, greedy, limit, ...native }: Line): Promise<void> {
   const { top, logits } = native.exact ?? native;

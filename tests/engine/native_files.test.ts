@@ -1,8 +1,9 @@
 // Files of every tensor type beside what native llama.cpp computes for them: exact weights, and weights as they are held.
 import { strict as assert } from "node:assert";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { describe } from "node:test";
 import { Llama } from "../../src/mod.ts";
+import { logProbabilities, nativeLines } from "../support/native.ts";
 import { itShared, sharedJson, sharedPath } from "../support/shared.ts";
 
 const QUANT = "models/micro/quant";
@@ -30,18 +31,7 @@ interface Tales {
   }[];
 }
 
-const lines: Line[] = existsSync(sharedPath(LINES))
-  ? readFileSync(sharedPath(LINES), "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line))
-  : [];
-
-function logProbabilities(logits: Float32Array): Float64Array {
-  const most = logits.reduce((a, b) => Math.max(a, b));
-  const sum = logits.reduce((all, z) => all + Math.exp(z - most), 0);
-  return Float64Array.from(logits, (z) => z - most - Math.log(sum));
-}
+const lines = nativeLines<Line>(LINES);
 
 /** Differences from the reference, at each of its positions. */
 async function differences(llama: Llama, ids: readonly number[], top: Top): Promise<number[]> {
