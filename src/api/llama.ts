@@ -1,15 +1,10 @@
 // A loaded model: the class `Llama` of the public API.
 import { Engine, type Preparation } from "../engine/engine.ts";
-import {
-  type ModelSource,
-  type OpenedModel,
-  type OpenModelOptions,
-  openModel,
-} from "../format/open_model.ts";
+import { type ModelSource, type OpenModelOptions, openModel } from "../format/open_model.ts";
 import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
 import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { embeddedModelUrl, missingModel } from "../package.ts";
+import { DEFAULT_MODEL } from "../package.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { wholeOptions } from "../session/generation.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "../session/options.ts";
@@ -18,7 +13,7 @@ import { completionOf, Session, type SessionModel } from "../session/session.ts"
 import { companionOptions } from "../source/open.ts";
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
-import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
+import { ContextError, EngineError, SamplingError, UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import {
   checkBoolean,
@@ -62,15 +57,6 @@ const perplexityNames: OptionNames<PerplexityOptions> = {
   signal: true,
 };
 
-async function openEmbeddedModel(options: OpenModelOptions): Promise<OpenedModel> {
-  const url = embeddedModelUrl();
-  try {
-    return await openModel(url, detectRuntime(), options);
-  } catch (error) {
-    throw error instanceof SourceError ? missingModel(error.message, error) : error;
-  }
-}
-
 /**
  * A language model, loaded and ready.
  *
@@ -110,8 +96,8 @@ export class Llama implements AsyncDisposable {
 
   /**
    * Loads a model: a file (GGUF or llama2.c), any part of a model in several GGUF files, a folder or repository of
-   * safetensors, or files by their names; without a source the small model that comes with cria. Files stream into memory
-   * once; they are never held as a whole. With `sha256` no model of another digest is returned.
+   * safetensors, or files by their names; without a source "cria:tales", which comes with cria and continues stories.
+   * "cria:tales-chat" comes with it too, and talks. Files stream into memory once; they are never held as a whole. With `sha256` no model of another digest is returned.
    * @throws SourceError, FormatError, UnsupportedError, MemoryError, UsageError; see their documentation
    */
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
@@ -121,9 +107,7 @@ export class Llama implements AsyncDisposable {
     signal?.throwIfAborted();
     const report = onProgress && progressReport(onProgress);
     const open: OpenModelOptions = { signal, sha256, cache, http, maxBytes, onBytes: report?.onBytes };
-    const opened = await (source === undefined
-      ? openEmbeddedModel(open)
-      : openModel(source, detectRuntime(), open));
+    const opened = await openModel(source === undefined ? DEFAULT_MODEL : source, detectRuntime(), open);
     let prepared: Preparation | undefined;
     try {
       // Threads start while the header is read and the tokenizer is built.
