@@ -23,15 +23,16 @@ const allowed: Record<string, readonly string[]> = {
   model: ["layout", "util", "quant", "kernels", "format"],
   engine: ["layout", "util", "source", "runtime", "quant", "sample", "kernels", "format", "model"],
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
+  chat: ["util", "tokenizer", "session"],
   api: [
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
-    ...["engine", "session", "package.ts", "tokenizer.ts"],
+    ...["engine", "session", "chat", "package.ts", "tokenizer.ts"],
   ],
   "models.ts": ["util", "source", "api"],
   "worker.ts": ["engine"],
   "mod.ts": [
     ...["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "format", "model"],
-    ...["session", "api"],
+    ...["session", "chat", "api"],
   ],
   convert: ["util", "source", "runtime", "quant", "tokenizer", "kernels", "format"],
   "convert.ts": ["util", "format", "convert"],
