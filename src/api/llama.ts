@@ -1,4 +1,5 @@
 // A loaded model: the class `Llama` of the public API.
+import type { ModelTemplate } from "../chat/template/model_template.ts";
 import { Engine, type Preparation } from "../engine/engine.ts";
 import { type ModelSource, type OpenModelOptions, openModel } from "../format/open_model.ts";
 import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
@@ -26,6 +27,7 @@ import {
 import type { LoadOptions } from "./load_options.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import { progressReport } from "./load_progress.ts";
+import { modelTemplate } from "./model_template.ts";
 import { modelTokenizer } from "./model_tokenizer.ts";
 
 /** What {@link Llama.perplexity} measures. */
@@ -68,6 +70,8 @@ const perplexityNames: OptionNames<PerplexityOptions> = {
 export class Llama implements AsyncDisposable {
   /** Text to ids and back, as this model was trained with. */
   readonly tokenizer: Tokenizer;
+  /** What makes prompts of messages: the model's chat template. It is there also if the model has none, and says so. */
+  readonly template: ModelTemplate;
   /** Milliseconds that loading took. */
   readonly loadMs: number;
   /** Hyper-parameters of the model. */
@@ -79,9 +83,15 @@ export class Llama implements AsyncDisposable {
   #loaded: Engine | undefined;
   readonly #tuner: Tuner;
 
-  private constructor(engine: Engine, { tokenizer, warnings }: LoadedTokenizer, loadMs: number) {
+  private constructor(
+    engine: Engine,
+    { tokenizer, warnings }: LoadedTokenizer,
+    template: ModelTemplate,
+    loadMs: number,
+  ) {
     this.#loaded = engine;
     this.tokenizer = tokenizer;
+    this.template = template;
     this.warnings = warnings;
     this.loadMs = loadMs;
     this.config = engine.layout.config;
@@ -114,6 +124,7 @@ export class Llama implements AsyncDisposable {
       prepared = Engine.prepare(options, opened.size);
       const file = await opened.read();
       const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
+      const template = modelTemplate(file, options.chatTemplate, tokenizer.tokenizer);
       const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights }, prepared);
       try {
         await opened.finish();
@@ -122,7 +133,7 @@ export class Llama implements AsyncDisposable {
         engine.retire(new EngineError("Cannot use a model whose loading failed"));
         throw error;
       }
-      return new Llama(engine, tokenizer, performance.now() - begin);
+      return new Llama(engine, tokenizer, template, performance.now() - begin);
     } catch (error) {
       prepared?.pool.stop();
       throw error;
@@ -276,7 +287,8 @@ export class Llama implements AsyncDisposable {
   }
 
   get #sessionModel(): SessionModel {
-    return { engine: this.#engine, tokenizer: this.tokenizer, loadMs: this.loadMs };
+    const { tokenizer, template, loadMs } = this;
+    return { engine: this.#engine, tokenizer, template, loadMs };
   }
 
   // A session of one generation, whose memory is given back with the last token.
