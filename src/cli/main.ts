@@ -3,6 +3,7 @@ import process from "node:process";
 import { allKinds } from "../format/all_kinds.ts";
 import { provideOtherKinds } from "../format/other_kinds.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
+import { chatCommand } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
@@ -23,6 +24,7 @@ import { VERSION } from "./version.ts";
 
 const commands: readonly Command[] = [
   generateCommand,
+  chatCommand,
   pullCommand,
   listCommand,
   removeCommand,
@@ -48,8 +50,8 @@ ${commands.map(({ name, summary }) => `  ${name.padEnd(nameWidth)}  ${summary}\n
 
 /** Commands of other programs, and what to use here instead. */
 const strangers: Readonly<Record<string, string>> = {
-  chat: 'there is no chat yet; cria generate "TEXT" continues a text',
-  run: 'cria generate "TEXT" --model FILE continues a text',
+  run: "cria chat --model FILE talks with a model",
+  talk: "cria chat talks with a model",
   complete: 'cria generate "TEXT" continues a text',
   serve: 'there is no server yet; cria generate "TEXT" continues a text',
   server: 'there is no server yet; cria generate "TEXT" continues a text',
