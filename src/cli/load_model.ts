@@ -1,5 +1,6 @@
 // The flags of commands that load a model, and the loading itself, with its progress on standard error.
 import process from "node:process";
+import { geluForms } from "../api/load_options.ts";
 import { ropeScalingTypes } from "../api/rope_option.ts";
 import { Llama, type RopeScalingOptions } from "../mod.ts";
 import { kvTypes } from "../quant/kv_types.ts";
@@ -59,6 +60,7 @@ export const memoryFlags = {
     { integer: false, min: 1, max: Number.MAX_VALUE },
     { option: "ropeScaling.factor" },
   ),
+  gelu: choiceFlag("--gelu", geluForms, "the form of GELU, for models that have it (default: tanh)"),
   precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
   kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
   memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
@@ -103,7 +105,7 @@ export async function loadModel(
   signal: AbortSignal,
   isQuiet: boolean,
 ): Promise<LoadedModel> {
-  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
+  const { tokenizer, sha256, noCache = false, threads, contextLength, gelu, precision, kv, memory } = values;
   const ropeScaling = ropeScalingOf(values);
   const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal }).catch(
     async (error) => {
@@ -124,6 +126,7 @@ export async function loadModel(
       threads,
       contextLength,
       ropeScaling,
+      gelu,
       precision,
       kv,
       maxBytes: memory,
