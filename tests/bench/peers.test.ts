@@ -286,7 +286,7 @@ describe("peersPart()", () => {
   it("has a column for each processor, with its instructions, date and commit", () => {
     assert.equal(lines[0], "| work: Deno / Bun / Chromium | AMD EPYC (Zen 3) | AMD EPYC |");
     assert.equal(lines[2], "| instructions | AVX2, no VNNI | AVX2, AVX-VNNI |");
-    assert.match(lines[3] ?? "", /\[2026-01-02, abc\]\(bench\/results\/peers\/slow\.json\)/);
+    assert.match(lines[3] ?? "", /\[2026-01-02, abc\]\(..\/bench\/results\/peers\/slow\.json\)/);
     assert.equal(lines.filter((line) => line.startsWith("![")).length, 2);
   });
 
