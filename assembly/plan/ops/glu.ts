@@ -63,7 +63,7 @@ function gelu(x: v128): v128 {
 // x Phi(x) = x erfc(-x / sqrt(2)) / 2, which keeps the small values of negative x.
 function exact_gelu(x: v128): v128 {
   const half = f32x4.mul(x, f32x4.splat(0.5));
-  return f32x4.mul(half, erfc_f32x4(f32x4.mul(x, f32x4.splat(-Math.SQRT1_2))));
+  return f32x4.mul(half, erfc_f32x4(f32x4.mul(x, f32x4.splat(<f32>-Math.SQRT1_2))));
 }
 
 function activate(kind: i32, x: v128): v128 {
