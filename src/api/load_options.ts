@@ -78,6 +78,11 @@ export interface LoadOptions extends SourceOptions {
   maxBytes?: number;
   /** Tokenizer file, or a loaded tokenizer, for models that carry none (llama2.c). */
   tokenizer?: SourceLike | Tokenizer;
+  /**
+   * The chat template, instead of the model's own: its text, or the name of one that the model has ("tool_use").
+   * Default: the model's own; of several the one for tools if tools are given.
+   */
+  chatTemplate?: string;
   /** Called as bytes and weights arrive, at least once at the end. */
   onProgress?: (progress: LoadProgress) => void;
   /** Gives the loading up. */
@@ -100,6 +105,7 @@ const loadNames: OptionNames<LoadOptions> = {
   kv: true,
   maxBytes: true,
   tokenizer: true,
+  chatTemplate: true,
   onProgress: true,
   signal: true,
   workerUrl: true,
@@ -155,7 +161,10 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkRopeScaling(options.ropeScaling);
   checkTune(options.tune);
   checkSourceOptions(options);
-  const { kernel, workerUrl, tokenizer } = options;
+  const { kernel, workerUrl, tokenizer, chatTemplate } = options;
+  if (chatTemplate !== undefined && (typeof chatTemplate !== "string" || chatTemplate === "")) {
+    refuse("chatTemplate", chatTemplate, "a template's text or name");
+  }
   if (workerUrl !== undefined && typeof workerUrl !== "string" && !(workerUrl instanceof URL)) {
     refuse("workerUrl", workerUrl, "a URL");
   }

@@ -166,6 +166,7 @@ describe("cria generate", () => {
     for (const [name, hint] of [
       ["llama3.2", names],
       ["llama3.2:1b", names],
+      ["tales-chat", "did you mean cria:tales-chat?"],
       ["owner/repo-GGUF", "a repository of the Hugging Face hub is hf:owner/repo-GGUF"],
       ["owner/repo:Q8_0", "a repository of the Hugging Face hub is hf:owner/repo:Q8_0"],
       ["owner/repo/model.Q8_0.gguf", "did you mean hf:owner/repo/model.Q8_0.gguf?"],
