@@ -23,10 +23,12 @@ const allowed: Record<string, readonly string[]> = {
   model: ["layout", "util", "quant", "kernels", "format"],
   engine: ["layout", "util", "source", "runtime", "quant", "sample", "kernels", "format", "model"],
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
+  chat: [],
   api: [
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
     ...["engine", "session", "package.ts", "tokenizer.ts"],
   ],
+  server: ["util", "tokenizer", "sample", "session", "chat", "api"],
   "models.ts": ["util", "source", "api"],
   "worker.ts": ["engine"],
   "mod.ts": [
