@@ -28,8 +28,8 @@ const allowed: Record<string, readonly string[]> = {
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
     ...["engine", "session", "chat", "package.ts", "tokenizer.ts"],
   ],
+  server: ["util", "tokenizer", "sample", "session", "chat", "api"],
   "models.ts": ["util", "source", "api"],
-  server: ["sample", "session", "chat"],
   "worker.ts": ["engine"],
   "mod.ts": [
     ...["util", "source", "kernels", "tokenizer", "tokenizer.ts", "sample", "format", "model"],
