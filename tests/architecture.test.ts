@@ -27,6 +27,8 @@ const allowed: Record<string, readonly string[]> = {
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
     ...["engine", "session", "package.ts", "tokenizer.ts"],
   ],
+  chat: [],
+  server: ["util", "sample", "session", "chat"],
   "models.ts": ["util", "source", "api"],
   "worker.ts": ["engine"],
   "mod.ts": [

@@ -3,6 +3,7 @@ import process from "node:process";
 import { allKinds } from "../format/all_kinds.ts";
 import { provideOtherKinds } from "../format/other_kinds.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
+import { VERSION } from "../util/version.ts";
 import type { Command } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
@@ -19,7 +20,6 @@ import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
 import { trainTokenizerCommand } from "./train_tokenizer.ts";
-import { VERSION } from "./version.ts";
 
 const commands: readonly Command[] = [
   generateCommand,
