@@ -49,6 +49,8 @@ export class Engine {
   readonly tuner: Tuner;
   /** Joins what waits for the model into steps. Everything that computes goes through it. */
   readonly scheduler: Scheduler;
+  /** Steps that have begun. */
+  steps = 0;
   readonly #memory: EngineMemory;
   readonly #runner: PlanRunner;
   readonly #size: StepSize = { tokens: 0, outputs: 0 };
@@ -206,6 +208,7 @@ export class Engine {
    */
   run(segments: readonly Segment[], watcher?: StepWatcher): Promise<void> | undefined {
     writeStep(this.#memory.words, this.layout.step, this.layout, segments, this.#size);
+    this.steps++;
     for (let i = 0; i < segments.length; i++) segments[i]?.sequence.write();
     try {
       const rest = this.#runner.run(this.#size, watcher);

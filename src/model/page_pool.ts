@@ -9,6 +9,8 @@ export interface PageMemory {
   copy(from: number, to: number, bytes: number): void;
   /** The address of `bytes` more bytes, or undefined if there are none. */
   grow(bytes: number): number | undefined;
+  /** Bytes by which memory can grow. */
+  left(): number;
   /** Why grow() gave nothing: "the memory budget of 1000 bytes is spent". */
   limit(): string;
 }
@@ -68,6 +70,14 @@ export class PagePool {
   /** Pages that a sequence holds. */
   get used(): number {
     return this.#uses.size;
+  }
+
+  /** Pages that there are, and about as many more as memory can grow by. */
+  get total(): number {
+    const free = this.#free.reduce((sum, { length }) => sum + length, 0);
+    const bytes = this.classes.reduce((sum, { pageBytes, mostPages }) => sum + pageBytes * mostPages, 0);
+    const pages = this.classes.reduce((sum, { mostPages }) => sum + mostPages, 0);
+    return this.used + free + Math.floor((this.memory.left() * pages) / Math.max(1, bytes));
   }
 
   /** How many sequences hold a page. */

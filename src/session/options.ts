@@ -17,6 +17,11 @@ export interface GenerateOptions extends SamplingOptions {
   maxTokens?: number;
   /** Text that ends the generation, or several, none of them empty; it is not part of the result. */
   stop?: string | readonly string[];
+  /**
+   * Which of several continuations of a prompt: with one seed, each draws other random numbers, whether or not they are
+   * computed together. Default 0.
+   */
+  choice?: number;
   /** Go on after an end-of-text token. Default false. */
   ignoreEos?: boolean;
   /**

@@ -1,14 +1,14 @@
 // Conversations: the public class, over what conversation.ts holds and continuation.ts runs.
 import type { Sequence } from "../model/kv_cache.ts";
 import { describeValue } from "../util/describe.ts";
-import { ContextError, UsageError } from "../util/errors.ts";
+import { UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import { checkBoolean, checkOptions, checkSignal, type OptionNames } from "../util/options.ts";
 import { runGeneration } from "./continuation.ts";
 import { Conversation, type SessionModel } from "./conversation.ts";
 import { checkResume, Generation, type RunOptions, resolveGeneration, wholeOptions } from "./generation.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "./options.ts";
-import { encodePrompt, haveText } from "./prompt.ts";
+import { checkRoom, encodeBeginning, encodePrompt, haveText } from "./prompt.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot/snapshot.ts";
 
 export type { SessionModel } from "./conversation.ts";
@@ -236,34 +236,12 @@ export class Session implements Disposable {
     const { tokenizer, engine } = this.#state.model;
     const { contextLength, config } = engine.layout;
     const taken = this.#state.ids.length;
-    const begins = taken === 0;
-    const { vocabSize } = config;
-    const ids = encodePrompt(prompt, { action, tokenizer, vocabSize, special, begins });
-    // Something must be there to go on from, also if texts do not begin with BOS.
-    if (begins && prompt === "" && ids.length === 0 && tokenizer.bosId !== undefined) {
-      ids.push(tokenizer.bosId);
-    }
-    if (taken + ids.length === 0) {
-      const reason =
-        typeof prompt === "string" ? "because the vocabulary has no token to begin with" : "got no ids";
-      throw new UsageError(`Cannot ${action}: Expected a prompt, ${reason}`);
-    }
-    if (taken + ids.length > contextLength) throw noRoom(action, taken, ids.length, contextLength);
+    const encoding = { action, tokenizer, vocabSize: config.vocabSize, special };
+    if (taken === 0) return encodeBeginning(prompt, encoding, contextLength);
+    const ids = encodePrompt(prompt, { ...encoding, begins: false });
+    checkRoom(action, taken, ids.length, contextLength);
     return ids;
   }
-}
-
-function noRoom(action: string, taken: number, n: number, contextLength: number): ContextError {
-  if (taken >= contextLength) {
-    return new ContextError(
-      `Cannot ${action}: Expected room for a prompt, all ${contextLength} positions of the context are taken; ` +
-        "roll the session back (or a fork of it), begin a new session, or load the model with a larger contextLength",
-    );
-  }
-  const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
-  return new ContextError(
-    `Cannot ${action}: Expected a prompt of at most ${contextLength - taken} tokens (${left}), got ${n}`,
-  );
 }
 
 /** Runs a generation to its end. */
