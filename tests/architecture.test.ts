@@ -28,6 +28,7 @@ const allowed: Record<string, readonly string[]> = {
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
     ...["engine", "session", "package.ts", "tokenizer.ts"],
   ],
+  server: ["util", "tokenizer", "sample", "session", "chat", "api"],
   "models.ts": ["util", "source", "api"],
   "worker.ts": ["engine"],
   "mod.ts": [

@@ -1,16 +1,26 @@
 // createServer(): options, and what runtimes call.
+import type { Llama } from "../api/llama.ts";
 import { UsageError } from "../util/errors.ts";
 import { checkFunction, checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
 import { Guard, loopbackHosts } from "./http/guard.ts";
 import { RequestHandler } from "./http/handler.ts";
+import { LocalModel } from "./local_model.ts";
 import type { ServedModel } from "./model.ts";
 import { GivenModel } from "./model_source.ts";
 import { allRoutes } from "./routes/all.ts";
 
-/** Options of {@link createServer}. */
+/** Options of {@link createServer}. Of `llama` and `model` one is needed. */
 export interface ServerOptions {
-  /** What runs jobs; a promise of it while it is loaded, and requests are answered 503. */
-  model: ServedModel | Promise<ServedModel>;
+  /** A loaded model, which computes in this thread. The server disposes it when it is closed. */
+  llama?: Llama;
+  /** The name of `llama` for clients. Default: "cria". */
+  name?: string;
+  /** Choices of `llama` that compute at once. Default: 8. */
+  parallel?: number;
+  /** Requests to `llama` that may wait beyond those; more are answered 429. Default: 64. */
+  queue?: number;
+  /** What runs jobs instead; or a promise of it, and until then requests are answered 503. */
+  model?: ServedModel | Promise<ServedModel>;
   /** Keys that are taken, as `Authorization: Bearer KEY` or `X-Api-Key`. Default: none is needed. */
   apiKeys?: readonly string[];
   /** Origins of pages that may ask, such as "https://example.com"; "*" for all. Default: none. */
@@ -51,6 +61,10 @@ const IDLE_MS = 60_000;
 const DRAIN_MS = 30_000;
 
 const names: OptionNames<ServerOptions> = {
+  llama: true,
+  name: true,
+  parallel: true,
+  queue: true,
   model: true,
   apiKeys: true,
   cors: true,
@@ -90,12 +104,30 @@ function guardOf({ apiKeys, cors, hosts }: ServerOptions): Guard {
   });
 }
 
+function modelOf(options: ServerOptions): ServedModel | Promise<ServedModel> {
+  const { llama, model, name = "cria", parallel, queue } = options;
+  const { run, then } = Object(model) as { run?: unknown; then?: unknown };
+  if (llama !== undefined && model === undefined) {
+    return new LocalModel(llama, {
+      id: name,
+      ...(parallel !== undefined && { parallel }),
+      ...(queue !== undefined && { queue }),
+    });
+  }
+  const own = Object.entries({ name: options.name, parallel, queue }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (llama === undefined && own) throw wrongOption(ACTION, own[0], "beside llama, not beside model", own[1]);
+  if (llama === undefined && model && (typeof run === "function" || typeof then === "function")) return model;
+  throw new UsageError(`Cannot ${ACTION}: Expected one of llama and model, got ${llama ? "both" : "none"}`);
+}
+
 /**
  * A server of one model with OpenAI's routes, for any runtime that has `Request` and `Response`.
  *
  * ```ts
- * const server = createServer({ model });
- * Bun.serve({ fetch: server.fetch });
+ * const llama = await Llama.load("model.gguf");
+ * export default createServer({ llama });
  * ```
  *
  * @throws UsageError for options that make no sense
@@ -103,11 +135,8 @@ function guardOf({ apiKeys, cors, hosts }: ServerOptions): Guard {
 export function createServer(options: ServerOptions): Server {
   checkOptions(ACTION, options, names);
   checkFunction(ACTION, "onError", options.onError);
-  const { model, maxBodyBytes, deadlineMs, idleMs, onError = () => {} } = options;
-  if (typeof Object(model).run !== "function" && typeof Object(model).then !== "function") {
-    throw new UsageError(`Cannot ${ACTION}: Expected a model, got ${model}`);
-  }
-  const models = new GivenModel(model);
+  const { maxBodyBytes, deadlineMs, idleMs, onError = () => {} } = options;
+  const models = new GivenModel(modelOf(options));
   const handler = new RequestHandler({
     routes: allRoutes,
     models,
