@@ -29,6 +29,7 @@ const allowed: Record<string, readonly string[]> = {
     ...["engine", "session", "package.ts", "tokenizer.ts"],
   ],
   server: ["util", "tokenizer", "sample", "session", "chat", "api"],
+  "server.ts": ["server"],
   "models.ts": ["util", "source", "api"],
   "worker.ts": ["engine"],
   "mod.ts": [
@@ -42,6 +43,7 @@ const allowed: Record<string, readonly string[]> = {
   cli: [
     ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
     ...["tokenizer_train.ts", "tokenizer", "format", "api", "models.ts", "convert", "convert.ts"],
+    "server.ts",
   ],
 };
 
