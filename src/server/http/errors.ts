@@ -31,6 +31,11 @@ export function unavailable(message: string, code: string, seconds = 1): HttpErr
   return new HttpError(503, message, { code, headers: { "retry-after": String(seconds) } });
 }
 
+/** What ends the work for a client that is gone; nobody reads it. The status is the one that nginx logs for it. */
+export function clientLeft(): HttpError {
+  return new HttpError(499, "Cannot answer: The client has left", { code: "client_closed_request" });
+}
+
 /** A request that is wrong, and in which field. */
 export function badRequest(param: string | null, message: string, code: string | null = null): HttpError {
   return new HttpError(400, message, { param, code });

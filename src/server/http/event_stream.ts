@@ -1,5 +1,5 @@
 // An answer as server-sent events, made as the client reads them.
-import { asHttpError } from "./errors.ts";
+import { asHttpError, clientLeft } from "./errors.ts";
 import { commonHeaders } from "./responses.ts";
 import type { Exchange, Work } from "./route.ts";
 
@@ -126,7 +126,7 @@ class BatchSource<T> {
 
   cancel(): void {
     this.#exchange.metrics.aborted++;
-    this.#work.abort(new Error("The client has left"));
+    this.#work.abort(clientLeft());
     this.#end();
   }
 

@@ -3,7 +3,7 @@ import { Hono } from "hono/tiny";
 import { quoted } from "../../util/bytes.ts";
 import type { ModelSource } from "../model_source.ts";
 import { type BodyLimits, readFields } from "./body.ts";
-import { asHttpError, HttpError, unavailable } from "./errors.ts";
+import { asHttpError, clientLeft, HttpError, unavailable } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import { Metrics } from "./metrics.ts";
 import { errorResponse } from "./responses.ts";
@@ -99,7 +99,7 @@ export class RequestHandler {
     if (this.#isDraining) throw unavailable(SERVER_ENDS, "server_draining");
     const controller = new AbortController();
     const { signal } = controller;
-    const onLeft = () => controller.abort(new Error("The client has left"));
+    const onLeft = () => controller.abort(clientLeft());
     if (left.aborted) onLeft();
     left.addEventListener("abort", onLeft);
     this.#work.add(controller);

@@ -147,13 +147,14 @@ export class ResponseForm implements AnswerForm {
     const done = eventNames[kind].done;
     const output_index = this.#items.length - 1;
     const status = this.#choice.finish === "length" ? "incomplete" : "completed";
-    const ended = this.#event("response.output_item.done", { output_index, item: itemObject(item, status) });
-    if (kind === "function_call") return this.#event(done, { ...place, arguments: text }) + ended;
-    const fields = kind === "message" ? { ...place, text, logprobs: [] } : { ...place, text };
+    let events: string;
+    if (kind === "function_call") events = this.#event(done, { ...place, arguments: text });
+    else {
+      events = this.#event(done, kind === "message" ? { ...place, text, logprobs: [] } : { ...place, text });
+      events += this.#event("response.content_part.done", { ...place, part: partOf(item) });
+    }
     return (
-      this.#event(done, fields) +
-      this.#event("response.content_part.done", { ...place, part: partOf(item) }) +
-      ended
+      events + this.#event("response.output_item.done", { output_index, item: itemObject(item, status) })
     );
   }
 
