@@ -160,6 +160,11 @@ describe("answers", () => {
       logit_bias: Object.fromEntries(tokens.map((id) => [id, -100])),
     });
     assert.ok(biased.choices[0].logprobs.content.every((entry: Answer) => entry.token !== first));
+    for (const logit_bias of [{ 99999999: 1 }, { 1: 101 }, { x: 1 }, [1]]) {
+      const { error } = (await (await askChat(server, { logit_bias })).json()) as Answer;
+      assert.equal(error.param, "logit_bias", error.message);
+      assert.doesNotMatch(error.message, /logitBias/);
+    }
   });
 });
 

@@ -34,12 +34,19 @@ export async function listen(fetch: Fetch, address: Address): Promise<Listener> 
 }
 
 function listenBun({ serve }: NonNullable<Runtimes["Bun"]>, fetch: Fetch, address: Address): Listener {
-  const server = serve({ ...address, fetch, idleTimeout: IDLE_SECONDS, development: false });
+  // Without reusePort: false a second server would take the port too, and some of the requests.
+  const options = { idleTimeout: IDLE_SECONDS, development: false, reusePort: false };
+  const server = serve({ ...address, ...options, fetch });
   return { port: server.port, stop: () => server.stop(true) };
 }
 
 function listenDeno({ serve }: NonNullable<Runtimes["Deno"]>, fetch: Fetch, address: Address): Listener {
   const controller = new AbortController();
+  // A client that leaves is known from request.signal alone. Deno warns that it is aborted at other times too.
+  const { warn } = console;
+  console.warn = (...words: unknown[]) => {
+    if (!String(words[0]).startsWith("Deno.serve: request.signal")) warn(...words);
+  };
   const { addr } = serve({ ...address, signal: controller.signal, onListen() {} }, fetch);
   return {
     port: addr.port,

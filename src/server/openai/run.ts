@@ -1,5 +1,6 @@
 // Runs jobs for a request: measures them, and joins those of several prompts.
-import { asHttpError, badRequest } from "../http/errors.ts";
+import { samplingParams } from "../../sample/registry.ts";
+import { asHttpError, badRequest, type HttpError } from "../http/errors.ts";
 import type { Exchange, Work } from "../http/route.ts";
 import type { Job, JobEvent, JobPrompt, ServedModel } from "../model.ts";
 
@@ -38,12 +39,20 @@ export async function* runJobs(options: JobsOptions): AsyncGenerator<JobBatch, v
     if (runs.length === 1) yield* runs[0] as AsyncGenerator<JobBatch, void>;
     else yield* merged(runs);
   } catch (error) {
-    throw asHttpError(error, param);
+    throw samplingError(error) ?? asHttpError(error, param);
   } finally {
     // Those that have not ended.
     work.abort(new Error("The request has ended"));
     for (const run of runs) run.return().catch(() => {});
   }
+}
+
+// What samplers refuse only now that they know the vocabulary. Fields have other names than options.
+function samplingError(error: unknown): HttpError | undefined {
+  const { code, message = "" } = error as { code?: string; message?: string };
+  if (code !== "USAGE" || !message.startsWith("Cannot sample")) return undefined;
+  const named = samplingParams.find(({ key }) => new RegExp(`\\b${key}\\b`).test(message));
+  return named && badRequest(named.openai, message.replace(named.key, named.openai), "invalid_value");
 }
 
 // Longer texts are not even encoded.
