@@ -69,6 +69,11 @@ export interface LoadOptions extends SourceOptions {
    * what it gives.
    */
   maxBytes?: number;
+  /**
+   * Bytes of keys and values that are kept of what is over, so that a prompt which begins alike computes only the rest. They
+   * are part of `maxBytes` and make room when sessions need it. No result depends on them. Default: none are kept.
+   */
+  prefixCache?: number;
   /** Tokenizer file, or a loaded tokenizer, for models that carry none (llama2.c). */
   tokenizer?: SourceLike | Tokenizer;
   /** Called as bytes and weights arrive, at least once at the end. */
@@ -91,6 +96,7 @@ const loadNames: OptionNames<LoadOptions> = {
   precision: true,
   kv: true,
   maxBytes: true,
+  prefixCache: true,
   tokenizer: true,
   onProgress: true,
   signal: true,
@@ -140,6 +146,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkCount("threads", options.threads);
   checkCount("contextLength", options.contextLength);
   checkCount("maxBytes", options.maxBytes);
+  checkCount("prefixCache", options.prefixCache);
   checkChoice("precision", options.precision, precisions);
   checkChoice("kv", options.kv, kvTypes);
   checkChoice("kernel", options.kernel, variants);

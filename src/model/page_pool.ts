@@ -42,6 +42,8 @@ interface Region {
 export class PagePool {
   readonly classes: readonly PageClass[];
   readonly memory: PageMemory;
+  /** Called when there is no page; true if it has given one up, so that it is worth looking again. */
+  reclaim: (() => boolean) | undefined;
   // Free pages of each class, and free memory that is not cut into pages.
   readonly #free: number[][];
   #gaps: Region[] = [];
@@ -67,7 +69,7 @@ export class PagePool {
     });
   }
 
-  /** Pages that a sequence holds. */
+  /** Pages that somebody holds: sequences, or the prefix cache. */
   get used(): number {
     return this.#uses.size;
   }
@@ -91,7 +93,9 @@ export class PagePool {
    */
   take(pageClass: number): number {
     const { pageBytes } = this.classes[pageClass] as PageClass;
-    const page = this.#free[pageClass]?.pop() ?? this.memory.grow(pageBytes) ?? this.#cut(pageBytes);
+    const find = () => this.#free[pageClass]?.pop() ?? this.memory.grow(pageBytes) ?? this.#cut(pageBytes);
+    let page = find();
+    while (page === undefined && this.reclaim?.()) page = find();
     if (page === undefined) throw this.#full(pageClass);
     this.#uses.set(page, { pageClass, count: 1 });
     return page;

@@ -109,6 +109,7 @@ class Run {
     this.#token = new NextToken(conversation, generation, options);
     this.#eos = new Set(generation.settings.ignoreEos ? [] : tokenizer.eosIds);
     this.#first = conversation.ids.length;
+    conversation.cachedTokens = 0;
     this.#watch = new Stopwatch(loadMs);
   }
 
@@ -137,9 +138,17 @@ class Run {
         "Cannot go on with a generation: its session has begun another or was rolled back",
       );
     }
-    this.#token.begin = conversation.rewind();
-    this.#token.end = conversation.ids.length;
-    return conversation.model.engine.scheduler.submit(this.#token, this.#options.signal);
+    conversation.rewind();
+    const { signal } = this.#options;
+    const fed = conversation.feed(signal);
+    return fed ? fed.then(() => this.#submit()) : this.#submit();
+  }
+
+  #submit(): Promise<void> | undefined {
+    const { sequence, ids, model } = this.#conversation;
+    this.#token.begin = sequence.length;
+    this.#token.end = ids.length;
+    return model.engine.scheduler.submit(this.#token, this.#options.signal);
   }
 
   /** Adds the token that was drawn. */
@@ -147,8 +156,10 @@ class Run {
     const { ids } = this.#conversation;
     ids.push(this.#token.id);
     this.#generation.sampler.accept(this.#token.id);
-    if (ids.length === this.#first + 1) this.#watch.prefilled();
-    else this.#watch.decoded();
+    if (ids.length === this.#first + 1) {
+      this.#watch.prefilled();
+      this.#conversation.keep();
+    } else this.#watch.decoded();
   }
 
   /** The token with the text that it makes certain. With the last one, all ends. */
@@ -174,7 +185,11 @@ class Run {
       ids: ids.slice(this.#first),
       finishReason,
       ...(found !== undefined && { stop: found }),
-      usage: { promptTokens: this.#promptTokens, generatedTokens },
+      usage: {
+        promptTokens: this.#promptTokens,
+        cachedTokens: this.#conversation.cachedTokens,
+        generatedTokens,
+      },
       timings: this.#watch.timings(this.#promptTokens, generatedTokens),
     };
   }

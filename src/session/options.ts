@@ -67,6 +67,8 @@ export type FinishReason = "eos" | "stop" | "length" | "context" | "abort";
 /** Tokens of a generation. */
 export interface Usage {
   readonly promptTokens: number;
+  /** Those of them that were not computed, because the prefix cache had them; 0 without one. */
+  readonly cachedTokens: number;
   readonly generatedTokens: number;
 }
 

@@ -144,6 +144,19 @@ export class Session implements Disposable {
     if (added.length > 0) await this.#feed(options.signal);
   }
 
+  /**
+   * Begins an empty session with what the prefix cache has of ids, but for the last.
+   * @internal
+   * @returns how many that are: the caller adds the others
+   */
+  recall(ids: readonly number[]): number {
+    this.#state.check("recall");
+    const { sequence, model } = this.#state;
+    const n = model.engine.prefixCache?.recall(sequence, ids) ?? 0;
+    for (let i = 0; i < n; i++) this.#state.ids.push(ids[i] as number);
+    return n;
+  }
+
   /** A second session with the same past; both go on apart, and share the memory of what they have in common. */
   fork(): Session {
     this.#state.check("fork");
@@ -223,8 +236,11 @@ export class Session implements Disposable {
     const { scheduler } = model.engine;
     this.#state.enter();
     try {
-      const begin = this.#state.rewind();
-      await scheduler.compute({ sequence, ids, begin, end: ids.length, outputs: "none" }, () => {}, signal);
+      this.#state.rewind();
+      await this.#state.feed(signal);
+      const segment = { sequence, ids, begin: sequence.length, end: ids.length, outputs: "none" } as const;
+      await scheduler.compute(segment, () => {}, signal);
+      this.#state.keep();
     } catch (error) {
       throw this.#state.explain(error, "append");
     } finally {

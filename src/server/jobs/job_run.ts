@@ -142,8 +142,9 @@ export class JobRun {
   // The job is computed from now on. What of its prompt the session has not.
   #begin(session: Session, place: Place): readonly number[] {
     const { totals } = this.#host;
-    const { ids, promptEnd, options } = this.#job;
-    const cachedTokens = session.pos;
+    const { ids, owner, promptEnd, options } = this.#job;
+    const cachedTokens = session.recall(ids);
+    this.#host.queue.charge(owner, -cachedTokens);
     place.promptTokens = ids.length;
     totals.promptTokens += ids.length;
     totals.cachedTokens += cachedTokens;
