@@ -1,22 +1,15 @@
-// Splits what a model writes into content, reasoning and calls of tools.
+// How what a model writes becomes content, reasoning and calls of tools.
+import { AnswerParser } from "../../chat/answer/answer_parser.ts";
 import type { Tool } from "../../chat/messages.ts";
 import type { ModelFacts } from "../model.ts";
 
-/** A piece of an answer. */
-export type AnswerDelta =
-  | { readonly kind: "content" | "reasoning"; readonly text: string }
-  | { readonly kind: "call"; readonly index: number; readonly id: string; readonly name: string }
-  | { readonly kind: "arguments"; readonly index: number; readonly text: string };
-
-/** Takes text as it comes. */
-export interface Parser {
-  push(text: string): readonly AnswerDelta[];
-  /** @param end whether the answer was cut off */
-  end(end: { readonly cut: boolean }): readonly AnswerDelta[];
-}
+/** A parser of one answer. */
+export type Parser = Pick<AnswerParser, "push" | "end" | "finishedCalls" | "brokenCalls">;
 
 /** Of text that is nothing but text. */
 export const plainParser: Parser = {
+  finishedCalls: 0,
+  brokenCalls: [],
   push: (text) => (text === "" ? [] : [{ kind: "content", text }]),
   end: () => [],
 };
@@ -28,7 +21,7 @@ export interface ParserOptions {
 }
 
 /** Parses one answer. @param promptEnd the end of the prompt, which may open the reasoning */
-export type NewParser = (options: ParserOptions, promptEnd: string) => Parser;
-
-/** The parser of a format. */
-export const newParser: NewParser = () => plainParser;
+export function newParser({ facts, tools }: ParserOptions, promptEnd: string): Parser {
+  const { answerFormat: format } = facts;
+  return new AnswerParser({ tools, promptEnd, ...(format !== undefined && { format }) });
+}

@@ -1,9 +1,10 @@
 // Chat completions as OpenAI's clients read them: one object, or a stream of chunks.
+import type { AnswerDelta } from "../../chat/answer/output.ts";
 import { errorBody, type HttpError } from "../http/errors.ts";
 import { event, type StreamWriter } from "../http/event_stream.ts";
 import type { ModelFacts } from "../model.ts";
 import type { AnswerForm } from "./answer.ts";
-import { type AnswerDelta, newParser, type ParserOptions } from "./answer_parser.ts";
+import { newParser, type ParserOptions } from "./answer_parser.ts";
 import { Choice, type ChoiceDelta, logprobEntry } from "./choice.ts";
 import { FINGERPRINT, newId, now } from "./ids.ts";
 import { type JobBatch, UsageSum } from "./run.ts";
@@ -128,18 +129,13 @@ function deltaOf(delta: AnswerDelta): unknown {
   }
 }
 
-function messageOf({ content, reasoning, calls }: Choice) {
+function messageOf(choice: Choice) {
+  const { content, reasoning, toolCalls } = choice.message();
   return {
     role: "assistant",
-    content: content === "" && calls.length > 0 ? null : content,
+    content: content === "" && toolCalls.length > 0 ? null : content,
     refusal: null,
     ...(reasoning !== "" && { reasoning_content: reasoning }),
-    ...(calls.length > 0 && {
-      tool_calls: calls.map(({ id, name, arguments: text }) => ({
-        id,
-        type: "function",
-        function: { name, arguments: text },
-      })),
-    }),
+    ...(toolCalls.length > 0 && { tool_calls: toolCalls }),
   };
 }

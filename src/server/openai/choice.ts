@@ -1,19 +1,14 @@
 // One choice of an answer, as it grows: its content, reasoning, calls, log-probabilities, and how it ends.
+import type { AnswerDelta } from "../../chat/answer/output.ts";
+import { collectAnswer, type ParsedAnswer } from "../../chat/answer/parse_answer.ts";
 import type { JobEvent, TokenText } from "../model.ts";
-import type { AnswerDelta, Parser } from "./answer_parser.ts";
+import type { Parser } from "./answer_parser.ts";
 
 type TokenEvent = Extract<JobEvent, { kind: "token" }>;
 type EndEvent = Extract<JobEvent, { kind: "end" }>;
 
 /** Why OpenAI's answers end. */
 export type OpenAIFinish = "stop" | "length" | "tool_calls";
-
-/** A call of a tool. */
-export interface Call {
-  readonly id: string;
-  readonly name: string;
-  arguments: string;
-}
 
 /** What a token event adds to a choice. */
 export interface ChoiceDelta {
@@ -30,14 +25,12 @@ interface PendingToken {
 
 /** One choice of an answer. */
 export class Choice {
-  content = "";
-  reasoning = "";
-  readonly calls: Call[] = [];
   /** All that were let through. */
   readonly logprobs: TokenEvent[] = [];
   finish: OpenAIFinish | undefined;
   tokens = 0;
   readonly #parser: Parser;
+  readonly #deltas: AnswerDelta[] = [];
   // Tokens that may yet belong to a stop string, or to a character that is not complete.
   #pending: PendingToken[] = [];
   #tokenBytes = 0;
@@ -57,16 +50,20 @@ export class Choice {
   }
 
   end({ finishReason, tokens, stop }: EndEvent): ChoiceDelta {
-    const cut = finishReason === "length" || finishReason === "context";
-    const deltas = this.#take(this.#parser.end({ cut }));
+    const isLong = finishReason === "length" || finishReason === "context";
+    const deltas = this.#take(this.#parser.end({ cut: finishReason !== "eos" }));
     this.tokens = tokens;
-    this.finish = cut ? "length" : "stop";
-    // Of an answer that was cut off, a call is finished if its arguments are.
-    const isFinished = this.calls.every((call) => !cut || isJson(call.arguments));
-    if (this.calls.length > 0 && isFinished) this.finish = "tool_calls";
+    const { finishedCalls, brokenCalls } = this.#parser;
+    const isWhole = finishedCalls > 0 && (finishReason === "eos" || brokenCalls.length === 0);
+    this.finish = isWhole ? "tool_calls" : isLong ? "length" : "stop";
     // Tokens of a stop string are no part of the answer.
     const logprobs = this.#certain(stop === undefined ? Number.POSITIVE_INFINITY : this.#textBytes);
     return { deltas, logprobs };
+  }
+
+  /** The answer as a message. A call that the limit of tokens cut off is part of it, as it is of a stream. */
+  message(): ParsedAnswer {
+    return collectAnswer(this.#deltas, this.finish === "length" ? [] : this.#parser.brokenCalls);
   }
 
   #certain(bytes: number): readonly TokenEvent[] {
@@ -77,13 +74,7 @@ export class Choice {
   }
 
   #take(deltas: readonly AnswerDelta[]): readonly AnswerDelta[] {
-    for (const delta of deltas) {
-      if (delta.kind === "content") this.content += delta.text;
-      else if (delta.kind === "reasoning") this.reasoning += delta.text;
-      else if (delta.kind === "call")
-        this.calls[delta.index] = { id: delta.id, name: delta.name, arguments: "" };
-      else (this.calls[delta.index] as Call).arguments += delta.text;
-    }
+    this.#deltas.push(...deltas);
     return deltas;
   }
 }
@@ -110,13 +101,4 @@ const utf8 = new TextEncoder();
 
 function utf8Bytes(text: string): number {
   return utf8.encode(text).length;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

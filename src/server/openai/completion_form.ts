@@ -48,7 +48,7 @@ export class CompletionForm implements AnswerForm {
 
   whole() {
     const choices = this.#choices.map((choice, index) => {
-      const text = this.#echo(index) + choice.content;
+      const text = this.#echo(index) + choice.message().content;
       const logprobs = this.#logprobs(choice.logprobs, this.#echo(index).length);
       return { index, text, logprobs, finish_reason: choice.finish };
     });

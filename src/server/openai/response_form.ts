@@ -1,9 +1,10 @@
 // Responses as OpenAI's clients read them: one object, or events that tell how it grows.
+import type { AnswerDelta } from "../../chat/answer/output.ts";
 import { asHttpError, errorBody } from "../http/errors.ts";
 import type { StreamWriter } from "../http/event_stream.ts";
 import type { ModelFacts } from "../model.ts";
 import type { AnswerForm } from "./answer.ts";
-import { type AnswerDelta, newParser, type ParserOptions, plainParser } from "./answer_parser.ts";
+import { newParser, type ParserOptions, plainParser } from "./answer_parser.ts";
 import { Choice } from "./choice.ts";
 import { newId, now } from "./ids.ts";
 import { type JobBatch, UsageSum } from "./run.ts";
