@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { VERSION } from "../../src/cli/version.ts";
+import { VERSION } from "../../src/util/version.ts";
 import { samplingParams } from "../../src/sample/registry.ts";
 import type { NumberParam } from "../../src/sample/spec.ts";
 import { runCli, startCli, testFolder } from "../support/cli.ts";
