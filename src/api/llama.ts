@@ -180,6 +180,15 @@ export class Llama implements AsyncDisposable {
     return this.#engine.layout.kv.sequenceBytes;
   }
 
+  /** @internal What it does, for servers: steps so far, and pages of keys and values that are in use, of how many. */
+  get work(): {
+    readonly steps: number;
+    readonly kvPages: { readonly used: number; readonly total: number };
+  } {
+    const { steps = 0, pool } = this.#loaded ?? {};
+    return { steps, kvPages: { used: pool?.used ?? 0, total: pool?.total ?? 0 } };
+  }
+
   /**
    * Streams the continuation of a prompt, token by token. The generator's return value is the whole. Errors, those
    * of options too, come with the first `next()`.

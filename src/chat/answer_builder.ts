@@ -15,7 +15,9 @@ export class AnswerBuilder {
   hasBegun = false;
   readonly #parser: AnswerParser;
   readonly #calls = new Map<number, { readonly id: string; readonly name: string; text: string }>();
+  readonly #broken = new Set<number>();
   readonly #lead = new Lead();
+  #ended = false;
 
   constructor(parser: AnswerParser) {
     this.#parser = parser;
@@ -29,16 +31,22 @@ export class AnswerBuilder {
 
   /** What was held back; undefined if nothing was. @param cut whether the answer ended before its end */
   end(cut: boolean): ChatPiece | undefined {
-    const piece = this.#piece(this.#parser.end({ cut }), undefined);
+    const deltas = this.#parser.end({ cut });
+    const broken = this.#ended ? [] : this.#parser.brokenCalls;
+    this.#ended = true;
+    // No whole calls after all. What was said is not lost.
+    for (const { index } of broken) this.#broken.add(index);
+    const texts = broken.map(({ text }) => ({ kind: "content", text }) as const);
+    const piece = this.#piece([...deltas, ...texts], undefined);
     const { text, reasoning, toolCalls } = piece;
     return text === "" && reasoning === "" && toolCalls.length === 0 ? undefined : piece;
   }
 
-  /** The calls that are whole: one that was cut off has arguments that are no JSON. */
+  /** The calls that are whole. */
   get toolCalls(): ToolCall[] {
-    return [...this.#calls.values()]
-      .filter(({ text }) => isJson(text))
-      .map(({ id, name, text }) => ({ id, type: "function", function: { name, arguments: text } }));
+    return [...this.#calls]
+      .filter(([index]) => !this.#broken.has(index))
+      .map(([, { id, name, text }]) => ({ id, type: "function", function: { name, arguments: text } }));
   }
 
   /** The answer in its parts. */
@@ -68,11 +76,6 @@ export class AnswerBuilder {
           break;
         case "reasoning":
           reasoning += delta.text;
-          break;
-        case "broken":
-          // No call after all. Its text is not lost.
-          this.#calls.delete(delta.index);
-          text += delta.text;
           break;
         case "call":
           this.#calls.set(delta.index, { id: delta.id, name: delta.name, text: "" });
@@ -139,14 +142,5 @@ class AnswerPiece implements ChatPiece {
 
   toString(): string {
     return this.text;
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
   }
 }

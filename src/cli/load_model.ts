@@ -1,6 +1,7 @@
 // The flags of commands that load a model, and the loading itself, with its progress on standard error.
 import { stat } from "node:fs/promises";
 import process from "node:process";
+import { geluForms } from "../api/load_options.ts";
 import { ropeScalingTypes } from "../api/rope_option.ts";
 import { Llama, type RopeScalingOptions } from "../mod.ts";
 import { DEFAULT_MODEL, isEmbeddedName } from "../package.ts";
@@ -66,6 +67,7 @@ export const memoryFlags = {
     { integer: false, min: 1, max: Number.MAX_VALUE },
     { option: "ropeScaling.factor" },
   ),
+  gelu: choiceFlag("--gelu", geluForms, "the form of GELU, for models that have it (default: tanh)"),
   precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
   kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
   memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
@@ -132,7 +134,7 @@ export async function loadModel(
   isQuiet: boolean,
   fallback: string = DEFAULT_MODEL,
 ): Promise<LoadedModel> {
-  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
+  const { tokenizer, sha256, noCache = false, threads, contextLength, gelu, precision, kv, memory } = values;
   const ropeScaling = ropeScalingOf(values);
   const given = values.chatTemplate;
   const chatTemplate = given === undefined ? undefined : await chatTemplateOf(given);
@@ -157,6 +159,7 @@ export async function loadModel(
       threads,
       contextLength,
       ropeScaling,
+      gelu,
       precision,
       kv,
       maxBytes: memory,

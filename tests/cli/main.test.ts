@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { VERSION } from "../../src/cli/version.ts";
 import { samplingParams } from "../../src/sample/registry.ts";
 import type { NumberParam } from "../../src/sample/spec.ts";
+import { VERSION } from "../../src/util/version.ts";
 import { runCli, startCli, testFolder } from "../support/cli.ts";
 import { itUnless } from "../support/skip.ts";
 
