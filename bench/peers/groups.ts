@@ -184,24 +184,15 @@ const mixGroups: readonly Group[] = [
 
 // Other architectures than dense Llama: mixtures of 8 experts of which 2 work on a token, and other families.
 function shapeGroup(name: string, shape: SynthShape, type: SynthType, title: string): Group {
-  const model = title;
-  const atTime = (metric: Timed, targets: Targets) => [
-    atLeast(`${metric}, ${model}, ÷ native`, metric, "native", always(targets)),
-    { ...atLeast(`${metric}, ${model}, one thread each`, metric, "native", always(targets)), threads: 1 },
-  ];
+  const row = (metric: Timed, targets: Targets) =>
+    atLeast(`${metric}, ${title}, ÷ native`, metric, "native", always(targets));
   return {
     ...large,
     name,
     title,
     file: synth(type, shape),
     peers: WITHOUT_PEERS_IN_PAGES,
-    single: WITHOUT_PEERS_IN_PAGES,
-    loads: 3,
-    rows: [
-      ...atTime("decode", engines(1, 1)),
-      ...atTime("prefill", engines(0.6, 0.5)),
-      atMost(`load ${model}, warm file cache, ÷ native`, "load", "native", noTarget),
-    ],
+    rows: [row("decode", engines(1, 1)), row("prefill", { deno: 0.6, bun: 0.5, chromium: 0.6 })],
   };
 }
 

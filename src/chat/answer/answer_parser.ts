@@ -2,7 +2,7 @@
 import type { Tool } from "../messages.ts";
 import { type Context, type Format, Tools } from "./format.ts";
 import { formatNamed } from "./formats.ts";
-import { type AnswerDelta, Output } from "./output.ts";
+import { type AnswerDelta, type BrokenCall, Output } from "./output.ts";
 import { Markers, type Reading, Scanner } from "./scanner.ts";
 
 /** How to read an answer. */
@@ -86,8 +86,8 @@ export class AnswerParser {
     return this.#output.finished;
   }
 
-  /** Whether a call that was told of is not complete: cut off or broken. Certain at the end. */
-  get hasBrokenCall(): boolean {
+  /** Calls that were told of and turned out to be none, or were cut off. Certain at the end. */
+  get brokenCalls(): readonly BrokenCall[] {
     return this.#output.broken;
   }
 
@@ -114,15 +114,19 @@ const HEADERS = new RegExp(
     "<\\|CHATBOT_TOKEN\\|>",
     "\\[/INST]",
     // "Tales:", "### Response:\n"
-    "(?:^|[\n>])(?:#+ )?[A-Z]\\w*: ?\n*$",
+    "\\b[A-Z]\\w*: ?\n*$",
   ].join("|"),
   "g",
 );
 
-/** What of the prompt belongs to the answer. Reasoning that is closed and empty does not. */
+/**
+ * What of the prompt belongs to the answer. Reasoning that is closed and empty does not. If nothing says where the answer
+ * begins, it is the beginning of a message if it is a line of prose, and else a prompt whose marks are not known.
+ */
 function begun(promptEnd: string, { think = THINK }: Format): string {
   const start = [...promptEnd.matchAll(HEADERS)].at(-1);
   const text = promptEnd.slice(start ? start.index + start[0].length : 0);
+  if (!start && /[<>[\]{}|\n]/.test(text)) return text.trimEnd().endsWith(think[0]) ? think[0] : "";
   const rest = text.trimStart();
   const inner = rest.startsWith(think[0]) ? rest.slice(think[0].length).trimStart() : rest;
   return inner.startsWith(think[1]) ? inner.slice(think[1].length).trimStart() : text;

@@ -41,7 +41,7 @@ export interface Context {
   readonly tools: Tools;
   /** Whether reasoning is split off. */
   readonly reasoning: boolean;
-  /** Gives up the call that was being read; what was written since the mark goes to `text` or is told as broken. */
+  /** Gives up the call that was being read; its text since the mark goes to `text` if nobody was told of it. */
   readonly fail: (text: (text: string) => void) => void;
 }
 

@@ -6,9 +6,16 @@ export type AnswerDelta =
   | { readonly kind: "content" | "reasoning"; readonly text: string }
   | { readonly kind: "call"; readonly index: number; readonly id: string; readonly name: string }
   /** JSON text: all pieces of a call together are one object. */
-  | { readonly kind: "arguments"; readonly index: number; readonly text: string }
-  /** A call that began turned out not to be one, or stopped half-way: `text` is how the model wrote it. */
-  | { readonly kind: "broken"; readonly index: number; readonly text: string };
+  | { readonly kind: "arguments"; readonly index: number; readonly text: string };
+
+/** A call that was told of and turned out not to be one, or not a whole one. */
+export interface BrokenCall {
+  readonly index: number;
+  /** How the model wrote it, as far as it got. */
+  readonly text: string;
+  /** UTF-16 units of content before it. */
+  readonly at: number;
+}
 
 /** How content of a format is treated, and how calls are named. */
 export interface OutputOptions {
@@ -43,8 +50,8 @@ interface Delta {
 export class Output {
   /** Calls that are complete. */
   finished = 0;
-  /** Whether a call is not complete. */
-  broken = false;
+  /** Calls that were told of and are not complete. */
+  readonly broken: BrokenCall[] = [];
   readonly #options: OutputOptions;
   #deltas: Delta[] = [];
   #call: Call | undefined;
@@ -57,6 +64,8 @@ export class Output {
   #first = true;
   #thinking = "";
   #thought = false;
+  // UTF-16 units of content so far.
+  #length = 0;
   // The content as long as it may be a JSON value, behind which white space is not content.
   #json: string | undefined;
 
@@ -171,9 +180,7 @@ export class Output {
       this.#call = undefined;
     }
     if (call?.index === undefined) text(raw);
-    else this.broken = true;
-    if (call?.index !== undefined && !cut)
-      this.#deltas.push({ kind: "broken", index: call.index, text: raw });
+    else this.broken.push({ index: call.index, text: raw, at: this.#length });
   }
 
   /** The answer is over. */
@@ -225,6 +232,7 @@ export class Output {
 
   #add(kind: "content" | "reasoning" | "arguments", text: string, index?: number): void {
     if (text === "") return;
+    if (kind === "content") this.#length += text.length;
     const last = this.#deltas.at(-1);
     if (last?.kind === kind && last.index === index) last.text += text;
     else this.#deltas.push(index === undefined ? { kind, text } : { kind, index, text });

@@ -1,7 +1,7 @@
 // Reads a whole answer: content, reasoning and tool calls of a message.
 import type { ToolCall } from "../messages.ts";
 import { type AnswerOptions, AnswerParser } from "./answer_parser.ts";
-import type { AnswerDelta } from "./output.ts";
+import type { AnswerDelta, BrokenCall } from "./output.ts";
 
 /** How to read a whole answer. */
 export interface ParseAnswerOptions extends AnswerOptions {
@@ -31,29 +31,39 @@ export interface ParsedAnswer {
  */
 export function parseAnswer(text: string, options: ParseAnswerOptions = {}): ParsedAnswer {
   const parser = new AnswerParser(options);
-  return collectAnswer([...parser.push(text), ...parser.end({ cut: options.partial === true })]);
+  const deltas = [...parser.push(text), ...parser.end({ cut: options.partial === true })];
+  return collectAnswer(deltas, options.partial ? [] : parser.brokenCalls);
 }
 
-/** Puts the deltas of an answer together. Calls that broke are content. */
-export function collectAnswer(deltas: Iterable<AnswerDelta>): ParsedAnswer {
+/**
+ * Puts the deltas of an answer together.
+ * @param broken calls whose text is to be content instead
+ */
+export function collectAnswer(
+  deltas: Iterable<AnswerDelta>,
+  broken: readonly BrokenCall[] = [],
+): ParsedAnswer {
   let content = "";
   let reasoning = "";
-  const calls = new Map<number, { id: string; name: string; arguments: string }>();
+  const calls: { id: string; name: string; arguments: string }[] = [];
   for (const delta of deltas) {
     if (delta.kind === "content") content += delta.text;
     else if (delta.kind === "reasoning") reasoning += delta.text;
-    else if (delta.kind === "call") calls.set(delta.index, { id: delta.id, name: delta.name, arguments: "" });
-    else if (delta.kind === "arguments")
-      (calls.get(delta.index) as { arguments: string }).arguments += delta.text;
-    else {
-      calls.delete(delta.index);
-      content += delta.text;
-    }
+    else if (delta.kind === "call") calls.push({ id: delta.id, name: delta.name, arguments: "" });
+    else (calls.at(-1) as { arguments: string }).arguments += delta.text;
   }
-  const toolCalls = [...calls.values()].map(({ id, name, arguments: json }) => ({
+  let whole = "";
+  let from = 0;
+  for (const { text, at } of broken) {
+    whole += content.slice(from, at) + text;
+    from = at;
+  }
+  const dropped = new Set(broken.map(({ index }) => index));
+  const kept = calls.filter((_, index) => !dropped.has(index));
+  const toolCalls = kept.map(({ id, name, arguments: json }) => ({
     id,
     type: "function" as const,
     function: { name, arguments: json },
   }));
-  return { content, reasoning, toolCalls };
+  return { content: whole + content.slice(from), reasoning, toolCalls };
 }

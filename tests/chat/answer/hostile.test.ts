@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { AnswerParser } from "../../../src/chat/answer/answer_parser.ts";
-import { collectAnswer, parseAnswer } from "../../../src/chat/answer/parse_answer.ts";
+import { parseAnswer } from "../../../src/chat/answer/parse_answer.ts";
 import { tools } from "./tools.ts";
-import { deltasOf } from "./ways.ts";
+import { readPieces } from "./ways.ts";
 
 const formats = [
   ...[
@@ -89,11 +89,11 @@ describe("AnswerParser, given garbage,", () => {
   it("reads the same however it is cut", () => {
     fc.assert(
       fc.property(garbage, format, fc.boolean(), fc.boolean(), (pieces, name, partial, known) => {
-        const options = { format: name, idSeed: "x", partial, ...(known ? { tools } : {}) };
+        const options = { format: name, partial, ...(known ? { tools } : {}) };
         const text = pieces.join("");
-        const whole = collectAnswer(deltasOf([text], options));
+        const whole = readPieces([text], options).answer;
         for (const other of [pieces, text.split("")]) {
-          assert.equal(JSON.stringify(collectAnswer(deltasOf(other, options))), JSON.stringify(whole));
+          assert.equal(JSON.stringify(readPieces(other, options).answer), JSON.stringify(whole));
         }
         for (const { function: call } of partial ? [] : whole.toolCalls) JSON.parse(call.arguments as string);
       }),
@@ -145,7 +145,7 @@ describe("AnswerParser, given a megabyte,", () => {
     "white space": " \n".repeat(5e5),
     "white space in a call": `<tool_call>${" ".repeat(1e6)}`,
     "white space before a call": `a${" ".repeat(1e6)}<start_function_call>`,
-    "one long string": `[TOOL_CALLS][{"name": "now", "arguments": {"a": "${"x\\n".repeat(3e5)}`,
+    "one long string": `[TOOL_CALLS][{"name": "now", "arguments": {"a": "${"x\\n".repeat(1e5)}`,
     "one long number": `{"name": "now", "parameters": {"a": ${"1".repeat(1e6)}x`,
     "one long name": `<tool_call><function=${"a".repeat(1e6)}`,
     channels: "<|channel|>".repeat(9e4),
@@ -173,10 +173,10 @@ describe("AnswerParser, given a megabyte,", () => {
 
   it("takes it in small pieces too", () => {
     for (const text of [
-      "[".repeat(3e5),
-      " ".repeat(3e5),
-      `<tool_call>${" ".repeat(3e5)}`,
-      `{"name": "${"a".repeat(3e5)}`,
+      "[".repeat(1e5),
+      " ".repeat(1e5),
+      `<tool_call>${" ".repeat(1e5)}`,
+      `{"name": "${"a".repeat(1e5)}`,
     ]) {
       const parser = new AnswerParser({ format: "llama3-json", tools });
       const other = new AnswerParser({ format: "functiongemma", tools });

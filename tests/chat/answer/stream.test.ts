@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { parseAnswer } from "cria";
 import { AnswerParser } from "../../../src/chat/answer/answer_parser.ts";
 import { tools } from "./tools.ts";
-import { deltasOf } from "./ways.ts";
+import { readPieces } from "./ways.ts";
 
 const options = { format: "hermes", tools, idSeed: "a" };
 
@@ -21,7 +21,7 @@ describe("AnswerParser", () => {
     ]);
     assert.equal(parser.finishedCalls, 0);
     assert.deepEqual(parser.push('lo"}}</tool_call>'), [{ kind: "arguments", index: 0, text: 'lo"}' }]);
-    assert.deepEqual([parser.finishedCalls, parser.hasBrokenCall], [1, false]);
+    assert.deepEqual([parser.finishedCalls, parser.brokenCalls.length], [1, 0]);
     assert.deepEqual(parser.end({ cut: false }), []);
   });
 
@@ -48,11 +48,14 @@ describe("AnswerParser", () => {
 
   it("says which call broke, and how it was written", () => {
     const text = '<tool_call>{"name": "now", "arguments": {"a" 1}}</tool_call>';
-    const deltas = deltasOf([text], options);
+    const { deltas, parser } = readPieces([`So: ${text}`], options);
     assert.deepEqual(
       deltas.map(({ kind }) => kind),
-      ["call", "arguments", "broken", "content"],
+      ["content", "call", "arguments", "content"],
     );
+    assert.equal(parser.finishedCalls, 0);
+    const written = '<tool_call>{"name": "now", "arguments": {"a" ';
+    assert.deepEqual(parser.brokenCalls, [{ index: 0, text: written, at: 4 }]);
     assert.equal(parseAnswer(text, options).content, text);
     assert.deepEqual(parseAnswer(text, options).toolCalls, []);
   });
@@ -66,7 +69,7 @@ describe("AnswerParser", () => {
     const parser = new AnswerParser(options);
     parser.push(text);
     parser.end({ cut: true });
-    assert.deepEqual([parser.finishedCalls, parser.hasBrokenCall], [0, true]);
+    assert.deepEqual([parser.finishedCalls, parser.brokenCalls.length], [0, 1]);
   });
 
   it("holds the first half of a character", () => {
@@ -93,9 +96,10 @@ describe("AnswerParser", () => {
   });
 
   it("takes no beginning from a prompt that has none", () => {
-    for (const promptEnd of ["User: Hi\nTales:", "### Response:\n", "[INST] Hi [/INST]"]) {
+    for (const promptEnd of ["User: Hi\nTales:", "### Response:\n", "[INST] Hi [/INST]", "Hi\n<<A>>\n"]) {
       assert.equal(parseAnswer("Yes", { promptEnd }).content, "Yes");
     }
+    assert.equal(parseAnswer("Yes</think>No", { promptEnd: "Hi\n<<A>><think>\n" }).reasoning, "Yes");
     assert.equal(parseAnswer(" day", { promptEnd: "Good" }).content, "Good day");
   });
 

@@ -7,27 +7,27 @@ import { collectAnswer, type ParsedAnswer, parseAnswer } from "../../../src/chat
 /** How to read, and whether the answer was cut off. */
 export type Options = AnswerOptions & { readonly partial?: boolean };
 
-/** The deltas of an answer that comes in pieces. */
-export function deltasOf(pieces: readonly string[], options: Options): AnswerDelta[] {
-  const parser = new AnswerParser(options);
-  const deltas = pieces.flatMap((piece) => parser.push(piece));
-  return [...deltas, ...parser.end({ cut: options.partial === true })];
+/** The deltas of an answer that comes in pieces, and what they say. */
+export function readPieces(pieces: readonly string[], options: Options) {
+  const parser = new AnswerParser({ idSeed: "test", ...options });
+  const deltas: AnswerDelta[] = pieces.flatMap((piece) => parser.push(piece));
+  deltas.push(...parser.end({ cut: options.partial === true }));
+  return { deltas, answer: collectAnswer(deltas, options.partial ? [] : parser.brokenCalls), parser };
 }
 
 /** Reads an answer in every way, checks that all give the same and that the deltas are in order, and returns it. */
-export function readEveryWay(text: string, given: Options): ParsedAnswer {
-  const options = { idSeed: "test", ...given };
-  const whole = parseAnswer(text, options);
+export function readEveryWay(text: string, options: Options): ParsedAnswer {
+  const whole = parseAnswer(text, { idSeed: "test", ...options });
   const units = Array.from({ length: text.length }, (_, i) => text[i] as string);
   const ways = [units, [...text], ...units.map((_, i) => [text.slice(0, i), text.slice(i)])];
   for (const pieces of ways) {
-    const deltas = deltasOf(pieces, options);
+    const { answer } = readPieces(pieces, options);
     // As text: this is asked a hundred thousand times.
-    if (JSON.stringify(collectAnswer(deltas)) === JSON.stringify(whole)) continue;
-    assert.deepEqual(collectAnswer(deltas), whole, JSON.stringify(pieces));
+    if (JSON.stringify(answer) !== JSON.stringify(whole))
+      assert.deepEqual(answer, whole, JSON.stringify(pieces));
   }
-  checkDeltas(deltasOf(units, options));
-  checkDeltas(deltasOf([...text], options));
+  checkDeltas(readPieces(units, options).deltas);
+  checkDeltas(readPieces([...text], options).deltas);
   for (const { function: call } of options.partial ? [] : whole.toolCalls) {
     assert.equal(typeof JSON.parse(call.arguments as string), "object");
   }
