@@ -23,7 +23,7 @@ const LIMITS = {
   },
   llamaAlone: 145 * KIB,
   wasm: 112 * KIB,
-  tarball: 4_250_000,
+  tarball: 7_545_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
 const WANTED = {
@@ -120,7 +120,7 @@ for (const [name, path] of Object.entries(jsr.exports)) {
 }
 check(npm.version === jsr.version, `Versions differ: package.json ${npm.version}, deno.json ${jsr.version}`);
 check(npm.license === jsr.license, `Licences differ: package.json ${npm.license}, deno.json ${jsr.license}`);
-check(read("src/cli/version.ts").includes(`"${npm.version}"`), "src/cli/version.ts has another version");
+check(read("src/util/version.ts").includes(`"${npm.version}"`), "src/util/version.ts has another version");
 check(npm.dependencies === undefined, "The package has dependencies: bundle them");
 for (const [name, target] of Object.entries(jsr.imports)) {
   if (!target.startsWith("npm:")) continue;

@@ -3,6 +3,7 @@ import process from "node:process";
 import { allKinds } from "../format/all_kinds.ts";
 import { provideOtherKinds } from "../format/other_kinds.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
+import { VERSION } from "../util/version.ts";
 import type { Command } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
@@ -14,15 +15,16 @@ import { perplexityCommand } from "./perplexity.ts";
 import { pullCommand } from "./pull.ts";
 import { quantizeCommand } from "./quantize.ts";
 import { removeCommand } from "./remove.ts";
+import { serveCommand } from "./serve.ts";
 import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
 import { trainTokenizerCommand } from "./train_tokenizer.ts";
-import { VERSION } from "./version.ts";
 
 const commands: readonly Command[] = [
   generateCommand,
+  serveCommand,
   pullCommand,
   listCommand,
   removeCommand,
@@ -51,8 +53,7 @@ const strangers: Readonly<Record<string, string>> = {
   chat: 'there is no chat yet; cria generate "TEXT" continues a text',
   run: 'cria generate "TEXT" --model FILE continues a text',
   complete: 'cria generate "TEXT" continues a text',
-  serve: 'there is no server yet; cria generate "TEXT" continues a text',
-  server: 'there is no server yet; cria generate "TEXT" continues a text',
+  server: "cria serve answers clients of OpenAI's interface",
   download: "cria pull NAME downloads a model",
   models: "cria list shows the models that were downloaded",
   ls: "cria list shows the models that were downloaded",
