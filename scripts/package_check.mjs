@@ -25,7 +25,7 @@ const LIMITS = {
   },
   llamaAlone: 145 * KIB,
   wasm: 112 * KIB,
-  tarball: 4_250_000,
+  tarball: 7_545_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
 const WANTED = {

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const allowed: Record<string, readonly string[]> = {
   util: [],
   "package.ts": ["util"],
-  source: ["util"],
+  source: ["util", "package.ts"],
   runtime: ["util", "source"],
   quant: ["layout"],
   tokenizer: ["util"],
@@ -23,11 +23,11 @@ const allowed: Record<string, readonly string[]> = {
   model: ["layout", "util", "quant", "kernels", "format"],
   engine: ["layout", "util", "source", "runtime", "quant", "sample", "kernels", "format", "model"],
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
+  chat: ["util", "tokenizer", "session"],
   api: [
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
-    ...["engine", "session", "package.ts", "tokenizer.ts"],
+    ...["engine", "session", "chat", "package.ts", "tokenizer.ts"],
   ],
-  chat: ["util"],
   server: ["util", "tokenizer", "sample", "session", "chat", "api"],
   "server.ts": ["server"],
   "models.ts": ["util", "source", "api"],
@@ -41,7 +41,7 @@ const allowed: Record<string, readonly string[]> = {
   edge: ["util", "source", "tokenizer", "sample", "format", "session", "api"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
-    ...["util", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
+    ...["util", "package.ts", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
     ...["tokenizer_train.ts", "tokenizer", "format", "api", "models.ts", "convert", "convert.ts"],
     "server",
   ],

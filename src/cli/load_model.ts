@@ -1,7 +1,9 @@
 // The flags of commands that load a model, and the loading itself, with its progress on standard error.
 import process from "node:process";
+import { geluForms } from "../api/load_options.ts";
 import { ropeScalingTypes } from "../api/rope_option.ts";
 import { Llama, type RopeScalingOptions } from "../mod.ts";
+import { DEFAULT_MODEL, isEmbeddedName } from "../package.ts";
 import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
 import { chooseModel } from "./chosen_model.ts";
@@ -28,7 +30,7 @@ export const modelFlags = {
   model: textFlag(
     "--model",
     "FILE|URL",
-    "GGUF or llama2.c model, folder of safetensors, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: the one that comes with cria)",
+    "GGUF or llama2.c model, folder of safetensors, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: one that comes with cria)",
     { aliases: ["-m"], isFile: true },
   ),
   sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
@@ -59,6 +61,7 @@ export const memoryFlags = {
     { integer: false, min: 1, max: Number.MAX_VALUE },
     { option: "ropeScaling.factor" },
   ),
+  gelu: choiceFlag("--gelu", geluForms, "the form of GELU, for models that have it (default: tanh)"),
   precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
   kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
   memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
@@ -96,14 +99,16 @@ export function ropeScalingOf({
 /**
  * Loads the model that the flags name. Its warnings are printed, and how far it is.
  * @param isQuiet whether standard error is to hold something else, and nothing of this
+ * @param fallback the model that is loaded if the flags name none
  * @throws what `Llama.load` throws, with a hint for the name of a file that is not there
  */
 export async function loadModel(
   values: ModelValues,
   signal: AbortSignal,
   isQuiet: boolean,
+  fallback: string = DEFAULT_MODEL,
 ): Promise<LoadedModel> {
-  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
+  const { tokenizer, sha256, noCache = false, threads, contextLength, gelu, precision, kv, memory } = values;
   const ropeScaling = ropeScalingOf(values);
   const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal }).catch(
     async (error) => {
@@ -111,10 +116,11 @@ export async function loadModel(
     },
   );
   if (chosen && !isQuiet) await writeErr(`model: ${chosen.text}\n`);
-  const model = chosen?.name ?? values.model;
-  // The embedded model is loaded in a moment: a log needs no line for it.
-  const isLogged = canRedraw(process.stderr) || (model !== undefined && !isQuiet);
-  const title = `loading ${model?.split(/[\\/](?!$)/).at(-1) ?? "the embedded model"}`;
+  const model = chosen?.name ?? values.model ?? fallback;
+  const isEmbedded = isEmbeddedName(model);
+  // An embedded model is loaded in a moment: a log needs no line for it.
+  const isLogged = canRedraw(process.stderr) || !(isEmbedded || isQuiet);
+  const title = `loading ${isEmbedded ? "the embedded model" : model.split(/[\\/](?!$)/).at(-1)}`;
   const line = isLogged ? new ProgressLine(process.stderr, title) : undefined;
   try {
     const llama = await Llama.load(model, {
@@ -124,6 +130,7 @@ export async function loadModel(
       threads,
       contextLength,
       ropeScaling,
+      gelu,
       precision,
       kv,
       maxBytes: memory,

@@ -14,17 +14,17 @@ import { Stopwatch } from "./stopwatch.ts";
  * Goes on with a conversation's generation until it ends. Each token is a piece; text that is not certain yet
  * comes with a later one, the rest of it with the last. A caller that stops listening leaves the generation open, and so
  * does an abort. A stop string's tokens are taken off the conversation again, see {@link Generation.seenEnd}.
- * @param promptTokens what the result says of the prompt
+ * @param prompt what the result says of the prompt: its tokens, and how many of them the session had already
  * @throws SamplingError for logits that are no numbers; UsageError if another generation has begun
  *   meanwhile; the signal's reason when it is aborted, unless `stopOnAbort`
  */
 export async function* runGeneration(
   conversation: Conversation,
   generation: Generation,
-  promptTokens: number,
+  prompt: { readonly promptTokens: number; readonly keptTokens: number },
   options: RunOptions,
 ): AsyncGenerator<Piece, Completion> {
-  const run = new Run(conversation, generation, promptTokens, options);
+  const run = new Run(conversation, generation, prompt, options);
   conversation.generation = generation;
   if (run.isAborted) return run.finish("abort");
   if (run.isLong) {
@@ -100,7 +100,12 @@ class Run {
   readonly #watch: Stopwatch;
   #text = "";
 
-  constructor(conversation: Conversation, generation: Generation, promptTokens: number, options: RunOptions) {
+  constructor(
+    conversation: Conversation,
+    generation: Generation,
+    { promptTokens, keptTokens }: { readonly promptTokens: number; readonly keptTokens: number },
+    options: RunOptions,
+  ) {
     const { tokenizer, loadMs } = conversation.model;
     this.#conversation = conversation;
     this.#generation = generation;
@@ -109,7 +114,7 @@ class Run {
     this.#token = new NextToken(conversation, generation, options);
     this.#eos = new Set(generation.settings.ignoreEos ? [] : tokenizer.eosIds);
     this.#first = conversation.ids.length;
-    conversation.cachedTokens = 0;
+    conversation.cachedTokens = keptTokens;
     this.#watch = new Stopwatch(loadMs);
   }
 

@@ -4,12 +4,15 @@ import type { Sequence } from "../model/kv_cache.ts";
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { EngineError, UsageError } from "../util/errors.ts";
 import type { Generation } from "./generation.ts";
+import type { MessageEncoder } from "./prompt.ts";
 
 /** What a session has of the model it belongs to. */
 export interface SessionModel {
   readonly engine: Engine;
   readonly tokenizer: Tokenizer;
   readonly loadMs: number;
+  /** What makes ids of messages. */
+  readonly template: MessageEncoder;
 }
 
 /** Tokens so far, and the state of what is done with them. */

@@ -1,12 +1,14 @@
 // What a generation takes and gives.
 import type { TokenLogprob } from "../sample/chain.ts";
 import type { SamplingOptions } from "../sample/registry.ts";
+import type { Message } from "./messages.ts";
 
 /**
- * What a model goes on from: a text, or ids, which are taken as they are (no BOS is put before them). Special tokens
- * such as "<s>" in a text are text like any other, unless the option `special` says otherwise.
+ * What a model goes on from: a text, ids, which are taken as they are (no BOS is put before them), or the messages of a
+ * chat, of which the model's chat template makes ids. Special tokens such as "<s>" in a text are text like any other,
+ * unless the option `special` says otherwise; in messages they always are.
  */
-export type Prompt = string | readonly number[] | Int32Array | Uint32Array | Uint16Array;
+export type Prompt = string | readonly number[] | Int32Array | Uint32Array | Uint16Array | readonly Message[];
 
 /**
  * Options of `generate` and `complete`. An option given as undefined has its default; null, a value of another type

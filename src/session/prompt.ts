@@ -2,6 +2,7 @@
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
 import { ContextError, UnsupportedError, UsageError } from "../util/errors.ts";
+import type { Message } from "./messages.ts";
 import type { Prompt } from "./options.ts";
 
 /** How a prompt becomes ids. */
@@ -15,6 +16,18 @@ export interface PromptEncoding {
   readonly special: boolean | undefined;
   /** Whether nothing stands before the prompt, so that a text gets BOS if the tokenizer adds one. */
   readonly begins: boolean;
+}
+
+/** What makes ids of messages: a model's chat template. */
+export interface MessageEncoder {
+  /** @throws UnsupportedError without a template; UsageError for messages that it refuses */
+  render(messages: readonly Message[]): { readonly ids: number[] };
+}
+
+/** Whether a prompt is the messages of a chat. No prompt of ids is: it has numbers, or nothing. */
+export function isMessages(prompt: Prompt): prompt is readonly Message[] {
+  const [first] = Array.isArray(prompt) ? prompt : [];
+  return typeof first === "object" && first !== null && !Array.isArray(first);
 }
 
 /**
@@ -81,7 +94,7 @@ function checkedIds(action: string, given: unknown, vocabSize: number): number[]
     const id: unknown = given[i];
     if (typeof id === "object" && id !== null && !Array.isArray(id)) {
       throw new UnsupportedError(
-        `Cannot ${action}: Chat messages are not supported yet; supported: a text that has the marks of the model's chat template, with the option special, or its ids`,
+        `Cannot ${action}: Chat messages are not supported here; supported: a text, or ids such as those of llama.template.render(messages)`,
       );
     }
     if (!(typeof id === "number" && Number.isInteger(id) && id >= 0 && id < vocabSize)) {

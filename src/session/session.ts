@@ -7,8 +7,9 @@ import { checkBoolean, checkOptions, checkSignal, type OptionNames } from "../ut
 import { runGeneration } from "./continuation.ts";
 import { Conversation, type SessionModel } from "./conversation.ts";
 import { checkResume, Generation, type RunOptions, resolveGeneration, wholeOptions } from "./generation.ts";
+import type { Message } from "./messages.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "./options.ts";
-import { checkRoom, encodeBeginning, encodePrompt, haveText } from "./prompt.ts";
+import { checkRoom, encodeBeginning, encodePrompt, haveText, isMessages } from "./prompt.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot/snapshot.ts";
 
 export type { SessionModel } from "./conversation.ts";
@@ -89,7 +90,8 @@ export class Session implements Disposable {
   /**
    * Adds a prompt and streams what follows it. A text is encoded as a text of its own, with BOS at the
    * beginning of the session only; an empty one adds nothing if there is a token to go on from. Ids are added as
-   * they are.
+   * they are. Messages are all that was said: what the session has in common with them stays, the rest is forgotten, and
+   * only what is new is computed.
    * Ended early (`break`, an abort), the generation stays open: see {@link resume}. Errors come with the first
    * `next()`; a prompt or an option that is refused leaves the session as it was.
    * @throws UsageError, UnsupportedError, ContextError, SamplingError, EngineError; the signal's reason when it is
@@ -99,13 +101,12 @@ export class Session implements Disposable {
     const { engine, tokenizer } = this.#state.model;
     const settings = resolveGeneration(options);
     this.#state.check("generate");
-    const added = this.#encode("generate", prompt, options.special);
+    const encoded = this.#encode("generate", prompt, options.special);
     if (!options.stopOnAbort) options.signal?.throwIfAborted();
+    this.#add(encoded);
     const { ids } = this.#state;
-    for (const id of added) ids.push(id);
-    this.#state.generation = undefined;
     const generation = new Generation(engine, tokenizer, settings, ids.length, haveText(tokenizer, ids));
-    return yield* runGeneration(this.#state, generation, added.length, options);
+    return yield* runGeneration(this.#state, generation, encoded, options);
   }
 
   /** The whole continuation of a prompt. Errors as {@link generate}. */
@@ -125,7 +126,7 @@ export class Session implements Disposable {
     if (!generation) {
       throw new UsageError("Cannot resume: Expected a generation that was left before its end, got none");
     }
-    return yield* runGeneration(this.#state, generation, 0, options);
+    return yield* runGeneration(this.#state, generation, { promptTokens: 0, keptTokens: 0 }, options);
   }
 
   /**
@@ -137,11 +138,10 @@ export class Session implements Disposable {
     checkSignal("append", options.signal);
     checkBoolean("append", "special", options.special);
     this.#state.check("append");
-    const added = this.#encode("append", prompt, options.special);
+    const encoded = this.#encode("append", prompt, options.special);
     options.signal?.throwIfAborted();
-    this.#state.generation = undefined;
-    for (const id of added) this.#state.ids.push(id);
-    if (added.length > 0) await this.#feed(options.signal);
+    this.#add(encoded);
+    if (encoded.added.length > 0) await this.#feed(options.signal);
   }
 
   /**
@@ -248,16 +248,49 @@ export class Session implements Disposable {
     }
   }
 
-  #encode(action: string, prompt: Prompt, special: boolean | undefined): number[] {
+  #add({ kept, added }: EncodedPrompt): void {
+    const { ids } = this.#state;
+    if (kept < ids.length) this.#state.forget(kept);
+    for (const id of added) ids.push(id);
+    this.#state.generation = undefined;
+  }
+
+  #encode(action: string, prompt: Prompt, special: boolean | undefined): EncodedPrompt {
     const { tokenizer, engine } = this.#state.model;
+    if (isMessages(prompt)) return this.#encodeMessages(action, prompt);
     const { contextLength, config } = engine.layout;
     const taken = this.#state.ids.length;
     const encoding = { action, tokenizer, vocabSize: config.vocabSize, special };
-    if (taken === 0) return encodeBeginning(prompt, encoding, contextLength);
-    const ids = encodePrompt(prompt, { ...encoding, begins: false });
-    checkRoom(action, taken, ids.length, contextLength);
-    return ids;
+    if (taken === 0) {
+      const added = encodeBeginning(prompt, encoding, contextLength);
+      return { kept: 0, added, promptTokens: added.length, keptTokens: 0 };
+    }
+    const added = encodePrompt(prompt, { ...encoding, begins: false });
+    checkRoom(action, taken, added.length, contextLength);
+    return { kept: taken, added, promptTokens: added.length, keptTokens: 0 };
   }
+
+  #encodeMessages(action: string, messages: readonly Message[]): EncodedPrompt {
+    const { template, engine } = this.#state.model;
+    const { contextLength } = engine.layout;
+    const { ids } = template.render(messages);
+    checkRoom(action, 0, ids.length, contextLength);
+    const past = this.#state.ids;
+    let kept = 0;
+    while (kept < ids.length && ids[kept] === past[kept]) kept++;
+    return { kept, added: ids.slice(kept), promptTokens: ids.length, keptTokens: kept };
+  }
+}
+
+/** What a prompt does to a session. */
+interface EncodedPrompt {
+  /** Ids of the session that stay. */
+  readonly kept: number;
+  /** What comes behind them. */
+  readonly added: readonly number[];
+  readonly promptTokens: number;
+  /** Of the prompt's tokens, those that were the session's already. */
+  readonly keptTokens: number;
 }
 
 /** Runs a generation to its end. */

@@ -65,7 +65,9 @@ export class RemoteModel implements ServedModel {
    */
   static async start(start: StartEngine): Promise<RemoteModel> {
     let model: RemoteModel | undefined;
-    const { thread, facts } = await begin(start, (reason) => model?.#onDeath(reason));
+    const { thread, facts } = await begin(start, (reason) => {
+      if (model) model.#onDeath(reason);
+    });
     model = new RemoteModel(facts, start, thread);
     model.#listen();
     return model;
