@@ -43,7 +43,7 @@ const allowed: Record<string, readonly string[]> = {
   cli: [
     ...["util", "package.ts", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
     ...["tokenizer_train.ts", "tokenizer", "format", "api", "models.ts", "convert", "convert.ts"],
-    "server.ts",
+    "server",
   ],
 };
 

@@ -1,6 +1,7 @@
 // `cria serve`: a server of OpenAI's routes.
 import process from "node:process";
-import { createServer, LocalModel, type ServedModel, type Server } from "../server.ts";
+import { createServer, type Server } from "../server/create_server.ts";
+import { RemoteModel } from "../server/remote/remote_model.ts";
 import { UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
 import {
@@ -15,8 +16,10 @@ import {
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
-import { listen } from "./listen/listen.ts";
-import { computeFlags, count, loadModel, modelFlags } from "./load_model.ts";
+import { computeFlags, count, modelFlags } from "./load_model.ts";
+import { startEngineThread } from "./serving/engine_thread.ts";
+import { listen } from "./serving/listen.ts";
+import type { ServedValues } from "./serving/load_served.ts";
 import { writeErr, writeOut } from "./terminal/output.ts";
 
 const MAX_PORT = 65_535;
@@ -117,8 +120,8 @@ export const serveCommand: Command = {
 async function serve(values: Values): Promise<number> {
   const { host: hostname = DEFAULT_HOST, port = DEFAULT_PORT, drain = DEFAULT_DRAIN, deadline } = values;
   const apiKeys = keysOf(values, hostname);
-  const loading = new AbortController();
-  const model = loadServed(values, loading.signal);
+  const engine = servedValues(values);
+  const model = RemoteModel.start((onDeath) => startEngineThread(engine, onDeath));
   const server = createServer({
     model,
     apiKeys,
@@ -145,17 +148,16 @@ async function serve(values: Values): Promise<number> {
     );
     return await Promise.race([ended, failed]);
   } finally {
-    loading.abort(new Error("The server ends"));
     await server.close();
     await listener.stop();
   }
 }
 
-async function loadServed(values: Values, signal: AbortSignal): Promise<ServedModel> {
-  const { llama } = await loadModel(values, signal, false);
+function servedValues(values: Values): ServedValues {
   const { parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, name = nameOf(values.model) } = values;
-  const reload = async () => (await loadModel(values, signal, true)).llama;
-  return new LocalModel(llama, { id: name, parallel, queue, reload });
+  const keys = Object.keys({ ...modelFlags, ...computeFlags });
+  const load = Object.fromEntries(Object.entries(values).filter(([key]) => keys.includes(key)));
+  return { load, id: name, parallel, queue };
 }
 
 // "models/Qwen3-0.6B-Q8_0.gguf" is "Qwen3-0.6B-Q8_0".
