@@ -15,12 +15,20 @@ export type { LoadOptions, LoadProgress, RopeScalingOptions } from "./api/load_o
 export { Tokenizer } from "./api/tokenizer_door.ts";
 export type { AnswerOptions } from "./chat/answer/answer_parser.ts";
 export { type ParseAnswerOptions, type ParsedAnswer, parseAnswer } from "./chat/answer/parse_answer.ts";
-export type { ContentPart, Message, Tool, ToolCall } from "./chat/messages.ts";
+export { Chat } from "./chat/chat.ts";
+export type { ChatAnswer, ChatOptions, ChatPiece, SendOptions, ToolCallDelta } from "./chat/options.ts";
+export {
+  ChatTemplate,
+  type TemplateOptions,
+  type TemplateTokens,
+} from "./chat/template/chat_template.ts";
+export type { ModelTemplate, RenderedPrompt, RenderOptions } from "./chat/template/model_template.ts";
 export type { ModelSource } from "./format/open_model.ts";
 export type { KernelChoices, TuneOptions } from "./kernels/tune/tuner.ts";
 export type { KvType, ModelConfig, Precision } from "./model/config.ts";
 export type { TokenLogprob } from "./sample/chain.ts";
 export type { SamplingOptions } from "./sample/registry.ts";
+export type { ContentPart, Message, Tool, ToolCall } from "./session/messages.ts";
 export type {
   Completion,
   FinishReason,

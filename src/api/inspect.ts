@@ -1,6 +1,7 @@
 // What a model file is, from its header alone: no weight is read.
 import { chooseKernel } from "../engine/kernel_choice.ts";
 import { type LayoutOptions, planLayout } from "../engine/layout.ts";
+import { chatTemplatesOf } from "../format/chat_templates.ts";
 import { MissingParts } from "../format/gguf/parts.ts";
 import type { MetaValue, ModelFile, TensorInfo } from "../format/model_file.ts";
 import { type ModelSource, type OpenedModel, openModel } from "../format/open_model.ts";
@@ -185,7 +186,7 @@ async function factsOf(
     types,
     config,
     tokenizer: await attempt(async () => tokenizerOf(file)),
-    chatTemplate: textAt(metadata, "tokenizer.chat_template"),
+    chatTemplate: chatTemplatesOf(file).byName.get("default") ?? null,
     memory,
     fullMemory:
       config === null || "message" in memory

@@ -6,6 +6,7 @@ import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tu
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
 import { type Variant, variants, variantWorks } from "../kernels/variant.ts";
 import type { KvType, Precision } from "../model/config.ts";
+import { type GeluForm, geluForms } from "../model/gelu.ts";
 import type { RopeScalingOptions } from "../model/scaled_model.ts";
 import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
@@ -27,6 +28,7 @@ import {
 import { checkRopeScaling } from "./rope_option.ts";
 
 export type { RopeScalingOptions } from "../model/scaled_model.ts";
+export { geluForms };
 
 /** How far loading has come. No number of it is ever NaN or infinite. */
 export interface LoadProgress {
@@ -59,6 +61,11 @@ export interface LoadOptions extends SourceOptions {
   contextLength?: number;
   /** How positions beyond the model's context are reached, instead of what the file says. Default: as the file says. */
   ropeScaling?: RopeScalingOptions;
+  /**
+   * The form of GELU, for models that have it: "tanh", which llama.cpp computes and every golden text is made with, or
+   * "erf", the exact one, which some models were trained with. Default "tanh".
+   */
+  gelu?: GeluForm;
   /** Weights in memory. Default: q4 for Q4_0 files, q8 for every other. */
   precision?: Precision;
   /** Keys and values in memory. Default: f32 if precision is f32, f16 otherwise. */
@@ -69,8 +76,18 @@ export interface LoadOptions extends SourceOptions {
    * what it gives.
    */
   maxBytes?: number;
+  /**
+   * Bytes of keys and values that are kept of what is over, so that a prompt which begins alike computes only the rest. They
+   * are part of `maxBytes` and make room when sessions need it. No result depends on them. Default: none are kept.
+   */
+  prefixCache?: number;
   /** Tokenizer file, or a loaded tokenizer, for models that carry none (llama2.c). */
   tokenizer?: SourceLike | Tokenizer;
+  /**
+   * The chat template, instead of the model's own: its text, or the name of one that the model has ("tool_use").
+   * Default: the model's own; of several the one for tools if tools are given.
+   */
+  chatTemplate?: string;
   /** Called as bytes and weights arrive, at least once at the end. */
   onProgress?: (progress: LoadProgress) => void;
   /** Gives the loading up. */
@@ -88,10 +105,13 @@ const loadNames: OptionNames<LoadOptions> = {
   threads: true,
   contextLength: true,
   ropeScaling: true,
+  gelu: true,
   precision: true,
   kv: true,
   maxBytes: true,
+  prefixCache: true,
   tokenizer: true,
+  chatTemplate: true,
   onProgress: true,
   signal: true,
   workerUrl: true,
@@ -140,13 +160,18 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkCount("threads", options.threads);
   checkCount("contextLength", options.contextLength);
   checkCount("maxBytes", options.maxBytes);
+  checkCount("prefixCache", options.prefixCache);
   checkChoice("precision", options.precision, precisions);
+  checkChoice("gelu", options.gelu, geluForms);
   checkChoice("kv", options.kv, kvTypes);
   checkChoice("kernel", options.kernel, variants);
   checkRopeScaling(options.ropeScaling);
   checkTune(options.tune);
   checkSourceOptions(options);
-  const { kernel, workerUrl, tokenizer } = options;
+  const { kernel, workerUrl, tokenizer, chatTemplate } = options;
+  if (chatTemplate !== undefined && (typeof chatTemplate !== "string" || chatTemplate === "")) {
+    refuse("chatTemplate", chatTemplate, "a template's text or name");
+  }
   if (workerUrl !== undefined && typeof workerUrl !== "string" && !(workerUrl instanceof URL)) {
     refuse("workerUrl", workerUrl, "a URL");
   }

@@ -81,7 +81,13 @@ async function close({ model }: OpenedInput): Promise<void> {
 /** Files of a folder that are read beside its tensors. */
 const smallFiles = [
   ...["config.json", "generation_config.json", "model.safetensors.index.json"],
-  ...["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "chat_template.jinja"],
+  ...[
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+  ],
 ];
 
 /** Names of all files that are read, as far as they have paths. */

@@ -1,11 +1,11 @@
 // A tokenizer as keys of GGUF.
+import { chatTemplatesOf } from "../format/chat_templates.ts";
 import type { MetaValue } from "../format/model_file.ts";
 import { type SentencePieceData, TokenType, type VocabularyData } from "../tokenizer/core/vocabulary_data.ts";
 import type { HuggingFaceData } from "../tokenizer/huggingface/data.ts";
 import { scanners } from "../tokenizer/huggingface/known_patterns.ts";
 import { parseTokenizerFile } from "../tokenizer/load.ts";
 import type { TokenizerData } from "../tokenizer/registry.ts";
-import { decodeUtf8 } from "../util/bytes.ts";
 import { FormatError, UnsupportedError } from "../util/errors.ts";
 import { piecesOfJson } from "./json_pieces.ts";
 import type { OpenedInput } from "./open_input.ts";
@@ -32,7 +32,7 @@ export async function tokenizerValues(input: OpenedInput): Promise<Values> {
       `Cannot convert ${input.name}: Expected a tokenizer of at most ${size} tokens, as the embedding has, got ${data.types.length}`,
     );
   }
-  const template = await chatTemplate(input);
+  const template = chatTemplatesOf(file).byName.get("default");
   const shared = [...specialValues(data), ...(template ? [text("tokenizer.chat_template", template)] : [])];
   const isJson = data.kind === "huggingface";
   const name = isJson ? byteLevelName(data) : undefined;
@@ -153,17 +153,4 @@ function byteLevelName({ model, normalizer, preTokenizers }: HuggingFaceData): s
   if (preTokenizers.length !== 2 || split?.kind !== "split" || last.useRegex) return undefined;
   if (split.behavior !== "Isolated" || split.invert) return undefined;
   return pretokenizers[scanners.get(split.pattern.source ?? "")?.name ?? ""];
-}
-
-/** The chat template, from its own file or from tokenizer_config.json. */
-async function chatTemplate(input: OpenedInput): Promise<string | undefined> {
-  const own = await input.beside("chat_template.jinja");
-  if (own) return decodeUtf8(own.bytes);
-  const config = await input.beside("tokenizer_config.json");
-  try {
-    const { chat_template: template } = JSON.parse(config ? decodeUtf8(config.bytes) : "{}");
-    return typeof template === "string" ? template : undefined;
-  } catch (cause) {
-    throw new FormatError(`Cannot read ${config?.name}: Expected JSON (${cause})`, { cause });
-  }
 }

@@ -56,6 +56,15 @@ export interface TensorInfo {
   readonly scales?: { readonly offset: number; readonly byteLength: number; readonly groupSize: number };
 }
 
+/** Chat templates of a model, and texts of its special tokens that they write. */
+export interface ChatTemplates {
+  /** The one that usually counts is "default"; another usual name is "tool_use". */
+  readonly byName: ReadonlyMap<string, string>;
+  /** What tokenizer_config.json says; else those of the vocabulary's ids count. */
+  readonly bosToken?: string | undefined;
+  readonly eosToken?: string | undefined;
+}
+
 /** What a model file says about itself, read from its header only. */
 export interface ModelFile {
   readonly format: "gguf" | "llama2c" | "safetensors";
@@ -73,6 +82,8 @@ export interface ModelFile {
    * @throws FormatError if more follows
    */
   checkEnd?(): Promise<void>;
+  /** Chat templates that stand in other files than metadata; chatTemplatesOf() has those of metadata too. */
+  readonly chatTemplates?: ChatTemplates;
   /** Tokenizer inside the file, if there is one. Parsed lazily: throws its own errors. */
   tokenizer(): TokenizerData | undefined;
 }

@@ -1,12 +1,14 @@
 // What a generation takes and gives.
 import type { TokenLogprob } from "../sample/chain.ts";
 import type { SamplingOptions } from "../sample/registry.ts";
+import type { Message } from "./messages.ts";
 
 /**
- * What a model goes on from: a text, or ids, which are taken as they are (no BOS is put before them). Special tokens
- * such as "<s>" in a text are text like any other, unless the option `special` says otherwise.
+ * What a model goes on from: a text, ids, which are taken as they are (no BOS is put before them), or the messages of a
+ * chat, of which the model's chat template makes ids. Special tokens such as "<s>" in a text are text like any other,
+ * unless the option `special` says otherwise; in messages they always are.
  */
-export type Prompt = string | readonly number[] | Int32Array | Uint32Array | Uint16Array;
+export type Prompt = string | readonly number[] | Int32Array | Uint32Array | Uint16Array | readonly Message[];
 
 /**
  * Options of `generate` and `complete`. An option given as undefined has its default; null, a value of another type
@@ -17,6 +19,11 @@ export interface GenerateOptions extends SamplingOptions {
   maxTokens?: number;
   /** Text that ends the generation, or several, none of them empty; it is not part of the result. */
   stop?: string | readonly string[];
+  /**
+   * Which of several continuations of a prompt: with one seed, each draws other random numbers, whether or not they are
+   * computed together. Default 0.
+   */
+  choice?: number;
   /** Go on after an end-of-text token. Default false. */
   ignoreEos?: boolean;
   /**
@@ -62,6 +69,8 @@ export type FinishReason = "eos" | "stop" | "length" | "context" | "abort";
 /** Tokens of a generation. */
 export interface Usage {
   readonly promptTokens: number;
+  /** Those of them that were not computed, because the prefix cache had them; 0 without one. */
+  readonly cachedTokens: number;
   readonly generatedTokens: number;
 }
 

@@ -1,7 +1,8 @@
 // What a prompt is as ids: text is encoded, ids are checked and taken as they are.
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
-import { UnsupportedError, UsageError } from "../util/errors.ts";
+import { ContextError, UnsupportedError, UsageError } from "../util/errors.ts";
+import type { Message } from "./messages.ts";
 import type { Prompt } from "./options.ts";
 
 /** How a prompt becomes ids. */
@@ -17,6 +18,18 @@ export interface PromptEncoding {
   readonly begins: boolean;
 }
 
+/** What makes ids of messages: a model's chat template. */
+export interface MessageEncoder {
+  /** @throws UnsupportedError without a template; UsageError for messages that it refuses */
+  render(messages: readonly Message[]): { readonly ids: number[] };
+}
+
+/** Whether a prompt is the messages of a chat. No prompt of ids is: it has numbers, or nothing. */
+export function isMessages(prompt: Prompt): prompt is readonly Message[] {
+  const [first] = Array.isArray(prompt) ? prompt : [];
+  return typeof first === "object" && first !== null && !Array.isArray(first);
+}
+
 /**
  * The ids of a prompt: a new array.
  * @throws UsageError for anything else than a text or ids of the vocabulary; UnsupportedError for chat messages;
@@ -27,6 +40,42 @@ export function encodePrompt(prompt: Prompt, encoding: PromptEncoding): number[]
   if (typeof prompt !== "string") return checkedIds(action, prompt, encoding.vocabSize);
   if (begins) return (special && ownBos(tokenizer, prompt)) || tokenizer.encode(prompt, { special });
   return prompt === "" ? [] : tokenizer.encode(prompt, { bos: false, special });
+}
+
+/**
+ * The ids of a prompt that begins a text: something must be there to go on from, also if texts do not begin with BOS.
+ * @throws what {@link encodePrompt} throws; UsageError if there are none, ContextError if there are too many
+ */
+export function encodeBeginning(
+  prompt: Prompt,
+  encoding: Omit<PromptEncoding, "begins">,
+  contextLength: number,
+): number[] {
+  const { action, tokenizer } = encoding;
+  const ids = encodePrompt(prompt, { ...encoding, begins: true });
+  if (prompt === "" && ids.length === 0 && tokenizer.bosId !== undefined) ids.push(tokenizer.bosId);
+  if (ids.length === 0) {
+    const reason =
+      typeof prompt === "string" ? "because the vocabulary has no token to begin with" : "got no ids";
+    throw new UsageError(`Cannot ${action}: Expected a prompt, ${reason}`);
+  }
+  checkRoom(action, 0, ids.length, contextLength);
+  return ids;
+}
+
+/** @throws ContextError if `n` more tokens do not fit the context, of which `taken` positions are taken */
+export function checkRoom(action: string, taken: number, n: number, contextLength: number): void {
+  if (taken + n <= contextLength) return;
+  if (taken >= contextLength) {
+    throw new ContextError(
+      `Cannot ${action}: Expected room for a prompt, all ${contextLength} positions of the context are taken; ` +
+        "roll the session back (or a fork of it), begin a new session, or load the model with a larger contextLength",
+    );
+  }
+  const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
+  throw new ContextError(
+    `Cannot ${action}: Expected a prompt of at most ${contextLength - taken} tokens (${left}), got ${n}`,
+  );
 }
 
 /**
@@ -45,7 +94,7 @@ function checkedIds(action: string, given: unknown, vocabSize: number): number[]
     const id: unknown = given[i];
     if (typeof id === "object" && id !== null && !Array.isArray(id)) {
       throw new UnsupportedError(
-        `Cannot ${action}: Chat messages are not supported yet; supported: a text that has the marks of the model's chat template, with the option special, or its ids`,
+        `Cannot ${action}: Chat messages are not supported here; supported: a text, or ids such as those of llama.template.render(messages)`,
       );
     }
     if (!(typeof id === "number" && Number.isInteger(id) && id >= 0 && id < vocabSize)) {

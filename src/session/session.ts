@@ -1,14 +1,15 @@
 // Conversations: the public class, over what conversation.ts holds and continuation.ts runs.
 import type { Sequence } from "../model/kv_cache.ts";
 import { describeValue } from "../util/describe.ts";
-import { ContextError, UsageError } from "../util/errors.ts";
+import { UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import { checkBoolean, checkOptions, checkSignal, type OptionNames } from "../util/options.ts";
 import { runGeneration } from "./continuation.ts";
 import { Conversation, type SessionModel } from "./conversation.ts";
 import { checkResume, Generation, type RunOptions, resolveGeneration, wholeOptions } from "./generation.ts";
+import type { Message } from "./messages.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "./options.ts";
-import { encodePrompt, haveText } from "./prompt.ts";
+import { checkRoom, encodeBeginning, encodePrompt, haveText, isMessages } from "./prompt.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot/snapshot.ts";
 
 export type { SessionModel } from "./conversation.ts";
@@ -81,6 +82,11 @@ export class Session implements Disposable {
     return this.#state.ids.length;
   }
 
+  /** @internal How many of them have their keys and values in memory. */
+  get cached(): number {
+    return this.#state.sequence.length;
+  }
+
   /** Whether a generation was left before its end, so that {@link resume} goes on with it. */
   get resumable(): boolean {
     return this.#state.generation !== undefined;
@@ -89,7 +95,8 @@ export class Session implements Disposable {
   /**
    * Adds a prompt and streams what follows it. A text is encoded as a text of its own, with BOS at the
    * beginning of the session only; an empty one adds nothing if there is a token to go on from. Ids are added as
-   * they are.
+   * they are. Messages are all that was said: what the session has in common with them stays, the rest is forgotten, and
+   * only what is new is computed.
    * Ended early (`break`, an abort), the generation stays open: see {@link resume}. Errors come with the first
    * `next()`; a prompt or an option that is refused leaves the session as it was.
    * @throws UsageError, UnsupportedError, ContextError, SamplingError, EngineError; the signal's reason when it is
@@ -99,13 +106,12 @@ export class Session implements Disposable {
     const { engine, tokenizer } = this.#state.model;
     const settings = resolveGeneration(options);
     this.#state.check("generate");
-    const added = this.#encode("generate", prompt, options.special);
+    const encoded = this.#encode("generate", prompt, options.special);
     if (!options.stopOnAbort) options.signal?.throwIfAborted();
+    this.#add(encoded);
     const { ids } = this.#state;
-    for (const id of added) ids.push(id);
-    this.#state.generation = undefined;
     const generation = new Generation(engine, tokenizer, settings, ids.length, haveText(tokenizer, ids));
-    return yield* runGeneration(this.#state, generation, added.length, options);
+    return yield* runGeneration(this.#state, generation, encoded, options);
   }
 
   /** The whole continuation of a prompt. Errors as {@link generate}. */
@@ -125,7 +131,7 @@ export class Session implements Disposable {
     if (!generation) {
       throw new UsageError("Cannot resume: Expected a generation that was left before its end, got none");
     }
-    return yield* runGeneration(this.#state, generation, 0, options);
+    return yield* runGeneration(this.#state, generation, { promptTokens: 0, keptTokens: 0 }, options);
   }
 
   /**
@@ -137,11 +143,23 @@ export class Session implements Disposable {
     checkSignal("append", options.signal);
     checkBoolean("append", "special", options.special);
     this.#state.check("append");
-    const added = this.#encode("append", prompt, options.special);
+    const encoded = this.#encode("append", prompt, options.special);
     options.signal?.throwIfAborted();
-    this.#state.generation = undefined;
-    for (const id of added) this.#state.ids.push(id);
-    if (added.length > 0) await this.#feed(options.signal);
+    this.#add(encoded);
+    if (encoded.added.length > 0) await this.#feed(options.signal);
+  }
+
+  /**
+   * Begins an empty session with what the prefix cache has of ids, but for the last.
+   * @internal
+   * @returns how many that are: the caller adds the others
+   */
+  recall(ids: readonly number[]): number {
+    this.#state.check("recall");
+    const { sequence, model } = this.#state;
+    const n = model.engine.prefixCache?.recall(sequence, ids) ?? 0;
+    for (let i = 0; i < n; i++) this.#state.ids.push(ids[i] as number);
+    return n;
   }
 
   /** A second session with the same past; both go on apart, and share the memory of what they have in common. */
@@ -223,8 +241,11 @@ export class Session implements Disposable {
     const { scheduler } = model.engine;
     this.#state.enter();
     try {
-      const begin = this.#state.rewind();
-      await scheduler.compute({ sequence, ids, begin, end: ids.length, outputs: "none" }, () => {}, signal);
+      this.#state.rewind();
+      await this.#state.feed(signal);
+      const segment = { sequence, ids, begin: sequence.length, end: ids.length, outputs: "none" } as const;
+      await scheduler.compute(segment, () => {}, signal);
+      this.#state.keep();
     } catch (error) {
       throw this.#state.explain(error, "append");
     } finally {
@@ -232,38 +253,49 @@ export class Session implements Disposable {
     }
   }
 
-  #encode(action: string, prompt: Prompt, special: boolean | undefined): number[] {
+  #add({ kept, added }: EncodedPrompt): void {
+    const { ids } = this.#state;
+    if (kept < ids.length) this.#state.forget(kept);
+    for (const id of added) ids.push(id);
+    this.#state.generation = undefined;
+  }
+
+  #encode(action: string, prompt: Prompt, special: boolean | undefined): EncodedPrompt {
     const { tokenizer, engine } = this.#state.model;
+    if (isMessages(prompt)) return this.#encodeMessages(action, prompt);
     const { contextLength, config } = engine.layout;
     const taken = this.#state.ids.length;
-    const begins = taken === 0;
-    const { vocabSize } = config;
-    const ids = encodePrompt(prompt, { action, tokenizer, vocabSize, special, begins });
-    // Something must be there to go on from, also if texts do not begin with BOS.
-    if (begins && prompt === "" && ids.length === 0 && tokenizer.bosId !== undefined) {
-      ids.push(tokenizer.bosId);
+    const encoding = { action, tokenizer, vocabSize: config.vocabSize, special };
+    if (taken === 0) {
+      const added = encodeBeginning(prompt, encoding, contextLength);
+      return { kept: 0, added, promptTokens: added.length, keptTokens: 0 };
     }
-    if (taken + ids.length === 0) {
-      const reason =
-        typeof prompt === "string" ? "because the vocabulary has no token to begin with" : "got no ids";
-      throw new UsageError(`Cannot ${action}: Expected a prompt, ${reason}`);
-    }
-    if (taken + ids.length > contextLength) throw noRoom(action, taken, ids.length, contextLength);
-    return ids;
+    const added = encodePrompt(prompt, { ...encoding, begins: false });
+    checkRoom(action, taken, added.length, contextLength);
+    return { kept: taken, added, promptTokens: added.length, keptTokens: 0 };
+  }
+
+  #encodeMessages(action: string, messages: readonly Message[]): EncodedPrompt {
+    const { template, engine } = this.#state.model;
+    const { contextLength } = engine.layout;
+    const { ids } = template.render(messages);
+    checkRoom(action, 0, ids.length, contextLength);
+    const past = this.#state.ids;
+    let kept = 0;
+    while (kept < ids.length && ids[kept] === past[kept]) kept++;
+    return { kept, added: ids.slice(kept), promptTokens: ids.length, keptTokens: kept };
   }
 }
 
-function noRoom(action: string, taken: number, n: number, contextLength: number): ContextError {
-  if (taken >= contextLength) {
-    return new ContextError(
-      `Cannot ${action}: Expected room for a prompt, all ${contextLength} positions of the context are taken; ` +
-        "roll the session back (or a fork of it), begin a new session, or load the model with a larger contextLength",
-    );
-  }
-  const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
-  return new ContextError(
-    `Cannot ${action}: Expected a prompt of at most ${contextLength - taken} tokens (${left}), got ${n}`,
-  );
+/** What a prompt does to a session. */
+interface EncodedPrompt {
+  /** Ids of the session that stay. */
+  readonly kept: number;
+  /** What comes behind them. */
+  readonly added: readonly number[];
+  readonly promptTokens: number;
+  /** Of the prompt's tokens, those that were the session's already. */
+  readonly keptTokens: number;
 }
 
 /** Runs a generation to its end. */

@@ -7,6 +7,7 @@ import { parseTokenizerFile } from "../../tokenizer/load.ts";
 import type { TokenizerData } from "../../tokenizer/registry.ts";
 import { FormatError } from "../../util/errors.ts";
 import type { ModelFile, TensorInfo } from "../model_file.ts";
+import { readChatTemplates } from "./chat_template_files.ts";
 import { type HuggingFaceConfig, parseJson, readHuggingFaceConfig, tokenIds } from "./config.ts";
 import { readShards, readSmall } from "./shards.ts";
 import { ggufTensors } from "./tensors.ts";
@@ -34,6 +35,7 @@ export async function readFolder(files: FileShelf, fileName: string | undefined)
   const { family, metadata } = config;
   const shards = await readShards(files, fileName);
   const tensors = checkedTensors(shards.tensors, config, json);
+  const settings = await readSmall(files, "tokenizer_config.json", MAX_JSON_BYTES);
   return {
     format: "safetensors",
     source: bytesSource(found.bytes, found.name),
@@ -41,7 +43,8 @@ export async function readFolder(files: FileShelf, fileName: string | undefined)
     metadata,
     tensors,
     checkEnd: () => shards.checkEnd(),
-    tokenizer: await readTokenizer(files, json),
+    chatTemplates: await readChatTemplates(files, settings),
+    tokenizer: await readTokenizer(files, json, settings),
   };
 }
 
@@ -76,12 +79,15 @@ function contradiction(json: JsonValue, expected: string, key: string): FormatEr
 }
 
 /** What reads the tokenizer when it is asked for: another may be used instead. */
-async function readTokenizer(files: FileShelf, config: JsonValue): Promise<() => TokenizerData | undefined> {
+async function readTokenizer(
+  files: FileShelf,
+  config: JsonValue,
+  settings: { readonly bytes: Uint8Array; readonly name: string } | undefined,
+): Promise<() => TokenizerData | undefined> {
   const file =
     (await readSmall(files, "tokenizer.json", MAX_TOKENIZER_BYTES)) ??
     (await readSmall(files, "tokenizer.model", MAX_TOKENIZER_BYTES));
   const generation = await readSmall(files, "generation_config.json", MAX_JSON_BYTES);
-  const settings = await readSmall(files, "tokenizer_config.json", MAX_JSON_BYTES);
   if (!file) return () => undefined;
   return () => {
     const data = parseTokenizerFile(file.bytes, { name: file.name });

@@ -82,7 +82,14 @@ export const companions: readonly string[] = [
     "tokenizer.model",
     "tokenizer_config.json",
   ],
-  ...["special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja"],
+  ...[
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+  ],
 ];
 const SHARD = /^model[^/]*\.safetensors$/;
 

@@ -1,6 +1,7 @@
 // The tokenizer of byte-level BPE: tiktoken rank files and GGUF vocabularies of the kind gpt2.
 import { decodeUtf8 } from "../../util/bytes.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
+import { touches } from "../core/plain_parts.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
 import { checkSpecialIds, present } from "../core/special_ids.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
@@ -131,10 +132,10 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
 
   #encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
     checkEncode(text, options);
-    const { bos = this.#addBos, eos = this.#addEos, special = false } = options ?? {};
+    const { bos = this.#addBos, eos = this.#addEos, special = false, plain = [] } = options ?? {};
     const out = new TokenSink(text.length, withOffsets);
     if (bos) out.push(present(this.bosId, "BOS"), 0, 0);
-    this.#encodeCut(text, this.#cutsOf(special), out);
+    this.#encodeCut(text, this.#cutsOf(special), plain, out);
     if (eos) out.push(present(this.eosIds[0], "EOS"), text.length, text.length);
     return out;
   }
@@ -149,21 +150,24 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
     return this.#cuts.get(special);
   }
 
-  #encodeCut(text: string, cuts: Cuts | undefined, out: TokenSink): void {
+  #encodeCut(text: string, cuts: Cuts | undefined, plain: readonly number[], out: TokenSink): void {
     const encoder = this.#encoder;
     const pretokenizer = this.#pretokenizer;
     const vocabulary = this.#vocabulary;
     const classified = encoder.classify(text);
     const found = cuts?.match(text);
+    const inPlain = plain.length > 0 ? this.#cutsOf(false)?.match(text) : undefined;
+    const lengthOf = (id: number) => decodeUtf8(vocabulary.token(id)).length;
     let begin = 0;
     for (let i = 0; found !== undefined && i < text.length; ) {
-      const id = found[i] as number;
+      let id = found[i] as number;
+      if (id >= 0 && touches(plain, i, i + lengthOf(id))) id = inPlain?.[i] ?? -1;
       if (id < 0) {
         i++;
         continue;
       }
       encoder.encodeRange(classified, begin, i, pretokenizer, out);
-      begin = i + decodeUtf8(vocabulary.token(id)).length;
+      begin = i + lengthOf(id);
       out.push(id, i, begin);
       i = begin;
     }

@@ -3,9 +3,10 @@
 import { describeValue } from "../../util/describe.ts";
 import { UsageError } from "../../util/errors.ts";
 import { checkBoolean, checkOptions, type OptionNames } from "../../util/options.ts";
+import { checkPlain } from "./plain_parts.ts";
 import type { DecodeOptions, EncodeOptions, TokenStreamOptions } from "./tokenizer.ts";
 
-const encodeNames: OptionNames<EncodeOptions> = { bos: true, eos: true, special: true };
+const encodeNames: OptionNames<EncodeOptions> = { bos: true, eos: true, special: true, plain: true };
 const decodeNames: OptionNames<DecodeOptions> = { special: true };
 const streamNames: OptionNames<TokenStreamOptions> = { special: true, afterText: true };
 
@@ -19,6 +20,7 @@ export function checkEncode(text: unknown, options: EncodeOptions | undefined): 
   checkBoolean("encode", "bos", options.bos);
   checkBoolean("encode", "eos", options.eos);
   checkBoolean("encode", "special", options.special);
+  checkPlain(options.plain, text.length);
 }
 
 /** @throws UsageError for what is no list of ids, an unknown option or one that is no boolean */

@@ -11,6 +11,11 @@ export interface EncodeOptions {
   eos?: boolean;
   /** Parse control tokens such as "<s>" inside the text; default false: they stay text. */
   special?: boolean;
+  /**
+   * With `special`, parts of the text in which control tokens stay text all the same, such as what a user wrote: pairs
+   * of UTF-16 offsets [begin, end), ascending.
+   */
+  plain?: readonly number[];
 }
 
 /** Options of {@link Tokenizer.decode}, `decodeBytes` and `bytes`. */

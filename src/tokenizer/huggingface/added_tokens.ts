@@ -100,15 +100,16 @@ export class AddedTokenFinder {
   /**
    * Cuts a text at its tokens.
    * @param special whether special tokens count; otherwise they are text
+   * @param isPlain whether units [begin, end) are text all the same
    */
-  sections(text: string, special: boolean): Section[] {
+  sections(text: string, special: boolean, isPlain: (begin: number, end: number) => boolean): Section[] {
     const sections: Section[] = [];
     let last = 0;
     const matches = special || this.#hasPlain ? this.#matches(text) : [];
     for (const [at, index] of matches) {
       const token = this.#tokens[index] as AddedToken;
       const after = at + (this.#texts[index] as string).length;
-      if (token.special && !special) continue;
+      if (token.special && (!special || isPlain(at, after))) continue;
       if (token.singleWord && !standsAlone(text, at, after)) continue;
       // White space that a token before has taken along is not taken again, and is no token.
       let begin = token.lstrip ? Math.max(at, last) : at;

@@ -2,6 +2,7 @@
 import { TokenizerError } from "../../util/errors.ts";
 import type { ByteBpeEncoder } from "../byte_level/byte_encoder.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
+import { touches } from "../core/plain_parts.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
 import { present } from "../core/special_ids.ts";
 import { TokenSink } from "../core/token_sink.ts";
@@ -141,31 +142,33 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
   #encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
     checkEncode(text, options);
     const { template, addBos, addEos } = this.#data;
-    const { bos = addBos, eos = addEos, special = false } = options ?? {};
+    const { bos = addBos, eos = addEos, special = false, plain = [] } = options ?? {};
     const source = text.toWellFormed();
     const out = new TokenSink(source.length, withOffsets);
     if (bos) pushAll(out, template.before, this.bosId, "BOS", 0);
-    this.#encodeText(out, source, special);
+    this.#encodeText(out, source, { special, plain });
     if (eos) pushAll(out, template.after, this.eosIds[0], "EOS", source.length);
     return out;
   }
 
-  #encodeText(out: TokenSink, text: string, special: boolean): void {
-    const sections = this.#plainTokens?.sections(text, special);
-    if (sections === undefined) this.#encodeSection(out, new AlignedText(text, 0, text.length), special);
-    else this.#encodeSections(out, text, sections, special);
+  #encodeText(out: TokenSink, text: string, search: Search): void {
+    const { special, plain } = search;
+    const sections = this.#plainTokens?.sections(text, special, (begin, end) => touches(plain, begin, end));
+    if (sections === undefined) this.#encodeSection(out, new AlignedText(text, 0, text.length), search);
+    else this.#encodeSections(out, text, sections, search);
   }
 
-  #encodeSections(out: TokenSink, text: string, sections: readonly Section[], special: boolean): void {
+  #encodeSections(out: TokenSink, text: string, sections: readonly Section[], search: Search): void {
     for (const { begin, end, id } of sections) {
       if (id !== undefined) out.push(id, begin, end);
-      else this.#encodeSection(out, new AlignedText(text.slice(begin, end), begin, end), special);
+      else this.#encodeSection(out, new AlignedText(text.slice(begin, end), begin, end), search);
     }
   }
 
-  #encodeSection(out: TokenSink, section: AlignedText, special: boolean): void {
+  #encodeSection(out: TokenSink, section: AlignedText, { special, plain }: Search): void {
     const { normalizer } = this.#data;
-    const aligned = this.#needsAlignment || out.withOffsets;
+    const aligned =
+      this.#needsAlignment || out.withOffsets || (plain.length > 0 && this.#normalizedTokens !== undefined);
     let text = section;
     if (normalizer !== undefined) {
       text = aligned ? normalizer.align(section) : section.withText(normalizer.normalize(section.text));
@@ -176,7 +179,9 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
       this.#encodeWords(out, this.#needsAlignment ? text.slice(0, text.text.length) : text, aligned);
       return;
     }
-    const sections = this.#normalizedTokens.sections(text.text, special);
+    const sections = this.#normalizedTokens.sections(text.text, special, (begin, end) =>
+      touches(plain, text.startAt(begin), text.endAt(end - 1)),
+    );
     for (const { begin, end, id } of sections) {
       if (id !== undefined) out.push(id, text.startAt(begin), text.endAt(end - 1));
       else this.#encodeWords(out, text.slice(begin, end), aligned);
@@ -210,6 +215,12 @@ export class HuggingFaceTokenizer extends PrintedTokenizer implements Tokenizer 
       return [sourceStart, end > start ? word.endAt(end - 1) : sourceStart];
     });
   }
+}
+
+/** Whether special tokens are found, and in which parts of the text they are not. */
+interface Search {
+  readonly special: boolean;
+  readonly plain: readonly number[];
 }
 
 /** How words of bytes are made and encoded. */

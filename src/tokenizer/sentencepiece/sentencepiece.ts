@@ -1,6 +1,7 @@
 // The tokenizer of SentencePiece vocabularies.
 import { TokenizerError } from "../../util/errors.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
+import { touches } from "../core/plain_parts.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
 import { present } from "../core/special_ids.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
@@ -166,19 +167,22 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
 
   #encoded(text: string, options: EncodeOptions | undefined, withOffsets: boolean): TokenSink {
     checkEncode(text, options);
-    const { bos = this.#data.addBos, eos = this.#data.addEos, special = false } = options ?? {};
+    const { bos = this.#data.addBos, eos = this.#data.addEos, special = false, plain = [] } = options ?? {};
     const out = new TokenSink(text.length, withOffsets);
     if (bos) out.push(present(this.bosId, "BOS"), 0, 0);
-    this.#encodeCut(text.toWellFormed(), special ? this.#specialCuts : this.#plainCuts, out);
+    this.#encodeCut(text.toWellFormed(), special ? this.#specialCuts : this.#plainCuts, plain, out);
     if (eos) out.push(present(this.eosIds[0], "EOS"), text.length, text.length);
     return out;
   }
 
-  #encodeCut(text: string, cuts: SymbolMatcher | undefined, out: TokenSink): void {
-    const found = cuts?.match(escapeSpaces(text));
+  #encodeCut(text: string, cuts: SymbolMatcher | undefined, plain: readonly number[], out: TokenSink): void {
+    const spelled = escapeSpaces(text);
+    const found = cuts?.match(spelled);
+    const inPlain = plain.length > 0 ? this.#plainCuts?.match(spelled) : undefined;
     let begin = 0;
     for (let i = 0; found !== undefined && i < text.length; ) {
-      const id = found[i] as number;
+      let id = found[i] as number;
+      if (id >= 0 && touches(plain, i, i + (this.#lengths[id] as number))) id = inPlain?.[i] ?? -1;
       if (id < 0) {
         i++;
         continue;

@@ -1,0 +1,216 @@
+// Chat templates: messages and tools become the text that a model was trained on.
+import { Environment } from "@huggingface/jinja";
+import { describeValue } from "../../util/describe.ts";
+import { CriaError, UsageError } from "../../util/errors.ts";
+import type { Message, Tool } from "../messages.ts";
+import { type Node, TemplateInterpreter } from "./interpreter.ts";
+import { exceeded, MAX_RANGE, Meter, TemplateFault } from "./limits.ts";
+import { type MarkedText, sliceMarks } from "./marked_text.ts";
+import { parseTemplate } from "./parse_template.ts";
+import { strftime } from "./strftime.ts";
+import { contentText, type InputStyle, templateMessages, templateTools } from "./template_input.ts";
+import {
+  type Arguments,
+  boolean,
+  dict,
+  fn,
+  inputValue,
+  integer,
+  integerOf,
+  isText,
+  list,
+  none,
+  text,
+  textOf,
+  type Value,
+} from "./values.ts";
+
+/** Texts of a vocabulary that templates write. */
+export interface TemplateTokens {
+  /** Text of the token that begins a text; default "". */
+  readonly bosToken?: string | undefined;
+  /** Text of the token that ends one; default "". */
+  readonly eosToken?: string | undefined;
+}
+
+/** Options of {@link ChatTemplate.render}. Every other name is a variable of the template, such as `enable_thinking`. */
+export interface TemplateOptions {
+  /** Functions that the model may call. */
+  readonly tools?: readonly Tool[] | null | undefined;
+  /** Whether the text ends with what begins an answer. Default true. */
+  readonly addGenerationPrompt?: boolean | undefined;
+  /** Whether the text ends within the last message, so that the model goes on with it. Default false. */
+  readonly continueFinalMessage?: boolean | undefined;
+  /** What templates that write a date take for now, in UTC. Default: the clock. */
+  readonly now?: Date | undefined;
+  readonly [variable: string]: unknown;
+}
+
+/** Roles that are a template's own words, also within special tokens. Others are text of whoever wrote the message. */
+const roles = new Set([
+  ...["system", "user", "assistant", "tool", "developer", "function", "ipython", "model", "tool_response"],
+  ...["observation", "context", "documents", "available_tools", "tool_call", "tools"],
+]);
+
+/**
+ * A chat template in Jinja, as models bring it.
+ *
+ * ```ts
+ * const template = new ChatTemplate("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}");
+ * template.render([{ role: "user", content: "Hello" }]);
+ * ```
+ *
+ * Templates are programs of strangers: their length, steps, texts and nesting are bounded, and they see nothing but what
+ * they are given. They are rendered as Python's jinja2 does when transformers calls it.
+ */
+export class ChatTemplate {
+  /** The template's text. */
+  readonly source: string;
+  readonly #program: Node;
+  readonly #tokens: TemplateTokens;
+
+  /** @throws FormatError for a text that is no template, with the line; UsageError for what is no text */
+  constructor(source: string, tokens: TemplateTokens = {}) {
+    if (typeof source !== "string") {
+      throw new UsageError(`Cannot read the chat template: Expected a text, got ${describeValue(source)}`);
+    }
+    this.source = source;
+    this.#tokens = tokens;
+    this.#program = parseTemplate(source);
+  }
+
+  /**
+   * The text of a conversation.
+   * @throws UsageError for messages that are none, and with the template's own words if it refuses them; UnsupportedError
+   *   for a template that takes too long or too much
+   */
+  render(messages: readonly Message[], options: TemplateOptions = {}): string {
+    return this.renderMarked(messages, options).text;
+  }
+
+  /** As {@link render}, with what of the text comes from messages, tools and variables. @internal */
+  renderMarked(messages: readonly Message[], options: TemplateOptions = {}): MarkedText {
+    const { tools, addGenerationPrompt, continueFinalMessage, now, ...variables } = options;
+    checkFlag("addGenerationPrompt", addGenerationPrompt);
+    checkFlag("continueFinalMessage", continueFinalMessage);
+    if (now !== undefined && !(now instanceof Date && !Number.isNaN(now.getTime()))) {
+      throw new UsageError(`Cannot render messages: Expected now to be a date, got ${describeValue(now)}`);
+    }
+    const adds = addGenerationPrompt ?? !continueFinalMessage;
+    if (adds && continueFinalMessage) {
+      throw new UsageError(
+        "Cannot render messages: Expected addGenerationPrompt or continueFinalMessage, got both",
+      );
+    }
+    const render = (style: InputStyle): MarkedText => {
+      const meter = new Meter();
+      const scope = globals(now ?? new Date());
+      const set = (name: string, value: Value) => scope.setVariable(name, value as never);
+      set("bos_token", text(this.#tokens.bosToken ?? ""));
+      set("eos_token", text(this.#tokens.eosToken ?? ""));
+      set("documents", none());
+      for (const [name, value] of Object.entries(variables)) set(name, inputValue(value, meter));
+      const given = templateMessages(messages, style);
+      set("messages", ownRoles(inputValue(given, meter) as Value<Value[]>));
+      set("tools", inputValue(templateTools(tools, style), meter));
+      set("add_generation_prompt", boolean(adds));
+      return new TemplateInterpreter(scope, meter).render(this.#program, scope);
+    };
+    const written = attempted(render);
+    return continueFinalMessage ? cutAtFinal(written, messages.at(-1)) : written;
+  }
+}
+
+/**
+ * Renders, and if the template fails, renders again with what some templates need: arguments of calls as text, and an
+ * empty list for no tools. The first error counts.
+ */
+function attempted(render: (style: InputStyle) => MarkedText): MarkedText {
+  try {
+    return render("objects");
+  } catch (error) {
+    if (error instanceof CriaError) throw error;
+    if (error instanceof RangeError) throw exceeded("so deep a nesting");
+    try {
+      return render("texts");
+    } catch {
+      const { message } = error as Error;
+      throw new UsageError(`Cannot render messages: The chat template fails: ${message}`, { cause: error });
+    }
+  }
+}
+
+function checkFlag(name: string, value: unknown): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new UsageError(
+    `Cannot render messages: Expected ${name} to be true or false, got ${describeValue(value)}`,
+  );
+}
+
+function ownRoles(messages: Value<Value[]>): Value {
+  for (const message of messages.value) {
+    const role = (message.value as Map<string, Value>).get("role");
+    if (isText(role) && roles.has(role.value)) role.marks = undefined;
+  }
+  return messages;
+}
+
+/** What every template finds: functions, and the names of constants that the parser takes for variables. */
+function globals(now: Date): Environment {
+  const scope = new Environment();
+  const set = (name: string, value: Value) => scope.setVariable(name, value as never);
+  for (const [name, value] of [
+    ["true", true],
+    ["false", false],
+  ] as const) {
+    set(name, boolean(value));
+    set(name === "true" ? "True" : "False", boolean(value));
+  }
+  set("none", none());
+  set("None", none());
+  set("range", fn(range));
+  set(
+    "dict",
+    fn(({ keywords }) => dict(new Map(keywords))),
+  );
+  set(
+    "strftime_now",
+    fn(({ positional }) => text(strftime(now, textOf(positional[0], "strftime_now")))),
+  );
+  set(
+    "raise_exception",
+    fn(({ positional }) => {
+      const [message] = positional;
+      throw new UsageError(
+        `Cannot render messages: The chat template refuses them: ${isText(message) ? message.value : "it gives no reason"}`,
+      );
+    }),
+  );
+  return scope;
+}
+
+function range({ positional }: Arguments): Value {
+  const numbers = positional.map((value) => integerOf(value, "range"));
+  const [start, stop, step = 1] = numbers.length === 1 ? [0, numbers[0]] : numbers;
+  if (start === undefined || stop === undefined || step === 0)
+    throw new TemplateFault("Expected numbers for range");
+  const n = Math.max(0, Math.ceil((stop - start) / step));
+  if (n > MAX_RANGE) throw exceeded(`range(${n}), of more than ${MAX_RANGE}`);
+  return list(Array.from({ length: n }, (_, i) => integer(start + i * step)));
+}
+
+/** The text up to the end of the last message's content. */
+function cutAtFinal({ text: all, marks }: MarkedText, message: Message | undefined): MarkedText {
+  const content = message && contentText(message.content, "the last message");
+  const final = typeof content === "string" ? content.trim() : "";
+  const at = final === "" ? -1 : all.lastIndexOf(final);
+  if (at < 0) {
+    throw new UsageError(
+      "Cannot render messages: Expected a last message whose content the chat template writes, to go on with it",
+    );
+  }
+  // White space at its end stays if the template left it there.
+  const kept = (content as string).trimStart();
+  const end = all.startsWith(kept, at) ? at + kept.length : at + final.length;
+  return { text: all.slice(0, end), marks: sliceMarks(marks, 0, end) };
+}

@@ -1,0 +1,407 @@
+// Runs templates: @huggingface/jinja's interpreter, bounded, with Python's rules and with texts that know their source.
+import { Environment, Interpreter } from "@huggingface/jinja";
+import { testNamed } from "./conditions.ts";
+import { filterNamed } from "./filters.ts";
+import { NO_ITEM } from "./lexer.ts";
+import { type Meter, TemplateFault } from "./limits.ts";
+import type { Machine } from "./machine.ts";
+import { type MarkedText, TextBuilder } from "./marked_text.ts";
+import { methodOf } from "./methods.ts";
+import { binary, itemAt, slice } from "./operators.ts";
+import { printed } from "./printing.ts";
+import {
+  type Arguments,
+  boolean,
+  call,
+  dict,
+  fn,
+  integer,
+  isDict,
+  isList,
+  isMissing,
+  isText,
+  iterate,
+  type Key,
+  keyOf,
+  missing,
+  nameOf,
+  none,
+  setEntry,
+  text,
+  truth,
+  tuple,
+  type Value,
+} from "./values.ts";
+
+/** A node of the parser's tree. What it has depends on its type; ast.ts of @huggingface/jinja lists it. */
+export interface Node {
+  readonly type: string;
+  readonly value: unknown;
+  readonly operator: { readonly value: string };
+  readonly computed: boolean;
+  readonly negate: boolean;
+  readonly args: readonly Node[];
+  readonly body: readonly Node[];
+  readonly alternate: readonly Node[];
+  readonly defaultBlock: readonly Node[];
+  readonly callerArgs: readonly Node[] | null;
+  readonly start?: Node;
+  readonly stop?: Node;
+  readonly step?: Node;
+  readonly [
+    part:
+      | "left"
+      | "right"
+      | "test"
+      | "object"
+      | "property"
+      | "operand"
+      | "filter"
+      | "callee"
+      | "call"
+      | "iterable"
+      | "lhs"
+      | "loopvar"
+      | "name"
+      | "key"
+  ]: Node;
+}
+
+// Its methods that TypeScript calls private: those that are called, and those that are replaced.
+interface Parts {
+  evaluate(node: Node, scope: Environment): Value;
+  evaluateArguments(args: readonly Node[], scope: Environment): [Value[], Map<string, Value>];
+}
+const Base = Interpreter as unknown as new (scope: Environment) => Parts;
+
+/** Nodes that write nothing by themselves. */
+const silent = /^(Set|If|For|Macro|Break|Continue|Comment)$/;
+
+/** Runs one template once. */
+export class TemplateInterpreter extends Base implements Machine {
+  readonly meter: Meter;
+  #out = new TextBuilder();
+  /** Whether a loop is being left, or one of its rounds. */
+  #leaving: "no" | "break" | "continue" = "no";
+
+  constructor(scope: Environment, meter: Meter) {
+    super(scope);
+    this.meter = meter;
+  }
+
+  /** Text of a program. @throws TemplateFault, UnsupportedError */
+  render(program: Node, scope: Environment): MarkedText {
+    this.#run(program.body, scope);
+    return this.#out;
+  }
+
+  override evaluate(node: Node | undefined, scope: Environment): Value {
+    if (node === undefined) return missing();
+    const { meter } = this;
+    meter.step();
+    meter.enter();
+    try {
+      return this.#evaluate(node, scope);
+    } finally {
+      meter.leave();
+    }
+  }
+
+  #evaluate(node: Node, scope: Environment): Value {
+    switch (node.type) {
+      case "StringLiteral":
+        return text(node.value as string);
+      case "Identifier":
+        return lookUp(node.value as string, scope);
+      case "MemberExpression":
+        return this.#member(node, scope);
+      case "CallExpression":
+        return call(this.evaluate(node.callee, scope), this.#arguments(node.args, scope), scope);
+      case "BinaryExpression":
+        return this.#binary(node, scope);
+      case "FilterExpression":
+        return this.applyFilter(this.evaluate(node.operand, scope), node.filter, scope);
+      case "TestExpression": {
+        const is = this.test(node.test.value as string, this.evaluate(node.operand, scope), []);
+        return boolean(is !== node.negate);
+      }
+      case "TupleLiteral": {
+        const items = (node.value as Node[]).filter((item) => item.value !== NO_ITEM);
+        return tuple(items.map((item) => this.evaluate(item, scope)));
+      }
+      case "ObjectLiteral":
+        return this.#object(node, scope);
+      case "If":
+        return this.#if(node, scope);
+      case "For":
+        return this.#for(node, scope);
+      case "Break":
+      case "Continue":
+        this.#leaving = node.type === "Break" ? "break" : "continue";
+        return none();
+      case "Macro":
+        scope.setVariable(node.name.value as string, this.#macro(node.args, node.body, scope) as never);
+        return none();
+      case "CallStatement":
+        return this.#callBlock(node, scope);
+      default:
+        return super.evaluate(node, scope);
+    }
+  }
+
+  /** The text of a block that is no part of the output yet: of a macro, a call, a filter, a set. */
+  evaluateBlock(nodes: readonly Node[], scope: Environment): Value {
+    const outer = this.#out;
+    this.#out = new TextBuilder();
+    try {
+      this.#run(nodes, scope);
+      return text(this.#out.text, this.#out.marks);
+    } finally {
+      this.#out = outer;
+    }
+  }
+
+  #run(nodes: readonly Node[], scope: Environment): void {
+    for (const node of nodes) {
+      if (this.#leaving !== "no") return;
+      const value = this.evaluate(node, scope);
+      if (silent.test(node.type)) continue;
+      const shown = printed(value, this.meter);
+      this.meter.length(this.#out.text.length + shown.value.length);
+      this.#out.add(shown.value, shown.marks);
+    }
+  }
+
+  #arguments(args: readonly Node[], scope: Environment): Arguments {
+    const [positional, keywords] = this.evaluateArguments(args, scope);
+    return { positional, keywords };
+  }
+
+  #binary(node: Node, scope: Environment): Value {
+    const operator = node.operator.value;
+    const left = this.evaluate(node.left, scope);
+    if (operator === "and") return truth(left) ? this.evaluate(node.right, scope) : left;
+    if (operator === "or") return truth(left) ? left : this.evaluate(node.right, scope);
+    return binary(operator, left, this.evaluate(node.right, scope), this.meter);
+  }
+
+  #member(node: Node, scope: Environment): Value {
+    const object = this.evaluate(node.object, scope);
+    const { property } = node;
+    if (!node.computed) {
+      const name = property.value as string | number;
+      return typeof name === "number" ? this.#item(object, integer(name)) : this.#attribute(object, name);
+    }
+    if (property.type === "SliceExpression") {
+      const bound = (part: Node | undefined) => this.evaluate(part, scope);
+      return slice(object, [bound(property.start), bound(property.stop), bound(property.step)], this.meter);
+    }
+    return this.#item(object, this.evaluate(property, scope));
+  }
+
+  member(value: Value, name: Value): Value {
+    return this.#item(value, name);
+  }
+
+  /** `object.name`: a method before an entry, as in Python. */
+  #attribute(object: Value, name: string): Value {
+    if (isMissing(object)) throw new TemplateFault(nameOf(object).replace(", which", ""));
+    if (object instanceof Loop) return object.get(name);
+    return methodOf(object, name, this) ?? entry(object, name) ?? missing(name);
+  }
+
+  /** `object[key]`: an entry before a method. */
+  #item(object: Value, key: Value): Value {
+    if (isMissing(object)) throw new TemplateFault(nameOf(object).replace(", which", ""));
+    if (isMissing(key)) return missing();
+    if (isDict(object)) {
+      const found = isList(key) && key.type !== "TupleValue" ? undefined : entry(object, keyOf(key));
+      if (found) return found;
+    } else if ((isList(object) || isText(object)) && key.type === "IntegerValue") {
+      return itemAt(object, key.value as number, this.meter);
+    }
+    if (!isText(key)) return missing(String(key.value));
+    if (object instanceof Loop) return object.get(key.value);
+    return methodOf(object, key.value, this) ?? missing(key.value);
+  }
+
+  #object(node: Node, scope: Environment): Value {
+    const made = dict();
+    for (const [key, value] of node.value as Map<Node, Node>) {
+      setEntry(made, this.evaluate(key, scope), this.evaluate(value, scope));
+    }
+    return made;
+  }
+
+  /** @internal The base class calls it for `{% filter %}`. */
+  applyFilter(value: Value, node: Node, scope: Environment): Value {
+    const isCall = node.type === "CallExpression";
+    const name = (isCall ? node.callee : node).value as string;
+    const args = isCall ? this.#arguments(node.args, scope) : noArguments;
+    // How the lexer writes tests with arguments.
+    const asTest = /^is (not )?(.*)$/.exec(name);
+    if (!asTest) return this.filter(name, value, args);
+    return boolean(this.test(asTest[2] as string, value, args.positional) === (asTest[1] === undefined));
+  }
+
+  filter(name: string, value: Value, args: Arguments): Value {
+    const filter = filterNamed(name);
+    if (!filter) throw new TemplateFault(`No filter named '${name}'`);
+    return filter(value, args, this);
+  }
+
+  test(name: string, value: Value, args: readonly Value[]): boolean {
+    const test = testNamed(name);
+    if (!test) throw new TemplateFault(`No test named '${name}'`);
+    return test(value, args, this.meter);
+  }
+
+  call(callee: Value, args: Arguments): Value {
+    return call(callee, args, new Environment());
+  }
+
+  #if(node: Node, scope: Environment): Value {
+    let branch = node;
+    while (!truth(this.evaluate(branch.test, scope))) {
+      const [next] = branch.alternate;
+      if (branch.alternate.length !== 1 || next?.type !== "If") {
+        this.#run(branch.alternate, scope);
+        return none();
+      }
+      this.meter.step();
+      branch = next;
+    }
+    this.#run(branch.body, scope);
+    return none();
+  }
+
+  #for(node: Node, scope: Environment): Value {
+    const { iterable, loopvar } = node;
+    const select = iterable.type === "SelectExpression" ? iterable : undefined;
+    let items = iterate(this.evaluate(select ? select.lhs : iterable, scope), this.meter);
+    if (select) {
+      items = items.filter((item) => {
+        const inner = new Environment(scope);
+        this.#assign(loopvar, item, inner);
+        return truth(this.evaluate(select.test, inner));
+      });
+    }
+    if (items.length === 0) this.#run(node.defaultBlock, new Environment(scope));
+    // A list may grow while a loop goes through it.
+    for (let i = 0; i < items.length; i++) {
+      this.meter.step();
+      const inner = new Environment(scope);
+      inner.setVariable("loop", new Loop(items, i) as never);
+      this.#assign(loopvar, items[i] as Value, inner);
+      this.#run(node.body, inner);
+      const leaving = this.#leaving;
+      this.#leaving = "no";
+      if (leaving === "break") break;
+    }
+    return none();
+  }
+
+  #assign(target: Node, value: Value, scope: Environment): void {
+    if (target.type === "Identifier") {
+      scope.setVariable(target.value as string, value as never);
+      return;
+    }
+    if (target.type !== "TupleLiteral") throw new TemplateFault("Expected names as variables of a loop");
+    const targets = target.value as readonly Node[];
+    const values = iterate(value, this.meter);
+    if (values.length !== targets.length) {
+      throw new TemplateFault(`Expected ${targets.length} values to unpack, got ${values.length}`);
+    }
+    targets.forEach((inner, i) => {
+      this.#assign(inner, values[i] as Value, scope);
+    });
+  }
+
+  /** A function that runs a block: it sees what is where it was written. */
+  #macro(parameters: readonly Node[], body: readonly Node[], scope: Environment): Value {
+    return fn(({ positional, keywords }, caller) => {
+      const inner = new Environment(scope);
+      const callBlock = caller.variables.get("caller");
+      if (callBlock) inner.setVariable("caller", callBlock);
+      const left = new Map(keywords);
+      const defaults: [string, Node][] = [];
+      parameters.forEach((parameter, i) => {
+        const name = (parameter.type === "Identifier" ? parameter : parameter.key).value as string;
+        const given = positional[i] ?? left.get(name);
+        left.delete(name);
+        if (!given && parameter.type !== "Identifier") defaults.push([name, parameter.value as Node]);
+        inner.setVariable(name, (given ?? missing(name)) as never);
+      });
+      inner.setVariable("varargs", tuple(positional.slice(parameters.length)) as never);
+      inner.setVariable("kwargs", dict(left as Map<Key, Value>) as never);
+      for (const [name, value] of defaults) inner.setVariable(name, this.evaluate(value, inner) as never);
+      return this.evaluateBlock(body, inner);
+    });
+  }
+
+  #callBlock(node: Node, scope: Environment): Value {
+    const inner = new Environment();
+    inner.setVariable("caller", this.#macro(node.callerArgs ?? [], node.body, scope) as never);
+    const { callee, args } = node.call;
+    return call(this.evaluate(callee, scope), this.#arguments(args, scope), inner);
+  }
+}
+
+const noArguments: Arguments = { positional: [], keywords: new Map() };
+
+function lookUp(name: string, scope: Environment): Value {
+  for (let at: Environment | undefined = scope; at; at = at.parent) {
+    const found = at.variables.get(name);
+    if (found !== undefined) return found as unknown as Value;
+  }
+  return missing(name);
+}
+
+function entry(object: Value, key: Key): Value | undefined {
+  return isDict(object) ? object.value.get(key) : undefined;
+}
+
+/** The variable `loop`. */
+class Loop implements Value {
+  readonly type = "LoopContext";
+  readonly value: Value[];
+  readonly #index: number;
+
+  constructor(items: Value[], index: number) {
+    this.value = items;
+    this.#index = index;
+  }
+
+  get(name: string): Value {
+    const i = this.#index;
+    const n = this.value.length;
+    switch (name) {
+      case "index":
+        return integer(i + 1);
+      case "index0":
+        return integer(i);
+      case "revindex":
+        return integer(n - i);
+      case "revindex0":
+        return integer(n - i - 1);
+      case "first":
+        return boolean(i === 0);
+      case "last":
+        return boolean(i === n - 1);
+      case "length":
+        return integer(n);
+      case "previtem":
+        return this.value[i - 1] ?? missing(name);
+      case "nextitem":
+        return this.value[i + 1] ?? missing(name);
+      case "cycle":
+        return fn(({ positional }) => positional[i % positional.length] ?? missing(name));
+      default:
+        return missing(name);
+    }
+  }
+
+  __bool__() {
+    return { value: true };
+  }
+}

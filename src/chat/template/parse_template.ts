@@ -1,0 +1,52 @@
+// Parses a template: our tokens, the parser of @huggingface/jinja, and errors that name the line.
+import { parse } from "@huggingface/jinja";
+import type { Node } from "./interpreter.ts";
+import { syntaxError, type Token, tokenizeTemplate } from "./lexer.ts";
+import { MAX_SOURCE } from "./limits.ts";
+
+/**
+ * The tree of a template.
+ * @throws FormatError for what is no template, with the line, and for one that is too long or too deeply nested
+ */
+export function parseTemplate(source: string): Node {
+  if (source.length > MAX_SOURCE) {
+    throw syntaxError(1, `Expected at most ${MAX_SOURCE} characters, got ${source.length}`);
+  }
+  const tokens = tokenizeTemplate(source);
+  try {
+    return parseTokens(tokens);
+  } catch (error) {
+    const { line, isAtEnd } = placeOf(tokens);
+    if (error instanceof RangeError) throw syntaxError(line, "Expected less nesting");
+    // At the end the parser reads what is not there.
+    const problem =
+      isAtEnd || error instanceof TypeError ? "Unexpected end of the template" : messageOf(error);
+    throw syntaxError(line, problem);
+  }
+}
+
+function parseTokens(tokens: readonly Token[]): Node {
+  return parse(tokens as never) as unknown as Node;
+}
+
+function messageOf(error: unknown): string {
+  return (error as Error).message.replace(/^Parser Error: /, "");
+}
+
+/** How far the parser came: it does not say, so it parses again and is watched. */
+function placeOf(tokens: readonly Token[]): { line: number; isAtEnd: boolean } {
+  let last = 0;
+  const watched = new Proxy(tokens as Token[], {
+    get(target, key) {
+      if (typeof key === "string" && /^\d+$/.test(key)) last = Math.max(last, Number(key));
+      return Reflect.get(target, key);
+    },
+  });
+  try {
+    parseTokens(watched);
+  } catch {
+    // The same error again.
+  }
+  const token = tokens[Math.min(last, tokens.length - 1)];
+  return { line: token?.line ?? 1, isAtEnd: last >= tokens.length };
+}

@@ -1,0 +1,318 @@
+// Values of templates: the classes of @huggingface/jinja, which it does not export, and Python's rules for them.
+import { Environment, Interpreter } from "@huggingface/jinja";
+import { describeValue } from "../../util/describe.ts";
+import { type Meter, TemplateFault } from "./limits.ts";
+import { type Marks, noMarks, sliceMarks, wholly } from "./marked_text.ts";
+
+/** A value of a template. `type` is the name of its class in @huggingface/jinja. */
+export interface Value<T = unknown> {
+  readonly type: string;
+  value: T;
+  /** Of a text: what comes from messages. Absent for none. */
+  marks?: Marks;
+  /** Of an object: whether its keys come from messages. */
+  isContent?: boolean;
+  /** Of an object: its keys that are no plain texts, as they were written. */
+  keyValues?: Map<Key, Value>;
+  /** Of what is undefined: what was looked for. */
+  missing?: string;
+  __bool__(): { value: boolean };
+}
+
+/** A key of an object: texts are themselves, numbers and booleans numbers, tuples a symbol that only they have. */
+export type Key = string | number | null | symbol;
+/** Arguments of a call. */
+export interface Arguments {
+  readonly positional: readonly Value[];
+  readonly keywords: ReadonlyMap<string, Value>;
+}
+
+type Class<T> = new (value?: T) => Value<T>;
+type Raw = (args: Value[], scope: Environment) => Value;
+
+const classes = /* @__PURE__ */ findClasses();
+
+function findClasses() {
+  const scope = new Environment();
+  const of = <T>(name: string, value: unknown) =>
+    (scope.set(name, value) as unknown as { constructor: Class<T> }).constructor;
+  const Fn = of<Raw>("function", () => null);
+  const found = {
+    Integer: of<number>("integer", 1),
+    Float: of<number>("float", 0.5),
+    Text: of<string>("string", ""),
+    Bool: of<boolean>("boolean", true),
+    None: of<null>("none", null),
+    Missing: of<undefined>("undefined", undefined),
+    List: of<Value[]>("list", []),
+    Dict: of<Map<Key, Value>>("dict", {}),
+    Fn,
+  };
+  // A tuple, and the keywords of a call, are made by the interpreter alone.
+  let keywords: unknown;
+  scope.setVariable(
+    "f",
+    new Fn((args) => {
+      keywords = args[0];
+      return new found.None();
+    }) as never,
+  );
+  const node = (type: string, more: object) => ({ type, ...more });
+  const interpreter = new Interpreter(scope);
+  const evaluate = (it: object): unknown => interpreter.evaluate(it as never, scope);
+  const key = node("Identifier", { value: "k" });
+  const argument = node("KeywordArgumentExpression", { key, value: node("IntegerLiteral", { value: 1 }) });
+  evaluate(node("CallExpression", { callee: node("Identifier", { value: "f" }), args: [argument] }));
+  const classOf = <T>(value: unknown) => (value as { constructor: Class<T> }).constructor;
+  return {
+    ...found,
+    Tuple: classOf<Value[]>(evaluate(node("TupleLiteral", { value: [] }))),
+    Keywords: classOf<Map<string, Value>>(keywords),
+  };
+}
+
+export function text(value: string, marks: Marks = noMarks): Value<string> {
+  const made = new classes.Text(value);
+  if (marks.length > 0) made.marks = marks;
+  return made;
+}
+export const integer = (value: number): Value => new classes.Integer(value);
+export const float = (value: number): Value => new classes.Float(value);
+export const boolean = (value: boolean): Value => new classes.Bool(value);
+export const none = (): Value => new classes.None(null);
+export const list = (items: Value[]): Value<Value[]> => new classes.List(items);
+export const tuple = (items: Value[]): Value<Value[]> => new classes.Tuple(items);
+export const dict = (entries: Map<Key, Value> = new Map()): Value<Map<Key, Value>> =>
+  new classes.Dict(entries);
+
+/** What is not there. @param name what was looked for, for errors */
+export function missing(name?: string): Value {
+  const made: Value = new classes.Missing(undefined);
+  if (name !== undefined) made.missing = name;
+  return made;
+}
+
+/** A function that templates may call. */
+export function fn(call: (args: Arguments, scope: Environment) => Value): Value {
+  return new classes.Fn((args, scope) => call(argumentsOf(args), scope));
+}
+
+function argumentsOf(args: readonly Value[]): Arguments {
+  const last = args.at(-1);
+  if (last?.type !== "KeywordArgumentsValue") return { positional: args, keywords: new Map() };
+  return { positional: args.slice(0, -1), keywords: last.value as Map<string, Value> };
+}
+
+/** Calls a function. @throws TemplateFault for anything else */
+export function call(callee: Value, args: Arguments, scope: Environment): Value {
+  if (callee.type !== "FunctionValue") throw new TemplateFault(`${nameOf(callee)} is not callable`);
+  const { positional, keywords } = args;
+  const raw = keywords.size > 0 ? [...positional, new classes.Keywords(new Map(keywords))] : [...positional];
+  return (callee.value as Raw)(raw, scope);
+}
+
+/** The argument at a position or of a name. */
+export function argument({ positional, keywords }: Arguments, i: number, name: string): Value | undefined {
+  return positional[i] ?? keywords.get(name);
+}
+
+export const isText = (value: Value | undefined): value is Value<string> => value?.type === "StringValue";
+export const isNumber = (value: Value): value is Value<number> =>
+  value.type === "IntegerValue" || value.type === "FloatValue";
+export const isList = (value: Value | undefined): value is Value<Value[]> =>
+  value?.type === "ArrayValue" || value?.type === "TupleValue";
+export const isDict = (value: Value | undefined): value is Value<Map<Key, Value>> =>
+  value?.type === "ObjectValue" ||
+  value?.type === "NamespaceValue" ||
+  value?.type === "KeywordArgumentsValue";
+export const isMissing = (value: Value | undefined): boolean => value?.type === "UndefinedValue";
+export const isNone = (value: Value | undefined): boolean => value?.type === "NullValue";
+export const truth = (value: Value): boolean => value.__bool__().value;
+
+/** A number, or a boolean as one; undefined for anything else. */
+export function numeric(value: Value): number | undefined {
+  if (value.type === "BooleanValue") return Number(value.value);
+  return isNumber(value) ? value.value : undefined;
+}
+
+const pythonNames: Readonly<Record<string, string>> = {
+  IntegerValue: "int",
+  FloatValue: "float",
+  StringValue: "str",
+  BooleanValue: "bool",
+  NullValue: "NoneType",
+  ArrayValue: "list",
+  TupleValue: "tuple",
+  ObjectValue: "dict",
+  NamespaceValue: "Namespace",
+  FunctionValue: "function",
+};
+
+/** What a value is, for errors: "'messages' is undefined" is begun by it. */
+export function nameOf(value: Value): string {
+  if (isMissing(value)) return `'${value.missing ?? "a value"}' is undefined, which`;
+  return `'${pythonNames[value.type] ?? value.type}' object`;
+}
+
+/** The text of a value, which must be one. */
+export function textOf(value: Value | undefined, what: string): string {
+  if (isText(value)) return value.value;
+  throw new TemplateFault(`Expected a text for ${what}, got ${value ? nameOf(value) : "nothing"}`);
+}
+
+/** The integer of a value, which must be one; `otherwise` if there is none. */
+export function integerOf(value: Value | undefined, what: string, otherwise?: number): number {
+  if ((value === undefined || isNone(value)) && otherwise !== undefined) return otherwise;
+  const number = value && numeric(value);
+  if (number !== undefined && Number.isInteger(number)) return number;
+  throw new TemplateFault(`Expected an integer for ${what}, got ${value ? nameOf(value) : "nothing"}`);
+}
+
+const tuples = new Map<string, symbol>();
+/** Tuples that were keys of objects: more than templates have. */
+const MAX_TUPLES = 1000;
+
+/** A value as a key. @throws TemplateFault for what can be none */
+export function keyOf(value: Value): Key {
+  if (isText(value)) return value.value;
+  const number = numeric(value);
+  if (number !== undefined) return number;
+  if (isNone(value)) return null;
+  if (value.type !== "TupleValue") throw new TemplateFault(`${nameOf(value)} cannot be a key`);
+  const id = JSON.stringify((value.value as Value[]).map(keyOf).map((key) => [typeof key, String(key)]));
+  const known = tuples.get(id);
+  if (known) return known;
+  if (tuples.size >= MAX_TUPLES) tuples.clear();
+  const made = Symbol(id);
+  tuples.set(id, made);
+  return made;
+}
+
+/** Sets an entry, and notes a key that is no plain text. */
+export function setEntry(object: Value<Map<Key, Value>>, key: Value, value: Value): void {
+  const as = keyOf(key);
+  if (!object.value.has(as) && (!isText(key) || key.marks)) {
+    object.keyValues ??= new Map();
+    object.keyValues.set(as, key);
+  }
+  object.value.set(as, value);
+}
+
+/** The keys of an object as values. */
+export function keysOf(object: Value<Map<Key, Value>>): Value[] {
+  return Array.from(object.value.keys(), (key) => {
+    const written = object.keyValues?.get(key);
+    if (written) return written;
+    const name = String(key);
+    return text(name, object.isContent ? wholly(name.length) : noMarks);
+  });
+}
+
+/** The entries of an object, each a tuple. */
+export function itemsOf(object: Value<Map<Key, Value>>): Value[] {
+  const values = [...object.value.values()];
+  return keysOf(object).map((key, i) => tuple([key, values[i] as Value]));
+}
+
+/** What a loop goes through. @throws TemplateFault for what is not iterable */
+export function iterate(value: Value, meter: Meter): Value[] {
+  if (isList(value)) return value.value;
+  if (isMissing(value)) return [];
+  if (isDict(value) && value.type !== "NamespaceValue") return keysOf(value);
+  if (!isText(value)) throw new TemplateFault(`${nameOf(value)} is not iterable`);
+  meter.step(value.value.length);
+  const { marks = noMarks } = value;
+  let at = 0;
+  return Array.from(value.value, (character) => {
+    const begin = at;
+    at += character.length;
+    return text(character, sliceMarks(marks, begin, at));
+  });
+}
+
+/** Whether two values are equal, as Python says. */
+export function equal(a: Value, b: Value, meter: Meter): boolean {
+  meter.step();
+  const [x, y] = [numeric(a), numeric(b)];
+  if (x !== undefined && y !== undefined) return x === y;
+  if (a.type !== b.type) return false;
+  if (isText(a)) {
+    if (a.value.length === (b.value as string).length) meter.units(a.value.length);
+    return a.value === b.value;
+  }
+  if (isList(a)) {
+    const others = b.value as Value[];
+    return (
+      a.value.length === others.length && a.value.every((item, i) => equal(item, others[i] as Value, meter))
+    );
+  }
+  if (!isDict(a) || a.type === "NamespaceValue") return a === b || isNone(a) || isMissing(a);
+  const others = b.value as Map<Key, Value>;
+  if (a.value.size !== others.size) return false;
+  for (const [key, value] of a.value) {
+    const other = others.get(key);
+    if (!other || !equal(value, other, meter)) return false;
+  }
+  return true;
+}
+
+/** Orders two values: below, at or above 0. @throws TemplateFault for those that have no order */
+export function compare(a: Value, b: Value, meter: Meter): number {
+  meter.step();
+  const [x, y] = [numeric(a), numeric(b)];
+  if (x !== undefined && y !== undefined) return x < y ? -1 : Number(x > y);
+  if (isText(a) && isText(b)) {
+    meter.units(Math.min(a.value.length, b.value.length));
+    return compareTexts(a.value, b.value);
+  }
+  if (isList(a) && isList(b)) {
+    for (let i = 0; i < Math.min(a.value.length, b.value.length); i++) {
+      const order = compare(a.value[i] as Value, b.value[i] as Value, meter);
+      if (order !== 0) return order;
+    }
+    return a.value.length - b.value.length;
+  }
+  throw new TemplateFault(`${nameOf(a)} and ${nameOf(b)} have no order`);
+}
+
+// By code points, as Python does: UTF-16 would put some characters beyond U+FFFF before U+E000.
+function compareTexts(a: string, b: string): number {
+  if (a === b) return 0;
+  let i = 0;
+  while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  const isLow = (unit: number) => unit >= 0xdc00 && unit < 0xe000;
+  if (i > 0 && (isLow(a.charCodeAt(i)) || isLow(b.charCodeAt(i)))) i--;
+  return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
+}
+
+/**
+ * Makes values of what a caller gives: what JSON can hold, and undefined. All of its texts are marked as content.
+ * @throws TemplateFault for anything else
+ */
+export function inputValue(given: unknown, meter: Meter, nesting = 0): Value {
+  if (typeof given === "string") {
+    meter.input(given.length, nesting);
+    return text(given, wholly(given.length));
+  }
+  meter.input(1, nesting);
+  if (given === null) return none();
+  if (given === undefined) return missing();
+  if (typeof given === "boolean") return boolean(given);
+  if (typeof given === "number" && Number.isFinite(given)) {
+    return Number.isInteger(given) ? integer(given) : float(given);
+  }
+  if (Array.isArray(given)) return list(given.map((item) => inputValue(item, meter, nesting + 1)));
+  if (typeof given !== "object") {
+    throw new TemplateFault(
+      `Expected messages and variables to be what JSON can hold, got ${describeValue(given)}`,
+    );
+  }
+  const made = dict();
+  made.isContent = true;
+  for (const [key, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    meter.input(key.length, nesting);
+    made.value.set(key, inputValue(value, meter, nesting + 1));
+  }
+  return made;
+}

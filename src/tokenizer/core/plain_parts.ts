@@ -1,0 +1,31 @@
+// Parts of a text in which special tokens stay text.
+import { UsageError } from "../../util/errors.ts";
+
+/** Whether units [begin, end) of a text touch a part of {@link EncodeOptions.plain}. */
+export function touches(parts: readonly number[], begin: number, end: number): boolean {
+  let low = 0;
+  let high = parts.length >> 1;
+  // The first part that ends behind `begin`.
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((parts[2 * middle + 1] as number) <= begin) low = middle + 1;
+    else high = middle;
+  }
+  return 2 * low < parts.length && (parts[2 * low] as number) < end;
+}
+
+/** @throws UsageError for what are no pairs of offsets that ascend */
+export function checkPlain(parts: unknown, length: number): void {
+  if (parts === undefined) return;
+  let last = 0;
+  const isGood =
+    Array.isArray(parts) &&
+    parts.length % 2 === 0 &&
+    parts.every((at: unknown) => {
+      const ascends = typeof at === "number" && Number.isInteger(at) && at >= last && at <= length;
+      if (ascends) last = at;
+      return ascends;
+    });
+  if (isGood) return;
+  throw new UsageError(`Cannot encode: Expected plain to be pairs of ascending offsets from 0 to ${length}`);
+}
