@@ -6,9 +6,9 @@
  * import { Llama } from "cria";
  * import { cria } from "cria/ai-sdk";
  *
- * await using llama = await Llama.load("model.gguf");
+ * await using llama = await Llama.load("cria:tales-chat");
  * const { textStream } = streamText({ model: cria(llama), prompt: "Hello!" });
- * for await (const text of textStream) write(text);
+ * for await (const text of textStream) console.log(text);
  * ```
  *
  * @module
