@@ -15,6 +15,8 @@ export type { LoadOptions, LoadProgress, RopeScalingOptions } from "./api/load_o
 export { Tokenizer } from "./api/tokenizer_door.ts";
 export type { AnswerOptions } from "./chat/answer/answer_parser.ts";
 export { type ParseAnswerOptions, type ParsedAnswer, parseAnswer } from "./chat/answer/parse_answer.ts";
+export { Chat } from "./chat/chat.ts";
+export type { ChatAnswer, ChatOptions, ChatPiece, SendOptions, ToolCallDelta } from "./chat/options.ts";
 export {
   ChatTemplate,
   type TemplateOptions,

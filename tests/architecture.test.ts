@@ -23,7 +23,7 @@ const allowed: Record<string, readonly string[]> = {
   model: ["layout", "util", "quant", "kernels", "format"],
   engine: ["layout", "util", "source", "runtime", "quant", "sample", "kernels", "format", "model"],
   session: ["layout", "util", "runtime", "tokenizer", "sample", "model", "engine"],
-  chat: ["util", "tokenizer", "session"],
+  chat: ["util", "tokenizer", "sample", "session"],
   api: [
     ...["util", "source", "runtime", "quant", "tokenizer", "kernels", "format", "model"],
     ...["engine", "session", "chat", "package.ts", "tokenizer.ts"],

@@ -1,4 +1,7 @@
 // A loaded model: the class `Llama` of the public API.
+import type { Chat } from "../chat/chat.ts";
+import { decodeChat } from "../chat/chat_bytes.ts";
+import { type ChatOptions, checkChatOptions } from "../chat/options.ts";
 import type { ModelTemplate } from "../chat/template/model_template.ts";
 import { Engine, type Preparation } from "../engine/engine.ts";
 import { type ModelSource, type OpenModelOptions, openModel } from "../format/open_model.ts";
@@ -27,7 +30,7 @@ import {
 import type { LoadOptions } from "./load_options.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import { progressReport } from "./load_progress.ts";
-import { modelTemplate } from "./model_template.ts";
+import { type ModelTalk, modelTalk, newChat } from "./model_talk.ts";
 import { modelTokenizer } from "./model_tokenizer.ts";
 
 /** What {@link Llama.perplexity} measures. */
@@ -70,6 +73,8 @@ const perplexityNames: OptionNames<PerplexityOptions> = {
 export class Llama implements AsyncDisposable {
   /** Text to ids and back, as this model was trained with. */
   readonly tokenizer: Tokenizer;
+  /** The name that the file gives the model: "tales-chat"; undefined if it gives none. */
+  readonly name: string | undefined;
   /** What makes prompts of messages: the model's chat template. It is there also if the model has none, and says so. */
   readonly template: ModelTemplate;
   /** Milliseconds that loading took. */
@@ -82,16 +87,19 @@ export class Llama implements AsyncDisposable {
   readonly warnings: readonly string[];
   #loaded: Engine | undefined;
   readonly #tuner: Tuner;
+  readonly #talk: ModelTalk;
 
   private constructor(
     engine: Engine,
     { tokenizer, warnings }: LoadedTokenizer,
-    template: ModelTemplate,
+    talk: ModelTalk,
     loadMs: number,
   ) {
+    this.#talk = talk;
+    this.name = talk.name;
     this.#loaded = engine;
     this.tokenizer = tokenizer;
-    this.template = template;
+    this.template = talk.template;
     this.warnings = warnings;
     this.loadMs = loadMs;
     this.config = engine.layout.config;
@@ -124,7 +132,7 @@ export class Llama implements AsyncDisposable {
       prepared = Engine.prepare(options, opened.size);
       const file = await opened.read();
       const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
-      const template = modelTemplate(file, options.chatTemplate, tokenizer.tokenizer);
+      const talk = modelTalk(file, options.chatTemplate, tokenizer.tokenizer);
       const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights }, prepared);
       try {
         await opened.finish();
@@ -133,7 +141,7 @@ export class Llama implements AsyncDisposable {
         engine.retire(new EngineError("Cannot use a model whose loading failed"));
         throw error;
       }
-      return new Llama(engine, tokenizer, template, performance.now() - begin);
+      return new Llama(engine, tokenizer, talk, performance.now() - begin);
     } catch (error) {
       prepared?.pool.stop();
       throw error;
@@ -208,6 +216,25 @@ export class Llama implements AsyncDisposable {
    */
   restore(bytes: Uint8Array): Session {
     return Session.restore(this.#sessionModel, bytes);
+  }
+
+  /**
+   * A conversation by the model's chat template, which keeps its keys and values. Dispose it when it is over.
+   * @throws UsageError for wrong options; UnsupportedError if the model has no chat template and none is given
+   */
+  chat(options: ChatOptions = {}): Chat {
+    checkChatOptions(options);
+    return newChat(this.#talk, this.contextLength, options, () => this.session());
+  }
+
+  /**
+   * The chat that `chat.save()` made bytes of. It goes on bit for bit as the saved one would have.
+   * @throws SnapshotError, MemoryError as {@link restore}
+   */
+  restoreChat(bytes: Uint8Array, { onTrim }: Pick<ChatOptions, "onTrim"> = {}): Chat {
+    const { options, session } = decodeChat(bytes);
+    const all = { ...options, ...(onTrim && { onTrim }) };
+    return newChat(this.#talk, this.contextLength, all, () => this.restore(session));
   }
 
   /**

@@ -1,4 +1,5 @@
 // The flags of commands that load a model, and the loading itself, with its progress on standard error.
+import { stat } from "node:fs/promises";
 import process from "node:process";
 import { geluForms } from "../api/load_options.ts";
 import { ropeScalingTypes } from "../api/rope_option.ts";
@@ -17,10 +18,15 @@ import {
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
+import { decodeText } from "./input/decode_text.ts";
+import { readFile } from "./input/text_input.ts";
 import { withNameHint } from "./model_name.ts";
 import { writeErr } from "./terminal/output.ts";
 import { ProgressLine } from "./terminal/progress_line.ts";
 import { canRedraw } from "./terminal/terminal.ts";
+
+/** Templates of models are smaller. */
+const MAX_TEMPLATE_BYTES = 256 << 10;
 
 /** A number of things, as flags take it. */
 export const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
@@ -73,8 +79,19 @@ export const computeFlags = {
   ...memoryFlags,
 };
 
+/** What makes prompts of messages. */
+export const templateFlags = {
+  chatTemplate: textFlag(
+    "--chat-template",
+    "FILE|NAME",
+    "chat template instead of the model's: a file, or the name of another one that the model has",
+    { isFile: true },
+  ),
+};
+
 /** Values of {@link modelFlags} and {@link computeFlags}. */
-export type ModelValues = FlagValues<typeof modelFlags & typeof computeFlags>;
+export type ModelValues = FlagValues<typeof modelFlags & typeof computeFlags> &
+  Partial<FlagValues<typeof templateFlags>>;
 
 /** A loaded model. */
 export interface LoadedModel {
@@ -97,6 +114,15 @@ export function ropeScalingOf({
 }
 
 /**
+ * The text of the template in a file; a name if it is no file.
+ * @throws SourceError if the file cannot be read
+ */
+async function chatTemplateOf(given: string): Promise<string> {
+  const isName = /^[\w-]+$/.test(given) && !(await stat(given).catch(() => undefined));
+  return isName ? given : decodeText(await readFile(given, MAX_TEMPLATE_BYTES), given);
+}
+
+/**
  * Loads the model that the flags name. Its warnings are printed, and how far it is.
  * @param isQuiet whether standard error is to hold something else, and nothing of this
  * @param fallback the model that is loaded if the flags name none
@@ -110,6 +136,8 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   const { tokenizer, sha256, noCache = false, threads, contextLength, gelu, precision, kv, memory } = values;
   const ropeScaling = ropeScalingOf(values);
+  const given = values.chatTemplate;
+  const chatTemplate = given === undefined ? undefined : await chatTemplateOf(given);
   const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal }).catch(
     async (error) => {
       throw await withNameHint(error, values.model);
@@ -125,6 +153,7 @@ export async function loadModel(
   try {
     const llama = await Llama.load(model, {
       tokenizer,
+      chatTemplate,
       sha256,
       cache: !noCache,
       threads,

@@ -4,6 +4,7 @@ import { allKinds } from "../format/all_kinds.ts";
 import { provideOtherKinds } from "../format/other_kinds.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
 import { VERSION } from "../util/version.ts";
+import { chatCommand } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
@@ -25,6 +26,7 @@ import { trainTokenizerCommand } from "./train_tokenizer.ts";
 
 const commands: readonly Command[] = [
   generateCommand,
+  chatCommand,
   serveCommand,
   pullCommand,
   listCommand,
@@ -51,8 +53,8 @@ ${commands.map(({ name, summary }) => `  ${name.padEnd(nameWidth)}  ${summary}\n
 
 /** Commands of other programs, and what to use here instead. */
 const strangers: Readonly<Record<string, string>> = {
-  chat: 'there is no chat yet; cria generate "TEXT" continues a text',
-  run: 'cria generate "TEXT" --model FILE continues a text',
+  run: "cria chat --model FILE talks with a model",
+  talk: "cria chat talks with a model",
   complete: 'cria generate "TEXT" continues a text',
   server: "cria serve answers clients of OpenAI's interface",
   download: "cria pull NAME downloads a model",

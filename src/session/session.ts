@@ -82,6 +82,11 @@ export class Session implements Disposable {
     return this.#state.ids.length;
   }
 
+  /** @internal How many of them have their keys and values in memory. */
+  get cached(): number {
+    return this.#state.sequence.length;
+  }
+
   /** Whether a generation was left before its end, so that {@link resume} goes on with it. */
   get resumable(): boolean {
     return this.#state.generation !== undefined;

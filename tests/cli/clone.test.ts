@@ -20,7 +20,7 @@ const json = (name: string) => JSON.parse(readFileSync(root + name, "utf8"));
 const loader = json("deno.json").imports["@assemblyscript/loader"] as string;
 
 /** Runs a program in the clone. */
-function run(command: string, args: readonly string[], env: Record<string, string> = {}) {
+function run(command: string, args: readonly string[], env: Record<string, string> = {}, input?: string) {
   for (const name of copied) {
     if (!existsSync(clone.path(name))) cpSync(root + name, clone.path(name), { recursive: true });
   }
@@ -28,7 +28,8 @@ function run(command: string, args: readonly string[], env: Record<string, strin
     cwd: clone.path("."),
     encoding: "utf8",
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    ...(input !== undefined && { input }),
   });
 }
 
@@ -80,6 +81,14 @@ describe("bun run", () => {
     assert.match(stdout, /^Once./s);
     assert.equal(JSON.parse(stderr).generatedTokens, 4);
     assert.deepEqual(stderr.split("\n").slice(1), [""], "one line");
+  });
+
+  it("chat talks with the model that is there", () => {
+    const { status, stdout, stderr } = run(bin("bun"), ["run", "chat", "--temp", "0"], env, "Hello!\n");
+    assert.deepEqual(
+      [status, stdout, stderr],
+      [0, "Hello! Shall I tell you a story? Who should be in it?\n", ""],
+    );
   });
 
   it("says of a failure what the program says", () => {

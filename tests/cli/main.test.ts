@@ -49,7 +49,7 @@ describe("cria", () => {
 
   it("says what there is instead of what other programs have", async () => {
     for (const [args, message] of [
-      [["chat"], 'Unknown command chat: there is no chat yet; cria generate "TEXT" continues a text'],
+      [["run", "x"], "Unknown command run: cria chat --model FILE talks with a model"],
       [["download", "x"], "Unknown command download: cria pull NAME downloads a model"],
       [["toString"], "Unknown command toString"],
       [["gen"], "Unknown command gen: did you mean generate?"],
@@ -68,6 +68,7 @@ describe("cria", () => {
     assert.deepEqual(await runCli(["help"]), await runCli(["--help"]));
     for (const command of [
       "generate",
+      "chat",
       "pull",
       "list",
       "remove",
