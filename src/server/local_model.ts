@@ -3,8 +3,8 @@ import type { Llama } from "../api/llama.ts";
 import { checkSampling } from "../sample/chain.ts";
 import { resolveSampling, samplingNames } from "../sample/registry.ts";
 import { resolveGeneration } from "../session/generation.ts";
-import { encodeBeginning } from "../session/prompt.ts";
-import { EngineError, UnsupportedError } from "../util/errors.ts";
+import { checkRoom, encodeBeginning } from "../session/prompt.ts";
+import { EngineError } from "../util/errors.ts";
 import { checkFunction, checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
 import { FairQueue } from "./jobs/fair_queue.ts";
 import { type JobHost, JobRun, type ReadyJob, type Totals, tokenText } from "./jobs/job_run.ts";
@@ -78,7 +78,12 @@ export class LocalModel implements ServedModel {
 
   async render(prompt: JobPrompt): Promise<{ readonly text: string; readonly ids: readonly number[] }> {
     const llama = this.#ready();
-    if ("messages" in prompt) throw noTemplate();
+    if ("messages" in prompt) {
+      const { messages, tools, variables } = prompt;
+      const rendered = llama.template.render(messages, { tools, variables });
+      checkRoom("generate", 0, rendered.ids.length, llama.contextLength);
+      return rendered;
+    }
     const given = "ids" in prompt ? prompt.ids : prompt.text;
     const ids = encodeBeginning(
       given,
@@ -202,12 +207,8 @@ function checkCount(name: string, value: unknown, min: number): void {
   throw wrongOption("serve", name, `an integer of at least ${min}`, value);
 }
 
-function noTemplate(): UnsupportedError {
-  return new UnsupportedError("Cannot render messages: the model has no chat template");
-}
-
 function factsOf(
-  { tokenizer, contextLength, config }: Llama,
+  { tokenizer, template, contextLength, config }: Llama,
   id: string,
   maxTokens: number | undefined,
 ): ModelFacts {
@@ -221,8 +222,8 @@ function factsOf(
     contextLength,
     vocabSize: config.vocabSize,
     maxPromptBytes: longest * contextLength,
-    hasTemplate: false,
-    answerFormat: undefined,
+    hasTemplate: template.source !== undefined,
+    answerFormat: template.format,
     defaultMaxTokens: maxTokens,
   };
 }
