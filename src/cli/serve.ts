@@ -1,5 +1,6 @@
 // `cria serve`: a server of OpenAI's routes.
 import process from "node:process";
+import { CHAT_MODEL } from "../package.ts";
 import { createServer, LocalModel, type ServedModel, type Server } from "../server.ts";
 import { UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
@@ -16,7 +17,7 @@ import {
   textFlag,
 } from "./flags/args.ts";
 import { listen } from "./listen/listen.ts";
-import { computeFlags, count, loadModel, modelFlags } from "./load_model.ts";
+import { computeFlags, count, loadModel, modelFlags, templateFlags } from "./load_model.ts";
 import { writeErr, writeOut } from "./terminal/output.ts";
 
 const MAX_PORT = 65_535;
@@ -75,6 +76,7 @@ const flags = {
       max: 86_400,
     },
   ),
+  ...templateFlags,
   ...computeFlags,
   help: helpFlag,
 };
@@ -83,7 +85,7 @@ type Values = FlagValues<typeof flags>;
 
 const help = `Usage: cria serve [flags]
 
-Serves a model at the routes of OpenAI's interface: clients take http://${DEFAULT_HOST}:${DEFAULT_PORT}/v1 as base URL.
+Serves a model, tales-chat without --model, at the routes of OpenAI's interface: clients take http://${DEFAULT_HOST}:${DEFAULT_PORT}/v1 as base URL.
 Prints the address on standard output when it listens; until the model is loaded, requests are answered 503.
 Other machines are served with --host 0.0.0.0 and a key.
 
@@ -152,9 +154,9 @@ async function serve(values: Values): Promise<number> {
 }
 
 async function loadServed(values: Values, signal: AbortSignal): Promise<ServedModel> {
-  const { llama } = await loadModel(values, signal, false);
+  const { llama } = await loadModel(values, signal, false, CHAT_MODEL);
   const { parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, name = nameOf(values.model) } = values;
-  const reload = async () => (await loadModel(values, signal, true)).llama;
+  const reload = async () => (await loadModel(values, signal, true, CHAT_MODEL)).llama;
   return new LocalModel(llama, { id: name, parallel, queue, reload });
 }
 
@@ -164,7 +166,7 @@ function nameOf(model: string | undefined): string {
     ?.split(/[\\/](?!$)/)
     .at(-1)
     ?.replace(/[\\/]$/, "");
-  return last?.replace(/\.(gguf|bin)$/i, "") || "tales";
+  return last?.replace(/\.(gguf|bin)$/i, "") || "tales-chat";
 }
 
 const loopbackNames = ["localhost", "127.0.0.1", "::1", "[::1]"];
