@@ -79,6 +79,7 @@ const flags = {
       max: 86_400,
     },
   ),
+  ...templateFlags,
   ...computeFlags,
   help: helpFlag,
 };

@@ -22,7 +22,7 @@ export interface LocalModelOptions {
   queue?: number;
   /** Loads the model again after its engine has failed; without it the model stays failed. */
   reload?: () => Promise<Llama>;
-  /** Most tokens of an answer that does not say how many. Default: what the model is known for, or to the end of the context. */
+  /** Most tokens of an answer that does not say how many. Default: as in chats (220 of tales-chat), else to the end of the context. */
   defaultMaxTokens?: number | undefined;
 }
 
@@ -210,7 +210,7 @@ function checkCount(name: string, value: unknown, min: number): void {
 }
 
 function factsOf(
-  { tokenizer, template, contextLength, config }: Llama,
+  { name, tokenizer, template, contextLength, config }: Llama,
   id: string,
   maxTokens: number | undefined,
 ): ModelFacts {
@@ -226,6 +226,6 @@ function factsOf(
     maxPromptBytes: longest * contextLength,
     hasTemplate: template.source !== undefined,
     answerFormat: template.format,
-    defaultMaxTokens: maxTokens,
+    defaultMaxTokens: maxTokens ?? chatDefaults(name).maxTokens,
   };
 }
