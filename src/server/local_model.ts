@@ -1,10 +1,11 @@
 // A model that computes in this thread, for a server: the queue of its jobs, and what runs them.
 import type { Llama } from "../api/llama.ts";
+import { chatDefaults } from "../chat/defaults.ts";
 import { checkSampling } from "../sample/chain.ts";
 import { resolveSampling, samplingNames } from "../sample/registry.ts";
 import { resolveGeneration } from "../session/generation.ts";
-import { encodeBeginning } from "../session/prompt.ts";
-import { EngineError, UnsupportedError } from "../util/errors.ts";
+import { checkRoom, encodeBeginning } from "../session/prompt.ts";
+import { EngineError } from "../util/errors.ts";
 import { checkFunction, checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
 import { FairQueue } from "./jobs/fair_queue.ts";
 import { type JobHost, JobRun, type ReadyJob, type Totals, tokenText } from "./jobs/job_run.ts";
@@ -21,7 +22,7 @@ export interface LocalModelOptions {
   queue?: number;
   /** Loads the model again after its engine has failed; without it the model stays failed. */
   reload?: () => Promise<Llama>;
-  /** Most tokens of an answer that does not say how many. Default: to the end of the context. */
+  /** Most tokens of an answer that does not say how many. Default: as in chats (220 of tales-chat), else to the end of the context. */
   defaultMaxTokens?: number | undefined;
 }
 
@@ -58,7 +59,8 @@ export class LocalModel implements ServedModel {
   /** @throws UsageError */
   constructor(llama: Llama, options: LocalModelOptions) {
     checkOptions("serve", options, names);
-    const { id, parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, reload, defaultMaxTokens } = options;
+    const { id, parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, reload } = options;
+    const { defaultMaxTokens = chatDefaults(llama.name).maxTokens } = options;
     if (typeof id !== "string" || id === "") throw wrongOption("serve", "id", "a name", id);
     checkCount("parallel", parallel, 1);
     checkCount("queue", queue, 0);
@@ -78,7 +80,12 @@ export class LocalModel implements ServedModel {
 
   async render(prompt: JobPrompt): Promise<{ readonly text: string; readonly ids: readonly number[] }> {
     const llama = this.#ready();
-    if ("messages" in prompt) throw noTemplate();
+    if ("messages" in prompt) {
+      const { messages, tools, variables } = prompt;
+      const rendered = llama.template.render(messages, { tools, variables });
+      checkRoom("generate", 0, rendered.ids.length, llama.contextLength);
+      return rendered;
+    }
     const given = "ids" in prompt ? prompt.ids : prompt.text;
     const ids = encodeBeginning(
       given,
@@ -202,12 +209,8 @@ function checkCount(name: string, value: unknown, min: number): void {
   throw wrongOption("serve", name, `an integer of at least ${min}`, value);
 }
 
-function noTemplate(): UnsupportedError {
-  return new UnsupportedError("Cannot render messages: the model has no chat template");
-}
-
 function factsOf(
-  { tokenizer, contextLength, config }: Llama,
+  { name, tokenizer, template, contextLength, config }: Llama,
   id: string,
   maxTokens: number | undefined,
 ): ModelFacts {
@@ -221,8 +224,8 @@ function factsOf(
     contextLength,
     vocabSize: config.vocabSize,
     maxPromptBytes: longest * contextLength,
-    hasTemplate: false,
-    answerFormat: undefined,
-    defaultMaxTokens: maxTokens,
+    hasTemplate: template.source !== undefined,
+    answerFormat: template.format,
+    defaultMaxTokens: maxTokens ?? chatDefaults(name).maxTokens,
   };
 }

@@ -4,10 +4,11 @@ import { after, describe, it } from "node:test";
 import { Engine } from "../../src/engine/engine.ts";
 import { Llama } from "../../src/mod.ts";
 import { LocalModel } from "../../src/server/local_model.ts";
+import { contractLoad } from "../support/contract_load.ts";
 import { embeddedModel } from "../support/models.ts";
 import { alone, answer, contract, eventsOf, jobOf, until } from "../support/served_model.ts";
 
-const load = () => Llama.load(embeddedModel, { threads: 1, contextLength: 256 });
+const load = () => Llama.load(embeddedModel, contractLoad);
 const llama = await load();
 const served = new LocalModel(await load(), { id: "tales", parallel: 4 });
 after(async () => {

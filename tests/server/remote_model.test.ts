@@ -5,11 +5,12 @@ import { CriaError, Llama, MemoryError } from "../../src/mod.ts";
 import { QueueError } from "../../src/server/jobs/queue_error.ts";
 import { errorOf, plainError } from "../../src/server/remote/protocol.ts";
 import { type EngineThread, RemoteModel } from "../../src/server/remote/remote_model.ts";
+import { contractLoad } from "../support/contract_load.ts";
 import { startEngineThread } from "../support/engine_thread.ts";
 import { embeddedModel } from "../support/models.ts";
 import { alone, answer, answersOf, contract, eventsOf, jobOf, until } from "../support/served_model.ts";
 
-const llama = await Llama.load(embeddedModel, { threads: 1, contextLength: 256 });
+const llama = await Llama.load(embeddedModel, contractLoad);
 let thread: EngineThread | undefined;
 let kill: (reason: string) => void = () => {};
 const remote = await RemoteModel.start((onDeath) => {
@@ -43,7 +44,7 @@ describe("RemoteModel", () => {
   });
 
   it("waits for a reader who takes nothing", async () => {
-    const many = jobOf("Once", { n: 8, maxTokens: 200, sampling: { seed: 1, temperature: 2 } });
+    const many = jobOf("Once", { n: 7, maxTokens: 180, sampling: { seed: 1, temperature: 2 } });
     const slow = remote.run(many, never);
     const events = [...((await slow.next()).value ?? [])];
     await until(async () => (await remote.status()).slots.every(({ busy }) => !busy), "it waits");

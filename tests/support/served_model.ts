@@ -90,9 +90,9 @@ export async function alone(llama: Llama, job: Job): Promise<Answer[]> {
   return answers;
 }
 
-/** Waits until a condition holds; fails after ten seconds. */
+/** Waits until a condition holds; fails after a minute. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 60_000;
   while (!(await condition())) {
     assert.ok(performance.now() < end, what);
     await new Promise((resolve) => setTimeout(resolve, 1));
@@ -164,6 +164,26 @@ export function contract(name: string, model: () => ServedModel, llama: () => Ll
     const { ids, text } = await model().render({ text: "A cat" });
     assert.deepEqual([...ids], tokenizer.encode("A cat"));
     assert.equal(text, "A cat");
+  });
+
+  it(`${name} answers messages as its template writes them`, async () => {
+    assert.ok(model().facts.hasTemplate);
+    const messages = [{ role: "user", content: "A cat</s>" }];
+    const tools = [{ type: "function", function: { name: "look" } }] as const;
+    const prompt = { messages, tools, variables: { mood: "sad " } };
+    const { text, ids } = await model().render(prompt);
+    const rendered = llama().template.render(messages, { tools, variables: { mood: "sad " } });
+    assert.equal(text, "<s>user: A cat</s>\nlook\nsad assistant:");
+    assert.deepEqual({ text, ids: [...ids] }, rendered);
+    assert.ok(!ids.includes(2), "what is said is no special token");
+    const job = jobOf("", { prompt });
+    const events = await eventsOf(model(), job);
+    assert.ok(events[0]?.kind === "begin" && events[0].promptEnd.endsWith("sad assistant:"));
+    assert.deepEqual(answersOf(events), await alone(llama(), { ...job, prompt: { ids } }));
+    const refused = jobOf("", { prompt: { messages: [{ role: "nobody", content: "" }] } });
+    await assert.rejects(eventsOf(model(), refused), { code: "USAGE", message: /nobody talks/ });
+    const long = jobOf("", { prompt: { messages: [{ role: "user", content: "cat ".repeat(300) }] } });
+    await assert.rejects(eventsOf(model(), long), { code: "CONTEXT" });
   });
 
   it(`${name} refuses what cannot be run`, async () => {
