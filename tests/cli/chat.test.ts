@@ -84,7 +84,7 @@ describe("cria chat in a pipe", () => {
   it("ends when its reader leaves, and has nothing to say to nothing", async () => {
     const { child, result } = startCli([...greedy, "--ignore-eos", "-n", "400"]);
     child.stdin?.on("error", () => {});
-    child.stdin?.end("Hello!\n".repeat(50));
+    child.stdin?.end("Hello!\n".repeat(12));
     child.stdout?.once("data", () => child.stdout?.destroy());
     assert.equal((await result).status, 0);
     const nothing = await runCli(greedy, "", { stdin: "ignore" });
