@@ -30,6 +30,8 @@ const allowed: Record<string, readonly string[]> = {
   ],
   server: ["util", "tokenizer", "sample", "session", "chat", "api"],
   "server.ts": ["server"],
+  ai_sdk: ["util", "sample", "session", "chat", "server"],
+  "ai_sdk.ts": ["ai_sdk"],
   "models.ts": ["util", "source", "api"],
   "worker.ts": ["engine"],
   "mod.ts": [
@@ -38,12 +40,12 @@ const allowed: Record<string, readonly string[]> = {
   ],
   convert: ["util", "source", "runtime", "quant", "tokenizer", "kernels", "format"],
   "convert.ts": ["util", "format", "convert"],
-  edge: ["util", "source", "tokenizer", "sample", "format", "session", "api"],
+  edge: ["util", "source", "tokenizer", "sample", "format", "session", "api", "server"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "package.ts", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],
     ...["tokenizer_train.ts", "tokenizer", "format", "api", "models.ts", "convert", "convert.ts"],
-    "server.ts",
+    "server",
   ],
 };
 

@@ -17,6 +17,7 @@ import { pullCommand } from "./pull.ts";
 import { quantizeCommand } from "./quantize.ts";
 import { removeCommand } from "./remove.ts";
 import { serveCommand } from "./serve.ts";
+import { runEngineThread } from "./serving/engine_thread.ts";
 import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
@@ -127,6 +128,6 @@ async function report(error: unknown): Promise<number> {
   return error instanceof UsageError ? 2 : 1;
 }
 
-// What still waits (a read, a timer) must not keep the process alive.
 provideOtherKinds(allKinds);
-process.exit(await run(process.argv.slice(2)).catch(report));
+// What still waits (a read, a timer) must not keep the process alive.
+if (!runEngineThread(import.meta.url)) process.exit(await run(process.argv.slice(2)).catch(report));

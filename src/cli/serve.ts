@@ -1,7 +1,7 @@
 // `cria serve`: a server of OpenAI's routes.
 import process from "node:process";
-import { CHAT_MODEL } from "../package.ts";
-import { createServer, LocalModel, type ServedModel, type Server } from "../server.ts";
+import { createServer, type Server } from "../server/create_server.ts";
+import { RemoteModel } from "../server/remote/remote_model.ts";
 import { UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
 import {
@@ -16,8 +16,10 @@ import {
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
-import { listen } from "./listen/listen.ts";
-import { computeFlags, count, loadModel, modelFlags, templateFlags } from "./load_model.ts";
+import { computeFlags, count, modelFlags, templateFlags } from "./load_model.ts";
+import { startEngineThread } from "./serving/engine_thread.ts";
+import { listen } from "./serving/listen.ts";
+import type { ServedValues } from "./serving/load_served.ts";
 import { writeErr, writeOut } from "./terminal/output.ts";
 
 const MAX_PORT = 65_535;
@@ -29,13 +31,14 @@ const DEFAULT_DRAIN = 30;
 
 const flags = {
   ...modelFlags,
+  ...templateFlags,
   port: numberFlag("--port", "N", `port to listen at (default: ${DEFAULT_PORT}; 0 takes a free one)`, {
     integer: true,
     min: 0,
     max: MAX_PORT,
   }),
   host: textFlag("--host", "ADDRESS", `address to listen at (default: ${DEFAULT_HOST}, this machine alone)`),
-  name: textFlag("--name", "NAME", "the model's name for clients (default: from its file)", {
+  name: textFlag("--name", "NAME", "the model's name for clients (default: by its file)", {
     aliases: ["--alias"],
   }),
   parallel: numberFlag(
@@ -85,7 +88,7 @@ type Values = FlagValues<typeof flags>;
 
 const help = `Usage: cria serve [flags]
 
-Serves a model, tales-chat without --model, at the routes of OpenAI's interface: clients take http://${DEFAULT_HOST}:${DEFAULT_PORT}/v1 as base URL.
+Serves a model, tales-chat if --model names none, at the routes of OpenAI's interface: clients take http://${DEFAULT_HOST}:${DEFAULT_PORT}/v1 as base URL.
 Prints the address on standard output when it listens; until the model is loaded, requests are answered 503.
 Other machines are served with --host 0.0.0.0 and a key.
 
@@ -119,8 +122,8 @@ export const serveCommand: Command = {
 async function serve(values: Values): Promise<number> {
   const { host: hostname = DEFAULT_HOST, port = DEFAULT_PORT, drain = DEFAULT_DRAIN, deadline } = values;
   const apiKeys = keysOf(values, hostname);
-  const loading = new AbortController();
-  const model = loadServed(values, loading.signal);
+  const engine = servedValues(values);
+  const model = RemoteModel.start((onDeath) => startEngineThread(engine, onDeath));
   const server = createServer({
     model,
     apiKeys,
@@ -147,26 +150,16 @@ async function serve(values: Values): Promise<number> {
     );
     return await Promise.race([ended, failed]);
   } finally {
-    loading.abort(new Error("The server ends"));
     await server.close();
     await listener.stop();
   }
 }
 
-async function loadServed(values: Values, signal: AbortSignal): Promise<ServedModel> {
-  const { llama } = await loadModel(values, signal, false, CHAT_MODEL);
-  const { parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, name = nameOf(values.model) } = values;
-  const reload = async () => (await loadModel(values, signal, true, CHAT_MODEL)).llama;
-  return new LocalModel(llama, { id: name, parallel, queue, reload });
-}
-
-// "models/Qwen3-0.6B-Q8_0.gguf" is "Qwen3-0.6B-Q8_0".
-function nameOf(model: string | undefined): string {
-  const last = model
-    ?.split(/[\\/](?!$)/)
-    .at(-1)
-    ?.replace(/[\\/]$/, "");
-  return last?.replace(/\.(gguf|bin)$/i, "") || "tales-chat";
+function servedValues(values: Values): ServedValues {
+  const { parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, name } = values;
+  const keys = Object.keys({ ...modelFlags, ...templateFlags, ...computeFlags });
+  const load = Object.fromEntries(Object.entries(values).filter(([key]) => keys.includes(key)));
+  return { load, name, parallel, queue };
 }
 
 const loopbackNames = ["localhost", "127.0.0.1", "::1", "[::1]"];

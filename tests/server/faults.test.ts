@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { after, describe, it } from "node:test";
-import { listen } from "../../src/cli/listen/listen.ts";
+import { listen } from "../../src/cli/serving/listen.ts";
 import { createServer } from "../../src/server/create_server.ts";
 import { testModel } from "../support/test_model.ts";
 
