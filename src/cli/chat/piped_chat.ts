@@ -27,6 +27,8 @@ export async function chatInPipe(start: ChatStart, signal: AbortSignal): Promise
       if (end !== undefined) await writeErr(`warning: the answer was ${end}\n`);
       if (start.showsStats) await writeErr(`${speedText(whole, llama.contextLength)}\n`);
     }
+    // Ctrl-C ends what writes the pipe too.
+    signal.throwIfAborted();
     return 0;
   } catch (error) {
     if (error instanceof ClosedPipe) return 0;

@@ -82,6 +82,8 @@ export class TerminalChat {
   readonly #isStyled: boolean;
   #chat: Chat;
   #showsStats: boolean;
+  /** Answers to the last message but the first. */
+  #retries = 0;
 
   constructor(start: ChatStart) {
     const screen = process.stdout.isTTY ? process.stdout : process.stderr;
@@ -120,7 +122,9 @@ export class TerminalChat {
   }
 
   async retry(): Promise<undefined> {
-    await this.#show((options) => this.#chat.retry(options));
+    // With a seed, the same choice would give the same answer.
+    const choice = (this.#start.send.choice ?? 0) + ++this.#retries;
+    await this.#show((options) => this.#chat.retry({ ...options, choice }));
   }
 
   async undo(): Promise<undefined> {
@@ -173,6 +177,7 @@ export class TerminalChat {
       const [, name, operand = ""] = /^\/([^\s/]*)(?:\s+(.*))?$/s.exec(message.trim()) ?? [];
       if (name === undefined) {
         const text = message.startsWith("//") ? message.slice(1) : message;
+        this.#retries = 0;
         await this.#show((options) => this.#chat.send(text, options));
         return undefined;
       }
