@@ -5,8 +5,9 @@ import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, write
 import { fileURLToPath } from "node:url";
 import { sharedPath } from "./shared.ts";
 import type { ExpertShape } from "./synth/experts.ts";
+import { familyHeader, familyShapes } from "./synth/families.ts";
 import { type MixName, mixes } from "./synth/mixes.ts";
-import { writeMix } from "./synth/write.ts";
+import { writeMix, writeWeights } from "./synth/write.ts";
 
 /** Tensor types of the tool's models. All their matrices have one type. */
 export const synthTypes = ["q8_0", "q4_0"] as const;
@@ -20,6 +21,8 @@ export const synthShapes = {
   stories15m: 1024,
   stories110m: 4096,
   "tinyllama-8x": 4096,
+  "gemma3-1b": familyShapes["gemma3-1b"].contextLength,
+  "qwen3-0.6b": familyShapes["qwen3-0.6b"].contextLength,
 } as const;
 
 // Shapes with experts: what differs from a shape of the tool. All of one has to fit one memory.
@@ -82,7 +85,16 @@ function makeMix(mix: MixName, shape: SynthShape, path: string): string | undefi
   return undefined;
 }
 
+function isFamily(shape: SynthShape): shape is keyof typeof familyShapes {
+  return shape in familyShapes;
+}
+
 function make(type: SynthType, shape: SynthShape, path: string): string | undefined {
+  if (isFamily(shape)) {
+    if (type === "q4_0") throw new Error(`Cannot make ${shape} in ${type}: Expected q8_0 or a mix`);
+    writeWeights(type, familyHeader(familyShapes[shape]), path);
+    return undefined;
+  }
   if (isMix(type)) return makeMix(type, shape, path);
   if (!expertShapes[shape]) return makeWithTool(type, shape, path);
   if (type === "q8_0") return makeMix(type, shape, path);
@@ -102,7 +114,7 @@ export function synthModel(
     const missing = make(type, shape, path);
     if (missing) return { missing };
   }
-  setContext(path, synthShapes[shape]);
+  if (!isFamily(shape)) setContext(path, synthShapes[shape]);
   return { path };
 }
 

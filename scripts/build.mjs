@@ -7,6 +7,7 @@
 //   src/convert/quantize.gen.ts      the quantizer's module, packed
 //   bench/sweep.gen.ts               the benchmarks' read sweep, in base64
 //   bench/stored_attention.gen.ts    attention that stores all scores, for benchmarks, in base64
+//   bench/batch_norm.gen.ts          BatchNorm, for benchmarks, in base64
 // Then it makes dist/, see scripts/dist.mjs.
 // `--check` writes nothing and fails if a committed file is not up to date.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -139,7 +140,7 @@ const quantizer = await compile("quantize", [
   "build/quantize.wasm",
 ]);
 emitPacked("src/convert/quantize.gen.ts", "assembly/quantize", [quantizer]);
-for (const name of ["sweep", "stored_attention"]) {
+for (const name of ["sweep", "stored_attention", "batch_norm"]) {
   const source = `bench/assembly/${name}.ts`;
   const bytes = await compile(name, [
     source,

@@ -17,13 +17,16 @@ const LIMITS = {
     "tokenizer_train.js": 48 * KIB,
     "convert.js": 133 * KIB,
     "models.js": 27 * KIB,
+    // Beyond cria.js: a model is given to it.
+    "server.js": 40 * KIB,
+    "ai_sdk.js": 14 * KIB,
     "workerd.js": 181 * KIB,
     "worker.js": KIB,
     "cli.js": 264 * KIB,
   },
   llamaAlone: 145 * KIB,
   wasm: 112 * KIB,
-  tarball: 4_250_000,
+  tarball: 7_545_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
 const WANTED = {
@@ -120,7 +123,7 @@ for (const [name, path] of Object.entries(jsr.exports)) {
 }
 check(npm.version === jsr.version, `Versions differ: package.json ${npm.version}, deno.json ${jsr.version}`);
 check(npm.license === jsr.license, `Licences differ: package.json ${npm.license}, deno.json ${jsr.license}`);
-check(read("src/cli/version.ts").includes(`"${npm.version}"`), "src/cli/version.ts has another version");
+check(read("src/util/version.ts").includes(`"${npm.version}"`), "src/util/version.ts has another version");
 check(npm.dependencies === undefined, "The package has dependencies: bundle them");
 for (const [name, target] of Object.entries(jsr.imports)) {
   if (!target.startsWith("npm:")) continue;
@@ -145,7 +148,16 @@ for (const path of ["/tests/", "/bench/", "/dist/", ".wasm "]) {
 }
 
 // Bundles are complete, name no file that a bundler would look for, and declare what they export.
-for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "models", "workerd"]) {
+for (const entry of [
+  "cria",
+  "tokenizer",
+  "tokenizer_train",
+  "convert",
+  "models",
+  "server",
+  "ai_sdk",
+  "workerd",
+]) {
   const text = read(`dist/${entry}.js`);
   const names = exportedNames(text);
   const declared = exportedNames(read(`dist/${entry}.d.ts`));
@@ -186,7 +198,7 @@ for (const name of readdirSync(`${root}dist`).filter((name) => name.endsWith(".j
 }
 const { stdout: ownVersion } = run("node", ["dist/cli.js", "--version"]);
 check(ownVersion === `cria ${npm.version}\n`, `dist/cli.js --version: ${ownVersion}`);
-for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "models"]) {
+for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "models", "server", "ai_sdk"]) {
   const library = await import(pathToFileURL(`${root}dist/${entry}.js`).href);
   for (const [name, value] of Object.entries(library)) {
     if (typeof value === "function") {

@@ -13,6 +13,10 @@
 export { Llama, type Perplexity, type PerplexityOptions } from "./api/llama.ts";
 export type { LoadOptions, LoadProgress, RopeScalingOptions } from "./api/load_options.ts";
 export { Tokenizer } from "./api/tokenizer_door.ts";
+export type { AnswerOptions } from "./chat/answer/answer_parser.ts";
+export { type ParseAnswerOptions, type ParsedAnswer, parseAnswer } from "./chat/answer/parse_answer.ts";
+export { Chat } from "./chat/chat.ts";
+export type { ChatAnswer, ChatOptions, ChatPiece, SendOptions, ToolCallDelta } from "./chat/options.ts";
 export {
   ChatTemplate,
   type TemplateOptions,

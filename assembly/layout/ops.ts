@@ -204,6 +204,9 @@ export const GLU_CLAMPED = 7;
 export const GLU_SQUARED_RELU = 8;
 /** Gated: sigmoid(gate) * up. */
 export const GLU_GATE_ONLY = 9;
+/** As GLU_GEGLU and GLU_GELU, with GELU in its exact form. */
+export const GLU_GEGLU_ERF = 10;
+export const GLU_GELU_ERF = 11;
 /** The routing table: rows are slots. 0: rows are tokens. */
 export const GLU_ROUTE = 11;
 /** Bits of f32, of GLU_CLAMPED. */

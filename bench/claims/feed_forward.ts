@@ -1,4 +1,4 @@
-// Claim: what a gated feed-forward (SwiGLU) takes beside a plain one (ReLU).
+// Claim: what gated feed-forwards (SwiGLU, GeGLU) take beside plain ones (ReLU, ReLU²).
 import {
   ACT_Q8,
   BLOCK_COLS,
@@ -20,7 +20,7 @@ import { weightFormats } from "../../src/quant/registry.ts";
 import { FAR_BYTES, type KernelArea, STREAMS } from "../kernel_area.ts";
 import { barChart } from "./chart.ts";
 import type { Bench, Claim, Section } from "./claim.ts";
-import { against1, bytes, duration, number, ratio, times } from "./words.ts";
+import { bytes, duration, ratio, times } from "./words.ts";
 
 const DIM = 1536;
 const { q8 } = weightFormats;
@@ -31,12 +31,21 @@ interface Block {
   readonly name: string;
   readonly hiddenDim: number;
   readonly gated: boolean;
+  /** GLU_* of assembly/layout/ops.ts. */
+  readonly kind: number;
 }
 
-const blocks: readonly [Block, Block] = [
-  { name: "SwiGLU", hiddenDim: (DIM * 8) / 3, gated: true },
-  { name: "ReLU", hiddenDim: DIM * 4, gated: false },
+const gated = { hiddenDim: (DIM * 8) / 3, gated: true };
+const plain = { hiddenDim: DIM * 4, gated: false };
+const blocks: readonly Block[] = [
+  { name: "SwiGLU", kind: op.GLU_SWIGLU, ...gated },
+  { name: "GeGLU", kind: op.GLU_GEGLU, ...gated },
+  { name: "GeGLU with erf", kind: op.GLU_GEGLU_ERF, ...gated },
+  { name: "ReLU²", kind: op.GLU_SQUARED_RELU, ...plain },
+  { name: "ReLU", kind: op.GLU_RELU, ...plain },
 ];
+// What the others are compared with.
+const BASE = blocks.length - 1;
 
 function matrixBytes(rows: number, cols: number): number {
   return (rows / TILE_ROWS) * (cols / BLOCK_COLS) * q8.tileBytes;
@@ -67,7 +76,7 @@ function writeWeights(area: KernelArea, size: number): number {
 
 // The feed-forward records of a plan: norm, up (and gate), activation, down with the residual.
 function program(area: KernelArea, block: Block): Program {
-  const { hiddenDim, gated } = block;
+  const { hiddenDim, gated, kind } = block;
   const layers = Math.floor(FAR_BYTES / 2 / blockBytes(block));
   const weights = writeWeights(area, layers * blockBytes(block));
   const widest = Math.max(DIM, hiddenDim);
@@ -122,7 +131,7 @@ function program(area: KernelArea, block: Block): Program {
       [op.GLU_OUT_STRIDE]: actStride,
       [op.GLU_N]: hiddenDim,
       [op.GLU_FORMAT]: ACT_Q8,
-      [op.GLU_KIND]: gated ? op.GLU_SWIGLU : op.GLU_RELU,
+      [op.GLU_KIND]: kind,
     });
     matmul(w, DIM, hiddenDim, x, true, true);
   }
@@ -136,14 +145,13 @@ function program(area: KernelArea, block: Block): Program {
 
 interface Row {
   readonly tokens: number;
-  /** For one token. */
-  readonly swigluNs: number;
-  readonly reluNs: number;
+  /** Of each block, for one token. */
+  readonly ns: readonly number[];
 }
 
 interface Data {
-  readonly swigluBytes: number;
-  readonly reluBytes: number;
+  /** Weights of each block. */
+  readonly bytes: readonly number[];
   readonly rows: readonly Row[];
 }
 
@@ -167,34 +175,40 @@ async function measure(bench: Bench): Promise<Data> {
   const rows: Row[] = [];
   for (const tokens of tokenCounts) {
     words[STEP_N_TOKENS / 4] = tokens;
-    const [swiglu = 0, relu = 0] = await bench.time(calls);
-    rows.push({ tokens, swigluNs: swiglu / tokens, reluNs: relu / tokens });
+    rows.push({ tokens, ns: (await bench.time(calls)).map((ns) => ns / tokens) });
   }
-  const [swigluBytes, reluBytes] = [blockBytes(blocks[0]), blockBytes(blocks[1])];
-  return { swigluBytes, reluBytes, rows };
+  return { bytes: blocks.map(blockBytes), rows };
 }
 
-function render({ swigluBytes, reluBytes, rows }: Data): Section {
+function render({ bytes: weights, rows }: Data): Section {
   const stepOf = (tokens: number) => (tokens === 1 ? "one token" : `${tokens} tokens`);
-  const ratioOf = ({ swigluNs, reluNs }: Row) => swigluNs / reluNs;
+  const ratioOf = ({ ns }: Row, i: number) => (ns[i] as number) / (ns[BASE] as number);
+  const others = blocks.slice(0, BASE);
   const verdicts = rows.map((row) => {
-    const word = against1(ratioOf(row), "less time than", "as much time as", "more time than");
-    return `With ${stepOf(row.tokens)} in a step SwiGLU takes ${word} the ReLU block (${times(ratioOf(row))})`;
+    const each = others.map(({ name }, i) => `${name} ${times(ratioOf(row, i))}`);
+    return `With ${stepOf(row.tokens)} in a step, of the ReLU block's time: ${each.join(", ")}`;
   });
+  const same = weights.every((size) => size === weights[BASE]);
+  const begin = same ? `All blocks hold ${bytes(weights[BASE] as number)} of weights. ` : "";
   return {
-    ratios: rows.map((row) => ({
-      what: `time of a token, ${stepOf(row.tokens)} in a step, SwiGLU ÷ ReLU`,
-      value: ratio(ratioOf(row)),
-    })),
+    ratios: rows.flatMap((row) =>
+      others.map(({ name }, i) => ({
+        what: `time of a token, ${stepOf(row.tokens)} in a step, ${name} ÷ ReLU`,
+        value: ratio(ratioOf(row, i)),
+      })),
+    ),
     tables: [
       {
-        head: ["tokens in a step", "SwiGLU ÷ ReLU", "SwiGLU, a token", "ReLU, a token"],
-        rows: rows.map((row) => [
-          String(row.tokens),
-          ratio(ratioOf(row)),
-          duration(row.swigluNs),
-          duration(row.reluNs),
-        ]),
+        left: 2,
+        head: ["tokens in a step", "block", "÷ ReLU", "a token"],
+        rows: rows.flatMap((row) =>
+          blocks.map(({ name }, i) => [
+            String(row.tokens),
+            name,
+            ratio(ratioOf(row, i)),
+            duration(row.ns[i] as number),
+          ]),
+        ),
       },
       {
         head: ["block", "hidden size", "matrices", "bytes of weights"],
@@ -202,7 +216,7 @@ function render({ swigluBytes, reluBytes, rows }: Data): Section {
           name,
           String(hiddenDim),
           gated ? "3" : "2",
-          bytes(i === 0 ? swigluBytes : reluBytes),
+          bytes(weights[i] as number),
         ]),
       },
     ],
@@ -210,27 +224,24 @@ function render({ swigluBytes, reluBytes, rows }: Data): Section {
       barChart({
         title: "Time of one token in a feed-forward block",
         series: blocks.map(({ name }) => name),
-        groups: rows.map((row) => ({ label: stepOf(row.tokens), values: [row.swigluNs, row.reluNs] })),
+        groups: rows.map((row) => ({ label: stepOf(row.tokens), values: [...row.ns] })),
         format: duration,
       }),
     ],
-    found:
-      (swigluBytes === reluBytes
-        ? `Both blocks hold ${bytes(reluBytes)} of weights. `
-        : `SwiGLU's weights take ${number(swigluBytes / reluBytes)} of the ReLU block's bytes. `) +
-      `${verdicts.join(". ")}.`,
+    found: `${begin}${verdicts.join(". ")}.`,
   };
 }
 
-/** SwiGLU against a ReLU block. */
+/** SwiGLU and GeGLU against blocks of ReLU and its square. */
 export const feedForward: Claim<Data> = {
   name: "feed_forward",
-  title: "SwiGLU",
+  title: "SwiGLU, GeGLU, ReLU²",
   about:
-    `Two feed-forward blocks of width ${DIM}: SwiGLU with three matrices and a hidden size of 8/3 of the width, and ReLU ` +
-    "with two matrices and a hidden size of 4 times the width. Both have the same number of q8 weights. Norm and " +
-    "residual are included, and weights come from memory. Only cost is compared: Shazeer 2020, arXiv:2002.05202, shows " +
-    "that SwiGLU gives the better model.",
+    `Feed-forward blocks of width ${DIM}: gated ones with three matrices and a hidden size of 8/3 of the width, and plain ones ` +
+    "with two matrices and a hidden size of 4 times the width. All have the same number of q8 weights. Norm and " +
+    "residual are included, and weights come from memory. GELU is in its tanh form, and once in its exact one. Only cost is " +
+    "compared: Shazeer 2020, arXiv:2002.05202, shows that SwiGLU and GeGLU give better models than ReLU, and So et al. 2021, " +
+    "arXiv:2109.08668, that its square does.",
   measure,
   render,
 };

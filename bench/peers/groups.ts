@@ -182,26 +182,17 @@ const mixGroups: readonly Group[] = [
   mixGroup("q40", "Q4_0 with Q6_K output", "q4_0_q6_k", {}, {}),
 ].map((group) => (group.name === "q4km" ? withWllama(group, "Q4_K_M") : group));
 
-// Mixtures of experts: 8 of which 2 work on a token.
-function expertGroup(name: string, type: SynthType, title: string): Group {
-  const model = `8 experts ${title}`;
-  const atTime = (metric: Timed, targets: Targets) => [
-    atLeast(`${metric}, ${model}, ÷ native`, metric, "native", always(targets)),
-    { ...atLeast(`${metric}, ${model}, one thread each`, metric, "native", always(targets)), threads: 1 },
-  ];
+// Other architectures than dense Llama: mixtures of 8 experts of which 2 work on a token, and other families.
+function shapeGroup(name: string, shape: SynthShape, type: SynthType, title: string): Group {
+  const row = (metric: Timed, targets: Targets) =>
+    atLeast(`${metric}, ${title}, ÷ native`, metric, "native", always(targets));
   return {
     ...large,
     name,
-    title: `1.1B shape with 8 experts, ${title}`,
-    file: synth(type, "tinyllama-8x"),
+    title,
+    file: synth(type, shape),
     peers: WITHOUT_PEERS_IN_PAGES,
-    single: WITHOUT_PEERS_IN_PAGES,
-    loads: 3,
-    rows: [
-      ...atTime("decode", engines(1, 1)),
-      ...atTime("prefill", engines(0.6, 0.5)),
-      atMost(`load ${model}, warm file cache, ÷ native`, "load", "native", noTarget),
-    ],
+    rows: [row("decode", engines(1, 1)), row("prefill", { deno: 0.6, bun: 0.5, chromium: 0.6 })],
   };
 }
 
@@ -365,6 +356,10 @@ export const groups: readonly Group[] = [
     ],
   },
   ...mixGroups,
-  expertGroup("moeq8", "q8_0", "Q8_0"),
-  expertGroup("moeq4km", "q4_k_m", "Q4_K_M"),
+  shapeGroup("moeq8", "tinyllama-8x", "q8_0", "1.1B shape with 8 experts, Q8_0"),
+  shapeGroup("moeq4km", "tinyllama-8x", "q4_k_m", "1.1B shape with 8 experts, Q4_K_M"),
+  shapeGroup("gemma3q8", "gemma3-1b", "q8_0", "Gemma 3 1B shape, Q8_0"),
+  shapeGroup("gemma3q4km", "gemma3-1b", "q4_k_m", "Gemma 3 1B shape, Q4_K_M"),
+  shapeGroup("qwen3q8", "qwen3-0.6b", "q8_0", "Qwen 3 0.6B shape, Q8_0"),
+  shapeGroup("qwen3q4km", "qwen3-0.6b", "q4_k_m", "Qwen 3 0.6B shape, Q4_K_M"),
 ];

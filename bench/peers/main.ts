@@ -11,8 +11,8 @@ import { chart } from "./chart.ts";
 import { fileGroup, type Group, groups } from "./groups.ts";
 import { install, installChromium, peerVersions } from "./install.ts";
 import { inBrowser, inRealTime, type PeerName, peerNames } from "./peer_process.ts";
+import { resultsFolder, writePage } from "./performance_page.ts";
 import { measureQuality } from "./quality.ts";
-import { resultsFolder, writeReadme } from "./readme.ts";
 import {
   chooseGroups,
   medians,
@@ -189,7 +189,7 @@ function report(
     keep === "some" && existsSync(old) ? merged(JSON.parse(readFileSync(old, "utf8")), result) : result;
   save(`${name}.json`, `${JSON.stringify(kept, null, 2)}\n`);
   save(`${name}.svg`, chart(kept.medians));
-  writeReadme();
+  writePage();
 }
 
 async function main({ groups: chosen, peers: wanted, effort, save: keep }: Options): Promise<void> {

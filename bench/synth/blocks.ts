@@ -55,6 +55,18 @@ function scaleQ4(block: DataView, std: number, random: Random): void {
   block.setFloat16(0, signed(around(std / NIBBLES, random), random), true);
 }
 
+// Q5_0: f16 d, a fifth bit of each value, nibbles.
+function scaleQ50(block: DataView, std: number, random: Random): void {
+  block.setFloat16(0, signed(around(std / FIVE_BITS, random), random), true);
+}
+
+// Q5_1: f16 d and m, which moves the middle of the values to zero.
+function scaleQ51(block: DataView, std: number, random: Random): void {
+  const d = around(std / FIVE_BITS, random);
+  block.setFloat16(0, d, true);
+  block.setFloat16(2, -15.5 * d, true);
+}
+
 // Q8_0: f16 d, and bytes, of which native's quantizer makes all but -128.
 function scaleQ8(block: DataView, std: number, random: Random): void {
   block.setFloat16(0, around(std / BYTES, random), true);
@@ -139,6 +151,8 @@ function scaleIq1M(block: DataView, std: number, random: Random): void {
 /** Tensor types by name. */
 export const blockTypes = {
   Q4_0: { code: 2, cols: 32, bytes: 18, scale: scaleQ4 },
+  Q5_0: { code: 6, cols: 32, bytes: 22, scale: scaleQ50 },
+  Q5_1: { code: 7, cols: 32, bytes: 24, scale: scaleQ51 },
   Q8_0: { code: 8, cols: 32, bytes: 34, scale: scaleQ8 },
   Q2_K: { code: 10, cols: 256, bytes: 84, scale: scaleQ2K },
   Q3_K: { code: 11, cols: 256, bytes: 110, scale: scaleQ3K },

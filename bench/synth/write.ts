@@ -24,7 +24,8 @@ function typesOf(mix: MixName, tensors: readonly Tensor[]): (BlockTypeName | und
   const tied = !tensors.some(({ name }) => name === "output.weight");
   return tensors.map(({ name, dims }, i) => {
     if (dims.length === 1 || isRouter(name)) return undefined;
-    const type = typeIn(mix, { tensor: name, layer: layers[i]!, nLayers, kvMul, tied, nExperts });
+    const wanted = typeIn(mix, { tensor: name, layer: layers[i]!, nLayers, kvMul, tied, nExperts });
+    const type = dims[0]! % blockTypes[wanted].cols === 0 ? wanted : (fallbacks[wanted] ?? wanted);
     const { cols } = blockTypes[type];
     if (dims[0]! % cols !== 0)
       throw new Error(
@@ -33,6 +34,9 @@ function typesOf(mix: MixName, tensors: readonly Tensor[]): (BlockTypeName | und
     return type;
   });
 }
+
+// What native's quantizer gives to matrices whose columns no superblock divides (tensor_type_fallback in llama-quant.cpp).
+const fallbacks: Partial<Record<BlockTypeName, BlockTypeName>> = { Q4_K: "Q5_0", Q5_K: "Q5_1", Q6_K: "Q8_0" };
 
 function bytesOf({ dims }: Tensor, type: BlockTypeName | undefined): number {
   const n = dims.reduce((product, dim) => product * dim, 1);
@@ -80,15 +84,18 @@ function f32Bytes({ name, dims }: Tensor, random: Random): Buffer {
   return Buffer.from(values.buffer);
 }
 
+/** Writes a file of a mix with the metadata and shapes of a file that ../shared/tools/synth-gguf.mjs wrote, see {@link writeWeights}. */
+export function writeMix(mix: MixName, base: string, path: string, experts?: ExpertShape): void {
+  const dense = readHeader(base);
+  writeWeights(mix, experts ? withExperts(dense, experts) : dense, path);
+}
+
 /**
  * Writes a file of a mix: random blocks, the same in every run. Vectors are ones, and the values of a matrix have a standard
  * deviation of 1 ÷ √columns, so rows keep about unit variance.
- * @param base a file that ../shared/tools/synth-gguf.mjs wrote, for metadata and shapes
- * @param experts makes its feed-forward blocks mixtures of experts
+ * @param header its metadata and shapes
  */
-export function writeMix(mix: MixName, base: string, path: string, experts?: ExpertShape): void {
-  const dense = readHeader(base);
-  const header = experts ? withExperts(dense, experts) : dense;
+export function writeWeights(mix: MixName, header: Header, path: string): void {
   const types = typesOf(mix, header.tensors);
   const pools = new Map<string, Uint8Array>();
   const random = randomOf(17);

@@ -1,16 +1,14 @@
 // A loaded model: the class `Llama` of the public API.
+import type { Chat } from "../chat/chat.ts";
+import { decodeChat } from "../chat/chat_bytes.ts";
+import { type ChatOptions, checkChatOptions } from "../chat/options.ts";
 import type { ModelTemplate } from "../chat/template/model_template.ts";
 import { Engine, type Preparation } from "../engine/engine.ts";
-import {
-  type ModelSource,
-  type OpenedModel,
-  type OpenModelOptions,
-  openModel,
-} from "../format/open_model.ts";
+import { type ModelSource, type OpenModelOptions, openModel } from "../format/open_model.ts";
 import type { LoadedTokenizer } from "../format/tokenizer_file.ts";
 import type { KernelChoices, Tuner } from "../kernels/tune/tuner.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { embeddedModelUrl, missingModel } from "../package.ts";
+import { DEFAULT_MODEL } from "../package.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { wholeOptions } from "../session/generation.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "../session/options.ts";
@@ -19,7 +17,7 @@ import { completionOf, Session, type SessionModel } from "../session/session.ts"
 import { companionOptions } from "../source/open.ts";
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
-import { ContextError, EngineError, SamplingError, SourceError, UsageError } from "../util/errors.ts";
+import { ContextError, EngineError, SamplingError, UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import {
   checkBoolean,
@@ -32,7 +30,7 @@ import {
 import type { LoadOptions } from "./load_options.ts";
 import { checkLoadOptions } from "./load_options.ts";
 import { progressReport } from "./load_progress.ts";
-import { modelTemplate } from "./model_template.ts";
+import { type ModelTalk, modelTalk, newChat } from "./model_talk.ts";
 import { modelTokenizer } from "./model_tokenizer.ts";
 
 /** What {@link Llama.perplexity} measures. */
@@ -64,15 +62,6 @@ const perplexityNames: OptionNames<PerplexityOptions> = {
   signal: true,
 };
 
-async function openEmbeddedModel(options: OpenModelOptions): Promise<OpenedModel> {
-  const url = embeddedModelUrl();
-  try {
-    return await openModel(url, detectRuntime(), options);
-  } catch (error) {
-    throw error instanceof SourceError ? missingModel(error.message, error) : error;
-  }
-}
-
 /**
  * A language model, loaded and ready.
  *
@@ -84,6 +73,8 @@ async function openEmbeddedModel(options: OpenModelOptions): Promise<OpenedModel
 export class Llama implements AsyncDisposable {
   /** Text to ids and back, as this model was trained with. */
   readonly tokenizer: Tokenizer;
+  /** The name that the file gives the model: "tales-chat"; undefined if it gives none. */
+  readonly name: string | undefined;
   /** What makes prompts of messages: the model's chat template. It is there also if the model has none, and says so. */
   readonly template: ModelTemplate;
   /** Milliseconds that loading took. */
@@ -96,16 +87,19 @@ export class Llama implements AsyncDisposable {
   readonly warnings: readonly string[];
   #loaded: Engine | undefined;
   readonly #tuner: Tuner;
+  readonly #talk: ModelTalk;
 
   private constructor(
     engine: Engine,
     { tokenizer, warnings }: LoadedTokenizer,
-    template: ModelTemplate,
+    talk: ModelTalk,
     loadMs: number,
   ) {
+    this.#talk = talk;
+    this.name = talk.name;
     this.#loaded = engine;
     this.tokenizer = tokenizer;
-    this.template = template;
+    this.template = talk.template;
     this.warnings = warnings;
     this.loadMs = loadMs;
     this.config = engine.layout.config;
@@ -120,8 +114,8 @@ export class Llama implements AsyncDisposable {
 
   /**
    * Loads a model: a file (GGUF or llama2.c), any part of a model in several GGUF files, a folder or repository of
-   * safetensors, or files by their names; without a source the small model that comes with cria. Files stream into memory
-   * once; they are never held as a whole. With `sha256` no model of another digest is returned.
+   * safetensors, or files by their names; without a source "cria:tales", which comes with cria and continues stories.
+   * "cria:tales-chat" comes with it too, and talks. Files stream into memory once; they are never held as a whole. With `sha256` no model of another digest is returned.
    * @throws SourceError, FormatError, UnsupportedError, MemoryError, UsageError; see their documentation
    */
   static async load(source?: ModelSource, options: LoadOptions = {}): Promise<Llama> {
@@ -131,16 +125,14 @@ export class Llama implements AsyncDisposable {
     signal?.throwIfAborted();
     const report = onProgress && progressReport(onProgress);
     const open: OpenModelOptions = { signal, sha256, cache, http, maxBytes, onBytes: report?.onBytes };
-    const opened = await (source === undefined
-      ? openEmbeddedModel(open)
-      : openModel(source, detectRuntime(), open));
+    const opened = await openModel(source === undefined ? DEFAULT_MODEL : source, detectRuntime(), open);
     let prepared: Preparation | undefined;
     try {
       // Threads start while the header is read and the tokenizer is built.
       prepared = Engine.prepare(options, opened.size);
       const file = await opened.read();
       const tokenizer = await modelTokenizer(file, options.tokenizer, companionOptions(source, options));
-      const template = modelTemplate(file, options.chatTemplate, tokenizer.tokenizer);
+      const talk = modelTalk(file, options.chatTemplate, tokenizer.tokenizer);
       const engine = await Engine.create(file, { ...options, onProgress: report?.onWeights }, prepared);
       try {
         await opened.finish();
@@ -149,7 +141,7 @@ export class Llama implements AsyncDisposable {
         engine.retire(new EngineError("Cannot use a model whose loading failed"));
         throw error;
       }
-      return new Llama(engine, tokenizer, template, performance.now() - begin);
+      return new Llama(engine, tokenizer, talk, performance.now() - begin);
     } catch (error) {
       prepared?.pool.stop();
       throw error;
@@ -188,6 +180,15 @@ export class Llama implements AsyncDisposable {
     return this.#engine.layout.kv.sequenceBytes;
   }
 
+  /** @internal What it does, for servers: steps so far, and pages of keys and values that are in use, of how many. */
+  get work(): {
+    readonly steps: number;
+    readonly kvPages: { readonly used: number; readonly total: number };
+  } {
+    const { steps = 0, pool } = this.#loaded ?? {};
+    return { steps, kvPages: { used: pool?.used ?? 0, total: pool?.total ?? 0 } };
+  }
+
   /**
    * Streams the continuation of a prompt, token by token. The generator's return value is the whole. Errors, those
    * of options too, come with the first `next()`.
@@ -215,6 +216,25 @@ export class Llama implements AsyncDisposable {
    */
   restore(bytes: Uint8Array): Session {
     return Session.restore(this.#sessionModel, bytes);
+  }
+
+  /**
+   * A conversation by the model's chat template, which keeps its keys and values. Dispose it when it is over.
+   * @throws UsageError for wrong options; UnsupportedError if the model has no chat template and none is given
+   */
+  chat(options: ChatOptions = {}): Chat {
+    checkChatOptions(options);
+    return newChat(this.#talk, this.contextLength, options, () => this.session());
+  }
+
+  /**
+   * The chat that `chat.save()` made bytes of. It goes on bit for bit as the saved one would have.
+   * @throws SnapshotError, MemoryError as {@link restore}
+   */
+  restoreChat(bytes: Uint8Array, { onTrim }: Pick<ChatOptions, "onTrim"> = {}): Chat {
+    const { options, session } = decodeChat(bytes);
+    const all = { ...options, ...(onTrim && { onTrim }) };
+    return newChat(this.#talk, this.contextLength, all, () => this.restore(session));
   }
 
   /**

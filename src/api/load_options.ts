@@ -6,6 +6,7 @@ import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tu
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
 import { type Variant, variants, variantWorks } from "../kernels/variant.ts";
 import type { KvType, Precision } from "../model/config.ts";
+import { type GeluForm, geluForms } from "../model/gelu.ts";
 import type { RopeScalingOptions } from "../model/scaled_model.ts";
 import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
@@ -27,6 +28,7 @@ import {
 import { checkRopeScaling } from "./rope_option.ts";
 
 export type { RopeScalingOptions } from "../model/scaled_model.ts";
+export { geluForms };
 
 /** How far loading has come. No number of it is ever NaN or infinite. */
 export interface LoadProgress {
@@ -59,6 +61,11 @@ export interface LoadOptions extends SourceOptions {
   contextLength?: number;
   /** How positions beyond the model's context are reached, instead of what the file says. Default: as the file says. */
   ropeScaling?: RopeScalingOptions;
+  /**
+   * The form of GELU, for models that have it: "tanh", which llama.cpp computes and every golden text is made with, or
+   * "erf", the exact one, which some models were trained with. Default "tanh".
+   */
+  gelu?: GeluForm;
   /** Weights in memory. Default: q4 for Q4_0 files, q8 for every other. */
   precision?: Precision;
   /** Keys and values in memory. Default: f32 if precision is f32, f16 otherwise. */
@@ -69,6 +76,11 @@ export interface LoadOptions extends SourceOptions {
    * what it gives.
    */
   maxBytes?: number;
+  /**
+   * Bytes of keys and values that are kept of what is over, so that a prompt which begins alike computes only the rest. They
+   * are part of `maxBytes` and make room when sessions need it. No result depends on them. Default: none are kept.
+   */
+  prefixCache?: number;
   /** Tokenizer file, or a loaded tokenizer, for models that carry none (llama2.c). */
   tokenizer?: SourceLike | Tokenizer;
   /**
@@ -93,9 +105,11 @@ const loadNames: OptionNames<LoadOptions> = {
   threads: true,
   contextLength: true,
   ropeScaling: true,
+  gelu: true,
   precision: true,
   kv: true,
   maxBytes: true,
+  prefixCache: true,
   tokenizer: true,
   chatTemplate: true,
   onProgress: true,
@@ -146,7 +160,9 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkCount("threads", options.threads);
   checkCount("contextLength", options.contextLength);
   checkCount("maxBytes", options.maxBytes);
+  checkCount("prefixCache", options.prefixCache);
   checkChoice("precision", options.precision, precisions);
+  checkChoice("gelu", options.gelu, geluForms);
   checkChoice("kv", options.kv, kvTypes);
   checkChoice("kernel", options.kernel, variants);
   checkRopeScaling(options.ropeScaling);

@@ -1,24 +1,13 @@
 // `cria generate`: continues a prompt.
 import process from "node:process";
-import type { Completion, GenerateOptions, Llama, SamplingOptions } from "../mod.ts";
+import type { Completion, GenerateOptions, Llama } from "../mod.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { samplingParams } from "../sample/registry.ts";
 import type { Command } from "./command.ts";
-import {
-  describeFlags,
-  type Flag,
-  type FlagValues,
-  helpFlag,
-  listFlag,
-  numberFlag,
-  parseArgs,
-  parsedFlag,
-  switchFlag,
-  textFlag,
-} from "./flags/args.ts";
+import { describeFlags, type FlagValues, helpFlag, parseArgs, switchFlag, textFlag } from "./flags/args.ts";
+import { endFlags, maxTokensFlag, samplingFlags, samplingOf } from "./flags/sampling_flags.ts";
 import { decodeText } from "./input/decode_text.ts";
 import { findText, readInput, type TextInput, textFlags } from "./input/text_input.ts";
-import { computeFlags, count, loadModel, modelFlags } from "./load_model.ts";
+import { computeFlags, loadModel, modelFlags } from "./load_model.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { OutputFile } from "./terminal/output_file.ts";
@@ -27,16 +16,6 @@ import { bold, canStyle } from "./terminal/terminal.ts";
 /** No context holds a prompt of this size. */
 const MAX_PROMPT_BYTES = 16 << 20;
 
-// One flag for each parameter that a sampler has.
-const samplingFlags = Object.fromEntries(
-  samplingParams.map((param) => {
-    const { key, flag, valueName, aliases = [] } = param;
-    if (param.kind === "value") return [key, parsedFlag(flag, valueName, param.help, param, { aliases })];
-    const help = `${param.help} (default: ${param.default ?? "random"})`;
-    return [key, numberFlag(flag, valueName, help, param, { aliases })];
-  }),
-) as { readonly [K in keyof Required<SamplingOptions>]: Flag<Required<SamplingOptions>[K]> };
-
 const flags = {
   ...modelFlags,
   ...textFlags,
@@ -44,18 +23,9 @@ const flags = {
     "--special",
     "read special tokens such as <|im_start|> in the prompt; otherwise they are text",
   ),
-  maxTokens: numberFlag(
-    "--max-tokens",
-    "N",
-    "most tokens to generate (default: until the context is full)",
-    { ...count, min: 0 },
-    { aliases: ["-n", "--predict", "--n-predict"] },
-  ),
+  maxTokens: maxTokensFlag("until the context is full"),
   ...samplingFlags,
-  stop: listFlag("--stop", "TEXT", "text that ends the generation; may be given several times", {
-    aliases: ["-r"],
-  }),
-  ignoreEos: switchFlag("--ignore-eos", "go on after an end-of-text token"),
+  ...endFlags,
   ...computeFlags,
   stats: switchFlag("--stats", "print a line of JSON with rates and sizes on standard error at the end"),
   statsFile: textFlag("--stats-file", "FILE", "write that line to a file", { isFile: true }),
@@ -132,10 +102,15 @@ export function generateOptions(
   signal: AbortSignal,
 ): GenerateOptions & { readonly special?: boolean } {
   const { maxTokens, stop, ignoreEos, special } = values;
-  const sampling = Object.fromEntries(
-    Object.keys(samplingFlags).map((key) => [key, values[key as keyof Values]]),
-  );
-  return { ...sampling, maxTokens, stop, ignoreEos, logprobs: false, signal, ...(special && { special }) };
+  return {
+    ...samplingOf(values),
+    maxTokens,
+    stop,
+    ignoreEos,
+    logprobs: false,
+    signal,
+    ...(special && { special }),
+  };
 }
 
 /**

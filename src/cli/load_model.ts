@@ -1,7 +1,10 @@
 // The flags of commands that load a model, and the loading itself, with its progress on standard error.
+import { stat } from "node:fs/promises";
 import process from "node:process";
+import { geluForms } from "../api/load_options.ts";
 import { ropeScalingTypes } from "../api/rope_option.ts";
 import { Llama, type RopeScalingOptions } from "../mod.ts";
+import { DEFAULT_MODEL, isEmbeddedName } from "../package.ts";
 import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
 import { chooseModel } from "./chosen_model.ts";
@@ -15,10 +18,15 @@ import {
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
+import { decodeText } from "./input/decode_text.ts";
+import { readFile } from "./input/text_input.ts";
 import { withNameHint } from "./model_name.ts";
 import { writeErr } from "./terminal/output.ts";
 import { ProgressLine } from "./terminal/progress_line.ts";
 import { canRedraw } from "./terminal/terminal.ts";
+
+/** Templates of models are smaller. */
+const MAX_TEMPLATE_BYTES = 256 << 10;
 
 /** A number of things, as flags take it. */
 export const count = { integer: true, max: Number.MAX_SAFE_INTEGER };
@@ -28,7 +36,7 @@ export const modelFlags = {
   model: textFlag(
     "--model",
     "FILE|URL",
-    "GGUF or llama2.c model, folder of safetensors, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: the one that comes with cria)",
+    "GGUF or llama2.c model, folder of safetensors, hf:owner/repo/file.gguf or hf:owner/repo:Q4_K_M (default: one that comes with cria)",
     { aliases: ["-m"], isFile: true },
   ),
   sha256: textFlag("--sha256", "HEX", "refuse a model whose SHA-256 is another"),
@@ -59,6 +67,7 @@ export const memoryFlags = {
     { integer: false, min: 1, max: Number.MAX_VALUE },
     { option: "ropeScaling.factor" },
   ),
+  gelu: choiceFlag("--gelu", geluForms, "the form of GELU, for models that have it (default: tanh)"),
   precision: choiceFlag("--precision", precisions, "weights in memory (default: as the file has them)"),
   kv: choiceFlag("--kv", kvTypes, "keys and values in memory (default: f16, or f32 with f32 weights)"),
   memory: bytesFlag("--memory", "refuse a model that needs more: 512M, 2G, ...", { option: "maxBytes" }),
@@ -70,8 +79,19 @@ export const computeFlags = {
   ...memoryFlags,
 };
 
+/** What makes prompts of messages. */
+export const templateFlags = {
+  chatTemplate: textFlag(
+    "--chat-template",
+    "FILE|NAME",
+    "chat template instead of the model's: a file, or the name of another one that the model has",
+    { isFile: true },
+  ),
+};
+
 /** Values of {@link modelFlags} and {@link computeFlags}. */
-export type ModelValues = FlagValues<typeof modelFlags & typeof computeFlags>;
+export type ModelValues = FlagValues<typeof modelFlags & typeof computeFlags> &
+  Partial<FlagValues<typeof templateFlags>>;
 
 /** A loaded model. */
 export interface LoadedModel {
@@ -94,36 +114,52 @@ export function ropeScalingOf({
 }
 
 /**
+ * The text of the template in a file; a name if it is no file.
+ * @throws SourceError if the file cannot be read
+ */
+async function chatTemplateOf(given: string): Promise<string> {
+  const isName = /^[\w-]+$/.test(given) && !(await stat(given).catch(() => undefined));
+  return isName ? given : decodeText(await readFile(given, MAX_TEMPLATE_BYTES), given);
+}
+
+/**
  * Loads the model that the flags name. Its warnings are printed, and how far it is.
  * @param isQuiet whether standard error is to hold something else, and nothing of this
+ * @param fallback the model that is loaded if the flags name none
  * @throws what `Llama.load` throws, with a hint for the name of a file that is not there
  */
 export async function loadModel(
   values: ModelValues,
   signal: AbortSignal,
   isQuiet: boolean,
+  fallback: string = DEFAULT_MODEL,
 ): Promise<LoadedModel> {
-  const { tokenizer, sha256, noCache = false, threads, contextLength, precision, kv, memory } = values;
+  const { tokenizer, sha256, noCache = false, threads, contextLength, gelu, precision, kv, memory } = values;
   const ropeScaling = ropeScalingOf(values);
+  const given = values.chatTemplate;
+  const chatTemplate = given === undefined ? undefined : await chatTemplateOf(given);
   const chosen = await chooseModel(values.model, { cache: !noCache, maxBytes: memory, signal }).catch(
     async (error) => {
       throw await withNameHint(error, values.model);
     },
   );
   if (chosen && !isQuiet) await writeErr(`model: ${chosen.text}\n`);
-  const model = chosen?.name ?? values.model;
-  // The embedded model is loaded in a moment: a log needs no line for it.
-  const isLogged = canRedraw(process.stderr) || (model !== undefined && !isQuiet);
-  const title = `loading ${model?.split(/[\\/](?!$)/).at(-1) ?? "the embedded model"}`;
+  const model = chosen?.name ?? values.model ?? fallback;
+  const isEmbedded = isEmbeddedName(model);
+  // An embedded model is loaded in a moment: a log needs no line for it.
+  const isLogged = canRedraw(process.stderr) || !(isEmbedded || isQuiet);
+  const title = `loading ${isEmbedded ? "the embedded model" : model.split(/[\\/](?!$)/).at(-1)}`;
   const line = isLogged ? new ProgressLine(process.stderr, title) : undefined;
   try {
     const llama = await Llama.load(model, {
       tokenizer,
+      chatTemplate,
       sha256,
       cache: !noCache,
       threads,
       contextLength,
       ropeScaling,
+      gelu,
       precision,
       kv,
       maxBytes: memory,

@@ -3,6 +3,8 @@ import process from "node:process";
 import { allKinds } from "../format/all_kinds.ts";
 import { provideOtherKinds } from "../format/other_kinds.ts";
 import { CriaError, SourceError, UsageError } from "../util/errors.ts";
+import { VERSION } from "../util/version.ts";
+import { chatCommand } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { ArgumentError, oneLine, show, suggestion } from "./flags/args.ts";
@@ -14,15 +16,18 @@ import { perplexityCommand } from "./perplexity.ts";
 import { pullCommand } from "./pull.ts";
 import { quantizeCommand } from "./quantize.ts";
 import { removeCommand } from "./remove.ts";
+import { serveCommand } from "./serve.ts";
+import { runEngineThread } from "./serving/engine_thread.ts";
 import { showCommand } from "./show.ts";
 import { Interrupted } from "./terminal/interrupt.ts";
 import { ClosedPipe, writeErr, writeOut } from "./terminal/output.ts";
 import { tokenizeCommand } from "./tokenize.ts";
 import { trainTokenizerCommand } from "./train_tokenizer.ts";
-import { VERSION } from "./version.ts";
 
 const commands: readonly Command[] = [
   generateCommand,
+  chatCommand,
+  serveCommand,
   pullCommand,
   listCommand,
   removeCommand,
@@ -48,11 +53,10 @@ ${commands.map(({ name, summary }) => `  ${name.padEnd(nameWidth)}  ${summary}\n
 
 /** Commands of other programs, and what to use here instead. */
 const strangers: Readonly<Record<string, string>> = {
-  chat: 'there is no chat yet; cria generate "TEXT" continues a text',
-  run: 'cria generate "TEXT" --model FILE continues a text',
+  run: "cria chat --model FILE talks with a model",
+  talk: "cria chat talks with a model",
   complete: 'cria generate "TEXT" continues a text',
-  serve: 'there is no server yet; cria generate "TEXT" continues a text',
-  server: 'there is no server yet; cria generate "TEXT" continues a text',
+  server: "cria serve answers clients of OpenAI's interface",
   download: "cria pull NAME downloads a model",
   models: "cria list shows the models that were downloaded",
   ls: "cria list shows the models that were downloaded",
@@ -124,6 +128,6 @@ async function report(error: unknown): Promise<number> {
   return error instanceof UsageError ? 2 : 1;
 }
 
-// What still waits (a read, a timer) must not keep the process alive.
 provideOtherKinds(allKinds);
-process.exit(await run(process.argv.slice(2)).catch(report));
+// What still waits (a read, a timer) must not keep the process alive.
+if (!runEngineThread(import.meta.url)) process.exit(await run(process.argv.slice(2)).catch(report));

@@ -1,6 +1,7 @@
 // Hints behind errors about the model that a command line names.
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { embeddedNames } from "../package.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { UnreachableError } from "../source/http/http_errors.ts";
 import { hubFolderUrl, hubPrefix, isHubName, parseHubName } from "../source/hub/hub_name.ts";
@@ -42,6 +43,7 @@ function otherFiles(message: string, name: string): string {
 
 /** Names of the Hugging Face hub, and those of other programs' libraries of models. */
 function hubHint(name: string): string | undefined {
+  if (embeddedNames.includes(`cria:${name}`)) return `did you mean cria:${name}?`;
   if (/^[\w.-]+\/[\w.-]+(?:@[\w.-]+)?\/[^\s]+\.(?:gguf|bin)$/.test(name)) return `did you mean hf:${name}?`;
   if (/^[\w.-]+\/[\w.-]+(?::[\w.-]+)?$/.test(name) && !/\.(?:gguf|bin)$/i.test(name) && !name.startsWith("."))
     return `a repository of the Hugging Face hub is hf:${name}`;

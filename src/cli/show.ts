@@ -74,13 +74,13 @@ export const showCommand: Command = {
 };
 
 async function inspect(name: string, values: Values): Promise<Inspection> {
-  const { contextLength, precision, kv, memory } = values;
+  const { contextLength, gelu, precision, kv, memory } = values;
   const ropeScaling = ropeScalingOf(values);
   const line = new StatusLine(process.stderr, { title: `loading the header of ${name}` });
   try {
     const signal = interruptSignal();
     const chosen = await chooseModel(name, { maxBytes: memory, signal, fromCache: true });
-    const layout = { contextLength, ropeScaling, precision, kv, maxBytes: memory };
+    const layout = { contextLength, ropeScaling, gelu, precision, kv, maxBytes: memory };
     return await inspectModel(chosen?.name ?? name, { signal }, layout);
   } catch (error) {
     throw await withNameHint(error, name);

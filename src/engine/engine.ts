@@ -18,6 +18,7 @@ import type { Layout } from "./layout.ts";
 import { loadWeights } from "./load_weights.ts";
 import { allocate, EngineMemory } from "./memory.ts";
 import { PlanRunner, type StepWatcher } from "./plan_runner.ts";
+import { PrefixCache } from "./prefix_cache.ts";
 import { Scheduler } from "./scheduler.ts";
 import { checkIds, type Segment, type StepSize, writeStep } from "./step_area.ts";
 import { stopWhenAbandoned } from "./threads/abandoned.ts";
@@ -49,6 +50,10 @@ export class Engine {
   readonly tuner: Tuner;
   /** Joins what waits for the model into steps. Everything that computes goes through it. */
   readonly scheduler: Scheduler;
+  /** What was computed for prompts that begin alike; only if it was asked for. */
+  prefixCache: PrefixCache | undefined;
+  /** Steps that have begun. */
+  steps = 0;
   readonly #memory: EngineMemory;
   readonly #runner: PlanRunner;
   readonly #size: StepSize = { tokens: 0, outputs: 0 };
@@ -105,6 +110,7 @@ export class Engine {
       const kernel = await createInstance(compileVariant(variant), reserved.memory);
       const tuner = new Tuner(variant, kernel.exports, options.tune);
       engine = new Engine(layout, kernel, variant, runtime.pauses, reserved.maxBytes, tuner);
+      if (options.prefixCache) engine.prefixCache = new PrefixCache(engine.pool, options.prefixCache);
       if (early) engine.#employ(pool);
       // Threads help as soon as they are there. Those that nobody asked for are not waited for, and may fail to come.
       await loadWeights(engine, options.onProgress, options.signal);
@@ -166,9 +172,13 @@ export class Engine {
     return new Sequence(this.pool, this.layout.contextLength, kind);
   }
 
-  /** Gives a sequence's pages back, after the step that may be writing them. */
-  release(sequence: Sequence): void {
+  /**
+   * Gives a sequence's pages back, after the step that may be writing them.
+   * @param ids what its positions are of, for the prefix cache
+   */
+  release(sequence: Sequence, ids?: readonly number[]): void {
     const free = () => {
+      if (ids && !this.failed) this.prefixCache?.add(sequence, ids, false);
       sequence.free();
       this.mutex.release();
     };
@@ -206,6 +216,7 @@ export class Engine {
    */
   run(segments: readonly Segment[], watcher?: StepWatcher): Promise<void> | undefined {
     writeStep(this.#memory.words, this.layout.step, this.layout, segments, this.#size);
+    this.steps++;
     for (let i = 0; i < segments.length; i++) segments[i]?.sequence.write();
     try {
       const rest = this.#runner.run(this.#size, watcher);

@@ -12,6 +12,8 @@ export interface EngineOptions extends LayoutOptions {
   readonly kernel?: Variant | undefined;
   readonly tune?: TuneOptions | undefined;
   readonly workerUrl?: string | URL | undefined;
+  /** Bytes of keys and values that are kept for prompts which begin alike; undefined: none. */
+  readonly prefixCache?: number | undefined;
   readonly onProgress?: ((progress: WeightProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -86,6 +86,10 @@ export class EngineMemory implements PageMemory {
     return address;
   }
 
+  left(): number {
+    return this.#refused ? 0 : Math.max(0, this.maxBytes - this.#next);
+  }
+
   limit(): string {
     const given = this.#refused ? this.#memory.buffer.byteLength : this.maxBytes;
     const { maxBytes } = this.#layout;

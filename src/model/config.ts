@@ -52,6 +52,8 @@ export interface ModelConfig {
   readonly embeddingScale?: number;
   readonly residualScale?: number;
   readonly logitScale?: number;
+  /** "erf" if GELU is computed in its exact form, on request; undefined: in its tanh form, or the model has none. */
+  readonly gelu?: "erf";
   /** How positions are scaled, by the file or on request; undefined: not at all. `ropeScale` and others say by how much. */
   readonly ropeScaling?: RopeScalingKind;
   /** Positions of the context that dynamic scaling and LongRoPE begin beyond, and the factor of the former. */

@@ -107,16 +107,22 @@ export class Sequence {
   fork(): Sequence {
     const copy = new Sequence(this.pool, this.contextLength, "fork");
     const end = Math.ceil(this.#length / KV_PAGE);
-    this.#tables.forEach(({ pages, first }, i) => {
-      const table = copy.#tables[i] as OwnTable;
+    const tables = this.#tables.map(({ pages, first }) => ({ first, pages: pages.slice(0, end - first) }));
+    copy.join(this.#length, tables);
+    return copy;
+  }
+
+  /** Makes an empty sequence one of `length` positions, which shares these pages of each class with others. */
+  join(length: number, tables: readonly PageTable[]): void {
+    tables.forEach(({ pages, first }, i) => {
+      const table = this.#tables[i] as OwnTable;
       table.first = first;
-      for (const page of pages.slice(0, end - first)) {
+      for (const page of pages) {
         this.pool.share(page);
         table.pages.push(page);
       }
     });
-    copy.#length = this.#length;
-    return copy;
+    this.#length = length;
   }
 
   /**

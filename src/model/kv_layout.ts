@@ -114,6 +114,11 @@ export function firstKept({ window, isState }: PageClass, length: number): numbe
   return firstSeen(isState ? STATE_WINDOW : window, length - ROLLBACK_SLACK);
 }
 
+/** The first page of a class of positions that a sequence of `length` positions needs to go on. */
+export function firstNeeded({ window }: PageClass, length: number): number {
+  return firstSeen(window, length);
+}
+
 /**
  * The most positions, up to `length`, from which a sequence can go on if its pages of a class begin with page `first`.
  * @param isEnd whether the sequence has had no position from `length` on

@@ -9,6 +9,8 @@ export interface PageMemory {
   copy(from: number, to: number, bytes: number): void;
   /** The address of `bytes` more bytes, or undefined if there are none. */
   grow(bytes: number): number | undefined;
+  /** Bytes by which memory can grow. */
+  left(): number;
   /** Why grow() gave nothing: "the memory budget of 1000 bytes is spent". */
   limit(): string;
 }
@@ -40,6 +42,8 @@ interface Region {
 export class PagePool {
   readonly classes: readonly PageClass[];
   readonly memory: PageMemory;
+  /** Called when there is no page; true if it has given one up, so that it is worth looking again. */
+  reclaim: (() => boolean) | undefined;
   // Free pages of each class, and free memory that is not cut into pages.
   readonly #free: number[][];
   #gaps: Region[] = [];
@@ -65,9 +69,17 @@ export class PagePool {
     });
   }
 
-  /** Pages that a sequence holds. */
+  /** Pages that somebody holds: sequences, or the prefix cache. */
   get used(): number {
     return this.#uses.size;
+  }
+
+  /** Pages that there are, and about as many more as memory can grow by. */
+  get total(): number {
+    const free = this.#free.reduce((sum, { length }) => sum + length, 0);
+    const bytes = this.classes.reduce((sum, { pageBytes, mostPages }) => sum + pageBytes * mostPages, 0);
+    const pages = this.classes.reduce((sum, { mostPages }) => sum + mostPages, 0);
+    return this.used + free + Math.floor((this.memory.left() * pages) / Math.max(1, bytes));
   }
 
   /** How many sequences hold a page. */
@@ -81,7 +93,9 @@ export class PagePool {
    */
   take(pageClass: number): number {
     const { pageBytes } = this.classes[pageClass] as PageClass;
-    const page = this.#free[pageClass]?.pop() ?? this.memory.grow(pageBytes) ?? this.#cut(pageBytes);
+    const find = () => this.#free[pageClass]?.pop() ?? this.memory.grow(pageBytes) ?? this.#cut(pageBytes);
+    let page = find();
+    while (page === undefined && this.reclaim?.()) page = find();
     if (page === undefined) throw this.#full(pageClass);
     this.#uses.set(page, { pageClass, count: 1 });
     return page;

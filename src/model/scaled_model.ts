@@ -3,6 +3,7 @@ import { UsageError } from "../util/errors.ts";
 import { ntkTheta } from "../util/ntk.ts";
 import type { LayerSpec, Model } from "./arch/spec.ts";
 import { MAX_CONTEXT, type ModelConfig } from "./config.ts";
+import { type GeluForm, withGelu } from "./gelu.ts";
 import type { DynamicSpec, RopeSpec } from "./rope.ts";
 import { type RopeConfig, ropeConfig } from "./rope_config.ts";
 
@@ -36,8 +37,9 @@ export interface RopeScalingOptions {
   betaSlow?: number;
 }
 
-/** What decides the scaling and the context of a model besides its file. */
+/** What decides the scaling and the context of a model, and its form of GELU, besides its file. */
 export interface ContextOptions {
+  readonly gelu?: GeluForm | undefined;
   readonly contextLength?: number | undefined;
   readonly ropeScaling?: RopeScalingOptions | undefined;
 }
@@ -53,10 +55,11 @@ export interface ScaledModel {
  * never again: keys in the cache were turned by the frequencies of before, and bits must not depend on how a text came
  * to its length.
  * @param name of the file, for errors
- * @throws UsageError for a context that is not reached, and for a scaling that the model cannot have
+ * @throws UsageError for a context that is not reached, and for a scaling or a form of GELU that the model cannot have
  */
-export function scaledModel(model: Model, name: string, options: ContextOptions): ScaledModel {
-  const { ropeScaling, contextLength: asked } = options;
+export function scaledModel(read: Model, name: string, options: ContextOptions): ScaledModel {
+  const { ropeScaling, contextLength: asked, gelu } = options;
+  const model = withGelu(read, name, gelu);
   if (ropeScaling) return requested(model, name, ropeScaling, asked);
   const { config, layers } = model;
   const dynamic = layers.flatMap(({ attention }) => attention.rope?.dynamic ?? [])[0];

@@ -96,9 +96,14 @@ export class Candidates {
     this.#floats[this.logitsPtr / 4 + id] = value;
   }
 
-  /** Whether `setLogit` has changed a token's logit. */
-  isChanged(id: number): boolean {
-    for (let i = 0; i < this.#changed; i++) if (this.#changedIds[i] === id) return true;
+  /** How often `setLogit` was called. */
+  get changes(): number {
+    return this.#changed;
+  }
+
+  /** Whether `setLogit` has changed a token's logit since there were so many {@link changes}. */
+  isChanged(id: number, since: number): boolean {
+    for (let i = since; i < this.#changed; i++) if (this.#changedIds[i] === id) return true;
     return false;
   }
 

@@ -186,6 +186,11 @@ export function createSampler(
   return new Chain(options, kernels, place, setup);
 }
 
+/** @throws UsageError for options that say something of the vocabulary which is not so */
+export function checkSampling(options: ResolvedSampling, vocabulary: Vocabulary): void {
+  for (const { create } of samplers) create(options, vocabulary);
+}
+
 function withoutText(vocabSize: number): Vocabulary {
   return { vocabSize, eosIds: [], bytes: () => new Uint8Array() };
 }

@@ -1,7 +1,10 @@
 // All samplers. To add one: its file, and its lines here.
 import type { OptionNames } from "../util/options.ts";
 import { type SeedOptions, seedParam } from "./draw.ts";
+import { type FrequencyPenaltyOptions, frequencyPenalty } from "./frequency_penalty.ts";
+import { type LogitBiasOptions, logitBias } from "./logit_bias.ts";
 import { type MinPOptions, minP } from "./min_p.ts";
+import { type PresencePenaltyOptions, presencePenalty } from "./presence_penalty.ts";
 import { type RepeatPenaltyOptions, repeatPenalty } from "./repeat_penalty.ts";
 import { randomSeed } from "./rng.ts";
 import { checkParam, type SamplerSpec, type SamplingParam } from "./spec.ts";
@@ -11,7 +14,10 @@ import { type TopPOptions, topP } from "./top_p.ts";
 
 /** Every sampling option with its value. Intervals and defaults are in `samplingParams`. */
 export interface ResolvedSampling
-  extends RepeatPenaltyOptions,
+  extends LogitBiasOptions,
+    RepeatPenaltyOptions,
+    FrequencyPenaltyOptions,
+    PresencePenaltyOptions,
     TopKOptions,
     TopPOptions,
     MinPOptions,
@@ -23,7 +29,10 @@ export type SamplingOptions = Partial<ResolvedSampling>;
 
 /** All samplers in the order of the chain; a draw follows the last. */
 export const samplers: readonly SamplerSpec<ResolvedSampling>[] = [
+  logitBias,
   repeatPenalty,
+  frequencyPenalty,
+  presencePenalty,
   topK,
   topP,
   minP,

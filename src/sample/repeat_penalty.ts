@@ -38,10 +38,10 @@ export const repeatPenalty: SamplerSpec<RepeatPenaltyOptions> = {
     if (penalty === 1) return undefined;
     return {
       apply(candidates) {
-        const { history, historyLength, vocabSize } = candidates;
+        const { history, historyLength, vocabSize, changes } = candidates;
         for (let i = Math.max(0, historyLength - REPEAT_WINDOW); i < historyLength; i++) {
           const id = history[i] as number;
-          if (!(id >= 0 && id < vocabSize) || candidates.isChanged(id)) continue;
+          if (!(id >= 0 && id < vocabSize) || candidates.isChanged(id, changes)) continue;
           const logit = candidates.logit(id);
           candidates.setLogit(id, logit > 0 ? logit / penalty : logit * penalty);
         }

@@ -57,12 +57,14 @@ export interface TokenText {
 
 /** What happened in a job. */
 export type JobEvent =
-  /** Its prompt is known: how many tokens it has, and how many of them were cached. */
+  /** It is computed from now on: how many tokens its prompt has, and how many of them were cached. */
   | {
       readonly kind: "begin";
       readonly promptTokens: number;
       readonly cachedTokens: number;
       readonly promptEnd: string;
+      /** The seed that choices are drawn with: the job's, or one that was made up. */
+      readonly seed: number;
     }
   | {
       readonly kind: "token";

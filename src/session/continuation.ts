@@ -14,17 +14,17 @@ import { Stopwatch } from "./stopwatch.ts";
  * Goes on with a conversation's generation until it ends. Each token is a piece; text that is not certain yet
  * comes with a later one, the rest of it with the last. A caller that stops listening leaves the generation open, and so
  * does an abort. A stop string's tokens are taken off the conversation again, see {@link Generation.seenEnd}.
- * @param promptTokens what the result says of the prompt
+ * @param prompt what the result says of the prompt: its tokens, and how many of them the session had already
  * @throws SamplingError for logits that are no numbers; UsageError if another generation has begun
  *   meanwhile; the signal's reason when it is aborted, unless `stopOnAbort`
  */
 export async function* runGeneration(
   conversation: Conversation,
   generation: Generation,
-  promptTokens: number,
+  prompt: { readonly promptTokens: number; readonly keptTokens: number },
   options: RunOptions,
 ): AsyncGenerator<Piece, Completion> {
-  const run = new Run(conversation, generation, promptTokens, options);
+  const run = new Run(conversation, generation, prompt, options);
   conversation.generation = generation;
   if (run.isAborted) return run.finish("abort");
   if (run.isLong) {
@@ -100,7 +100,12 @@ class Run {
   readonly #watch: Stopwatch;
   #text = "";
 
-  constructor(conversation: Conversation, generation: Generation, promptTokens: number, options: RunOptions) {
+  constructor(
+    conversation: Conversation,
+    generation: Generation,
+    { promptTokens, keptTokens }: { readonly promptTokens: number; readonly keptTokens: number },
+    options: RunOptions,
+  ) {
     const { tokenizer, loadMs } = conversation.model;
     this.#conversation = conversation;
     this.#generation = generation;
@@ -109,6 +114,7 @@ class Run {
     this.#token = new NextToken(conversation, generation, options);
     this.#eos = new Set(generation.settings.ignoreEos ? [] : tokenizer.eosIds);
     this.#first = conversation.ids.length;
+    conversation.cachedTokens = keptTokens;
     this.#watch = new Stopwatch(loadMs);
   }
 
@@ -137,9 +143,17 @@ class Run {
         "Cannot go on with a generation: its session has begun another or was rolled back",
       );
     }
-    this.#token.begin = conversation.rewind();
-    this.#token.end = conversation.ids.length;
-    return conversation.model.engine.scheduler.submit(this.#token, this.#options.signal);
+    conversation.rewind();
+    const { signal } = this.#options;
+    const fed = conversation.feed(signal);
+    return fed ? fed.then(() => this.#submit()) : this.#submit();
+  }
+
+  #submit(): Promise<void> | undefined {
+    const { sequence, ids, model } = this.#conversation;
+    this.#token.begin = sequence.length;
+    this.#token.end = ids.length;
+    return model.engine.scheduler.submit(this.#token, this.#options.signal);
   }
 
   /** Adds the token that was drawn. */
@@ -147,8 +161,10 @@ class Run {
     const { ids } = this.#conversation;
     ids.push(this.#token.id);
     this.#generation.sampler.accept(this.#token.id);
-    if (ids.length === this.#first + 1) this.#watch.prefilled();
-    else this.#watch.decoded();
+    if (ids.length === this.#first + 1) {
+      this.#watch.prefilled();
+      this.#conversation.keep();
+    } else this.#watch.decoded();
   }
 
   /** The token with the text that it makes certain. With the last one, all ends. */
@@ -174,7 +190,11 @@ class Run {
       ids: ids.slice(this.#first),
       finishReason,
       ...(found !== undefined && { stop: found }),
-      usage: { promptTokens: this.#promptTokens, generatedTokens },
+      usage: {
+        promptTokens: this.#promptTokens,
+        cachedTokens: this.#conversation.cachedTokens,
+        generatedTokens,
+      },
       timings: this.#watch.timings(this.#promptTokens, generatedTokens),
     };
   }

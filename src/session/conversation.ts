@@ -25,6 +25,8 @@ export class Conversation {
   generation: Generation | undefined;
   /** Whether it disposes itself with the last token of a generation. */
   readonly once: boolean;
+  /** Positions that were found in the prefix cache since this was set to 0. */
+  cachedTokens = 0;
   #isBusy = false;
   #isDisposed = false;
 
@@ -68,7 +70,36 @@ export class Conversation {
     const { sequence, ids } = this;
     // Nobody keeps logits: if all ids are cached, the last is computed again, to the same bits.
     if (sequence.length === ids.length) sequence.rollback(ids.length - 1);
+    if (sequence.length === 0) this.cachedTokens += this.model.engine.prefixCache?.recall(sequence, ids) ?? 0;
     return sequence.length;
+  }
+
+  /**
+   * Computes ids up to a checkpoint, if there is one before the last id: keys and values are kept there for other prompts.
+   * Models whose layers see everything need none, because they can go on from any position. Undefined if there is nothing to do.
+   */
+  feed(signal: AbortSignal | undefined): Promise<void> | undefined {
+    const { engine } = this.model;
+    if (!engine.prefixCache) return undefined;
+    const next = this.sequence.length - (this.sequence.length % CHECKPOINT) + CHECKPOINT;
+    const isSimple = () =>
+      engine.pool.classes.every(({ window, isState }) => window === undefined && !isState);
+    if (next >= this.ids.length || isSimple()) return undefined;
+    return this.#feedUpTo(next, signal);
+  }
+
+  async #feedUpTo(end: number, signal: AbortSignal | undefined): Promise<void> {
+    const { sequence, ids, model } = this;
+    for (; end < ids.length; end += CHECKPOINT) {
+      const segment = { sequence, ids, begin: sequence.length, end, outputs: "none" } as const;
+      await model.engine.scheduler.compute(segment, () => {}, signal);
+      this.keep();
+    }
+  }
+
+  /** Leaves what is computed to prompts that begin alike. */
+  keep(): void {
+    this.model.engine.prefixCache?.add(this.sequence, this.ids, true);
   }
 
   /** Forgets every token from position `pos` on. */
@@ -82,9 +113,12 @@ export class Conversation {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     this.generation = undefined;
-    this.model.engine.release(this.sequence);
+    this.model.engine.release(this.sequence, this.ids);
   }
 }
+
+// Positions between two checkpoints: a multiple of a page and of a step.
+const CHECKPOINT = 256;
 
 function disposed(doing: string): EngineError {
   return new EngineError(`Cannot ${doing}: the session was disposed`);

@@ -19,6 +19,7 @@ export interface GenerationSettings {
   readonly maxTokens: number;
   readonly stop: readonly string[];
   readonly ignoreEos: boolean;
+  readonly choice: number;
   readonly sampling: ResolvedSampling;
 }
 
@@ -31,6 +32,7 @@ const generateNames: OptionNames<Omit<GenerateOptions, keyof SamplingOptions>> =
   ...runNames,
   maxTokens: true,
   stop: true,
+  choice: true,
   ignoreEos: true,
   special: true,
 };
@@ -48,6 +50,11 @@ function stopsOf({ stop = [] }: GenerateOptions): readonly string[] {
   const wrong: unknown = Array.isArray(stops) ? stops.find((text) => !isStop(text)) : stops;
   const expected = "a text of at least one character without lone surrogates, or an array of such";
   throw wrongOption("generate", "stop", expected, wrong);
+}
+
+function choiceOf({ choice = 0 }: GenerateOptions): number {
+  if (Number.isInteger(choice) && choice >= 0 && choice < 2 ** 32) return choice;
+  throw wrongOption("generate", "choice", "an integer in [0, 4294967295]", choice);
 }
 
 /** How many alternatives of each token are asked for; undefined if no log-probabilities are. */
@@ -96,6 +103,7 @@ export function resolveGeneration(options: GenerateOptions): GenerationSettings 
     maxTokens: maxTokensOf(options),
     stop: stopsOf(options),
     ignoreEos: options.ignoreEos ?? false,
+    choice: choiceOf(options),
     sampling: resolveSampling(options),
   };
 }
@@ -123,7 +131,8 @@ export class Generation {
     this.settings = settings;
     this.begin = begin;
     this.afterText = afterText;
-    this.sampler = samplerOf(engine, settings.sampling, tokenizer.vocabSize, { vocabulary: tokenizer });
+    const setup = { vocabulary: tokenizer, choice: settings.choice };
+    this.sampler = samplerOf(engine, settings.sampling, tokenizer.vocabSize, setup);
     this.stream = tokenizer.stream({ afterText });
     this.matcher = new StopMatcher(settings.stop);
   }

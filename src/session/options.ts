@@ -19,6 +19,11 @@ export interface GenerateOptions extends SamplingOptions {
   maxTokens?: number;
   /** Text that ends the generation, or several, none of them empty; it is not part of the result. */
   stop?: string | readonly string[];
+  /**
+   * Which of several continuations of a prompt: with one seed, each draws other random numbers, whether or not they are
+   * computed together. Default 0.
+   */
+  choice?: number;
   /** Go on after an end-of-text token. Default false. */
   ignoreEos?: boolean;
   /**
@@ -64,6 +69,8 @@ export type FinishReason = "eos" | "stop" | "length" | "context" | "abort";
 /** Tokens of a generation. */
 export interface Usage {
   readonly promptTokens: number;
+  /** Those of them that were not computed, because the prefix cache had them; 0 without one. */
+  readonly cachedTokens: number;
   readonly generatedTokens: number;
 }
 

@@ -1,7 +1,7 @@
 // What a prompt is as ids: text is encoded, ids are checked and taken as they are.
 import type { Tokenizer } from "../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../util/describe.ts";
-import { UnsupportedError, UsageError } from "../util/errors.ts";
+import { ContextError, UnsupportedError, UsageError } from "../util/errors.ts";
 import type { Message } from "./messages.ts";
 import type { Prompt } from "./options.ts";
 
@@ -40,6 +40,42 @@ export function encodePrompt(prompt: Prompt, encoding: PromptEncoding): number[]
   if (typeof prompt !== "string") return checkedIds(action, prompt, encoding.vocabSize);
   if (begins) return (special && ownBos(tokenizer, prompt)) || tokenizer.encode(prompt, { special });
   return prompt === "" ? [] : tokenizer.encode(prompt, { bos: false, special });
+}
+
+/**
+ * The ids of a prompt that begins a text: something must be there to go on from, also if texts do not begin with BOS.
+ * @throws what {@link encodePrompt} throws; UsageError if there are none, ContextError if there are too many
+ */
+export function encodeBeginning(
+  prompt: Prompt,
+  encoding: Omit<PromptEncoding, "begins">,
+  contextLength: number,
+): number[] {
+  const { action, tokenizer } = encoding;
+  const ids = encodePrompt(prompt, { ...encoding, begins: true });
+  if (prompt === "" && ids.length === 0 && tokenizer.bosId !== undefined) ids.push(tokenizer.bosId);
+  if (ids.length === 0) {
+    const reason =
+      typeof prompt === "string" ? "because the vocabulary has no token to begin with" : "got no ids";
+    throw new UsageError(`Cannot ${action}: Expected a prompt, ${reason}`);
+  }
+  checkRoom(action, 0, ids.length, contextLength);
+  return ids;
+}
+
+/** @throws ContextError if `n` more tokens do not fit the context, of which `taken` positions are taken */
+export function checkRoom(action: string, taken: number, n: number, contextLength: number): void {
+  if (taken + n <= contextLength) return;
+  if (taken >= contextLength) {
+    throw new ContextError(
+      `Cannot ${action}: Expected room for a prompt, all ${contextLength} positions of the context are taken; ` +
+        "roll the session back (or a fork of it), begin a new session, or load the model with a larger contextLength",
+    );
+  }
+  const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
+  throw new ContextError(
+    `Cannot ${action}: Expected a prompt of at most ${contextLength - taken} tokens (${left}), got ${n}`,
+  );
 }
 
 /**

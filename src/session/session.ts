@@ -1,7 +1,7 @@
 // Conversations: the public class, over what conversation.ts holds and continuation.ts runs.
 import type { Sequence } from "../model/kv_cache.ts";
 import { describeValue } from "../util/describe.ts";
-import { ContextError, UsageError } from "../util/errors.ts";
+import { UsageError } from "../util/errors.ts";
 import { inspectSymbol, oneLine } from "../util/inspect.ts";
 import { checkBoolean, checkOptions, checkSignal, type OptionNames } from "../util/options.ts";
 import { runGeneration } from "./continuation.ts";
@@ -9,7 +9,7 @@ import { Conversation, type SessionModel } from "./conversation.ts";
 import { checkResume, Generation, type RunOptions, resolveGeneration, wholeOptions } from "./generation.ts";
 import type { Message } from "./messages.ts";
 import type { Completion, GenerateOptions, Piece, Prompt } from "./options.ts";
-import { encodePrompt, haveText, isMessages } from "./prompt.ts";
+import { checkRoom, encodeBeginning, encodePrompt, haveText, isMessages } from "./prompt.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot/snapshot.ts";
 
 export type { SessionModel } from "./conversation.ts";
@@ -82,6 +82,11 @@ export class Session implements Disposable {
     return this.#state.ids.length;
   }
 
+  /** @internal How many of them have their keys and values in memory. */
+  get cached(): number {
+    return this.#state.sequence.length;
+  }
+
   /** Whether a generation was left before its end, so that {@link resume} goes on with it. */
   get resumable(): boolean {
     return this.#state.generation !== undefined;
@@ -106,7 +111,7 @@ export class Session implements Disposable {
     this.#add(encoded);
     const { ids } = this.#state;
     const generation = new Generation(engine, tokenizer, settings, ids.length, haveText(tokenizer, ids));
-    return yield* runGeneration(this.#state, generation, encoded.promptTokens, options);
+    return yield* runGeneration(this.#state, generation, encoded, options);
   }
 
   /** The whole continuation of a prompt. Errors as {@link generate}. */
@@ -126,7 +131,7 @@ export class Session implements Disposable {
     if (!generation) {
       throw new UsageError("Cannot resume: Expected a generation that was left before its end, got none");
     }
-    return yield* runGeneration(this.#state, generation, 0, options);
+    return yield* runGeneration(this.#state, generation, { promptTokens: 0, keptTokens: 0 }, options);
   }
 
   /**
@@ -142,6 +147,19 @@ export class Session implements Disposable {
     options.signal?.throwIfAborted();
     this.#add(encoded);
     if (encoded.added.length > 0) await this.#feed(options.signal);
+  }
+
+  /**
+   * Begins an empty session with what the prefix cache has of ids, but for the last.
+   * @internal
+   * @returns how many that are: the caller adds the others
+   */
+  recall(ids: readonly number[]): number {
+    this.#state.check("recall");
+    const { sequence, model } = this.#state;
+    const n = model.engine.prefixCache?.recall(sequence, ids) ?? 0;
+    for (let i = 0; i < n; i++) this.#state.ids.push(ids[i] as number);
+    return n;
   }
 
   /** A second session with the same past; both go on apart, and share the memory of what they have in common. */
@@ -223,8 +241,11 @@ export class Session implements Disposable {
     const { scheduler } = model.engine;
     this.#state.enter();
     try {
-      const begin = this.#state.rewind();
-      await scheduler.compute({ sequence, ids, begin, end: ids.length, outputs: "none" }, () => {}, signal);
+      this.#state.rewind();
+      await this.#state.feed(signal);
+      const segment = { sequence, ids, begin: sequence.length, end: ids.length, outputs: "none" } as const;
+      await scheduler.compute(segment, () => {}, signal);
+      this.#state.keep();
     } catch (error) {
       throw this.#state.explain(error, "append");
     } finally {
@@ -244,31 +265,25 @@ export class Session implements Disposable {
     if (isMessages(prompt)) return this.#encodeMessages(action, prompt);
     const { contextLength, config } = engine.layout;
     const taken = this.#state.ids.length;
-    const begins = taken === 0;
-    const { vocabSize } = config;
-    const ids = encodePrompt(prompt, { action, tokenizer, vocabSize, special, begins });
-    // Something must be there to go on from, also if texts do not begin with BOS.
-    if (begins && prompt === "" && ids.length === 0 && tokenizer.bosId !== undefined) {
-      ids.push(tokenizer.bosId);
+    const encoding = { action, tokenizer, vocabSize: config.vocabSize, special };
+    if (taken === 0) {
+      const added = encodeBeginning(prompt, encoding, contextLength);
+      return { kept: 0, added, promptTokens: added.length, keptTokens: 0 };
     }
-    if (taken + ids.length === 0) {
-      const reason =
-        typeof prompt === "string" ? "because the vocabulary has no token to begin with" : "got no ids";
-      throw new UsageError(`Cannot ${action}: Expected a prompt, ${reason}`);
-    }
-    if (taken + ids.length > contextLength) throw noRoom(action, taken, ids.length, contextLength);
-    return { kept: taken, added: ids, promptTokens: ids.length };
+    const added = encodePrompt(prompt, { ...encoding, begins: false });
+    checkRoom(action, taken, added.length, contextLength);
+    return { kept: taken, added, promptTokens: added.length, keptTokens: 0 };
   }
 
   #encodeMessages(action: string, messages: readonly Message[]): EncodedPrompt {
     const { template, engine } = this.#state.model;
     const { contextLength } = engine.layout;
     const { ids } = template.render(messages);
-    if (ids.length > contextLength) throw noRoom(action, 0, ids.length, contextLength);
+    checkRoom(action, 0, ids.length, contextLength);
     const past = this.#state.ids;
     let kept = 0;
     while (kept < ids.length && ids[kept] === past[kept]) kept++;
-    return { kept, added: ids.slice(kept), promptTokens: ids.length };
+    return { kept, added: ids.slice(kept), promptTokens: ids.length, keptTokens: kept };
   }
 }
 
@@ -279,19 +294,8 @@ interface EncodedPrompt {
   /** What comes behind them. */
   readonly added: readonly number[];
   readonly promptTokens: number;
-}
-
-function noRoom(action: string, taken: number, n: number, contextLength: number): ContextError {
-  if (taken >= contextLength) {
-    return new ContextError(
-      `Cannot ${action}: Expected room for a prompt, all ${contextLength} positions of the context are taken; ` +
-        "roll the session back (or a fork of it), begin a new session, or load the model with a larger contextLength",
-    );
-  }
-  const left = taken === 0 ? "the context length" : `${taken} of ${contextLength} positions are taken`;
-  return new ContextError(
-    `Cannot ${action}: Expected a prompt of at most ${contextLength - taken} tokens (${left}), got ${n}`,
-  );
+  /** Of the prompt's tokens, those that were the session's already. */
+  readonly keptTokens: number;
 }
 
 /** Runs a generation to its end. */

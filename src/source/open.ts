@@ -1,4 +1,5 @@
 // Opens whatever a caller may pass as a file.
+import { embeddedModelUrl, isEmbeddedName, missingModel } from "../package.ts";
 import { quoted } from "../util/bytes.ts";
 import { describeValue } from "../util/describe.ts";
 import { SourceError, UsageError } from "../util/errors.ts";
@@ -124,18 +125,29 @@ export function isRequest(source: unknown): source is Request {
   return typeof source === "object" && source !== null && "url" in source && source instanceof Request;
 }
 
-/** A path, a URL, or the name of a file on the hub. */
+/** A path, a URL, or the name of a file on the hub or of a model that comes with cria. */
 function openText(text: string, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
   if (text === "") throw new UsageError(`Cannot open a source: Expected ${kinds}, got an empty string`);
   if (isHubName(text)) return openRemote(hubUrl(text, host), true, host, options);
+  if (isEmbeddedName(text)) return openEmbedded(text, host, options);
   const url = urlOf(text);
   return url ? openUrl(url, host, options) : openPath(text, host, options);
 }
 
 function openUrl(url: URL, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
   if (isHubName(url.href)) return openRemote(hubUrl(url.href, host), true, host, options);
+  if (isEmbeddedName(url.href)) return openEmbedded(url.href, host, options);
   if (url.protocol === "file:") return openPath(filePath(url), host, options);
   return openRemote(url, false, host, options);
+}
+
+async function openEmbedded(name: string, host: SourceHost, options: OpenOptions): Promise<ByteSource> {
+  const url = embeddedModelUrl(name);
+  try {
+    return await openUrl(url, host, options);
+  } catch (error) {
+    throw error instanceof SourceError ? missingModel(error.message, error) : error;
+  }
 }
 
 function openStream(stream: ReadableStream<Uint8Array>, host: SourceHost, options: OpenOptions): ByteSource {

@@ -6,8 +6,8 @@ import type { ByteSource } from "./byte_source.ts";
 import type { HttpOptions } from "./http/http_options.ts";
 
 /**
- * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), a `URL`, a `Blob` or
- * `File`, bytes (an `ArrayBuffer`, a `SharedArrayBuffer` or any view of one), a stream (a `ReadableStream`, a stream
+ * Where bytes come from: a path or URL, `hf:owner/repo/file` (a file of the Hugging Face hub), `cria:tales-chat` (a model
+ * that comes with cria), a `URL`, a `Blob` or `File`, bytes (an `ArrayBuffer`, a `SharedArrayBuffer` or any view of one), a stream (a `ReadableStream`, a stream
  * of Node or anything else that gives bytes asynchronously), a GET `Request`, a `Response` whose body was not read, or
  * a source of one's own.
  */

@@ -11,7 +11,8 @@ export type ErrorCode =
   | "TOKENIZER"
   | "SAMPLING"
   | "SNAPSHOT"
-  | "ENGINE";
+  | "ENGINE"
+  | "QUEUE";
 
 /**
  * Base of all cria errors. `code` is stable and meant for programs; the message is for people and says what could not be

@@ -3,15 +3,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { chart } from "../../bench/peers/chart.ts";
 import { type Group, groups, type Row, type Targets } from "../../bench/peers/groups.ts";
-import { answer, type Peer, promptIds } from "../../bench/peers/protocol.ts";
 import {
+  page,
   peersPart,
   type Result,
-  readme,
   readResults,
   resultsFolder,
   withPeers,
-} from "../../bench/peers/readme.ts";
+} from "../../bench/peers/performance_page.ts";
+import { answer, type Peer, promptIds } from "../../bench/peers/protocol.ts";
 import {
   chooseGroups,
   medianOf,
@@ -201,9 +201,12 @@ describe("the results", () => {
     }
   });
 
-  it("are the README's, every ratio of every processor", () => {
-    const text = readFileSync(readme, "utf8");
-    assert.ok(text === withPeers(text, readResults()), "README.md: run bun bench/peers/readme.ts");
+  it("are those of docs/performance.md, every ratio of every processor", () => {
+    const text = readFileSync(page, "utf8");
+    assert.ok(
+      text === withPeers(text, readResults()),
+      "docs/performance.md: run bun bench/peers/performance_page.ts",
+    );
   });
 });
 
@@ -283,7 +286,7 @@ describe("peersPart()", () => {
   it("has a column for each processor, with its instructions, date and commit", () => {
     assert.equal(lines[0], "| work: Deno / Bun / Chromium | AMD EPYC (Zen 3) | AMD EPYC |");
     assert.equal(lines[2], "| instructions | AVX2, no VNNI | AVX2, AVX-VNNI |");
-    assert.match(lines[3] ?? "", /\[2026-01-02, abc\]\(bench\/results\/peers\/slow\.json\)/);
+    assert.match(lines[3] ?? "", /\[2026-01-02, abc\]\(..\/bench\/results\/peers\/slow\.json\)/);
     assert.equal(lines.filter((line) => line.startsWith("![")).length, 2);
   });
 
@@ -306,7 +309,7 @@ describe("peersPart()", () => {
   });
 
   it("is refused a text without a place for it", () => {
-    assert.throws(() => withPeers("# README", [slow]), /README\.md has no part/);
+    assert.throws(() => withPeers("# README", [slow]), /docs\/performance\.md has no part/);
   });
 
   function cell(value: number, target?: number) {

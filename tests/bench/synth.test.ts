@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type BlockTypeName, blockTypes, randomBlocks, randomOf } from "../../bench/synth/blocks.ts";
+import { familyHeader } from "../../bench/synth/families.ts";
 import { type MixName, mixes, typeIn } from "../../bench/synth/mixes.ts";
-import { writeMix } from "../../bench/synth/write.ts";
+import { writeMix, writeWeights } from "../../bench/synth/write.ts";
+import { Llama } from "../../src/api/llama.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import { tensorTypes } from "../../src/quant/file_types.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
@@ -110,6 +112,38 @@ describe("randomBlocks()", () => {
     const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
     assert.ok(Math.abs(mean) < 0.001, `${mean}`);
     assert.ok(Math.abs(deviation - 0.02) < 0.002, `${deviation}`);
+  });
+});
+
+describe("writeWeights()", () => {
+  const shape = {
+    dim: 64,
+    nLayers: 6,
+    nHeads: 4,
+    nKvHeads: 2,
+    headDim: 32,
+    hidden: 512,
+    vocab: 300,
+  } as const;
+  const rest = { contextLength: 64, ropeTheta: 10_000 } as const;
+  const folder = mkdtempSync(join(tmpdir(), "cria-synth-"));
+
+  it("writes models of other families, which load, with native's types for columns that no superblock divides", async () => {
+    for (const family of [{ architecture: "gemma3", window: 16 }, { architecture: "qwen3" }] as const) {
+      const path = join(folder, `${family.architecture}.gguf`);
+      writeWeights("q4_k_m", familyHeader({ ...family, ...shape, ...rest }), path);
+      const { tensors } = await openModelFile(bytesSource(readFileSync(path)));
+      const types = ["token_embd", "blk.0.attn_q", "blk.0.ffn_gate", "blk.0.ffn_down", "blk.2.ffn_down"];
+      assert.deepEqual(
+        types.map((name) => tensors.get(`${name}.weight`)?.type),
+        ["Q8_0", "Q5_0", "Q5_0", "Q4_K", "Q6_K"],
+      );
+      await using llama = await Llama.load(path, { threads: 1 });
+      assert.equal(llama.config.architecture, family.architecture);
+      assert.equal(llama.config.vocabSize, 300);
+      const logits = await llama.logits([1, 5, 270]);
+      assert.ok(logits.every((value) => Number.isFinite(value)));
+    }
   });
 });
 

@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { VERSION } from "../../src/cli/version.ts";
 import { samplingParams } from "../../src/sample/registry.ts";
-import type { NumberParam } from "../../src/sample/spec.ts";
+import { VERSION } from "../../src/util/version.ts";
 import { runCli, startCli, testFolder } from "../support/cli.ts";
 import { itUnless } from "../support/skip.ts";
 
@@ -49,7 +48,7 @@ describe("cria", () => {
 
   it("says what there is instead of what other programs have", async () => {
     for (const [args, message] of [
-      [["chat"], 'Unknown command chat: there is no chat yet; cria generate "TEXT" continues a text'],
+      [["run", "x"], "Unknown command run: cria chat --model FILE talks with a model"],
       [["download", "x"], "Unknown command download: cria pull NAME downloads a model"],
       [["toString"], "Unknown command toString"],
       [["gen"], "Unknown command gen: did you mean generate?"],
@@ -68,6 +67,7 @@ describe("cria", () => {
     assert.deepEqual(await runCli(["help"]), await runCli(["--help"]));
     for (const command of [
       "generate",
+      "chat",
       "pull",
       "list",
       "remove",
@@ -104,7 +104,7 @@ describe("cria generate", () => {
     const listed = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z0-9-]+)/gm)].map(([, flag]) => flag).sort();
     const expected = [
       ...["--model", "--tokenizer", "--max-tokens", "--stop", "--ignore-eos", "--threads", "--context"],
-      ...["--rope-scaling", "--rope-scale"],
+      ...["--rope-scaling", "--rope-scale", "--gelu"],
       ...["--precision", "--kv", "--memory", "--sha256", "--no-cache", "--stats", "--help"],
       ...["--prompt", "--file", "--special", "--stats-file"],
       ...samplingParams.map(({ flag }) => flag),
@@ -141,8 +141,12 @@ describe("cria generate", () => {
 
   it("checks the interval of every sampling parameter", async () => {
     for (const param of samplingParams) {
-      assert.equal(param.kind, "number");
-      const { flag, min } = param as NumberParam;
+      if (param.kind !== "number") {
+        const message = `Cannot read ${param.flag}: Expected ${param.expected}, got wrong`;
+        await assertUsage(["generate", param.flag, "wrong"], message);
+        continue;
+      }
+      const { flag, min } = param;
       const { status, stderr } = await runCli(["generate", flag, String(min - 1)]);
       assert.equal(status, 2, flag);
       assert.match(
@@ -166,6 +170,7 @@ describe("cria generate", () => {
     for (const [name, hint] of [
       ["llama3.2", names],
       ["llama3.2:1b", names],
+      ["tales-chat", "did you mean cria:tales-chat?"],
       ["owner/repo-GGUF", "a repository of the Hugging Face hub is hf:owner/repo-GGUF"],
       ["owner/repo:Q8_0", "a repository of the Hugging Face hub is hf:owner/repo:Q8_0"],
       ["owner/repo/model.Q8_0.gguf", "did you mean hf:owner/repo/model.Q8_0.gguf?"],

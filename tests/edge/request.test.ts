@@ -22,7 +22,7 @@ describe("readGenerateRequest()", () => {
   it("readGenerateRequest() takes a prompt and every sampling field of the registry", () => {
     assert.deepEqual(wish({ prompt: "" }), { prompt: "", options: { logprobs: false } });
     for (const param of samplingParams) {
-      const value = param.kind === "number" && param.integer ? 1 : 0.5;
+      const value = param.kind === "value" ? { 5: 0.5 } : param.integer ? 1 : 0.5;
       assert.deepEqual(wish({ prompt: "x", [param.openai]: value }), {
         prompt: "x",
         options: { [param.key]: value, logprobs: false },
@@ -49,8 +49,8 @@ describe("readGenerateRequest()", () => {
   });
 
   it("readGenerateRequest() refuses sampling values outside their intervals", () => {
-    for (const { openai, key } of samplingParams) {
-      for (const value of [-1, "0.5", [], {}, true]) {
+    for (const { openai, key, kind } of samplingParams) {
+      for (const value of [-3, "0.5", [], kind === "value" ? { 5: 101 } : {}, true]) {
         refused(
           () => readGenerateRequest(`{"prompt":"x","${openai}":${JSON.stringify(value)}}`, 9),
           400,

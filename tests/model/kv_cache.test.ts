@@ -19,6 +19,7 @@ function pool(pages: number, more = 0, copy: PageMemory["copy"] = () => {}): Pag
       next += bytes;
       return next - bytes;
     },
+    left: () => 0,
     limit: () => "the test gives no more",
   };
   return new PagePool(memory, [{ window: undefined, pageBytes: 10, mostPages: pages }], 1000);
@@ -83,7 +84,12 @@ describe("Sequence", () => {
   });
 
   it("has a state at its end and at the ends of pages, and at its end only if no step has spoilt it", () => {
-    const memory = { copy: () => {}, grow: () => undefined, limit: () => "the test gives no more" };
+    const memory = {
+      copy: () => {},
+      grow: () => undefined,
+      left: () => 0,
+      limit: () => "the test gives no more",
+    };
     const states = { window: undefined, isState: true, pageBytes: 10, mostPages: 5 };
     const s = new Sequence(new PagePool(memory, [states], 0), CONTEXT);
     for (const n of [64, 6]) extend(s, n);
@@ -108,6 +114,7 @@ describe("Sequence", () => {
     const memory = {
       copy: (from: number, to: number) => void copies.push([from, to]),
       grow: () => undefined,
+      left: () => 0,
       limit: () => "the test gives no more",
     };
     const p = new PagePool(memory, [{ window: undefined, pageBytes: 10, mostPages: 8 }], 0);

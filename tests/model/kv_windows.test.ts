@@ -28,7 +28,7 @@ function pool(more: number, copy: PageMemory["copy"] = () => {}): PagePool {
     next += bytes;
     return next - bytes;
   };
-  return new PagePool({ copy, grow, limit: () => "the test gives no more" }, classes, 1000);
+  return new PagePool({ copy, grow, left: () => 0, limit: () => "the test gives no more" }, classes, 1000);
 }
 
 function extend(sequence: Sequence, n: number): void {

@@ -54,6 +54,31 @@ export function gelu(x: number): number {
   return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 }
 
+/**
+ * erfc(x) to about 1e-14: a series for small |x|, a continued fraction beyond (Abramowitz and Stegun 1964, 7.1.6 and 7.1.14).
+ */
+export function erfc(x: number): number {
+  if (Number.isNaN(x)) return Number.NaN;
+  if (x < 0) return 2 - erfc(-x);
+  if (x < 2) {
+    let term = x;
+    let sum = x;
+    for (let n = 1; Math.abs(term) > 1e-17 * sum; n++) {
+      term *= (2 * x * x) / (2 * n + 1);
+      sum += term;
+    }
+    return 1 - (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+  }
+  let fraction = 0;
+  for (let n = 120; n > 0; n--) fraction = n / 2 / (x + fraction);
+  return Math.exp(-x * x) / Math.sqrt(Math.PI) / (x + fraction);
+}
+
+/** The exact GELU: x times the probability that a standard normal number is less than x. */
+export function exactGelu(x: number): number {
+  return 0.5 * x * erfc(-x / Math.SQRT2);
+}
+
 /** max(x, 0). */
 export function relu(x: number): number {
   return Math.max(x, 0);

@@ -4,6 +4,7 @@ import { Candidates } from "../../src/sample/candidates.ts";
 import { createSampler, type SampleMemory, type Sampler, samplerBytes } from "../../src/sample/chain.ts";
 import type { ResolvedSampling } from "../../src/sample/registry.ts";
 import { resolveSampling, type SamplingOptions, samplers } from "../../src/sample/registry.ts";
+import { repeatPenalty } from "../../src/sample/repeat_penalty.ts";
 import { Rng } from "../../src/sample/rng.ts";
 import { checkParam, type SamplerSpec, type SamplingParam } from "../../src/sample/spec.ts";
 import { UsageError } from "../../src/util/errors.ts";
@@ -260,7 +261,7 @@ describe("repeatPenalty", () => {
     const candidates = new Candidates(simd.kernels, { memory, logitsPtr, scratchPtr, vocabSize });
     const history = [0, 1, 1, 5, 2, 0, -1, 0];
     candidates.reset(history, history.length);
-    samplers[0]?.create({ ...OFF, repeatPenalty: 4 }, vocabulary)?.apply(candidates, new Rng(0));
+    repeatPenalty.create({ ...OFF, repeatPenalty: 4 }, vocabulary)?.apply(candidates, new Rng(0));
     assert.deepEqual([...simd.f32(logitsPtr, 5)], [0.5, -8, 0, 4, 1]);
     simd.checkGuards();
     candidates.restore();

@@ -20,7 +20,10 @@ describe("samplers", () => {
   it("samplers have the order of the chain", () => {
     assert.deepEqual(
       samplers.map(({ name }) => name),
-      ["repeat_penalty", "top_k", "top_p", "min_p", "temperature"],
+      [
+        ...["logit_bias", "repeat_penalty", "frequency_penalty", "presence_penalty"],
+        ...["top_k", "top_p", "min_p", "temperature"],
+      ],
     );
   });
 });
@@ -29,7 +32,10 @@ describe("samplingParams", () => {
   it("samplingParams name flags and request fields", () => {
     const names = samplingParams.map(({ key, flag, valueName, openai }) => [key, flag, valueName, openai]);
     assert.deepEqual(names, [
+      ["logitBias", "--logit-bias", "ID=B,...", "logit_bias"],
       ["repeatPenalty", "--repeat-penalty", "R", "repeat_penalty"],
+      ["frequencyPenalty", "--frequency-penalty", "F", "frequency_penalty"],
+      ["presencePenalty", "--presence-penalty", "F", "presence_penalty"],
       ["topK", "--top-k", "K", "top_k"],
       ["topP", "--top-p", "P", "top_p"],
       ["minP", "--min-p", "P", "min_p"],
@@ -40,7 +46,7 @@ describe("samplingParams", () => {
 
   it("samplingParams have defaults that they accept", () => {
     for (const param of samplingParams) {
-      if (param.default !== undefined) assert.equal(checkParam(param, param.default), param.default);
+      if (param.default !== undefined) assert.deepEqual(checkParam(param, param.default), param.default);
     }
   });
 });
@@ -58,7 +64,10 @@ describe("paramInterval", () => {
 });
 
 /** Without a seed, which has none. */
-const defaults = { temperature: 0.8, topK: 40, topP: 0.9, minP: 0, repeatPenalty: 1 };
+const defaults = {
+  ...{ temperature: 0.8, topK: 40, topP: 0.9, minP: 0, repeatPenalty: 1 },
+  ...{ frequencyPenalty: 0, presencePenalty: 0, logitBias: {} },
+};
 
 describe("resolveSampling", () => {
   it("resolveSampling() gives defaults and a new seed each time", () => {
@@ -78,6 +87,23 @@ describe("resolveSampling", () => {
   });
 
   it("resolveSampling() refuses values outside of their intervals", () => {
+    refuses({ frequencyPenalty: 2.1 }, "Cannot sample: Expected frequencyPenalty in [-2, 2], got 2.1");
+    refuses({ presencePenalty: -3 }, "Cannot sample: Expected presencePenalty in [-2, 2], got -3");
+    for (const logitBias of [
+      { 5: 101 },
+      { 5: "1" },
+      { "-1": 1 },
+      { a: 1 },
+      { 1.5: 1 },
+      [1],
+      { "007": 1 },
+      { 5: NaN },
+    ]) {
+      assert.throws(() => resolveSampling({ logitBias } as SamplingOptions), {
+        code: "USAGE",
+        message: /Expected logitBias to be ids and their biases in \[-100, 100\]/,
+      });
+    }
     refuses({ topP: -1 }, "Cannot sample: Expected topP in [0, 1], got -1");
     refuses({ topP: 1.5 }, "Cannot sample: Expected topP in [0, 1], got 1.5");
     refuses({ minP: -0.1 }, "Cannot sample: Expected minP in [0, 1], got -0.1");

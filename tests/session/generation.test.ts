@@ -29,7 +29,7 @@ describe("Llama.generate()", () => {
     );
     assert.match(whole.text, /^, there was a little/);
     assert.equal(whole.finishReason, "length");
-    assert.deepEqual(whole.usage, { promptTokens: 5, generatedTokens: 40 });
+    assert.deepEqual(whole.usage, { promptTokens: 5, cachedTokens: 0, generatedTokens: 40 });
     const { loadMs, prefillMs, decodeMs, prefillTps, decodeTps } = whole.timings;
     for (const value of [loadMs, prefillMs, decodeMs, prefillTps, decodeTps]) assert.ok(value > 0);
     assert.equal(

@@ -52,7 +52,7 @@ describe("a prompt of ids", () => {
         assert.deepEqual(await take(tales.generate(prompt, greedy)), expected, `${JSON.stringify(text)}`);
       }
       const { usage } = await tales.complete(ids, greedy);
-      assert.deepEqual(usage, { promptTokens: ids.length, generatedTokens: 12 });
+      assert.deepEqual(usage, { promptTokens: ids.length, cachedTokens: 0, generatedTokens: 12 });
       assert.deepEqual(
         await tales.perplexity([...ids, 552, 497]),
         await tales.perplexity(Int32Array.from([...ids, 552, 497])),

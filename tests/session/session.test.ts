@@ -262,7 +262,7 @@ describe("Session.resume()", () => {
     const rest = session.resume();
     let result = await rest.next();
     while (!result.done) result = await rest.next();
-    assert.deepEqual(result.value.usage, { promptTokens: 0, generatedTokens: 6 });
+    assert.deepEqual(result.value.usage, { promptTokens: 0, cachedTokens: 0, generatedTokens: 6 });
     const whole = await llama.complete("Once", { ...greedy, maxTokens: 10 });
     assert.equal(textOf(before) + result.value.text, whole.text);
   });

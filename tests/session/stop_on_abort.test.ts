@@ -53,7 +53,7 @@ describe("stopOnAbort", () => {
         result.ids,
         pieces.map(({ id }) => id),
       );
-      assert.deepEqual(result.usage, { promptTokens, generatedTokens: pieces.length });
+      assert.deepEqual(result.usage, { promptTokens, cachedTokens: 0, generatedTokens: pieces.length });
     }
     assert.ok(seen.has(0) && seen.size > 7, [...seen].join(" "));
     const complete = await llama.complete(prompt, { ...options, signal: abortedAt(9), stopOnAbort: true });

@@ -4,13 +4,16 @@ import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
 import type { Layout } from "../../src/engine/layout.ts";
 import { openModelFile } from "../../src/format/detect.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
-import { embeddedModelUrl } from "../../src/package.ts";
+import { CHAT_MODEL, embeddedModelUrl } from "../../src/package.ts";
 import { bytesSource } from "../../src/source/bytes.ts";
 
 /** The embedded model. */
 export const embeddedModel = embeddedModelUrl();
 
-/** Its path in the repository and in the package, with slashes: "models/tales/...". */
+/** The embedded model that talks. */
+export const chatModel = embeddedModelUrl(CHAT_MODEL);
+
+/** The path of {@link embeddedModel} in the repository and in the package, with slashes: "models/tales/...". */
 export const embeddedName = embeddedModel.href.slice(new URL("../..", import.meta.url).href.length);
 
 /** An engine over a model file in memory; one thread unless options say otherwise. */

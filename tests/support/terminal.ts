@@ -6,6 +6,12 @@ import { cliCommand } from "./cli.ts";
 export const noTerminal: string | false =
   spawnSync("python3", ["-c", "import pty"]).status === 0 ? false : "needs python3 and its pty module";
 
+/** Keys, and what they wait for. */
+export interface TypedKeys {
+  readonly after: string;
+  readonly keys: string;
+}
+
 export interface TerminalOptions {
   /** What standard input is: the terminal, or a pipe with this text. Default: the terminal. */
   readonly stdin?: string;
@@ -13,8 +19,8 @@ export interface TerminalOptions {
   readonly stdout?: boolean;
   readonly columns?: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** What is typed as soon as the terminal shows `after`. */
-  readonly type?: { readonly after: string; readonly keys: string };
+  /** What is typed as soon as the terminal shows `after`, one after the other: each is looked for behind the one before. */
+  readonly type?: TypedKeys | readonly TypedKeys[];
 }
 
 /** What a terminal has seen, and how the program ended. */
@@ -28,7 +34,13 @@ export function runInTerminal(
   args: readonly string[],
   { stdin, stdout = true, columns = 80, env = {}, type }: TerminalOptions = {},
 ): Promise<TerminalResult> {
-  const spec = { command: cliCommand(args), stdin: stdin ?? null, stdout, columns, type: type ?? null };
+  const spec = {
+    command: cliCommand(args),
+    stdin: stdin ?? null,
+    stdout,
+    columns,
+    type: type === undefined ? [] : [type].flat(),
+  };
   const { NO_COLOR, FORCE_COLOR, ...inherited } = process.env;
   const child = spawn("python3", ["-c", PROGRAM, JSON.stringify(spec)], {
     env: { ...inherited, TERM: "xterm", ...env },
@@ -64,7 +76,7 @@ if child.stdin:
     child.stdin.write(spec["stdin"].encode())
     child.stdin.close()
 output = b""
-typed = spec["type"] is None
+steps, seen = spec["type"], 0
 while True:
     try:
         part = os.read(terminal, 65536)
@@ -73,8 +85,12 @@ while True:
     if not part:
         break
     output += part
-    if not typed and spec["type"]["after"].encode() in output:
-        typed = True
-        os.write(terminal, spec["type"]["keys"].encode())
+    while steps:
+        after = steps[0]["after"].encode()
+        at = output.find(after, seen)
+        if at < 0:
+            break
+        seen = at + len(after)
+        os.write(terminal, steps.pop(0)["keys"].encode())
 print(json.dumps({"status": child.wait(), "output": output.decode("utf-8", "replace")}))
 `;

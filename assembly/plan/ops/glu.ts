@@ -3,7 +3,7 @@ import { begin_row, finish_row } from "../../formats/activations";
 import { BLOCK_COLS } from "../../layout/blocks";
 import * as op from "../../layout/ops";
 import { float, int, next, ptr, rows } from "../../record";
-import { exp_f32x4 } from "../../simd/math";
+import { erfc_f32x4, exp_f32x4 } from "../../simd/math";
 import { load_tail, store_tail } from "../../simd/reduce";
 import { slot_count, slot_expert, slot_token } from "./route";
 
@@ -60,6 +60,12 @@ function gelu(x: v128): v128 {
   return f32x4.mul(x, sigmoid(f32x4.mul(inner, f32x4.splat(1.5957691216057308))));
 }
 
+// x Phi(x) = x erfc(-x / sqrt(2)) / 2, which keeps the small values of negative x.
+function exact_gelu(x: v128): v128 {
+  const half = f32x4.mul(x, f32x4.splat(0.5));
+  return f32x4.mul(half, erfc_f32x4(f32x4.mul(x, f32x4.splat(<f32>-Math.SQRT1_2))));
+}
+
 function activate(kind: i32, x: v128): v128 {
   switch (kind) {
     case op.GLU_SWIGLU:
@@ -68,6 +74,9 @@ function activate(kind: i32, x: v128): v128 {
     case op.GLU_GEGLU:
     case op.GLU_GELU:
       return gelu(x);
+    case op.GLU_GEGLU_ERF:
+    case op.GLU_GELU_ERF:
+      return exact_gelu(x);
     case op.GLU_REGLU:
     case op.GLU_RELU:
       return f32x4.max(x, f32x4.splat(0));
@@ -80,9 +89,9 @@ function activate(kind: i32, x: v128): v128 {
 }
 
 /**
- * out[i] = act(gate[i]) * up[i]      kind GLU_SWIGLU (act = SiLU), GLU_GEGLU (GELU, tanh form), GLU_REGLU
- *                                    or GLU_GATE_ONLY (sigmoid)
- * out[i] = act(gate[i])              kind GLU_SILU, GLU_GELU, GLU_RELU, GLU_SQUARED_RELU; up is not read
+ * out[i] = act(gate[i]) * up[i]      kind GLU_SWIGLU (act = SiLU), GLU_GEGLU (GELU, tanh form), GLU_REGLU,
+ *                                    GLU_GEGLU_ERF (GELU, exact) or GLU_GATE_ONLY (sigmoid)
+ * out[i] = act(gate[i])              kind GLU_SILU, GLU_GELU, GLU_GELU_ERF, GLU_RELU, GLU_SQUARED_RELU; up is not read
  * gate, up, out  f32 [n]             out may be gate or up
  * Units: n elements, any; pointers bytes
  * Align: 4 B                         Reads past the end: none
@@ -90,7 +99,7 @@ function activate(kind: i32, x: v128): v128 {
  *         arXiv:1606.08415
  */
 export function glu_f32(kind: i32, gate: usize, up: usize, out: usize, n: i32): void {
-  const gated = kind <= op.GLU_REGLU || kind === op.GLU_GATE_ONLY;
+  const gated = kind <= op.GLU_REGLU || kind === op.GLU_GATE_ONLY || kind === op.GLU_GEGLU_ERF;
   const stop = gate + ((<usize>n & ~3) << 2);
   for (; gate < stop; gate += 16, up += 16, out += 16) {
     const a = activate(kind, v128.load(gate));

@@ -3,6 +3,7 @@ import type { Tokenizer } from "../../tokenizer/core/tokenizer.ts";
 import { describeValue } from "../../util/describe.ts";
 import { UnsupportedError, UsageError } from "../../util/errors.ts";
 import { checkOptions, type OptionNames } from "../../util/options.ts";
+import { answerFormatOf } from "../answer/formats.ts";
 import type { Message, Tool } from "../messages.ts";
 import { ChatTemplate, type TemplateTokens } from "./chat_template.ts";
 import type { TemplateSources } from "./sources.ts";
@@ -52,7 +53,7 @@ export class ModelTemplate {
     this.#tokens = tokens;
   }
 
-  /** @internal Reads the template now. @throws what `new ChatTemplate` throws */
+  /** @internal Reads the template now. @throws UnsupportedError without one; what `new ChatTemplate` throws */
   check(): void {
     this.#template(undefined);
   }
@@ -64,7 +65,8 @@ export class ModelTemplate {
 
   /** How the model writes calls of tools and what it thinks; undefined for plain text. */
   get format(): string | undefined {
-    return undefined;
+    const { main } = this.#sources;
+    return main === undefined ? undefined : answerFormatOf(main);
   }
 
   /**

@@ -94,7 +94,8 @@ export async function readText(input: TextInput): Promise<string> {
   return decodeUtf8(withoutByteOrderMark(bytes, name));
 }
 
-async function readFile(name: string, maxBytes: number): Promise<Uint8Array> {
+/** The bytes of a file. @throws SourceError if it cannot be read, and above `maxBytes` */
+export async function readFile(name: string, maxBytes: number): Promise<Uint8Array> {
   const source = await detectRuntime().openFile(name);
   try {
     const size = source.size ?? 0;

@@ -17,11 +17,22 @@ export class Interrupted extends Error {
   }
 }
 
+let handleCtrlC: (() => void) | undefined;
+
+/** From now on Ctrl-C calls `handle`, and aborts no signal of {@link interruptSignal}. */
+export function onCtrlC(handle: () => void): void {
+  handleCtrlC = handle;
+}
+
 /** An AbortSignal that Ctrl-C and SIGTERM abort, with {@link Interrupted}. The second of them exits at once. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of Object.keys(statuses) as (keyof typeof statuses)[]) {
     process.on(name, () => {
+      if (name === "SIGINT" && handleCtrlC) {
+        handleCtrlC();
+        return;
+      }
       const reason = new Interrupted(name);
       if (controller.signal.aborted) process.exit(reason.status);
       controller.abort(reason);

@@ -24,6 +24,11 @@ export function bold(text: string): string {
   return text === "" ? "" : `\x1b[1m${text}\x1b[22m`;
 }
 
+/** A text in a softer style, with the end of the style. */
+export function dim(text: string): string {
+  return text === "" ? "" : `\x1b[2m${text}\x1b[22m`;
+}
+
 /** Columns of a terminal; 80 if it does not say. */
 export function columnsOf({ columns = 0 }: TerminalStream): number {
   return columns > 0 ? columns : 80;

@@ -132,8 +132,8 @@ export interface ClampSpec {
   readonly alpha: number;
 }
 
-/** What a gate goes through. GELU in its tanh form. */
-export type GatedAct = "silu" | "gelu" | "relu";
+/** What a gate goes through. GELU in its tanh form, unless the load asks for its exact form. */
+export type GatedAct = "silu" | "gelu" | "gelu erf" | "relu";
 /** What stands between two matrices without a gate; `relu2` is the square of ReLU (So et al. 2021, "Primer", arXiv:2109.08668). */
 export type PlainAct = GatedAct | "relu2";
 

@@ -649,12 +649,14 @@ const gates: Readonly<Record<ExpertsSpec["gate"], number>> = {
 const gatedKinds: Readonly<Record<GatedAct, number>> = {
   silu: op.GLU_SWIGLU,
   gelu: op.GLU_GEGLU,
+  "gelu erf": op.GLU_GEGLU_ERF,
   relu: op.GLU_REGLU,
 };
 
 const plainKinds: Readonly<Record<PlainAct, number>> = {
   silu: op.GLU_SILU,
   gelu: op.GLU_GELU,
+  "gelu erf": op.GLU_GELU_ERF,
   relu: op.GLU_RELU,
   relu2: op.GLU_SQUARED_RELU,
 };

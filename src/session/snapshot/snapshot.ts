@@ -62,6 +62,8 @@ interface Description {
     readonly maxTokens?: number;
     readonly stop: readonly string[];
     readonly ignoreEos: boolean;
+    /** Absent: 0. */
+    readonly choice?: number;
     /** Options of the samplers. Random numbers follow from the seed and the position: they have no state. */
     readonly sampling: Readonly<Record<string, unknown>>;
     readonly samplers: SamplerStates;
@@ -77,13 +79,14 @@ function checksum(bytes: Uint8Array): Uint8Array {
 }
 
 function describeGeneration({ settings, begin, afterText, sampler }: Generation): Description["generation"] {
-  const { maxTokens, stop, ignoreEos, sampling } = settings;
+  const { maxTokens, stop, ignoreEos, choice, sampling } = settings;
   return {
     begin,
     afterText,
     ...(Number.isFinite(maxTokens) && { maxTokens }),
     stop,
     ignoreEos,
+    ...(choice > 0 && { choice }),
     sampling: { ...sampling },
     samplers: sampler.save(),
   };
@@ -211,12 +214,12 @@ function readFirsts(engine: Engine, { firstPages }: Json, positions: number): nu
 }
 
 function readGeneration(engine: Engine, tokenizer: Tokenizer, value: unknown, ids: number[]): Generation {
-  const { begin, afterText, maxTokens, stop, ignoreEos, sampling, samplers } = object(
+  const { begin, afterText, maxTokens, stop, ignoreEos, choice, sampling, samplers } = object(
     value,
     "the generation",
   );
   if (ids.length === 0) throw refuse("Expected tokens that the generation goes on from, got none");
-  const fields = { maxTokens, stop, ignoreEos: boolean(ignoreEos, "ignoreEos") };
+  const fields = { maxTokens, stop, choice, ignoreEos: boolean(ignoreEos, "ignoreEos") };
   const settings = resolveGeneration({ ...object(sampling, "sampling"), ...fields } as object);
   const generation = new Generation(
     engine,

@@ -1,4 +1,4 @@
-// Writes the part of README.md that compares cria with its peers: `bun bench/peers/readme.ts`. It has a column for each
+// Writes the part of docs/performance.md that compares cria with its peers: `bun bench/peers/performance_page.ts`. It has a column for each
 // measured processor and is made from the result files alone. A test checks that it is up to date.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Machine } from "../machine.ts";
@@ -9,8 +9,8 @@ import { markdownTable, meets, type Ratio, type RowResult } from "./results.ts";
 /** Folder of the results. It has a file for each processor. */
 export const resultsFolder: URL = new URL("../results/peers/", import.meta.url);
 
-/** README.md. */
-export const readme: URL = new URL("../../README.md", import.meta.url);
+/** docs/performance.md. */
+export const page: URL = new URL("../../docs/performance.md", import.meta.url);
 
 /** The parts of a result file that the table needs. */
 export interface Result {
@@ -25,7 +25,7 @@ export interface Result {
   }[];
 }
 
-const BEGIN = "<!-- peers: bun bench/peers/readme.ts writes what follows -->";
+const BEGIN = "<!-- peers: bun bench/peers/performance_page.ts writes what follows -->";
 const END = "<!-- peers: end -->";
 
 /** All result files, by name. */
@@ -92,7 +92,7 @@ function measuredWhen({ file, machine, parts = [] }: Result): string {
     models.set(when, [...(models.get(when) ?? []), ...titles]);
   }
   const later = [...models].map(([when, titles]) => `; ${titles.join(", ")}: ${when}`);
-  return `[${machine.date}, ${machine.commit}](bench/results/peers/${file}.json)${later.join("")}`;
+  return `[${machine.date}, ${machine.commit}](../bench/results/peers/${file}.json)${later.join("")}`;
 }
 
 /** The table and the charts. */
@@ -105,7 +105,7 @@ export function peersPart(results: readonly Result[]): string {
   ];
   const charts = results.map(
     ({ file, machine }) =>
-      `![Tokens a second of cria and its peers, ${processorName(machine)}](bench/results/peers/${file}.svg)`,
+      `![Tokens a second of cria and its peers, ${processorName(machine)}](../bench/results/peers/${file}.svg)`,
   );
   return [markdownTable(head, lines), ...charts].join("\n\n");
 }
@@ -113,13 +113,14 @@ export function peersPart(results: readonly Result[]): string {
 /** Replaces the part of a text about the peers. @throws Error if it has no such part */
 export function withPeers(text: string, results: readonly Result[]): string {
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`README.md has no part between "${BEGIN}" and "${END}"`);
+  if (begin < 0 || end < begin)
+    throw new Error(`docs/performance.md has no part between "${BEGIN}" and "${END}"`);
   return `${text.slice(0, begin + BEGIN.length)}\n\n${peersPart(results)}\n\n${text.slice(end)}`;
 }
 
-/** Writes the part of README.md about the peers. */
-export function writeReadme(): void {
-  writeFileSync(readme, withPeers(readFileSync(readme, "utf8"), readResults()));
+/** Writes the part of docs/performance.md about the peers. */
+export function writePage(): void {
+  writeFileSync(page, withPeers(readFileSync(page, "utf8"), readResults()));
 }
 
-if (import.meta.main) writeReadme();
+if (import.meta.main) writePage();

@@ -1,0 +1,35 @@
+// Answers of functionary v3.2: sections >>>name, a line end, and JSON; the section "all" is content.
+import type { Context, Format } from "./format.ts";
+import { callArguments } from "./json_calls.ts";
+import { Markers, type Reading } from "./scanner.ts";
+
+/** The format of functionary v3.2. */
+export const functionaryFormats: readonly Format[] = [
+  { names: ["functionary-v3.2"], asks: />>>/, all: functionary },
+];
+
+const SECTION = new Markers([">>>"]);
+
+function* functionary(context: Context): Reading<void> {
+  const { in: scanner, out, tools } = context;
+  scanner.mark();
+  yield* scanner.eat(">>>");
+  for (;;) {
+    const name = yield* scanner.run(/[\w.-]+/y);
+    const titled = name !== "" && (yield* scanner.eat("\n"));
+    let content = titled && name === "all";
+    if (titled && !content && tools.callable && tools.has(name) && (yield* scanner.peek()) === "{") {
+      out.open(false);
+      out.name(name);
+      if (yield* callArguments(context)) {
+        out.finish();
+        content = true;
+      }
+    }
+    if (content) scanner.marked();
+    else context.fail(out.content);
+    const marker = yield* scanner.until(SECTION, out.content);
+    if (marker === "") return;
+    scanner.mark(marker);
+  }
+}

@@ -1,0 +1,151 @@
+// Calls that are JSON objects with a name and arguments: Hermes and Qwen, Llama 3, Mistral, Phi-4, Granite 3, Command R7B.
+import type { Context, Format } from "./format.ts";
+import { Literals } from "./literals.ts";
+import type { Reading } from "./scanner.ts";
+
+/** What may stand around objects, and what they need. */
+interface Shape {
+  /** Whether they stand in a list: always, never, or as the model likes. */
+  readonly list: "always" | "never" | "either";
+  readonly close?: string;
+  /** Whether a call is told of when it is complete: its id may come last. */
+  readonly whole?: boolean;
+}
+
+/** Formats of calls as JSON objects. */
+export const jsonFormats: readonly Format[] = [
+  {
+    names: ["command-r7b"],
+    asks: /START_ACTION/,
+    think: ["<|START_THINKING|>", "<|END_THINKING|>"],
+    drop: ["<|START_RESPONSE|>", "<|END_RESPONSE|>"],
+    open: ["<|START_ACTION|>"],
+    read: objects({ list: "always", close: "<|END_ACTION|>" }),
+  },
+  {
+    names: ["granite3"],
+    asks: /<\|tool_call\|>/,
+    drop: ["<response>", "</response>"],
+    open: ["<|tool_call|>", "<tool_call>"],
+    read: objects({ list: "always", close: "</tool_call>" }),
+  },
+  {
+    names: ["phi4-mini"],
+    asks: /functools|<\|\/tool\|>/,
+    open: ["functools"],
+    read: objects({ list: "always" }),
+  },
+  {
+    names: ["hermes", "hermes-think"],
+    asks: /<tool_call>|<think>|"\/think"/,
+    open: ["<tool_call>"],
+    read: objects({ list: "either", close: "</tool_call>" }),
+  },
+  {
+    names: ["llama3-json", "llama3"],
+    asks: /<\|python_tag\|>|"parameters": dictionary of argument/,
+    open: ["<|python_tag|>"],
+    bare: "{",
+    read: objects({ list: "never" }),
+  },
+];
+
+/** A reader of objects, one after another or in a list. */
+export function objects(shape: Shape): NonNullable<Format["read"]> {
+  return function* (context, marker) {
+    const { in: scanner, out } = context;
+    yield* scanner.space();
+    const list = shape.list !== "never" && (yield* scanner.eat("["));
+    if (!list && shape.list === "always") return false;
+    let between = "";
+    do {
+      yield* scanner.space();
+      if ((yield* scanner.peek()) !== "{" && between !== "") break;
+      if (!(yield* object(context, shape.whole === true, marker === ""))) return false;
+      scanner.mark();
+      yield* scanner.space();
+      between = list ? "," : shape.list === "never" ? ";" : "";
+    } while (between !== "" && (yield* scanner.eat(between)));
+    if (list && !(yield* scanner.eat("]"))) return false;
+    if (between === ";" && scanner.marked().trim() === ";") out.content(";");
+    yield* scanner.space();
+    if (shape.close !== undefined) yield* scanner.eat(shape.close);
+    return true;
+  };
+}
+
+const KEYS = new Map([
+  ["name", "name"],
+  ["tool_name", "name"],
+  ["arguments", "arguments"],
+  ["parameters", "arguments"],
+  ["id", "id"],
+  ["tool_call_id", "id"],
+]);
+
+/** Reads a call. @param bare whether it may be content as well: then it must name a tool and have nothing else in it */
+function* object(context: Context, whole: boolean, bare: boolean): Reading<boolean> {
+  const { in: scanner, out, tools } = context;
+  if (!(yield* scanner.eat("{"))) return false;
+  out.open(whole);
+  const seen = new Set<string>();
+  for (;;) {
+    yield* scanner.space();
+    if (yield* scanner.eat("}")) break;
+    if (seen.size > 0 && !(yield* scanner.eat(","))) return false;
+    yield* scanner.space();
+    const key = yield* text(context);
+    const kind = KEYS.get(key ?? "") ?? key;
+    if (kind === undefined || seen.has(kind) || (bare && !KEYS.has(key as string) && key !== "type"))
+      return false;
+    seen.add(kind);
+    yield* scanner.space();
+    if (!(yield* scanner.eat(":"))) return false;
+    yield* scanner.space();
+    if (kind === "arguments") {
+      if (!(yield* callArguments(context))) return false;
+    } else if (kind === "name") {
+      const name = yield* text(context);
+      if (name === undefined || name === "" || (bare && !tools.has(name))) return false;
+      out.name(name);
+    } else {
+      let value = "";
+      const literals = new Literals(scanner, (more) => {
+        value += more;
+      });
+      if (!(yield* literals.value())) return false;
+      if (kind === "id") out.id(value.startsWith('"') ? JSON.parse(value) : value);
+    }
+  }
+  if (!out.named || !seen.has("arguments")) return false;
+  out.finish();
+  return true;
+}
+
+/** Reads arguments: an object, or a string that holds one. */
+export function* callArguments({ in: scanner, out }: Context): Reading<boolean> {
+  const first = yield* scanner.peek();
+  if (first === "{") return yield* new Literals(scanner, out.arguments).value();
+  if (first !== '"') return false;
+  let value = "";
+  const literals = new Literals(scanner, (more) => {
+    value += more;
+  });
+  if (!(yield* literals.string())) return false;
+  try {
+    const inner: string = JSON.parse(value);
+    if (!/^\s*\{/.test(inner) || JSON.parse(inner) === undefined) return false;
+    out.arguments(inner.trim());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function* text({ in: scanner }: Context): Reading<string | undefined> {
+  let value = "";
+  const literals = new Literals(scanner, (more) => {
+    value += more;
+  });
+  return (yield* literals.string()) ? JSON.parse(value) : undefined;
+}

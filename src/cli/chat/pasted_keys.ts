@@ -1,0 +1,80 @@
+// What a terminal sends, taken apart: keys, Ctrl-C, and pasted text, whose line ends must not send it line by line.
+
+/** Begin and end of pasted text, from terminals that were asked to mark it. */
+const PASTE_BEGIN = "\x1b[200~";
+const PASTE_END = "\x1b[201~";
+
+const CTRL_C = "\x03";
+
+/** What stands in an edited line for a line end and a tab: the pictures that Unicode has for them, in bytes of UTF-8. */
+const pictures = { "\n": "\xe2\x90\xa4", "\t": "\xe2\x90\x89" } as const;
+
+/** The text that was meant by an edited line. */
+export function withLineEnds(line: string): string {
+  return line.replaceAll("\u2424", "\n").replaceAll("\u2409", "\t");
+}
+
+/** A text as an edited line shows it. */
+export function onOneLine(text: string): string {
+  return text.replaceAll("\n", "\u2424").replaceAll("\t", "\u2409");
+}
+
+/** Something that was typed. */
+export type Typed = "interrupt" | { readonly keys: string };
+
+/** Takes apart what a terminal sends. Bytes are characters here ("latin1"), so that nothing of UTF-8 is cut. */
+export class PastedKeys {
+  #isPasting = false;
+  /** Bytes that may be the begin of a mark. */
+  #held = "";
+
+  /** Keys for the editor of a line, and Ctrl-C apart from them. */
+  push(bytes: string): Typed[] {
+    const typed: Typed[] = [];
+    let rest = this.#held + bytes;
+    this.#held = "";
+    for (;;) {
+      const mark = this.#isPasting ? PASTE_END : PASTE_BEGIN;
+      const at = rest.indexOf(mark);
+      if (at < 0) break;
+      this.#add(typed, rest.slice(0, at));
+      rest = rest.slice(at + mark.length);
+      this.#isPasting = !this.#isPasting;
+    }
+    const held = heldLength(rest, this.#isPasting ? PASTE_END : PASTE_BEGIN);
+    this.#held = rest.slice(rest.length - held);
+    this.#add(typed, rest.slice(0, rest.length - held));
+    return typed;
+  }
+
+  #add(typed: Typed[], text: string): void {
+    if (text === "") return;
+    if (this.#isPasting) {
+      typed.push({ keys: pasted(text) });
+      return;
+    }
+    text.split(CTRL_C).forEach((keys, i) => {
+      if (i > 0) typed.push("interrupt");
+      if (keys !== "") typed.push({ keys });
+    });
+  }
+}
+
+/** Pasted text as one line: pictures for line ends and tabs, and no other control character. */
+function pasted(text: string): string {
+  return (
+    text
+      .replace(/\r\n?|\n/g, pictures["\n"])
+      .replaceAll("\t", pictures["\t"])
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+      .replace(/[\x00-\x1f\x7f]/g, "")
+  );
+}
+
+/** How many bytes at the end may be the begin of a mark. A lone escape is a key. */
+function heldLength(text: string, mark: string): number {
+  for (let n = Math.min(mark.length - 1, text.length); n >= 2; n--) {
+    if (text.endsWith(mark.slice(0, n))) return n;
+  }
+  return 0;
+}

@@ -1,0 +1,148 @@
+// Fields that all routes that generate share: sampling, lengths, stops, and those that nothing here can do.
+import * as v from "valibot";
+import { type SamplingOptions, samplingParams } from "../../sample/registry.ts";
+import { checkParam } from "../../sample/spec.ts";
+import type { Fields } from "../http/body.ts";
+import { badRequest } from "../http/errors.ts";
+import { boolean, integer, text, unsupported, wrong } from "./check.ts";
+
+/** Most stop strings, and choices, as OpenAI has them. */
+const MAX_STOPS = 4;
+const MAX_CHOICES = 128;
+/** Longest stop string: every end of the text is compared with all of them. */
+const MAX_STOP_CHARS = 1024;
+
+const stop = v.pipe(text, v.nonEmpty("a text of at least one character"), v.maxLength(MAX_STOP_CHARS));
+const stops = v.pipe(
+  v.array(stop, "a text or an array of texts"),
+  v.maxLength(MAX_STOPS, `at most ${MAX_STOPS} texts`),
+);
+
+/** Schemas of fields that completions and chat completions share. */
+export const commonFields = {
+  model: v.optional(text),
+  n: v.optional(integer(1, MAX_CHOICES)),
+  stop: v.optional(
+    v.lazy((input) =>
+      typeof input === "string"
+        ? v.pipe(
+            stop,
+            v.transform((one) => [one]),
+          )
+        : stops,
+    ),
+  ),
+  stream: v.optional(boolean),
+  stream_options: v.optional(
+    v.object({ include_usage: v.nullish(boolean) }, "an object such as {include_usage: true}"),
+  ),
+  max_tokens: v.optional(integer(0)),
+};
+
+// Narrower than samplers need, as OpenAI has it.
+const narrower: Readonly<Record<string, readonly [number, number]>> = {
+  temperature: [0, 2],
+  frequency_penalty: [-2, 2],
+  presence_penalty: [-2, 2],
+};
+
+/**
+ * Sampling options of a request: the samplers' own fields.
+ * @throws HttpError 400
+ */
+export function samplingOf(fields: Fields): SamplingOptions {
+  const options: Record<string, unknown> = {};
+  for (const param of samplingParams) {
+    const name = param.openai;
+    if (!Object.hasOwn(fields, name)) continue;
+    const value = fields[name];
+    if (name === "seed") {
+      options[param.key] = seedOf(value);
+      continue;
+    }
+    const [min, max] = narrower[name] ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    if (typeof value === "number" && !(value >= min && value <= max)) {
+      throw wrong(name, name, `a number in [${min}, ${max}]`, value);
+    }
+    try {
+      // Errors name the field.
+      options[param.key] = checkParam({ ...param, key: name }, value);
+    } catch (error) {
+      throw badRequest(name, (error as Error).message, "invalid_value");
+    }
+  }
+  return options;
+}
+
+// Clients send any 64-bit integer. Those beyond what samplers take are folded into it, always in the same way.
+function seedOf(value: unknown): number {
+  if (typeof value !== "number" || !Number.isInteger(value)) throw wrong("seed", "seed", "an integer", value);
+  return Number.isSafeInteger(value) && value >= 0 ? value : Number(BigInt.asUintN(53, BigInt(value)));
+}
+
+const isOff = (value: unknown) => value === undefined || value === false || value === 0;
+const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
+const isText = (value: unknown) => (value as { type?: unknown } | undefined)?.type === "text";
+
+// Fields that would change the answer and are not done, and what of them asks for nothing.
+const notDone: Readonly<Record<string, (value: unknown) => boolean>> = {
+  // OpenAI's.
+  audio: isOff,
+  best_of: (value) => value === 1,
+  function_call: (value) => value === "none",
+  functions: isEmpty,
+  modalities: (value) => Array.isArray(value) && value.every((kind) => kind === "text"),
+  moderation: isOff,
+  suffix: (value) => value === "",
+  web_search_options: isOff,
+  // Of llama-server and vLLM.
+  allowed_token_ids: isEmpty,
+  bad_words: isEmpty,
+  dry_multiplier: isOff,
+  dynatemp_range: isOff,
+  grammar: (value) => value === "",
+  guided_choice: isOff,
+  guided_grammar: isOff,
+  guided_json: isOff,
+  guided_regex: isOff,
+  ignore_eos: isOff,
+  json_schema: isOff,
+  length_penalty: (value) => value === 1,
+  lora: isEmpty,
+  min_tokens: isOff,
+  mirostat: isOff,
+  post_sampling_probs: isOff,
+  prompt_logprobs: isOff,
+  regex: isOff,
+  repetition_penalty: (value) => value === 1,
+  samplers: isOff,
+  stop_token_ids: isEmpty,
+  structured_outputs: isOff,
+  top_n_sigma: (value) => isOff(value) || value === -1,
+  typical_p: (value) => value === 1,
+  use_beam_search: isOff,
+  xtc_probability: isOff,
+};
+
+const samplingFields = new Set(samplingParams.map(({ openai }) => openai));
+
+/**
+ * Refuses what would change the answer and cannot be done; other fields that nobody knows are passed over.
+ * @throws HttpError 400
+ */
+export function refuseNotDone(fields: Fields): void {
+  for (const [name, asksNothing] of Object.entries(notDone)) {
+    if (!Object.hasOwn(fields, name) || samplingFields.has(name) || asksNothing(fields[name])) continue;
+    throw unsupported(name, `Expected no ${name}: it is not supported yet`);
+  }
+  const { response_format: format } = fields;
+  if (format === undefined || isText(format)) return;
+  const { type } = Object(format) as { type?: unknown };
+  if (type === "json_object" || type === "json_schema") {
+    throw unsupported(
+      "response_format",
+      `Expected response_format {"type": "text"}: ${type} is not supported yet, and would not be kept to`,
+    );
+  }
+  throw wrong("response_format", "response_format.type", "text", type);
+}

@@ -1,0 +1,167 @@
+// cria serve, seen from outside: the line with its address, requests, signals, a port that is taken.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { Readable } from "node:stream";
+import { describe, it } from "node:test";
+import { runCli, sendSignal, startCli, testFolder } from "../support/cli.ts";
+import { tinyLlamaGguf } from "../support/gguf_writer.ts";
+
+const folder = testFolder();
+const path = folder.write("tiny.gguf", tinyLlamaGguf().bytes);
+const model = ["--model", path, "--threads", "1"];
+
+interface Serving {
+  readonly url: string;
+  readonly port: number;
+  readonly process: ReturnType<typeof startCli>;
+}
+
+/** Starts a server at a free port, and waits for its line; then until it is ready. */
+async function serve(...flags: string[]): Promise<Serving> {
+  return whenReady(startCli(["serve", "--port", "0", ...model, ...flags]));
+}
+
+async function whenReady(started: ReturnType<typeof startCli>): Promise<Serving> {
+  const [line] = await once(started.child.stdout as Readable, "data");
+  const [, url, port] = /^listening at (http:\/\/127\.0\.0\.1:(\d+))\n$/.exec(String(line)) ?? [];
+  assert.ok(url !== undefined, String(line));
+  for (let i = 0; ; i++) {
+    const { status } = await fetch(`${url}/health`);
+    if (status === 200) break;
+    assert.equal(status, 503);
+    if (i === 400) assert.fail("the model is not loaded");
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return { url, port: Number(port), process: started };
+}
+
+const post = (url: string, body: unknown, headers: Record<string, string> = {}) =>
+  fetch(`${url}/v1/completions`, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json", ...headers },
+  });
+
+// Hot and without an end, so that it runs until something ends it.
+const long = { prompt: "in the", max_tokens: 100_000, temperature: 2, top_p: 1, top_k: 0, stream: true };
+
+describe("cria serve", () => {
+  it("answers at the address that it prints, under the name of its file, and Ctrl-C ends it at once", async () => {
+    const { url, process } = await serve();
+    const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string }[] };
+    assert.deepEqual(
+      data.map(({ id }) => id),
+      ["tiny"],
+    );
+    const answer = await post(url, { prompt: "in the", max_tokens: 3, seed: 1 });
+    const { usage } = (await answer.json()) as { usage: { completion_tokens: number } };
+    assert.equal(usage.completion_tokens, 3);
+    const stream = await post(url, { ...long, n: 4 });
+    const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    const begin = Date.now();
+    sendSignal(process.child, "SIGINT");
+    const { status, stderr } = await process.result;
+    assert.equal(status, 130);
+    assert.ok(Date.now() - begin < 3000);
+    assert.match(stderr, /^ready: tiny; base URL of OpenAI clients: http:\S+\/v1\n$/);
+    await reader.cancel().catch(() => {});
+  });
+
+  it("lets answers end after SIGTERM, and exits with 0", async () => {
+    const { url, process } = await serve();
+    const stream = await post(url, { ...long, max_tokens: 300, ignore_eos: false, logit_bias: { 2: -100 } });
+    const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
+    let text = new TextDecoder().decode((await reader.read()).value);
+    sendSignal(process.child, "SIGTERM");
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      text += new TextDecoder().decode(read.value);
+    }
+    assert.match(text, /\[DONE\]\n\n$/);
+    assert.equal((await process.result).status, 0);
+  });
+
+  it("gives up answers that take longer than --drain", async () => {
+    const { url, process } = await serve("--drain", "0.1");
+    const text = post(url, { ...long, n: 128, logit_bias: { 2: -100 } })
+      .then((response) => response.text())
+      .catch(() => "");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    sendSignal(process.child, "SIGTERM");
+    assert.equal((await process.result).status, 0);
+    assert.doesNotMatch(await text, /\[DONE\]/);
+  });
+
+  it("talks without a model of one's own, and takes keys of the flag and of the environment", async () => {
+    const started = startCli([
+      "serve",
+      "--port",
+      "0",
+      "--api-key",
+      "one",
+      "--name",
+      "mine",
+      "--threads",
+      "1",
+    ]);
+    const { url, process } = await whenReady(started);
+    assert.equal((await post(url, { prompt: "in" })).status, 401);
+    const answer = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      body: JSON.stringify({ messages: [{ role: "user", content: "Hello" }], max_tokens: 5 }),
+      headers: { "content-type": "application/json", authorization: "Bearer one" },
+    });
+    const { model, choices } = (await answer.json()) as {
+      model: string;
+      choices: [{ message: { content: string } }];
+    };
+    assert.equal(model, "mine");
+    assert.match(choices[0].message.content, /\w/);
+    sendSignal(process.child, "SIGINT");
+    await process.result;
+  });
+
+  it("refuses names that lead here from elsewhere", async () => {
+    const { port, process } = await serve();
+    const socket = connect(port, "127.0.0.1");
+    socket.write("GET /v1/models HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    let text = "";
+    for await (const chunk of socket) text += chunk;
+    assert.match(text, /^HTTP\/1\.1 403 /);
+    sendSignal(process.child, "SIGINT");
+    await process.result;
+  });
+
+  it("says what to do if the port is taken", async () => {
+    const { port, process } = await serve();
+    const { status, stdout, stderr } = await runCli(["serve", "--port", String(port), ...model]);
+    assert.deepEqual([status, stdout], [1, ""]);
+    assert.match(
+      stderr,
+      /^error: Cannot listen at 127\.0\.0\.1 port \d+: another program has the port; .*--port/,
+    );
+    sendSignal(process.child, "SIGINT");
+    await process.result;
+  });
+
+  it("refuses to serve other machines without a key, and wrong flags", async () => {
+    const rows: readonly [string[], RegExp][] = [
+      [["--host", "0.0.0.0"], /Expected a key, .*--api-key or CRIA_API_KEY.*--no-api-key/],
+      [["model.gguf"], /--model/],
+      [["--port", "65536"], /Cannot read --port/],
+      [["--cors", "localhost"], /Expected --cors to be origins/],
+    ];
+    for (const [flags, message] of rows) {
+      const { status, stdout, stderr } = await runCli(["serve", ...flags]);
+      assert.deepEqual([status, stdout], [2, ""], stderr);
+      assert.match(stderr, message);
+    }
+  });
+
+  it("ends with the error of a model that cannot be loaded", async () => {
+    const { status, stderr } = await runCli(["serve", "--port", "0", "--model", folder.path("none.gguf")]);
+    assert.equal(status, 1);
+    assert.match(stderr, /^error: .*none\.gguf/);
+  });
+});

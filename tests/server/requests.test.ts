@@ -1,0 +1,110 @@
+// Every request of the conformance list gets its status and what is said of it, from a real model.
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import { createServer } from "../../src/server/create_server.ts";
+import { ask, hi } from "../support/ask.ts";
+import { itShared, sharedJson } from "../support/shared.ts";
+import { testModel } from "../support/test_model.ts";
+
+interface Row {
+  readonly req?: Record<string, unknown>;
+  readonly raw?: unknown;
+  readonly raw_bytes?: number;
+  readonly method?: string;
+  readonly path?: string;
+  readonly status: number;
+  readonly param?: string;
+  readonly code?: string;
+}
+
+const model = await testModel();
+const server = createServer({ model });
+after(() => server.close());
+
+/** Long texts of the list. */
+function spelled(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(spelled);
+  const { $repeat, $concat } = value as { $repeat?: [string, number]; $concat?: unknown[] };
+  if ($repeat) return $repeat[0].repeat($repeat[1]);
+  if ($concat) return $concat.map(spelled).join("");
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, spelled(inner)]));
+}
+
+async function send(row: Row): Promise<{ status: number; text: string; headers: Headers }> {
+  const { path = "/v1/chat/completions", method = "POST" } = row;
+  const raw =
+    row.raw_bytes !== undefined ? " ".repeat(row.raw_bytes) : row.raw && (spelled(row.raw) as string);
+  // Short answers are enough.
+  const length = path.startsWith("/v1/") && row.status === 200 ? { max_tokens: 12 } : {};
+  const body = raw ?? { model: model.facts.id, ...length, ...(spelled(row.req ?? {}) as object) };
+  const response =
+    method === "GET"
+      ? await server.fetch(new Request(`http://localhost${path}`))
+      : await ask(server, path, body);
+  return { status: response.status, text: await response.text(), headers: response.headers };
+}
+
+/** Rows that the list answers with 200, and why they are refused here. */
+const gaps: readonly { readonly of: (row: Row) => boolean; readonly status: number; readonly why: string }[] =
+  [
+    {
+      of: ({ req }) => /^json_/.test((req?.response_format as { type?: string } | undefined)?.type ?? ""),
+      status: 400,
+      why: "response_format needs grammars, which do not exist yet",
+    },
+    {
+      of: ({ path, status }) => path === "/v1/embeddings" && status === 200,
+      status: 501,
+      why: "there are no embeddings yet",
+    },
+  ];
+
+describe("requests", () => {
+  itShared(["conformance/openai_stream.json"], "are answered as the list says", async () => {
+    const { requests } = sharedJson<{ requests: Row[] }>("conformance/openai_stream.json");
+    assert.ok(requests.length >= 46);
+    let refused = 0;
+    for (const row of requests) {
+      const gap = gaps.find(({ of }) => of(row));
+      if (gap) refused++;
+      const { status, text } = await send(row);
+      const shown = JSON.stringify({ ...row, raw: undefined }).slice(0, 200);
+      assert.equal(status, gap?.status ?? row.status, `${shown}: ${text.slice(0, 300)}`);
+      if (status === 200) continue;
+      const { error } = JSON.parse(text);
+      assert.deepEqual(Object.keys(error), ["message", "type", "param", "code"], shown);
+      if (row.param) assert.equal(error.param, row.param, `${shown}: ${error.message}`);
+      if (row.code) assert.equal(error.code, row.code, shown);
+      assert.ok(error.message.length < 500, shown);
+    }
+    assert.equal(refused, 3);
+  });
+
+  it("that are too long say how long a prompt may be, and how long it is", async () => {
+    for (const words of [300, 100_000]) {
+      const messages = [{ role: "user", content: "x ".repeat(words) }];
+      const response = await ask(server, "/v1/chat/completions", { messages });
+      const { error } = (await response.json()) as {
+        error: { message: string; code: string; param: string };
+      };
+      assert.deepEqual(
+        [response.status, error.code, error.param],
+        [400, "context_length_exceeded", "messages"],
+      );
+      assert.ok((error.message.match(/\d+/g) ?? []).length >= 2, error.message);
+    }
+  });
+
+  it("with n choices count the prompt once, and choices differ", async () => {
+    const one = await ask(server, "/v1/chat/completions", { messages: hi, max_tokens: 8, seed: 1 });
+    const two = await ask(server, "/v1/chat/completions", { messages: hi, max_tokens: 8, seed: 1, n: 2 });
+    // biome-ignore lint/suspicious/noExplicitAny: an answer
+    const [first, both] = [(await one.json()) as any, (await two.json()) as any];
+    assert.equal(both.usage.prompt_tokens, first.usage.prompt_tokens);
+    assert.equal(both.usage.completion_tokens, 16);
+    const texts = both.choices.map((choice: { message: { content: string } }) => choice.message.content);
+    assert.equal(texts[0], first.choices[0].message.content);
+    assert.notEqual(texts[1], texts[0]);
+  });
+});
