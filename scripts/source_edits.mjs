@@ -164,7 +164,8 @@ export function privateNames(text) {
 function isReference(node) {
   const { parent } = node;
   if (ts.isPropertyAccessExpression(parent)) return parent.name !== node;
-  if (ts.isBindingElement(parent)) return parent.propertyName !== node;
+  // In "import { constants as constants2 }" the first is the other module's.
+  if (ts.isBindingElement(parent) || ts.isImportSpecifier(parent)) return parent.propertyName !== node;
   if (ts.isMetaProperty(parent)) return false;
   return !(parent.name === node && (ts.isPropertyAssignment(parent) || ts.isClassElement(parent)));
 }

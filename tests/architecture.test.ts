@@ -40,7 +40,7 @@ const allowed: Record<string, readonly string[]> = {
   ],
   convert: ["util", "source", "runtime", "quant", "tokenizer", "kernels", "format"],
   "convert.ts": ["util", "format", "convert"],
-  edge: ["util", "source", "tokenizer", "sample", "format", "session", "api"],
+  edge: ["util", "source", "tokenizer", "sample", "format", "session", "api", "server"],
   "workerd.ts": ["kernels", "edge", "mod.ts"],
   cli: [
     ...["util", "package.ts", "source", "quant", "sample", "runtime", "mod.ts", "tokenizer.ts"],

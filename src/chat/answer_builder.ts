@@ -16,7 +16,6 @@ export class AnswerBuilder {
   readonly #parser: AnswerParser;
   readonly #calls = new Map<number, { readonly id: string; readonly name: string; text: string }>();
   readonly #broken = new Set<number>();
-  readonly #lead = new Lead();
   #ended = false;
 
   constructor(parser: AnswerParser) {
@@ -86,7 +85,6 @@ export class AnswerBuilder {
           toolCalls.push({ index: delta.index, arguments: delta.text });
       }
     }
-    text = this.#lead.drop(text, token === undefined);
     this.text += text;
     this.reasoning += reasoning;
     return new AnswerPiece(text, reasoning, toolCalls, token);
@@ -95,25 +93,6 @@ export class AnswerBuilder {
   #addArguments(index: number, text: string): void {
     const call = this.#calls.get(index);
     if (call) call.text += text;
-  }
-}
-
-/**
- * Drops the one space that an answer begins with if its first word has it: SentencePiece writes words so, and templates put
- * it back. Two spaces and more are an indentation, and stay.
- */
-class Lead {
-  #held: string | undefined = "";
-
-  drop(text: string, isLast: boolean): string {
-    if (this.#held === undefined) return text;
-    const all = this.#held + text;
-    if (!isLast && (all === "" || all === " ")) {
-      this.#held = all;
-      return "";
-    }
-    this.#held = undefined;
-    return /^ (?!\s)/.test(all) ? all.slice(1) : all;
   }
 }
 

@@ -223,7 +223,7 @@ export class Chat implements Disposable {
   ): AsyncGenerator<ChatPiece, ChatAnswer> {
     const begin = this.#rollBack(prompt.ids);
     // If the whole prompt is there, its last token is computed again.
-    const cachedTokens = Math.min(begin, this.#session.cached, prompt.ids.length - 1);
+    const kept = Math.min(begin, this.#session.cached, prompt.ids.length - 1);
     const builder = new AnswerBuilder(this.#parser(messages, prompt));
     const keep = () => {
       if (builder.hasBegun) this.#messages = [...messages, builder.message];
@@ -238,8 +238,10 @@ export class Chat implements Disposable {
       const rest = builder.end(!["eos", "stop"].includes(next.value.finishReason));
       keep();
       if (rest) yield rest;
-      const usage = { ...next.value.usage, promptTokens: prompt.ids.length, cachedTokens };
-      return { ...next.value, ...builder.parts, usage };
+      const { usage } = next.value;
+      const cachedTokens = kept + usage.cachedTokens;
+      const whole = { ...usage, promptTokens: prompt.ids.length, cachedTokens };
+      return { ...next.value, ...builder.parts, usage: whole };
     } finally {
       if (!isWhole) {
         // Left, aborted or failed: what was said until then is the answer.

@@ -1,6 +1,6 @@
 // What a chat takes and gives.
 import type { TokenLogprob } from "../sample/chain.ts";
-import type { Completion, GenerateOptions } from "../session/options.ts";
+import type { Completion, GenerateOptions, Usage } from "../session/options.ts";
 import { checkFunction, checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
 import type { Message, Tool, ToolCall } from "./messages.ts";
 
@@ -54,15 +54,15 @@ export interface ChatPiece {
 }
 
 /** A whole answer. */
-export interface ChatAnswer extends Omit<Completion, "usage"> {
+export interface ChatAnswer extends Completion {
   /** What the model thought before; "" if its template has no such part. */
   readonly reasoning: string;
   /** What it wants to be called. `chat.result(id, value)` tells it what came of each. */
   readonly toolCalls: readonly ToolCall[];
   /** The answer as it stands in the conversation. */
   readonly message: Message;
-  /** Tokens; `promptTokens` are those of the whole prompt, `cachedTokens` those of them that were not computed again. */
-  readonly usage: Completion["usage"] & { readonly cachedTokens: number };
+  /** Tokens: those of the whole prompt, those of them that were in memory and not computed again, and those of the answer. */
+  readonly usage: Usage;
 }
 
 const chatNames: OptionNames<ChatOptions> = {

@@ -16,7 +16,7 @@ import {
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
-import { computeFlags, count, modelFlags } from "./load_model.ts";
+import { computeFlags, count, modelFlags, templateFlags } from "./load_model.ts";
 import { startEngineThread } from "./serving/engine_thread.ts";
 import { listen } from "./serving/listen.ts";
 import type { ServedValues } from "./serving/load_served.ts";
@@ -31,13 +31,14 @@ const DEFAULT_DRAIN = 30;
 
 const flags = {
   ...modelFlags,
+  ...templateFlags,
   port: numberFlag("--port", "N", `port to listen at (default: ${DEFAULT_PORT}; 0 takes a free one)`, {
     integer: true,
     min: 0,
     max: MAX_PORT,
   }),
   host: textFlag("--host", "ADDRESS", `address to listen at (default: ${DEFAULT_HOST}, this machine alone)`),
-  name: textFlag("--name", "NAME", "the model's name for clients (default: from its file)", {
+  name: textFlag("--name", "NAME", "the model's name for clients (default: by its file)", {
     aliases: ["--alias"],
   }),
   parallel: numberFlag(
@@ -78,6 +79,7 @@ const flags = {
       max: 86_400,
     },
   ),
+  ...templateFlags,
   ...computeFlags,
   help: helpFlag,
 };
@@ -86,7 +88,7 @@ type Values = FlagValues<typeof flags>;
 
 const help = `Usage: cria serve [flags]
 
-Serves a model at the routes of OpenAI's interface: clients take http://${DEFAULT_HOST}:${DEFAULT_PORT}/v1 as base URL.
+Serves a model, tales-chat if --model names none, at the routes of OpenAI's interface: clients take http://${DEFAULT_HOST}:${DEFAULT_PORT}/v1 as base URL.
 Prints the address on standard output when it listens; until the model is loaded, requests are answered 503.
 Other machines are served with --host 0.0.0.0 and a key.
 
@@ -154,19 +156,10 @@ async function serve(values: Values): Promise<number> {
 }
 
 function servedValues(values: Values): ServedValues {
-  const { parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, name = nameOf(values.model) } = values;
-  const keys = Object.keys({ ...modelFlags, ...computeFlags });
+  const { parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, name } = values;
+  const keys = Object.keys({ ...modelFlags, ...templateFlags, ...computeFlags });
   const load = Object.fromEntries(Object.entries(values).filter(([key]) => keys.includes(key)));
-  return { load, id: name, parallel, queue };
-}
-
-// "models/Qwen3-0.6B-Q8_0.gguf" is "Qwen3-0.6B-Q8_0".
-function nameOf(model: string | undefined): string {
-  const last = model
-    ?.split(/[\\/](?!$)/)
-    .at(-1)
-    ?.replace(/[\\/]$/, "");
-  return last?.replace(/\.(gguf|bin)$/i, "") || "tales";
+  return { load, name, parallel, queue };
 }
 
 const loopbackNames = ["localhost", "127.0.0.1", "::1", "[::1]"];

@@ -4,6 +4,12 @@ import type { Llama } from "../api/llama.ts";
 import { checkLoadOptions } from "../api/load_options.ts";
 import { allKinds } from "../format/all_kinds.ts";
 import { provideOtherKinds } from "../format/other_kinds.ts";
+import { HttpError } from "../server/http/errors.ts";
+import type { Guard } from "../server/http/guard.ts";
+import { guardOf } from "../server/http/guard_options.ts";
+import { RequestHandler } from "../server/http/handler.ts";
+import { errorResponse } from "../server/http/responses.ts";
+import { allRoutes } from "../server/routes/all.ts";
 import type { Session } from "../session/session.ts";
 import { huggingFaceKind } from "../tokenizer/huggingface/kind.ts";
 import { provideJsonKind } from "../tokenizer/json_kind.ts";
@@ -11,10 +17,12 @@ import { UsageError } from "../util/errors.ts";
 import { checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
 import { Answer, type Slice } from "./answer.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
+import { type EdgeCall, EdgeModels } from "./edge_models.ts";
 import { type ExecutionContext, SharedModel, type WorkerLoadOptions, type WorkerModel } from "./model.ts";
 import { RequestQueue, type Ticket } from "./queue.ts";
 import { checkHeaders, type GenerateRequest, readBody, readGenerateRequest } from "./request.ts";
 import { describeError, errorAnswer, eventStream, json, RequestError } from "./responses.ts";
+import { EdgeModel } from "./served_model.ts";
 
 /** Where snapshots are kept between the requests of one generation: a key-value store of the platform. */
 export interface SnapshotStore {
@@ -41,6 +49,12 @@ export interface WorkerOptions<Env = unknown> extends WorkerLoadOptions {
   queue?: number;
   /** Keeps snapshots; without it the client gets them. */
   store?: SnapshotStore | ((env: Env) => SnapshotStore);
+  /** The model's name for clients of OpenAI's routes. Default: what its file calls it, or "cria". */
+  name?: string;
+  /** Keys that every route needs but `/` and `/health`, or what finds them among the bindings. Default: none. */
+  apiKeys?: readonly string[] | ((env: Env) => readonly string[]);
+  /** Origins of pages that may use OpenAI's routes; "*" for all. Default: none. */
+  cors?: string | readonly string[];
 }
 
 /** What runtimes call a worker: `export default createWorker({ model })`, `Deno.serve(worker.fetch)`. */
@@ -53,6 +67,9 @@ const DEFAULT_CONCURRENCY = 8;
 const DEFAULT_QUEUE = 32;
 /** Longest JSON of a request, without a snapshot. */
 const MAX_BODY_BYTES = 64 << 10;
+/** The same of OpenAI's routes: conversations are sent whole. */
+const MAX_OPENAI_BYTES = 1 << 20;
+const KEEP_ALIVE_MS = 15_000;
 /** Longest that a body may take to arrive. */
 const BODY_MS = 10_000;
 /** Longest that a client may read nothing while others wait. */
@@ -72,6 +89,9 @@ const workerNames: OptionNames<WorkerOptions> = {
   concurrency: true,
   queue: true,
   store: true,
+  name: true,
+  apiKeys: true,
+  cors: true,
   contextLength: true,
   ropeScaling: true,
   precision: true,
@@ -94,6 +114,7 @@ class EdgeWorker<Env> {
   readonly #maxTokens: number;
   readonly #queue: RequestQueue;
   readonly #model: SharedModel<Env>;
+  #openai: { readonly guard: Guard; readonly handler: RequestHandler } | undefined;
   #requests = 0;
   #tokens = 0;
 
@@ -125,11 +146,62 @@ class EdgeWorker<Env> {
     try {
       const { pathname } = new URL(request.url);
       if (pathname === "/") return this.#health(request);
-      if (pathname === "/generate") return await this.#generate(request, env, context);
-      throw new RequestError(404, "NOT_FOUND", "Cannot answer: Expected path / or /generate");
+      const { guard, handler } = this.#routes(env);
+      if (pathname === "/generate") {
+        guard.owner(request);
+        return await this.#generate(request, env, context);
+      }
+      if (isRoute(pathname)) return await handler.fetch(request, { env, context } satisfies EdgeCall<Env>);
+      throw new RequestError(
+        404,
+        "NOT_FOUND",
+        "Cannot answer: Expected path / or /generate, or one of OpenAI's such as /v1/chat/completions",
+      );
     } catch (error) {
-      return errorAnswer(error);
+      return error instanceof HttpError ? errorResponse(error) : errorAnswer(error);
     }
+  }
+
+  // Bindings are known with the first request, and stay the same.
+  #routes(env: Env): { readonly guard: Guard; readonly handler: RequestHandler } {
+    if (this.#openai) return this.#openai;
+    const { apiKeys = [], cors = [] } = this.#options;
+    const guard = guardOf("create a worker", {
+      apiKeys: typeof apiKeys === "function" ? apiKeys(env) : apiKeys,
+      cors,
+    });
+    const models = new EdgeModels(this.#model, (llama) => this.#served(llama));
+    const handler = new RequestHandler({
+      routes: allRoutes,
+      models,
+      guard,
+      limits: {
+        body: { bytes: MAX_OPENAI_BYTES, ms: BODY_MS },
+        keepAliveMs: KEEP_ALIVE_MS,
+        idleMs: IDLE_MS,
+        deadlineMs: undefined,
+      },
+      onError: () => {},
+    });
+    this.#openai = { guard, handler };
+    return this.#openai;
+  }
+
+  #served(llama: Llama): EdgeModel {
+    const { name = llama.name ?? "cria", slice = {} } = this.#options;
+    // Only now is it known how many requests memory has room for.
+    this.#queue.places = this.#places(llama);
+    return new EdgeModel({
+      llama,
+      id: name,
+      queue: this.#queue,
+      slice,
+      maxTokens: this.#maxTokens,
+      onToken: () => {
+        this.#tokens++;
+      },
+      onError: () => this.#onError(llama),
+    });
   }
 
   #health({ method }: Request): Response {
@@ -255,6 +327,10 @@ class EdgeWorker<Env> {
     const more = Math.floor((maxBytes - memoryBytes) / Math.max(1, each));
     return Math.max(1, Math.min(this.#concurrency, 1 + more));
   }
+}
+
+function isRoute(path: string): boolean {
+  return path.startsWith("/v1/") || allRoutes.some((route) => route.path === path);
 }
 
 function isStore(value: unknown): value is SnapshotStore {

@@ -2,8 +2,17 @@
 import type { Llama } from "../api/llama.ts";
 import { resolveSampling } from "../sample/registry.ts";
 import { tokenText } from "../server/jobs/job_run.ts";
+import { QueueError } from "../server/jobs/queue_error.ts";
 import { LocalModel } from "../server/local_model.ts";
-import type { Job, JobEvent, JobPrompt, ModelFacts, ModelStatus, ServedModel, TokenText } from "../server/model.ts";
+import type {
+  Job,
+  JobEvent,
+  JobPrompt,
+  ModelFacts,
+  ModelStatus,
+  ServedModel,
+  TokenText,
+} from "../server/model.ts";
 import type { Completion, GenerateOptions, Piece } from "../session/options.ts";
 import type { Session } from "../session/session.ts";
 import { yieldToRequests } from "../util/yield.ts";
@@ -87,12 +96,12 @@ export class EdgeModel implements ServedModel {
   async close(): Promise<void> {}
 
   async *run(job: Job, signal: AbortSignal): AsyncGenerator<readonly JobEvent[], void> {
-    const { queue, slice } = this.#options;
+    const { slice } = this.#options;
     const sessions: Session[] = [];
     const dispose = () => {
       for (const session of sessions) session.dispose();
     };
-    const ticket = queue.enter(dispose);
+    const ticket = this.#enter(dispose);
     try {
       await ticket.ready(signal);
       const { text, ids } = await this.#local.render(job.prompt);
@@ -107,6 +116,14 @@ export class EdgeModel implements ServedModel {
     } finally {
       dispose();
       ticket.leave();
+    }
+  }
+
+  #enter(onLost: () => void): Ticket {
+    try {
+      return this.#options.queue.enter(onLost);
+    } catch (error) {
+      throw new QueueError((error as Error).message, "full", 1);
     }
   }
 
@@ -125,12 +142,16 @@ export class EdgeModel implements ServedModel {
     const { llama } = this.#options;
     const base = llama.session();
     sessions.push(base);
+    const cachedTokens = base.recall(ids);
     this.#totals.promptTokens += ids.length;
-    let batch: JobEvent[] = [{ kind: "begin", promptTokens: ids.length, cachedTokens: 0, ...begin }];
-    if (job.n > 1 && ids.length > 1) {
-      await base.append(ids.slice(0, -1), running.options.signal && { signal: running.options.signal });
+    this.#totals.cachedTokens += cachedTokens;
+    let batch: JobEvent[] = [{ kind: "begin", promptTokens: ids.length, cachedTokens, ...begin }];
+    let rest = ids.slice(cachedTokens);
+    if (job.n > 1) {
+      const { signal } = running.options;
+      if (rest.length > 1) await base.append(rest.slice(0, -1), signal && { signal });
+      rest = rest.slice(-1);
     }
-    const rest = job.n > 1 ? ids.slice(-1) : ids;
     for (let choice = 0; choice < job.n; choice++) {
       const session = choice === job.n - 1 ? base : base.fork();
       if (session !== base) sessions.push(session);

@@ -2,7 +2,7 @@
 import type { Llama } from "../api/llama.ts";
 import { UsageError } from "../util/errors.ts";
 import { checkFunction, checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
-import { Guard, loopbackHosts } from "./http/guard.ts";
+import { guardOf } from "./http/guard_options.ts";
 import { RequestHandler } from "./http/handler.ts";
 import { LocalModel } from "./local_model.ts";
 import type { ServedModel } from "./model.ts";
@@ -13,7 +13,7 @@ import { allRoutes } from "./routes/all.ts";
 export interface ServerOptions {
   /** A loaded model, which computes in this thread. The server disposes it when it is closed. */
   llama?: Llama;
-  /** The name of `llama` for clients. Default: "cria". */
+  /** The name of `llama` for clients. Default: what its file calls it, or "cria". */
   name?: string;
   /** Choices of `llama` that compute at once. Default: 8. */
   parallel?: number;
@@ -83,33 +83,12 @@ function count(name: string, value: number | undefined, fallback: number): numbe
   throw wrongOption(ACTION, name, "an integer of at least 1", value);
 }
 
-function textsOf(name: string, value: unknown): readonly string[] {
-  if (value === undefined) return [];
-  if (Array.isArray(value) && value.every((text) => typeof text === "string" && text !== ""))
-    return [...value];
-  throw wrongOption(ACTION, name, "an array of texts, none of them empty", value);
-}
-
-function guardOf({ apiKeys, cors, hosts }: ServerOptions): Guard {
-  const origins = textsOf("cors", typeof cors === "string" ? [cors] : cors);
-  for (const origin of origins) {
-    if (origin !== "*" && URL.parse(origin)?.origin !== origin) {
-      throw wrongOption(ACTION, "cors", 'origins such as "https://example.com", or "*"', origin);
-    }
-  }
-  return new Guard({
-    apiKeys: textsOf("apiKeys", apiKeys),
-    cors: origins,
-    hosts: hosts === "loopback" ? loopbackHosts : hosts && textsOf("hosts", hosts),
-  });
-}
-
 function modelOf(options: ServerOptions): ServedModel | Promise<ServedModel> {
-  const { llama, model, name = "cria", parallel, queue } = options;
+  const { llama, model, parallel, queue } = options;
   const { run, then } = Object(model) as { run?: unknown; then?: unknown };
   if (llama !== undefined && model === undefined) {
     return new LocalModel(llama, {
-      id: name,
+      id: options.name ?? llama.name ?? "cria",
       ...(parallel !== undefined && { parallel }),
       ...(queue !== undefined && { queue }),
     });
@@ -140,7 +119,7 @@ export function createServer(options: ServerOptions): Server {
   const handler = new RequestHandler({
     routes: allRoutes,
     models,
-    guard: guardOf(options),
+    guard: guardOf(ACTION, options),
     limits: {
       body: { bytes: count("maxBodyBytes", maxBodyBytes, MEBIBYTE), ms: BODY_MS },
       keepAliveMs: KEEP_ALIVE_MS,

@@ -1,5 +1,6 @@
 // A model that computes in this thread, for a server: the queue of its jobs, and what runs them.
 import type { Llama } from "../api/llama.ts";
+import { chatDefaults } from "../chat/defaults.ts";
 import { checkSampling } from "../sample/chain.ts";
 import { resolveSampling, samplingNames } from "../sample/registry.ts";
 import { resolveGeneration } from "../session/generation.ts";
@@ -21,7 +22,7 @@ export interface LocalModelOptions {
   queue?: number;
   /** Loads the model again after its engine has failed; without it the model stays failed. */
   reload?: () => Promise<Llama>;
-  /** Most tokens of an answer that does not say how many. Default: to the end of the context. */
+  /** Most tokens of an answer that does not say how many. Default: as in chats (220 of tales-chat), else to the end of the context. */
   defaultMaxTokens?: number | undefined;
 }
 
@@ -58,7 +59,8 @@ export class LocalModel implements ServedModel {
   /** @throws UsageError */
   constructor(llama: Llama, options: LocalModelOptions) {
     checkOptions("serve", options, names);
-    const { id, parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, reload, defaultMaxTokens } = options;
+    const { id, parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, reload } = options;
+    const { defaultMaxTokens = chatDefaults(llama.name).maxTokens } = options;
     if (typeof id !== "string" || id === "") throw wrongOption("serve", "id", "a name", id);
     checkCount("parallel", parallel, 1);
     checkCount("queue", queue, 0);
@@ -208,7 +210,7 @@ function checkCount(name: string, value: unknown, min: number): void {
 }
 
 function factsOf(
-  { tokenizer, template, contextLength, config }: Llama,
+  { name, tokenizer, template, contextLength, config }: Llama,
   id: string,
   maxTokens: number | undefined,
 ): ModelFacts {
@@ -224,6 +226,6 @@ function factsOf(
     maxPromptBytes: longest * contextLength,
     hasTemplate: template.source !== undefined,
     answerFormat: template.format,
-    defaultMaxTokens: maxTokens,
+    defaultMaxTokens: maxTokens ?? chatDefaults(name).maxTokens,
   };
 }

@@ -30,7 +30,7 @@ function chatOf(
       const text = rest.shift() as string;
       const parts = text.match(/.{1,3}/gs) ?? [];
       for (const part of parts) yield { id: 1, text: part, logprob: Number.NaN, alternatives: [] };
-      const usage = { promptTokens: 1, generatedTokens: parts.length };
+      const usage = { promptTokens: 1, cachedTokens: 0, generatedTokens: parts.length };
       return {
         text,
         ids: parts.map(() => 1),
@@ -133,7 +133,7 @@ describe("white space that an answer begins with", () => {
       ["Hello", "Hello"],
       ["    return 1", "    return 1"],
       [" \nHello", " \nHello"],
-      [" ", ""],
+      [" ", " "],
     ] as const) {
       const builder = new AnswerBuilder(new AnswerParser());
       const alone = { id: 1, logprob: Number.NaN, alternatives: [] };

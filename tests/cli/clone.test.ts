@@ -17,7 +17,9 @@ const copied = [
 const bin = (name: string) => `${root}node_modules/.bin/${name}`;
 const configs = ["deno.json", "src/deno.json", "examples/deno/deno.json"];
 const json = (name: string) => JSON.parse(readFileSync(root + name, "utf8"));
-const loader = json("deno.json").imports["@assemblyscript/loader"] as string;
+const packages = Object.entries(json("src/deno.json").imports as Record<string, string>).filter(
+  ([, target]) => target.startsWith("npm:"),
+);
 
 /** Runs a program in the clone. */
 function run(command: string, args: readonly string[], env: Record<string, string> = {}, input?: string) {
@@ -33,12 +35,13 @@ function run(command: string, args: readonly string[], env: Record<string, strin
   });
 }
 
-// Without a network Deno must have the one package from before.
-const { status: known } = run(bin("deno"), ["cache", "--quiet", "--no-config", loader]);
-const noLoader = known !== 0 && "neither a network nor Deno's cache has @assemblyscript/loader";
+// Without a network Deno must have the packages from before.
+const targets = packages.map(([, target]) => target);
+const { status: known } = run(bin("deno"), ["cache", "--quiet", "--no-config", ...targets]);
+const noPackages = known !== 0 && `neither a network nor Deno's cache has ${targets.join(", ")}`;
 
 describe("a clone without node_modules", () => {
-  itUnless(noLoader, "runs the command line in Deno", () => {
+  itUnless(noPackages, "runs the command line in Deno", () => {
     const args = ["run", "--quiet", "-A", "src/cli/main.ts", "generate", "Once upon", "-n", "4"];
     const { status, stdout, stderr } = run(bin("deno"), args);
     assert.equal(status, 0, stderr);
@@ -46,7 +49,7 @@ describe("a clone without node_modules", () => {
     assert.ok(!existsSync(clone.path("node_modules")), "nothing else was installed");
   });
 
-  itUnless(noLoader, "runs the example in Deno, from any folder", () => {
+  itUnless(noPackages, "runs the example in Deno, from any folder", () => {
     const script = clone.path("examples/deno/generate.ts");
     const { status, stdout, stderr } = run(bin("deno"), ["run", "--quiet", "--allow-read", script]);
     assert.equal(status, 0, stderr);
@@ -68,10 +71,10 @@ describe("bun run", () => {
   const env = { PATH: `${root}node_modules/.bin:${process.env.PATH}` };
 
   it("leaves standard error to the program", () => {
-    cpSync(`${root}node_modules/@assemblyscript/loader`, clone.path("node_modules/@assemblyscript/loader"), {
-      recursive: true,
-      dereference: true,
-    });
+    for (const [name] of packages) {
+      const folder = `node_modules/${name}`;
+      cpSync(root + folder, clone.path(folder), { recursive: true, dereference: true });
+    }
     const { status, stdout, stderr } = run(
       bin("bun"),
       ["run", "generate", "Once", "-n", "4", "--stats"],

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { samplingParams } from "../../src/sample/registry.ts";
-import type { NumberParam } from "../../src/sample/spec.ts";
 import { VERSION } from "../../src/util/version.ts";
 import { runCli, startCli, testFolder } from "../support/cli.ts";
 import { itUnless } from "../support/skip.ts";
@@ -105,7 +104,7 @@ describe("cria generate", () => {
     const listed = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z0-9-]+)/gm)].map(([, flag]) => flag).sort();
     const expected = [
       ...["--model", "--tokenizer", "--max-tokens", "--stop", "--ignore-eos", "--threads", "--context"],
-      ...["--rope-scaling", "--rope-scale"],
+      ...["--rope-scaling", "--rope-scale", "--gelu"],
       ...["--precision", "--kv", "--memory", "--sha256", "--no-cache", "--stats", "--help"],
       ...["--prompt", "--file", "--special", "--stats-file"],
       ...samplingParams.map(({ flag }) => flag),
@@ -142,8 +141,12 @@ describe("cria generate", () => {
 
   it("checks the interval of every sampling parameter", async () => {
     for (const param of samplingParams) {
-      assert.equal(param.kind, "number");
-      const { flag, min } = param as NumberParam;
+      if (param.kind !== "number") {
+        const message = `Cannot read ${param.flag}: Expected ${param.expected}, got wrong`;
+        await assertUsage(["generate", param.flag, "wrong"], message);
+        continue;
+      }
+      const { flag, min } = param;
       const { status, stderr } = await runCli(["generate", flag, String(min - 1)]);
       assert.equal(status, 2, flag);
       assert.match(

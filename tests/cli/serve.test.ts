@@ -19,7 +19,10 @@ interface Serving {
 
 /** Starts a server at a free port, and waits for its line; then until it is ready. */
 async function serve(...flags: string[]): Promise<Serving> {
-  const started = startCli(["serve", "--port", "0", ...model, ...flags]);
+  return whenReady(startCli(["serve", "--port", "0", ...model, ...flags]));
+}
+
+async function whenReady(started: ReturnType<typeof startCli>): Promise<Serving> {
   const [line] = await once(started.child.stdout as Readable, "data");
   const [, url, port] = /^listening at (http:\/\/127\.0\.0\.1:(\d+))\n$/.exec(String(line)) ?? [];
   assert.ok(url !== undefined, String(line));
@@ -90,11 +93,31 @@ describe("cria serve", () => {
     assert.doesNotMatch(await text, /\[DONE\]/);
   });
 
-  it("takes keys of the flag and of the environment", async () => {
-    const { url, process } = await serve("--api-key", "one", "--name", "mine");
+  it("talks without a model of one's own, and takes keys of the flag and of the environment", async () => {
+    const started = startCli([
+      "serve",
+      "--port",
+      "0",
+      "--api-key",
+      "one",
+      "--name",
+      "mine",
+      "--threads",
+      "1",
+    ]);
+    const { url, process } = await whenReady(started);
     assert.equal((await post(url, { prompt: "in" })).status, 401);
-    const answer = await post(url, { prompt: "in", max_tokens: 1 }, { authorization: "Bearer one" });
-    assert.equal(((await answer.json()) as { model: string }).model, "mine");
+    const answer = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      body: JSON.stringify({ messages: [{ role: "user", content: "Hello" }], max_tokens: 5 }),
+      headers: { "content-type": "application/json", authorization: "Bearer one" },
+    });
+    const { model, choices } = (await answer.json()) as {
+      model: string;
+      choices: [{ message: { content: string } }];
+    };
+    assert.equal(model, "mine");
+    assert.match(choices[0].message.content, /\w/);
     sendSignal(process.child, "SIGINT");
     await process.result;
   });

@@ -146,11 +146,12 @@ function programOf(sample: Sample, samples: readonly Sample[]): string {
     return `${programOf(samples[index - 1] as Sample, samples)}\n${sample.text}`;
   if (!sample.page.startsWith("src/") || sample.text.includes("import ")) return sample.text;
   // Comments show a few lines of what stands around them.
+  const model = sample.text.includes("llama.chat(") ? '"cria:tales-chat"' : "";
   return `import { Llama } from "cria";
 import { Tokenizer } from "cria/tokenizer";
 import { trainTokenizer } from "cria/tokenizer/train";
 const write = (text) => process.stdout.write(text);
-{ await using llama = await Llama.load();
+{ await using llama = await Llama.load(${model});
 { ${sample.text} } }
 `;
 }

@@ -88,6 +88,8 @@ export class Output {
       rest = piece.trimStart();
       if (this.#first) this.#space += piece.slice(0, piece.length - rest.length);
       if (rest === "") return;
+      // One space belongs to how SentencePiece writes a first word; templates put it back. More is an indentation.
+      if (this.#first && this.#space === " ") this.#space = "";
       if (this.#first && /^["[{]/.test(rest)) this.#json = "";
       this.#begun = true;
       this.#first = false;

@@ -7,8 +7,8 @@ import { badRequest, type HttpError } from "../http/errors.ts";
 type Issue = v.BaseIssue<unknown>;
 
 /** What a schema's value may be, for errors: the schemas' messages are such phrases. */
-function pathOf({ path = [] }: Issue): string {
-  return path.reduce((text, { key }) => {
+function pathOf({ path }: Issue): string {
+  return (path ?? []).reduce((text, { key }) => {
     if (typeof key === "number") return `${text}[${key}]`;
     return text === "" ? String(key) : `${text}.${String(key)}`;
   }, "");

@@ -1,0 +1,37 @@
+// Options that say who may ask a server.
+import { wrongOption } from "../../util/options.ts";
+import { Guard, loopbackHosts } from "./guard.ts";
+
+function textsOf(action: string, name: string, value: unknown): readonly string[] {
+  if (value === undefined) return [];
+  if (Array.isArray(value) && value.every((text) => typeof text === "string" && text !== ""))
+    return [...value];
+  throw wrongOption(action, name, "an array of texts, none of them empty", value);
+}
+
+/** Who may ask, as options say it. */
+export interface GuardInput {
+  readonly apiKeys?: readonly string[] | undefined;
+  readonly cors?: string | readonly string[] | undefined;
+  readonly hosts?: "loopback" | readonly string[] | undefined;
+}
+
+/**
+ * What lets requests in.
+ * @param action what is done with the options, for errors
+ * @throws UsageError
+ */
+export function guardOf(action: string, { apiKeys, cors, hosts }: GuardInput): Guard {
+  const origins = textsOf(action, "cors", typeof cors === "string" ? [cors] : cors);
+  for (const origin of origins) {
+    const isOrigin = URL.canParse(origin) && new URL(origin).origin === origin;
+    if (origin !== "*" && !isOrigin) {
+      throw wrongOption(action, "cors", 'origins such as "https://example.com", or "*"', origin);
+    }
+  }
+  return new Guard({
+    apiKeys: textsOf(action, "apiKeys", apiKeys),
+    cors: origins,
+    hosts: hosts === "loopback" ? loopbackHosts : hosts && textsOf(action, "hosts", hosts),
+  });
+}
