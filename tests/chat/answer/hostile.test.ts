@@ -137,6 +137,7 @@ describe("AnswerParser, given garbage,", () => {
 describe("AnswerParser, given a megabyte,", () => {
   const attacks: Record<string, string> = {
     brackets: "[".repeat(1e6),
+    braces: "{".repeat(1e6),
     "nested arguments": `<tool_call>{"name": "now", "arguments": {"a": ${"[".repeat(1e6)}`,
     "nested Python": `<|tool_call_start|>[now(a=${"{'a':".repeat(2e5)}`,
     "openings of calls": "<tool_call>".repeat(9e4),
