@@ -19,7 +19,17 @@ const formats = [
     "command-r7b",
   ],
   ...["qwen3-coder", "seed-oss", "minimax-m2", "minicpm5", "glm4", "kimi-k2", "deepseek", "functionary-v3.1"],
-  ...["functionary-v3.2", "pythonic", "llama4", "lfm2", "harmony", "gemma4", "functiongemma"],
+  ...[
+    "functionary-v3.2",
+    "pythonic",
+    "llama4",
+    "lfm2",
+    "harmony",
+    "gemma4",
+    "functiongemma",
+    "nemotron",
+    "jamba",
+  ],
 ];
 
 // What formats are made of, so that garbage comes near to answers.
