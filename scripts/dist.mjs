@@ -4,6 +4,7 @@
 //   tokenizer_train.js  training of tokenizers, in one file
 //   convert.js          quantization and conversion of models, in one file
 //   models.js           the models that are kept on a machine, in one file
+//   ai_sdk.js           models for the ai SDK, in one file; the engine is not in it
 //   server.js           the server of OpenAI's routes, in one file; the engine is not in it
 //   workerd.js          for runtimes that cannot compile WebAssembly: imports simd.wasm and relaxed.wasm beside it
 //   worker.js           a compute thread as a file, for pages that allow no `blob:` workers
@@ -33,7 +34,17 @@ const NOTICE = `/*! cria ${version}, ${license}. Contains @assemblyscript/loader
 /** Most characters of a line, because Node prints the whole line of an uncaught error before its message. */
 export const MAX_LINE = 500;
 
-const library = ["mod", "tokenizer", "tokenizer_train", "convert", "models", "server", "workerd", "worker"];
+const library = [
+  "mod",
+  "tokenizer",
+  "tokenizer_train",
+  "convert",
+  "models",
+  "server",
+  "ai_sdk",
+  "workerd",
+  "worker",
+];
 
 /** The name in dist/ of an entry in src/. */
 function outputName(entry) {

@@ -19,6 +19,7 @@ const LIMITS = {
     "models.js": 27 * KIB,
     // Beyond cria.js: a model is given to it.
     "server.js": 40 * KIB,
+    "ai_sdk.js": 14 * KIB,
     "workerd.js": 181 * KIB,
     "worker.js": KIB,
     "cli.js": 264 * KIB,
@@ -147,7 +148,16 @@ for (const path of ["/tests/", "/bench/", "/dist/", ".wasm "]) {
 }
 
 // Bundles are complete, name no file that a bundler would look for, and declare what they export.
-for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "models", "server", "workerd"]) {
+for (const entry of [
+  "cria",
+  "tokenizer",
+  "tokenizer_train",
+  "convert",
+  "models",
+  "server",
+  "ai_sdk",
+  "workerd",
+]) {
   const text = read(`dist/${entry}.js`);
   const names = exportedNames(text);
   const declared = exportedNames(read(`dist/${entry}.d.ts`));
@@ -188,7 +198,7 @@ for (const name of readdirSync(`${root}dist`).filter((name) => name.endsWith(".j
 }
 const { stdout: ownVersion } = run("node", ["dist/cli.js", "--version"]);
 check(ownVersion === `cria ${npm.version}\n`, `dist/cli.js --version: ${ownVersion}`);
-for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "models", "server"]) {
+for (const entry of ["cria", "tokenizer", "tokenizer_train", "convert", "models", "server", "ai_sdk"]) {
   const library = await import(pathToFileURL(`${root}dist/${entry}.js`).href);
   for (const [name, value] of Object.entries(library)) {
     if (typeof value === "function") {

@@ -30,6 +30,8 @@ const allowed: Record<string, readonly string[]> = {
   ],
   server: ["util", "tokenizer", "sample", "session", "chat", "api"],
   "server.ts": ["server"],
+  ai_sdk: ["util", "sample", "session", "chat", "server"],
+  "ai_sdk.ts": ["ai_sdk"],
   "models.ts": ["util", "source", "api"],
   "worker.ts": ["engine"],
   "mod.ts": [

@@ -24,12 +24,6 @@ export interface AnswerOptions {
 
 /**
  * A parser of one answer. Deltas do not depend on how the text was cut into pieces, except for where they are cut.
- *
- * ```ts
- * const parser = new AnswerParser({ format: "hermes", tools, promptEnd });
- * for await (const piece of pieces) for (const delta of parser.push(piece)) show(delta);
- * for (const delta of parser.end({ cut: finishReason === "length" })) show(delta);
- * ```
  */
 export class AnswerParser {
   readonly #scanner = new Scanner();

@@ -23,6 +23,8 @@ export interface ParsedAnswer {
  * What a model wrote, as a message.
  *
  * ```ts
+ * import { parseAnswer } from "cria";
+ *
  * parseAnswer('<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>', { format: "hermes" }).toolCalls;
  * ```
  *

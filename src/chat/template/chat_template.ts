@@ -121,23 +121,29 @@ export class ChatTemplate {
   }
 }
 
-/**
- * Renders, and if the template fails, renders again with what some templates need: arguments of calls as text, and an
- * empty list for no tools. The first error counts.
- */
+// The last ones are for templates that fail with what others take.
+const styles: readonly InputStyle[] = [
+  { textArguments: false, noTools: null },
+  { textArguments: false, noTools: [] },
+  { textArguments: true, noTools: null },
+  { textArguments: true, noTools: [] },
+];
+
+/** Renders in the first style in which the template does not fail. If it fails in all, the first error counts. */
 function attempted(render: (style: InputStyle) => MarkedText): MarkedText {
-  try {
-    return render("objects");
-  } catch (error) {
-    if (error instanceof CriaError) throw error;
-    if (error instanceof RangeError) throw exceeded("so deep a nesting");
+  let first: unknown;
+  for (const style of styles) {
     try {
-      return render("texts");
-    } catch {
-      const { message } = error as Error;
-      throw new UsageError(`Cannot render messages: The chat template fails: ${message}`, { cause: error });
+      return render(style);
+    } catch (error) {
+      first ??= error;
+      if (error instanceof CriaError || error instanceof RangeError) break;
     }
   }
+  if (first instanceof CriaError) throw first;
+  if (first instanceof RangeError) throw exceeded("so deep a nesting");
+  const { message } = first as Error;
+  throw new UsageError(`Cannot render messages: The chat template fails: ${message}`, { cause: first });
 }
 
 function checkFlag(name: string, value: unknown): void {

@@ -136,6 +136,9 @@ function unique(value: Value, args: Arguments, machine: Machine): Value {
   return list(kept);
 }
 
+/** What map, select and their like go through: of anything that is empty or false, nothing. */
+const itemsIn = (value: Value, { meter }: Machine): Value[] => (truth(value) ? iterate(value, meter) : []);
+
 /** select, reject (of items) and selectattr, rejectattr (of an attribute): a test, or whether it is true. */
 const selection =
   (wanted: boolean, byAttribute: boolean): Filter =>
@@ -146,7 +149,7 @@ const selection =
       test === undefined ? truth(item) : machine.test(textOf(test, "a test"), item, args);
     machine.meter.step(positional.length);
     return list(
-      iterate(value, machine.meter).filter((item) => {
+      itemsIn(value, machine).filter((item) => {
         machine.meter.step();
         return holds(key(item)) === wanted;
       }),
@@ -155,7 +158,7 @@ const selection =
 
 function map(value: Value, args: Arguments, machine: Machine): Value {
   const { meter } = machine;
-  const items = iterate(value, meter);
+  const items = itemsIn(value, machine);
   const attribute = args.keywords.get("attribute");
   meter.step(items.length);
   if (attribute) return list(items.map(getter(attribute, machine, args.keywords.get("default"))));

@@ -75,7 +75,7 @@ interface Parts {
 const Base = Interpreter as unknown as new (scope: Environment) => Parts;
 
 /** Nodes that write nothing by themselves. */
-const silent = /^(Set|If|For|Macro|Break|Continue|Comment)$/;
+const silent = new Set(["Set", "If", "For", "Macro", "Break", "Continue"]);
 
 /** Runs one template once. */
 export class TemplateInterpreter extends Base implements Machine {
@@ -165,7 +165,7 @@ export class TemplateInterpreter extends Base implements Machine {
     for (const node of nodes) {
       if (this.#leaving !== "no") return;
       const value = this.evaluate(node, scope);
-      if (silent.test(node.type)) continue;
+      if (silent.has(node.type)) continue;
       const shown = printed(value, this.meter);
       this.meter.length(this.#out.text.length + shown.value.length);
       this.#out.add(shown.value, shown.marks);
@@ -239,9 +239,10 @@ export class TemplateInterpreter extends Base implements Machine {
     const name = (isCall ? node.callee : node).value as string;
     const args = isCall ? this.#arguments(node.args, scope) : noArguments;
     // How the lexer writes tests with arguments.
-    const asTest = /^is (not )?(.*)$/.exec(name);
-    if (!asTest) return this.filter(name, value, args);
-    return boolean(this.test(asTest[2] as string, value, args.positional) === (asTest[1] === undefined));
+    if (!name.startsWith("is ")) return this.filter(name, value, args);
+    const isNegated = name.startsWith("is not ");
+    const test = name.slice(isNegated ? 7 : 3);
+    return boolean(this.test(test, value, args.positional) !== isNegated);
   }
 
   filter(name: string, value: Value, args: Arguments): Value {

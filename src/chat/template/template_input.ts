@@ -5,8 +5,13 @@ import type { Message, Tool } from "../messages.ts";
 
 type Fields = Record<string, unknown>;
 
-/** How arguments of calls are given, which templates differ in; with texts, no tools are an empty list and not null. */
-export type InputStyle = "objects" | "texts";
+/** How templates differ in what they take. */
+export interface InputStyle {
+  /** Whether arguments of calls are JSON texts; usually they are objects. */
+  readonly textArguments: boolean;
+  /** What no tools are; usually null. */
+  readonly noTools: null | [];
+}
 
 /**
  * Messages as templates take them: content parts joined to one text, arguments of calls as objects.
@@ -29,8 +34,7 @@ export function templateMessages(messages: readonly Message[], style: InputStyle
 
 /** @throws UsageError for what is no list of functions, naming the tool and its field */
 export function templateTools(tools: readonly Tool[] | null | undefined, style: InputStyle): Fields[] | null {
-  const none = style === "texts" ? [] : null;
-  if (tools === undefined || tools === null) return none;
+  if (tools === undefined || tools === null) return style.noTools;
   if (!Array.isArray(tools)) throw wrong("tools", "an array of tools", tools);
   const checked = tools.map((tool: unknown, i) => {
     const fields = object(tool, `tools[${i}]`);
@@ -38,7 +42,7 @@ export function templateTools(tools: readonly Tool[] | null | undefined, style: 
     if (typeof called.name !== "string") throw wrong(`tools[${i}].function.name`, "a text", called.name);
     return fields;
   });
-  return checked.length === 0 ? none : checked;
+  return checked.length === 0 ? style.noTools : checked;
 }
 
 /** A content as one text; null and undefined stay. @throws UsageError for anything else, naming its place */
@@ -64,7 +68,7 @@ function calls(given: unknown, at: string, style: InputStyle): unknown {
     const place = `${at}[${i}].function.arguments`;
     const checked = callArguments(called.arguments, place);
     const written = typeof called.arguments === "string" ? called.arguments : JSON.stringify(checked);
-    return { ...fields, function: { ...called, arguments: style === "texts" ? written : checked } };
+    return { ...fields, function: { ...called, arguments: style.textArguments ? written : checked } };
   });
 }
 
