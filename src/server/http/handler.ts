@@ -89,12 +89,16 @@ export class RequestHandler {
       model: () => models.get(info),
       loaded: models.loaded,
       isDraining: this.#isDraining,
-      begin: () => this.#begin(request.signal),
+      begin: () => this.#begin(request, info),
     };
   }
 
-  #begin(left: AbortSignal): Work {
+  #begin(request: Request, info: unknown): Work {
     if (this.#isDraining) throw unavailable(SERVER_ENDS, "server_draining");
+    // Bun ends connections on which nothing happens, also while an answer is computed.
+    const runtime = Object(info) as RuntimeInfo;
+    if (typeof runtime.timeout === "function") runtime.timeout(request, 0);
+    const left = request.signal;
     const controller = new AbortController();
     const { signal } = controller;
     const onLeft = () => controller.abort(clientLeft());
@@ -155,6 +159,7 @@ interface RuntimeInfo {
   readonly hostname?: string;
   readonly remoteAddr?: { readonly hostname?: string };
   readonly incoming?: { readonly socket?: { readonly remoteAddress?: string } };
+  timeout?(request: Request, seconds: number): void;
   requestIP?(request: Request): { readonly address: string } | null;
 }
 
