@@ -27,7 +27,7 @@ async function whenReady(started: ReturnType<typeof startCli>): Promise<Serving>
   const [, url, port] = /^listening at (http:\/\/127\.0\.0\.1:(\d+))\n$/.exec(String(line)) ?? [];
   assert.ok(url !== undefined, String(line));
   for (let i = 0; ; i++) {
-    const { status } = await fetch(`${url}/health`);
+    const { status }: Response = await fetch(`${url}/health`);
     if (status === 200) break;
     assert.equal(status, 503);
     if (i === 400) assert.fail("the model is not loaded");

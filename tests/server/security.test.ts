@@ -283,6 +283,36 @@ describe("a model that is loaded", () => {
   });
 });
 
+describe("a model whose engine has failed", () => {
+  it("is told by /health, and requests are answered 503 until it is loaded again", async () => {
+    for (const [state, code] of [
+      ["loading", "loading"],
+      ["failed", "model_failed"],
+    ] as const) {
+      const server = createServer({ model: fakeModel({ status: { state } }) });
+      await refused(await get(server, "/health"), 503, code);
+    }
+    const failing = (error: object) =>
+      createServer({
+        model: fakeModel({
+          // biome-ignore lint/correctness/useYield: it fails before
+          async *run() {
+            throw Object.assign(new Error("trap"), error);
+          },
+        }),
+      });
+    const rows = [
+      [{ code: "ENGINE" }, "engine_failed"],
+      [{ code: "QUEUE", reason: "loading", retryAfter: 2 }, "loading"],
+    ] as const;
+    for (const [error, code] of rows) {
+      const response = await askChat(failing(error));
+      assert.ok(Number(response.headers.get("retry-after")) > 0);
+      await refused(response, 503, code);
+    }
+  });
+});
+
 describe("a server that ends", () => {
   it("lets answers end that are under way, and takes no others", async () => {
     let release: (() => void) | undefined;
