@@ -353,6 +353,11 @@ describe("a server that ends", () => {
     await server.drain(20);
     assert.match(await text, /server_closed/);
     assert.doesNotMatch(await text, /\[DONE\]/);
+    // One that nobody reads holds nothing up.
+    const silent = createServer({ model });
+    await askChat(silent, { stream: true });
+    await silent.drain(20);
+    assert.ok(model.signals.at(-1)?.aborted);
   });
 });
 
