@@ -1,4 +1,5 @@
 // Calls that are JSON objects with a name and arguments: Hermes and Qwen, Llama 3, Mistral, Phi-4, Granite 3, Command R7B.
+import { PYTHON_TAG, taggedCode } from "./code_calls.ts";
 import type { Context, Format } from "./format.ts";
 import { Literals } from "./literals.ts";
 import type { Reading } from "./scanner.ts";
@@ -11,6 +12,8 @@ interface Shape {
   /** Whether a call is told of when it is complete: its id may come last. */
   readonly whole?: boolean;
 }
+
+const llamaObjects = objects({ list: "never" });
 
 /** Formats of calls as JSON objects. */
 export const jsonFormats: readonly Format[] = [
@@ -36,6 +39,18 @@ export const jsonFormats: readonly Format[] = [
     read: objects({ list: "always" }),
   },
   {
+    names: ["nemotron"],
+    asks: /<TOOLCALL>/,
+    open: ["<TOOLCALL>"],
+    read: objects({ list: "always", close: "</TOOLCALL>" }),
+  },
+  {
+    names: ["jamba", "apriel"],
+    asks: /<tool_calls>/,
+    open: ["<tool_calls>"],
+    read: objects({ list: "always", close: "</tool_calls>" }),
+  },
+  {
     names: ["hermes", "hermes-think"],
     asks: /<tool_call>|<think>|"\/think"/,
     open: ["<tool_call>"],
@@ -44,9 +59,14 @@ export const jsonFormats: readonly Format[] = [
   {
     names: ["llama3-json", "llama3"],
     asks: /<\|python_tag\|>|"parameters": dictionary of argument/,
-    open: ["<|python_tag|>"],
+    open: [PYTHON_TAG],
     bare: "{",
-    read: objects({ list: "never" }),
+    bareAnywhere: true,
+    *read(context, marker) {
+      yield* context.in.space();
+      const isObject = (yield* context.in.peek()) === "{";
+      return yield* isObject ? llamaObjects(context, marker) : taggedCode(context);
+    },
   },
 ];
 
