@@ -211,7 +211,11 @@ describe("the template of a model", () => {
       UsageError,
     );
     await refused(tiny({}, { chatTemplate: "{% if %}" }), /Line 1: /, FormatError);
-    await refused(tiny({}, { chatTemplate: 7 as never }), /with chatTemplate 7: Expected a template.s text or name/, UsageError);
+    await refused(
+      tiny({}, { chatTemplate: 7 as never }),
+      /with chatTemplate 7: Expected a template.s text or name/,
+      UsageError,
+    );
   });
 
   it("of a folder is in chat_template.jinja, chat_template.json or tokenizer_config.json", async () => {
