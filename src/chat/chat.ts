@@ -115,7 +115,7 @@ export class Chat implements Disposable {
    * @throws UsageError if no such call is open; errors as {@link send}
    */
   async result(id: string, value: unknown, options: SendOptions = {}): Promise<ChatAnswer | undefined> {
-    const open = this.#openCalls();
+    const open = this.openCalls;
     const call = open.find((call) => call.id === id);
     if (!call) {
       const ids = open.map((call) => describeValue(call.id)).join(", ") || "no call at all";
@@ -133,6 +133,14 @@ export class Chat implements Disposable {
     this.#check("tell a tool's result");
     this.#messages = [...this.#messages, message];
     return undefined;
+  }
+
+  /** Calls of the last answer whose results were not told: see {@link result}. */
+  get openCalls(): ToolCall[] {
+    const at = this.#messages.findLastIndex(({ role }) => role === "assistant");
+    const told = this.#messages.slice(at + 1).map((message) => message.tool_call_id);
+    const calls = this.#messages[at]?.tool_calls ?? [];
+    return structuredClone(calls.filter(({ id }) => !told.includes(id)));
   }
 
   /** Forgets the last message of the user and all that followed it. Returns what it has forgotten. */
@@ -285,13 +293,6 @@ export class Chat implements Disposable {
     return fitHistory(messages, contextLength, room, (messages) =>
       renderer.render(messages, { tools, variables, now }),
     );
-  }
-
-  /** Calls of the last answer whose results were not told. */
-  #openCalls(): ToolCall[] {
-    const at = this.#messages.findLastIndex(({ role }) => role === "assistant");
-    const told = this.#messages.slice(at + 1).map((message) => message.tool_call_id);
-    return (this.#messages[at]?.tool_calls ?? []).filter(({ id }) => !told.includes(id));
   }
 
   #check(doing: string): void {

@@ -91,7 +91,7 @@ export const templateFlags = {
 
 /** Values of {@link modelFlags} and {@link computeFlags}. */
 export type ModelValues = FlagValues<typeof modelFlags & typeof computeFlags> &
-  Partial<FlagValues<typeof templateFlags>>;
+  Partial<FlagValues<typeof templateFlags>> & { readonly prefixCache?: number };
 
 /** A loaded model. */
 export interface LoadedModel {
@@ -163,6 +163,7 @@ export async function loadModel(
       precision,
       kv,
       maxBytes: memory,
+      prefixCache: values.prefixCache,
       onProgress: (progress) => line?.update(progress),
       signal,
     });

@@ -6,6 +6,7 @@ import { UsageError } from "../util/errors.ts";
 import type { Command } from "./command.ts";
 import {
   ArgumentError,
+  bytesFlag,
   describeFlags,
   type FlagValues,
   helpFlag,
@@ -28,6 +29,7 @@ const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PARALLEL = 8;
 const DEFAULT_QUEUE = 64;
 const DEFAULT_DRAIN = 30;
+const DEFAULT_PREFIX_CACHE = 256 << 20;
 
 const flags = {
   ...modelFlags,
@@ -51,6 +53,13 @@ const flags = {
   queue: numberFlag("--queue", "N", `requests that may wait beyond those (default: ${DEFAULT_QUEUE})`, {
     ...count,
     min: 0,
+  }),
+  prefixCache: bytesFlag(
+    "--prefix-cache",
+    "memory for prompts that begin alike: 64M, 1G, ... (default: 256M)",
+  ),
+  noPrefixCache: switchFlag("--no-prefix-cache", "compute every prompt from its beginning", {
+    option: "prefixCache",
   }),
   apiKeys: listFlag(
     "--api-key",
@@ -159,7 +168,8 @@ function servedValues(values: Values): ServedValues {
   const { parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, name } = values;
   const keys = Object.keys({ ...modelFlags, ...templateFlags, ...computeFlags });
   const load = Object.fromEntries(Object.entries(values).filter(([key]) => keys.includes(key)));
-  return { load, name, parallel, queue };
+  const { prefixCache = DEFAULT_PREFIX_CACHE, noPrefixCache = false } = values;
+  return { load: { ...load, ...(!noPrefixCache && { prefixCache }) }, name, parallel, queue };
 }
 
 const loopbackNames = ["localhost", "127.0.0.1", "::1", "[::1]"];

@@ -148,7 +148,7 @@ class EdgeWorker<Env> {
       if (pathname === "/") return this.#health(request);
       const { guard, handler } = this.#routes(env);
       if (pathname === "/generate") {
-        guard.owner(request);
+        await guard.owner(request);
         return await this.#generate(request, env, context);
       }
       if (isRoute(pathname)) return await handler.fetch(request, { env, context } satisfies EdgeCall<Env>);

@@ -139,6 +139,11 @@ export class Engine {
     return this.#runner.pauses;
   }
 
+  /** Milliseconds that the last step has computed, pauses left out. */
+  get stepMs(): number {
+    return this.#runner.stepMs;
+  }
+
   /** Whether it was retired. */
   get failed(): boolean {
     return this.#runner.failed;

@@ -47,6 +47,8 @@ const LONG_STEP_BYTES = 512 << 20;
 export class PlanRunner {
   /** Whether steps let the runtime handle events. */
   readonly pauses: boolean;
+  /** Milliseconds that the step has computed so far. */
+  stepMs = 0;
   readonly #layout: Layout;
   readonly #kernel: KernelInstance;
   readonly #memory: EngineMemory;
@@ -126,6 +128,7 @@ export class PlanRunner {
     this.#size = size;
     this.#nextSlice = 0;
     this.#lap = undefined;
+    this.stepMs = 0;
     if (!this.#runSlices()) return this.#runOn(watcher);
   }
 
@@ -210,8 +213,10 @@ export class PlanRunner {
       this.retire(stopped(status));
       throw this.#failure;
     }
+    const ms = performance.now() - before;
     lap.work += work;
-    lap.ms += performance.now() - before;
+    lap.ms += ms;
+    this.stepMs += ms;
     lap.stalled ||= (this.#memory.words[control.CONTROL_N_THREADS / 4] as number) < lap.threads;
   }
 

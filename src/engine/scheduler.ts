@@ -25,6 +25,7 @@ import { MemoryError } from "../util/errors.ts";
 import type { Mutex } from "../util/mutex.ts";
 import { yieldToRequests } from "../util/yield.ts";
 import type { StepWatcher } from "./plan_runner.ts";
+import { PrefillPace } from "./prefill_pace.ts";
 import { MAX_SEGMENTS, outputRows, type Segment, type StepLimits } from "./step_area.ts";
 import { chooseChunks, Entry, type Work } from "./step_queue.ts";
 
@@ -36,6 +37,8 @@ export interface StepEngine {
   readonly mutex: Mutex;
   /** Whether steps may pause for events. */
   readonly pauses: boolean;
+  /** Milliseconds that the last step has computed, pauses left out. */
+  readonly stepMs: number;
   /** Checks a segment and takes the pages it writes. @throws what is wrong with it or the engine; MemoryError */
   admit(segment: Segment): void;
   /** Runs a step of admitted segments; undefined if it is over. The caller holds the mutex. */
@@ -69,6 +72,7 @@ export class Scheduler implements StepWatcher {
   #hasNewcomer = false;
   #entries = 0;
   #step = NO_STEP + 1;
+  readonly #pace = new PrefillPace();
   // Works that the last step has ended and that have not asked again.
   #expected = 0;
 
@@ -128,6 +132,7 @@ export class Scheduler implements StepWatcher {
       rest = this.#engine.run(this.#single as Segment[], this);
       if (rest === undefined) {
         work.sequence.advance(1);
+        this.#pace.ran(1, 1, this.#engine.stepMs);
         this.#step++;
         work.lastStep = this.#step;
         if (work.outputs !== "none") work.read(0, work.begin);
@@ -239,7 +244,8 @@ export class Scheduler implements StepWatcher {
     // In workerd a signal is its own request's to look at.
     if (this.#engine.pauses) for (const entry of this.#waiting) this.#checkSignal(entry);
     this.#waiting = this.#waiting.filter(({ settled }) => !settled);
-    return chooseChunks(this.#waiting, this.#engine.layout).filter((entry) => this.#admit(entry));
+    const beside = (decoding: number) => this.#pace.chunk(decoding);
+    return chooseChunks(this.#waiting, this.#engine.layout, beside).filter((entry) => this.#admit(entry));
   }
 
   #admit(entry: Entry): boolean {
@@ -298,8 +304,12 @@ export class Scheduler implements StepWatcher {
     this.#step++;
     this.#expected = 0;
     let row = 0;
+    let decoding = 0;
+    let tokens = 0;
     for (const entry of this.#running) {
-      const { work, next, chunkEnd, segment } = entry;
+      const { work, next, chunkEnd, segment, remaining } = entry;
+      tokens += chunkEnd - next;
+      if (remaining === 1) decoding++;
       const rows = outputRows(segment.outputs, chunkEnd - next);
       if (!entry.settled) this.#hand(entry, row, rows);
       if (!entry.settled && chunkEnd === work.end) {
@@ -309,6 +319,7 @@ export class Scheduler implements StepWatcher {
       }
       row += rows;
     }
+    this.#pace.ran(decoding, tokens, this.#engine.stepMs);
   }
 
   #hand(entry: Entry, row: number, rows: number): void {

@@ -78,25 +78,24 @@ export class Entry {
 }
 
 /**
- * Tokens of prompts in a step in which others decode: more would make these wait too long for their next token, fewer
- * would read all weights for too little.
- */
-export const PREFILL_BESIDE_DECODING = 32;
-
-/**
  * Chooses what the next step takes, and sets `chunkEnd` of each. First come, first served, among two kinds: what
  * decodes (one id is left) comes first, and what prefills has the rest of the step. One place is kept for prefilling,
  * so that neither kind waits for all of the other.
  * @param waiting in the order of arrival
+ * @param beside tokens of prompts beside so many that decode
  */
-export function chooseChunks(waiting: readonly Entry[], { batch, maxOutputs }: StepLimits): Entry[] {
+export function chooseChunks(
+  waiting: readonly Entry[],
+  { batch, maxOutputs }: StepLimits,
+  beside: (decoding: number) => number,
+): Entry[] {
   const decoding = waiting.filter(({ remaining }) => remaining === 1);
   const prefilling = waiting.filter(({ remaining }) => remaining > 1);
   const kept = prefilling.length > 0 ? 1 : 0;
   const chosen = decoding.slice(0, Math.min(MAX_SEGMENTS, batch) - kept);
   for (const entry of chosen) entry.chunkEnd = entry.work.end;
   let rows = maxOutputs - chosen.filter(({ work }) => work.outputs !== "none").length;
-  let tokens = chosen.length === 0 ? batch : Math.min(batch - chosen.length, PREFILL_BESIDE_DECODING);
+  let tokens = chosen.length === 0 ? batch : Math.min(batch - chosen.length, beside(chosen.length));
   for (const entry of prefilling) {
     if (chosen.length === MAX_SEGMENTS) break;
     const n = chunkOf(entry, tokens, rows);

@@ -59,8 +59,7 @@ export class LocalModel implements ServedModel {
   /** @throws UsageError */
   constructor(llama: Llama, options: LocalModelOptions) {
     checkOptions("serve", options, names);
-    const { id, parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, reload } = options;
-    const { defaultMaxTokens = chatDefaults(llama.name).maxTokens } = options;
+    const { id, parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, reload, defaultMaxTokens } = options;
     if (typeof id !== "string" || id === "") throw wrongOption("serve", "id", "a name", id);
     checkCount("parallel", parallel, 1);
     checkCount("queue", queue, 0);

@@ -193,7 +193,7 @@ describe("cria()", () => {
       facts: { id: "tales", answerFormat: undefined },
       async *run(job: Job): AsyncGenerator<readonly JobEvent[], void> {
         jobs.push(job);
-        yield [{ kind: "begin", promptTokens: 5, cachedTokens: 2, promptEnd: "Tales:" }];
+        yield [{ kind: "begin", promptTokens: 5, cachedTokens: 2, promptEnd: "Tales:", seed: 7 }];
         yield [
           { kind: "token", choice: 0, text: " Once" },
           { kind: "token", choice: 0, text: " more" },

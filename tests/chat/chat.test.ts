@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Chat, type ChatAnswer, type ChatOptions, Llama, type Message } from "../../src/mod.ts";
-import { chatModel } from "../support/models.ts";
+import { chatModel, embeddedModel } from "../support/models.ts";
 
 const llama = await Llama.load(chatModel, { threads: 1 });
 const greedy = { temperature: 0 };
@@ -276,5 +276,27 @@ describe("options of chats", () => {
       /Expected messages\[0\] to be an object with a role/,
     );
     assert.equal(String(chat), "Chat { messages: 0, pos: 0, contextLength: 512 }");
+  });
+});
+
+describe("templates of chats", () => {
+  it("are the model's or the caller's, and an error if there is none", async () => {
+    await using tales = await Llama.load(embeddedModel, { threads: 1, contextLength: 64 });
+    assert.throws(() => tales.chat(), {
+      name: "UnsupportedError",
+      message: /has no chat template: it is a base model/,
+    });
+    const template = "{{ start }}{{ messages[-1].content }}";
+    using chat = tales.chat({ template, variables: { start: "Once " } });
+    const few = { ...greedy, maxTokens: 8 };
+    const { ids } = await chat.ask("upon a time", few);
+    assert.deepEqual(ids, (await tales.complete("Once upon a time", few)).ids);
+    using again = tales.restoreChat(chat.save());
+    assert.deepEqual((await again.ask("upon a time", few)).ids, ids);
+    assert.throws(() => tales.chat({ template: "tool_use" }), {
+      name: "UsageError",
+      message: /Expected the text of a template, or a name that the model has \(none\)/,
+    });
+    assert.throws(() => tales.chat({ template: "{% for" }), { name: "FormatError" });
   });
 });

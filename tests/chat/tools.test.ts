@@ -95,6 +95,7 @@ describe("a chat with tools", () => {
     const [a, b] = toolCalls.map(({ id }) => id as string) as [string, string];
     assert.notEqual(a, b);
     assert.equal(await chat.result(b, "noon"), undefined);
+    assert.deepEqual(chat.openCalls, toolCalls.slice(0, 1));
     await assert.rejects(chat.result(b, "noon"), {
       name: "UsageError",
       message: `Cannot tell a tool's result: Expected the id of an open call, got "${b}"; open: "${a}"`,

@@ -84,7 +84,7 @@ describe("cria chat in a pipe", () => {
   it("ends when its reader leaves, and has nothing to say to nothing", async () => {
     const { child, result } = startCli([...greedy, "--ignore-eos", "-n", "400"]);
     child.stdin?.on("error", () => {});
-    child.stdin?.end("Hello!\n".repeat(50));
+    child.stdin?.end("Hello!\n".repeat(12));
     child.stdout?.once("data", () => child.stdout?.destroy());
     assert.equal((await result).status, 0);
     const nothing = await runCli(greedy, "", { stdin: "ignore" });
@@ -116,6 +116,7 @@ describe("cria chat in a pipe", () => {
 
 const ready = "Ctrl-D leaves";
 const prompt = "> ";
+const ends = "(cut off after 12 tokens";
 
 describe("cria chat on a terminal", () => {
   itUnless(noTerminal, "answers, runs commands, and leaves at Ctrl-D", async () => {
@@ -160,6 +161,35 @@ describe("cria chat on a terminal", () => {
     assert.ok(output.includes("\x1b[1m> ") && output.includes("\x1b[2m(stopped)\x1b[22m"), output);
     assert.ok(output.endsWith("\x1b[?2004l\x1b[22m"), JSON.stringify(output.slice(-40)));
   });
+
+  itUnless(
+    noTerminal,
+    "retries with another answer, also with a seed, and shows numbers on request",
+    async () => {
+      const file = folder.path("retried.json");
+      const args = ["chat", "--seed", "7", "--temp", "2", "-n", "12", "--threads", "1"];
+      const first = { after: ready, keys: "Tell me a story.\r" };
+      const said: string[] = [];
+      for (const more of [[], [{ after: ends, keys: "/retry\r" }]]) {
+        const type = [
+          ...[
+            first,
+            ...more,
+            { after: ends, keys: "/stats\r" },
+            { after: "are shown)", keys: `/save ${file}\r` },
+          ],
+          ...[
+            { after: "(saved 2 messages", keys: "Thank you!\r" },
+            { after: "in the context)", keys: "/exit\r" },
+          ],
+        ];
+        const { status, output } = await runInTerminal(args, { type });
+        assert.equal(status, 0, output);
+        said.push(JSON.parse(readFileSync(file, "utf8")).messages[1].content);
+      }
+      assert.notEqual(said[0], said[1]);
+    },
+  );
 
   itUnless(noTerminal, "takes pasted lines as one message, keys that come early, and history", async () => {
     const file = folder.path("pasted.json");

@@ -39,7 +39,8 @@ describe("OpenAI's routes of createWorker()", () => {
     );
     for (const [i, text] of answers.entries()) {
       const alone = await llama.complete(messagesOf(i), { seed: i, maxTokens: 12 });
-      assert.equal(text, alone.text);
+      // The space of a first word is no part of an answer.
+      assert.equal(text, alone.text.replace(/^ /, ""));
     }
     assert.equal(
       (await health((path, init) => worker.fetch(new Request(`http://worker${path}`, init)))).active,

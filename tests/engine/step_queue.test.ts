@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Segment } from "../../src/engine/step_area.ts";
-import { chooseChunks, Entry, PREFILL_BESIDE_DECODING } from "../../src/engine/step_queue.ts";
+import { chooseChunks, Entry } from "../../src/engine/step_queue.ts";
 import type { Sequence } from "../../src/model/kv_cache.ts";
 
+/** Tokens of prompts beside those that decode. */
+const BESIDE = 32;
 const limits = { batch: 64, maxOutputs: 64 };
 
 function entries(...sizes: (number | [number, Segment["outputs"]])[]): Entry[] {
@@ -17,7 +19,7 @@ function entries(...sizes: (number | [number, Segment["outputs"]])[]): Entry[] {
 
 /** What is chosen, as [which, how many ids]. */
 function chunks(waiting: Entry[], { batch, maxOutputs } = limits): [number, number][] {
-  return chooseChunks(waiting, { batch, maxOutputs }).map(({ order, next, chunkEnd }) => [
+  return chooseChunks(waiting, { batch, maxOutputs }, () => BESIDE).map(({ order, next, chunkEnd }) => [
     order,
     chunkEnd - next,
   ]);
@@ -45,14 +47,23 @@ describe("chooseChunks()", () => {
     assert.deepEqual(chunks(entries(200, 1, 5, 1)), [
       [1, 1],
       [3, 1],
-      [0, PREFILL_BESIDE_DECODING],
+      [0, BESIDE],
     ]);
     assert.deepEqual(chunks(entries(3, 1, 5, 100)), [
       [1, 1],
       [0, 3],
       [2, 5],
-      [3, PREFILL_BESIDE_DECODING - 8],
+      [3, BESIDE - 8],
     ]);
+  });
+
+  it("asks how much of prompts there may be beside so many that decode", () => {
+    const asked: number[] = [];
+    const beside = (decoding: number) => asked.push(decoding) && 5;
+    const sizes = (waiting: Entry[]) => chooseChunks(waiting, limits, beside).map(({ chunkEnd }) => chunkEnd);
+    assert.deepEqual(sizes(entries(1, 1, 100)), [1, 1, 5]);
+    assert.deepEqual(sizes(entries(100)), [64]);
+    assert.deepEqual(asked, [2]);
   });
 
   it("keeps a place for a prompt, however many decode", () => {

@@ -222,7 +222,7 @@ console.log(types.Q4_0);`;
 
   it("calls classes as it exports them", async () => {
     const text = `const names = [];
-for (const module of ["cria", "cria/tokenizer", "cria/tokenizer/train", "cria/convert", "cria/models"]) {
+for (const module of ["cria", "cria/tokenizer", "cria/tokenizer/train", "cria/convert", "cria/models", "cria/server"]) {
   for (const [name, value] of Object.entries(await import(module))) {
     if (typeof value === "function") names.push([name, value.name]);
   }

@@ -140,6 +140,13 @@ describe("answers", () => {
     assert.equal((await askChat(server, { seed: null, max_tokens: 1 })).status, 200);
   });
 
+  it("say the seed that repeats them", async () => {
+    const answer = (await (await askChat(server, { max_tokens: 6 })).json()) as Answer;
+    const again = await chat({ seed: answer.seed, max_tokens: 6 });
+    assert.equal(again.choices[0].message.content, answer.choices[0].message.content);
+    assert.equal(again.seed, answer.seed);
+  });
+
   it("of max_tokens 0 are empty", async () => {
     const { choices, usage } = await chat({ max_tokens: 0 });
     assert.deepEqual(

@@ -96,6 +96,47 @@ describe("requests", () => {
     }
   });
 
+  it("pass over what changes nothing, and refuse by name what would and is not done", async () => {
+    const harmless = {
+      user: "me",
+      metadata: {},
+      store: true,
+      service_tier: "auto",
+      anything: [1],
+      n: null,
+      stop: null,
+    };
+    const taken = await ask(server, "/v1/chat/completions", { messages: hi, max_tokens: 1, ...harmless });
+    assert.equal(taken.status, 200);
+    const refused: Record<string, unknown> = {
+      grammar: "root ::= [a]",
+      json_schema: {},
+      functions: [{ name: "f" }],
+      modalities: ["text", "audio"],
+      min_tokens: 3,
+      ignore_eos: true,
+      n_predict: 5,
+      chat_template_kwargs: { messages: [] },
+      reasoning_effort: "much",
+      parallel_tool_calls: "no",
+      max_tokens: -1,
+      n: 129,
+      stop: "",
+      logprobs: 1,
+      tools: [{ type: "custom", custom: { name: "f" } }],
+    };
+    for (const [name, value] of Object.entries(refused)) {
+      const response = await ask(server, "/v1/chat/completions", { messages: hi, [name]: value });
+      const { error } = (await response.json()) as { error: { param: string; message: string } };
+      assert.deepEqual([response.status, error.param], [400, name], error.message);
+    }
+    const stops = await ask(server, "/v1/chat/completions", {
+      messages: hi,
+      stop: ["a", "b", "c", "d", "e"],
+    });
+    assert.equal(stops.status, 400);
+  });
+
   it("with n choices count the prompt once, and choices differ", async () => {
     const one = await ask(server, "/v1/chat/completions", { messages: hi, max_tokens: 8, seed: 1 });
     const two = await ask(server, "/v1/chat/completions", { messages: hi, max_tokens: 8, seed: 1, n: 2 });

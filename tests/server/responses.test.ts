@@ -104,6 +104,7 @@ describe("responses", () => {
       ["store", { input: "Hi", store: true }],
       ["previous_response_id", { input: "Hi", previous_response_id: "resp_1" }],
       ["conversation", { input: "Hi", conversation: "conv_1" }],
+      ["prompt", { input: "Hi", prompt: { id: "pmpt_1" } }],
       ["background", { input: "Hi", background: true }],
       ["input", {}],
       ["input", { input: [] }],

@@ -283,6 +283,44 @@ describe("a model that is loaded", () => {
   });
 });
 
+describe("a model that is in the middle of a long step", () => {
+  it("is healthy", async () => {
+    const never = new Promise<never>(() => {});
+    const server = createServer({ model: { ...fakeModel(), status: () => never } });
+    assert.deepEqual(await (await get(server, "/health")).json(), { status: "ok" });
+  });
+});
+
+describe("a model whose engine has failed", () => {
+  it("is told by /health, and requests are answered 503 until it is loaded again", async () => {
+    for (const [state, code] of [
+      ["loading", "loading"],
+      ["failed", "model_failed"],
+    ] as const) {
+      const server = createServer({ model: fakeModel({ status: { state } }) });
+      await refused(await get(server, "/health"), 503, code);
+    }
+    const failing = (error: object) =>
+      createServer({
+        model: fakeModel({
+          // biome-ignore lint/correctness/useYield: it fails before
+          async *run() {
+            throw Object.assign(new Error("trap"), error);
+          },
+        }),
+      });
+    const rows = [
+      [{ code: "ENGINE" }, "engine_failed"],
+      [{ code: "QUEUE", reason: "loading", retryAfter: 2 }, "loading"],
+    ] as const;
+    for (const [error, code] of rows) {
+      const response = await askChat(failing(error));
+      assert.ok(Number(response.headers.get("retry-after")) > 0);
+      await refused(response, 503, code);
+    }
+  });
+});
+
 describe("a server that ends", () => {
   it("lets answers end that are under way, and takes no others", async () => {
     let release: (() => void) | undefined;
@@ -323,6 +361,11 @@ describe("a server that ends", () => {
     await server.drain(20);
     assert.match(await text, /server_closed/);
     assert.doesNotMatch(await text, /\[DONE\]/);
+    // One that nobody reads holds nothing up.
+    const silent = createServer({ model });
+    await askChat(silent, { stream: true });
+    await silent.drain(20);
+    assert.ok(model.signals.at(-1)?.aborted);
   });
 });
 

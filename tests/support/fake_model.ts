@@ -23,6 +23,7 @@ export const begin = (promptTokens = 9, cachedTokens = 4, promptEnd = ""): JobEv
   promptTokens,
   cachedTokens,
   promptEnd,
+  seed: 1,
 });
 
 /** A token of text without log-probabilities. */

@@ -38,15 +38,14 @@ export class AnswerParser {
     const format = formatNamed(options.format);
     const { trim = false, shortIds = false } = format;
     this.#output = new Output({ trim, shortIds, idSeed: options.idSeed });
+    const isCut = () => this.#cut && this.#scanner.done;
     this.#reading = readAnswer(format, {
       in: this.#scanner,
       out: this.#output,
       tools: new Tools(options.tools),
       reasoning: options.reasoning ?? true,
-      fail: (text) => {
-        const cut = this.#cut && this.#scanner.done;
-        this.#output.fail(this.#scanner.marked(), cut, text);
-      },
+      isCut,
+      fail: (text) => this.#output.fail(this.#scanner.marked(), isCut(), text),
     });
     this.#read(begun(options.promptEnd ?? "", format));
   }
@@ -91,23 +90,14 @@ export class AnswerParser {
   }
 }
 
-// How chat templates begin an answer. What follows belongs to it.
+// How chat templates begin an answer; what follows belongs to it: "<|im_start|>assistant\n", "<|assistant|>", "[/INST]", "Tales:".
 const HEADERS = new RegExp(
   [
-    "<\\|im_start\\|>assistant\n",
-    "<start_of_turn>model\n",
-    "<\\|turn>model\n",
-    "<\\|start_of_role\\|>assistant[^<\n]*<\\|end_of_role\\|>",
-    "<seed:bos>assistant\n",
-    "<\\|assistant\\|>\n?",
-    "<\\|im_assistant\\|>assistant<\\|im_middle\\|>",
+    "<[^<>\n]*>(?:[Aa]ssistant|model)\\b(?: [^<\n]*)?(?:<\\|(?!channel|message|constrain)[^<>\n]*>)?\n*(?:>>>)?",
+    "<[|｜]?(?:begin_)?(?:[Aa]ssistant|CHATBOT_TOKEN|AI)(?:_start)?[|｜]?>\n?",
     "]~b]ai\n",
-    "<\\|(?:start_header_id|header_start)\\|>assistant<\\|(?:end_header_id|header_end)\\|>\n\n(?:>>>)?",
-    "<｜Assistant｜>",
-    "<\\|start\\|>assistant",
-    "<\\|CHATBOT_TOKEN\\|>",
     "\\[/INST]",
-    // "Tales:", "### Response:\n"
+    "\\[\\|assistant\\|]",
     "\\b[A-Z]\\w*: ?\n*$",
   ].join("|"),
   "g",
@@ -149,10 +139,19 @@ class AnswerReader {
 
   *read(): Reading<void> {
     const { in: scanner, out, reasoning, tools } = this.#context;
-    const { thinkWord, drop = [], bare } = this.#format;
+    const { thinkWord, drop = [], bare, bareAnywhere } = this.#format;
     const [think] = this.#think;
     const anywhere = reasoning && thinkWord !== undefined;
-    const markers = new Markers([...this.#calls, ...drop, ...(anywhere ? this.#think : [])]);
+    const bares = bare !== undefined && tools.callable ? [bare] : [];
+    // Few braces in a text have a string behind them.
+    const anywhereBare = bares.map((first) => `${first}"`);
+    const words = [
+      ...this.#calls,
+      ...drop,
+      ...(anywhere ? this.#think : []),
+      ...(bareAnywhere ? anywhereBare : []),
+    ];
+    const markers = new Markers(words);
     let thinks = reasoning && thinkWord === undefined;
     let fresh = true;
     for (;;) {
@@ -162,14 +161,17 @@ class AnswerReader {
         yield* this.#reason();
         continue;
       }
-      if (fresh && bare !== undefined && tools.callable && (yield* scanner.peek()) === bare) {
+      if (fresh && bares.includes(yield* scanner.peek())) {
         fresh = yield* this.#call("", out.content);
         if (fresh) continue;
       }
       const marker = yield* scanner.until(markers, out.content);
       if (marker === "") return;
       fresh = false;
-      if (this.#calls.includes(marker)) fresh = yield* this.#call(marker, out.content);
+      if (anywhereBare.includes(marker)) {
+        scanner.unread(marker);
+        fresh = yield* this.#call("", out.content);
+      } else if (this.#calls.includes(marker)) fresh = yield* this.#call(marker, out.content);
       else if (marker === think && anywhere && (yield* scanner.eat(thinkWord))) yield* this.#reason();
     }
   }

@@ -19,6 +19,8 @@ export interface Format {
   readonly open?: readonly string[];
   /** What a call without a marker begins with. It begins an answer, or follows reasoning or another call. */
   readonly bare?: string;
+  /** Whether it may begin one anywhere. */
+  readonly bareAnywhere?: boolean;
   /** Markers that are not content and begin nothing. */
   readonly drop?: readonly string[];
   /** Whether white space before a call is left out. */
@@ -41,6 +43,8 @@ export interface Context {
   readonly tools: Tools;
   /** Whether reasoning is split off. */
   readonly reasoning: boolean;
+  /** Whether everything was read and the answer was cut off there. */
+  readonly isCut: () => boolean;
   /** Gives up the call that was being read; its text since the mark goes to `text` if nobody was told of it. */
   readonly fail: (text: (text: string) => void) => void;
 }

@@ -1,7 +1,8 @@
 // Calls that are JSON objects with a name and arguments: Hermes and Qwen, Llama 3, Mistral, Phi-4, Granite 3, Command R7B.
+import { PYTHON_TAG, taggedCode } from "./code_calls.ts";
 import type { Context, Format } from "./format.ts";
-import { Literals } from "./literals.ts";
-import type { Reading } from "./scanner.ts";
+import { Literals, literal } from "./literals.ts";
+import type { Reading, Scanner } from "./scanner.ts";
 
 /** What may stand around objects, and what they need. */
 interface Shape {
@@ -11,6 +12,8 @@ interface Shape {
   /** Whether a call is told of when it is complete: its id may come last. */
   readonly whole?: boolean;
 }
+
+const llamaObjects = objects({ list: "never" });
 
 /** Formats of calls as JSON objects. */
 export const jsonFormats: readonly Format[] = [
@@ -36,6 +39,18 @@ export const jsonFormats: readonly Format[] = [
     read: objects({ list: "always" }),
   },
   {
+    names: ["nemotron"],
+    asks: /<TOOLCALL>/,
+    open: ["<TOOLCALL>"],
+    read: objects({ list: "always", close: "</TOOLCALL>" }),
+  },
+  {
+    names: ["jamba", "apriel"],
+    asks: /<tool_calls>/,
+    open: ["<tool_calls>"],
+    read: objects({ list: "always", close: "</tool_calls>" }),
+  },
+  {
     names: ["hermes", "hermes-think"],
     asks: /<tool_call>|<think>|"\/think"/,
     open: ["<tool_call>"],
@@ -44,9 +59,14 @@ export const jsonFormats: readonly Format[] = [
   {
     names: ["llama3-json", "llama3"],
     asks: /<\|python_tag\|>|"parameters": dictionary of argument/,
-    open: ["<|python_tag|>"],
+    open: [PYTHON_TAG],
     bare: "{",
-    read: objects({ list: "never" }),
+    bareAnywhere: true,
+    *read(context, marker) {
+      yield* context.in.space();
+      const isObject = (yield* context.in.peek()) === "{";
+      return yield* isObject ? llamaObjects(context, marker) : taggedCode(context);
+    },
   },
 ];
 
@@ -94,7 +114,7 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
     if (yield* scanner.eat("}")) break;
     if (seen.size > 0 && !(yield* scanner.eat(","))) return false;
     yield* scanner.space();
-    const key = yield* text(context);
+    const key = yield* text(scanner);
     const kind = KEYS.get(key ?? "") ?? key;
     if (kind === undefined || seen.has(kind) || (bare && !KEYS.has(key as string) && key !== "type"))
       return false;
@@ -105,15 +125,12 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
     if (kind === "arguments") {
       if (!(yield* callArguments(context))) return false;
     } else if (kind === "name") {
-      const name = yield* text(context);
+      const name = yield* text(scanner);
       if (name === undefined || name === "" || (bare && !tools.has(name))) return false;
       out.name(name);
     } else {
-      let value = "";
-      const literals = new Literals(scanner, (more) => {
-        value += more;
-      });
-      if (!(yield* literals.value())) return false;
+      const value = yield* literal(scanner, "value");
+      if (value === undefined) return false;
       if (kind === "id") out.id(value.startsWith('"') ? JSON.parse(value) : value);
     }
   }
@@ -126,14 +143,9 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
 export function* callArguments({ in: scanner, out }: Context): Reading<boolean> {
   const first = yield* scanner.peek();
   if (first === "{") return yield* new Literals(scanner, out.arguments).value();
-  if (first !== '"') return false;
-  let value = "";
-  const literals = new Literals(scanner, (more) => {
-    value += more;
-  });
-  if (!(yield* literals.string())) return false;
+  const inner = yield* text(scanner);
+  if (inner === undefined) return false;
   try {
-    const inner: string = JSON.parse(value);
     if (!/^\s*\{/.test(inner) || JSON.parse(inner) === undefined) return false;
     out.arguments(inner.trim());
     return true;
@@ -142,10 +154,7 @@ export function* callArguments({ in: scanner, out }: Context): Reading<boolean> 
   }
 }
 
-function* text({ in: scanner }: Context): Reading<string | undefined> {
-  let value = "";
-  const literals = new Literals(scanner, (more) => {
-    value += more;
-  });
-  return (yield* literals.string()) ? JSON.parse(value) : undefined;
+function* text(scanner: Scanner): Reading<string | undefined> {
+  const json = yield* literal(scanner, "string");
+  return json === undefined ? undefined : JSON.parse(json);
 }

@@ -1,4 +1,5 @@
 // Calls of a name and a JSON object with markers between: Mistral, Kimi K2, DeepSeek, functionary v3.1.
+import { PYTHON_TAG, taggedCode } from "./code_calls.ts";
 import type { Context, Format } from "./format.ts";
 import { callArguments, objects } from "./json_calls.ts";
 import type { Reading } from "./scanner.ts";
@@ -38,7 +39,7 @@ export const namedFormats: readonly Format[] = [
   {
     names: ["functionary-v3.1"],
     asks: /<function=/,
-    open: ["<function="],
+    open: ["<function=", PYTHON_TAG],
     read: functionary,
   },
 ];
@@ -85,8 +86,9 @@ function* deepSeek(context: Context): Reading<boolean> {
   return yield* end(context, "<｜tool▁call▁end｜>");
 }
 
-/** `<function=name>{…}</function>` */
-function* functionary(context: Context): Reading<boolean> {
+/** `<function=name>{…}</function>`, or code behind a marker of its own. */
+function* functionary(context: Context, marker: string): Reading<boolean> {
+  if (marker === PYTHON_TAG) return yield* taggedCode(context);
   const { in: scanner, tools } = context;
   const name = yield* scanner.run(NAME);
   if (!tools.has(name) || !(yield* scanner.eat(">"))) return false;

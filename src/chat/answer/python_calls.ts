@@ -39,7 +39,7 @@ function* list(context: Context, close: string): Reading<boolean> {
     if (!/^[a-zA-Z_]/.test(name) || (bare && !tools.has(name)) || !(yield* scanner.eat("("))) return false;
     out.open(true);
     out.name(name);
-    const infinite = yield* callArguments(context);
+    const infinite = yield* keywordArguments(context);
     if (infinite === undefined) return false;
     yield* scanner.space();
     const next = yield* scanner.peek();
@@ -58,7 +58,7 @@ function* list(context: Context, close: string): Reading<boolean> {
 }
 
 /** Reads `a=1, b='c')`. @returns whether a number was too large for JSON; undefined if these are no arguments */
-function* callArguments({ in: scanner, out }: Context): Reading<boolean | undefined> {
+export function* keywordArguments({ in: scanner, out }: Context): Reading<boolean | undefined> {
   const literals = new Literals(scanner, out.arguments);
   let before = "{";
   for (;;) {

@@ -90,6 +90,11 @@ export class Scanner {
     return text;
   }
 
+  /** Takes back what {@link until} has just read. */
+  unread(word: string): void {
+    this.#at -= word.length;
+  }
+
   /** Skips white space. */
   *space(): Reading<void> {
     yield* this.each(/\s+/y, () => undefined);

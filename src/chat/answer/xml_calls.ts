@@ -74,7 +74,8 @@ export const xmlFormats: readonly Format[] = [
 /** A format's markers and reader. A call without what should stand around it must name a tool. */
 function calls(shape: Shape): Pick<Format, "open" | "read"> {
   const { outer, call } = shape;
-  const end = new Markers([shape.value[1]]);
+  // Models forget to close a value, but the next one begins a line.
+  const end = new Markers([shape.value[1], `\n${shape.key[0]}`]);
   return {
     open: outer ? [outer[0], call[0]] : [call[0]],
     *read(context, marker) {
@@ -142,6 +143,7 @@ function* value(context: Context, end: Markers, types: readonly string[] | undef
     }
   });
   if (found === "") return false;
+  if (found !== end.words[0]) scanner.unread(found);
   const text = line && held.endsWith("\n") ? held.slice(0, -1) : held;
   out.arguments(string ? '"' : typed(text, types));
   return true;

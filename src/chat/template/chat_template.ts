@@ -56,6 +56,8 @@ const roles = new Set([
  * A chat template in Jinja, as models bring it.
  *
  * ```ts
+ * import { ChatTemplate } from "cria";
+ *
  * const template = new ChatTemplate("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}");
  * template.render([{ role: "user", content: "Hello" }]);
  * ```

@@ -1,4 +1,5 @@
 // Tests of templates: what may stand behind `is`.
+import { filterNamed } from "./filters.ts";
 import { type Meter, TemplateFault } from "./limits.ts";
 import { contains } from "./operators.ts";
 import {
@@ -97,5 +98,7 @@ const conditions: Readonly<Record<string, Condition>> = {
   ge: order((n) => n >= 0),
   ">=": order((n) => n >= 0),
   test: (value) => isText(value) && testNamed(value.value) !== undefined,
+  filter: (value) => isText(value) && filterNamed(value.value) !== undefined,
+  // Nothing is: templates write text, not HTML.
   escaped: () => false,
 };

@@ -48,23 +48,20 @@ export interface Node {
   readonly start?: Node;
   readonly stop?: Node;
   readonly step?: Node;
-  readonly [
-    part:
-      | "left"
-      | "right"
-      | "test"
-      | "object"
-      | "property"
-      | "operand"
-      | "filter"
-      | "callee"
-      | "call"
-      | "iterable"
-      | "lhs"
-      | "loopvar"
-      | "name"
-      | "key"
-  ]: Node;
+  readonly left: Node;
+  readonly right: Node;
+  readonly test: Node;
+  readonly object: Node;
+  readonly property: Node;
+  readonly operand: Node;
+  readonly filter: Node;
+  readonly callee: Node;
+  readonly call: Node;
+  readonly iterable: Node;
+  readonly lhs: Node;
+  readonly loopvar: Node;
+  readonly name: Node;
+  readonly key: Node;
 }
 
 // Its methods that TypeScript calls private: those that are called, and those that are replaced.

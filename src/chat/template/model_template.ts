@@ -65,8 +65,13 @@ export class ModelTemplate {
 
   /** How the model writes calls of tools and what it thinks; undefined for plain text. */
   get format(): string | undefined {
-    const { main } = this.#sources;
-    return main === undefined ? undefined : answerFormatOf(main);
+    // Without tools there are no calls: of two templates the one for tools says how they look.
+    const { main, withTools } = this.#sources;
+    for (const source of [withTools, main]) {
+      const format = source === undefined ? undefined : answerFormatOf(source);
+      if (format !== undefined) return format;
+    }
+    return undefined;
   }
 
   /**

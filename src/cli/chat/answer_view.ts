@@ -2,11 +2,14 @@
 import type { ChatAnswer, ChatPiece } from "../../mod.ts";
 import { escaped } from "../terminal/escape.ts";
 import { writeOut } from "../terminal/output.ts";
+import type { WordWrap } from "../terminal/word_wrap.ts";
 
 /** How an answer is shown. */
 export interface AnswerDisplay {
   /** Whether standard output is a terminal: what it would obey is spelled out. */
   readonly isTerminal: boolean;
+  /** Breaks lines between words; undefined: they are not broken. */
+  readonly wrap?: WordWrap | undefined;
   /** What is shown in a softer style; undefined: not at all. */
   readonly aside: ((text: string) => string) | undefined;
 }
@@ -17,12 +20,18 @@ export interface AnswerDisplay {
  */
 export async function showAnswer(
   pieces: AsyncGenerator<ChatPiece, ChatAnswer>,
-  { isTerminal, aside }: AnswerDisplay,
+  { isTerminal, wrap, aside }: AnswerDisplay,
 ): Promise<ChatAnswer> {
-  const plain = (text: string) => (isTerminal ? escaped(text) : text);
+  const plain = (text: string) => {
+    const safe = isTerminal ? escaped(text) : text;
+    return wrap ? wrap.push(safe) : safe;
+  };
   let part: "nothing" | "text" | "reasoning" | "call" = "nothing";
   const begin = async (next: typeof part) => {
-    if (part !== next && part !== "nothing") await writeOut("\n");
+    if (part !== next && part !== "nothing") {
+      wrap?.reset();
+      await writeOut("\n");
+    }
     part = next;
   };
   try {

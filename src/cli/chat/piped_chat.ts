@@ -4,6 +4,8 @@ import { SourceError } from "../../util/errors.ts";
 import { withoutByteOrderMark } from "../input/decode_text.ts";
 import { stdinParts, tooLong } from "../input/stdin.ts";
 import { ClosedPipe, writeErr } from "../terminal/output.ts";
+import { canRedraw, columnsOf } from "../terminal/terminal.ts";
+import { WordWrap } from "../terminal/word_wrap.ts";
 import { endText, showAnswer, speedText } from "./answer_view.ts";
 import { type ChatStart, trimText } from "./terminal_chat.ts";
 
@@ -18,15 +20,18 @@ export async function chatInPipe(start: ChatStart, signal: AbortSignal): Promise
     onTrim: (dropped) => void writeErr(`warning: ${trimText(dropped)}\n`),
   });
   const isTerminal = process.stdout.isTTY === true;
+  const wrap = canRedraw(process.stdout) ? new WordWrap(() => columnsOf(process.stdout)) : undefined;
   try {
     for await (const line of stdinLines()) {
       if (line.trim() === "") continue;
       const pieces = chat.send(line, { ...start.send, signal });
-      const whole = await showAnswer(pieces, { isTerminal, aside: undefined });
+      const whole = await showAnswer(pieces, { isTerminal, wrap, aside: undefined });
       const end = endText(whole);
       if (end !== undefined) await writeErr(`warning: the answer was ${end}\n`);
       if (start.showsStats) await writeErr(`${speedText(whole, llama.contextLength)}\n`);
     }
+    // Ctrl-C ends what writes the pipe too.
+    signal.throwIfAborted();
     return 0;
   } catch (error) {
     if (error instanceof ClosedPipe) return 0;

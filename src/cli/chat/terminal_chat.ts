@@ -5,7 +5,8 @@ import { CriaError } from "../../util/errors.ts";
 import { oneLine, suggestion } from "../flags/args.ts";
 import { Interrupted } from "../terminal/interrupt.ts";
 import { writeErr } from "../terminal/output.ts";
-import { canStyle, dim } from "../terminal/terminal.ts";
+import { canRedraw, canStyle, columnsOf, dim } from "../terminal/terminal.ts";
+import { WordWrap } from "../terminal/word_wrap.ts";
 import { endText, showAnswer, speedText } from "./answer_view.ts";
 import { LineEditor } from "./line_editor.ts";
 import { onOneLine } from "./pasted_keys.ts";
@@ -38,6 +39,12 @@ const commands: readonly ChatCommand[] = [
     run: (chat, text) => chat.system(text),
   },
   { name: "retry", help: "another answer to the last message", run: (chat) => chat.retry() },
+  {
+    name: "result",
+    operand: "TEXT",
+    help: "what came of a tool that the model has called",
+    run: (chat, text) => chat.result(text),
+  },
   { name: "undo", help: "forget the last message and its answer", run: (chat) => chat.undo() },
   { name: "clear", help: "forget all but the system's message", run: (chat) => chat.clear() },
   {
@@ -82,6 +89,8 @@ export class TerminalChat {
   readonly #isStyled: boolean;
   #chat: Chat;
   #showsStats: boolean;
+  /** Answers to the last message but the first. */
+  #retries = 0;
 
   constructor(start: ChatStart) {
     const screen = process.stdout.isTTY ? process.stdout : process.stderr;
@@ -110,7 +119,7 @@ export class TerminalChat {
   }
 
   async help(): Promise<undefined> {
-    await writeErr(commandsHelp);
+    await writeErr(wrapped(commandsHelp));
   }
 
   async system(text: string): Promise<undefined> {
@@ -120,7 +129,22 @@ export class TerminalChat {
   }
 
   async retry(): Promise<undefined> {
-    await this.#show((options) => this.#chat.retry(options));
+    // With a seed, the same choice would give the same answer.
+    const choice = (this.#start.send.choice ?? 0) + ++this.#retries;
+    await this.#show((options) => this.#chat.retry({ ...options, choice }));
+  }
+
+  async result(content: string): Promise<undefined> {
+    const [call, ...others] = this.#chat.openCalls;
+    if (!call?.id) await this.#note("no call waits for a result");
+    else if (others.length > 0) await this.#chat.result(call.id, content);
+    else {
+      const { id, function: called } = call;
+      const message = { role: "tool", tool_call_id: id, name: called.name, content };
+      await this.#show((options) => this.#chat.send(message, options));
+      return;
+    }
+    await this.#noteCalls();
   }
 
   async undo(): Promise<undefined> {
@@ -173,6 +197,7 @@ export class TerminalChat {
       const [, name, operand = ""] = /^\/([^\s/]*)(?:\s+(.*))?$/s.exec(message.trim()) ?? [];
       if (name === undefined) {
         const text = message.startsWith("//") ? message.slice(1) : message;
+        this.#retries = 0;
         await this.#show((options) => this.#chat.send(text, options));
         return undefined;
       }
@@ -201,9 +226,11 @@ export class TerminalChat {
       const pieces = answer({ ...send, signal: stop.signal, stopOnAbort: true });
       const isTerminal = process.stdout.isTTY === true;
       const aside = canStyle(process.stdout) ? dim : (text: string) => text;
-      const whole = await showAnswer(pieces, { isTerminal, aside });
+      const wrap = canRedraw(process.stdout) ? new WordWrap(() => columnsOf(process.stdout)) : undefined;
+      const whole = await showAnswer(pieces, { isTerminal, wrap, aside });
       const end = endText(whole);
       if (end !== undefined) await this.#note(end);
+      await this.#noteCalls();
       if (this.#showsStats) await this.#note(speedText(whole, llama.contextLength));
     } finally {
       this.#editor.onInterrupt = () => {};
@@ -228,8 +255,13 @@ export class TerminalChat {
     return file !== "";
   }
 
+  async #noteCalls(): Promise<void> {
+    const names = this.#chat.openCalls.map((call) => call.function.name);
+    if (names.length > 0) await this.#note(`${names.join(", ")}: /result TEXT says what came of it`);
+  }
+
   #note(text: string): Promise<void> {
-    const line = `(${oneLine(text)})`;
+    const line = wrapped(`(${oneLine(text)})`);
     return writeErr(`${canStyle(process.stderr) ? dim(line) : line}\n`);
   }
 }
@@ -238,6 +270,11 @@ export class TerminalChat {
 export function trimText(dropped: readonly Message[]): string {
   const turns = dropped.filter(({ role }) => role === "user").length;
   return `the context is full: the first ${turns === 1 ? "turn was" : `${turns} turns were`} left out`;
+}
+
+/** A text for standard error, whose lines break between words on a terminal. */
+function wrapped(text: string): string {
+  return canRedraw(process.stderr) ? new WordWrap(() => columnsOf(process.stderr)).push(text) : text;
 }
 
 function contentOf({ content }: Message): string {

@@ -1,4 +1,5 @@
 // The thread in which a served model computes, so that the one that listens never waits for a step.
+import { URL } from "node:url";
 import { MessageChannel, type MessagePort, Worker, workerData } from "node:worker_threads";
 import type { EngineThread } from "../../server/remote/remote_model.ts";
 import { serveEngine } from "../../server/remote/serve_engine.ts";

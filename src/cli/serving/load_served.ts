@@ -1,4 +1,5 @@
 // Loads the model of `cria serve`, in the thread that computes.
+import { setMaxListeners } from "node:events";
 import { CHAT_MODEL, isEmbeddedName } from "../../package.ts";
 import { LocalModel } from "../../server/local_model.ts";
 import type { ServedModel } from "../../server/model.ts";
@@ -15,6 +16,8 @@ export interface ServedValues {
 
 /** Loads the model that flags name. @throws what `Llama.load` throws */
 export async function loadServed({ load, name, parallel, queue }: ServedValues): Promise<ServedModel> {
+  // The choices of a job wait for one signal; Node would take them for a leak.
+  setMaxListeners(0);
   const never = new AbortController().signal;
   const { llama } = await loadModel(load, never, false, CHAT_MODEL);
   const reload = async () => (await loadModel(load, never, true, CHAT_MODEL)).llama;

@@ -1,9 +1,9 @@
 // From a request to its answer: guards, routes, methods, errors, and what is under way.
-import { Hono } from "hono/tiny";
+import { PatternRouter } from "hono/router/pattern-router";
 import { quoted } from "../../util/bytes.ts";
 import type { ModelSource } from "../model_source.ts";
 import { type BodyLimits, readFields } from "./body.ts";
-import { asHttpError, clientLeft, HttpError, unavailable } from "./errors.ts";
+import { asHttpError, badRequest, clientLeft, HttpError, unavailable } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import { Metrics } from "./metrics.ts";
 import { errorResponse } from "./responses.ts";
@@ -25,22 +25,40 @@ const SERVER_ENDS = "Cannot answer: The server ends; other requests go to anothe
 export class RequestHandler {
   readonly #metrics = new Metrics();
   readonly #parts: HandlerParts;
-  readonly #app = new Hono<{ Bindings: { info: unknown } }>();
+  readonly #router = new PatternRouter<Route>();
   readonly #work = new Set<AbortController>();
   #isDraining = false;
   #onIdle: (() => void) | undefined;
 
   constructor(parts: HandlerParts) {
     this.#parts = parts;
-    for (const route of parts.routes) {
-      this.#app.all(route.path, ({ req, env }) => this.#answer(req.raw, env.info, route, req.param("id")));
-    }
-    this.#app.notFound(({ req, env }) => this.#answer(req.raw, env.info, undefined, undefined));
+    // Methods are told apart later, so that a wrong one is not an unknown path.
+    for (const route of parts.routes) this.#router.add("ALL", route.path, route);
   }
 
   /** The answer to a request. @param info what the runtime hands over beside it */
   async fetch(request: Request, info: unknown): Promise<Response> {
-    return this.#app.fetch(request, { info });
+    let route: Route | undefined;
+    let response: Response;
+    const { guard } = this.#parts;
+    try {
+      const url = urlOf(request);
+      guard.checkHost(request, url, addressOf(info));
+      const [[matched, params] = []] = this.#router.match("ALL", url.pathname)[0];
+      route = matched;
+      if (request.method === "OPTIONS" && route) return guard.preflight(request, methodsOf(route).join(", "));
+      const owner = route?.isPublic ? undefined : await guard.owner(request);
+      const handler = handlerOf(request, url, route);
+      const id = decoded((params as { id?: string } | undefined)?.id ?? "");
+      response = await handler(this.#exchange(request, info, url, id, owner ?? clientOf(request, info)));
+    } catch (error) {
+      const known = asHttpError(error);
+      if (known.status === 500) this.#parts.onError(error);
+      response = errorResponse(known);
+    }
+    this.#metrics.request(route?.path ?? "none", response.status);
+    for (const [name, value] of Object.entries(guard.corsHeaders(request))) response.headers.set(name, value);
+    return request.method === "HEAD" ? new Response(null, response) : response;
   }
 
   /** Takes no new work, and waits until the last has ended. Other requests are still answered. */
@@ -58,26 +76,6 @@ export class RequestHandler {
     for (const controller of this.#work) controller.abort(unavailable(SERVER_ENDS, "server_closed"));
   }
 
-  async #answer(request: Request, info: unknown, route: Route | undefined, id = ""): Promise<Response> {
-    const { guard } = this.#parts;
-    let response: Response;
-    try {
-      const url = new URL(request.url);
-      guard.checkHost(request, url, addressOf(info));
-      if (request.method === "OPTIONS" && route) return guard.preflight(request, methodsOf(route).join(", "));
-      const owner = route?.isPublic ? undefined : guard.owner(request);
-      const handler = handlerOf(request, url, route);
-      response = await handler(this.#exchange(request, info, url, id, owner ?? clientOf(request, info)));
-    } catch (error) {
-      const known = asHttpError(error);
-      if (known.status === 500) this.#parts.onError(error);
-      response = errorResponse(known);
-    }
-    this.#metrics.request(route?.path ?? "none", response.status);
-    for (const [name, value] of Object.entries(guard.corsHeaders(request))) response.headers.set(name, value);
-    return response;
-  }
-
   #exchange(request: Request, info: unknown, url: URL, id: string, owner: string): Exchange {
     const { models, limits } = this.#parts;
     return {
@@ -91,12 +89,16 @@ export class RequestHandler {
       model: () => models.get(info),
       loaded: models.loaded,
       isDraining: this.#isDraining,
-      begin: () => this.#begin(request.signal),
+      begin: () => this.#begin(request, info),
     };
   }
 
-  #begin(left: AbortSignal): Work {
+  #begin(request: Request, info: unknown): Work {
     if (this.#isDraining) throw unavailable(SERVER_ENDS, "server_draining");
+    // Bun ends connections on which nothing happens, also while an answer is computed.
+    const runtime = Object(info) as RuntimeInfo;
+    if (typeof runtime.timeout === "function") runtime.timeout(request, 0);
+    const left = request.signal;
     const controller = new AbortController();
     const { signal } = controller;
     const onLeft = () => controller.abort(clientLeft());
@@ -112,6 +114,19 @@ export class RequestHandler {
         if (this.#work.size === 0) this.#onIdle?.();
       },
     };
+  }
+}
+
+function urlOf({ url }: Request): URL {
+  if (URL.canParse(url)) return new URL(url);
+  throw badRequest(null, `Cannot answer: Expected a URL, got ${quoted(url)}`, "invalid_url");
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
   }
 }
 
@@ -144,6 +159,7 @@ interface RuntimeInfo {
   readonly hostname?: string;
   readonly remoteAddr?: { readonly hostname?: string };
   readonly incoming?: { readonly socket?: { readonly remoteAddress?: string } };
+  timeout?(request: Request, seconds: number): void;
   requestIP?(request: Request): { readonly address: string } | null;
 }
 

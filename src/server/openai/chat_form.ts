@@ -24,6 +24,7 @@ export class ChatForm implements AnswerForm {
   readonly #created = now();
   readonly #usage = new UsageSum();
   #choices: readonly Choice[] = [];
+  #seed: number | undefined;
 
   constructor(options: ChatFormOptions) {
     this.#options = options;
@@ -50,6 +51,8 @@ export class ChatForm implements AnswerForm {
         finish_reason: choice.finish,
       })),
       usage: this.#usage,
+      // What repeats the answer, also if the request had none.
+      seed: this.#seed,
     };
   }
 
@@ -92,6 +95,7 @@ export class ChatForm implements AnswerForm {
       this.#usage.add(happened);
       if (happened.kind === "begin") {
         const { n } = this.#options;
+        this.#seed = happened.seed;
         const parser = () => newParser(this.#options, happened.promptEnd);
         this.#choices = Array.from({ length: n }, () => new Choice(parser()));
         continue;

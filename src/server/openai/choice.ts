@@ -33,6 +33,9 @@ export class Choice {
   readonly #deltas: AnswerDelta[] = [];
   // Tokens that may yet belong to a stop string, or to a character that is not complete.
   #pending: PendingToken[] = [];
+  // Text before the first delta.
+  #lead = "";
+  #begun = false;
   #tokenBytes = 0;
   #textBytes = 0;
 
@@ -41,17 +44,19 @@ export class Choice {
   }
 
   push(event: TokenEvent): ChoiceDelta {
-    const deltas = event.text === "" ? [] : this.#take(this.#parser.push(event.text));
-    if (event.token === undefined) return { deltas, logprobs: [] };
-    this.#pending.push({ event, begin: this.#tokenBytes });
-    this.#tokenBytes += event.token.bytes.length;
-    this.#textBytes += utf8Bytes(event.text);
-    return { deltas, logprobs: this.#certain(this.#textBytes) };
+    if (event.token !== undefined) {
+      this.#pending.push({ event, begin: this.#tokenBytes });
+      this.#tokenBytes += event.token.bytes.length;
+      this.#textBytes += utf8Bytes(event.text);
+    }
+    if (event.text === "") return { deltas: [], logprobs: [] };
+    const deltas = this.#take(this.#parser.push(event.text), event.text);
+    return { deltas, logprobs: this.#begun ? this.#certain(this.#textBytes) : [] };
   }
 
   end({ finishReason, tokens, stop }: EndEvent): ChoiceDelta {
     const isLong = finishReason === "length" || finishReason === "context";
-    const deltas = this.#take(this.#parser.end({ cut: finishReason !== "eos" }));
+    const deltas = this.#take(this.#parser.end({ cut: finishReason !== "eos" }), "");
     this.tokens = tokens;
     const { finishedCalls, brokenCalls } = this.#parser;
     const isWhole = finishedCalls > 0 && (finishReason === "eos" || brokenCalls.length === 0);
@@ -73,9 +78,30 @@ export class Choice {
     return certain;
   }
 
-  #take(deltas: readonly AnswerDelta[]): readonly AnswerDelta[] {
+  #take(deltas: readonly AnswerDelta[], text: string): readonly AnswerDelta[] {
     this.#deltas.push(...deltas);
+    if (this.#begun) return deltas;
+    this.#lead += text;
+    const [first] = deltas;
+    if (!first) return deltas;
+    this.#begun = true;
+    // White space that the content does not begin with is no part of the first tokens either: their bytes are the content's.
+    const at = first.kind === "content" ? this.#lead.indexOf(first.text) : 0;
+    if (at > 0 && this.#lead.slice(0, at).trim() === "") this.#cut(utf8Bytes(this.#lead.slice(0, at)));
     return deltas;
+  }
+
+  #cut(bytes: number): void {
+    let rest = bytes;
+    this.#pending = this.#pending.map((pending) => {
+      const { token } = pending.event;
+      const n = Math.min(rest, token?.bytes.length ?? 0);
+      rest -= n;
+      if (!token || n === 0) return pending;
+      // White space is of one byte a character.
+      const own = { ...token, text: token.text.slice(n), bytes: token.bytes.slice(n) };
+      return { ...pending, event: { ...pending.event, token: own } };
+    });
   }
 }
 

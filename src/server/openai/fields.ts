@@ -96,8 +96,10 @@ const notDone: Readonly<Record<string, (value: unknown) => boolean>> = {
   suffix: (value) => value === "",
   web_search_options: isOff,
   // Of llama-server and vLLM.
+  add_generation_prompt: (value) => value === true,
   allowed_token_ids: isEmpty,
   bad_words: isEmpty,
+  continue_final_message: isOff,
   dry_multiplier: isOff,
   dynatemp_range: isOff,
   grammar: (value) => value === "",
@@ -111,6 +113,7 @@ const notDone: Readonly<Record<string, (value: unknown) => boolean>> = {
   lora: isEmpty,
   min_tokens: isOff,
   mirostat: isOff,
+  n_predict: () => false,
   post_sampling_probs: isOff,
   prompt_logprobs: isOff,
   regex: isOff,

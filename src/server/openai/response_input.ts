@@ -72,6 +72,7 @@ export const responseSchema = v.object({
   conversation: v.optional(
     v.never("absent: nothing is stored here, so send the whole conversation as input"),
   ),
+  prompt: v.optional(v.never("absent: no prompts are stored here")),
   background: v.optional(v.literal(false, "false: nothing is stored here")),
   text: v.optional(v.object({ format: v.nullish(textFormat) }, "an object")),
   tools: v.optional(v.array(functionTool, "an array of tools")),

@@ -51,7 +51,7 @@ function answer(id: number, result: Promise<unknown>, reply: (message: EngineRep
 }
 
 function call(model: ServedModel, method: RemoteMethod, args: readonly unknown[]): Promise<unknown> {
-  return (model[method] as (...args: readonly unknown[]) => Promise<unknown>).apply(model, args);
+  return (model[method] as (...args: unknown[]) => Promise<unknown>).apply(model, [...args]);
 }
 
 // A job of the other end: its batches go out as fast as they are read there.

@@ -74,8 +74,22 @@ const cases: Record<string, readonly Case[]> = {
     { text: '{"name": "Ada", "parameters": {}}', content: '{"name": "Ada", "parameters": {}}' },
     { text: '{"name": "now", "born": 1815}', content: '{"name": "now", "born": 1815}' },
     { text: '"yes"\n', content: '"yes"' },
+    {
+      text: 'I ask {twice}: {"name": "now", "parameters": {}} and {"name": 1}',
+      content: 'I ask {twice}: and {"name": 1}',
+      calls: [now],
+    },
+    { text: "<|python_tag|>note.call(text='a', n=1)", calls: [["note", '{"text": "a", "n": 1}']] },
+    {
+      text: "<|python_tag|>print('hi')\n",
+      calls: [["python", '{"code": "print(\'hi\')\\n"}']],
+      options: { tools: undefined },
+    },
+    { text: "<|python_tag|>print('hi')", content: "<|python_tag|>print('hi')" },
     { text: '["yes"] \n no \n', content: '["yes"] \n no \n' },
   ],
+  nemotron: [{ text: '<TOOLCALL>[{"name": "now", "arguments": {}}]</TOOLCALL>', calls: [now] }],
+  jamba: [{ text: '<tool_calls>[{"name": "now", "arguments": {}}]</tool_calls>', calls: [now] }],
   "mistral-json": [
     {
       text: 'So: [TOOL_CALLS] [{"name": "forecast", "arguments": {"city": "Oslo", "days": 2}, "id": "abcDEF123"}]',
@@ -126,6 +140,10 @@ const cases: Record<string, readonly Case[]> = {
     {
       text: "<tool_call><function=anything><parameter=value>[1</parameter><parameter=choice>1</parameter><parameter=either>{}</parameter></function><function=now></function></tool_call>",
       calls: [["anything", '{"value": "[1", "choice": 1, "either": {}}'], now],
+    },
+    {
+      text: "<tool_call>\n<function=forecast>\n<parameter=city>\nOslo\n<parameter=days>\n2\n</parameter>\n</function>\n</tool_call>",
+      calls: [oslo],
     },
     { text: "Write <function=name> here.", content: "Write <function=name> here." },
   ],
@@ -178,6 +196,12 @@ const cases: Record<string, readonly Case[]> = {
       content: "Let me see.",
       calls: [oslo, now],
       options: { promptEnd: "<|start_header_id|>assistant<|end_header_id|>\n\n>>>" },
+    },
+    {
+      text: "python\nprint(1)\n>>>all\nSo.",
+      content: "So.",
+      calls: [["python", '{"code": "print(1)\\n"}']],
+      options: { tools: undefined },
     },
     { text: "In Python: >>> 1\n1", content: "In Python: >>> 1\n1" },
   ],

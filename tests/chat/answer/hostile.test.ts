@@ -19,7 +19,17 @@ const formats = [
     "command-r7b",
   ],
   ...["qwen3-coder", "seed-oss", "minimax-m2", "minicpm5", "glm4", "kimi-k2", "deepseek", "functionary-v3.1"],
-  ...["functionary-v3.2", "pythonic", "llama4", "lfm2", "harmony", "gemma4", "functiongemma"],
+  ...[
+    "functionary-v3.2",
+    "pythonic",
+    "llama4",
+    "lfm2",
+    "harmony",
+    "gemma4",
+    "functiongemma",
+    "nemotron",
+    "jamba",
+  ],
 ];
 
 // What formats are made of, so that garbage comes near to answers.
@@ -137,6 +147,7 @@ describe("AnswerParser, given garbage,", () => {
 describe("AnswerParser, given a megabyte,", () => {
   const attacks: Record<string, string> = {
     brackets: "[".repeat(1e6),
+    braces: "{".repeat(1e6),
     "nested arguments": `<tool_call>{"name": "now", "arguments": {"a": ${"[".repeat(1e6)}`,
     "nested Python": `<|tool_call_start|>[now(a=${"{'a':".repeat(2e5)}`,
     "openings of calls": "<tool_call>".repeat(9e4),

@@ -96,7 +96,15 @@ describe("AnswerParser", () => {
   });
 
   it("takes no beginning from a prompt that has none", () => {
-    for (const promptEnd of ["User: Hi\nTales:", "### Response:\n", "[INST] Hi [/INST]", "Hi\n<<A>>\n"]) {
+    for (const promptEnd of [
+      "User: Hi\nTales:",
+      "### Response:\n",
+      "[INST] Hi [/INST]",
+      "Hi\n<<A>>\n",
+      "<|begin_assistant|>\n",
+      "<SPECIAL_11>Assistant\n",
+      "ASSISTANT: ",
+    ]) {
       assert.equal(parseAnswer("Yes", { promptEnd }).content, "Yes");
     }
     assert.equal(parseAnswer("Yes</think>No", { promptEnd: "Hi\n<<A>><think>\n" }).reasoning, "Yes");

@@ -18,6 +18,7 @@ import {
 import { mixedModel, mixNames } from "../../support/mixed_models.ts";
 import { embeddedModel, embeddedName } from "../../support/models.ts";
 import { itUnless } from "../../support/skip.ts";
+import { readSse } from "../../support/sse.ts";
 import { processBytes, serveExample, serveWorkers, type Workerd } from "../../support/workerd.ts";
 
 const MB = 2 ** 20;
@@ -133,6 +134,38 @@ describe("examples/workerd", () => {
     const after = await health(send);
     assert.equal(after.requests - before.requests, 8);
     assert.equal(after.active, 0);
+  });
+
+  it("answers eight requests of OpenAI's routes at once, each as if alone, streamed and whole", async () => {
+    const requests = prompts.map((prompt, seed) => ({
+      prompt,
+      options: { temperature: 1.5, topK: 0, topP: 1, seed, maxTokens: 60 },
+    }));
+    const expected = await expectedOf(requests);
+    const texts = await Promise.all(
+      requests.map(async ({ prompt, options }, i) => {
+        const { temperature, topK, topP, seed, maxTokens } = options;
+        const sampling = { temperature, top_k: topK, top_p: topP, seed, max_tokens: maxTokens };
+        const response = await send("/v1/completions", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ prompt, ...sampling, stream: i % 2 === 0 }),
+        });
+        assert.equal(response.status, 200);
+        type Chunk = { readonly choices: readonly { readonly text: string }[] };
+        if (i % 2 === 1) return ((await response.json()) as Chunk).choices[0]?.text;
+        const { events, isDone } = await readSse(response);
+        assert.ok(isDone);
+        return events.map(({ choices: [choice] }) => choice.text).join("");
+      }),
+    );
+    assert.deepEqual(
+      texts,
+      expected.map(({ text }) => text),
+    );
+    const models = (await (await send("/v1/models")).json()) as { data: { object: string }[] };
+    assert.equal(models.data[0]?.object, "model");
+    assert.equal((await health(send)).active, 0);
   });
 
   it("stops the work of a request that was abandoned", async () => {

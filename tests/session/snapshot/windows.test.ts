@@ -108,7 +108,10 @@ describe("Llama.restore() of a model with windows", () => {
     const engine = await engineOf(bytes);
     const { tokenizer } = await modelTokenizer(await openModelFile(bytesSource(bytes)), undefined);
     const sequence = engine.sequence();
-    const session = new Session({ engine, tokenizer, loadMs: 0 }, sequence);
+    const session = new Session(
+      { engine, tokenizer, loadMs: 0, template: { render: () => ({ ids: [] }) } },
+      sequence,
+    );
     const llama = await load();
     for (const n of [5, 59, 1, 40]) {
       await session.append(ids.slice(session.pos, session.pos + n));
