@@ -283,6 +283,14 @@ describe("a model that is loaded", () => {
   });
 });
 
+describe("a model that is in the middle of a long step", () => {
+  it("is healthy", async () => {
+    const never = new Promise<never>(() => {});
+    const server = createServer({ model: { ...fakeModel(), status: () => never } });
+    assert.deepEqual(await (await get(server, "/health")).json(), { status: "ok" });
+  });
+});
+
 describe("a model whose engine has failed", () => {
   it("is told by /health, and requests are answered 503 until it is loaded again", async () => {
     for (const [state, code] of [
@@ -353,6 +361,11 @@ describe("a server that ends", () => {
     await server.drain(20);
     assert.match(await text, /server_closed/);
     assert.doesNotMatch(await text, /\[DONE\]/);
+    // One that nobody reads holds nothing up.
+    const silent = createServer({ model });
+    await askChat(silent, { stream: true });
+    await silent.drain(20);
+    assert.ok(model.signals.at(-1)?.aborted);
   });
 });
 
