@@ -1,16 +1,18 @@
 // Takes the screenshots of examples/browser in docs/: `bun scripts/browser_screenshot.ts [FOLDER]`.
+import { writeFile } from "node:fs/promises";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { phone, say, set, settled, turn } from "../tests/support/browser_example.ts";
 import { bundleForBrowser, inPage, type PageOptions } from "../tests/support/chromium.ts";
+import { smallPng } from "./small_png.ts";
 
 const folder = argv[2] ?? fileURLToPath(new URL("../docs", import.meta.url));
 const files = {
   "/dist/cria.js": await bundleForBrowser("src/mod.ts"),
   "/dist/models.js": await bundleForBrowser("src/models.ts"),
 };
-const desktop = { viewport: { width: 920, height: 660 } } as const;
+const desktop = { viewport: { width: 920, height: 640 } } as const;
 
 async function shoot(
   name: string,
@@ -23,7 +25,7 @@ async function shoot(
     await settled(page);
     await pose(page);
     await page.mouse.move(0, 0);
-    await page.screenshot({ path: `${folder}/${name}.png`, caret: "hide" });
+    await writeFile(`${folder}/${name}.png`, smallPng(await page.screenshot({ caret: "hide" })));
   });
 }
 
@@ -52,11 +54,10 @@ const REQUEST = "Tell me a story about a dog named Rex who finds a ball.";
 
 await shoot("browser", desktop, async (page) => {
   await warmUp(page);
-  await set(page, { seed: 30, temperature: 0.7 });
-  await say(page, GREETING);
+  await set(page, { seed: 4, temperature: 0.7 });
   await say(page, REQUEST);
   await turn(page).press("Probabilities");
-  await turn(page).token(20).click();
+  await turn(page).element.locator('.token[data-band="3"]').first().click();
 });
 await shoot("browser_dark", { ...desktop, colorScheme: "dark" }, async () => {});
 await shoot("browser_phone", phone, async (page) => {

@@ -247,6 +247,8 @@ function addTurn(said) {
     isIdle: () => answering === undefined,
     retry: (turn) => retry(turn, turn.said),
     edit: retry,
+    // The legend takes room.
+    explained: (turn) => turn === turns.at(-1) && follow(),
     copied(error) {
       if (error) showError(`Cannot copy the text: ${error.message}`);
       else setText("status", "The text was copied.");

@@ -35,7 +35,7 @@ export class Turn {
    * @param said what the user wrote
    * @param mode "chat" or "story": a story goes on in the same paragraph
    * @param alternatives the panel of the page
-   * @param actions `retry(turn)`, `edit(turn, text)`, `copied(error)`, `isIdle()`
+   * @param actions `retry(turn)`, `edit(turn, text)`, `copied(error)`, `explained(turn)`, `isIdle()`
    */
   constructor(said, mode, alternatives, actions) {
     this.mode = mode;
@@ -61,7 +61,10 @@ export class Turn {
       const copied = this.mode === "story" ? this.said + this.answer : this.answer;
       navigator.clipboard.writeText(copied).then(() => actions.copied(), actions.copied);
     });
-    probabilities.addEventListener("click", () => this.#explain(!this.tokens.isShown));
+    probabilities.addEventListener("click", () => {
+      this.#explain(!this.tokens.isShown);
+      actions.explained(this);
+    });
     editor.addEventListener("submit", (event) => {
       event.preventDefault();
       if (!actions.isIdle() || text.value.trim() === "") return;

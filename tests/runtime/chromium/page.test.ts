@@ -193,6 +193,8 @@ describe("the browser example", () => {
 
       await press("Probabilities");
       for (const index of [1, 7, 39]) {
+        // What is open may lie over the next one.
+        await page.locator("h1").hover();
         await token(index).hover();
         await shown(index);
         assert.match((await token(index).getAttribute("aria-label")) ?? "", /., [\d.]+%$/);
