@@ -8,6 +8,8 @@ import { MAX_SEGMENTS } from "./step_area.ts";
 
 /** How much longer than without prompts steps may take, on average. */
 const LONGER = 2.2;
+/** Milliseconds that a step may always take: nobody reads faster than 50 tokens a second. */
+const UNNOTICED_MS = 20;
 const FEWEST_TOKENS = 2 * ACT_TOKENS;
 const MOST_TOKENS = 48;
 /** Until something was measured, and in runtimes whose clock stands still. */
@@ -32,7 +34,7 @@ export class PrefillPace {
     const token = this.#both || this.#prompt;
     if (alone === 0 || token === 0) return FIRST_CHUNK;
     // Kernels take so many tokens at a time.
-    const allowed = Math.floor(Math.min((LONGER * alone) / token, MOST_TOKENS) / ACT_TOKENS) * ACT_TOKENS;
+    const allowed = Math.floor(Math.min(allowedMs(alone) / token, MOST_TOKENS) / ACT_TOKENS) * ACT_TOKENS;
     const least = Math.ceil((decoding + 1) / ACT_TOKENS) * ACT_TOKENS;
     return Math.max(allowed, FEWEST_TOKENS, least) - decoding;
   }
@@ -40,11 +42,11 @@ export class PrefillPace {
   /** Takes note of a step that took `ms` milliseconds. */
   ran(decoding: number, tokens: number, ms: number): void {
     if (!(ms > 0)) return;
-    const allowed = LONGER * this.#alone(decoding);
+    const alone = this.#alone(decoding);
     if (decoding === 0) this.#prompt = mixed(this.#prompt, ms / tokens);
     else if (tokens > decoding) this.#both = mixed(this.#both, ms / tokens);
     else this.#decoding[decoding] = mixed(this.#decoding[decoding] as number, ms);
-    this.#debt = decoding === 0 || allowed === 0 ? 0 : Math.max(0, this.#debt + ms - allowed);
+    this.#debt = decoding === 0 || alone === 0 ? 0 : Math.max(0, this.#debt + ms - allowedMs(alone));
   }
 
   // Of as many sequences, or of the next fewer that were measured, or more.
@@ -53,6 +55,10 @@ export class PrefillPace {
     for (let n = decoding; n > 0; n--) if (times[n] !== 0) return times[n] as number;
     return times.find((ms) => ms > 0) ?? 0;
   }
+}
+
+function allowedMs(alone: number): number {
+  return Math.max(UNNOTICED_MS, LONGER * alone);
 }
 
 function mixed(before: number, now: number): number {
