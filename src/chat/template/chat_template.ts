@@ -17,9 +17,13 @@ import {
   inputValue,
   integer,
   integerOf,
+  isDict,
+  isList,
   isText,
+  itemsOf,
   list,
   none,
+  setEntry,
   text,
   textOf,
   type Value,
@@ -179,7 +183,7 @@ function globals(now: Date): Environment {
   set("range", fn(range));
   set(
     "dict",
-    fn(({ keywords }) => dict(new Map(keywords))),
+    fn(({ positional: [from], keywords }) => dictOf(from, keywords)),
   );
   set(
     "strftime_now",
@@ -195,6 +199,18 @@ function globals(now: Date): Environment {
     }),
   );
   return scope;
+}
+
+function dictOf(from: Value | undefined, keywords: Arguments["keywords"]): Value {
+  const made = dict();
+  const items = isDict(from) ? itemsOf(from) : isList(from) ? from.value : [];
+  for (const item of items) {
+    const [key, value] = isList(item) ? item.value : [];
+    if (!key || !value) throw new TemplateFault("Expected pairs for dict");
+    setEntry(made, key, value);
+  }
+  for (const [name, value] of keywords) made.value.set(name, value);
+  return made;
 }
 
 function range({ positional }: Arguments): Value {
