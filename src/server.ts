@@ -14,3 +14,5 @@ export type {
   ServedModel,
   TokenText,
 } from "./server/model.ts";
+export { type EngineThread, RemoteModel, type StartEngine } from "./server/remote/remote_model.ts";
+export { serveEngine } from "./server/remote/serve_engine.ts";

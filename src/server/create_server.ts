@@ -59,6 +59,7 @@ const BODY_MS = 30_000;
 const KEEP_ALIVE_MS = 15_000;
 const IDLE_MS = 60_000;
 const DRAIN_MS = 30_000;
+const LAST_WORDS_MS = 250;
 
 const names: OptionNames<ServerOptions> = {
   llama: true,
@@ -101,6 +102,16 @@ function modelOf(options: ServerOptions): ServedModel | Promise<ServedModel> {
   throw new UsageError(`Cannot ${ACTION}: Expected one of llama and model, got ${llama ? "both" : "none"}`);
 }
 
+async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  const isDone = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return isDone;
+}
+
 /**
  * A server of one model with OpenAI's routes, for any runtime that has `Request` and `Response`.
  *
@@ -131,9 +142,11 @@ export function createServer(options: ServerOptions): Server {
   return {
     fetch: (request, info) => handler.fetch(request, info),
     async drain(limitMs = DRAIN_MS) {
-      const timer = setTimeout(() => handler.abort(), limitMs);
-      await handler.drain();
-      clearTimeout(timer);
+      const idle = handler.drain();
+      if (await isWithin(idle, limitMs)) return;
+      handler.abort();
+      // Clients that read get the error; others are not waited for.
+      await isWithin(idle, LAST_WORDS_MS);
     },
     async close() {
       handler.abort();

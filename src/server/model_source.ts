@@ -22,7 +22,7 @@ export class GivenModel implements ModelSource {
   #isClosed = false;
 
   constructor(model: ServedModel | Promise<ServedModel>) {
-    if (!(model instanceof Promise)) {
+    if (!("then" in model)) {
       this.#model = model;
       return;
     }

@@ -107,17 +107,23 @@ describe("cria serve", () => {
     ]);
     const { url, process } = await whenReady(started);
     assert.equal((await post(url, { prompt: "in" })).status, 401);
-    const answer = await fetch(`${url}/v1/chat/completions`, {
-      method: "POST",
-      body: JSON.stringify({ messages: [{ role: "user", content: "Hello" }], max_tokens: 5 }),
-      headers: { "content-type": "application/json", authorization: "Bearer one" },
-    });
-    const { model, choices } = (await answer.json()) as {
-      model: string;
-      choices: [{ message: { content: string } }];
+    // biome-ignore lint/suspicious/noExplicitAny: an answer
+    const talk = async (messages: unknown): Promise<any> => {
+      const response = await fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        body: JSON.stringify({ messages, max_tokens: 5, seed: 1 }),
+        headers: { "content-type": "application/json", authorization: "Bearer one" },
+      });
+      return response.json();
     };
+    const messages = [{ role: "user", content: "Tell me a story about a cat named Mia." }];
+    const { model, choices, usage } = await talk(messages);
     assert.equal(model, "mine");
     assert.match(choices[0].message.content, /\w/);
+    // What both have in common is not computed again.
+    const second = await talk([...messages, choices[0].message, { role: "user", content: "Go on." }]);
+    const { cached_tokens } = second.usage.prompt_tokens_details;
+    assert.ok(cached_tokens >= usage.prompt_tokens - 2, JSON.stringify(second.usage));
     sendSignal(process.child, "SIGINT");
     await process.result;
   });

@@ -211,10 +211,12 @@ describe("methods and paths", () => {
       await refused(response, 405, "method_not_allowed");
     }
     assert.equal((await send("/health", "POST")).status, 405);
-    for (const path of ["/", "/v1", "/v1/chat", "/v1/nothing"])
+    for (const path of ["/v1", "/v1/chat", "/v1/nothing"])
       await refused(await send(path, "POST"), 404, "unknown_url");
     const head = await send("/health", "HEAD");
     assert.deepEqual([head.status, await head.text()], [200, ""]);
+    const front = await send("/", "GET");
+    assert.match(await front.text(), /fake\nbase URL {2}http:\/\/localhost\/v1\n/);
     const options = await send("/v1/models", "OPTIONS");
     assert.deepEqual([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
   });
@@ -280,6 +282,14 @@ describe("a model that is loaded", () => {
     const response = await get(broken, "/health");
     assert.doesNotMatch(await response.clone().text(), /home/);
     await refused(response, 503, "model_failed");
+  });
+});
+
+describe("a model that is in the middle of a long step", () => {
+  it("is healthy", async () => {
+    const never = new Promise<never>(() => {});
+    const server = createServer({ model: { ...fakeModel(), status: () => never } });
+    assert.deepEqual(await (await get(server, "/health")).json(), { status: "ok" });
   });
 });
 
@@ -353,6 +363,11 @@ describe("a server that ends", () => {
     await server.drain(20);
     assert.match(await text, /server_closed/);
     assert.doesNotMatch(await text, /\[DONE\]/);
+    // One that nobody reads holds nothing up.
+    const silent = createServer({ model });
+    await askChat(silent, { stream: true });
+    await silent.drain(20);
+    assert.ok(model.signals.at(-1)?.aborted);
   });
 });
 

@@ -2,9 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { touches } from "../../src/tokenizer/core/plain_parts.ts";
+import { TokenType } from "../../src/tokenizer/core/vocabulary_data.ts";
+import { parseTokenizerFile } from "../../src/tokenizer/load.ts";
+import { createTokenizer } from "../../src/tokenizer/registry.ts";
 import { Tokenizer } from "../../src/tokenizer.ts";
 import { UsageError } from "../../src/util/errors.ts";
+import { byteData } from "../support/byte_vocabularies.ts";
 import { fixturePath } from "../support/fixtures.ts";
+import { gpt2Json, jsonBytes } from "../support/tokenizer_json.ts";
+import { llamaData } from "../support/vocabularies.ts";
 
 describe("encode() with plain", () => {
   it("finds special tokens outside of the parts only", async () => {
@@ -42,6 +48,46 @@ describe("encode() with plain", () => {
       const { ids, starts } = tokenizer.encodeWithOffsets(text, { ...ends, special: true, plain: [0, n] });
       assert.deepEqual(ids, tokenizer.encode(text, { ...ends, special: true, plain: [0, n] }), name);
       assert.deepEqual(starts.slice(-2), [n, 2 * n], name);
+    }
+  });
+
+  it("finds marks of turns no more than control tokens, and other tokens as ever", () => {
+    const data = byteData([], {
+      special: [
+        ["<|turn|>", TokenType.userDefined],
+        ["<end_of_turn>", TokenType.userDefined],
+        ["<think>", TokenType.userDefined],
+        ["<|end|>", TokenType.control],
+      ],
+    });
+    const pieces = llamaData(
+      [..."<|turn>_ofhikde"]
+        .map((piece) => [piece, -1] as const)
+        .concat(
+          ["<|turn|>", "<end_of_turn>", "<think>"].map((piece) => [piece, 0, TokenType.userDefined] as never),
+        ),
+      { userDefinedSplitsText: true },
+    );
+    const json = gpt2Json({ ...data, merges: new Int32Array(0) });
+    json.added_tokens = json.added_tokens.map((token) => ({
+      ...token,
+      special: token.content === "<|end|>",
+    }));
+    for (const [name, tokenizer] of [
+      ["bytes", createTokenizer(data)],
+      ["pieces", createTokenizer(pieces)],
+      ["json", createTokenizer(parseTokenizerFile(jsonBytes(json), { name: "tokenizer.json" }))],
+    ] as const) {
+      for (const [text, isMark] of [
+        ["<|turn|>", true],
+        ["<end_of_turn>", true],
+        ["<think>", false],
+      ] as const) {
+        const encode = (plain?: number[]) =>
+          tokenizer.encode(text, { bos: false, special: true, ...(plain && { plain }) });
+        assert.equal(encode().length, 1, `${name} ${text}`);
+        assert.equal(encode([0, text.length]).length > 1, isMark, `${name} ${text}`);
+      }
     }
   });
 

@@ -1,8 +1,8 @@
 // Calls that are JSON objects with a name and arguments: Hermes and Qwen, Llama 3, Mistral, Phi-4, Granite 3, Command R7B.
 import { PYTHON_TAG, taggedCode } from "./code_calls.ts";
 import type { Context, Format } from "./format.ts";
-import { Literals } from "./literals.ts";
-import type { Reading } from "./scanner.ts";
+import { Literals, literal } from "./literals.ts";
+import type { Reading, Scanner } from "./scanner.ts";
 
 /** What may stand around objects, and what they need. */
 interface Shape {
@@ -114,7 +114,7 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
     if (yield* scanner.eat("}")) break;
     if (seen.size > 0 && !(yield* scanner.eat(","))) return false;
     yield* scanner.space();
-    const key = yield* text(context);
+    const key = yield* text(scanner);
     const kind = KEYS.get(key ?? "") ?? key;
     if (kind === undefined || seen.has(kind) || (bare && !KEYS.has(key as string) && key !== "type"))
       return false;
@@ -125,15 +125,12 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
     if (kind === "arguments") {
       if (!(yield* callArguments(context))) return false;
     } else if (kind === "name") {
-      const name = yield* text(context);
+      const name = yield* text(scanner);
       if (name === undefined || name === "" || (bare && !tools.has(name))) return false;
       out.name(name);
     } else {
-      let value = "";
-      const literals = new Literals(scanner, (more) => {
-        value += more;
-      });
-      if (!(yield* literals.value())) return false;
+      const value = yield* literal(scanner, "value");
+      if (value === undefined) return false;
       if (kind === "id") out.id(value.startsWith('"') ? JSON.parse(value) : value);
     }
   }
@@ -146,14 +143,9 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
 export function* callArguments({ in: scanner, out }: Context): Reading<boolean> {
   const first = yield* scanner.peek();
   if (first === "{") return yield* new Literals(scanner, out.arguments).value();
-  if (first !== '"') return false;
-  let value = "";
-  const literals = new Literals(scanner, (more) => {
-    value += more;
-  });
-  if (!(yield* literals.string())) return false;
+  const inner = yield* text(scanner);
+  if (inner === undefined) return false;
   try {
-    const inner: string = JSON.parse(value);
     if (!/^\s*\{/.test(inner) || JSON.parse(inner) === undefined) return false;
     out.arguments(inner.trim());
     return true;
@@ -162,10 +154,7 @@ export function* callArguments({ in: scanner, out }: Context): Reading<boolean> 
   }
 }
 
-function* text({ in: scanner }: Context): Reading<string | undefined> {
-  let value = "";
-  const literals = new Literals(scanner, (more) => {
-    value += more;
-  });
-  return (yield* literals.string()) ? JSON.parse(value) : undefined;
+function* text(scanner: Scanner): Reading<string | undefined> {
+  const json = yield* literal(scanner, "string");
+  return json === undefined ? undefined : JSON.parse(json);
 }

@@ -124,6 +124,15 @@ export class Literals {
   }
 }
 
+/** Reads a value, or a string alone, as a whole. @returns its JSON text; undefined if there is none */
+export function* literal(scanner: Scanner, kind: "value" | "string"): Reading<string | undefined> {
+  let json = "";
+  const literals = new Literals(scanner, (text) => {
+    json += text;
+  });
+  return (yield* literals[kind]()) ? json : undefined;
+}
+
 /** JSON's text of a string, without its quotes. */
 export function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);

@@ -1,7 +1,7 @@
 // The tokenizer of byte-level BPE: tiktoken rank files and GGUF vocabularies of the kind gpt2.
 import { decodeUtf8 } from "../../util/bytes.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
-import { touches } from "../core/plain_parts.ts";
+import { marksTurn, touches } from "../core/plain_parts.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
 import { checkSpecialIds, present } from "../core/special_ids.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
@@ -45,8 +45,8 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
   readonly #pretokenizer: Pretokenizer;
   readonly #addBos: boolean;
   readonly #addEos: boolean;
-  /** What cuts a text into texts, without and with `special`; made when first needed. */
-  readonly #cuts = new Map<boolean, Cuts | undefined>();
+  /** What cuts a text into texts, without and with `special`, and a part that is plain; made when first needed. */
+  readonly #cuts = new Map<boolean | "plain", Cuts | undefined>();
 
   /**
    * @throws FormatError, see {@link createTokenizer}
@@ -140,12 +140,11 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
     return out;
   }
 
-  #cutsOf(special: boolean): Cuts | undefined {
+  #cutsOf(special: boolean | "plain"): Cuts | undefined {
     if (!this.#cuts.has(special)) {
-      this.#cuts.set(
-        special,
-        cutsOf(this.#vocabulary, special ? [...userDefined, ...specials] : userDefined),
-      );
+      const types = special === true ? [...userDefined, ...specials] : userDefined;
+      const isCut = (token: string) => special !== "plain" || !marksTurn(token);
+      this.#cuts.set(special, cutsOf(this.#vocabulary, types, isCut));
     }
     return this.#cuts.get(special);
   }
@@ -156,7 +155,7 @@ export class ByteBpeTokenizer extends PrintedTokenizer implements Tokenizer {
     const vocabulary = this.#vocabulary;
     const classified = encoder.classify(text);
     const found = cuts?.match(text);
-    const inPlain = plain.length > 0 ? this.#cutsOf(false)?.match(text) : undefined;
+    const inPlain = plain.length > 0 ? this.#cutsOf("plain")?.match(text) : undefined;
     const lengthOf = (id: number) => decodeUtf8(vocabulary.token(id)).length;
     let begin = 0;
     for (let i = 0; found !== undefined && i < text.length; ) {
@@ -181,10 +180,16 @@ interface Cuts {
   match(text: string): Int32Array | undefined;
 }
 
-function cutsOf(vocabulary: ByteVocabulary, types: readonly number[]): Cuts | undefined {
+function cutsOf(
+  vocabulary: ByteVocabulary,
+  types: readonly number[],
+  isCut: (token: string) => boolean,
+): Cuts | undefined {
   const symbols: [text: string, id: number][] = [];
   for (let id = 0; id < vocabulary.size; id++) {
-    if (types.includes(vocabulary.type(id))) symbols.push([decodeUtf8(vocabulary.token(id)), id]);
+    if (!types.includes(vocabulary.type(id))) continue;
+    const token = decodeUtf8(vocabulary.token(id));
+    if (isCut(token)) symbols.push([token, id]);
   }
   if (symbols.length === 0) return undefined;
   const matcher = new SymbolMatcher(symbols);

@@ -14,6 +14,14 @@ export function touches(parts: readonly number[], begin: number, end: number): b
   return 2 * low < parts.length && (parts[2 * low] as number) < end;
 }
 
+/**
+ * Whether a token that is no control token marks a turn all the same, by its text: files do not always say so.
+ * In a plain part it stays text too, unlike `<think>` and `<table>`.
+ */
+export function marksTurn(text: string): boolean {
+  return /^<[|｜]|[|｜]>$|^<(s|\/s|bos|eos|(start|end)_of_\w+)>$|^\[\/?(INST|SYSTEM_PROMPT)\]$/.test(text);
+}
+
 /** @throws UsageError for what are no pairs of offsets that ascend */
 export function checkPlain(parts: unknown, length: number): void {
   if (parts === undefined) return;

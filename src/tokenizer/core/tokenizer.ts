@@ -12,8 +12,8 @@ export interface EncodeOptions {
   /** Parse control tokens such as "<s>" inside the text; default false: they stay text. */
   special?: boolean;
   /**
-   * With `special`, parts of the text in which control tokens stay text all the same, such as what a user wrote: pairs
-   * of UTF-16 offsets [begin, end), ascending.
+   * With `special`, parts of the text in which control tokens, and other marks of turns, stay text all the same, such as
+   * what a user wrote: pairs of UTF-16 offsets [begin, end), ascending.
    */
   plain?: readonly number[];
 }

@@ -1,5 +1,6 @@
 // Added tokens of a tokenizer.json: cut out of the text before anything else happens to it.
 import { MAX_PIECES } from "../core/limits.ts";
+import { marksTurn } from "../core/plain_parts.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { CharSet, isRustWord, isSpace } from "./char_set.ts";
 import type { JsonValue } from "./json.ts";
@@ -109,7 +110,8 @@ export class AddedTokenFinder {
     for (const [at, index] of matches) {
       const token = this.#tokens[index] as AddedToken;
       const after = at + (this.#texts[index] as string).length;
-      if (token.special && (!special || isPlain(at, after))) continue;
+      const isMark = token.special || marksTurn(token.content);
+      if ((token.special && !special) || (isMark && isPlain(at, after))) continue;
       if (token.singleWord && !standsAlone(text, at, after)) continue;
       // White space that a token before has taken along is not taken again, and is no token.
       let begin = token.lstrip ? Math.max(at, last) : at;

@@ -1,7 +1,7 @@
 // The tokenizer of SentencePiece vocabularies.
 import { TokenizerError } from "../../util/errors.ts";
 import { checkDecode, checkDecodeOptions, checkEncode, checkStreamOptions } from "../core/arguments.ts";
-import { touches } from "../core/plain_parts.ts";
+import { marksTurn, touches } from "../core/plain_parts.ts";
 import { PrintedTokenizer } from "../core/printed.ts";
 import { present } from "../core/special_ids.ts";
 import { SymbolMatcher } from "../core/symbol_matcher.ts";
@@ -48,6 +48,8 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
   /** What cuts a text into texts, without and with `special`. */
   readonly #plainCuts: SymbolMatcher | undefined;
   readonly #specialCuts: SymbolMatcher | undefined;
+  /** What cuts parts of a text that are plain, with `special`; null until it is needed. */
+  #plainPartCuts: SymbolMatcher | undefined | null = null;
 
   /** @throws FormatError, see {@link createTokenizer} */
   constructor(data: SentencePieceData) {
@@ -178,7 +180,7 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
   #encodeCut(text: string, cuts: SymbolMatcher | undefined, plain: readonly number[], out: TokenSink): void {
     const spelled = escapeSpaces(text);
     const found = cuts?.match(spelled);
-    const inPlain = plain.length > 0 ? this.#plainCuts?.match(spelled) : undefined;
+    const inPlain = plain.length > 0 ? this.#cutsOfParts()?.match(spelled) : undefined;
     let begin = 0;
     for (let i = 0; found !== undefined && i < text.length; ) {
       let id = found[i] as number;
@@ -193,6 +195,13 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
       i = begin;
     }
     this.#encodeText(text.slice(begin), begin, out);
+  }
+
+  #cutsOfParts(): SymbolMatcher | undefined {
+    if (this.#plainPartCuts !== null) return this.#plainPartCuts;
+    const types = this.#data.userDefinedSplitsText ? [TokenType.userDefined] : [];
+    this.#plainPartCuts = matcherOf(this.#vocabulary, types, escapeSpaces, (piece) => !marksTurn(piece));
+    return this.#plainPartCuts;
   }
 
   /** @param offset where in the whole text the text begins */
@@ -281,8 +290,9 @@ function matcherOf(
   vocabulary: Vocabulary,
   types: number[],
   spell: (piece: string) => string,
+  isCut: (piece: string) => boolean = () => true,
 ): SymbolMatcher | undefined {
-  const ids = vocabulary.idsOf(...types);
+  const ids = vocabulary.idsOf(...types).filter((id) => isCut(vocabulary.piece(id)));
   return ids.length === 0 ? undefined : new SymbolMatcher(ids.map((id) => [spell(vocabulary.piece(id)), id]));
 }
 
