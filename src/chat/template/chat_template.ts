@@ -17,9 +17,13 @@ import {
   inputValue,
   integer,
   integerOf,
+  isDict,
+  isList,
   isText,
+  itemsOf,
   list,
   none,
+  setEntry,
   text,
   textOf,
   type Value,
@@ -185,7 +189,7 @@ function globals(now: Date, meter: Meter): Environment {
   );
   set(
     "dict",
-    fn(({ keywords }) => dict(new Map(keywords))),
+    fn((args) => dictOf(args, meter)),
   );
   set(
     "strftime_now",
@@ -205,6 +209,19 @@ function globals(now: Date, meter: Meter): Environment {
     }),
   );
   return scope;
+}
+
+function dictOf({ positional: [from], keywords }: Arguments, meter: Meter): Value {
+  const made = dict();
+  const items = isDict(from) ? itemsOf(from) : isList(from) ? from.value : [];
+  meter.step(items.length);
+  for (const item of items) {
+    const [key, value] = isList(item) ? item.value : [];
+    if (!key || !value) throw new TemplateFault("Expected pairs for dict");
+    setEntry(made, key, value);
+  }
+  for (const [name, value] of keywords) made.value.set(name, value);
+  return made;
 }
 
 function range({ positional }: Arguments, meter: Meter): Value {

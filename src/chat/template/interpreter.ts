@@ -218,8 +218,8 @@ export class TemplateInterpreter extends Base implements Machine {
     if (isDict(object)) {
       const found = isList(key) && key.type !== "TupleValue" ? undefined : entry(object, keyOf(key));
       if (found) return found;
-    } else if ((isList(object) || isText(object)) && key.type === "IntegerValue") {
-      return itemAt(object, key.value as number, this.meter);
+    } else if ((isList(object) || isText(object)) && /^(Integer|Boolean)Value$/.test(key.type)) {
+      return itemAt(object, Number(key.value), this.meter);
     }
     if (!isText(key)) return missing(String(key.value));
     if (object instanceof Loop) return object.get(key.value);

@@ -80,11 +80,20 @@ function callArguments(given: unknown, at: string): unknown {
   if (given.trim() === "") return {};
   let parsed: unknown;
   try {
-    parsed = JSON.parse(given);
+    parsed = JSON.parse(given, asWritten as never);
   } catch {
     throw wrong(at, "JSON of an object", given);
   }
   return object(parsed, at);
+}
+
+// Numbers that JavaScript would change are written as the model wrote them: 2.0 is an object of Number, and what is too
+// large for one a BigInt. Older runtimes do not say how a number was written; there they change.
+function asWritten(_: string, value: unknown, context?: { source?: string }): unknown {
+  const { source } = context ?? {};
+  if (source === undefined || !Number.isInteger(value)) return value;
+  if (/[.e]/i.test(source)) return Object(value);
+  return Number.isSafeInteger(value) ? value : BigInt(source);
 }
 
 function object(value: unknown, at: string): Fields {

@@ -304,6 +304,8 @@ export function inputValue(given: unknown, meter: Meter, nesting = 0): Value {
   if (typeof given === "number" && Number.isFinite(given)) {
     return Number.isInteger(given) ? integer(given) : float(given);
   }
+  if (typeof given === "bigint") return integer(given as never);
+  if (given instanceof Number) return float(Number(given));
   if (Array.isArray(given)) return list(given.map((item) => inputValue(item, meter, nesting + 1)));
   if (typeof given !== "object") {
     throw new TemplateFault(

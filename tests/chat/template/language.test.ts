@@ -35,6 +35,7 @@ const expressions: readonly (readonly [string, string])[] = [
   ["'a' is string and 1 is number and none is none and {} is mapping and [] is sequence", "True"],
   ["x is defined, x is undefined, x is none", "(False, True, False)"],
   ["'yes' if none is none else 'no'", "yes"],
+  ["dict({'a': 1}, b=2), dict([('a', 1)], a=2), dict(), [5, 6][true]", "({'a': 1, 'b': 2}, {'a': 2}, {}, 6)"],
   ["not 1 is eq 2 and 2 is gt 1", "True"],
   [
     "' a  b '.split(), ' a  b '.split(' '), 'a,b,c'.split(',', 1), ' a b c'.rsplit(none, 1)",

@@ -172,6 +172,16 @@ describe("ModelTemplate.render()", () => {
     llama.dispose();
   });
 
+  it("writes numbers in arguments of calls as the model did", async () => {
+    const json = '{"a": 2.0, "b": -0.5, "c": 1e20, "d": 12345678901234567890, "e": "2.0", "f": [3]}';
+    const llama = await tiny({ "": "{{ messages[0].tool_calls[0].function.arguments | tojson }}" });
+    const { text } = llama.template.render([
+      { role: "assistant", content: "", tool_calls: [{ function: { name: "f", arguments: json } }] },
+    ]);
+    assert.equal(text, json.replace("1e20", "1e+20"));
+    llama.dispose();
+  });
+
   it("gives arguments as texts, and no tools as an empty list, to templates that fail otherwise", async () => {
     const call: Message[] = [
       { role: "assistant", content: "", tool_calls: [{ function: { name: "f", arguments: '{"a":1}' } }] },
