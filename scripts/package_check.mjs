@@ -12,7 +12,7 @@ const KIB = 1024;
 /** Limits that hold; scripts are gzipped. Those above what is wanted only notice growth. */
 const LIMITS = {
   scripts: {
-    "cria.js": 208 * KIB,
+    "cria.js": 254 * KIB,
     "tokenizer.js": 96 * KIB,
     "tokenizer_train.js": 48 * KIB,
     "convert.js": 133 * KIB,
@@ -20,13 +20,13 @@ const LIMITS = {
     // Beyond cria.js: a model is given to it.
     "server.js": 40 * KIB,
     "ai_sdk.js": 12 * KIB,
-    "workerd.js": 205 * KIB,
+    "workerd.js": 250 * KIB,
     "worker.js": KIB,
-    "cli.js": 300 * KIB,
+    "cli.js": 352 * KIB,
   },
-  llamaAlone: 145 * KIB,
+  llamaAlone: 188 * KIB,
   wasm: 112 * KIB,
-  tarball: 7_545_000,
+  tarball: 8_230_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
 const WANTED = {

@@ -21,7 +21,15 @@ const main = `${root}src/cli/main.ts`;
 const deno = "deno" in process.versions ? ["run", "-A", "--quiet", "--config", `${root}deno.json`] : [];
 const program = values.node ? "node" : process.execPath;
 const start = values.node ? [values.node] : [...deno, main];
-const flags = ["serve", "--port", "0", ...(values.model ? ["--model", values.model] : [])];
+// A small cache: it is full after a tenth of the time.
+const flags = [
+  "serve",
+  "--port",
+  "0",
+  "--prefix-cache",
+  "16M",
+  ...(values.model ? ["--model", values.model] : []),
+];
 const server = spawn(program, [...start, ...flags], { stdio: ["ignore", "pipe", "inherit"] });
 const url = await new Promise<string>((resolve, reject) => {
   server.stdout.on("data", (chunk) => resolve(/http:\S+/.exec(String(chunk))?.[0] as string));

@@ -61,6 +61,11 @@ export const steps = [
     onlyInCI: true,
   },
   {
+    name: "eight users of a server for a minute: no stream is lost, answers stay the same, memory does not grow",
+    run: ["npx", "-y", "bun", "scripts/soak.ts", "--minutes", "1"],
+    onlyInCI: true,
+  },
+  {
     name: "tests in Bun",
     run: [...bunTest, "./tests", ...startingOthers.map((folder) => `--path-ignore-patterns=${folder}/**`)],
     count: countBun,

@@ -1,38 +1,43 @@
-// The page: reads the form, talks to the engine in its worker (worker.js lists the messages), and shows the text.
-import { BANDS, TokenView } from "./tokens.js";
+// The page: reads what is chosen and written, asks the engine (engine.js), and shows the conversation (turn.js).
+import { Engine, Stopped } from "./engine.js";
+import { invitation, MODELS, size } from "./models.js";
+import { Picker } from "./picker.js";
+import { Served } from "./served.js";
+import { Settings } from "./settings.js";
+import { Alternatives } from "./tokens.js";
+import { isSend, plural, Turn } from "./turn.js";
 
 const $ = (id) => document.getElementById(id);
-const form = $("form");
-const numbers = ["temperature", "topK", "topP", "minP", "repeatPenalty", "seed", "maxTokens"];
-const endings = {
-  eos: "Done: the model ended its text.",
-  length: "Done: as many tokens as were asked for.",
-  context: "Done: the model's context is full.",
-};
-/** Milliseconds after which the page ends an engine that does not answer to Stop. */
-const PATIENCE_MS = 1000;
 /** Free space under the end of a growing text. */
-const FOLLOW_PX = 48;
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const FOLLOW_PX = 24;
+/** How near the end of the page somebody must scroll for the page to follow the text again. */
+const NEAR_PX = 40;
 
-const view = new TokenView($("tokens"), $("alternatives"));
-let worker;
-/** The model that the worker has or loads: source and threads from the form, and the engine's description of itself. */
-let model;
-/** The worker's current task: undefined, "load" or "generate". */
-let doing;
-/** A timer that runs after Stop, until the generation answers. */
-let patience;
-let tokens = 0;
-let firstTokenAt = 0;
-/** Whether the page scrolls with the text. It does until the user scrolls. */
-let following = false;
+const engine = new Engine();
+const settings = new Settings($("settings"), $("settings-form"));
+const alternatives = new Alternatives($("alternatives"));
+const picker = new Picker($("models"), choose);
 
-const plural = (n, word) => `${whole.format(n)} ${word}${n === 1 ? "" : "s"}`;
-const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+const served = new Served(async () => {
+  await ensureLoaded();
+  const { port1, port2 } = new MessageChannel();
+  engine.connect(port1);
+  return port2;
+});
+
+let model = MODELS[0];
+/** The turns of the conversation, and the one that is being answered. */
+let turns = [];
+let answering;
+/** What is loaded or loading: `{ model, threads, promise }`. */
+let loading;
+/** How far loading is, as the library says it. */
+let progress;
+/** Whether the page scrolls with the text. It does until the user scrolls up. */
+let following = true;
 
 function setText(id, text) {
-  $(id).textContent = text;
+  if ($(id).textContent !== text) $(id).textContent = text;
 }
 
 function showError(message) {
@@ -40,255 +45,319 @@ function showError(message) {
   $("error").hidden = message === "";
 }
 
-/** Shows the current task, and updates the buttons. */
-function setDoing(what, status) {
-  doing = what;
-  clearTimeout(patience);
-  patience = undefined;
-  setText("status", status);
-  $("start").disabled = what !== undefined;
-  $("stop").disabled = what === undefined;
-  $("loading").hidden = what !== "load";
-  $("tokens").setAttribute("aria-busy", String(what === "generate"));
-  $("copy").disabled = what !== undefined || tokens === 0;
+const mode = () => document.querySelector("input[name=mode]:checked").value;
+
+function setMode(value) {
+  document.querySelector(`input[name=mode][value=${value}]`).checked = true;
 }
 
-function showProgress({ loadedBytes, totalBytes, download }) {
-  const [done, all] =
-    totalBytes > 0 ? [loadedBytes, totalBytes] : [download?.receivedBytes, download?.totalBytes];
-  if (all) $("progress").value = done / all;
-  else $("progress").removeAttribute("value");
-  setText("progress-text", done ? `${megabytes(done)} ${all ? `of ${megabytes(all)} ` : ""}MB` : "");
+/** Shows what can be done now, and what is loaded. */
+function update() {
+  const busy = answering !== undefined;
+  const isLoading = engine.doing === "load";
+  $("send").hidden = busy;
+  $("stop").hidden = !busy;
+  $("loading").hidden = !isLoading;
+  for (const button of document.querySelectorAll(".retry, .edit, .editor [type=submit]"))
+    button.disabled = busy;
+  $("new").disabled = busy || turns.length === 0;
+  $("invitation").hidden = turns.length > 0;
+  document.querySelector("input[name=mode][value=chat]").disabled = !canChat();
+  setText("model-name", model.name);
+  setText("model-size", model.bytes === undefined ? "" : size(model.bytes));
+  const state = isLoading ? progressText() : engine.facts ? "In use" : "";
+  picker.show({ model, state, fraction: isLoading ? (progress?.fraction ?? 0) : undefined });
 }
 
-function showSpeed(perSecond) {
-  const { threads, kernel } = model.engine;
-  const simd = kernel.variant.startsWith("relaxed") ? "relaxed SIMD" : "SIMD";
-  const rate = perSecond > 0 ? `${whole.format(perSecond)} tokens/s, ` : "";
-  setText("speed", `${plural(tokens, "token")}, ${rate}${plural(threads, "thread")}, ${simd}`);
-}
+/** Whether the model has a chat template, as far as is known. */
+const canChat = () => engine.facts?.hasTemplate ?? !model.isTeller;
 
-function addPieces(pieces) {
-  const isFirst = tokens === 0;
-  tokens += pieces.length;
-  view.append(pieces);
-  if (isFirst) {
-    firstTokenAt = performance.now();
-    showProbabilities();
-  }
-  $("plain").append(...pieces.map(({ text }) => text));
-  follow();
-  showSpeed((1000 * (tokens - pieces.length)) / (performance.now() - firstTokenAt));
-}
-
-function selectedSource() {
-  const kind = new FormData(form).get("source");
-  if (kind === "file") return $("file").files[0];
-  return kind === "url" ? $("url").value.trim() : undefined;
-}
-
-function settings() {
-  const values = numbers.map((id) => [id, $(id).valueAsNumber]);
-  // An empty field means no seed.
-  return Object.fromEntries(values.filter(([, value]) => !Number.isNaN(value)));
-}
-
-function load(source, threads) {
-  model = { source, threads, engine: undefined };
-  showProgress({ loadedBytes: 0, totalBytes: 0 });
-  setDoing("load", "Loading the model.");
-  const cache = typeof source === "string" && $("cache").checked;
-  worker.postMessage({ load: { source, options: { threads, cache } } });
-}
-
-/** Clears the output of an earlier run. After a failure it would look like output of this one. */
-function clear() {
-  tokens = 0;
-  view.clear();
-  showProbabilities();
-  for (const id of ["before", "plain", "speed"]) setText(id, "");
-  showError("");
-}
-
-/** Scrolls the text into view if it is below the screen. On a phone the form fills the screen. */
-function showResult() {
-  following = true;
-  const room = innerHeight - $("text").getBoundingClientRect().top;
-  if (room < innerHeight / 3) $("result").scrollIntoView({ block: "start" });
-}
-
-/** Keeps the end of the text in view. */
-function follow() {
-  const end = ($("show").checked ? $("tokens") : $("plain")).getBoundingClientRect().bottom;
-  const below = end - innerHeight + FOLLOW_PX;
-  if (following && below > 0) scrollBy(0, below);
-}
-
-function generate() {
-  const prompt = $("prompt").value;
-  clear();
-  setText("before", prompt);
-  setDoing("generate", "Generating.");
-  worker.postMessage({ generate: { prompt, options: settings() } });
-}
-
-function start() {
-  clear();
-  showResult();
-  worker ??= startWorker();
-  const source = selectedSource();
-  const threads = crossOriginIsolated ? $("threads").valueAsNumber : 1;
-  if (model?.engine && model.source === source && model.threads === threads) generate();
-  else load(source, threads);
-}
-
-// Stop ends a worker that loads at once: loading has no pauses, and its result is not needed. A generation ends by itself, with
-// its next token at the latest, and its model stays loaded.
-function stop() {
-  if (!doing || patience !== undefined) return;
-  performance.mark("stop-asked");
-  if (doing === "load") {
-    endWorker();
-    stopped("Loading was stopped.");
-    return;
-  }
-  patience = setTimeout(() => {
-    endWorker();
-    stopped(
-      `Stopped after ${plural(tokens, "token")}. The engine did not answer: the model will be loaded again.`,
-    );
-  }, PATIENCE_MS);
-  setText("status", "Stopping.");
-  worker.postMessage({ stop: true });
-}
-
-function stopped(status) {
-  performance.measure("stop", "stop-asked");
-  setDoing(undefined, status);
-}
-
-function fail(message) {
-  setDoing(undefined, doing === "load" ? "The model was not loaded." : "Ended by an error.");
-  showError(message);
-}
-
-function receive({ progress, loaded, pieces, done, aborted, error, retired }) {
-  if (progress) showProgress(progress);
-  if (pieces) addPieces(pieces);
-  if (loaded) {
-    model.engine = loaded;
-    generate();
-  }
-  if (done) {
-    showSpeed(done.timings.decodeTps);
-    setDoing(undefined, endings[done.finishReason]);
-  }
-  if (aborted) stopped(`Stopped after ${plural(tokens, "token")}.`);
-  if (retired) model = undefined;
-  if (error !== undefined) fail(error);
-}
-
-function startWorker() {
-  const started = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-  started.onmessage = ({ data }) => receive(data);
-  started.onerror = (event) => {
-    event.preventDefault();
-    endWorker();
-    // If the imports of a worker cannot be loaded, its error has no message.
-    fail(event.message || "Cannot start the engine: dist/cria.js does not load; `bun run dist` makes it");
-  };
-  return started;
-}
-
-/** Ends the worker with its threads, its memory and its task. It sends no messages after this. */
-function endWorker() {
-  worker.terminate();
-  worker = undefined;
-  model = undefined;
-}
-
-async function copy() {
-  try {
-    await navigator.clipboard.writeText($("before").textContent + $("plain").textContent);
-    setText("status", "The text was copied.");
-  } catch (error) {
-    showError(`Cannot copy the text: ${error.message}`);
-  }
-}
-
-/** Shows the fields for the chosen kind of model, and makes them required. */
-function showChoice() {
-  const chosen = new FormData(form).get("source");
-  for (const part of document.querySelectorAll(".of-choice")) part.hidden = part.dataset.source !== chosen;
-  $("file").required = chosen === "file";
-  $("url").required = chosen === "url";
-}
-
-function showIsolation() {
-  const cores = navigator.hardwareConcurrency;
-  const threads = $("threads");
-  threads.disabled = !crossOriginIsolated;
-  if (crossOriginIsolated) threads.valueAsNumber = cores;
-  setText(
-    "threads-hint",
-    crossOriginIsolated ? `this device can run ${cores} at once` : "this page may use one only",
-  );
-  setText(
-    "isolation",
-    crossOriginIsolated
-      ? "This page is cross-origin isolated: the engine can use several threads."
-      : "This page is not cross-origin isolated: the engine uses one thread. A server that sends the headers COOP and COEP changes that.",
-  );
-}
-
-function showLegend() {
-  $("legend").replaceChildren(
-    ...BANDS.map(([, name], band) => {
-      const sample = Object.assign(document.createElement("span"), { className: "token", textContent: name });
-      sample.dataset.band = band;
+/** What an empty page asks for. */
+function invite() {
+  const { title, placeholder, suggestions, note } = invitation(model, mode());
+  setText("invitation-title", title);
+  setText("invitation-note", note);
+  $("message").placeholder = placeholder;
+  setText("message-label", mode() === "chat" ? "Message" : "Beginning of a story");
+  $("suggestions").replaceChildren(
+    ...suggestions.map((text) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+      button.addEventListener("click", () => send(text));
       const item = document.createElement("li");
-      item.append(sample);
+      item.append(button);
       return item;
     }),
   );
 }
 
-function showProbabilities() {
-  const shown = $("show").checked;
-  $("tokens").hidden = !shown || tokens === 0;
-  $("help").hidden = !shown;
-  $("plain").hidden = shown;
+/** "34 of 292 MB · 5.2 MB/s · 50 s left" */
+function progressText() {
+  if (!progress) return "Beginning";
+  const { download, loadedBytes, totalBytes, bytesPerSecond, remainingMs } = progress;
+  const [done, all] = download ? [download.receivedBytes, download.totalBytes] : [loadedBytes, totalBytes];
+  const parts = [all ? `${size(done)} of ${size(all)}` : size(done)];
+  if (bytesPerSecond) parts.push(`${size(bytesPerSecond)}/s`);
+  if (remainingMs > 0) parts.push(`${Math.ceil(remainingMs / 1000)} s left`);
+  return parts.join(" · ");
 }
 
-form.addEventListener("submit", (event) => {
+function showProgress(report) {
+  progress = report;
+  if (report?.fraction === undefined) $("progress").removeAttribute("value");
+  else $("progress").value = report.fraction;
+  setText("progress-text", progressText());
+  setText(
+    "loading-what",
+    `${report?.download && !model.isEmbedded ? "Downloading" : "Loading"} ${model.name}`,
+  );
+  update();
+}
+
+/** Loads the chosen model, unless it is there with the threads that are asked for. */
+function ensureLoaded() {
+  const { threads } = settings;
+  const isSame = loading?.model === model && loading.threads === threads;
+  if (isSame && (engine.facts || engine.doing === "load")) return loading.promise;
+  showError("");
+  const options = { threads, ...(model.cache && { cache: true }) };
+  const promise = engine.load(model.source, options, showProgress).then(loaded, notLoaded);
+  loading = { model, threads, promise };
+  showProgress(undefined);
+  setText("status", "Loading the model.");
+  return promise;
+}
+
+function loaded({ hasTemplate, threads }) {
+  if (!hasTemplate && mode() === "chat") {
+    setMode("story");
+    invite();
+  }
+  setText("status", `Ready, ${plural(threads, "thread")}.`);
+  update();
+  served.offer();
+}
+
+function notLoaded(error) {
+  setText("status", error instanceof Stopped ? "Loading was stopped." : "The model was not loaded.");
+  update();
+  throw error;
+}
+
+/** Loads the model before somebody asks it something. */
+function loadAhead() {
+  // A turn that waits for the model shows the error as its own.
+  ensureLoaded().catch((error) => !answering && !(error instanceof Stopped) && showError(error.message));
+}
+
+/** Takes another model: what runs is stopped first. */
+async function choose(chosen) {
+  stop();
+  await Promise.allSettled([answering?.done, engine.doing === "load" ? loading.promise : undefined]);
+  model = chosen;
+  setMode(chosen.isTeller ? "story" : "chat");
+  invite();
+  loadAhead();
+  focusMessage();
+}
+
+/** What the model is told: the turns before this one that have answers, as far as it knows them, and what is said now. */
+function messagesOf(turn) {
+  const before = turns
+    .slice(0, turns.indexOf(turn))
+    .filter(({ mode, isAnswered, isForgotten }) => mode === "chat" && isAnswered && !isForgotten);
+  return [
+    ...before.flatMap(({ said, answer }) => [
+      { role: "user", content: said },
+      { role: "assistant", content: answer },
+    ]),
+    { role: "user", content: turn.said },
+  ];
+}
+
+/** Answers a turn: what came of it is in the page then. */
+async function answer(turn) {
+  const options = settings.options(invitation(model, turn.mode).maxTokens, turn.attempts);
+  turn.begin();
+  following = true;
+  let end;
+  let isLoaded = false;
+  answering = { turn, done: new Promise((resolve) => (end = resolve)) };
+  update();
+  follow();
+  try {
+    await ensureLoaded();
+    isLoaded = true;
+    setText("status", turn.mode === "chat" ? "Answering." : "Writing.");
+    const request =
+      turn.mode === "chat"
+        ? { chat: { system: settings.system, messages: messagesOf(turn), options } }
+        : { generate: { prompt: turn.said, options } };
+    const result = await engine.run(request, {
+      onForgotten: forget,
+      onPieces(pieces) {
+        turn.append(pieces);
+        follow();
+      },
+    });
+    turn.end(result, options.seed);
+    ended(turn, result);
+  } catch (error) {
+    turn.fail(
+      error instanceof Stopped && !error.isLost ? "Stopped before the model was loaded." : error.message,
+    );
+    if (isLoaded) setText("status", error instanceof Stopped ? "Stopped." : "Ended by an error.");
+  } finally {
+    answering = undefined;
+    end();
+    update();
+    follow();
+    focusMessage();
+  }
+}
+
+/** Puts the cursor into the message if it is nowhere else. On a phone that would open the keyboard. */
+function focusMessage() {
+  const { activeElement } = document;
+  const isLost =
+    activeElement === null || activeElement === document.body || activeElement.closest(":disabled, [hidden]");
+  if (isLost && matchMedia("(hover: hover)").matches) $("message").focus({ preventScroll: true });
+}
+
+/** Marks the oldest turns that the model no longer knows, because its context is full. */
+function forget(n) {
+  const known = turns.filter((turn) => turn.mode === "chat" && turn.isAnswered && !turn.isForgotten);
+  for (const turn of known.slice(0, n)) turn.forget();
+  const border = document.querySelector(".border") ?? document.createElement("li");
+  border.className = "border hint";
+  border.textContent = "The model does not remember what stands above: its context was full.";
+  known[n - 1]?.element.after(border);
+}
+
+/** Says how an answer ended; screen readers read it as a whole. */
+function ended(turn, { finishReason, usage }) {
+  const used = usage.promptTokens + usage.generatedTokens;
+  const { contextLength } = engine.facts;
+  const how = { abort: "Stopped", length: "Cut", context: "Full" }[finishReason] ?? "Done";
+  setText("status", `${how}. ${used} of ${plural(contextLength, "token")} used.`);
+  setText("spoken", turn.answer);
+}
+
+function addTurn(said) {
+  const turn = new Turn(said, mode(), alternatives, {
+    isIdle: () => answering === undefined,
+    retry: (turn) => retry(turn, turn.said),
+    edit: retry,
+    // The legend takes room.
+    explained: (turn) => turn === turns.at(-1) && follow(),
+    copied(error) {
+      if (error) showError(`Cannot copy the text: ${error.message}`);
+      else setText("status", "The text was copied.");
+    },
+  });
+  turns.push(turn);
+  $("conversation").append(turn.element);
+  return turn;
+}
+
+function send(text) {
+  if (answering || text.trim() === "" || !settings.check()) return;
+  $("message").value = "";
+  fitMessage();
+  showError("");
+  answer(addTurn(text));
+}
+
+/** Answers a turn once more, perhaps with other words of the user. What followed it in a chat answered other words. */
+function retry(turn, said) {
+  if (answering || !settings.check()) return;
+  if (turn.mode === "chat") {
+    for (const later of turns.splice(turns.indexOf(turn) + 1)) later.element.remove();
+  }
+  if (said !== turn.said) turn.attempts = 0;
+  turn.say(said);
+  showError("");
+  answer(turn);
+}
+
+function stop() {
+  if (!engine.doing) return;
+  setText("status", "Stopping.");
+  engine.stop();
+}
+
+/** Begins or ends to answer requests of other pages. */
+async function serve({ target }) {
+  let message = "";
+  try {
+    await (target.checked ? served.start() : served.stop());
+  } catch (error) {
+    target.checked = false;
+    message = error.message;
+  }
+  setText("serve-error", message);
+  $("serve-error").hidden = message === "";
+}
+
+function startAnew() {
+  if (answering) return;
+  turns = [];
+  $("conversation").replaceChildren();
+  alternatives.hide();
+  showError("");
+  setText("status", "");
+  invite();
+  update();
+  focusMessage();
+}
+
+/** The field is as high as its text, up to a limit of style.css. */
+function fitMessage() {
+  const field = $("message");
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}
+
+/** Keeps the end of the text in view, above the dock. */
+function follow() {
+  const end = answering?.turn.element ?? turns.at(-1)?.element;
+  if (!following || !end) return;
+  const below = end.getBoundingClientRect().bottom + FOLLOW_PX - $("dock").getBoundingClientRect().top;
+  if (below > 0) scrollBy(0, below);
+}
+
+function followAgain() {
+  const { scrollHeight } = document.documentElement;
+  if (innerHeight + scrollY >= scrollHeight - NEAR_PX) following = true;
+}
+
+$("composer").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!doing) start();
+  send($("message").value);
 });
-form.addEventListener("change", showChoice);
-// Opens closed settings if a field in them is wrong, so the message is visible.
-form.addEventListener(
-  "invalid",
-  ({ target }) => {
-    target.closest("details")?.setAttribute("open", "");
-    // The browser shows errors of this start. Clear an error of an earlier one.
-    showError("");
-    setText("status", "");
-  },
-  true,
-);
-$("prompt").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+$("message").addEventListener("input", fitMessage);
+$("message").addEventListener("keydown", (event) => {
+  if (!isSend(event)) return;
   event.preventDefault();
-  if (!doing) form.requestSubmit($("start"));
+  send($("message").value);
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  if (alternatives.isOpen) alternatives.hide();
+  else stop();
 });
 for (const gesture of ["wheel", "touchmove"]) {
   addEventListener(gesture, () => (following = false), { passive: true });
 }
+addEventListener("scrollend", followAgain);
 $("stop").addEventListener("click", stop);
-$("copy").addEventListener("click", copy);
-$("show").addEventListener("change", showProbabilities);
+$("stop-loading").addEventListener("click", stop);
+$("new").addEventListener("click", startAnew);
+$("model").addEventListener("click", () => picker.open());
+$("other-models").addEventListener("click", () => picker.open());
+$("open-settings").addEventListener("click", () => settings.open());
+$("mode").addEventListener("change", invite);
+$("serve").addEventListener("change", serve);
+setText("serve-url", Served.baseUrl);
 
-showChoice();
-showIsolation();
-showLegend();
-showProbabilities();
+invite();
+loadAhead();

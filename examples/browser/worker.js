@@ -1,9 +1,11 @@
-// Runs the engine in a worker: the page stays responsive, and threads may wait here. Messages from the page:
-//   { load: { source, options } }   loads a model: undefined for the embedded one, a File, or a URL
-//   { generate: { prompt, options } }
-//   { stop: true }                  ends the generation; to drop the model, the page ends the worker
-// Messages to the page: { progress } and { pieces } meanwhile, then one of { loaded }, { done }, { aborted } and
-// { error, retired }. `retired` means that the model must be loaded again.
+// Runs the engine in a worker: the page stays responsive, and threads may wait here. Messages from the page, one task at a time:
+//   { load: { source, options } }             loads a model: a name, a URL, a File or files by their names
+//   { chat: { system, messages, options } }   answers the last of the messages, all of the conversation
+//   { generate: { prompt, options } }         continues a text
+//   { stop: true }                            ends the task soon
+//   { port }                                  serves the model to a service worker at the other end, beside all else
+// Messages to the page: { progress }, { pieces } and { forgotten } (how many turns did not fit) meanwhile, then one of { loaded },
+// { done }, { stopped } and { error, retired }. `retired` means that the model must be loaded again.
 import { Llama } from "../../dist/cria.js";
 
 /** Alternatives that the page shows for each token. */
@@ -12,7 +14,11 @@ const ALTERNATIVES = 5;
 const BATCH_MS = 30;
 
 let llama;
-/** Aborts the current generation. */
+/** The model as a server asks it. */
+let served;
+/** The conversation whose keys and values are in memory. */
+let chat;
+/** Aborts the current task. */
 let controller;
 
 const decoder = new TextDecoder();
@@ -31,19 +37,53 @@ const withText = ({ id, logprob }) => ({
   probability: Math.exp(logprob),
 });
 
-async function load({ source, options }) {
+async function load({ source, options }, signal) {
   llama?.dispose();
   llama = undefined;
+  chat = undefined;
+  served = undefined;
   const onProgress = (progress) => postMessage({ progress });
-  llama = await Llama.load(source, { ...options, onProgress });
+  llama = await Llama.load(source, { ...options, signal, onProgress });
   const { threads, kernel, loadMs, contextLength } = llama;
-  return { loaded: { threads, kernel, loadMs, contextLength } };
+  const hasTemplate = llama.template.source !== undefined;
+  return { loaded: { threads, kernel: kernel.variant, loadMs, contextLength, hasTemplate } };
 }
 
-async function generate({ prompt, options }) {
-  controller = new AbortController();
-  const { signal } = controller;
-  const generation = llama.generate(prompt, { ...options, signal, logprobs: ALTERNATIVES });
+/** The chat with the messages that the page has. What it has beyond them is undone: the page has edited or retried a message. */
+function chatWith(system, messages) {
+  const onTrim = (dropped) =>
+    postMessage({ forgotten: dropped.filter(({ role }) => role === "user").length });
+  chat ??= llama.chat({ onTrim });
+  chat.system = system || undefined;
+  const isThere = ({ role, content }, i) => messages[i]?.role === role && messages[i].content === content;
+  const said = () => chat.messages.filter(({ role }) => role !== "system");
+  while (!said().every(isThere) || said().length >= messages.length) chat.undo();
+  return said().length;
+}
+
+function answer({ system, messages, options }, signal) {
+  const known = chatWith(system, messages);
+  return stream(chat.send(messages.slice(known), asked(options, signal)));
+}
+
+const generate = ({ prompt, options }, signal) => stream(llama.generate(prompt, asked(options, signal)));
+
+const asked = (options, signal) => ({ ...options, signal, stopOnAbort: true, logprobs: ALTERNATIVES });
+
+/** What a piece of an answer or of a story adds: its text, and what the model thinks before. */
+function entriesOf({ id, text, reasoning = "", logprob, alternatives }) {
+  // What was held back comes without a token, and a token may end the thoughts and begin the answer.
+  const token =
+    id === undefined
+      ? {}
+      : { ...withText({ id, logprob }), token: textOf(id), alternatives: alternatives.map(withText) };
+  const thought = { ...token, text: reasoning, isThought: true };
+  if (reasoning !== "" && text === "") return [thought];
+  return [...(reasoning === "" ? [] : [{ text: reasoning, isThought: true }]), { ...token, text }];
+}
+
+/** Sends the pieces of a generation in batches, and gives what it ends with. */
+async function stream(generation) {
   let pieces = [];
   let sent = performance.now();
   const send = () => {
@@ -59,13 +99,7 @@ async function generate({ prompt, options }) {
         const { finishReason, usage, timings } = value;
         return { done: { finishReason, usage, timings } };
       }
-      const { text, alternatives } = value;
-      pieces.push({
-        ...withText(value),
-        text,
-        token: textOf(value.id),
-        alternatives: alternatives.map(withText),
-      });
+      pieces.push(...entriesOf(value));
       if (performance.now() - sent >= BATCH_MS) send();
     }
   } finally {
@@ -73,17 +107,27 @@ async function generate({ prompt, options }) {
   }
 }
 
-async function run(work, request) {
-  try {
-    postMessage(await work(request));
-  } catch (error) {
-    if (error === controller?.signal.reason) postMessage({ aborted: true });
-    else postMessage({ error: error.message ?? String(error), retired: error.code === "ENGINE" });
-  }
+/** Runs the jobs of a server: they share the steps of the page's own answers. */
+async function serve(port) {
+  const { LocalModel, serveEngine } = await import("../../dist/server.js");
+  serveEngine(port, async () => {
+    served ??= new LocalModel(llama, { id: llama.name ?? "cria" });
+    return served;
+  });
 }
 
-addEventListener("message", ({ data }) => {
-  if (data.stop) controller?.abort();
-  if (data.load) run(load, data.load);
-  if (data.generate) run(generate, data.generate);
+const tasks = { load, chat: answer, generate };
+
+addEventListener("message", async ({ data }) => {
+  if (data.stop) return controller?.abort();
+  if (data.port) return serve(data.port);
+  const [name] = Object.keys(data);
+  controller = new AbortController();
+  const { signal } = controller;
+  try {
+    postMessage(await tasks[name](data[name], signal));
+  } catch (error) {
+    if (error === signal.reason) postMessage({ stopped: true });
+    else postMessage({ error: error.message ?? String(error), retired: error.code === "ENGINE" });
+  }
 });

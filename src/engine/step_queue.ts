@@ -82,7 +82,7 @@ export class Entry {
  * decodes (one id is left) comes first, and what prefills has the rest of the step. One place is kept for prefilling,
  * so that neither kind waits for all of the other.
  * @param waiting in the order of arrival
- * @param beside tokens of prompts beside so many that decode
+ * @param beside tokens of prompts beside so many that decode, 0 for none this time
  */
 export function chooseChunks(
   waiting: readonly Entry[],
@@ -91,11 +91,17 @@ export function chooseChunks(
 ): Entry[] {
   const decoding = waiting.filter(({ remaining }) => remaining === 1);
   const prefilling = waiting.filter(({ remaining }) => remaining > 1);
-  const kept = prefilling.length > 0 ? 1 : 0;
-  const chosen = decoding.slice(0, Math.min(MAX_SEGMENTS, batch) - kept);
+  const most = Math.min(MAX_SEGMENTS, batch);
+  let tokens = batch;
+  let kept = prefilling.length > 0 ? 1 : 0;
+  if (decoding.length > 0 && kept > 0) {
+    const n = Math.min(decoding.length, most - kept);
+    tokens = Math.min(batch - n, beside(n));
+    if (tokens === 0) kept = 0;
+  }
+  const chosen = decoding.slice(0, most - kept);
   for (const entry of chosen) entry.chunkEnd = entry.work.end;
   let rows = maxOutputs - chosen.filter(({ work }) => work.outputs !== "none").length;
-  let tokens = chosen.length === 0 ? batch : Math.min(batch - chosen.length, beside(chosen.length));
   for (const entry of prefilling) {
     if (chosen.length === MAX_SEGMENTS) break;
     const n = chunkOf(entry, tokens, rows);

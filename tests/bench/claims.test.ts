@@ -321,12 +321,17 @@ function dataOf(x: number): Record<string, unknown> {
     stored_scores: { prompt: scores, token: scores },
     norms: {
       bandwidth: 10,
-      rows: ["cache", "memory"].map((place) => ({ n: 2048, place, rmsNs: 1000, layerNs: x * 1000 })),
+      rows: ["cache", "memory"].map((place) => ({
+        n: 2048,
+        place,
+        rmsNs: 1000,
+        layerNs: x * 1000,
+        batchNs: 500,
+      })),
     },
     feed_forward: {
-      swigluBytes: 1000,
-      reluBytes: 1000,
-      rows: [1, 64].map((tokens) => ({ tokens, swigluNs: x * 1000, reluNs: 1000 })),
+      bytes: [1000, 1000, 1000, 1000, 1000],
+      rows: [1, 64].map((tokens) => ({ tokens, ns: [x * 1000, 1100, 1200, 1010, 1000] })),
     },
     experts: [
       {
@@ -420,9 +425,10 @@ describe("renderPage()", () => {
   it("says who is faster as the numbers do", () => {
     const found = (x: number) => renderPage(resultOf(dataOf(x))).markdown;
     assert.match(found(2), /RMSNorm is faster everywhere/);
+    assert.match(found(2), /RMSNorm takes 2 times as long as BatchNorm/);
     assert.match(found(0.5), /RMSNorm is not faster everywhere/);
-    assert.match(found(2), /SwiGLU takes more time than the ReLU block \(2 times\)/);
-    assert.match(found(0.5), /SwiGLU takes less time than the ReLU block \(0\.5 times\)/);
+    assert.match(found(2), /of the ReLU block's time: SwiGLU 2 times, GeGLU 1\.1 times/);
+    assert.match(found(0.5), /of the ReLU block's time: SwiGLU 0\.5 times/);
     assert.match(found(2), /The relaxed build is faster in every case/);
     assert.match(found(0.5), /The relaxed build is slower in every case/);
     assert.match(found(2), /decode is 2 times as fast with two threads as with one \(faster in every case\)/);

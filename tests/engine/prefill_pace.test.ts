@@ -14,26 +14,53 @@ describe("PrefillPace", () => {
     assert.equal(pace.chunk(1), FIRST_CHUNK);
   });
 
-  it("lets a step take about twice as long as without prompts", () => {
+  it("fills what a step may take, in numbers of tokens that kernels like", () => {
     const pace = new PrefillPace();
     pace.ran(1, 1, 100);
     pace.ran(0, 64, 640);
+    // 220 ms are 22 tokens; 20 are a multiple of four, and one of them decodes.
     assert.equal(pace.chunk(1), 19);
     // Steps of both are what counts once there are some.
-    pace.ran(1, 20, 400);
-    assert.equal(pace.chunk(1), 9);
+    pace.ran(1, 20, 200);
+    assert.equal(pace.chunk(1), 19);
     // Eight that decode take longer by themselves.
     pace.ran(8, 8, 200);
-    assert.equal(pace.chunk(8), 12);
-    assert.equal(pace.chunk(7), 4, "as if they took as long as one: the next fewer that was measured");
+    assert.equal(pace.chunk(8), 36);
+    assert.equal(pace.chunk(7), 13, "as if they took as long as one: the next fewer that was measured");
+    const fast = new PrefillPace();
+    fast.ran(1, 1, 100);
+    fast.ran(0, 64, 0.64);
+    assert.equal(fast.chunk(1), 47);
+    for (let decoding = 1; decoding <= 8; decoding++) {
+      const slow = new PrefillPace();
+      slow.ran(decoding, decoding, 1);
+      slow.ran(0, 64, 6400);
+      const chunk = slow.chunk(decoding);
+      assert.ok(chunk >= 1 && chunk + decoding >= 8 && (chunk + decoding) % 4 === 0, `${decoding}: ${chunk}`);
+    }
   });
 
-  it("takes a few at least, and no more than makes a difference", () => {
+  it("lets steps with prompts alternate with others if they take too long", () => {
     const pace = new PrefillPace();
-    pace.ran(1, 1, 1);
+    pace.ran(1, 1, 100);
     pace.ran(0, 64, 6400);
-    assert.equal(pace.chunk(1), 4);
-    for (let i = 0; i < 100; i++) pace.ran(0, 64, 0.064);
-    assert.equal(pace.chunk(1), 48);
+    let time = 0;
+    let steps = 0;
+    let prompts = 0;
+    for (; steps < 300; steps++) {
+      const chunk = pace.chunk(1);
+      // Eight tokens take five times as long as one.
+      const ms = chunk === 0 ? 100 : 500;
+      if (chunk > 0) prompts++;
+      pace.ran(1, 1 + chunk, ms);
+      time += ms;
+    }
+    assert.ok(time / steps <= 220, `${time / steps} ms a step, alone 100`);
+    assert.ok(prompts >= 60, `${prompts} of ${steps} with prompts`);
+    // Nobody is left who waits.
+    pace.ran(1, 8, 5000);
+    assert.equal(pace.chunk(1), 0);
+    pace.ran(0, 64, 6400);
+    assert.ok(pace.chunk(1) > 0);
   });
 });

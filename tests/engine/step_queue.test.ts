@@ -64,6 +64,13 @@ describe("chooseChunks()", () => {
     assert.deepEqual(sizes(entries(1, 1, 100)), [1, 1, 5]);
     assert.deepEqual(sizes(entries(100)), [64]);
     assert.deepEqual(asked, [2]);
+    const none = (waiting: Entry[]) => chooseChunks(waiting, limits, () => 0).map(({ order }) => order);
+    assert.deepEqual(
+      none(entries(100, 1, 1, 1, 1, 1, 1, 1, 1, 1)),
+      [1, 2, 3, 4, 5, 6, 7, 8],
+      "no place is kept",
+    );
+    assert.deepEqual(none(entries(100)), [0]);
   });
 
   it("keeps a place for a prompt, however many decode", () => {

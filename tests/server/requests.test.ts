@@ -134,6 +134,8 @@ describe("requests", () => {
       reasoning_effort: "much",
       parallel_tool_calls: "no",
       max_tokens: -1,
+      stream_options: { include_usage: true },
+      top_k: -2,
       n: 129,
       stop: "",
       logprobs: 1,

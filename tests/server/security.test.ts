@@ -211,10 +211,12 @@ describe("methods and paths", () => {
       await refused(response, 405, "method_not_allowed");
     }
     assert.equal((await send("/health", "POST")).status, 405);
-    for (const path of ["/", "/v1", "/v1/chat", "/v1/nothing"])
+    for (const path of ["/v1", "/v1/chat", "/v1/nothing"])
       await refused(await send(path, "POST"), 404, "unknown_url");
     const head = await send("/health", "HEAD");
     assert.deepEqual([head.status, await head.text()], [200, ""]);
+    const front = await send("/", "GET");
+    assert.match(await front.text(), /fake\nbase URL {2}http:\/\/localhost\/v1\n/);
     const options = await send("/v1/models", "OPTIONS");
     assert.deepEqual([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
   });

@@ -98,7 +98,9 @@ const HEADERS = new RegExp(
     "]~b]ai\n",
     "\\[/INST]",
     "\\[\\|assistant\\|]",
-    "\\b[A-Z]\\w*: ?\n*$",
+    "<role>ASSISTANT</role>\n?",
+    "\\bassistant<\\|role_sep\\|>\n",
+    "\\b(?:[A-Z]\\w*|assistant): ?\n*$",
   ].join("|"),
   "g",
 );
@@ -110,7 +112,8 @@ const HEADERS = new RegExp(
 function begun(promptEnd: string, { think = THINK }: Format): string {
   const start = [...promptEnd.matchAll(HEADERS)].at(-1);
   const text = promptEnd.slice(start ? start.index + start[0].length : 0);
-  if (!start && /[<>[\]{}|\n]/.test(text)) return text.trimEnd().endsWith(think[0]) ? think[0] : "";
+  if (!start && !text.trimStart().startsWith(think[0]) && /[<>[\]{}|\n]/.test(text))
+    return text.trimEnd().endsWith(think[0]) ? think[0] : "";
   const rest = text.trimStart();
   const inner = rest.startsWith(think[0]) ? rest.slice(think[0].length).trimStart() : rest;
   return inner.startsWith(think[1]) ? inner.slice(think[1].length).trimStart() : text;
@@ -179,15 +182,15 @@ class AnswerReader {
   *#reason(): Reading<void> {
     const { in: scanner, out } = this.#context;
     const [think, end] = this.#think;
-    const calls = this.#format.callEndsThink ? this.#calls : [];
-    const markers = new Markers([end, ...calls]);
+    const { callEndsThink, drop = [] } = this.#format;
+    const markers = new Markers([end, ...(callEndsThink ? [...this.#calls, ...drop] : [])]);
     yield* scanner.space();
     // A marker that the prompt had already written is text.
     const again = yield* scanner.eat(think);
     if (again) out.reasoning(think);
     for (;;) {
       const marker = yield* scanner.until(markers, out.reasoning);
-      if (marker === end || marker === "") return out.endReasoning(again);
+      if (!this.#calls.includes(marker)) return out.endReasoning(again);
       if (yield* this.#call(marker, out.reasoning)) return out.endReasoning();
     }
   }

@@ -76,11 +76,16 @@ export class Tools {
   }
 }
 
-/** Types that a schema names, in itself or its alternatives. */
+/** Others, such as "float", say nothing. */
+const JSON_TYPES = /^(string|number|integer|boolean|object|array|null)$/;
+
+/** Types that a schema names, in itself or its alternatives; undefined for any. */
 function typesOf(schema: unknown, depth = 0): readonly string[] | undefined {
   const type = property(schema, "type");
-  if (typeof type === "string") return [type];
-  if (Array.isArray(type)) return type.map(String);
+  if (typeof type === "string" || Array.isArray(type)) {
+    const names = [type].flat().map((name) => (/^(str|text|enum)/.test(name) ? "string" : String(name)));
+    return names.every((name) => JSON_TYPES.test(name)) ? names : undefined;
+  }
   const values =
     property(schema, "enum") ??
     (property(schema, "const") !== undefined ? [property(schema, "const")] : undefined);

@@ -26,7 +26,9 @@ function reader(quote: string, close: string): NonNullable<Format["read"]> {
   const marks = new Markers([quote]);
   return function* ({ in: scanner, out }: Context): Reading<boolean> {
     yield* scanner.space();
-    if (!(yield* scanner.eat("call:"))) return false;
+    // Models forget the word.
+    yield* scanner.eat("call");
+    if (!(yield* scanner.eat(":"))) return false;
     const name = yield* scanner.run(/[\w.-]+/y);
     if (name === "" || (yield* scanner.peek()) !== "{") return false;
     out.open(false);

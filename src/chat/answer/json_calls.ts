@@ -21,7 +21,7 @@ export const jsonFormats: readonly Format[] = [
     names: ["command-r7b"],
     asks: /START_ACTION/,
     think: ["<|START_THINKING|>", "<|END_THINKING|>"],
-    drop: ["<|START_RESPONSE|>", "<|END_RESPONSE|>"],
+    drop: ["<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"],
     open: ["<|START_ACTION|>"],
     read: objects({ list: "always", close: "<|END_ACTION|>" }),
   },

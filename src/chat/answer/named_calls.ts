@@ -27,6 +27,7 @@ export const namedFormats: readonly Format[] = [
     asks: /<\|tool_call_begin\|>/,
     open: ["<|tool_call_begin|>"],
     drop: ["<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"],
+    callEndsThink: true,
     read: kimi,
   },
   {

@@ -14,6 +14,8 @@ interface Shape {
   /** Before and behind a value. */
   readonly value: readonly [string, string];
   readonly close: string;
+  /** Whether a value may stand in `<![CDATA[` and `]]>`, as it is. */
+  readonly cdata?: boolean;
 }
 
 const qwen: Shape = {
@@ -51,11 +53,13 @@ export const xmlFormats: readonly Format[] = [
       key: ['<param name="', '">'],
       value: ["", "</param>"],
       close: "</function>",
+      cdata: true,
     }),
   },
   {
     names: ["glm4"],
     asks: /<arg_key>/,
+    callEndsThink: true,
     ...calls({
       call: ["<tool_call>", ""],
       key: ["<arg_key>", "</arg_key>"],
@@ -116,7 +120,9 @@ function* element(context: Context, shape: Shape, end: Markers, sure: boolean): 
       if (before === "{") out.name(name);
       out.arguments(`${before}${JSON.stringify(key)}: `);
       before = ", ";
-      if (!(yield* value(context, end, tools.types(name, key)))) return false;
+      const cdata = shape.cdata === true && (yield* scanner.eat("<![CDATA["));
+      if (!(yield* value(context, cdata ? CDATA_END : end, tools.types(name, key)))) return false;
+      if (cdata && !(yield* scanner.eat(shape.value[1]))) return false;
       yield* scanner.space();
     } else if (yield* scanner.eat(shape.close)) break;
     else return false;
@@ -127,10 +133,12 @@ function* element(context: Context, shape: Shape, end: Markers, sure: boolean): 
   return true;
 }
 
+const CDATA_END = new Markers(["]]>"]);
+
 /** Reads a value. One line end after its marker and one before the next are not of it, if there is the first. */
 function* value(context: Context, end: Markers, types: readonly string[] | undefined): Reading<boolean> {
   const { in: scanner, out } = context;
-  const line = yield* scanner.eat("\n");
+  const line = end !== CDATA_END && (yield* scanner.eat("\n"));
   const string = types?.length === 1 && types[0] === "string";
   let held = "";
   if (string) out.arguments('"');

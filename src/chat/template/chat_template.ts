@@ -46,6 +46,9 @@ export interface TemplateOptions {
   readonly [variable: string]: unknown;
 }
 
+/** Most of a refusal that an error repeats. */
+const MAX_REASON = 1000;
+
 /** Roles that are a template's own words, also within special tokens. Others are text of whoever wrote the message. */
 const roles = new Set([
   ...["system", "user", "assistant", "tool", "developer", "function", "ipython", "model", "tool_response"],
@@ -106,7 +109,7 @@ export class ChatTemplate {
     }
     const render = (style: InputStyle): MarkedText => {
       const meter = new Meter();
-      const scope = globals(now ?? new Date());
+      const scope = globals(now ?? new Date(), meter);
       const set = (name: string, value: Value) => scope.setVariable(name, value as never);
       set("bos_token", text(this.#tokens.bosToken ?? ""));
       set("eos_token", text(this.#tokens.eosToken ?? ""));
@@ -164,7 +167,7 @@ function ownRoles(messages: Value<Value[]>): Value {
 }
 
 /** What every template finds: functions, and the names of constants that the parser takes for variables. */
-function globals(now: Date): Environment {
+function globals(now: Date, meter: Meter): Environment {
   const scope = new Environment();
   const set = (name: string, value: Value) => scope.setVariable(name, value as never);
   for (const [name, value] of [
@@ -176,34 +179,42 @@ function globals(now: Date): Environment {
   }
   set("none", none());
   set("None", none());
-  set("range", fn(range));
+  set(
+    "range",
+    fn((args) => range(args, meter)),
+  );
   set(
     "dict",
     fn(({ keywords }) => dict(new Map(keywords))),
   );
   set(
     "strftime_now",
-    fn(({ positional }) => text(strftime(now, textOf(positional[0], "strftime_now")))),
+    fn(({ positional }) => {
+      const format = textOf(positional[0], "strftime_now");
+      meter.units(format.length);
+      return text(strftime(now, format));
+    }),
   );
   set(
     "raise_exception",
     fn(({ positional }) => {
       const [message] = positional;
       throw new UsageError(
-        `Cannot render messages: The chat template refuses them: ${isText(message) ? message.value : "it gives no reason"}`,
+        `Cannot render messages: The chat template refuses them: ${isText(message) ? message.value.slice(0, MAX_REASON) : "it gives no reason"}`,
       );
     }),
   );
   return scope;
 }
 
-function range({ positional }: Arguments): Value {
+function range({ positional }: Arguments, meter: Meter): Value {
   const numbers = positional.map((value) => integerOf(value, "range"));
   const [start, stop, step = 1] = numbers.length === 1 ? [0, numbers[0]] : numbers;
   if (start === undefined || stop === undefined || step === 0)
     throw new TemplateFault("Expected numbers for range");
   const n = Math.max(0, Math.ceil((stop - start) / step));
   if (n > MAX_RANGE) throw exceeded(`range(${n}), of more than ${MAX_RANGE}`);
+  meter.step(n);
   return list(Array.from({ length: n }, (_, i) => integer(start + i * step)));
 }
 

@@ -9,7 +9,6 @@ import {
   type Arguments,
   argument,
   compare,
-  dict,
   equal,
   float,
   integer,
@@ -39,6 +38,13 @@ export function filterNamed(name: string): Filter | undefined {
   return Object.hasOwn(filters, name) ? filters[name] : undefined;
 }
 
+/** A copy of what a loop goes through. */
+function listed(value: Value, meter: Meter): Value[] {
+  const items = iterate(value, meter);
+  meter.step(items.length);
+  return [...items];
+}
+
 const flag = (value: Value | undefined): boolean => value !== undefined && truth(value);
 
 /** A filter that is a method of texts; other values are printed first. */
@@ -57,9 +63,14 @@ const onText =
     return derived(change(source.value), source);
   };
 
+/** Longest name of an attribute, with its points. */
+const MAX_ATTRIBUTE = 1000;
+
 /** What an attribute such as "a.b" or 0 is of a value. */
 function getter(attribute: Value | undefined, machine: Machine, otherwise?: Value): (item: Value) => Value {
   if (!attribute || isNone(attribute)) return (item) => item;
+  if (isText(attribute) && attribute.value.length > MAX_ATTRIBUTE)
+    throw new TemplateFault("attribute is too long");
   const names = isText(attribute)
     ? attribute.value.split(".").map((name) => (/^\d+$/.test(name) ? integer(Number(name)) : text(name)))
     : [attribute];
@@ -78,6 +89,7 @@ function sorted(
 ): Value[] {
   const fold = (value: Value): Value =>
     !options.caseSensitive && isText(value) ? text(value.value.toLowerCase()) : value;
+  meter.step(items.length);
   const keyed = items.map((item) => ({ item, by: fold(key(item)) }));
   const sign = options.reverse ? -1 : 1;
   keyed.sort((a, b) => sign * compare(a.by, b.by, meter));
@@ -218,7 +230,7 @@ function indent(value: Value, args: Arguments, { meter }: Machine): Value {
 function join(value: Value, args: Arguments, machine: Machine): Value {
   const separator = argument(args, 0, "d");
   const key = getter(argument(args, 1, "attribute"), machine);
-  const items = iterate(value, machine.meter).map(key);
+  const items = listed(value, machine.meter).map(key);
   return joinTexts(items, separator ? printed(separator, machine.meter) : text(""), machine.meter);
 }
 
@@ -231,7 +243,7 @@ function toInteger(value: Value, args: Arguments): Value {
   const written = value.value.trim().replaceAll("_", "");
   const digits = base === 16 ? /^[-+]?(0x)?[\da-f]+$/i : base === 2 ? /^[-+]?(0b)?[01]+$/i : /^[-+]?\d+$/;
   if (digits.test(written)) return integer(Number.parseInt(written.replace(/0b/i, ""), base));
-  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(written)
+  return /^[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i.test(written)
     ? integer(Math.trunc(Number(written)))
     : otherwise;
 }
@@ -240,7 +252,7 @@ function toFloat(value: Value, args: Arguments): Value {
   const number = numeric(value);
   if (number !== undefined) return float(number);
   const written = isText(value) ? value.value.trim() : "";
-  const isWritten = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(written);
+  const isWritten = /^[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i.test(written);
   return isWritten ? float(Number(written)) : (argument(args, 0, "default") ?? float(0));
 }
 
@@ -303,8 +315,9 @@ function groupby(value: Value, args: Arguments, machine: Machine): Value {
 function batched(value: Value, args: Arguments, { meter }: Machine): Value {
   const size = integerOf(argument(args, 0, "linecount"), "batch");
   if (size < 1) throw new TemplateFault("Expected a size of at least 1 for batch");
-  const items = iterate(value, meter);
+  const items = listed(value, meter);
   const fill = argument(args, 1, "fill_with");
+  meter.step(fill ? size : 0);
   const rows: Value[] = [];
   for (let i = 0; i < items.length; i += size) {
     const row = items.slice(i, i + size);
@@ -316,14 +329,14 @@ function batched(value: Value, args: Arguments, { meter }: Machine): Value {
 
 function sum(value: Value, args: Arguments, machine: Machine): Value {
   const key = getter(argument(args, 0, "attribute"), machine);
-  const items = [argument(args, 1, "start") ?? integer(0), ...iterate(value, machine.meter).map(key)];
+  const items = [argument(args, 1, "start") ?? integer(0), ...listed(value, machine.meter).map(key)];
   const total = items.reduce((all, item) => all + (numeric(item) ?? Number.NaN), 0);
   if (Number.isNaN(total)) throw new TemplateFault("sum: Expected numbers");
   return items.some(({ type }) => type === "FloatValue") ? float(total) : integer(total);
 }
 
 function reverse(value: Value, _: Arguments, { meter }: Machine): Value {
-  const items = [...iterate(value, meter)].reverse();
+  const items = listed(value, meter).reverse();
   return isText(value) ? joinTexts(items, text(""), meter) : list(items);
 }
 
@@ -364,15 +377,16 @@ const filters: Readonly<Record<string, Filter>> = {
   groupby,
   indent,
   int: toInteger,
-  items: (value) => list(isMissing(value) ? [] : itemsOf(isDict(value) ? value : dict())),
+  items: (value, _, { meter }) => {
+    if (isMissing(value)) return list([]);
+    if (!isDict(value)) throw new TemplateFault(`${nameOf(value)} has no items`);
+    meter.step(value.value.size);
+    return list(itemsOf(value));
+  },
   join,
   last: (value, _, { meter }) => iterate(value, meter).at(-1) ?? missing("the last item of an empty list"),
   length,
-  list: (value, _, { meter }) => {
-    const items = iterate(value, meter);
-    meter.step(items.length);
-    return list([...items]);
-  },
+  list: (value, _, { meter }) => list(listed(value, meter)),
   lower: onText((source) => source.toLowerCase()),
   map,
   max: extreme(-1),

@@ -171,6 +171,9 @@ export class TemplateInterpreter extends Base implements Machine {
 
   #arguments(args: readonly Node[], scope: Environment): Arguments {
     const [positional, keywords] = this.evaluateArguments(args, scope);
+    // Lists and dicts may have been unpacked, and are copied by what is called.
+    for (const value of positional) if (isDict(value)) this.meter.step(value.value.size);
+    this.meter.step(positional.length + keywords.size);
     return { positional, keywords };
   }
 
@@ -211,6 +214,7 @@ export class TemplateInterpreter extends Base implements Machine {
   #item(object: Value, key: Value): Value {
     if (isMissing(object)) throw new TemplateFault(nameOf(object).replace(", which", ""));
     if (isMissing(key)) return missing();
+    if (isText(key)) this.meter.units(key.value.length);
     if (isDict(object)) {
       const found = isList(key) && key.type !== "TupleValue" ? undefined : entry(object, keyOf(key));
       if (found) return found;
@@ -225,7 +229,9 @@ export class TemplateInterpreter extends Base implements Machine {
   #object(node: Node, scope: Environment): Value {
     const made = dict();
     for (const [key, value] of node.value as Map<Node, Node>) {
-      setEntry(made, this.evaluate(key, scope), this.evaluate(value, scope));
+      const name = this.evaluate(key, scope);
+      if (isText(name)) this.meter.units(name.value.length);
+      setEntry(made, name, this.evaluate(value, scope));
     }
     return made;
   }
@@ -245,12 +251,14 @@ export class TemplateInterpreter extends Base implements Machine {
   filter(name: string, value: Value, args: Arguments): Value {
     const filter = filterNamed(name);
     if (!filter) throw new TemplateFault(`No filter named '${name}'`);
+    if (isText(value)) this.meter.units(value.value.length);
     return filter(value, args, this);
   }
 
   test(name: string, value: Value, args: readonly Value[]): boolean {
     const test = testNamed(name);
     if (!test) throw new TemplateFault(`No test named '${name}'`);
+    if (isText(value) && name !== "defined" && name !== "string") this.meter.units(value.value.length);
     return test(value, args, this.meter);
   }
 
@@ -318,6 +326,7 @@ export class TemplateInterpreter extends Base implements Machine {
   /** A function that runs a block: it sees what is where it was written. */
   #macro(parameters: readonly Node[], body: readonly Node[], scope: Environment): Value {
     return fn(({ positional, keywords }, caller) => {
+      this.meter.step(parameters.length);
       const inner = new Environment(scope);
       const callBlock = caller.variables.get("caller");
       if (callBlock) inner.setVariable("caller", callBlock);

@@ -63,6 +63,8 @@ class Lexer {
   readonly #tokens: Token[] = [];
   #at = 0;
   #line = 1;
+  /** Where the line ends that was found last: a line's end is looked for once. */
+  #lineEnd = -1;
   /** Whether what was read last ended with a newline. */
   #startsLine = true;
 
@@ -108,12 +110,10 @@ class Lexer {
 
   /** Goes on to a position, counting lines. */
   #move(to: number): void {
-    for (
-      let i = this.#source.indexOf("\n", this.#at);
-      i >= 0 && i < to;
-      i = this.#source.indexOf("\n", i + 1)
-    ) {
-      this.#line++;
+    while (this.#lineEnd < to) {
+      if (this.#lineEnd >= this.#at) this.#line++;
+      const next = this.#source.indexOf("\n", this.#lineEnd + 1);
+      this.#lineEnd = next < 0 ? this.#source.length : next;
     }
     this.#at = to;
   }
@@ -312,7 +312,7 @@ function withTests(tag: readonly Token[]): Token[] {
     out.push({ value: "|", type: "Pipe", line }, { value: test, type: "Identifier", line });
     const isCall = tag[name + 1]?.type === "OpenParen";
     if (!isCall) out.push({ value: "(", type: "OpenParen", line });
-    out.push(...withTests(tag.slice(name + 1, end)));
+    for (const inner of withTests(tag.slice(name + 1, end))) out.push(inner);
     if (!isCall) out.push({ value: ")", type: "CloseParen", line });
     i = end - 1;
   }

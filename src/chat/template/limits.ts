@@ -8,7 +8,7 @@ export const MAX_RANGE = 100_000;
 /** Longest text that a template may make, in UTF-16 units. */
 const MAX_TEXT = 4 << 20;
 /** Steps of a template, and more of them for each unit of its input. */
-const STEPS = 1_000_000;
+const STEPS = 400_000;
 const STEPS_PER_UNIT = 8;
 /** Units of text that a template may make or look through, and more of them for each unit of its input. */
 const UNITS = 16 << 20;

@@ -44,7 +44,8 @@ export function methodOf(own: Value, name: string, machine: Machine): Value | un
     if (!Object.hasOwn(textMethods, name)) return undefined;
     const method = textMethods[name] as TextMethod;
     return fn((args) => {
-      meter.units(own.value.length);
+      const texts = [own, ...args.positional].filter(isText);
+      meter.units(texts.reduce((sum, { value }) => sum + value.length, 0));
       return method(own, args, meter);
     });
   }
@@ -55,6 +56,7 @@ export function methodOf(own: Value, name: string, machine: Machine): Value | un
   if (!isDict(own) || own.type === "NamespaceValue" || !Object.hasOwn(dictMethods, name)) return undefined;
   return fn((args) => {
     meter.step(own.value.size);
+    for (const value of args.positional) if (isText(value)) meter.units(value.value.length);
     return (dictMethods[name] as DictMethod)(own, args, meter);
   });
 }
@@ -110,7 +112,12 @@ export function replaced(own: Value<string>, args: Arguments, meter: Meter): Val
   return text(out.text, out.marks);
 }
 
-function splitBy(own: Value<string>, separator: string, most: number, fromEnd: boolean): Value[] {
+function splitBy(
+  own: Value<string>,
+  separator: string,
+  options: { most: number; fromEnd: boolean; meter: Meter },
+): Value[] {
+  const { most, fromEnd, meter } = options;
   if (separator === "") throw new TemplateFault("empty separator");
   const { value } = own;
   const cuts: number[] = [];
@@ -123,6 +130,7 @@ function splitBy(own: Value<string>, separator: string, most: number, fromEnd: b
         : value.lastIndexOf(separator, room)
       : value.indexOf(separator, at);
     if (found < 0) break;
+    meter.step();
     cuts.push(found);
     at = fromEnd ? found : found + separator.length;
   }
@@ -136,11 +144,15 @@ function splitBy(own: Value<string>, separator: string, most: number, fromEnd: b
   return [...parts, part(own, begin, value.length)];
 }
 
-function splitSpace(own: Value<string>, most: number, fromEnd: boolean): Value[] {
+function splitSpace(
+  own: Value<string>,
+  { most, fromEnd, meter }: { most: number; fromEnd: boolean; meter: Meter },
+): Value[] {
   const { value } = own;
   const words: [number, number][] = [];
   let begin = 0;
   for (const found of value.matchAll(SPACES)) {
+    meter.step();
     if (found.index > begin) words.push([begin, found.index]);
     begin = found.index + found[0].length;
   }
@@ -161,12 +173,9 @@ function splitSpace(own: Value<string>, most: number, fromEnd: boolean): Value[]
 function split(own: Value<string>, args: Arguments, meter: Meter, fromEnd: boolean): Value {
   const separator = argument(args, 0, "sep");
   const most = integerOf(argument(args, 1, "maxsplit"), "maxsplit", -1);
-  const parts =
-    !separator || isNone(separator)
-      ? splitSpace(own, most, fromEnd)
-      : splitBy(own, textOf(separator, "split"), most, fromEnd);
-  meter.step(parts.length);
-  return list(parts);
+  const options = { most, fromEnd, meter };
+  if (!separator || isNone(separator)) return list(splitSpace(own, options));
+  return list(splitBy(own, textOf(separator, "split"), options));
 }
 
 function partition(own: Value<string>, args: Arguments, fromEnd: boolean): Value {
@@ -274,11 +283,9 @@ const textMethods: Readonly<Record<string, TextMethod>> = {
   rstrip: (own, args) => stripped(own, argument(args, 0, "chars"), 1),
   split: (own, args, meter) => split(own, args, meter, false),
   rsplit: (own, args, meter) => split(own, args, meter, true),
-  splitlines: (own) => {
-    const parts = own.value.endsWith("\n")
-      ? splitBy(own, "\n", -1, false).slice(0, -1)
-      : splitBy(own, "\n", -1, false);
-    return list(own.value === "" ? [] : parts);
+  splitlines: (own, _, meter) => {
+    const parts = splitBy(own, "\n", { most: -1, fromEnd: false, meter });
+    return list(own.value === "" || own.value.endsWith("\n") ? parts.slice(0, -1) : parts);
   },
   partition: (own, args) => partition(own, args, false),
   rpartition: (own, args) => partition(own, args, true),
@@ -300,9 +307,13 @@ const textMethods: Readonly<Record<string, TextMethod>> = {
     if (at < 0) throw new TemplateFault("substring not found");
     return integer(at);
   },
-  count: (own, args) => {
+  count: (own, args, meter) => {
     const wanted = textOf(argument(args, 0, "sub"), "count");
-    return integer(wanted === "" ? Array.from(own.value).length + 1 : own.value.split(wanted).length - 1);
+    return integer(
+      wanted === ""
+        ? characterCount(own.value, meter) + 1
+        : splitBy(own, wanted, { most: -1, fromEnd: false, meter }).length - 1,
+    );
   },
   join: (own, args, meter) => {
     const items = iterate(argument(args, 0, "iterable") ?? none(), meter);
@@ -338,7 +349,7 @@ const listMethods: Readonly<Record<string, ListMethod>> = {
   },
   extend: (own, args, { meter }) => {
     const more = iterate(argument(args, 0, "iterable") ?? none(), meter);
-    meter.step(more.length);
+    meter.step(own.value.length + more.length);
     own.value = [...own.value, ...more];
     return none();
   },

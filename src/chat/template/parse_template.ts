@@ -1,5 +1,6 @@
 // Parses a template: our tokens, the parser of @huggingface/jinja, and errors that name the line.
 import { parse } from "@huggingface/jinja";
+import { FormatError } from "../../util/errors.ts";
 import type { Node } from "./interpreter.ts";
 import { syntaxError, type Token, tokenizeTemplate } from "./lexer.ts";
 import { MAX_SOURCE } from "./limits.ts";
@@ -16,8 +17,10 @@ export function parseTemplate(source: string): Node {
   try {
     return parseTokens(tokens);
   } catch (error) {
+    if (error instanceof RangeError) {
+      throw new FormatError("Cannot read the chat template: Expected less nesting");
+    }
     const { line, isAtEnd } = placeOf(tokens);
-    if (error instanceof RangeError) throw syntaxError(line, "Expected less nesting");
     // At the end the parser reads what is not there.
     const problem =
       isAtEnd || error instanceof TypeError ? "Unexpected end of the template" : messageOf(error);

@@ -107,7 +107,7 @@ export function jsonText(value: Value, style: JsonStyle, meter: Meter): Value<st
 function writeJson(value: Value, style: JsonStyle, line: string, out: TextBuilder, meter: Meter): void {
   meter.step();
   if (isText(value)) {
-    meter.units(value.value.length);
+    meter.units(value.value.length * (style.isAscii ? 6 : 1));
     const literal = jsonString(value.value, style);
     out.add(literal, value.marks ? wholly(literal.length) : noMarks);
   } else if (isList(value)) {

@@ -218,7 +218,10 @@ export function itemsOf(object: Value<Map<Key, Value>>): Value[] {
 export function iterate(value: Value, meter: Meter): Value[] {
   if (isList(value)) return value.value;
   if (isMissing(value)) return [];
-  if (isDict(value) && value.type !== "NamespaceValue") return keysOf(value);
+  if (isDict(value) && value.type !== "NamespaceValue") {
+    meter.step(value.value.size);
+    return keysOf(value);
+  }
   if (!isText(value)) throw new TemplateFault(`${nameOf(value)} is not iterable`);
   meter.step(value.value.length);
   const { marks = noMarks } = value;
@@ -262,7 +265,7 @@ export function compare(a: Value, b: Value, meter: Meter): number {
   const [x, y] = [numeric(a), numeric(b)];
   if (x !== undefined && y !== undefined) return x < y ? -1 : Number(x > y);
   if (isText(a) && isText(b)) {
-    meter.units(Math.min(a.value.length, b.value.length));
+    meter.units(a.value.length + b.value.length);
     return compareTexts(a.value, b.value);
   }
   if (isList(a) && isList(b)) {

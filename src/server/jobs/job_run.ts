@@ -88,7 +88,7 @@ export class JobRun {
     const session = llama.session();
     try {
       const rest = this.#begin(session, place);
-      await this.#choose(llama, session, rest, 0, place);
+      await this.#choose(llama, session, rest, 0, place, this.#abort.signal);
     } catch (error) {
       this.#host.onError(llama, error);
       throw error;
@@ -127,12 +127,14 @@ export class JobRun {
     given: Place | undefined,
   ): Promise<void> {
     const { owner, ids } = this.#job;
-    const place = given ?? (await this.#host.queue.again(owner, this.#abort.signal));
+    // Node warns of more than ten listeners of one signal.
+    const signal = AbortSignal.any([this.#abort.signal]);
+    const place = given ?? (await this.#host.queue.again(owner, signal));
     place.promptTokens = ids.length;
     let session: Session | undefined;
     try {
       session = base.fork();
-      await this.#choose(llama, session, last, choice, place);
+      await this.#choose(llama, session, last, choice, place, signal);
     } finally {
       session?.dispose();
       place.release();
@@ -159,11 +161,11 @@ export class JobRun {
     ids: readonly number[],
     choice: number,
     place: Place,
+    signal: AbortSignal,
   ): Promise<void> {
     const { events } = this;
     const { owner, options } = this.#job;
     const { queue, totals } = this.#host;
-    const { signal } = this.#abort;
     const generation = session.generate(ids, { ...options, choice, signal });
     for (;;) {
       const { done, value } = await generation.next();
@@ -181,13 +183,12 @@ export class JobRun {
           ? { kind: "token", choice, text: value.text }
           : detailed(llama.tokenizer, choice, value),
       );
-      if (events.isFull) await this.#pause(place);
+      if (events.isFull) await this.#pause(place, signal);
     }
   }
 
   // Nobody reads: others may compute meanwhile.
-  async #pause(place: Place): Promise<void> {
-    const { signal } = this.#abort;
+  async #pause(place: Place, signal: AbortSignal): Promise<void> {
     place.release();
     await this.events.drained(signal);
     await place.retake(signal);

@@ -43,6 +43,19 @@ export const commonFields = {
   max_tokens: v.optional(integer(0)),
 };
 
+/**
+ * Whether a stream shall end with how many tokens there were.
+ * @throws HttpError 400 if there is no stream
+ */
+export function includesUsage(asked: {
+  readonly stream?: boolean | undefined;
+  readonly stream_options?: { readonly include_usage?: boolean | null | undefined } | undefined;
+}): boolean {
+  const { stream = false, stream_options: options } = asked;
+  if (options && !stream) throw wrong("stream_options", "stream_options", "beside stream: true", options);
+  return options?.include_usage ?? false;
+}
+
 // Narrower than samplers need, as OpenAI has it.
 const narrower: Readonly<Record<string, readonly [number, number]>> = {
   temperature: [0, 2],
@@ -59,7 +72,8 @@ export function samplingOf(fields: Fields): SamplingOptions {
   for (const param of samplingParams) {
     const name = param.openai;
     if (!Object.hasOwn(fields, name)) continue;
-    const value = fields[name];
+    // vLLM's word for no limit.
+    const value = name === "top_k" && fields[name] === -1 ? 0 : fields[name];
     if (name === "seed") {
       options[param.key] = seedOf(value);
       continue;

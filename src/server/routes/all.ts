@@ -11,6 +11,7 @@ import { model } from "./model.ts";
 import { models } from "./models.ts";
 import { props } from "./props.ts";
 import { responses } from "./responses.ts";
+import { root } from "./root.ts";
 import { slots } from "./slots.ts";
 import { tokenize } from "./tokenize.ts";
 
@@ -22,6 +23,7 @@ export const allRoutes: readonly Route[] = [
   embeddings,
   models,
   model,
+  root,
   health,
   metrics,
   slots,

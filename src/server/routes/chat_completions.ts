@@ -6,7 +6,7 @@ import type { Exchange, Route } from "../http/route.ts";
 import { answer } from "../openai/answer.ts";
 import { ChatForm } from "../openai/chat_form.ts";
 import { boolean, check, integer, wrong } from "../openai/check.ts";
-import { commonFields, refuseNotDone, samplingOf } from "../openai/fields.ts";
+import { commonFields, includesUsage, refuseNotDone, samplingOf } from "../openai/fields.ts";
 import { messagesSchema, toolsSchema } from "../openai/messages.ts";
 import { allowedTools } from "../openai/tool_choice.ts";
 import { variablesOf } from "../openai/variables.ts";
@@ -28,14 +28,14 @@ async function chat(exchange: Exchange): Promise<Response> {
   const asked = check(schema, fields);
   refuseNotDone(fields);
   const tools = allowedTools(fields, asked.tools ?? []);
-  const { n = 1, stop = [], logprobs = false, stream = false, stream_options } = asked;
+  const { n = 1, stop = [], logprobs = false, stream = false } = asked;
   const { facts } = model;
   const form = new ChatForm({
     facts,
     tools,
     n,
     logprobs,
-    includeUsage: stream_options?.include_usage ?? false,
+    includeUsage: includesUsage(asked),
   });
   return answer(exchange, form, stream, {
     model,

@@ -5,7 +5,7 @@ import type { JobPrompt, ServedModel } from "../model.ts";
 import { answer } from "../openai/answer.ts";
 import { boolean, check, integer, unsupported } from "../openai/check.ts";
 import { CompletionForm } from "../openai/completion_form.ts";
-import { commonFields, refuseNotDone, samplingOf } from "../openai/fields.ts";
+import { commonFields, includesUsage, refuseNotDone, samplingOf } from "../openai/fields.ts";
 import { promptsOf } from "../openai/prompts.ts";
 
 const MAX_LOGPROBS = 5;
@@ -25,7 +25,7 @@ async function complete(exchange: Exchange): Promise<Response> {
   const asked = check(schema, fields);
   const { best_of: best, ...others } = fields;
   refuseNotDone(best === asked.n ? others : fields);
-  const { n = 1, stop = [], logprobs, stream = false, stream_options, echo = false } = asked;
+  const { n = 1, stop = [], logprobs, stream = false, echo = false } = asked;
   if (echo && logprobs !== undefined) {
     throw unsupported("echo", "Expected no echo beside logprobs: those of a prompt are not computed yet");
   }
@@ -35,7 +35,7 @@ async function complete(exchange: Exchange): Promise<Response> {
     facts,
     n,
     logprobs: logprobs !== undefined,
-    includeUsage: stream_options?.include_usage ?? false,
+    includeUsage: includesUsage(asked),
     echo: await Promise.all(prompts.map((prompt) => (echo ? textOf(prompt, model) : ""))),
   });
   return answer(exchange, form, stream, {

@@ -24,6 +24,8 @@ const cases: Record<string, readonly Case[]> = {
     { text: "No <think>x</think>", content: "No <think>x</think>" },
   ],
   hermes: [
+    { text: " Yes", content: "Yes", options: { promptEnd: "human: Well? <sep> assistant:" } },
+    { text: "Yes", content: "Yes", options: { promptEnd: "assistant<|role_sep|>\n" } },
     {
       text: 'Let me look.\n<tool_call>\n{"name": "forecast", "arguments": {"city": "Oslo", "days": 2}}\n</tool_call>\n<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>',
       content: "Let me look.\n",
@@ -100,6 +102,12 @@ const cases: Record<string, readonly Case[]> = {
   ],
   "mistral-v11": [
     {
+      text: " well[/THINK]Yes",
+      reasoning: "Oh well",
+      content: "Yes",
+      options: { promptEnd: "[THINK]Oh" },
+    },
+    {
       text: '[TOOL_CALLS]forecast[CALL_ID]x[ARGS]{"city": "Oslo", "days": 2}[TOOL_CALLS]now{}',
       calls: [oslo, now],
     },
@@ -117,6 +125,12 @@ const cases: Record<string, readonly Case[]> = {
   ],
   "command-r7b": [
     {
+      text: "Well<|END_THINKING|><|START_TEXT|>Yes<|END_TEXT|>",
+      reasoning: "Well",
+      content: "Yes",
+      options: { promptEnd: "<|CHATBOT_TOKEN|><|START_THINKING|>" },
+    },
+    {
       text: '<|START_THINKING|>hm<|END_THINKING|><|START_ACTION|>[\n {"tool_call_id": "0", "tool_name": "now", "parameters": {}}\n]<|END_ACTION|>',
       reasoning: "hm",
       calls: [now],
@@ -124,6 +138,10 @@ const cases: Record<string, readonly Case[]> = {
     { text: "<|START_RESPONSE|>Yes<|END_RESPONSE|>", content: "Yes" },
   ],
   "qwen3-coder": [
+    {
+      text: "<tool_call><function=odd><parameter=a>1.5</parameter><parameter=b>1</parameter><parameter=c>1</parameter></function></tool_call>",
+      calls: [["odd", '{"a": 1.5, "b": "1", "c": 1}']],
+    },
     {
       text: "<think>Now.\n<tool_call>\n<function=forecast>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n2\n</parameter>\n</function>\n</tool_call>",
       reasoning: "Now.",
@@ -162,17 +180,37 @@ const cases: Record<string, readonly Case[]> = {
   ],
   minicpm5: [
     {
+      text: '<function name="note.write"><param name="text"><![CDATA[\n<a></param>\n]]></param></function>',
+      calls: [["note.write", '{"text": "\\n<a></param>\\n"}']],
+    },
+    {
+      text: '<function name="note.write"><param name="text"><![CDATA[a]]>b</param></function>',
+      content: '<function name="note.write"><param name="text"><![CDATA[a]]>b</param></function>',
+    },
+    {
       text: '<function name="forecast"><param name="city">Oslo</param><param name="days">2</param></function>',
       calls: [oslo],
     },
   ],
   glm4: [
     {
+      text: "Well<tool_call>now\n</tool_call>Done",
+      reasoning: "Well",
+      content: "Done",
+      calls: [now],
+      options: { promptEnd: "<role>ASSISTANT</role>\n<think>" },
+    },
+    {
       text: "<tool_call>forecast\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n<arg_key>days</arg_key>\n<arg_value>2</arg_value>\n</tool_call>",
       calls: [oslo],
     },
   ],
   "kimi-k2": [
+    {
+      text: "<think>Well<|tool_calls_section_begin|><|tool_call_begin|>functions.now:0<|tool_call_argument_begin|>{}<|tool_call_end|>",
+      reasoning: "Well",
+      calls: [now],
+    },
     {
       text: "Hm.<|tool_calls_section_begin|><|tool_call_begin|>functions.now:0<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>",
       content: "Hm.",
@@ -257,6 +295,7 @@ const cases: Record<string, readonly Case[]> = {
     },
   ],
   gemma4: [
+    { text: "<|tool_call>:now{}<tool_call|>", calls: [now] },
     {
       text: '<|channel>thought\nhm<channel|>So.<|tool_call>call:note.write{text:<|"|>"a"\n{<|"|>,tags:[1,{a:true}]}<tool_call|>',
       reasoning: "hm",

@@ -15,5 +15,7 @@ export const tools: readonly Tool[] = [
     choice: { enum: ["a", 1] },
     either: { anyOf: [{ type: "string" }, { type: "object" }] },
   }),
+  // Types that JSON Schema does not have.
+  tool("odd", { a: { type: "float" }, b: { type: "str" }, c: { type: ["int", "null"] } }),
   tool("now", {}),
 ];

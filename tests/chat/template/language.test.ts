@@ -181,7 +181,7 @@ describe("ChatTemplate", () => {
       ["{{ a ] }}", /Line 1: Unexpected \]/],
       ["{{ a ? b }}", /Line 1: Unexpected character "\?"/],
       [`{{ ${"(".repeat(20_000)}1${")".repeat(20_000)} }}`, /Line 1: Expected at most 100 brackets/],
-      [`{{ ${"not ".repeat(60_000)}x }}`, /Line 1: Expected less nesting/],
+      [`{{ ${"not ".repeat(60_000)}x }}`, /template: Expected less nesting/],
       ["x".repeat((256 << 10) + 1), /Expected at most 262144 characters/],
     ] as const) {
       assert.throws(

@@ -64,6 +64,7 @@ function lines(text: string): string[] {
 }
 
 const commands = [
+  "chat",
   "completions",
   "convert",
   "generate",
@@ -73,6 +74,7 @@ const commands = [
   "pull",
   "quantize",
   "remove",
+  "serve",
   "show",
   "tokenize",
   "train-tokenizer",
