@@ -45,6 +45,20 @@ async function send(row: Row): Promise<{ status: number; text: string; headers: 
   return { status: response.status, text: await response.text(), headers: response.headers };
 }
 
+/** A value with each of its parts taken away, or another one in its place. */
+function* damaged(value: unknown): Generator<unknown> {
+  const entries = Object.entries(Object(value) === value ? (value as object) : {});
+  const put = (at: string, part: unknown) =>
+    Array.isArray(value)
+      ? value.map((old, i) => (String(i) === at ? part : old))
+      : { ...(value as object), [at]: part };
+  for (const [key, part] of entries) {
+    for (const other of [undefined, null, true, 1, "", "x".repeat(1100), [], [1], [[]], {}])
+      yield put(key, other);
+    for (const inner of damaged(part)) yield put(key, inner);
+  }
+}
+
 /** Rows that the list answers with 200, and why they are refused here. */
 const gaps: readonly { readonly of: (row: Row) => boolean; readonly status: number; readonly why: string }[] =
   [
@@ -137,6 +151,49 @@ describe("requests", () => {
       stop: ["a", "b", "c", "d", "e"],
     });
     assert.equal(stops.status, 400);
+  });
+
+  it("with a wrong or missing value anywhere are answered in one plain sentence", async () => {
+    const call = { id: "c", type: "function", function: { name: "f", arguments: "{}" } };
+    const bases: Record<string, Record<string, unknown>> = {
+      "/v1/chat/completions": {
+        messages: [
+          { role: "user", content: [{ type: "text", text: "a" }] },
+          { role: "assistant", tool_calls: [call] },
+          { role: "tool", tool_call_id: "c", content: "x" },
+        ],
+        tools: [{ type: "function", function: { name: "f" } }],
+        stop: ["a"],
+        stream_options: {},
+      },
+      "/v1/responses": {
+        input: [
+          { type: "message", role: "user", content: [{ type: "input_text", text: "a" }] },
+          { type: "function_call", call_id: "c", name: "f", arguments: "{}" },
+          { type: "function_call_output", call_id: "c", output: "x" },
+        ],
+        tools: [{ type: "function", name: "f" }],
+        text: { format: { type: "text" } },
+        reasoning: {},
+      },
+      "/tokenize": { content: "a" },
+      "/detokenize": { tokens: [1] },
+    };
+    let refused = 0;
+    for (const [path, base] of Object.entries(bases)) {
+      for (const body of damaged(base)) {
+        const response = await ask(server, path, body);
+        if (response.status === 200) {
+          await response.text();
+          continue;
+        }
+        const { error } = (await response.json()) as { error: { message: string } };
+        assert.equal(response.status, 400, error.message);
+        assert.ok(!/undefined|Invalid|Array|Object|but received/.test(error.message), error.message);
+        refused++;
+      }
+    }
+    assert.ok(refused > 200, String(refused));
   });
 
   it("with n choices count the prompt once, and choices differ", async () => {

@@ -27,6 +27,7 @@ export async function showAnswer(
     return wrap ? wrap.push(safe) : safe;
   };
   let part: "nothing" | "text" | "reasoning" | "call" = "nothing";
+  let isShown = false;
   const begin = async (next: typeof part) => {
     if (part !== next && part !== "nothing") {
       wrap?.reset();
@@ -37,6 +38,7 @@ export async function showAnswer(
   try {
     for (;;) {
       const { done, value } = await pieces.next();
+      isShown = true;
       if (done) return value;
       const { reasoning, text, toolCalls } = value;
       if (reasoning !== "" && aside) {
@@ -54,7 +56,8 @@ export async function showAnswer(
       }
     }
   } finally {
-    await writeOut("\n");
+    // What was refused has no line.
+    if (isShown) await writeOut("\n");
   }
 }
 

@@ -22,15 +22,31 @@ export function check<S extends v.GenericSchema>(schema: S, fields: Fields): v.I
   const { success, issues, output } = v.safeParse(schema, fields, { abortEarly: true });
   if (success) return output;
   const issue = issues[0] as Issue;
+  if (isMissing(issue)) return check(schema, withUndefined(fields, issue.path ?? []) as Fields);
   const [field] = issue.path ?? [];
   throw wrong(String(field?.key ?? ""), pathOf(issue), issue.message, issue.input);
 }
 
-/** The error of a field with a wrong value. @param path the field, or a place in it */
+// Of a key that is not there valibot only says that it is expected. What it is to be is said by the schema of its value.
+function isMissing({ path }: Issue): boolean {
+  const last = path?.at(-1);
+  return last?.origin === "key" && !Object.hasOwn(Object(last.input), String(last.key));
+}
+
+function withUndefined(value: unknown, [first, ...rest]: readonly v.IssuePathItem[]): unknown {
+  if (!first) return undefined;
+  const inner = withUndefined((value as Record<string, unknown>)[first.key as string], rest);
+  // An array passes for an object, too.
+  if (!Array.isArray(value) || typeof first.key === "string")
+    return { ...(value as object), [first.key as string]: inner };
+  return value.map((one, i) => (i === first.key ? inner : one));
+}
+
+/** The error of a field with a wrong value; undefined is one that is not there. @param path the field, or a place in it */
 export function wrong(param: string, path: string, expected: string, value: unknown): HttpError {
   return badRequest(
     param,
-    `Cannot answer: Expected ${path} to be ${expected}, got ${describeValue(value)}`,
+    `Cannot answer: Expected ${path} to be ${expected}, got ${value === undefined ? "none" : describeValue(value)}`,
     "invalid_value",
   );
 }

@@ -12,7 +12,11 @@ const MAX_CHOICES = 128;
 /** Longest stop string: every end of the text is compared with all of them. */
 const MAX_STOP_CHARS = 1024;
 
-const stop = v.pipe(text, v.nonEmpty("a text of at least one character"), v.maxLength(MAX_STOP_CHARS));
+const stop = v.pipe(
+  text,
+  v.nonEmpty("a text of at least one character"),
+  v.maxLength(MAX_STOP_CHARS, `a text of at most ${MAX_STOP_CHARS} characters`),
+);
 const stops = v.pipe(
   v.array(stop, "a text or an array of texts"),
   v.maxLength(MAX_STOPS, `at most ${MAX_STOPS} texts`),

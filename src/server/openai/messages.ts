@@ -4,7 +4,7 @@ import type { Message, Tool } from "../../chat/messages.ts";
 import { boolean, text } from "./check.ts";
 
 const ROLES = "one of system, developer, user, assistant, tool";
-const TEXT_PART = '"text": images, audio and files are not supported; pass a model of texts the texts alone';
+const TEXT_PART = '"text": images, audio and files are not supported';
 
 const isObject = (issue: v.BaseIssue<unknown>, other: string, object: string) =>
   issue.expected === "Object" ? object : other;
@@ -25,11 +25,14 @@ const parts = v.pipe(
 );
 const content = v.lazy((input) => (typeof input === "string" ? text : parts));
 
-const call = v.object({
-  id: v.optional(text),
-  type: v.optional(v.literal("function", '"function"')),
-  function: v.object({ name: text, arguments: text }, "a function with name and arguments"),
-});
+const call = v.object(
+  {
+    id: v.optional(text),
+    type: v.optional(v.literal("function", '"function"')),
+    function: v.object({ name: text, arguments: text }, "a function with name and arguments"),
+  },
+  'a call such as {id, type: "function", function: {name, arguments}}',
+);
 
 const name = v.optional(text);
 

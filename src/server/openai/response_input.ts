@@ -24,7 +24,7 @@ const parts = v.array(
 const content = v.lazy((input) => (typeof input === "string" ? text : parts));
 
 const message = v.object({
-  type: v.optional(v.literal("message")),
+  type: v.optional(v.literal("message", "message, function_call, function_call_output or reasoning")),
   role: v.picklist(["user", "assistant", "system", "developer"], "user, assistant, system or developer"),
   content,
 });
