@@ -87,6 +87,13 @@ function count(name: string, value: number | undefined, fallback: number): numbe
 function modelOf(options: ServerOptions): ServedModel | Promise<ServedModel> {
   const { llama, model, parallel, queue } = options;
   const { run, then } = Object(model) as { run?: unknown; then?: unknown };
+  // A Llama of another bundle is one as well.
+  if (llama !== undefined && !Object(Object(llama).tokenizer).vocabSize) {
+    throw wrongOption(ACTION, "llama", "a loaded Llama: await Llama.load(...)", llama);
+  }
+  if (options.name !== undefined && (typeof options.name !== "string" || options.name === "")) {
+    throw wrongOption(ACTION, "name", "a text of at least one character", options.name);
+  }
   if (llama !== undefined && model === undefined) {
     return new LocalModel(llama, {
       id: options.name ?? llama.name ?? "cria",
@@ -135,7 +142,7 @@ export function createServer(options: ServerOptions): Server {
       body: { bytes: count("maxBodyBytes", maxBodyBytes, MEBIBYTE), ms: BODY_MS },
       keepAliveMs: KEEP_ALIVE_MS,
       idleMs: count("idleMs", idleMs, IDLE_MS),
-      deadlineMs: deadlineMs && count("deadlineMs", deadlineMs, 1),
+      deadlineMs: deadlineMs === undefined ? undefined : count("deadlineMs", deadlineMs, 1),
     },
     onError,
   });

@@ -62,6 +62,33 @@ describe("keys", () => {
   });
 });
 
+describe("options", () => {
+  it("of a wrong type are named, and so is a model that is not loaded yet", () => {
+    const wrong: Record<string, unknown[]> = {
+      llama: [1, {}, Promise.resolve({})],
+      deadlineMs: [0, -1, Number.NaN, "5"],
+      idleMs: [0, "5"],
+      maxBodyBytes: [0, 1.5],
+      apiKeys: ["k", [1], [""]],
+      cors: [5, ["x"]],
+      hosts: ["all", [1]],
+      port: [80],
+    };
+    for (const [name, values] of Object.entries(wrong)) {
+      for (const value of values) {
+        const base = name === "llama" ? {} : { model: fakeModel() };
+        assert.throws(
+          () => createServer({ ...base, [name]: value } as ServerOptions),
+          { name: "UsageError", message: new RegExp(name) },
+          `${name}: ${String(value)}`,
+        );
+      }
+    }
+    const named = { llama: { tokenizer: { vocabSize: 1 } }, name: "" } as unknown as ServerOptions;
+    assert.throws(() => createServer(named), /Expected name to be/);
+  });
+});
+
 describe("hosts", () => {
   it("of other names are refused at the own machine", async () => {
     const server = serverOf({ hosts: "loopback" });
