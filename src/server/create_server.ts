@@ -4,7 +4,7 @@ import { UsageError } from "../util/errors.ts";
 import { checkFunction, checkOptions, type OptionNames, wrongOption } from "../util/options.ts";
 import { guardOf } from "./http/guard_options.ts";
 import { RequestHandler } from "./http/handler.ts";
-import { LocalModel } from "./local_model.ts";
+import { checkLoaded, LocalModel } from "./local_model.ts";
 import type { ServedModel } from "./model.ts";
 import { GivenModel } from "./model_source.ts";
 import { allRoutes } from "./routes/all.ts";
@@ -87,10 +87,7 @@ function count(name: string, value: number | undefined, fallback: number): numbe
 function modelOf(options: ServerOptions): ServedModel | Promise<ServedModel> {
   const { llama, model, parallel, queue } = options;
   const { run, then } = Object(model) as { run?: unknown; then?: unknown };
-  // A Llama of another bundle is one as well.
-  if (llama !== undefined && !Object(Object(llama).tokenizer).vocabSize) {
-    throw wrongOption(ACTION, "llama", "a loaded Llama: await Llama.load(...)", llama);
-  }
+  if (llama !== undefined) checkLoaded(ACTION, llama);
   if (options.name !== undefined && (typeof options.name !== "string" || options.name === "")) {
     throw wrongOption(ACTION, "name", "a text of at least one character", options.name);
   }

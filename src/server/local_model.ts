@@ -43,6 +43,12 @@ const PROMPT_END_CHARS = 256;
 /** Seconds after which to ask again while the model is loaded. */
 const RELOAD_SECONDS = 2;
 
+/** @throws UsageError for what is no loaded model: a promise of one, say. A Llama of another bundle is one as well. */
+export function checkLoaded(action: string, llama: unknown): void {
+  if (Object(Object(llama).tokenizer).vocabSize) return;
+  throw wrongOption(action, "llama", "a loaded Llama: await Llama.load(...)", llama);
+}
+
 /** A model of this thread behind a server. It disposes the model when it is closed. */
 export class LocalModel implements ServedModel {
   readonly facts: ModelFacts;
@@ -58,6 +64,7 @@ export class LocalModel implements ServedModel {
 
   /** @throws UsageError */
   constructor(llama: Llama, options: LocalModelOptions) {
+    checkLoaded("serve", llama);
     checkOptions("serve", options, names);
     const { id, parallel = DEFAULT_PARALLEL, queue = DEFAULT_QUEUE, reload, defaultMaxTokens } = options;
     if (typeof id !== "string" || id === "") throw wrongOption("serve", "id", "a name", id);

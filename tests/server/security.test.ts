@@ -71,7 +71,7 @@ describe("options", () => {
       maxBodyBytes: [0, 1.5],
       apiKeys: ["k", [1], [""]],
       cors: [5, ["x"]],
-      hosts: ["all", [1]],
+      hosts: ["all", [1], []],
       port: [80],
     };
     for (const [name, values] of Object.entries(wrong)) {

@@ -26,6 +26,7 @@ export class Meter {
   #steps = STEPS;
   #units = UNITS;
   #depth = 0;
+  #input = 0;
 
   /** Takes note of `n` units of input, which allow more work. */
   input(n: number, nesting: number): void {
@@ -33,6 +34,10 @@ export class Meter {
       throw new TemplateFault(
         `Expected messages and variables of at most ${MAX_NESTING} lists and objects inside one another`,
       );
+    }
+    this.#input += n;
+    if (this.#input > MAX_TEXT) {
+      throw new TemplateFault(`Expected messages and variables of at most ${MAX_TEXT} characters in all`);
     }
     this.#steps += STEPS_PER_UNIT * (n + 1);
     this.#units += UNITS_PER_UNIT * n;

@@ -32,6 +32,12 @@ export function guardOf(action: string, { apiKeys, cors, hosts }: GuardInput): G
   return new Guard({
     apiKeys: textsOf(action, "apiKeys", apiKeys),
     cors: origins,
-    hosts: hosts === "loopback" ? loopbackHosts : hosts && textsOf(action, "hosts", hosts),
+    hosts: hostsOf(action, hosts),
   });
+}
+
+function hostsOf(action: string, hosts: GuardInput["hosts"]): readonly string[] | undefined {
+  if (hosts === undefined || hosts === "loopback") return hosts && loopbackHosts;
+  if (Array.isArray(hosts) && hosts.length > 0) return textsOf(action, "hosts", hosts);
+  throw wrongOption(action, "hosts", '"loopback", or names of hosts, one at least', hosts);
 }

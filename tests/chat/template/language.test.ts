@@ -254,6 +254,15 @@ describe("ChatTemplate", () => {
     assert.equal(render(`a${" ".repeat(200_000)}{% generation %}x{% endgeneration %}`).length, 200_002);
   });
 
+  it("says of messages that are too long that they are, and blames no template", () => {
+    const content = "x".repeat((4 << 20) + 1);
+    const template = new ChatTemplate("{{ messages[0].content }}");
+    assert.throws(() => template.render([{ role: "user", content }]), {
+      name: "UsageError",
+      message: /Expected messages and variables of at most 4194304 characters/,
+    });
+  });
+
   it("has no way to the runtime", () => {
     for (const name of ["constructor", "__proto__", "prototype", "toString", "__class__", "hasOwnProperty"]) {
       for (const of of ["''", "[]", "{}", "messages", "range", "namespace()", "none", "1"]) {
