@@ -120,8 +120,12 @@ async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
  * A server of one model with OpenAI's routes, for any runtime that has `Request` and `Response`.
  *
  * ```ts
+ * import { Llama } from "cria";
+ * import { createServer } from "cria/server";
+ *
  * const llama = await Llama.load("model.gguf");
- * export default createServer({ llama });
+ * const server = createServer({ llama }); // in Bun, Deno and workers: export default server
+ * const health = await server.fetch(new Request("http://localhost/health"));
  * ```
  *
  * @throws UsageError for options that make no sense
