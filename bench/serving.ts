@@ -4,7 +4,7 @@
 // installed. All that is compared takes turns. Under real-time scheduling if that is allowed, as bench/peers: other programs get
 // no time meanwhile; CRIA_NO_REALTIME switches it off.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { machine } from "./machine.ts";
@@ -58,16 +58,21 @@ function again(): never {
 if (inRealTime && !isQuick) again();
 
 const where = machine();
-const rows: Row[] = [];
+const file = new URL(`results/serving.${where.runtime.split(" ")[0]}.json`, import.meta.url);
+mkdirSync(new URL("results/", import.meta.url), { recursive: true });
+
+// Of the file, what was not measured now. Rows are kept as they come: the last part takes ten minutes.
+function store(added: readonly Row[]): void {
+  const stored: { rows: Row[] } = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { rows: [] };
+  const isNew = (row: Row) => added.some(({ model, what }) => model === row.model && what === row.what);
+  const rows = [...stored.rows.filter((row) => !isNew(row)), ...added];
+  writeFileSync(file, `${JSON.stringify({ suite: "serving", machine: where, rows }, null, 2)}\n`);
+}
+
 for (const [name, run] of Object.entries(parts)) {
   if (only !== undefined && !name.includes(only)) continue;
   const added = await run();
-  rows.push(...added);
   console.log(table(added.map(({ asked = "", ...row }) => ({ ...row, asked }))));
+  if (!isQuick) store(added);
 }
-if (!isQuick && only === undefined) {
-  const file = new URL(`results/serving.${where.runtime.split(" ")[0]}.json`, import.meta.url);
-  mkdirSync(new URL("results/", import.meta.url), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ suite: "serving", machine: where, rows }, null, 2)}\n`);
-  console.log(`written: ${fileURLToPath(file)}`);
-}
+if (!isQuick) console.log(`written: ${fileURLToPath(file)}`);
