@@ -1,6 +1,8 @@
 // What a request says: its headers, its body, its fields.
+
 import { type SamplingOptions, samplingParams } from "../sample/registry.ts";
 import { checkParam } from "../sample/spec.ts";
+import { refusedMedia } from "../server/http/body.ts";
 import type { GenerateOptions, Prompt } from "../session/options.ts";
 import { quoted } from "../util/bytes.ts";
 import { describeValue } from "../util/describe.ts";
@@ -122,27 +124,13 @@ export function readGenerateRequest(text: string, maxTokens: number): GenerateRe
   return { prompt: checked, options };
 }
 
-// What clients say of a JSON body that they were told nothing about: `curl -d` a form, fetch() text, others nothing.
-const unnamed = /^(application\/x-www-form-urlencoded|text\/plain)\s*(;|$)/i;
-
 /**
- * Checks that a body is what can be read. JSON that is not called so is taken as well, except from a page: browsers let
- * any page send such a request to any server, without asking the server first.
+ * Checks that a body is what can be read, see {@link refusedMedia}.
  * @throws RequestError 413, 415
  */
 export function checkHeaders(headers: Headers, maxBytes: number): void {
-  const type = headers.get("content-type");
-  const encoding = headers.get("content-encoding") ?? "identity";
-  const isFromPage = headers.has("origin") || headers.has("sec-fetch-site");
-  const isNamed = /^application\/json\s*(;|$)/i.test(type ?? "");
-  const isTaken = isNamed || (!isFromPage && (!type || unnamed.test(type)));
-  if (!isTaken || encoding !== "identity") {
-    throw new RequestError(
-      415,
-      "UNSUPPORTED_MEDIA_TYPE",
-      `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type ?? "none")}, ${quoted(encoding)}`,
-    );
-  }
+  const refused = refusedMedia(headers);
+  if (refused !== undefined) throw new RequestError(415, "UNSUPPORTED_MEDIA_TYPE", refused);
   if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
 }
 
