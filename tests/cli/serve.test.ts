@@ -128,13 +128,20 @@ describe("cria serve", () => {
     await process.result;
   });
 
-  it("refuses names that lead here from elsewhere", async () => {
+  it("refuses names that lead here from elsewhere, and takes HTTP/1.0 without a name", async () => {
     const { port, process } = await serve();
-    const socket = connect(port, "127.0.0.1");
-    socket.write("GET /v1/models HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
-    let text = "";
-    for await (const chunk of socket) text += chunk;
-    assert.match(text, /^HTTP\/1\.1 403 /);
+    for (const [head, status] of [
+      ["HTTP/1.1\r\nHost: evil.example", 403],
+      ["HTTP/1.0\r\nHost: evil.example", 403],
+      // No browser sends a request like this one.
+      ["HTTP/1.0", 200],
+    ] as const) {
+      const socket = connect(port, "127.0.0.1");
+      socket.write(`GET /v1/models ${head}\r\nConnection: close\r\n\r\n`);
+      let text = "";
+      for await (const chunk of socket) text += chunk;
+      assert.match(text, new RegExp(`^HTTP/1\\.[01] ${status} `), head);
+    }
     sendSignal(process.child, "SIGINT");
     await process.result;
   });

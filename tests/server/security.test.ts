@@ -26,6 +26,7 @@ describe("keys", () => {
       { authorization: "Bearer one" },
       { authorization: "bearer two" },
       { "x-api-key": "two" },
+      { authorization: "Basic b25lOg==", "x-api-key": "two" },
     ] as Record<string, string>[]) {
       assert.equal((await get(server, "/v1/models", headers)).status, 200);
     }
@@ -35,6 +36,8 @@ describe("keys", () => {
       { authorization: "Bearer one two" },
       { authorization: "one" },
       { authorization: "Bearer ONE" },
+      // A bearer counts before the other header.
+      { authorization: "Bearer three", "x-api-key": "two" },
       { "x-api-key": "" },
     ] as Record<string, string>[]) {
       const response = await get(server, "/v1/models", headers);
@@ -108,6 +111,18 @@ describe("hosts", () => {
     await refused(await server.fetch(new Request("http://evil.com/health")), 403, "host_not_allowed");
     const preflight = new Request("http://evil.com/v1/models", { method: "OPTIONS" });
     await refused(await server.fetch(preflight), 403, "host_not_allowed");
+  });
+
+  it("may be left out by HTTP/1.0, of which Bun gives the path alone; an empty one may not", async () => {
+    const request = (url: string, headers: Record<string, string> = {}) =>
+      ({ url, method: "GET", headers: new Headers(headers) }) as Request;
+    const server = serverOf({ hosts: "loopback" });
+    assert.equal((await server.fetch(request("/v1/models"))).status, 200);
+    await refused(await server.fetch(request("//evil.com/v1/models")), 404, "unknown_url");
+    await refused(await server.fetch(request("/v1/models", { host: "" })), 400, "invalid_url");
+    await refused(await server.fetch(request("/v1/models", { host: "evil.com" })), 400, "invalid_url");
+    const named = serverOf({ hosts: ["example.com"] });
+    await refused(await named.fetch(request("/v1/models")), 403, "host_not_allowed");
   });
 
   it("are any if nothing is said, but those of the own machine if the runtime listens there", async () => {

@@ -9,6 +9,8 @@ const HEADERS_MS = 30_000;
 export async function listenNode(fetch: Fetch, { hostname, port }: Address): Promise<Listener> {
   const server = createAdaptorServer({
     fetch,
+    // The name of requests of HTTP/1.0 without Host; browsers send none.
+    hostname: "localhost",
     overrideGlobalObjects: false,
     serverOptions: { headersTimeout: HEADERS_MS, keepAliveTimeout: IDLE_SECONDS * 1000 },
   }) as Server;

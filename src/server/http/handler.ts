@@ -117,8 +117,11 @@ export class RequestHandler {
   }
 }
 
-function urlOf({ url }: Request): URL {
-  if (URL.canParse(url)) return new URL(url);
+// HTTP/1.0 may leave Host out; Bun gives the path alone then. It is asked for as this machine: browsers always send Host, so
+// no page's name leads here that way.
+function urlOf({ url, headers }: Request): URL {
+  const whole = url.startsWith("/") && !headers.has("host") ? `http://localhost${url}` : url;
+  if (URL.canParse(whole)) return new URL(whole);
   throw badRequest(null, `Cannot answer: Expected a URL, got ${quoted(url)}`, "invalid_url");
 }
 
