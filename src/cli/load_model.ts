@@ -7,6 +7,7 @@ import { Llama, type RopeScalingOptions } from "../mod.ts";
 import { DEFAULT_MODEL, isEmbeddedName } from "../package.ts";
 import { kvTypes } from "../quant/kv_types.ts";
 import { precisions } from "../quant/registry.ts";
+import { SourceError } from "../util/errors.ts";
 import { chooseModel } from "./chosen_model.ts";
 import {
   ArgumentError,
@@ -115,11 +116,23 @@ export function ropeScalingOf({
 
 /**
  * The text of the template in a file; a name if it is no file.
- * @throws SourceError if the file cannot be read
+ * @throws SourceError if the file cannot be read or has no template
  */
 async function chatTemplateOf(given: string): Promise<string> {
-  const isName = /^[\w-]+$/.test(given) && !(await stat(given).catch(() => undefined));
-  return isName ? given : decodeText(await readFile(given, MAX_TEMPLATE_BYTES), given);
+  const found = await stat(given).catch(() => undefined);
+  if (!found && /^[\w-]+$/.test(given)) return given;
+  if (found?.isDirectory())
+    throw noTemplate(given, "a folder; name a file in it, such as chat_template.jinja");
+  const text = decodeText(await readFile(given, MAX_TEMPLATE_BYTES), given);
+  if (text.trim() === "") throw noTemplate(given, "an empty file");
+  if (!text.includes("{")) throw noTemplate(given, "a text without a tag such as {{ messages }}");
+  return text;
+}
+
+function noTemplate(given: string, got: string): SourceError {
+  return new SourceError(
+    `Cannot read --chat-template ${oneLine(given)}: Expected a file with a template in Jinja, got ${got}`,
+  );
 }
 
 /**

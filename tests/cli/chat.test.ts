@@ -100,6 +100,23 @@ describe("cria chat in a pipe", () => {
     );
   });
 
+  it("refuses files without a template, naming the flag and what is wrong", async () => {
+    const write = (name: string, text: string) => folder.write(name, new TextEncoder().encode(text));
+    for (const [file, message] of [
+      [folder.path("."), "a folder; name a file in it, such as chat_template.jinja"],
+      [write("empty.jinja", "\n"), "an empty file"],
+      [write("plain.jinja", "Hello"), "a text without a tag"],
+    ] as const) {
+      const { status, stdout, stderr } = await runCli([...greedy, "--chat-template", file], "Hello!\n");
+      assert.deepEqual([status, stdout], [1, ""]);
+      assert.ok(
+        stderr.startsWith(`error: Cannot read --chat-template ${file}: Expected a file with`),
+        stderr,
+      );
+      assert.ok(stderr.includes(`, got ${message}`), stderr);
+    }
+  });
+
   it("refuses operands, and tools that are none", async () => {
     const { status, stderr } = await runCli(["chat", "Hello!"]);
     assert.equal(status, 2);

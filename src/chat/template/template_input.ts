@@ -13,6 +13,9 @@ export interface InputStyle {
   readonly noTools: null | [];
 }
 
+/** Roles whose messages have a content. An assistant's may have calls alone, and templates know roles of their own. */
+const speakers = ["system", "developer", "user", "tool"];
+
 /**
  * Messages as templates take them: content parts joined to one text, arguments of calls as objects.
  * @throws UsageError that names the message and its field
@@ -27,6 +30,9 @@ export function templateMessages(messages: readonly Message[], style: InputStyle
     if (typeof fields.role !== "string") throw wrong(`${at}.role`, "a text", fields.role);
     const out: Fields = { ...fields };
     if ("content" in fields) out.content = contentText(fields.content, `${at}.content`);
+    // Templates would write "None", or fail in the words of their language.
+    if ((out.content ?? null) === null && speakers.includes(fields.role))
+      throw wrong(`${at}.content`, "a text or an array of parts", fields.content);
     if (fields.tool_calls !== undefined) out.tool_calls = calls(fields.tool_calls, `${at}.tool_calls`, style);
     return out;
   });

@@ -136,6 +136,9 @@ describe("ModelTemplate.render()", () => {
         /messages\[0\]\.content\[0\]\.type to be "text"/,
       ],
       [[{ role: "user", content: [{ type: "text" }] }], /messages\[0\]\.content\[0\]\.text to be a text/],
+      [[{ role: "user" }], /messages\[0\]\.content to be a text or an array of parts, got undefined/],
+      [[...hello, { role: "tool", content: null }], /messages\[1\]\.content to be a text or .*, got null/],
+      [[{ role: "system", content: undefined }], /messages\[0\]\.content to be a text or/],
       [[{ role: "assistant", tool_calls: {} }], /messages\[0\]\.tool_calls to be an array of calls/],
       [[{ role: "assistant", tool_calls: [{}] }], /tool_calls\[0\]\.function to be an object/],
       [call({ name: 7 }), /tool_calls\[0\]\.function\.name to be a text/],
@@ -147,6 +150,10 @@ describe("ModelTemplate.render()", () => {
         (error: Error) => error instanceof UsageError && message.test(error.message),
         String(message),
       );
+    }
+    // Calls alone, and what roles of a template's own have, are no content.
+    for (const message of [{ role: "assistant", tool_calls: [] }, { role: "documents" }]) {
+      assert.ok(llama.template.render([...hello, message] as never).ids.length > 0);
     }
     assert.throws(
       () => llama.template.render(hello, { tools: [{}] as never }),
