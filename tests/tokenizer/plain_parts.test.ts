@@ -8,6 +8,7 @@ import { createTokenizer } from "../../src/tokenizer/registry.ts";
 import { Tokenizer } from "../../src/tokenizer.ts";
 import { UsageError } from "../../src/util/errors.ts";
 import { byteData } from "../support/byte_vocabularies.ts";
+import { writeCharsmap } from "../support/charsmap_writer.ts";
 import { fixturePath } from "../support/fixtures.ts";
 import { gpt2Json, jsonBytes } from "../support/tokenizer_json.ts";
 import { llamaData } from "../support/vocabularies.ts";
@@ -89,6 +90,49 @@ describe("encode() with plain", () => {
         assert.equal(encode([0, text.length]).length > 1, isMark, `${name} ${text}`);
       }
     }
+  });
+
+  it("finds no marks of turns that SentencePiece takes for parts of the text", () => {
+    const named = ["<|turn|>", "<think>", "<"].map((piece) => [piece, 0, TokenType.userDefined] as const);
+    const letters = [..."▁ab|turn>hik"].map((piece) => [piece, -9] as const);
+    for (const kind of ["spm-bpe", "spm-unigram", "spm-char", "spm-word"] as const) {
+      const tokenizer = createTokenizer(llamaData([...letters, ...named], { kind, addDummyPrefix: false }));
+      const pieces = (ids: number[]) => ids.map((id) => tokenizer.piece(id));
+      const encode = (text: string, plain: number[]) =>
+        pieces(tokenizer.encode(text, { bos: false, special: true, plain }));
+      const turn = "<|turn|>";
+      assert.deepEqual(encode(turn, []), [turn], kind);
+      for (const plain of [
+        [0, 8],
+        [0, 1],
+        [7, 8],
+      ])
+        assert.ok(!encode(turn, plain).includes(turn), kind);
+      // Of a word model the text would be one word that nobody knows.
+      if (kind === "spm-word") continue;
+      const text = "a <|turn|>b<|turn|><think>";
+      assert.deepEqual(encode(text, []), ["a", "▁", turn, "b", turn, "<think>"], kind);
+      const plain = [10, 26];
+      const spelled = ["a", "▁", turn, "b", ...turn, "<think>"];
+      assert.deepEqual(encode(text, plain), spelled, kind);
+      const { ids, starts } = tokenizer.encodeWithOffsets(text, { bos: false, special: true, plain });
+      assert.deepEqual(pieces(ids), spelled, kind);
+      assert.deepEqual(starts.slice(-3), [17, 18, 19], kind);
+    }
+  });
+
+  it("finds none either that a charsmap makes of other characters", () => {
+    const data = llamaData(
+      [...[..."▁a<|turn>"].map((piece) => [piece, -9] as const), ["<|turn|>", 0, TokenType.userDefined]],
+      { charsmap: writeCharsmap([["＜", "<"]]), removeExtraWhitespaces: true },
+    );
+    const tokenizer = createTokenizer(data);
+    const [id] = tokenizer.encode("<|turn|>", { bos: false }).slice(-1);
+    const text = "  a  ＜|turn|> <|turn|>";
+    const count = (plain: number[]) =>
+      tokenizer.encode(text, { bos: false, special: true, plain }).filter((other) => other === id).length;
+    assert.deepEqual([count([]), count([0, 13]), count([0, 6]), count([12, 13])], [2, 1, 1, 1]);
+    assert.deepEqual([count([14, 15]), count([13, 14]), count([0, 22])], [1, 2, 0]);
   });
 
   it("refuses what are no parts", async () => {

@@ -1,11 +1,17 @@
 // BPE of SentencePiece vocabularies.
 import { Merger } from "../core/merger.ts";
-import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { TokenType } from "../core/vocabulary_data.ts";
 import { JoinSet } from "./join_set.ts";
 import { PieceMerges } from "./piece_merges.ts";
 import { MAX_CACHED_UNITS, SegmentCache } from "./segment_cache.ts";
-import { idsOfTypes, KEPT_SYMBOLS, type ScoredPieces, type Segmenter } from "./segmenter.ts";
+import {
+  type Barred,
+  idsOfTypes,
+  KEPT_SYMBOLS,
+  type ScoredPieces,
+  type Segmenter,
+  UserDefined,
+} from "./segmenter.ts";
 
 /** Shortest word, in UTF-16 units, worth dividing. Plain merging is faster below it. */
 const DIVIDED_UNITS = 33;
@@ -40,7 +46,7 @@ export class BpeSegmenter implements Segmenter {
   readonly #merger: Merger<Uint16Array>;
   readonly #hasUnused: boolean;
   readonly #joins: JoinSet;
-  readonly #userDefined: SymbolMatcher | undefined;
+  readonly #userDefined: UserDefined | undefined;
   readonly #cache: SegmentCache | undefined;
 
   /** @throws FormatError for more text in pieces or symbols than can be indexed */
@@ -52,22 +58,20 @@ export class BpeSegmenter implements Segmenter {
     this.#hasUnused = idsOfTypes(types, TokenType.unused).length > 0;
     this.#joins = new JoinSet(this.#pieces.flat, this.#pieces.mergeable);
     const userDefined = matchUserDefined ? idsOfTypes(types, TokenType.userDefined) : [];
-    if (userDefined.length > 0) {
-      this.#userDefined = new SymbolMatcher(Array.from(userDefined, (id) => [pieces[id] as string, id]));
-    }
+    if (userDefined.length > 0) this.#userDefined = new UserDefined(pieces, userDefined);
     if (cache) this.#cache = new SegmentCache();
   }
 
-  segment(units: Uint16Array, n: number): number {
+  segment(units: Uint16Array, n: number, barred?: Barred): number {
     if (this.symbols.length < n || this.symbols.length > KEPT_SYMBOLS) {
       this.symbols = new Int32Array(Math.max(n, Math.min(2 * n, KEPT_SYMBOLS)));
     }
-    return this.#userDefined === undefined ? this.#words(units, 0, n, 0) : this.#parts(units, n);
+    const found = this.#userDefined?.match(units, n, barred);
+    return found === undefined ? this.#words(units, 0, n, 0) : this.#parts(units, n, found);
   }
 
   /** User-defined symbols, and the words between them. */
-  #parts(units: Uint16Array, n: number): number {
-    const found = (this.#userDefined as SymbolMatcher).matchUnits(units, n);
+  #parts(units: Uint16Array, n: number, found: Int32Array): number {
     let out = 0;
     let begin = 0;
     for (let i = 0; i < n; ) {

@@ -1,4 +1,5 @@
 // The interface of SentencePiece's algorithms, and what they share.
+import { type NamedSymbol, SymbolMatcher } from "../core/symbol_matcher.ts";
 
 /** What a segmenter needs of a vocabulary. */
 export interface ScoredPieces {
@@ -7,6 +8,13 @@ export interface ScoredPieces {
   readonly scores: ArrayLike<number>;
   /** TokenType by id. */
   readonly types: ArrayLike<number>;
+}
+
+/** Pieces that a text is not split into at some places: marks of turns in what messages say. */
+export interface Barred {
+  readonly ids: ReadonlySet<number>;
+  /** Whether they are barred at units [begin, end). */
+  at(begin: number, end: number): boolean;
 }
 
 /**
@@ -19,8 +27,34 @@ export interface Segmenter {
   /**
    * Splits units [0, n) and returns the number of symbols.
    * @param units well-formed UTF-16
+   * @param barred user-defined symbols that some of the text does not become
    */
-  segment(units: Uint16Array, n: number): number;
+  segment(units: Uint16Array, n: number, barred?: Barred): number;
+}
+
+/** Finds user-defined symbols, the longest at each position, but for those that are barred there. */
+export class UserDefined {
+  readonly #symbols: readonly NamedSymbol[];
+  readonly #all: SymbolMatcher;
+  /** What is found in place of symbols that are barred; made when it is first needed. */
+  #others: SymbolMatcher | undefined;
+
+  constructor(pieces: readonly string[], ids: ArrayLike<number>) {
+    this.#symbols = Array.from(ids, (id) => [pieces[id] as string, id]);
+    this.#all = new SymbolMatcher(this.#symbols);
+  }
+
+  /** The id at each of the first `n` units, -1 if none begins. @param barred of a vocabulary, always the same ids */
+  match(units: Uint16Array, n: number, barred: Barred | undefined): Int32Array {
+    const found = this.#all.matchUnits(units, n);
+    if (barred === undefined || !found.some((id) => barred.ids.has(id))) return found;
+    this.#others ??= new SymbolMatcher(this.#symbols.filter(([, id]) => !barred.ids.has(id)));
+    const others = this.#others.matchUnits(units, n);
+    const lengths = new Map(this.#symbols.map(([text, id]) => [id, text.length]));
+    return found.map((id, i) =>
+      barred.ids.has(id) && barred.at(i, i + (lengths.get(id) as number)) ? (others[i] as number) : id,
+    );
+  }
 }
 
 /** Buffers of texts up to this many symbols are reused. Those of longer texts are released. */

@@ -50,6 +50,8 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
   readonly #specialCuts: SymbolMatcher | undefined;
   /** What cuts parts of a text that are plain, with `special`; null until it is needed. */
   #plainPartCuts: SymbolMatcher | undefined | null = null;
+  /** User-defined symbols that mark turns: plain parts become none of them. */
+  readonly #turnMarks: ReadonlySet<number>;
 
   /** @throws FormatError, see {@link createTokenizer} */
   constructor(data: SentencePieceData) {
@@ -69,6 +71,8 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
       userDefined: this.#untouchedByRules(!cutUserDefined),
       lengths: this.#lengths,
     });
+    const userDefined = this.#vocabulary.idsOf(TokenType.userDefined);
+    this.#turnMarks = new Set(userDefined.filter((id) => marksTurn(this.#vocabulary.piece(id))));
     const plain = cutUserDefined ? [TokenType.userDefined] : [];
     this.#plainCuts = matcherOf(this.#vocabulary, plain, escapeSpaces);
     this.#specialCuts = matcherOf(
@@ -189,12 +193,12 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
         i++;
         continue;
       }
-      this.#encodeText(text.slice(begin, i), begin, out);
+      this.#encodeText(text.slice(begin, i), begin, plain, out);
       begin = i + (this.#lengths[id] as number);
       out.push(id, i, begin);
       i = begin;
     }
-    this.#encodeText(text.slice(begin), begin, out);
+    this.#encodeText(text.slice(begin), begin, plain, out);
   }
 
   #cutsOfParts(): SymbolMatcher | undefined {
@@ -205,11 +209,14 @@ export class SentencePieceTokenizer extends PrintedTokenizer implements Tokenize
   }
 
   /** @param offset where in the whole text the text begins */
-  #encodeText(text: string, offset: number, out: TokenSink): void {
+  #encodeText(text: string, offset: number, plain: readonly number[], out: TokenSink): void {
     const normalizer = this.#normalizer;
     const segmenter = this.#segmenter;
-    const n = normalizer.normalize(text, out.withOffsets);
-    const count = segmenter.segment(normalizer.units, n);
+    const isBarred = plain.length > 0 && this.#turnMarks.size > 0;
+    const n = normalizer.normalize(text, out.withOffsets || isBarred);
+    const source = (unit: number) => offset + (normalizer.origins[unit] as number);
+    const at = (begin: number, end: number) => touches(plain, source(begin), source(end));
+    const count = segmenter.segment(normalizer.units, n, isBarred ? { ids: this.#turnMarks, at } : undefined);
     if (!out.withOffsets) this.#pushIds(segmenter.symbols, count, out);
     else this.#pushOffsets(segmenter.symbols, count, offset, out);
   }

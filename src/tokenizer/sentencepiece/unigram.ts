@@ -3,6 +3,7 @@ import { FormatError } from "../../util/errors.ts";
 import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
 import {
+  type Barred,
   codePointAt,
   flatten,
   idsOfTypes,
@@ -88,9 +89,9 @@ export class UnigramSegmenter implements Segmenter {
     this.#sums = this.#newSums(0);
   }
 
-  segment(units: Uint16Array, n: number): number {
+  segment(units: Uint16Array, n: number, barred?: Barred): number {
     this.#reserve(n);
-    this.#findBest(units, n);
+    this.#findBest(units, n, barred);
     const count = this.#writeBack(n);
     if (this.#begins.length > KEPT_SYMBOLS + 1) this.#allocate(0);
     return count;
@@ -130,7 +131,7 @@ export class UnigramSegmenter implements Segmenter {
     }
   }
 
-  #findBest(units: Uint16Array, n: number): void {
+  #findBest(units: Uint16Array, n: number, barred: Barred | undefined): void {
     const trie = this.#trie;
     const shorter = this.#shorter;
     const begins = this.#begins;
@@ -143,14 +144,14 @@ export class UnigramSegmenter implements Segmenter {
       begins[end] = NONE;
       // The longest piece first: of equal sums the one that was found first stays.
       const longest = trie.id(node) === NONE ? (shorter[node] as number) : node;
-      const single = this.#takePieces(longest, begin, end);
+      const single = this.#takePieces(longest, begin, end, barred);
       if (!single) this.#takeUnknown(character, begin, end);
       begin = end;
     }
   }
 
   /** Tries all pieces that end at `end`, and returns whether the character that begins at `begin` is one. */
-  #takePieces(longest: number, begin: number, end: number): boolean {
+  #takePieces(longest: number, begin: number, end: number, barred: Barred | undefined): boolean {
     const trie = this.#trie;
     const shorter = this.#shorter;
     const lengths = this.#lengths;
@@ -163,6 +164,7 @@ export class UnigramSegmenter implements Segmenter {
     for (let node = longest; node !== NONE; node = shorter[node] as number) {
       const id = trie.id(node);
       const from = end - (lengths[id] as number);
+      if (barred?.ids.has(id) && barred.at(from, end)) continue;
       single = from === begin;
       const sum = (sums[from] as number) + (scores[id] as number);
       if (begins[end] !== NONE && !(sum > best)) continue;

@@ -1,8 +1,8 @@
 // SentencePiece vocabularies whose pieces are whole words or single characters.
-import { SymbolMatcher } from "../core/symbol_matcher.ts";
 import { TokenType } from "../core/vocabulary_data.ts";
 import { NONE, PieceTrie, ROOT } from "./piece_trie.ts";
 import {
+  type Barred,
   codePointAt,
   flatten,
   idsOfTypes,
@@ -10,6 +10,7 @@ import {
   lengthsOf,
   type ScoredPieces,
   type Segmenter,
+  UserDefined,
 } from "./segmenter.ts";
 
 const SPACE = 0x2581;
@@ -25,7 +26,7 @@ export class WholePieceSegmenter implements Segmenter {
   readonly #trie: PieceTrie;
   readonly #lengths: Int32Array;
   readonly #byWord: boolean;
-  readonly #userDefined: SymbolMatcher | undefined;
+  readonly #userDefined: UserDefined | undefined;
 
   /** @throws FormatError for more text in pieces or symbols than can be indexed */
   constructor({ pieces, types }: ScoredPieces, unit: "word" | "character") {
@@ -35,22 +36,20 @@ export class WholePieceSegmenter implements Segmenter {
     this.#lengths = lengthsOf(pieces);
     this.#byWord = unit === "word";
     const userDefined = this.#byWord ? [] : idsOfTypes(types, TokenType.userDefined);
-    if (userDefined.length > 0) {
-      this.#userDefined = new SymbolMatcher(Array.from(userDefined, (id) => [pieces[id] as string, id]));
-    }
+    if (userDefined.length > 0) this.#userDefined = new UserDefined(pieces, userDefined);
   }
 
-  segment(units: Uint16Array, n: number): number {
+  segment(units: Uint16Array, n: number, barred?: Barred): number {
     if (this.symbols.length < n || this.symbols.length > KEPT_SYMBOLS) this.symbols = new Int32Array(n);
     const { symbols } = this;
     const trie = this.#trie;
-    const found = this.#userDefined?.matchUnits(units, n);
+    const found = this.#userDefined?.match(units, n, barred);
     let out = 0;
     for (let begin = 0; begin < n; ) {
       const end = this.#endOfPart(units, begin, n, found);
       const node = trie.walk(ROOT, units, begin, end);
       const id = node === NONE ? NONE : trie.id(node);
-      if (id !== NONE) symbols[out++] = id;
+      if (id !== NONE && !(barred?.ids.has(id) && barred.at(begin, end))) symbols[out++] = id;
       else out = this.#unknown(units, begin, end, out);
       begin = end;
     }
