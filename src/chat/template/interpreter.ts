@@ -2,18 +2,19 @@
 import { Environment, Interpreter } from "@huggingface/jinja";
 import { testNamed } from "./conditions.ts";
 import { filterNamed } from "./filters.ts";
-import { NO_ITEM } from "./lexer.ts";
 import { type Meter, TemplateFault } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 import { type MarkedText, TextBuilder } from "./marked_text.ts";
 import { methodOf } from "./methods.ts";
 import { binary, itemAt, slice } from "./operators.ts";
 import { printed } from "./printing.ts";
+import { NO_ITEM, RECURSIVE, WITH } from "./rewrite.ts";
 import {
   type Arguments,
   boolean,
   call,
   dict,
+  equal,
   fn,
   integer,
   isDict,
@@ -37,7 +38,7 @@ import {
 export interface Node {
   readonly type: string;
   readonly value: unknown;
-  readonly operator: { readonly value: string };
+  readonly operator: { readonly value: string; readonly isChained?: boolean };
   readonly computed: boolean;
   readonly negate: boolean;
   readonly args: readonly Node[];
@@ -113,7 +114,7 @@ export class TemplateInterpreter extends Base implements Machine {
       case "MemberExpression":
         return this.#member(node, scope);
       case "CallExpression":
-        return call(this.evaluate(node.callee, scope), this.#arguments(node.args, scope), scope);
+        return this.#call(node, scope);
       case "BinaryExpression":
         return this.#binary(node, scope);
       case "FilterExpression":
@@ -141,6 +142,8 @@ export class TemplateInterpreter extends Base implements Machine {
         return none();
       case "CallStatement":
         return this.#callBlock(node, scope);
+      case "FilterStatement":
+        return node.filter.callee?.value === WITH ? this.#with(node, scope) : super.evaluate(node, scope);
       default:
         return super.evaluate(node, scope);
     }
@@ -148,10 +151,15 @@ export class TemplateInterpreter extends Base implements Machine {
 
   /** The text of a block that is no part of the output yet: of a macro, a call, a filter, a set. */
   evaluateBlock(nodes: readonly Node[], scope: Environment): Value {
+    return this.#written(() => this.#run(nodes, scope));
+  }
+
+  /** What `run` writes, which is no part of the output yet. */
+  #written(run: () => void): Value {
     const outer = this.#out;
     this.#out = new TextBuilder();
     try {
-      this.#run(nodes, scope);
+      run();
       return text(this.#out.text, this.#out.marks);
     } finally {
       this.#out = outer;
@@ -177,12 +185,34 @@ export class TemplateInterpreter extends Base implements Machine {
     return { positional, keywords };
   }
 
+  #call(node: Node, scope: Environment): Value {
+    const callee = this.evaluate(node.callee, scope);
+    const args = this.#arguments(node.args, scope);
+    return callee instanceof Loop ? callee.again(args) : call(callee, args, scope);
+  }
+
   #binary(node: Node, scope: Environment): Value {
+    if (node.operator.isChained) return this.#chain(node, scope);
     const operator = node.operator.value;
     const left = this.evaluate(node.left, scope);
     if (operator === "and") return truth(left) ? this.evaluate(node.right, scope) : left;
     if (operator === "or") return truth(left) ? left : this.evaluate(node.right, scope);
     return binary(operator, left, this.evaluate(node.right, scope), this.meter);
+  }
+
+  /** `a < b < c`: what stands in the middle is evaluated once, and the rest not at all after what does not hold. */
+  #chain(last: Node, scope: Environment): Value {
+    const nodes = [last];
+    while (nodes[0]?.operator.isChained) nodes.unshift(nodes[0].left);
+    let left = this.evaluate(nodes[0]?.left, scope);
+    let holds: Value = boolean(true);
+    for (const node of nodes) {
+      const right = this.evaluate(node.right, scope);
+      holds = binary(node.operator.value, left, right, this.meter);
+      if (!truth(holds)) break;
+      left = right;
+    }
+    return holds;
   }
 
   #member(node: Node, scope: Environment): Value {
@@ -281,30 +311,53 @@ export class TemplateInterpreter extends Base implements Machine {
     return none();
   }
 
+  #with({ filter, body }: Node, scope: Environment): Value {
+    const { positional, keywords } = this.#arguments(filter.args, scope);
+    if (positional.length > 0) throw new TemplateFault("Expected names and values for with");
+    const inner = new Environment(scope);
+    for (const [name, value] of keywords) inner.setVariable(name, value as never);
+    this.#run(body, inner);
+    return text("");
+  }
+
   #for(node: Node, scope: Environment): Value {
-    const { iterable, loopvar } = node;
+    const { iterable } = node;
     const select = iterable.type === "SelectExpression" ? iterable : undefined;
-    let items = iterate(this.evaluate(select ? select.lhs : iterable, scope), this.meter);
-    if (select) {
+    const from = select ? select.lhs : iterable;
+    const isRecursive = from.type === "FilterExpression" && from.filter.value === RECURSIVE;
+    const parts = { node, test: select?.test, isRecursive };
+    this.#loop(parts, this.evaluate(isRecursive ? from.operand : from, scope), scope, 0);
+    return none();
+  }
+
+  #loop(parts: LoopParts, of: Value, scope: Environment, depth0: number): void {
+    const { node, test } = parts;
+    let items = iterate(of, this.meter);
+    if (test) {
       items = items.filter((item) => {
         const inner = new Environment(scope);
-        this.#assign(loopvar, item, inner);
-        return truth(this.evaluate(select.test, inner));
+        this.#assign(node.loopvar, item, inner);
+        return truth(this.evaluate(test, inner));
       });
     }
     if (items.length === 0) this.#run(node.defaultBlock, new Environment(scope));
+    const again = ({ positional: [next] }: Arguments): Value => {
+      if (!parts.isRecursive || !next)
+        throw new TemplateFault("Expected a loop marked as recursive, and items");
+      return this.#written(() => this.#loop(parts, next, scope, depth0 + 1));
+    };
+    const shared: LoopState = { items, depth0, again, meter: this.meter, last: undefined };
     // A list may grow while a loop goes through it.
     for (let i = 0; i < items.length; i++) {
       this.meter.step();
       const inner = new Environment(scope);
-      inner.setVariable("loop", new Loop(items, i) as never);
-      this.#assign(loopvar, items[i] as Value, inner);
+      inner.setVariable("loop", new Loop(shared, i) as never);
+      this.#assign(node.loopvar, items[i] as Value, inner);
       this.#run(node.body, inner);
       const leaving = this.#leaving;
       this.#leaving = "no";
       if (leaving === "break") break;
     }
-    return none();
   }
 
   #assign(target: Node, value: Value, scope: Environment): void {
@@ -368,15 +421,38 @@ function entry(object: Value, key: Key): Value | undefined {
   return isDict(object) ? object.value.get(key) : undefined;
 }
 
+interface LoopParts {
+  readonly node: Node;
+  readonly test: Node | undefined;
+  readonly isRecursive: boolean;
+}
+
+/** What the rounds of a loop share. */
+interface LoopState {
+  readonly items: Value[];
+  readonly depth0: number;
+  readonly meter: Meter;
+  /** Runs the loop again, inside itself. */
+  again(args: Arguments): Value;
+  /** What `loop.changed` was asked for last. */
+  last: Value | undefined;
+}
+
 /** The variable `loop`. */
 class Loop implements Value {
   readonly type = "LoopContext";
   readonly value: Value[];
+  readonly #state: LoopState;
   readonly #index: number;
 
-  constructor(items: Value[], index: number) {
-    this.value = items;
+  constructor(state: LoopState, index: number) {
+    this.value = state.items;
+    this.#state = state;
     this.#index = index;
+  }
+
+  again(args: Arguments): Value {
+    return this.#state.again(args);
   }
 
   get(name: string): Value {
@@ -397,15 +473,28 @@ class Loop implements Value {
         return boolean(i === n - 1);
       case "length":
         return integer(n);
+      case "depth":
+        return integer(this.#state.depth0 + 1);
+      case "depth0":
+        return integer(this.#state.depth0);
       case "previtem":
         return this.value[i - 1] ?? missing(name);
       case "nextitem":
         return this.value[i + 1] ?? missing(name);
       case "cycle":
         return fn(({ positional }) => positional[i % positional.length] ?? missing(name));
+      case "changed":
+        return fn(({ positional }) => boolean(this.#isChanged(tuple([...positional]))));
       default:
         return missing(name);
     }
+  }
+
+  #isChanged(values: Value): boolean {
+    const state = this.#state;
+    if (state.last && equal(state.last, values, state.meter)) return false;
+    state.last = values;
+    return true;
   }
 
   __bool__() {

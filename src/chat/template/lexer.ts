@@ -1,12 +1,6 @@
 // Cuts a template's text into the tokens that @huggingface/jinja's parser takes, by the rules of Jinja2.
 import { FormatError } from "../../util/errors.ts";
-
-/** A token of the parser, and the line that it stands on. */
-export interface Token {
-  readonly value: string;
-  readonly type: string;
-  readonly line: number;
-}
+import { rewritten, type Token } from "./rewrite.ts";
 
 /** Brackets inside one another. */
 const MAX_BRACKETS = 100;
@@ -67,6 +61,8 @@ class Lexer {
   #lineEnd = -1;
   /** Whether what was read last ended with a newline. */
   #startsLine = true;
+  /** Blocks of {@link checkBlock} that are open. */
+  readonly #blocks: string[] = [];
 
   constructor(source: string) {
     this.#source = source.replace(/\r\n?/g, "\n").replace(/\n$/, "");
@@ -179,7 +175,15 @@ class Lexer {
     }
     const tag = this.#tokens.splice(begin);
     if (isBlock && tag.length === 3 && /^(end)?generation$/.test((tag[1] as Token).value)) return;
-    for (const token of withTests(withTuples(tag, isBlock))) this.#tokens.push(token);
+    if (isBlock) this.#checkBlock(tag as [Token, Token]);
+    for (const token of rewritten(tag, isBlock)) this.#tokens.push(token);
+  }
+
+  /** Blocks whose ends the parser cannot tell apart. */
+  #checkBlock([, { value, line }]: readonly [Token, Token, ...Token[]]): void {
+    if (/^(with|filter)$/.test(value)) this.#blocks.push(value);
+    else if (/^end(with|filter)$/.test(value) && this.#blocks.pop() !== value.slice(3))
+      throw syntaxError(line, `Unexpected ${value}`);
   }
 
   #push(value: string, type: string, length: number): void {
@@ -248,111 +252,4 @@ function numberText(written: string): string {
   if (!/[.e]/i.test(digits)) return digits;
   const value = String(Number(digits));
   return value.includes(".") || !/^\d+$/.test(value) ? value : `${value}.0`;
-}
-
-/** Stands in a tuple where the parser wants an item and Jinja2 does not; it is left out of the value. */
-export const NO_ITEM = "()";
-
-/** Writes out the tuples that the parser does not know: `()`, `(1,)`, and `{{ 1, 2 }}`. */
-function withTuples(tag: readonly Token[], isBlock: boolean): Token[] {
-  const out: Token[] = [];
-  const groups: boolean[] = [];
-  let isOpenTuple = false;
-  for (const [i, token] of tag.entries()) {
-    const { type, line } = token;
-    const before = tag[i - 1];
-    if (opening.includes(type)) groups.push(type === "OpenParen" && !isOperand(before));
-    else if (type === "Comma" && groups.length === 0) isOpenTuple = true;
-    else if (closers.includes(type) && groups.pop() && /^(Comma|OpenParen)$/.test(before?.type ?? "")) {
-      const item = { value: NO_ITEM, type: "Identifier", line };
-      out.push(item);
-      if (before?.type === "OpenParen") out.push({ value: ",", type: "Comma", line }, item);
-    }
-    out.push(token);
-  }
-  if (isBlock || !isOpenTuple) return out;
-  const [open, ...inner] = out as [Token, ...Token[]];
-  const close = inner.pop() as Token;
-  const paren = (value: string, type: string, { line }: Token) => ({ value, type, line });
-  return [open, paren("(", "OpenParen", open), ...inner, paren(")", "CloseParen", close), close];
-}
-
-const opening = ["OpenParen", "OpenSquareBracket", "OpenCurlyBracket"];
-const closers = ["CloseParen", "CloseSquareBracket", "CloseCurlyBracket"];
-/** What ends a test without an argument. */
-const afterTest = /^(and|or|not|is|in|if|else)$/;
-
-/**
- * Makes of `x is NAME(argument)` and `x is NAME argument`, which the parser does not know, the filter "is NAME"; of
- * `x[]` an index that is undefined.
- */
-function withTests(tag: readonly Token[]): Token[] {
-  const out: Token[] = [];
-  const isWord = (i: number, value?: string) =>
-    tag[i]?.type === "Identifier" && (value === undefined || tag[i]?.value === value);
-  for (let i = 0; i < tag.length; i++) {
-    const token = tag[i] as Token;
-    const isTest = isWord(i, "is") && tag[i - 1]?.type !== "Dot" && tag[i + 1]?.type !== "Equals" && i > 1;
-    const negated = isWord(i + 1, "not");
-    const name = i + (negated ? 2 : 1);
-    const end = isTest && isWord(name) ? argumentEnd(tag, name + 1) : 0;
-    if (end === 0) {
-      out.push(token);
-      if (
-        token.type === "OpenSquareBracket" &&
-        tag[i + 1]?.type === "CloseSquareBracket" &&
-        isOperand(tag[i - 1])
-      ) {
-        out.push({ value: "[]", type: "Identifier", line: token.line });
-      }
-      continue;
-    }
-    const { line } = token;
-    const test = `is ${negated ? "not " : ""}${(tag[name] as Token).value}`;
-    out.push({ value: "|", type: "Pipe", line }, { value: test, type: "Identifier", line });
-    const isCall = tag[name + 1]?.type === "OpenParen";
-    if (!isCall) out.push({ value: "(", type: "OpenParen", line });
-    for (const inner of withTests(tag.slice(name + 1, end))) out.push(inner);
-    if (!isCall) out.push({ value: ")", type: "CloseParen", line });
-    i = end - 1;
-  }
-  return out;
-}
-
-/** Where the argument of a test ends that begins at `i`; 0 if there is none. */
-function argumentEnd(tag: readonly Token[], i: number): number {
-  const first = tag[i] as Token;
-  const isBracket = opening.includes(first.type);
-  const isPlain =
-    ["NumericLiteral", "StringLiteral"].includes(first.type) ||
-    (first.type === "Identifier" && !afterTest.test(first.value));
-  if (!isBracket && !isPlain) return 0;
-  let end = isBracket ? bracketEnd(tag, i) : i + 1;
-  // A call's arguments are all that a test takes.
-  if (first.type === "OpenParen") return end;
-  for (;;) {
-    const { type } = tag[end] as Token;
-    if (type === "Dot") end += 2;
-    else if (type === "OpenParen" || type === "OpenSquareBracket") end = bracketEnd(tag, end);
-    else return Math.min(end, tag.length - 1);
-    if (end >= tag.length) return tag.length - 1;
-  }
-}
-
-function bracketEnd(tag: readonly Token[], i: number): number {
-  let depth = 0;
-  for (let at = i; at < tag.length - 1; at++) {
-    const { type } = tag[at] as Token;
-    if (opening.includes(type)) depth++;
-    if (closers.includes(type) && --depth === 0) return at + 1;
-  }
-  return tag.length - 1;
-}
-
-/** Words behind which a bracket begins a value of its own. */
-const words = /^(and|or|not|in|is|if|else|elif)$/;
-
-function isOperand(token: Token | undefined): boolean {
-  if (token?.type === "Identifier") return !words.test(token.value);
-  return token !== undefined && (closers.includes(token.type) || token.type === "StringLiteral");
 }

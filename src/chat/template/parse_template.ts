@@ -2,8 +2,9 @@
 import { parse } from "@huggingface/jinja";
 import { FormatError } from "../../util/errors.ts";
 import type { Node } from "./interpreter.ts";
-import { syntaxError, type Token, tokenizeTemplate } from "./lexer.ts";
+import { syntaxError, tokenizeTemplate } from "./lexer.ts";
 import { MAX_SOURCE } from "./limits.ts";
+import type { Token } from "./rewrite.ts";
 
 /**
  * The tree of a template.

@@ -146,6 +146,34 @@ const blocks: readonly (readonly [string, string])[] = [
   ["{% filter upper %}ab{% endfilter %}{% if x %}{% endif %}", "AB"],
   ["{% set l = [] %}{% set _ = l.append(1) %}{% set _ = l.extend([2, 3]) %}{{ l.pop() }}{{ l }}", "3[1, 2]"],
   ["{% set ns = namespace(n=0) %}{% for i in [1, 2] %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}", "3"],
+  ["{% set a = 5 %}{% with a = 1, b = a %}{{ a }},{{ b }}{% endwith %},{{ a }}", "1,5,5"],
+  ["{% with %}{% set q = 1 %}{{ q }}{% endwith %}{{ q is defined }}", "1False"],
+  [
+    "{% with a = [1], b = {'k': 2} %}{% with a = 'in' %}{{ a }}{% endwith %}{{ a }}{{ b.k }}{% endwith %}",
+    "in[1]2",
+  ],
+  [
+    "{% for i in [1, 2, 3] %}{% with j = loop.index %}{% if i == 2 %}{% continue %}{% endif %}{{ j }}{% endwith %};{% endfor %}",
+    "1;3;",
+  ],
+  ["a\n  {% with a = 1 -%}\n  x\n  {%- endwith %}\nb{% filter upper %}c{% endfilter %}", "a\nxbC"],
+  ["{% for i in [1, 1, 2, 1] %}{{ loop.changed(i, 'x') }} {% endfor %}", "True False True True "],
+  ["{% for i in [1, 2] %}{{ loop.changed() }}{{ loop.depth }}{{ loop.depth0 }}{% endfor %}", "True10False10"],
+  [
+    "{% set tree = [{'n': 'a', 'c': [{'n': 'b', 'c': []}, {'n': 'd', 'c': []}]}, {'n': 'e', 'c': []}] %}" +
+      "{% for t in tree if t.n != 'd' recursive %}{{ loop.depth }}{{ t.n }}({{ loop(t.c) }}){% else %}-{% endfor %}",
+    "1a(2b(-))1e(-)",
+  ],
+  ["{% set recursive = [1, 2] %}{% for i in recursive %}{{ i }}{% endfor %}", "12"],
+  [
+    "{% set x = 3 %}{{ 1 < x < 5 }}{{ 1 < x < 2 }}{{ 5 > x > 2 > 1 }}{{ 1 in [1] == true }}{{ 5 < 2 < none.y }}",
+    "TrueFalseTrueFalseFalse",
+  ],
+  [
+    "{% set x = 3 %}{{ (1 < x) == true }}{{ (x == 3) != (1 == 2) }}{{ [1 < x, x < 2] }}{{ 1 < x and x < 5 }}",
+    "TrueTrue[True, False]True",
+  ],
+  ["{% for a in [1, 2, 3] if 1 < a < 3 %}{{ a == 2 in [2] }}{% endfor %}", "True"],
   ["a\r\nb\rc\n", "a\nb\nc"],
   ["{{ none }}{{ true }}{{ undefined_thing }}{{ 1.0 }}", "NoneTrue1.0"],
 ];
@@ -179,6 +207,10 @@ describe("ChatTemplate", () => {
       ["\n{# x ", /Line 2: Expected #}/],
       ["{% raw %}", /Line 1: Expected {% endraw %}/],
       ["\n{% frob %}", /Line 2: Unknown statement type: frob/],
+      ["{% with a = 1 %}\n{% else %}{% endwith %}", /Line 2: Unknown statement type: else/],
+      ["{% with a = 1 %}\n{% endfilter %}", /Line 2: Unexpected endfilter/],
+      ["\n{% endwith %}", /Line 2: Unexpected endwith/],
+      ["{% with a = 1 %}", /Line 1: Unexpected end/],
       ["{{ a ] }}", /Line 1: Unexpected \]/],
       ["{{ a ? b }}", /Line 1: Unexpected character "\?"/],
       [`{{ ${"(".repeat(20_000)}1${")".repeat(20_000)} }}`, /Line 1: Expected at most 100 brackets/],
@@ -212,6 +244,8 @@ describe("ChatTemplate", () => {
       ["{{ 1 is frob }}", /No test named 'frob'/],
       ["{{ {[]: 1} }}", /cannot be a key/],
       ["{% set a, b = [1] %}", /unpack/],
+      ["{% with 5 %}{% endwith %}", /Expected names and values for with/],
+      ["{% for a in [1] %}{{ loop([2]) }}{% endfor %}", /Expected a loop marked as recursive/],
     ] as const) {
       assert.throws(
         () => render(template),
@@ -242,6 +276,7 @@ describe("ChatTemplate", () => {
       "{{ [1] * 10**9 }}",
       "{{ 'x'.ljust(10**9) }}",
       "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+      "{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}",
       `{{ ${"1 + ".repeat(5000)}1 }}`,
       "{% set x = 'a' * 4000000 %}{% for i in range(1000) %}{{ 'b' in x }}{% endfor %}",
       "{% set x = 'a' * 2000000 %}{% for i in range(1000) %}{% set y = x | upper %}{% endfor %}",

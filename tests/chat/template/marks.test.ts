@@ -74,6 +74,8 @@ describe("ChatTemplate.renderMarked()", () => {
       "{% filter trim %}<s>{{ messages[0].content }}</s>{% endfilter %}",
       "{% set ns = namespace(t='<s>') %}{% for m in messages %}{% set ns.t = ns.t + m.content %}{% endfor %}{{ ns.t }}",
       "{% for k, v in messages[0] | items %}{% if k == 'content' %}<s>{{ v }}{% endif %}{% endfor %}",
+      "{% with c = messages[0].content %}<s>{{ c }}</s>{% endwith %}",
+      "{% for m in messages recursive %}<s>{{ m.content }}</s>{{ loop([]) }}{% endfor %}",
     ]) {
       assert.deepEqual(marked(template, say("c")), ["c"], template);
     }
