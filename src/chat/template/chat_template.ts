@@ -1,5 +1,4 @@
 // Chat templates: messages and tools become the text that a model was trained on.
-import { Environment } from "@huggingface/jinja";
 import { describeValue } from "../../util/describe.ts";
 import { CriaError, UsageError } from "../../util/errors.ts";
 import type { Message, Tool } from "../messages.ts";
@@ -7,6 +6,7 @@ import { type Node, TemplateInterpreter } from "./interpreter.ts";
 import { exceeded, MAX_RANGE, Meter, TemplateFault } from "./limits.ts";
 import { type MarkedText, sliceMarks } from "./marked_text.ts";
 import { parseTemplate } from "./parse_template.ts";
+import { Scope } from "./scope.ts";
 import { strftime } from "./strftime.ts";
 import { contentText, type InputStyle, templateMessages, templateTools } from "./template_input.ts";
 import {
@@ -21,7 +21,9 @@ import {
   isList,
   isText,
   itemsOf,
+  type Key,
   list,
+  namespace,
   none,
   setEntry,
   text,
@@ -111,10 +113,11 @@ export class ChatTemplate {
         "Cannot render messages: Expected addGenerationPrompt or continueFinalMessage, got both",
       );
     }
+    const meter = new Meter();
     const render = (style: InputStyle): MarkedText => {
-      const meter = new Meter();
+      meter.restart();
       const scope = globals(now ?? new Date(), meter);
-      const set = (name: string, value: Value) => scope.setVariable(name, value as never);
+      const set = (name: string, value: Value) => scope.setVariable(name, value);
       set("bos_token", text(this.#tokens.bosToken ?? ""));
       set("eos_token", text(this.#tokens.eosToken ?? ""));
       set("documents", none());
@@ -171,9 +174,9 @@ function ownRoles(messages: Value<Value[]>): Value {
 }
 
 /** What every template finds: functions, and the names of constants that the parser takes for variables. */
-function globals(now: Date, meter: Meter): Environment {
-  const scope = new Environment();
-  const set = (name: string, value: Value) => scope.setVariable(name, value as never);
+function globals(now: Date, meter: Meter): Scope {
+  const scope = new Scope();
+  const set = (name: string, value: Value) => scope.setVariable(name, value);
   for (const [name, value] of [
     ["true", true],
     ["false", false],
@@ -192,10 +195,14 @@ function globals(now: Date, meter: Meter): Environment {
     fn((args) => dictOf(args, meter)),
   );
   set(
+    "namespace",
+    fn((args) => namespace((dictOf(args, meter) as Value<Map<Key, Value>>).value)),
+  );
+  set(
     "strftime_now",
     fn(({ positional }) => {
       const format = textOf(positional[0], "strftime_now");
-      meter.units(format.length);
+      meter.slowUnits(format.length);
       return text(strftime(now, format));
     }),
   );
@@ -218,7 +225,7 @@ function dictOf({ positional: [from], keywords }: Arguments, meter: Meter): Valu
   for (const item of items) {
     const [key, value] = isList(item) ? item.value : [];
     if (!key || !value) throw new TemplateFault("Expected pairs for dict");
-    setEntry(made, key, value);
+    setEntry(made, key, value, meter);
   }
   for (const [name, value] of keywords) made.value.set(name, value);
   return made;

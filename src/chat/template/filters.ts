@@ -2,7 +2,7 @@
 import { type Meter, TemplateFault } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 import { TextBuilder } from "./marked_text.ts";
-import { capitalized, derived, joinTexts, methodOf, replaced, stripped } from "./methods.ts";
+import { capitalized, changed, joinTexts, methodOf, replaced, stripped } from "./methods.ts";
 import { characterCount, part, percentFormat } from "./operators.ts";
 import { jsonText, printed } from "./printing.ts";
 import {
@@ -29,6 +29,7 @@ import {
   truth,
   tuple,
   type Value,
+  written,
 } from "./values.ts";
 
 type Filter = (value: Value, args: Arguments, machine: Machine) => Value;
@@ -56,12 +57,9 @@ const asMethod =
   };
 
 const onText =
-  (change: (text: string) => string): Filter =>
-  (value, _, { meter }) => {
-    const source = printed(value, meter);
-    meter.units(source.value.length);
-    return derived(change(source.value), source);
-  };
+  (change: (text: string) => string, isSlow = false): Filter =>
+  (value, _, { meter }) =>
+    changed(printed(value, meter), change, meter, isSlow);
 
 /** Longest name of an attribute, with its points. */
 const MAX_ATTRIBUTE = 1000;
@@ -87,8 +85,11 @@ function sorted(
   options: { reverse: boolean; caseSensitive: boolean },
   meter: Meter,
 ): Value[] {
-  const fold = (value: Value): Value =>
-    !options.caseSensitive && isText(value) ? text(value.value.toLowerCase()) : value;
+  const fold = (value: Value): Value => {
+    if (options.caseSensitive || !isText(value)) return value;
+    meter.units(value.value.length);
+    return text(value.value.toLowerCase());
+  };
   meter.step(items.length);
   const keyed = items.map((item) => ({ item, by: fold(key(item)) }));
   const sign = options.reverse ? -1 : 1;
@@ -136,6 +137,7 @@ function unique(value: Value, args: Arguments, machine: Machine): Value {
     const by = key(item);
     meter.step();
     if (isText(by)) {
+      meter.units(by.value.length);
       const name = fold ? by.value.toLowerCase() : by.value;
       if (seen.has(name)) continue;
       seen.add(name);
@@ -220,11 +222,10 @@ function indent(value: Value, args: Arguments, { meter }: Machine): Value {
     if (begin === 0 ? atFirst : atBlank || !isBlank) out.add(by);
     out.add(line.value, line.marks);
     meter.step();
-    meter.length(out.text.length);
+    meter.length(out.length);
     if (end < 0) break;
   }
-  meter.units(out.text.length);
-  return text(out.text, out.marks);
+  return written(out, meter);
 }
 
 function join(value: Value, args: Arguments, machine: Machine): Value {
@@ -242,10 +243,13 @@ function toInteger(value: Value, args: Arguments): Value {
   const base = integerOf(argument(args, 1, "base"), "base", 10);
   const written = value.value.trim().replaceAll("_", "");
   const digits = base === 16 ? /^[-+]?(0x)?[\da-f]+$/i : base === 2 ? /^[-+]?(0b)?[01]+$/i : /^[-+]?\d+$/;
-  if (digits.test(written)) return integer(Number.parseInt(written.replace(/0b/i, ""), base));
-  return /^[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i.test(written)
-    ? integer(Math.trunc(Number(written)))
-    : otherwise;
+  const isFloat = /^[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i.test(written);
+  const read = digits.test(written)
+    ? Number.parseInt(written.replace(/0b/i, ""), base)
+    : isFloat
+      ? Math.trunc(Number(written))
+      : Number.NaN;
+  return Number.isFinite(read) ? integer(read) : otherwise;
 }
 
 function toFloat(value: Value, args: Arguments): Value {
@@ -351,8 +355,8 @@ function replace(value: Value, args: Arguments, { meter }: Machine): Value {
 const entities: Readonly<Record<string, string>> = {
   ...{ "&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;" },
 };
-const escaped = onText((source) => source.replace(/[&<>'"]/g, (unit) => entities[unit] as string));
-const title = onText((source) => source.replace(/[^-\s([{<]+/g, capitalized));
+const escaped = onText((source) => source.replace(/[&<>'"]/g, (unit) => entities[unit] as string), true);
+const title = onText((source) => source.replace(/[^-\s([{<]+/g, capitalized), true);
 
 const filters: Readonly<Record<string, Filter>> = {
   abs: (value) => {
@@ -404,10 +408,14 @@ const filters: Readonly<Record<string, Filter>> = {
   sum,
   title,
   tojson,
-  trim: (value, args, { meter }) => stripped(printed(value, meter), argument(args, 0, "chars"), 0),
+  trim: (value, args, { meter }) => stripped(printed(value, meter), argument(args, 0, "chars"), 0, meter),
   truncate,
   unique,
   upper: onText((source) => source.toUpperCase()),
-  urlencode: onText((source) => encodeURIComponent(source.toWellFormed()).replaceAll("%2F", "/")),
-  wordcount: (value, _, { meter }) => integer((printed(value, meter).value.match(/\w+/g) ?? []).length),
+  urlencode: onText((source) => encodeURIComponent(source.toWellFormed()).replaceAll("%2F", "/"), true),
+  wordcount: (value, _, { meter }) => {
+    const { value: source } = printed(value, meter);
+    meter.slowUnits(source.length);
+    return integer(source.match(/\w+/g)?.length ?? 0);
+  },
 };

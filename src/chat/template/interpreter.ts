@@ -1,5 +1,5 @@
 // Runs templates: @huggingface/jinja's interpreter, bounded, with Python's rules and with texts that know their source.
-import { Environment, Interpreter } from "@huggingface/jinja";
+import { Interpreter } from "@huggingface/jinja";
 import { testNamed } from "./conditions.ts";
 import { filterNamed } from "./filters.ts";
 import { type Meter, TemplateFault } from "./limits.ts";
@@ -9,6 +9,7 @@ import { methodOf } from "./methods.ts";
 import { binary, itemAt, slice } from "./operators.ts";
 import { printed } from "./printing.ts";
 import { NO_ITEM, RECURSIVE, WITH } from "./rewrite.ts";
+import { Scope } from "./scope.ts";
 import {
   type Arguments,
   boolean,
@@ -67,10 +68,10 @@ export interface Node {
 
 // Its methods that TypeScript calls private: those that are called, and those that are replaced.
 interface Parts {
-  evaluate(node: Node, scope: Environment): Value;
-  evaluateArguments(args: readonly Node[], scope: Environment): [Value[], Map<string, Value>];
+  evaluate(node: Node, scope: Scope): Value;
+  evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>];
 }
-const Base = Interpreter as unknown as new (scope: Environment) => Parts;
+const Base = Interpreter as unknown as new (scope: Scope) => Parts;
 
 /** Nodes that write nothing by themselves. */
 const silent = new Set(["Set", "If", "For", "Macro", "Break", "Continue"]);
@@ -82,18 +83,18 @@ export class TemplateInterpreter extends Base implements Machine {
   /** Whether a loop is being left, or one of its rounds. */
   #leaving: "no" | "break" | "continue" = "no";
 
-  constructor(scope: Environment, meter: Meter) {
+  constructor(scope: Scope, meter: Meter) {
     super(scope);
     this.meter = meter;
   }
 
   /** Text of a program. @throws TemplateFault, UnsupportedError */
-  render(program: Node, scope: Environment): MarkedText {
+  render(program: Node, scope: Scope): MarkedText {
     this.#run(program.body, scope);
     return this.#out;
   }
 
-  override evaluate(node: Node | undefined, scope: Environment): Value {
+  override evaluate(node: Node | undefined, scope: Scope): Value {
     if (node === undefined) return missing();
     const { meter } = this;
     meter.step();
@@ -105,12 +106,12 @@ export class TemplateInterpreter extends Base implements Machine {
     }
   }
 
-  #evaluate(node: Node, scope: Environment): Value {
+  #evaluate(node: Node, scope: Scope): Value {
     switch (node.type) {
       case "StringLiteral":
         return text(node.value as string);
       case "Identifier":
-        return lookUp(node.value as string, scope);
+        return scope.find(node.value as string, this.meter);
       case "MemberExpression":
         return this.#member(node, scope);
       case "CallExpression":
@@ -138,7 +139,7 @@ export class TemplateInterpreter extends Base implements Machine {
         this.#leaving = node.type === "Break" ? "break" : "continue";
         return none();
       case "Macro":
-        scope.setVariable(node.name.value as string, this.#macro(node.args, node.body, scope) as never);
+        scope.setVariable(node.name.value as string, this.#macro(node.args, node.body, scope));
         return none();
       case "CallStatement":
         return this.#callBlock(node, scope);
@@ -150,7 +151,7 @@ export class TemplateInterpreter extends Base implements Machine {
   }
 
   /** The text of a block that is no part of the output yet: of a macro, a call, a filter, a set. */
-  evaluateBlock(nodes: readonly Node[], scope: Environment): Value {
+  evaluateBlock(nodes: readonly Node[], scope: Scope): Value {
     return this.#written(() => this.#run(nodes, scope));
   }
 
@@ -166,18 +167,20 @@ export class TemplateInterpreter extends Base implements Machine {
     }
   }
 
-  #run(nodes: readonly Node[], scope: Environment): void {
+  #run(nodes: readonly Node[], scope: Scope): void {
     for (const node of nodes) {
       if (this.#leaving !== "no") return;
       const value = this.evaluate(node, scope);
       if (silent.has(node.type)) continue;
       const shown = printed(value, this.meter);
-      this.meter.length(this.#out.text.length + shown.value.length);
+      this.meter.units(shown.value.length);
+      this.meter.step((shown.marks?.length ?? 0) >> 3);
+      this.meter.length(this.#out.length + shown.value.length);
       this.#out.add(shown.value, shown.marks);
     }
   }
 
-  #arguments(args: readonly Node[], scope: Environment): Arguments {
+  #arguments(args: readonly Node[], scope: Scope): Arguments {
     const [positional, keywords] = this.evaluateArguments(args, scope);
     // Lists and dicts may have been unpacked, and are copied by what is called.
     for (const value of positional) if (isDict(value)) this.meter.step(value.value.size);
@@ -185,13 +188,13 @@ export class TemplateInterpreter extends Base implements Machine {
     return { positional, keywords };
   }
 
-  #call(node: Node, scope: Environment): Value {
+  #call(node: Node, scope: Scope): Value {
     const callee = this.evaluate(node.callee, scope);
     const args = this.#arguments(node.args, scope);
     return callee instanceof Loop ? callee.again(args) : call(callee, args, scope);
   }
 
-  #binary(node: Node, scope: Environment): Value {
+  #binary(node: Node, scope: Scope): Value {
     if (node.operator.isChained) return this.#chain(node, scope);
     const operator = node.operator.value;
     const left = this.evaluate(node.left, scope);
@@ -201,9 +204,13 @@ export class TemplateInterpreter extends Base implements Machine {
   }
 
   /** `a < b < c`: what stands in the middle is evaluated once, and the rest not at all after what does not hold. */
-  #chain(last: Node, scope: Environment): Value {
-    const nodes = [last];
-    while (nodes[0]?.operator.isChained) nodes.unshift(nodes[0].left);
+  #chain(last: Node, scope: Scope): Value {
+    const nodes: Node[] = [];
+    for (let node = last; ; node = node.left) {
+      nodes.push(node);
+      if (!node.operator.isChained) break;
+    }
+    nodes.reverse();
     let left = this.evaluate(nodes[0]?.left, scope);
     let holds: Value = boolean(true);
     for (const node of nodes) {
@@ -215,7 +222,7 @@ export class TemplateInterpreter extends Base implements Machine {
     return holds;
   }
 
-  #member(node: Node, scope: Environment): Value {
+  #member(node: Node, scope: Scope): Value {
     const object = this.evaluate(node.object, scope);
     const { property } = node;
     if (!node.computed) {
@@ -244,9 +251,9 @@ export class TemplateInterpreter extends Base implements Machine {
   #item(object: Value, key: Value): Value {
     if (isMissing(object)) throw new TemplateFault(nameOf(object).replace(", which", ""));
     if (isMissing(key)) return missing();
-    if (isText(key)) this.meter.units(key.value.length);
     if (isDict(object)) {
-      const found = isList(key) && key.type !== "TupleValue" ? undefined : entry(object, keyOf(key));
+      const isKey = !isList(key) || key.type === "TupleValue";
+      const found = isKey ? entry(object, keyOf(key, this.meter)) : undefined;
       if (found) return found;
     } else if ((isList(object) || isText(object)) && /^(Integer|Boolean)Value$/.test(key.type)) {
       return itemAt(object, Number(key.value), this.meter);
@@ -256,18 +263,16 @@ export class TemplateInterpreter extends Base implements Machine {
     return methodOf(object, key.value, this) ?? missing(key.value);
   }
 
-  #object(node: Node, scope: Environment): Value {
+  #object(node: Node, scope: Scope): Value {
     const made = dict();
     for (const [key, value] of node.value as Map<Node, Node>) {
-      const name = this.evaluate(key, scope);
-      if (isText(name)) this.meter.units(name.value.length);
-      setEntry(made, name, this.evaluate(value, scope));
+      setEntry(made, this.evaluate(key, scope), this.evaluate(value, scope), this.meter);
     }
     return made;
   }
 
   /** @internal The base class calls it for `{% filter %}`. */
-  applyFilter(value: Value, node: Node, scope: Environment): Value {
+  applyFilter(value: Value, node: Node, scope: Scope): Value {
     const isCall = node.type === "CallExpression";
     const name = (isCall ? node.callee : node).value as string;
     const args = isCall ? this.#arguments(node.args, scope) : noArguments;
@@ -281,7 +286,10 @@ export class TemplateInterpreter extends Base implements Machine {
   filter(name: string, value: Value, args: Arguments): Value {
     const filter = filterNamed(name);
     if (!filter) throw new TemplateFault(`No filter named '${name}'`);
-    if (isText(value)) this.meter.units(value.value.length);
+    for (const given of [value, ...args.positional, ...args.keywords.values()]) {
+      this.meter.step();
+      if (isText(given)) this.meter.units(given.value.length);
+    }
     return filter(value, args, this);
   }
 
@@ -293,10 +301,10 @@ export class TemplateInterpreter extends Base implements Machine {
   }
 
   call(callee: Value, args: Arguments): Value {
-    return call(callee, args, new Environment());
+    return call(callee, args, new Scope());
   }
 
-  #if(node: Node, scope: Environment): Value {
+  #if(node: Node, scope: Scope): Value {
     let branch = node;
     while (!truth(this.evaluate(branch.test, scope))) {
       const [next] = branch.alternate;
@@ -311,16 +319,16 @@ export class TemplateInterpreter extends Base implements Machine {
     return none();
   }
 
-  #with({ filter, body }: Node, scope: Environment): Value {
+  #with({ filter, body }: Node, scope: Scope): Value {
     const { positional, keywords } = this.#arguments(filter.args, scope);
     if (positional.length > 0) throw new TemplateFault("Expected names and values for with");
-    const inner = new Environment(scope);
-    for (const [name, value] of keywords) inner.setVariable(name, value as never);
+    const inner = new Scope(scope);
+    for (const [name, value] of keywords) inner.setVariable(name, value);
     this.#run(body, inner);
     return text("");
   }
 
-  #for(node: Node, scope: Environment): Value {
+  #for(node: Node, scope: Scope): Value {
     const { iterable } = node;
     const select = iterable.type === "SelectExpression" ? iterable : undefined;
     const from = select ? select.lhs : iterable;
@@ -330,17 +338,17 @@ export class TemplateInterpreter extends Base implements Machine {
     return none();
   }
 
-  #loop(parts: LoopParts, of: Value, scope: Environment, depth0: number): void {
+  #loop(parts: LoopParts, of: Value, scope: Scope, depth0: number): void {
     const { node, test } = parts;
     let items = iterate(of, this.meter);
     if (test) {
       items = items.filter((item) => {
-        const inner = new Environment(scope);
+        const inner = new Scope(scope);
         this.#assign(node.loopvar, item, inner);
         return truth(this.evaluate(test, inner));
       });
     }
-    if (items.length === 0) this.#run(node.defaultBlock, new Environment(scope));
+    if (items.length === 0) this.#run(node.defaultBlock, new Scope(scope));
     const again = ({ positional: [next] }: Arguments): Value => {
       if (!parts.isRecursive || !next)
         throw new TemplateFault("Expected a loop marked as recursive, and items");
@@ -350,8 +358,8 @@ export class TemplateInterpreter extends Base implements Machine {
     // A list may grow while a loop goes through it.
     for (let i = 0; i < items.length; i++) {
       this.meter.step();
-      const inner = new Environment(scope);
-      inner.setVariable("loop", new Loop(shared, i) as never);
+      const inner = new Scope(scope);
+      inner.setVariable("loop", new Loop(shared, i));
       this.#assign(node.loopvar, items[i] as Value, inner);
       this.#run(node.body, inner);
       const leaving = this.#leaving;
@@ -360,9 +368,9 @@ export class TemplateInterpreter extends Base implements Machine {
     }
   }
 
-  #assign(target: Node, value: Value, scope: Environment): void {
+  #assign(target: Node, value: Value, scope: Scope): void {
     if (target.type === "Identifier") {
-      scope.setVariable(target.value as string, value as never);
+      scope.setVariable(target.value as string, value);
       return;
     }
     if (target.type !== "TupleLiteral") throw new TemplateFault("Expected names as variables of a loop");
@@ -377,11 +385,11 @@ export class TemplateInterpreter extends Base implements Machine {
   }
 
   /** A function that runs a block: it sees what is where it was written. */
-  #macro(parameters: readonly Node[], body: readonly Node[], scope: Environment): Value {
+  #macro(parameters: readonly Node[], body: readonly Node[], scope: Scope): Value {
     return fn(({ positional, keywords }, caller) => {
       this.meter.step(parameters.length);
-      const inner = new Environment(scope);
-      const callBlock = caller.variables.get("caller");
+      const inner = new Scope(scope);
+      const callBlock = caller.own("caller");
       if (callBlock) inner.setVariable("caller", callBlock);
       const left = new Map(keywords);
       const defaults: [string, Node][] = [];
@@ -390,32 +398,24 @@ export class TemplateInterpreter extends Base implements Machine {
         const given = positional[i] ?? left.get(name);
         left.delete(name);
         if (!given && parameter.type !== "Identifier") defaults.push([name, parameter.value as Node]);
-        inner.setVariable(name, (given ?? missing(name)) as never);
+        inner.setVariable(name, given ?? missing(name));
       });
-      inner.setVariable("varargs", tuple(positional.slice(parameters.length)) as never);
-      inner.setVariable("kwargs", dict(left as Map<Key, Value>) as never);
-      for (const [name, value] of defaults) inner.setVariable(name, this.evaluate(value, inner) as never);
+      inner.setVariable("varargs", tuple(positional.slice(parameters.length)));
+      inner.setVariable("kwargs", dict(left as Map<Key, Value>));
+      for (const [name, value] of defaults) inner.setVariable(name, this.evaluate(value, inner));
       return this.evaluateBlock(body, inner);
     });
   }
 
-  #callBlock(node: Node, scope: Environment): Value {
-    const inner = new Environment();
-    inner.setVariable("caller", this.#macro(node.callerArgs ?? [], node.body, scope) as never);
+  #callBlock(node: Node, scope: Scope): Value {
+    const inner = new Scope();
+    inner.setVariable("caller", this.#macro(node.callerArgs ?? [], node.body, scope));
     const { callee, args } = node.call;
     return call(this.evaluate(callee, scope), this.#arguments(args, scope), inner);
   }
 }
 
 const noArguments: Arguments = { positional: [], keywords: new Map() };
-
-function lookUp(name: string, scope: Environment): Value {
-  for (let at: Environment | undefined = scope; at; at = at.parent) {
-    const found = at.variables.get(name);
-    if (found !== undefined) return found as unknown as Value;
-  }
-  return missing(name);
-}
 
 function entry(object: Value, key: Key): Value | undefined {
   return isDict(object) ? object.value.get(key) : undefined;

@@ -13,6 +13,8 @@ const STEPS_PER_UNIT = 8;
 /** Units of text that a template may make or look through, and more of them for each unit of its input. */
 const UNITS = 16 << 20;
 const UNITS_PER_UNIT = 64;
+/** How many units count for one that a slow operation takes. */
+const SLOWNESS = 32;
 /** Expressions, blocks and calls inside one another. */
 const MAX_DEPTH = 800;
 /** Lists and objects inside one another, in what a template is given. */
@@ -27,6 +29,12 @@ export class Meter {
   #units = UNITS;
   #depth = 0;
   #input = 0;
+
+  /** Begins another rendering of the same input: what is left must do for it too. */
+  restart(): void {
+    this.#depth = 0;
+    this.#input = 0;
+  }
 
   /** Takes note of `n` units of input, which allow more work. */
   input(n: number, nesting: number): void {
@@ -54,6 +62,13 @@ export class Meter {
     this.length(n);
     this.#units -= n;
     if (this.#units < 0) throw exceeded("so much work on texts");
+  }
+
+  /** Work that takes long for each of `n` units, or memory: what calls a function for each character. */
+  slowUnits(n: number): void {
+    this.length(n);
+    this.#units -= SLOWNESS * n;
+    this.units(0);
   }
 
   /** @throws UnsupportedError for a text of more units than any may have */

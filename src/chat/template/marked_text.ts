@@ -21,21 +21,41 @@ export function wholly(length: number): Marks {
 export function sliceMarks(marks: Marks, begin: number, end: number): Marks {
   if (marks.length === 0) return noMarks;
   const out: number[] = [];
-  for (let i = 0; i < marks.length; i += 2) {
+  for (let i = 2 * firstBehind(marks, begin); i < marks.length; i += 2) {
     const from = Math.max(marks[i] as number, begin);
     const to = Math.min(marks[i + 1] as number, end);
-    if (from < to) out.push(from - begin, to - begin);
+    if (from >= to) break;
+    out.push(from - begin, to - begin);
   }
   return out;
 }
 
-/** Puts texts together. */
+/** The first part that ends behind `at`: a text may be cut into as many pieces as it has parts. */
+function firstBehind(marks: Marks, at: number): number {
+  let low = 0;
+  let high = marks.length >> 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((marks[2 * middle + 1] as number) <= at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Puts texts together. Pieces take less memory than a text that grows: a runtime makes an object for each of its steps. */
 export class TextBuilder implements MarkedText {
-  text = "";
+  /** Units of the text. */
+  length = 0;
   readonly marks: number[] = [];
+  #pieces: string[] = [];
+
+  get text(): string {
+    if (this.#pieces.length > 1) this.#pieces = [this.#pieces.join("")];
+    return this.#pieces[0] ?? "";
+  }
 
   add(text: string, marks: Marks = noMarks): this {
-    const at = this.text.length;
+    const at = this.length;
     const own = this.marks;
     for (let i = 0; i < marks.length; i += 2) {
       const begin = at + (marks[i] as number);
@@ -43,7 +63,8 @@ export class TextBuilder implements MarkedText {
       if (own.length > 0 && own[own.length - 1] === begin) own[own.length - 1] = end;
       else own.push(begin, end);
     }
-    this.text += text;
+    this.length += text.length;
+    this.#pieces.push(text);
     return this;
   }
 }

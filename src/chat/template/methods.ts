@@ -31,6 +31,7 @@ import {
   textOf,
   tuple,
   type Value,
+  written,
 } from "./values.ts";
 
 type TextMethod = (own: Value<string>, args: Arguments, meter: Meter) => Value;
@@ -56,7 +57,6 @@ export function methodOf(own: Value, name: string, machine: Machine): Value | un
   if (!isDict(own) || own.type === "NamespaceValue" || !Object.hasOwn(dictMethods, name)) return undefined;
   return fn((args) => {
     meter.step(own.value.size);
-    for (const value of args.positional) if (isText(value)) meter.units(value.value.length);
     return (dictMethods[name] as DictMethod)(own, args, meter);
   });
 }
@@ -66,9 +66,16 @@ const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\
 const SPACES = new RegExp(`[${SPACE}]+`, "g");
 
 /** A text without white space, or the characters of `characters`, at its begin (side < 1) and end (side > -1). */
-export function stripped(own: Value<string>, characters: Value | undefined, side: number): Value<string> {
+export function stripped(
+  own: Value<string>,
+  characters: Value | undefined,
+  side: number,
+  meter: Meter,
+): Value<string> {
   const { value } = own;
-  const set = characters && !isNone(characters) ? new Set(textOf(characters, "strip")) : undefined;
+  const chosen = characters && !isNone(characters) ? textOf(characters, "strip") : undefined;
+  meter.slowUnits(chosen?.length ?? 0);
+  const set = chosen === undefined ? undefined : new Set(chosen);
   const isOff = set
     ? (i: number) => set.has(value[i] as string)
     : (i: number) => spaceOnly.test(value[i] as string);
@@ -80,9 +87,17 @@ export function stripped(own: Value<string>, characters: Value | undefined, side
 }
 const spaceOnly = new RegExp(`[${SPACE}]`);
 
-/** A text made of another: all of it comes from messages if any of that does. */
-export function derived(value: string, ...sources: readonly Value[]): Value<string> {
-  return text(value, sources.some(({ marks }) => marks) ? wholly(value.length) : noMarks);
+/** A text made of another: all of it comes from messages if any of that does. @param isSlow see `slowUnits` */
+export function changed(
+  source: Value<string>,
+  change: (value: string) => string,
+  meter: Meter,
+  isSlow: boolean,
+): Value<string> {
+  if (isSlow) meter.slowUnits(source.value.length);
+  const value = change(source.value);
+  meter.units(value.length);
+  return text(value, source.marks ? wholly(value.length) : noMarks);
 }
 
 /** Python's replace, at most `count` times; all times below 0. */
@@ -100,16 +115,15 @@ export function replaced(own: Value<string>, args: Arguments, meter: Meter): Val
     const found = old === "" ? at : value.indexOf(old, at);
     if (found < 0 || found > value.length) break;
     meter.step();
-    meter.length(out.text.length + by.length);
+    meter.length(out.length + by.length);
     out.add(value.slice(last, found), own.marks && sliceMarks(own.marks, last, found));
     out.add(by, to?.marks);
     last = found + old.length;
     at = old === "" ? found + ((value.codePointAt(found) ?? 0) > 0xffff ? 2 : 1) : last;
   }
-  if (last === 0 && out.text === "") return own;
+  if (last === 0 && out.length === 0) return own;
   out.add(value.slice(last), own.marks && sliceMarks(own.marks, last, value.length));
-  meter.units(out.text.length);
-  return text(out.text, out.marks);
+  return written(out, meter);
 }
 
 function splitBy(
@@ -152,7 +166,7 @@ function splitSpace(
   const words: [number, number][] = [];
   let begin = 0;
   for (const found of value.matchAll(SPACES)) {
-    meter.step();
+    meter.step(2);
     if (found.index > begin) words.push([begin, found.index]);
     begin = found.index + found[0].length;
   }
@@ -209,7 +223,7 @@ function padded(own: Value<string>, args: Arguments, meter: Meter, side: "left" 
   const before = side === "left" ? room : side === "both" ? (room >> 1) + (room & width & 1) : 0;
   const out = new TextBuilder().add(fill.repeat(before)).add(own.value, own.marks);
   out.add(fill.repeat(room - before));
-  return text(out.text, out.marks);
+  return written(out, meter);
 }
 
 /** First letter large, the others small. */
@@ -227,9 +241,9 @@ const every =
   (own) =>
     boolean(pattern.test(own.value));
 const mapped =
-  (change: (value: string) => string): TextMethod =>
-  (own) =>
-    derived(change(own.value), own);
+  (change: (value: string) => string, isSlow = false): TextMethod =>
+  (own, _, meter) =>
+    changed(own, change, meter, isSlow);
 
 /** Replaces `{}`, `{0}` and `{name}`. Conversions and formats are left out. */
 function format(own: Value<string>, { positional, keywords }: Arguments, meter: Meter): Value {
@@ -248,10 +262,10 @@ function format(own: Value<string>, { positional, keywords }: Arguments, meter: 
     if (!value) throw new TemplateFault(`format lacks a value for {${name}}`);
     if (style !== undefined && style !== ":") throw new TemplateFault(`Unsupported format ${style}`);
     out.add(...marked(printed(value, meter)));
-    meter.length(out.text.length);
+    meter.length(out.length);
   }
   out.add(...marked(part(own, last, own.value.length)));
-  return text(out.text, out.marks);
+  return written(out, meter);
 }
 
 const marked = ({ value, marks = noMarks }: Value<string>) => [value, marks] as const;
@@ -263,10 +277,9 @@ export function joinTexts(items: readonly Value[], separator: Value<string>, met
     if (i > 0) out.add(...marked(separator));
     out.add(...marked(printed(item, meter)));
     meter.step();
-    meter.length(out.text.length);
+    meter.length(out.length);
   });
-  meter.units(out.text.length);
-  return text(out.text, out.marks);
+  return written(out, meter);
 }
 
 const textMethods: Readonly<Record<string, TextMethod>> = {
@@ -274,13 +287,14 @@ const textMethods: Readonly<Record<string, TextMethod>> = {
   lower: mapped((value) => value.toLowerCase()),
   casefold: mapped((value) => value.toLowerCase()),
   capitalize: mapped(capitalized),
-  title: mapped(titled),
-  swapcase: mapped((value) =>
-    Array.from(value, (c) => (c === c.toUpperCase() ? c.toLowerCase() : c.toUpperCase())).join(""),
+  title: mapped(titled, true),
+  swapcase: mapped(
+    (value) => Array.from(value, (c) => (c === c.toUpperCase() ? c.toLowerCase() : c.toUpperCase())).join(""),
+    true,
   ),
-  strip: (own, args) => stripped(own, argument(args, 0, "chars"), 0),
-  lstrip: (own, args) => stripped(own, argument(args, 0, "chars"), -1),
-  rstrip: (own, args) => stripped(own, argument(args, 0, "chars"), 1),
+  strip: (own, args, meter) => stripped(own, argument(args, 0, "chars"), 0, meter),
+  lstrip: (own, args, meter) => stripped(own, argument(args, 0, "chars"), -1, meter),
+  rstrip: (own, args, meter) => stripped(own, argument(args, 0, "chars"), 1, meter),
   split: (own, args, meter) => split(own, args, meter, false),
   rsplit: (own, args, meter) => split(own, args, meter, true),
   splitlines: (own, _, meter) => {
@@ -375,7 +389,8 @@ const listMethods: Readonly<Record<string, ListMethod>> = {
     const wanted = argument(args, 0, "value") ?? none();
     return integer(own.value.filter((item) => equal(item, wanted, meter)).length);
   },
-  reverse: (own) => {
+  reverse: (own, _, { meter }) => {
+    meter.step(own.value.length);
     own.value.reverse();
     return none();
   },
@@ -394,35 +409,39 @@ const listMethods: Readonly<Record<string, ListMethod>> = {
 };
 
 const dictMethods: Readonly<Record<string, DictMethod>> = {
-  get: (own, args) => {
+  get: (own, args, meter) => {
     const key = argument(args, 0, "key") ?? none();
-    return (isMissing(key) ? undefined : own.value.get(keyOf(key))) ?? argument(args, 1, "default") ?? none();
+    return (
+      (isMissing(key) ? undefined : own.value.get(keyOf(key, meter))) ??
+      argument(args, 1, "default") ??
+      none()
+    );
   },
   items: (own) => list(itemsOf(own)),
   keys: (own) => list(keysOf(own)),
   values: (own) => list([...own.value.values()]),
   copy: (own) => copied(own),
-  pop: (own, args) => {
+  pop: (own, args, meter) => {
     const key = argument(args, 0, "key") ?? none();
-    const found = own.value.get(keyOf(key)) ?? argument(args, 1, "default");
+    const found = own.value.get(keyOf(key, meter)) ?? argument(args, 1, "default");
     if (!found) throw new TemplateFault(`No key ${String(key.value)}`);
-    own.value.delete(keyOf(key));
+    own.value.delete(keyOf(key, meter));
     return found;
   },
-  setdefault: (own, args) => {
+  setdefault: (own, args, meter) => {
     const key = argument(args, 0, "key") ?? none();
-    const found = own.value.get(keyOf(key));
+    const found = own.value.get(keyOf(key, meter));
     if (found) return found;
     const value = argument(args, 1, "default") ?? none();
-    setEntry(own, key, value);
+    setEntry(own, key, value, meter);
     return value;
   },
-  update: (own, args) => {
+  update: (own, args, meter) => {
     const [other] = args.positional;
     if (other && !isDict(other)) throw new TemplateFault(`update: Expected a dict, got ${nameOf(other)}`);
     if (other && isDict(other))
       keysOf(other).forEach((key) => {
-        setEntry(own, key, other.value.get(keyOf(key)) as Value);
+        setEntry(own, key, other.value.get(keyOf(key, meter)) as Value, meter);
       });
     for (const [name, value] of args.keywords) own.value.set(name, value);
     return none();

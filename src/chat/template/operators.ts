@@ -14,6 +14,7 @@ import {
   isMissing,
   isNone,
   isText,
+  iterate,
   keyOf,
   list,
   missing,
@@ -22,6 +23,7 @@ import {
   text,
   tuple,
   type Value,
+  written,
 } from "./values.ts";
 
 /** The value of `left operator right`, for operators that need both. @throws TemplateFault */
@@ -74,7 +76,7 @@ function arithmetic(operator: string, left: Value, right: Value, meter: Meter): 
 
 function number(operator: string, a: number, b: number, isFloat: boolean): Value {
   if (b === 0 && "/%".includes(operator[0] as string)) throw new TemplateFault("division by zero");
-  const make = isFloat ? float : integer;
+  const make = isFloat ? float : finite;
   switch (operator) {
     case "+":
       return make(a + b);
@@ -97,6 +99,11 @@ function number(operator: string, a: number, b: number, isFloat: boolean): Value
   }
 }
 
+function finite(value: number): Value {
+  if (Number.isFinite(value)) return integer(value);
+  throw new TemplateFault("Numerical result out of range");
+}
+
 // By squaring: the runtime's own differs between engines.
 function power(base: number, exponent: number): number {
   let result = 1;
@@ -112,9 +119,10 @@ function power(base: number, exponent: number): number {
 export function joined(left: Value<string>, right: Value<string>, meter: Meter): Value<string> {
   meter.length(left.value.length + right.value.length);
   if (!left.marks && !right.marks) return text(left.value + right.value);
-  meter.step(((left.marks?.length ?? 0) + (right.marks?.length ?? 0)) >> 3);
-  const out = new TextBuilder().add(left.value, left.marks).add(right.value, right.marks);
-  return text(out.text, out.marks);
+  const { marks } = new TextBuilder().add(left.value, left.marks).add(right.value, right.marks);
+  meter.step(marks.length >> 3);
+  // Runtimes put the two together when something reads them: a text may grow by one piece at a time.
+  return text(left.value + right.value, marks);
 }
 
 function repeated(many: Value<string> | Value<Value[]>, n: number, meter: Meter): Value {
@@ -140,7 +148,7 @@ export function contains(container: Value, item: Value, meter: Meter): boolean {
   if (isList(container)) return container.value.some((other) => equal(other, item, meter));
   if (isDict(container) && container.type !== "NamespaceValue") {
     return !isList(item) || item.type === "TupleValue"
-      ? !isMissing(item) && container.value.has(keyOf(item))
+      ? !isMissing(item) && container.value.has(keyOf(item, meter))
       : false;
   }
   throw new TemplateFault(`${nameOf(container)} is not iterable`);
@@ -161,28 +169,39 @@ export function characterCount(value: string, meter: Meter): number {
 export function itemAt(container: Value<string> | Value<Value[]>, index: number, meter: Meter): Value {
   if (isList(container)) return container.value.at(index) ?? missing(String(index));
   const source = container as Value<string>;
-  meter.units(source.value.length);
-  if (!SURROGATES.test(source.value)) {
-    const at = index < 0 ? source.value.length + index : index;
-    return at >= 0 && at < source.value.length ? part(source, at, at + 1) : missing(String(index));
+  const { value } = source;
+  meter.units(value.length);
+  const begin = offsetOf(value, index);
+  const end = begin === undefined ? undefined : index === -1 ? value.length : offsetOf(value, index + 1);
+  return begin === undefined || begin === value.length
+    ? missing(String(index))
+    : part(source, begin, end as number);
+}
+
+/** Where the character of an index begins, in units; undefined before the first one, the end behind the last. */
+function offsetOf(value: string, index: number): number | undefined {
+  if (!SURROGATES.test(value)) {
+    const at = index < 0 ? value.length + index : index;
+    return at < 0 ? undefined : Math.min(at, value.length);
   }
-  const offsets = characterOffsets(source.value);
-  const n = offsets.length - 1;
-  const at = index < 0 ? n + index : index;
-  if (at < 0 || at >= n) return missing(String(index));
-  return part(source, offsets[at] as number, offsets[at + 1] as number);
+  const isPair = (at: number) => (value.codePointAt(at) ?? 0) > 0xffff;
+  if (index >= 0) {
+    let at = 0;
+    for (let left = index; left > 0 && at < value.length; left--) at += isPair(at) ? 2 : 1;
+    return at;
+  }
+  let at = value.length;
+  for (let left = index; left < 0; left++) {
+    if (at === 0) return undefined;
+    at -= at > 1 && isPair(at - 2) ? 2 : 1;
+  }
+  return at;
 }
 
 /** Units [begin, end) of a text. */
 export function part(source: Value<string>, begin: number, end: number): Value<string> {
   const marks: Marks = source.marks ? sliceMarks(source.marks, begin, end) : noMarks;
   return text(source.value.slice(begin, end), marks);
-}
-
-function characterOffsets(value: string): number[] {
-  const offsets = [0];
-  for (const character of value) offsets.push((offsets.at(-1) as number) + character.length);
-  return offsets;
 }
 
 /** `container[start:stop:step]`. @throws TemplateFault for what has no order, and a step of 0 */
@@ -199,21 +218,21 @@ export function slice(
   if (step === 0) throw new TemplateFault("slice step cannot be zero");
   const isSimple = step === undefined || step === 1;
   if (isText(container)) {
-    meter.units(container.value.length);
-    const offsets = SURROGATES.test(container.value) ? characterOffsets(container.value) : undefined;
-    const n = offsets ? offsets.length - 1 : container.value.length;
-    const at = (i: number) => (offsets ? (offsets[i] as number) : i);
-    const indices = isSimple ? undefined : sliceIndices(n, start, stop, step);
-    if (indices === undefined) {
-      const [begin, end] = range(n, start, stop);
-      return part(container, at(begin), at(Math.max(begin, end)));
+    const { value } = container;
+    meter.units(value.length);
+    if (isSimple) {
+      const begin = offsetOf(value, start ?? 0) ?? 0;
+      const end = stop === undefined ? value.length : (offsetOf(value, stop) ?? 0);
+      return part(container, begin, Math.max(begin, end));
     }
+    meter.slowUnits(value.length);
+    const characters = iterate(container, meter);
     const out = new TextBuilder();
-    for (const i of indices) {
-      const piece = part(container, at(i), at(i + 1));
+    for (const i of sliceIndices(characters.length, start, stop, step)) {
+      const piece = characters[i] as Value<string>;
       out.add(piece.value, piece.marks);
     }
-    return text(out.text, out.marks);
+    return written(out, meter);
   }
   const items = container.value;
   const [begin, end] = range(items.length, start, stop);
@@ -249,6 +268,7 @@ function sliceIndices(
 export function percentFormat(pattern: Value<string>, values: Value, meter: Meter): Value {
   const given = values.type === "TupleValue" ? (values.value as Value[]) : [values];
   const out = new TextBuilder();
+  meter.slowUnits(pattern.value.length);
   let [last, next] = [0, 0];
   for (const found of pattern.value.matchAll(/%(?:\(\w+\))?(\.\d+)?([sdifr%])/g)) {
     const literal = part(pattern, last, found.index);
@@ -262,11 +282,11 @@ export function percentFormat(pattern: Value<string>, values: Value, meter: Mete
     if (!value) throw new TemplateFault("Expected more values to format");
     const shown = formatted(value, found[2] as string, found[1], meter);
     out.add(shown.value, shown.marks);
-    meter.length(out.text.length);
+    meter.length(out.length);
   }
   const rest = part(pattern, last, pattern.value.length);
   out.add(rest.value, rest.marks);
-  return text(out.text, out.marks);
+  return written(out, meter);
 }
 
 function formatted(value: Value, kind: string, digits: string | undefined, meter: Meter): Value<string> {

@@ -10,8 +10,8 @@ import {
   itemsOf,
   keysOf,
   nameOf,
-  text,
   type Value,
+  written,
 } from "./values.ts";
 
 /** How tojson writes. */
@@ -27,14 +27,13 @@ export function printed(value: Value, meter: Meter): Value<string> {
   if (isText(value)) return value;
   const out = new TextBuilder();
   if (!isMissing(value)) writeRepr(value, out, meter);
-  return text(out.text, out.marks);
+  return written(out, meter);
 }
 
 function writeRepr(value: Value, out: TextBuilder, meter: Meter): void {
   meter.step();
   if (isText(value)) {
-    meter.units(value.value.length);
-    const literal = quotedText(value.value);
+    const literal = quotedText(value.value, meter);
     out.add(literal, value.marks ? wholly(literal.length) : noMarks);
   } else if (isList(value)) {
     const isTuple = value.type === "TupleValue";
@@ -57,7 +56,7 @@ function writeRepr(value: Value, out: TextBuilder, meter: Meter): void {
   } else {
     out.add(scalar(value));
   }
-  meter.length(out.text.length);
+  meter.length(out.length);
 }
 
 function scalar(value: Value): string {
@@ -86,9 +85,14 @@ function floatText(value: number): string {
 
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-function quotedText(value: string): string {
+const escaped = /[\\'"\n\r\t]|[^\x20-\x7e\xa1-\xac\xae-\ud7ff\ue000-\uffff]/g;
+
+function quotedText(value: string, meter: Meter): string {
+  meter.units(value.length);
+  if (value.search(escaped) < 0) return `'${value}'`;
+  meter.slowUnits(value.length);
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
-  const body = value.replace(/[\\'"\n\r\t]|[^\x20-\x7e\xa1-\xac\xae-\ud7ff\ue000-\uffff]/g, (unit) => {
+  const body = value.replace(escaped, (unit) => {
     if (unit === "'" || unit === '"') return unit === quote ? `\\${unit}` : unit;
     const code = unit.charCodeAt(0);
     // Halves of characters beyond U+FFFF stay.
@@ -101,14 +105,13 @@ function quotedText(value: string): string {
 export function jsonText(value: Value, style: JsonStyle, meter: Meter): Value<string> {
   const out = new TextBuilder();
   writeJson(value, style, "\n", out, meter);
-  return text(out.text, out.marks);
+  return written(out, meter);
 }
 
 function writeJson(value: Value, style: JsonStyle, line: string, out: TextBuilder, meter: Meter): void {
   meter.step();
   if (isText(value)) {
-    meter.units(value.value.length * (style.isAscii ? 6 : 1));
-    const literal = jsonString(value.value, style);
+    const literal = jsonString(value.value, style, meter);
     out.add(literal, value.marks ? wholly(literal.length) : noMarks);
   } else if (isList(value)) {
     writeAll(value.value, "[]", style, line, out, (item, deeper) =>
@@ -120,7 +123,7 @@ function writeJson(value: Value, style: JsonStyle, line: string, out: TextBuilde
     const name = (entry: [Value, Value]) => keys.get(entry) as string;
     if (style.isSorted) entries.sort((a, b) => (name(a) < name(b) ? -1 : Number(name(a) > name(b))));
     writeAll(entries, "{}", style, line, out, (entry, deeper) => {
-      const literal = jsonString(name(entry), style);
+      const literal = jsonString(name(entry), style, meter);
       out.add(literal, value.isContent || entry[0].marks ? wholly(literal.length) : noMarks);
       out.add(style.separators[1]);
       writeJson(entry[1], style, deeper, out, meter);
@@ -134,7 +137,7 @@ function writeJson(value: Value, style: JsonStyle, line: string, out: TextBuilde
   } else {
     throw new TemplateFault(`${nameOf(value)} is not JSON serializable`);
   }
-  meter.length(out.text.length);
+  meter.length(out.length);
 }
 
 function writeAll<T>(
@@ -165,11 +168,12 @@ function jsonKey(key: Value): string {
   return scalar(key);
 }
 
-function jsonString(value: string, { isAscii }: JsonStyle): string {
+function jsonString(value: string, { isAscii }: JsonStyle, meter: Meter): string {
+  meter.units(value.length);
   const literal = JSON.stringify(value);
-  if (!isAscii) return literal;
-  return literal.replace(
-    /[\x7f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  if (!isAscii || literal.search(beyondAscii) < 0) return literal;
+  meter.slowUnits(value.length);
+  return literal.replace(beyondAscii, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
+
+const beyondAscii = /[\x7f-\uffff]/g;

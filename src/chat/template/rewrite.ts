@@ -93,22 +93,21 @@ function withTuples(tag: readonly Token[], isBlock: boolean): Token[] {
   const groups: boolean[] = [];
   let isOpenTuple = false;
   for (const [i, token] of tag.entries()) {
-    const { type, line } = token;
+    const { type } = token;
     const before = tag[i - 1];
     if (opening.includes(type)) groups.push(type === "OpenParen" && !isOperand(before));
     else if (type === "Comma" && groups.length === 0) isOpenTuple = true;
     else if (closers.includes(type) && groups.pop() && /^(Comma|OpenParen)$/.test(before?.type ?? "")) {
-      const item = { value: NO_ITEM, type: "Identifier", line };
+      const item = named(NO_ITEM, token);
       out.push(item);
-      if (before?.type === "OpenParen") out.push({ value: ",", type: "Comma", line }, item);
+      if (before?.type === "OpenParen") out.push(sign(",", "Comma", token), item);
     }
     out.push(token);
   }
   if (isBlock || !isOpenTuple) return out;
   const [open, ...inner] = out as [Token, ...Token[]];
   const close = inner.pop() as Token;
-  const paren = (value: string, type: string, { line }: Token) => ({ value, type, line });
-  return [open, paren("(", "OpenParen", open), ...inner, paren(")", "CloseParen", close), close];
+  return [open, sign("(", "OpenParen", open), ...inner, sign(")", "CloseParen", close), close];
 }
 
 const opening = ["OpenParen", "OpenSquareBracket", "OpenCurlyBracket"];
@@ -118,37 +117,30 @@ const afterTest = /^(and|or|not|is|in|if|else)$/;
 
 /**
  * Makes of `x is NAME(argument)` and `x is NAME argument`, which the parser does not know, the filter "is NAME"; of
- * `x[]` an index that is undefined.
+ * `x[]` an index that is undefined. Reads tokens from `begin` to `end`, and writes to `out`.
  */
-function withTests(tag: readonly Token[]): Token[] {
-  const out: Token[] = [];
+function withTests(tag: readonly Token[], begin = 0, end = tag.length, out: Token[] = []): Token[] {
   const isWord = (i: number, value?: string) =>
     tag[i]?.type === "Identifier" && (value === undefined || tag[i]?.value === value);
-  for (let i = 0; i < tag.length; i++) {
+  for (let i = begin; i < end; i++) {
     const token = tag[i] as Token;
     const isTest = isWord(i, "is") && tag[i - 1]?.type !== "Dot" && tag[i + 1]?.type !== "Equals" && i > 1;
     const negated = isWord(i + 1, "not");
     const name = i + (negated ? 2 : 1);
-    const end = isTest && isWord(name) ? argumentEnd(tag, name + 1) : 0;
-    if (end === 0) {
+    const last = isTest && isWord(name) ? argumentEnd(tag, name + 1) : 0;
+    if (last === 0) {
       out.push(token);
-      if (
-        token.type === "OpenSquareBracket" &&
-        tag[i + 1]?.type === "CloseSquareBracket" &&
-        isOperand(tag[i - 1])
-      ) {
-        out.push({ value: "[]", type: "Identifier", line: token.line });
-      }
+      const isEmpty = token.type === "OpenSquareBracket" && tag[i + 1]?.type === "CloseSquareBracket";
+      if (isEmpty && isOperand(tag[i - 1])) out.push(named("[]", token));
       continue;
     }
-    const { line } = token;
-    const test = `is ${negated ? "not " : ""}${(tag[name] as Token).value}`;
-    out.push({ value: "|", type: "Pipe", line }, { value: test, type: "Identifier", line });
+    out.push(sign("|", "Pipe", token));
+    out.push(named(`is ${negated ? "not " : ""}${(tag[name] as Token).value}`, token));
     const isCall = tag[name + 1]?.type === "OpenParen";
-    if (!isCall) out.push({ value: "(", type: "OpenParen", line });
-    for (const inner of withTests(tag.slice(name + 1, end))) out.push(inner);
-    if (!isCall) out.push({ value: ")", type: "CloseParen", line });
-    i = end - 1;
+    if (!isCall) out.push(sign("(", "OpenParen", token));
+    withTests(tag, name + 1, last, out);
+    if (!isCall) out.push(sign(")", "CloseParen", token));
+    i = last - 1;
   }
   return out;
 }

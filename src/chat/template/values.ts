@@ -2,7 +2,7 @@
 import { Environment, Interpreter } from "@huggingface/jinja";
 import { describeValue } from "../../util/describe.ts";
 import { type Meter, TemplateFault } from "./limits.ts";
-import { type Marks, noMarks, sliceMarks, wholly } from "./marked_text.ts";
+import { type Marks, noMarks, sliceMarks, type TextBuilder, wholly } from "./marked_text.ts";
 
 /** A value of a template. `type` is the name of its class in @huggingface/jinja. */
 export interface Value<T = unknown> {
@@ -21,6 +21,11 @@ export interface Value<T = unknown> {
 
 /** A key of an object: texts are themselves, numbers and booleans numbers, tuples a symbol that only they have. */
 export type Key = string | number | null | symbol;
+/** The scope of a call: what a function may ask of it. */
+export interface Caller {
+  own(name: string): Value | undefined;
+}
+
 /** Arguments of a call. */
 export interface Arguments {
   readonly positional: readonly Value[];
@@ -28,7 +33,7 @@ export interface Arguments {
 }
 
 type Class<T> = new (value?: T) => Value<T>;
-type Raw = (args: Value[], scope: Environment) => Value;
+type Raw = (args: Value[], caller: Caller) => Value;
 
 const classes = /* @__PURE__ */ findClasses();
 
@@ -63,11 +68,15 @@ function findClasses() {
   const key = node("Identifier", { value: "k" });
   const argument = node("KeywordArgumentExpression", { key, value: node("IntegerLiteral", { value: 1 }) });
   evaluate(node("CallExpression", { callee: node("Identifier", { value: "f" }), args: [argument] }));
+  const named = evaluate(
+    node("CallExpression", { callee: node("Identifier", { value: "namespace" }), args: [] }),
+  );
   const classOf = <T>(value: unknown) => (value as { constructor: Class<T> }).constructor;
   return {
     ...found,
     Tuple: classOf<Value[]>(evaluate(node("TupleLiteral", { value: [] }))),
     Keywords: classOf<Map<string, Value>>(keywords),
+    Namespace: classOf<Map<Key, Value>>(named),
   };
 }
 
@@ -76,6 +85,13 @@ export function text(value: string, marks: Marks = noMarks): Value<string> {
   if (marks.length > 0) made.marks = marks;
   return made;
 }
+/** The text that was put together. @throws UnsupportedError for more work than a template may make */
+export function written(out: TextBuilder, meter: Meter): Value<string> {
+  meter.units(out.length);
+  meter.step(out.marks.length >> 3);
+  return text(out.text, out.marks);
+}
+
 export const integer = (value: number): Value => new classes.Integer(value);
 export const float = (value: number): Value => new classes.Float(value);
 export const boolean = (value: boolean): Value => new classes.Bool(value);
@@ -85,6 +101,8 @@ export const tuple = (items: Value[]): Value<Value[]> => new classes.Tuple(items
 export const dict = (entries: Map<Key, Value> = new Map()): Value<Map<Key, Value>> =>
   new classes.Dict(entries);
 
+export const namespace = (entries: Map<Key, Value>): Value => new classes.Namespace(entries);
+
 /** What is not there. @param name what was looked for, for errors */
 export function missing(name?: string): Value {
   const made: Value = new classes.Missing(undefined);
@@ -93,8 +111,8 @@ export function missing(name?: string): Value {
 }
 
 /** A function that templates may call. */
-export function fn(call: (args: Arguments, scope: Environment) => Value): Value {
-  return new classes.Fn((args, scope) => call(argumentsOf(args), scope));
+export function fn(call: (args: Arguments, caller: Caller) => Value): Value {
+  return new classes.Fn((args, caller) => call(argumentsOf(args), caller));
 }
 
 function argumentsOf(args: readonly Value[]): Arguments {
@@ -104,11 +122,11 @@ function argumentsOf(args: readonly Value[]): Arguments {
 }
 
 /** Calls a function. @throws TemplateFault for anything else */
-export function call(callee: Value, args: Arguments, scope: Environment): Value {
+export function call(callee: Value, args: Arguments, caller: Caller): Value {
   if (callee.type !== "FunctionValue") throw new TemplateFault(`${nameOf(callee)} is not callable`);
   const { positional, keywords } = args;
   const raw = keywords.size > 0 ? [...positional, new classes.Keywords(new Map(keywords))] : [...positional];
-  return (callee.value as Raw)(raw, scope);
+  return (callee.value as Raw)(raw, caller);
 }
 
 /** The argument at a position or of a name. */
@@ -173,13 +191,22 @@ const tuples = new Map<string, symbol>();
 const MAX_TUPLES = 1000;
 
 /** A value as a key. @throws TemplateFault for what can be none */
-export function keyOf(value: Value): Key {
-  if (isText(value)) return value.value;
+export function keyOf(value: Value, meter: Meter): Key {
+  if (isText(value)) {
+    meter.units(value.value.length);
+    return value.value;
+  }
   const number = numeric(value);
   if (number !== undefined) return number;
   if (isNone(value)) return null;
   if (value.type !== "TupleValue") throw new TemplateFault(`${nameOf(value)} cannot be a key`);
-  const id = JSON.stringify((value.value as Value[]).map(keyOf).map((key) => [typeof key, String(key)]));
+  const keys = (value.value as Value[]).map((item) => {
+    meter.step();
+    const key = keyOf(item, meter);
+    return [typeof key, String(key)];
+  });
+  const id = JSON.stringify(keys);
+  meter.units(id.length);
   const known = tuples.get(id);
   if (known) return known;
   if (tuples.size >= MAX_TUPLES) tuples.clear();
@@ -189,8 +216,8 @@ export function keyOf(value: Value): Key {
 }
 
 /** Sets an entry, and notes a key that is no plain text. */
-export function setEntry(object: Value<Map<Key, Value>>, key: Value, value: Value): void {
-  const as = keyOf(key);
+export function setEntry(object: Value<Map<Key, Value>>, key: Value, value: Value, meter: Meter): void {
+  const as = keyOf(key, meter);
   if (!object.value.has(as) && (!isText(key) || key.marks)) {
     object.keyValues ??= new Map();
     object.keyValues.set(as, key);
