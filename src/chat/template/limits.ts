@@ -7,9 +7,9 @@ export const MAX_SOURCE = 256 << 10;
 export const MAX_RANGE = 100_000;
 /** Longest text that a template may make, in UTF-16 units. */
 const MAX_TEXT = 4 << 20;
-/** Steps of a template, and more of them for each unit of its input. */
+/** Steps of a template, and more of them for each text, list or key of its input: a message has five or more. */
 const STEPS = 400_000;
-const STEPS_PER_UNIT = 8;
+const STEPS_PER_VALUE = 256;
 /** Units of text that a template may make or look through, and more of them for each unit of its input. */
 const UNITS = 16 << 20;
 const UNITS_PER_UNIT = 64;
@@ -47,7 +47,7 @@ export class Meter {
     if (this.#input > MAX_TEXT) {
       throw new TemplateFault(`Expected messages and variables of at most ${MAX_TEXT} characters in all`);
     }
-    this.#steps += STEPS_PER_UNIT * (n + 1);
+    this.#steps += STEPS_PER_VALUE + n;
     this.#units += UNITS_PER_UNIT * n;
   }
 
