@@ -2,10 +2,10 @@
 import { describeValue } from "../../util/describe.ts";
 import { CriaError, UsageError } from "../../util/errors.ts";
 import type { Message, Tool } from "../messages.ts";
-import { type Node, TemplateInterpreter } from "./interpreter.ts";
+import { TemplateInterpreter } from "./interpreter.ts";
 import { exceeded, MAX_RANGE, Meter, TemplateFault } from "./limits.ts";
 import { type MarkedText, sliceMarks } from "./marked_text.ts";
-import { parseTemplate } from "./parse_template.ts";
+import { type Node, parseTemplate } from "./parse_template.ts";
 import { Scope } from "./scope.ts";
 import { strftime } from "./strftime.ts";
 import { contentText, type InputStyle, templateMessages, templateTools } from "./template_input.ts";
@@ -117,7 +117,7 @@ export class ChatTemplate {
     const render = (style: InputStyle): MarkedText => {
       meter.restart();
       const scope = globals(now ?? new Date(), meter);
-      const set = (name: string, value: Value) => scope.setVariable(name, value);
+      const set = (name: string, value: Value) => scope.set(name, value);
       set("bos_token", text(this.#tokens.bosToken ?? ""));
       set("eos_token", text(this.#tokens.eosToken ?? ""));
       set("documents", none());
@@ -126,7 +126,7 @@ export class ChatTemplate {
       set("messages", ownRoles(inputValue(given, meter) as Value<Value[]>));
       set("tools", inputValue(templateTools(tools, style), meter));
       set("add_generation_prompt", boolean(adds));
-      return new TemplateInterpreter(scope, meter).render(this.#program, scope);
+      return new TemplateInterpreter(meter).render(this.#program, scope);
     };
     const written = attempted(render);
     return continueFinalMessage ? cutAtFinal(written, messages.at(-1)) : written;
@@ -176,7 +176,7 @@ function ownRoles(messages: Value<Value[]>): Value {
 /** What every template finds: functions, and the names of constants that the parser takes for variables. */
 function globals(now: Date, meter: Meter): Scope {
   const scope = new Scope();
-  const set = (name: string, value: Value) => scope.setVariable(name, value);
+  const set = (name: string, value: Value) => scope.set(name, value);
   for (const [name, value] of [
     ["true", true],
     ["false", false],

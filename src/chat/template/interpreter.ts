@@ -1,12 +1,13 @@
-// Runs templates: @huggingface/jinja's interpreter, bounded, with Python's rules and with texts that know their source.
-import { Interpreter } from "@huggingface/jinja";
+// Runs templates: bounded, by Python's rules, and with texts that know their source.
 import { testNamed } from "./conditions.ts";
 import { filterNamed } from "./filters.ts";
 import { type Meter, TemplateFault } from "./limits.ts";
+import { Loop, type LoopState } from "./loop.ts";
 import type { Machine } from "./machine.ts";
 import { type MarkedText, TextBuilder } from "./marked_text.ts";
 import { methodOf } from "./methods.ts";
 import { binary, itemAt, slice } from "./operators.ts";
+import type { Node } from "./parse_template.ts";
 import { printed } from "./printing.ts";
 import { NO_ITEM, RECURSIVE, WITH } from "./rewrite.ts";
 import { Scope } from "./scope.ts";
@@ -15,7 +16,7 @@ import {
   boolean,
   call,
   dict,
-  equal,
+  float,
   fn,
   integer,
   isDict,
@@ -25,9 +26,11 @@ import {
   iterate,
   type Key,
   keyOf,
+  list,
   missing,
   nameOf,
   none,
+  numeric,
   setEntry,
   text,
   truth,
@@ -35,56 +38,17 @@ import {
   type Value,
 } from "./values.ts";
 
-/** A node of the parser's tree. What it has depends on its type; ast.ts of @huggingface/jinja lists it. */
-export interface Node {
-  readonly type: string;
-  readonly value: unknown;
-  readonly operator: { readonly value: string; readonly isChained?: boolean };
-  readonly computed: boolean;
-  readonly negate: boolean;
-  readonly args: readonly Node[];
-  readonly body: readonly Node[];
-  readonly alternate: readonly Node[];
-  readonly defaultBlock: readonly Node[];
-  readonly callerArgs: readonly Node[] | null;
-  readonly start?: Node;
-  readonly stop?: Node;
-  readonly step?: Node;
-  readonly left: Node;
-  readonly right: Node;
-  readonly test: Node;
-  readonly object: Node;
-  readonly property: Node;
-  readonly operand: Node;
-  readonly filter: Node;
-  readonly callee: Node;
-  readonly call: Node;
-  readonly iterable: Node;
-  readonly lhs: Node;
-  readonly loopvar: Node;
-  readonly name: Node;
-  readonly key: Node;
-}
-
-// Its methods that TypeScript calls private: those that are called, and those that are replaced.
-interface Parts {
-  evaluate(node: Node, scope: Scope): Value;
-  evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>];
-}
-const Base = Interpreter as unknown as new (scope: Scope) => Parts;
-
 /** Nodes that write nothing by themselves. */
 const silent = new Set(["Set", "If", "For", "Macro", "Break", "Continue"]);
 
 /** Runs one template once. */
-export class TemplateInterpreter extends Base implements Machine {
+export class TemplateInterpreter implements Machine {
   readonly meter: Meter;
   #out = new TextBuilder();
   /** Whether a loop is being left, or one of its rounds. */
   #leaving: "no" | "break" | "continue" = "no";
 
-  constructor(scope: Scope, meter: Meter) {
-    super(scope);
+  constructor(meter: Meter) {
     this.meter = meter;
   }
 
@@ -94,7 +58,7 @@ export class TemplateInterpreter extends Base implements Machine {
     return this.#out;
   }
 
-  override evaluate(node: Node | undefined, scope: Scope): Value {
+  evaluate(node: Node | undefined, scope: Scope): Value {
     if (node === undefined) return missing();
     const { meter } = this;
     meter.step();
@@ -110,6 +74,10 @@ export class TemplateInterpreter extends Base implements Machine {
     switch (node.type) {
       case "StringLiteral":
         return text(node.value as string);
+      case "IntegerLiteral":
+        return integer(node.value as number);
+      case "FloatLiteral":
+        return float(node.value as number);
       case "Identifier":
         return scope.find(node.value as string, this.meter);
       case "MemberExpression":
@@ -118,18 +86,39 @@ export class TemplateInterpreter extends Base implements Machine {
         return this.#call(node, scope);
       case "BinaryExpression":
         return this.#binary(node, scope);
+      case "UnaryExpression":
+        return this.#unary(node, scope);
       case "FilterExpression":
-        return this.applyFilter(this.evaluate(node.operand, scope), node.filter, scope);
+        return this.#applyFilter(this.evaluate(node.operand, scope), node.filter, scope);
       case "TestExpression": {
         const is = this.test(node.test.value as string, this.evaluate(node.operand, scope), []);
         return boolean(is !== node.negate);
       }
+      case "Ternary":
+        return truth(this.evaluate(node.condition, scope))
+          ? this.evaluate(node.trueExpr, scope)
+          : this.evaluate(node.falseExpr, scope);
+      // `a if b`, without an else.
+      case "SelectExpression":
+        return truth(this.evaluate(node.test, scope)) ? this.evaluate(node.lhs, scope) : missing();
+      case "ArrayLiteral":
+        return list((node.value as Node[]).map((item) => this.evaluate(item, scope)));
       case "TupleLiteral": {
         const items = (node.value as Node[]).filter((item) => item.value !== NO_ITEM);
         return tuple(items.map((item) => this.evaluate(item, scope)));
       }
       case "ObjectLiteral":
         return this.#object(node, scope);
+      default:
+        return this.#statement(node, scope);
+    }
+  }
+
+  /** Runs a statement. What it gives is text, or nothing for those that are {@link silent}. */
+  #statement(node: Node, scope: Scope): Value {
+    switch (node.type) {
+      case "Set":
+        return this.#set(node, scope);
       case "If":
         return this.#if(node, scope);
       case "For":
@@ -139,19 +128,21 @@ export class TemplateInterpreter extends Base implements Machine {
         this.#leaving = node.type === "Break" ? "break" : "continue";
         return none();
       case "Macro":
-        scope.setVariable(node.name.value as string, this.#macro(node.args, node.body, scope));
+        scope.set(node.name.value as string, this.#macro(node.args, node.body, scope));
         return none();
       case "CallStatement":
         return this.#callBlock(node, scope);
       case "FilterStatement":
-        return node.filter.callee?.value === WITH ? this.#with(node, scope) : super.evaluate(node, scope);
+        return node.filter.callee?.value === WITH
+          ? this.#with(node, scope)
+          : this.#applyFilter(this.#block(node.body, scope), node.filter, scope);
       default:
-        return super.evaluate(node, scope);
+        throw new TemplateFault(`Unknown node type: ${node.type}`);
     }
   }
 
   /** The text of a block that is no part of the output yet: of a macro, a call, a filter, a set. */
-  evaluateBlock(nodes: readonly Node[], scope: Scope): Value {
+  #block(nodes: readonly Node[], scope: Scope): Value {
     return this.#written(() => this.#run(nodes, scope));
   }
 
@@ -181,11 +172,46 @@ export class TemplateInterpreter extends Base implements Machine {
   }
 
   #arguments(args: readonly Node[], scope: Scope): Arguments {
-    const [positional, keywords] = this.evaluateArguments(args, scope);
-    // Lists and dicts may have been unpacked, and are copied by what is called.
-    for (const value of positional) if (isDict(value)) this.meter.step(value.value.size);
-    this.meter.step(positional.length + keywords.size);
-    return { positional, keywords };
+    if (args.length === 0) return noArguments;
+    const positional: Value[] = [];
+    const { meter } = this;
+    meter.step(args.length);
+    let hasNames = false;
+    for (const node of args) {
+      if (node.type === "SpreadExpression") {
+        const items = iterate(this.evaluate(node.argument, scope), meter);
+        meter.step(items.length);
+        for (const item of items) positional.push(item);
+      } else if (node.type.startsWith("Keyword")) {
+        hasNames = true;
+      } else {
+        const value = this.evaluate(node, scope);
+        if (isDict(value)) meter.step(value.value.size);
+        positional.push(value);
+      }
+    }
+    // As in Python, arguments with names come last, wherever they stand.
+    return { positional, keywords: hasNames ? this.#keywords(args, scope) : noArguments.keywords };
+  }
+
+  #keywords(args: readonly Node[], scope: Scope): Map<string, Value> {
+    const keywords = new Map<string, Value>();
+    const add = (key: string, value: Value) => {
+      if (keywords.has(key)) throw new TemplateFault(`Got multiple values for keyword argument '${key}'`);
+      keywords.set(key, value);
+    };
+    for (const { type, key, value, argument } of args) {
+      if (type === "KeywordArgumentExpression") {
+        add(key.value as string, this.evaluate(value as Node, scope));
+      } else if (type === "KeywordSpreadExpression") {
+        const given = this.evaluate(argument, scope);
+        if (given.type !== "ObjectValue") throw new TemplateFault(`${nameOf(given)} is not a mapping`);
+        const entries = given.value as Map<Key, Value>;
+        this.meter.step(entries.size);
+        for (const [name, item] of entries) add(String(name), item);
+      }
+    }
+    return keywords;
   }
 
   #call(node: Node, scope: Scope): Value {
@@ -263,6 +289,35 @@ export class TemplateInterpreter extends Base implements Machine {
     return methodOf(object, key.value, this) ?? missing(key.value);
   }
 
+  #unary(node: Node, scope: Scope): Value {
+    const value = this.evaluate(node.argument, scope);
+    const { value: operator } = node.operator;
+    if (operator === "not") return boolean(!truth(value));
+    const number = numeric(value);
+    if (number === undefined)
+      throw new TemplateFault(`bad operand type for unary ${operator}: ${nameOf(value)}`);
+    return (value.type === "FloatValue" ? float : integer)(operator === "-" ? -number : number);
+  }
+
+  #set(node: Node, scope: Scope): Value {
+    let target = node.assignee;
+    // `{% set x | upper %}...{% endset %}`
+    const filters: Node[] = [];
+    for (; target.type === "FilterExpression"; target = target.operand) filters.unshift(target.filter);
+    let value = node.value ? this.evaluate(node.value as Node, scope) : this.#block(node.body, scope);
+    for (const filter of filters) value = this.#applyFilter(value, filter, scope);
+    if (target.type !== "MemberExpression" || target.computed) {
+      this.#assign(target, value, scope);
+      return none();
+    }
+    const object = this.evaluate(target.object, scope);
+    if (object.type !== "NamespaceValue") {
+      throw new TemplateFault(`cannot assign attribute on ${nameOf(object)}`);
+    }
+    (object.value as Map<Key, Value>).set(target.property.value as string, value);
+    return none();
+  }
+
   #object(node: Node, scope: Scope): Value {
     const made = dict();
     for (const [key, value] of node.value as Map<Node, Node>) {
@@ -271,8 +326,7 @@ export class TemplateInterpreter extends Base implements Machine {
     return made;
   }
 
-  /** @internal The base class calls it for `{% filter %}`. */
-  applyFilter(value: Value, node: Node, scope: Scope): Value {
+  #applyFilter(value: Value, node: Node, scope: Scope): Value {
     const isCall = node.type === "CallExpression";
     const name = (isCall ? node.callee : node).value as string;
     const args = isCall ? this.#arguments(node.args, scope) : noArguments;
@@ -323,7 +377,7 @@ export class TemplateInterpreter extends Base implements Machine {
     const { positional, keywords } = this.#arguments(filter.args, scope);
     if (positional.length > 0) throw new TemplateFault("Expected names and values for with");
     const inner = new Scope(scope);
-    for (const [name, value] of keywords) inner.setVariable(name, value);
+    for (const [name, value] of keywords) inner.set(name, value);
     this.#run(body, inner);
     return text("");
   }
@@ -359,7 +413,7 @@ export class TemplateInterpreter extends Base implements Machine {
     for (let i = 0; i < items.length; i++) {
       this.meter.step();
       const inner = new Scope(scope);
-      inner.setVariable("loop", new Loop(shared, i));
+      inner.set("loop", new Loop(shared, i));
       this.#assign(node.loopvar, items[i] as Value, inner);
       this.#run(node.body, inner);
       const leaving = this.#leaving;
@@ -370,10 +424,10 @@ export class TemplateInterpreter extends Base implements Machine {
 
   #assign(target: Node, value: Value, scope: Scope): void {
     if (target.type === "Identifier") {
-      scope.setVariable(target.value as string, value);
+      scope.set(target.value as string, value);
       return;
     }
-    if (target.type !== "TupleLiteral") throw new TemplateFault("Expected names as variables of a loop");
+    if (target.type !== "TupleLiteral") throw new TemplateFault("Expected names to assign to");
     const targets = target.value as readonly Node[];
     const values = iterate(value, this.meter);
     if (values.length !== targets.length) {
@@ -390,7 +444,7 @@ export class TemplateInterpreter extends Base implements Machine {
       this.meter.step(parameters.length);
       const inner = new Scope(scope);
       const callBlock = caller.own("caller");
-      if (callBlock) inner.setVariable("caller", callBlock);
+      if (callBlock) inner.set("caller", callBlock);
       const left = new Map(keywords);
       const defaults: [string, Node][] = [];
       parameters.forEach((parameter, i) => {
@@ -398,18 +452,18 @@ export class TemplateInterpreter extends Base implements Machine {
         const given = positional[i] ?? left.get(name);
         left.delete(name);
         if (!given && parameter.type !== "Identifier") defaults.push([name, parameter.value as Node]);
-        inner.setVariable(name, given ?? missing(name));
+        inner.set(name, given ?? missing(name));
       });
-      inner.setVariable("varargs", tuple(positional.slice(parameters.length)));
-      inner.setVariable("kwargs", dict(left as Map<Key, Value>));
-      for (const [name, value] of defaults) inner.setVariable(name, this.evaluate(value, inner));
-      return this.evaluateBlock(body, inner);
+      inner.set("varargs", tuple(positional.slice(parameters.length)));
+      inner.set("kwargs", dict(left as Map<Key, Value>));
+      for (const [name, value] of defaults) inner.set(name, this.evaluate(value, inner));
+      return this.#block(body, inner);
     });
   }
 
   #callBlock(node: Node, scope: Scope): Value {
     const inner = new Scope();
-    inner.setVariable("caller", this.#macro(node.callerArgs ?? [], node.body, scope));
+    inner.set("caller", this.#macro(node.callerArgs ?? [], node.body, scope));
     const { callee, args } = node.call;
     return call(this.evaluate(callee, scope), this.#arguments(args, scope), inner);
   }
@@ -425,79 +479,4 @@ interface LoopParts {
   readonly node: Node;
   readonly test: Node | undefined;
   readonly isRecursive: boolean;
-}
-
-/** What the rounds of a loop share. */
-interface LoopState {
-  readonly items: Value[];
-  readonly depth0: number;
-  readonly meter: Meter;
-  /** Runs the loop again, inside itself. */
-  again(args: Arguments): Value;
-  /** What `loop.changed` was asked for last. */
-  last: Value | undefined;
-}
-
-/** The variable `loop`. */
-class Loop implements Value {
-  readonly type = "LoopContext";
-  readonly value: Value[];
-  readonly #state: LoopState;
-  readonly #index: number;
-
-  constructor(state: LoopState, index: number) {
-    this.value = state.items;
-    this.#state = state;
-    this.#index = index;
-  }
-
-  again(args: Arguments): Value {
-    return this.#state.again(args);
-  }
-
-  get(name: string): Value {
-    const i = this.#index;
-    const n = this.value.length;
-    switch (name) {
-      case "index":
-        return integer(i + 1);
-      case "index0":
-        return integer(i);
-      case "revindex":
-        return integer(n - i);
-      case "revindex0":
-        return integer(n - i - 1);
-      case "first":
-        return boolean(i === 0);
-      case "last":
-        return boolean(i === n - 1);
-      case "length":
-        return integer(n);
-      case "depth":
-        return integer(this.#state.depth0 + 1);
-      case "depth0":
-        return integer(this.#state.depth0);
-      case "previtem":
-        return this.value[i - 1] ?? missing(name);
-      case "nextitem":
-        return this.value[i + 1] ?? missing(name);
-      case "cycle":
-        return fn(({ positional }) => positional[i % positional.length] ?? missing(name));
-      case "changed":
-        return fn(({ positional }) => boolean(this.#isChanged(tuple([...positional]))));
-      default:
-        return missing(name);
-    }
-  }
-
-  #isChanged(values: Value): boolean {
-    const state = this.#state;
-    if (state.last && equal(state.last, values, state.meter)) return false;
-    state.last = values;
-    return true;
-  }
-
-  __bool__() {
-    return { value: true };
-  }
 }

@@ -1,10 +1,45 @@
 // Parses a template: our tokens, the parser of @huggingface/jinja, and errors that name the line.
 import { parse } from "@huggingface/jinja";
 import { FormatError } from "../../util/errors.ts";
-import type { Node } from "./interpreter.ts";
 import { syntaxError, tokenizeTemplate } from "./lexer.ts";
 import { MAX_SOURCE } from "./limits.ts";
 import type { Token } from "./rewrite.ts";
+
+/** A node of the parser's tree. What it has depends on its type; ast.ts of @huggingface/jinja lists it. */
+export interface Node {
+  readonly type: string;
+  readonly value: unknown;
+  readonly operator: { readonly value: string; readonly isChained?: boolean };
+  readonly computed: boolean;
+  readonly negate: boolean;
+  readonly args: readonly Node[];
+  readonly body: readonly Node[];
+  readonly alternate: readonly Node[];
+  readonly defaultBlock: readonly Node[];
+  readonly callerArgs: readonly Node[] | null;
+  readonly start?: Node;
+  readonly stop?: Node;
+  readonly step?: Node;
+  readonly left: Node;
+  readonly right: Node;
+  readonly test: Node;
+  readonly object: Node;
+  readonly property: Node;
+  readonly operand: Node;
+  readonly filter: Node;
+  readonly callee: Node;
+  readonly call: Node;
+  readonly iterable: Node;
+  readonly lhs: Node;
+  readonly loopvar: Node;
+  readonly name: Node;
+  readonly key: Node;
+  readonly argument: Node;
+  readonly condition: Node;
+  readonly trueExpr: Node;
+  readonly falseExpr: Node;
+  readonly assignee: Node;
+}
 
 /**
  * The tree of a template.

@@ -2,7 +2,7 @@
 import type { Meter } from "./limits.ts";
 import { type Caller, missing, type Value } from "./values.ts";
 
-/** What the interpreter of @huggingface/jinja needs of its Environment, which makes a function for each scope. */
+/** Names, in the scope of a block. */
 export class Scope implements Caller {
   readonly #around: Scope | undefined;
   #names: Map<string, Value> | undefined;
@@ -11,7 +11,7 @@ export class Scope implements Caller {
     this.#around = around;
   }
 
-  setVariable(name: string, value: Value): void {
+  set(name: string, value: Value): void {
     this.#names ??= new Map();
     this.#names.set(name, value);
   }

@@ -1,22 +1,20 @@
-// Values of templates: the classes of @huggingface/jinja, which it does not export, and Python's rules for them.
-import { Environment, Interpreter } from "@huggingface/jinja";
+// Values of templates, and Python's rules for them.
 import { describeValue } from "../../util/describe.ts";
 import { type Meter, TemplateFault } from "./limits.ts";
 import { type Marks, noMarks, sliceMarks, type TextBuilder, wholly } from "./marked_text.ts";
 
-/** A value of a template. `type` is the name of its class in @huggingface/jinja. */
+/** A value of a template. */
 export interface Value<T = unknown> {
   readonly type: string;
   value: T;
-  /** Of a text: what comes from messages. Absent for none. */
-  marks?: Marks;
+  /** Of a text: what comes from messages; undefined for none. */
+  marks: Marks | undefined;
   /** Of an object: whether its keys come from messages. */
   isContent?: boolean;
   /** Of an object: its keys that are no plain texts, as they were written. */
   keyValues?: Map<Key, Value>;
   /** Of what is undefined: what was looked for. */
   missing?: string;
-  __bool__(): { value: boolean };
 }
 
 /** A key of an object: texts are themselves, numbers and booleans numbers, tuples a symbol that only they have. */
@@ -32,59 +30,17 @@ export interface Arguments {
   readonly keywords: ReadonlyMap<string, Value>;
 }
 
-type Class<T> = new (value?: T) => Value<T>;
-type Raw = (args: Value[], caller: Caller) => Value;
+type Call = (args: Arguments, caller: Caller) => Value;
 
-const classes = /* @__PURE__ */ findClasses();
+// Objects of one shape, made by no class: they are made for each step of a template.
+const made = <T>(type: string, value: T): Value<T> => ({ type, value, marks: undefined });
 
-function findClasses() {
-  const scope = new Environment();
-  const of = <T>(name: string, value: unknown) =>
-    (scope.set(name, value) as unknown as { constructor: Class<T> }).constructor;
-  const Fn = of<Raw>("function", () => null);
-  const found = {
-    Integer: of<number>("integer", 1),
-    Float: of<number>("float", 0.5),
-    Text: of<string>("string", ""),
-    Bool: of<boolean>("boolean", true),
-    None: of<null>("none", null),
-    Missing: of<undefined>("undefined", undefined),
-    List: of<Value[]>("list", []),
-    Dict: of<Map<Key, Value>>("dict", {}),
-    Fn,
-  };
-  // A tuple, and the keywords of a call, are made by the interpreter alone.
-  let keywords: unknown;
-  scope.setVariable(
-    "f",
-    new Fn((args) => {
-      keywords = args[0];
-      return new found.None();
-    }) as never,
-  );
-  const node = (type: string, more: object) => ({ type, ...more });
-  const interpreter = new Interpreter(scope);
-  const evaluate = (it: object): unknown => interpreter.evaluate(it as never, scope);
-  const key = node("Identifier", { value: "k" });
-  const argument = node("KeywordArgumentExpression", { key, value: node("IntegerLiteral", { value: 1 }) });
-  evaluate(node("CallExpression", { callee: node("Identifier", { value: "f" }), args: [argument] }));
-  const named = evaluate(
-    node("CallExpression", { callee: node("Identifier", { value: "namespace" }), args: [] }),
-  );
-  const classOf = <T>(value: unknown) => (value as { constructor: Class<T> }).constructor;
-  return {
-    ...found,
-    Tuple: classOf<Value[]>(evaluate(node("TupleLiteral", { value: [] }))),
-    Keywords: classOf<Map<string, Value>>(keywords),
-    Namespace: classOf<Map<Key, Value>>(named),
-  };
-}
+export const text = (value: string, marks: Marks = noMarks): Value<string> => ({
+  type: "StringValue",
+  value,
+  marks: marks.length > 0 ? marks : undefined,
+});
 
-export function text(value: string, marks: Marks = noMarks): Value<string> {
-  const made = new classes.Text(value);
-  if (marks.length > 0) made.marks = marks;
-  return made;
-}
 /** The text that was put together. @throws UnsupportedError for more work than a template may make */
 export function written(out: TextBuilder, meter: Meter): Value<string> {
   meter.units(out.length);
@@ -92,41 +48,34 @@ export function written(out: TextBuilder, meter: Meter): Value<string> {
   return text(out.text, out.marks);
 }
 
-export const integer = (value: number): Value => new classes.Integer(value);
-export const float = (value: number): Value => new classes.Float(value);
-export const boolean = (value: boolean): Value => new classes.Bool(value);
-export const none = (): Value => new classes.None(null);
-export const list = (items: Value[]): Value<Value[]> => new classes.List(items);
-export const tuple = (items: Value[]): Value<Value[]> => new classes.Tuple(items);
-export const dict = (entries: Map<Key, Value> = new Map()): Value<Map<Key, Value>> =>
-  new classes.Dict(entries);
+const TRUE = made("BooleanValue", true);
+const FALSE = made("BooleanValue", false);
+const NONE = made("NullValue", null);
 
-export const namespace = (entries: Map<Key, Value>): Value => new classes.Namespace(entries);
+export const integer = (value: number): Value => made("IntegerValue", value);
+export const float = (value: number): Value => made("FloatValue", value);
+export const boolean = (value: boolean): Value => (value ? TRUE : FALSE);
+export const none = (): Value => NONE;
+export const list = (items: Value[]): Value<Value[]> => made("ArrayValue", items);
+export const tuple = (items: Value[]): Value<Value[]> => made("TupleValue", items);
+export const dict = (entries: Map<Key, Value> = new Map()): Value<Map<Key, Value>> =>
+  made("ObjectValue", entries);
+export const namespace = (entries: Map<Key, Value>): Value => made("NamespaceValue", entries);
 
 /** What is not there. @param name what was looked for, for errors */
 export function missing(name?: string): Value {
-  const made: Value = new classes.Missing(undefined);
-  if (name !== undefined) made.missing = name;
-  return made;
+  const value: Value = made("UndefinedValue", undefined);
+  if (name !== undefined) value.missing = name;
+  return value;
 }
 
 /** A function that templates may call. */
-export function fn(call: (args: Arguments, caller: Caller) => Value): Value {
-  return new classes.Fn((args, caller) => call(argumentsOf(args), caller));
-}
-
-function argumentsOf(args: readonly Value[]): Arguments {
-  const last = args.at(-1);
-  if (last?.type !== "KeywordArgumentsValue") return { positional: args, keywords: new Map() };
-  return { positional: args.slice(0, -1), keywords: last.value as Map<string, Value> };
-}
+export const fn = (call: Call): Value => made("FunctionValue", call);
 
 /** Calls a function. @throws TemplateFault for anything else */
 export function call(callee: Value, args: Arguments, caller: Caller): Value {
   if (callee.type !== "FunctionValue") throw new TemplateFault(`${nameOf(callee)} is not callable`);
-  const { positional, keywords } = args;
-  const raw = keywords.size > 0 ? [...positional, new classes.Keywords(new Map(keywords))] : [...positional];
-  return (callee.value as Raw)(raw, caller);
+  return (callee.value as Call)(args, caller);
 }
 
 /** The argument at a position or of a name. */
@@ -140,12 +89,13 @@ export const isNumber = (value: Value): value is Value<number> =>
 export const isList = (value: Value | undefined): value is Value<Value[]> =>
   value?.type === "ArrayValue" || value?.type === "TupleValue";
 export const isDict = (value: Value | undefined): value is Value<Map<Key, Value>> =>
-  value?.type === "ObjectValue" ||
-  value?.type === "NamespaceValue" ||
-  value?.type === "KeywordArgumentsValue";
+  value?.type === "ObjectValue" || value?.type === "NamespaceValue";
 export const isMissing = (value: Value | undefined): boolean => value?.type === "UndefinedValue";
 export const isNone = (value: Value | undefined): boolean => value?.type === "NullValue";
-export const truth = (value: Value): boolean => value.__bool__().value;
+export function truth(value: Value): boolean {
+  if (isList(value)) return value.value.length > 0;
+  return value.type === "ObjectValue" ? (value.value as Map<Key, Value>).size > 0 : Boolean(value.value);
+}
 
 /** A number, or a boolean as one; undefined for anything else. */
 export function numeric(value: Value): number | undefined {
@@ -339,12 +289,12 @@ export function inputValue(given: unknown, meter: Meter, nesting = 0): Value {
       `Expected messages and variables to be what JSON can hold, got ${describeValue(given)}`,
     );
   }
-  const made = dict();
-  made.isContent = true;
+  const object = dict();
+  object.isContent = true;
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue;
     meter.input(key.length, nesting);
-    made.value.set(key, inputValue(value, meter, nesting + 1));
+    object.value.set(key, inputValue(value, meter, nesting + 1));
   }
-  return made;
+  return object;
 }
