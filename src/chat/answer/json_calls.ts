@@ -1,4 +1,4 @@
-// Calls that are JSON objects with a name and arguments: Hermes and Qwen, Llama 3, Mistral, Phi-4, Granite 3, Command R7B.
+// Calls that are JSON objects with a name and arguments: Hermes and Qwen, Llama 3, Mistral, Phi-4, Granite 3, Command R7B, Apertus.
 import { PYTHON_TAG, taggedCode } from "./code_calls.ts";
 import type { Context, Format } from "./format.ts";
 import { Literals, literal } from "./literals.ts";
@@ -11,6 +11,8 @@ interface Shape {
   readonly close?: string;
   /** Whether a call is told of when it is complete: its id may come last. */
   readonly whole?: boolean;
+  /** Whether a call is an object whose one key is the name. */
+  readonly keyed?: boolean;
 }
 
 const llamaObjects = objects({ list: "never" });
@@ -24,6 +26,20 @@ export const jsonFormats: readonly Format[] = [
     drop: ["<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"],
     open: ["<|START_ACTION|>"],
     read: objects({ list: "always", close: "<|END_ACTION|>" }),
+  },
+  {
+    names: ["apertus"],
+    asks: /<\|tools_prefix\|>/,
+    think: ["<|inner_prefix|>", "<|inner_suffix|>"],
+    callEndsThink: true,
+    open: ["<|tools_prefix|>"],
+    read: objects({ list: "always", close: "<|tools_suffix|>", keyed: true }),
+  },
+  {
+    names: ["gigachat3"],
+    asks: /<\|message_sep\|>|<\|function_call\|>/,
+    open: ["<|message_sep|>\n\nfunction call<|role_sep|>", "function call<|role_sep|>", "<|function_call|>"],
+    read: objects({ list: "either" }),
   },
   {
     names: ["granite3"],
@@ -81,7 +97,8 @@ export function objects(shape: Shape): NonNullable<Format["read"]> {
     do {
       yield* scanner.space();
       if ((yield* scanner.peek()) !== "{" && between !== "") break;
-      if (!(yield* object(context, shape.whole === true, marker === ""))) return false;
+      const read = shape.keyed ? keyed(context) : object(context, shape.whole === true, marker === "");
+      if (!(yield* read)) return false;
       scanner.mark();
       yield* scanner.space();
       between = list ? "," : shape.list === "never" ? ";" : "";
@@ -135,6 +152,24 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
     }
   }
   if (!out.named || !seen.has("arguments")) return false;
+  out.finish();
+  return true;
+}
+
+/** Reads `{"name": {…}}`. */
+function* keyed(context: Context): Reading<boolean> {
+  const { in: scanner, out } = context;
+  if (!(yield* scanner.eat("{"))) return false;
+  yield* scanner.space();
+  const name = yield* text(scanner);
+  yield* scanner.space();
+  if (!name || !(yield* scanner.eat(":"))) return false;
+  yield* scanner.space();
+  out.open(false);
+  out.name(name);
+  if (!(yield* callArguments(context))) return false;
+  yield* scanner.space();
+  if (!(yield* scanner.eat("}"))) return false;
   out.finish();
   return true;
 }

@@ -104,6 +104,12 @@ describe("answerFormatOf()", () => {
     "<|START_ACTION|>": "command-r7b",
     "minimax:tool_call": "minimax-m2",
     functools: "phi4-mini",
+    "'<｜Assistant｜>' … '<' + '｜DSML｜' + 'function_calls>'": "deepseek-v3.2",
+    "<tool_call>name<tool_sep><arg_key>": "hunyuan3",
+    "<tool_call:opensource>name<tool_sep:opensource><arg_key:opensource>": "hunyuan3-opensource",
+    "<|tools_prefix|>": "apertus",
+    "<|message_sep|>": "gigachat3",
+    "<|tool_call:begin|>": "solar-open",
     "{{ 'User: ' + content }}": "undefined",
   };
   for (const [template, format] of Object.entries(asked)) {
