@@ -6,14 +6,13 @@ import { UnsupportedError } from "../util/errors.ts";
 import { chatInPipe } from "./chat/piped_chat.ts";
 import { type ChatStart, commandsHelp, TerminalChat } from "./chat/terminal_chat.ts";
 import { readJson } from "./chat/transcript.ts";
-import type { Command } from "./command.ts";
+import { command } from "./command.ts";
 import {
   ArgumentError,
   describeFlags,
   type FlagValues,
   helpFlag,
   oneLine,
-  parseArgs,
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
@@ -21,7 +20,6 @@ import { nameFlags } from "./flags/flag_names.ts";
 import { endFlags, maxTokensFlag, samplingFlags, samplingOf } from "./flags/sampling_flags.ts";
 import { computeFlags, loadModel, modelFlags, templateFlags } from "./load_model.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
-import { writeOut } from "./terminal/output.ts";
 
 const flags = {
   ...modelFlags,
@@ -69,17 +67,12 @@ const talkers = [
 ];
 
 /** `cria chat`: talks with a model on a terminal, or in a pipe. */
-export const chatCommand: Command = {
+export const chatCommand = command({
   name: "chat",
   summary: "talk with a model",
   help,
   flags,
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands, args }) {
     if (operands.length > 0) {
       throw new ArgumentError(
         'Expected flags only; a single message goes through a pipe: echo "TEXT" | cria chat',
@@ -107,7 +100,7 @@ export const chatCommand: Command = {
       llama.dispose();
     }
   },
-};
+});
 
 function sendOptions(values: Values): SendOptions {
   const { maxTokens, stop, ignoreEos } = values;

@@ -3,19 +3,11 @@ import process from "node:process";
 import { quantizeTypes } from "../convert/file_kinds.ts";
 import { convert } from "../convert.ts";
 import { inputModel } from "./chosen_model.ts";
-import type { Command } from "./command.ts";
-import {
-  ArgumentError,
-  describeFlags,
-  helpFlag,
-  numberFlag,
-  parseArgs,
-  parsedFlag,
-  switchFlag,
-} from "./flags/args.ts";
+import { command } from "./command.ts";
+import { ArgumentError, describeFlags, helpFlag, numberFlag, parsedFlag, switchFlag } from "./flags/args.ts";
 import { withNameHint } from "./model_name.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
-import { writeErr, writeOut } from "./terminal/output.ts";
+import { writeErr } from "./terminal/output.ts";
 import { ProgressLine } from "./terminal/progress_line.ts";
 import { writtenText } from "./terminal/written_text.ts";
 
@@ -56,18 +48,13 @@ file behind.
 `;
 
 /** `cria convert`: writes a GGUF file of a folder of safetensors. */
-export const convertCommand: Command = {
+export const convertCommand = command({
   name: "convert",
   summary: "write a GGUF file of a folder of safetensors",
   help,
   flags,
   operands: "files",
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands }) {
     const [input, output] = operands;
     if (input === undefined || output === undefined || operands.length > 2) {
       throw new ArgumentError(`Cannot convert: Expected DIR OUT, got ${operands.length} arguments`);
@@ -89,4 +76,4 @@ export const convertCommand: Command = {
       line.clear();
     }
   },
-};
+});

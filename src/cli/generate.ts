@@ -2,8 +2,8 @@
 import process from "node:process";
 import type { Completion, GenerateOptions, Llama } from "../mod.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import type { Command } from "./command.ts";
-import { describeFlags, type FlagValues, helpFlag, parseArgs, switchFlag, textFlag } from "./flags/args.ts";
+import { command } from "./command.ts";
+import { describeFlags, type FlagValues, helpFlag, switchFlag, textFlag } from "./flags/args.ts";
 import { endFlags, maxTokensFlag, samplingFlags, samplingOf } from "./flags/sampling_flags.ts";
 import { decodeText } from "./input/decode_text.ts";
 import { findText, readInput, type TextInput, textFlags } from "./input/text_input.ts";
@@ -50,17 +50,12 @@ A reader that closes standard output early ends the command with 0.
 `;
 
 /** `cria generate`: continues a prompt on standard output. */
-export const generateCommand: Command = {
+export const generateCommand = command({
   name: "generate",
   summary: "continue a text",
   help,
   flags,
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands }) {
     const input = findText("prompt", { operands, ...values });
     const { statsFile } = values;
     const stats = statsFile === undefined ? undefined : await OutputFile.check(statsFile);
@@ -81,7 +76,7 @@ export const generateCommand: Command = {
       llama.dispose();
     }
   },
-};
+});
 
 async function readPrompt(input: TextInput): Promise<string> {
   if (input.from === "arguments") return input.text;

@@ -1,16 +1,8 @@
 // `cria list`: the models in the cache.
 import { type CachedModel, list } from "../models.ts";
 import { sizeText } from "../util/bytes.ts";
-import type { Command } from "./command.ts";
-import {
-  ArgumentError,
-  describeFlags,
-  helpFlag,
-  oneLine,
-  parseArgs,
-  show,
-  switchFlag,
-} from "./flags/args.ts";
+import { command } from "./command.ts";
+import { ArgumentError, describeFlags, helpFlag, oneLine, show, switchFlag } from "./flags/args.ts";
 import { writeOut } from "./terminal/output.ts";
 import { textWidth } from "./terminal/terminal.ts";
 
@@ -28,17 +20,12 @@ Flags:
 ${describeFlags(flags)}`;
 
 /** `cria list`: the models that were downloaded. */
-export const listCommand: Command = {
+export const listCommand = command({
   name: "list",
   summary: "show the models that were downloaded",
   help,
   flags,
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands }) {
     if (operands.length > 0) {
       throw new ArgumentError(`Cannot list: Expected no operands, got ${show(operands[0] as string)}`);
     }
@@ -48,7 +35,7 @@ export const listCommand: Command = {
     );
     return 0;
   },
-};
+});
 
 function table(models: readonly CachedModel[]): string {
   if (models.length === 0) return "";

@@ -2,8 +2,8 @@
 import process from "node:process";
 import type { Llama, Perplexity } from "../mod.ts";
 import { SourceError } from "../util/errors.ts";
-import type { Command } from "./command.ts";
-import { describeFlags, type FlagValues, helpFlag, numberFlag, parseArgs, switchFlag } from "./flags/args.ts";
+import { command } from "./command.ts";
+import { describeFlags, type FlagValues, helpFlag, numberFlag, switchFlag } from "./flags/args.ts";
 import { findFile, readText, textFlags } from "./input/text_input.ts";
 import { computeFlags, count, loadModel, modelFlags } from "./load_model.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
@@ -42,18 +42,13 @@ A reader that closes standard output early ends the command with 0.
 `;
 
 /** `cria perplexity`: scores a text. */
-export const perplexityCommand: Command = {
+export const perplexityCommand = command({
   name: "perplexity",
   summary: "score a text: nll and perplexity",
   help,
   flags,
   operands: "files",
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands }) {
     const input = findFile("text", { operands, ...values });
     // Read before signals are caught: until here Ctrl-C simply ends the process.
     const text = await readText(input).catch((error) => {
@@ -68,7 +63,7 @@ export const perplexityCommand: Command = {
       llama.dispose();
     }
   },
-};
+});
 
 /** A shorter time says nothing of a rate. */
 const MIN_MEASURED_MS = 250;

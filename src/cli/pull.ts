@@ -2,17 +2,8 @@
 import process from "node:process";
 import { pull } from "../models.ts";
 import { sizeText } from "../util/bytes.ts";
-import type { Command } from "./command.ts";
-import {
-  ArgumentError,
-  bytesFlag,
-  describeFlags,
-  helpFlag,
-  oneLine,
-  parseArgs,
-  show,
-  textFlag,
-} from "./flags/args.ts";
+import { command, oneModel } from "./command.ts";
+import { bytesFlag, describeFlags, helpFlag, oneLine, show, textFlag } from "./flags/args.ts";
 import { withNameHint } from "./model_name.ts";
 import { Interrupted, interruptSignal } from "./terminal/interrupt.ts";
 import { writeErr, writeOut } from "./terminal/output.ts";
@@ -43,21 +34,13 @@ Exit status: 0; 1 for a failure; 2 for wrong usage; 130 and 143 when ended by Ct
 `;
 
 /** `cria pull`: downloads a model. */
-export const pullCommand: Command = {
+export const pullCommand = command({
   name: "pull",
   summary: "download a model and keep it",
   help,
   flags,
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
-    const [name, ...more] = operands;
-    if (name === undefined || more.length > 0) {
-      throw new ArgumentError(`Cannot pull: Expected the name of one model, got ${operands.length}`);
-    }
+  async run({ values, operands }) {
+    const name = oneModel("pull", operands);
     const line = new ProgressLine(process.stderr, `pulling ${name.split(/[\\/](?!$)/).at(-1)}`);
     const signal = interruptSignal();
     try {
@@ -82,4 +65,4 @@ export const pullCommand: Command = {
       line.clear();
     }
   },
-};
+});

@@ -3,21 +3,20 @@ import process from "node:process";
 import { quantizeTypes } from "../convert/file_kinds.ts";
 import { type QuantizeType, quantize } from "../convert.ts";
 import { inputModel } from "./chosen_model.ts";
-import type { Command } from "./command.ts";
+import { command } from "./command.ts";
 import {
   ArgumentError,
   describeFlags,
   type FlagValues,
   helpFlag,
   numberFlag,
-  parseArgs,
   show,
   suggestion,
   switchFlag,
 } from "./flags/args.ts";
 import { withNameHint } from "./model_name.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
-import { writeErr, writeOut } from "./terminal/output.ts";
+import { writeErr } from "./terminal/output.ts";
 import { ProgressLine } from "./terminal/progress_line.ts";
 import { writtenText } from "./terminal/written_text.ts";
 
@@ -49,18 +48,13 @@ file behind.
 `;
 
 /** `cria quantize`: writes a GGUF file of another type. */
-export const quantizeCommand: Command = {
+export const quantizeCommand = command({
   name: "quantize",
   summary: "write a model as one of another type",
   help,
   flags,
   operands: "files",
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands }) {
     const { input, output, type } = readOperands(operands);
     const signal = interruptSignal();
     const line = new ProgressLine(process.stderr, `quantizing ${input}`);
@@ -80,7 +74,7 @@ export const quantizeCommand: Command = {
       line.clear();
     }
   },
-};
+});
 
 function options({ allowRequantize, threads }: FlagValues<typeof flags>) {
   return { allowRequantize, threads };

@@ -1,8 +1,8 @@
 // `cria remove`: removes a model from the cache.
 import { remove } from "../models.ts";
 import { sizeText } from "../util/bytes.ts";
-import type { Command } from "./command.ts";
-import { ArgumentError, describeFlags, helpFlag, oneLine, parseArgs } from "./flags/args.ts";
+import { command, oneModel } from "./command.ts";
+import { describeFlags, helpFlag, oneLine } from "./flags/args.ts";
 import { writeErr, writeOut } from "./terminal/output.ts";
 
 const flags = { help: helpFlag };
@@ -16,24 +16,16 @@ Flags:
 ${describeFlags(flags)}`;
 
 /** `cria remove`: removes a model that was downloaded. */
-export const removeCommand: Command = {
+export const removeCommand = command({
   name: "remove",
   summary: "remove a model that was downloaded",
   help,
   flags,
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
-    const [name, ...more] = operands;
-    if (name === undefined || more.length > 0) {
-      throw new ArgumentError(`Cannot remove: Expected the name of one model, got ${operands.length}`);
-    }
+  async run({ operands }) {
+    const name = oneModel("remove", operands);
     const removed = await remove(name);
     await writeOut(`${oneLine(removed.name)}\n`);
     await writeErr(`freed ${sizeText(removed.bytes)}\n`);
     return 0;
   },
-};
+});

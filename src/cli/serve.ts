@@ -3,7 +3,7 @@ import process from "node:process";
 import { createServer, type Server } from "../server/create_server.ts";
 import { RemoteModel } from "../server/remote/remote_model.ts";
 import { UsageError } from "../util/errors.ts";
-import type { Command } from "./command.ts";
+import { command } from "./command.ts";
 import {
   ArgumentError,
   bytesFlag,
@@ -13,7 +13,6 @@ import {
   listFlag,
   numberFlag,
   oneLine,
-  parseArgs,
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
@@ -108,17 +107,12 @@ Exit status: 0; 1 for a failure; 2 for wrong usage; 130 when ended by Ctrl-C.
 `;
 
 /** `cria serve`: serves a model until a signal ends it. */
-export const serveCommand: Command = {
+export const serveCommand = command({
   name: "serve",
   summary: "serve a model to clients of OpenAI's interface",
   help,
   flags,
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands }) {
     if (operands.length > 0) {
       throw new ArgumentError(
         `Cannot serve: Expected flags only, got ${oneLine(operands[0] as string)}; the model is given by --model`,
@@ -126,7 +120,7 @@ export const serveCommand: Command = {
     }
     return serve(values);
   },
-};
+});
 
 async function serve(values: Values): Promise<number> {
   const { host: hostname = DEFAULT_HOST, port = DEFAULT_PORT, drain = DEFAULT_DRAIN, deadline } = values;

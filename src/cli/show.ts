@@ -2,13 +2,12 @@
 import process from "node:process";
 import { type Inspection, inspectModel } from "../api/inspect.ts";
 import { chooseModel } from "./chosen_model.ts";
-import type { Command } from "./command.ts";
+import { command } from "./command.ts";
 import {
   ArgumentError,
   describeFlags,
   type FlagValues,
   helpFlag,
-  parseArgs,
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
@@ -47,18 +46,13 @@ when ended by Ctrl-C and SIGTERM. A reader that closes standard output early end
 `;
 
 /** `cria show`: describes a model file. */
-export const showCommand: Command = {
+export const showCommand = command({
   name: "show",
   summary: "say what a model file is, and whether it loads",
   help,
   flags,
   operands: "files",
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands, args }) {
     const names = [...operands, ...(values.model === undefined ? [] : [values.model])];
     const [name] = names;
     if (name === undefined || names.length > 1) {
@@ -71,7 +65,7 @@ export const showCommand: Command = {
     );
     return 0;
   },
-};
+});
 
 async function inspect(name: string, values: Values): Promise<Inspection> {
   const { contextLength, gelu, precision, kv, memory } = values;

@@ -1,12 +1,11 @@
 // `cria tokenize`: prints what a text is as tokens.
 import { Tokenizer } from "../tokenizer.ts";
-import type { Command } from "./command.ts";
+import { command } from "./command.ts";
 import {
   ArgumentError,
   describeFlags,
   type FlagValues,
   helpFlag,
-  parseArgs,
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
@@ -52,17 +51,12 @@ A reader that closes standard output early ends the command with 0.
 `;
 
 /** `cria tokenize`: prints what a text is as tokens. */
-export const tokenizeCommand: Command = {
+export const tokenizeCommand = command({
   name: "tokenize",
   summary: "print the tokens of a text",
   help,
   flags,
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands }) {
     checkUsage(values);
     const input = findText("text", { operands, ...values });
     const tokenizer = await load(values);
@@ -71,7 +65,7 @@ export const tokenizeCommand: Command = {
     await writeOut(`${format(ids, tokenizer, values)}\n`);
     return 0;
   },
-};
+});
 
 function checkUsage(values: Values): void {
   if (values.model === undefined) throw new ArgumentError("Cannot tokenize: Expected --model FILE, got none");

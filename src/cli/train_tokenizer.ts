@@ -9,7 +9,7 @@ import {
   type TrainProgress,
   trainTokenizer,
 } from "../tokenizer_train.ts";
-import type { Command } from "./command.ts";
+import { command } from "./command.ts";
 import {
   ArgumentError,
   choiceFlag,
@@ -19,13 +19,12 @@ import {
   helpFlag,
   listFlag,
   numberFlag,
-  parseArgs,
   switchFlag,
   textFlag,
 } from "./flags/args.ts";
 import { InputFiles, isSameFile } from "./input/corpus.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
-import { writeErr, writeOut } from "./terminal/output.ts";
+import { writeErr } from "./terminal/output.ts";
 import { OutputFile } from "./terminal/output_file.ts";
 import { StageLine } from "./terminal/stage_line.ts";
 
@@ -155,18 +154,13 @@ file behind.
 `;
 
 /** `cria train-tokenizer`: learns a vocabulary from texts. */
-export const trainTokenizerCommand: Command = {
+export const trainTokenizerCommand = command({
   name: "train-tokenizer",
   summary: "learn a tokenizer from texts",
   help,
   flags,
   operands: "files",
-  async run(args) {
-    const { values, operands } = parseArgs(args, flags);
-    if (values.help) {
-      await writeOut(help);
-      return 0;
-    }
+  async run({ values, operands }) {
     const inputs = [...(values.input ?? []), ...operands];
     checkUsage(values, inputs);
     const signal = interruptSignal();
@@ -190,7 +184,7 @@ export const trainTokenizerCommand: Command = {
       await files.close();
     }
   },
-};
+});
 
 function checkUsage(values: Values, inputs: readonly string[]): void {
   const missing = inputs.length === 0 ? flags.input : values.output === undefined ? flags.output : undefined;

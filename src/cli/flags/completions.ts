@@ -1,8 +1,8 @@
 // `cria completions`: scripts with which shells complete commands, flags and their values.
 
-import type { Command } from "../command.ts";
+import { type Command, command } from "../command.ts";
 import { writeOut } from "../terminal/output.ts";
-import { ArgumentError, describeFlags, type Flag, helpFlag, parseArgs, show, spellings } from "./args.ts";
+import { ArgumentError, describeFlags, type Flag, helpFlag, show, spellings } from "./args.ts";
 
 const shells = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof shells)[number];
@@ -21,18 +21,13 @@ ${describeFlags(flags)}`;
 
 /** `cria completions`. @param commands all commands, this one among them */
 export function completionsCommand(commands: () => readonly Command[]): Command {
-  return {
+  return command({
     name: "completions",
     summary: "print completions for bash, zsh or fish",
     help,
     flags,
     operands: shells,
-    async run(args) {
-      const { values, operands } = parseArgs(args, flags);
-      if (values.help) {
-        await writeOut(help);
-        return 0;
-      }
+    async run({ operands }) {
       const shell = shells.find((known) => known === operands[0]);
       if (shell === undefined || operands.length > 1) {
         throw new ArgumentError(`Expected one of ${shells.join(", ")}, got ${show(operands.join(" "))}`);
@@ -40,7 +35,7 @@ export function completionsCommand(commands: () => readonly Command[]): Command 
       await writeOut(completionScript(shell, commands()));
       return 0;
     },
-  };
+  });
 }
 
 /** The script of a shell, made from the tables of flags. */
