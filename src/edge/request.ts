@@ -2,7 +2,8 @@
 
 import { type SamplingOptions, samplingParams } from "../sample/registry.ts";
 import { checkParam } from "../sample/spec.ts";
-import { refusedMedia } from "../server/http/body.ts";
+import { checkHeaders as checkBodyHeaders, readText } from "../server/http/body.ts";
+import { HttpError } from "../server/http/errors.ts";
 import type { GenerateOptions, Prompt } from "../session/options.ts";
 import { quoted } from "../util/bytes.ts";
 import { describeValue } from "../util/describe.ts";
@@ -125,29 +126,15 @@ export function readGenerateRequest(text: string, maxTokens: number): GenerateRe
 }
 
 /**
- * Checks that a body is what can be read, see {@link refusedMedia}.
+ * Checks that a body is what can be read: JSON of at most so many bytes.
  * @throws RequestError 413, 415
  */
 export function checkHeaders(headers: Headers, maxBytes: number): void {
-  const refused = refusedMedia(headers);
-  if (refused !== undefined) throw new RequestError(415, "UNSUPPORTED_MEDIA_TYPE", refused);
-  if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
-}
-
-function tooLarge(maxBytes: number): RequestError {
-  return new RequestError(
-    413,
-    "TOO_LARGE",
-    `Cannot read the body: Expected at most ${maxBytes} bytes, got more`,
-  );
-}
-
-function timeout(ms: number): { readonly expired: Promise<"late">; clear(): void } {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const expired = new Promise<"late">((resolve) => {
-    timer = setTimeout(() => resolve("late"), ms);
-  });
-  return { expired, clear: () => clearTimeout(timer) };
+  try {
+    checkBodyHeaders(headers, maxBytes);
+  } catch (error) {
+    throw ownError(error);
+  }
 }
 
 /**
@@ -156,28 +143,23 @@ function timeout(ms: number): { readonly expired: Promise<"late">; clear(): void
  *   breaks off
  */
 export async function readBody(request: Request, maxBytes: number, ms: number): Promise<string> {
-  if (!request.body) return "";
-  const reader = request.body.getReader();
-  const limit = timeout(ms);
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let text = "";
-  let bytes = 0;
   try {
-    for (;;) {
-      const read = await Promise.race([reader.read(), limit.expired]);
-      if (read === "late") {
-        throw new RequestError(408, "TIMEOUT", `Cannot read the body: Expected it within ${ms} ms`);
-      }
-      if (read.done) return text + decoder.decode();
-      bytes += read.value.length;
-      if (bytes > maxBytes) throw tooLarge(maxBytes);
-      text += decoder.decode(read.value, { stream: true });
-    }
+    return await readText(request, { bytes: maxBytes, ms });
   } catch (error) {
-    reader.cancel().catch(() => {});
-    if (error instanceof RequestError) throw error;
-    throw bad("Expected a body in UTF-8 that does not break off");
-  } finally {
-    limit.clear();
+    throw ownError(error);
   }
+}
+
+const codes: Readonly<Record<number, string>> = {
+  408: "TIMEOUT",
+  413: "TOO_LARGE",
+  415: "UNSUPPORTED_MEDIA_TYPE",
+};
+
+function ownError(error: unknown): unknown {
+  if (!(error instanceof HttpError)) return error;
+  const code = codes[error.status];
+  return code === undefined
+    ? bad("Expected a body in UTF-8 that does not break off")
+    : new RequestError(error.status, code, error.message);
 }

@@ -43,7 +43,7 @@ const unnamed = /^(application\/x-www-form-urlencoded|text\/plain)\s*(;|$)/i;
  * Why a body is none that can be read; undefined for JSON. JSON that is not called so is taken as well, except from a page:
  * browsers let any page send such a request to any server, without asking the server first.
  */
-export function refusedMedia(headers: Headers): string | undefined {
+function refusedMedia(headers: Headers): string | undefined {
   const type = headers.get("content-type");
   const encoding = headers.get("content-encoding") ?? "identity";
   const isFromPage = headers.has("origin") || headers.has("sec-fetch-site");
@@ -53,7 +53,11 @@ export function refusedMedia(headers: Headers): string | undefined {
   return `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type ?? "none")}, ${quoted(encoding)}`;
 }
 
-function checkHeaders(headers: Headers, maxBytes: number): void {
+/**
+ * Checks that a body is what can be read, see {@link refusedMedia}.
+ * @throws HttpError 413, 415
+ */
+export function checkHeaders(headers: Headers, maxBytes: number): void {
   const refused = refusedMedia(headers);
   if (refused !== undefined) throw new HttpError(415, refused, { code: "unsupported_media_type" });
   if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
@@ -65,7 +69,11 @@ function tooLarge(maxBytes: number): HttpError {
   });
 }
 
-async function readText(request: Request, { bytes: maxBytes, ms }: BodyLimits): Promise<string> {
+/**
+ * The text of a body.
+ * @throws HttpError 413 beyond the bytes, 408 if it does not come in time, 400 if it is no UTF-8 or breaks off
+ */
+export async function readText(request: Request, { bytes: maxBytes, ms }: BodyLimits): Promise<string> {
   if (!request.body) return "";
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true });
