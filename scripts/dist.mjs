@@ -89,6 +89,23 @@ const staticModules = {
   },
 };
 
+/**
+ * A plugin that leaves out of @huggingface/jinja all but its parser: one statement, which has no effect but on a class of its
+ * interpreter, would keep that class and what it needs.
+ */
+const parserAlone = {
+  name: "parser-alone",
+  setup(build) {
+    build.onLoad({ filter: /@huggingface[\\/]jinja[\\/]dist[\\/]index\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      const contents = text.replace(/^__publicField\(Environment,/m, "/* @__PURE__ */ $&");
+      if (contents === text)
+        throw new Error("Cannot leave the interpreter out of @huggingface/jinja: it has changed");
+      return { contents, loader: "js" };
+    });
+  },
+};
+
 // esbuild has no option that names identifiers to keep. Two tricks keep them. First, esbuild does not rename what a direct
 // eval could see: if the last statement of a module is a direct eval, that is every top-level name. Second, it does not rename
 // properties: with another first letter, the names of private methods look like properties. Private fields are in no stack
@@ -139,6 +156,7 @@ async function bundle(folder, name, banner, options) {
   const { outputFiles, metafile } = await build({
     ...common,
     ...options,
+    plugins: [parserAlone, ...(options.plugins ?? [])],
     // This pass minifies syntax only, which also inlines constants of other modules. minify() does names and white space.
     minifySyntax: true,
     sourcemap: "external",

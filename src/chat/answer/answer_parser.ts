@@ -93,7 +93,7 @@ export class AnswerParser {
 // How chat templates begin an answer; what follows belongs to it: "<|im_start|>assistant\n", "<|assistant|>", "[/INST]", "Tales:".
 const HEADERS = new RegExp(
   [
-    "<[^<>\n]*>(?:[Aa]ssistant|model)\\b(?: [^<\n]*)?(?:<\\|(?!channel|message|constrain|think|content|tool_calls)[^<>\n]*>)?\n*(?:>>>)?",
+    "<[^<>\n]*>(?:[Aa]ssistant|model)\\b(?: [^<\n]*)?(?:<\\|(?!channel|message|constrain)[^<>\n]*>)?\n*(?:>>>)?",
     "<[|｜]?(?:begin_)?(?:[Aa]ssistant|CHATBOT_TOKEN|AI)(?:_start)?[|｜]?>\n?",
     "]~b]ai\n",
     "\\[/INST]",

@@ -38,7 +38,9 @@ export const jsonFormats: readonly Format[] = [
   {
     names: ["gigachat3"],
     asks: /<\|message_sep\|>|<\|function_call\|>/,
-    open: ["<|message_sep|>\n\nfunction call<|role_sep|>", "function call<|role_sep|>", "<|function_call|>"],
+    trim: true,
+    drop: ["<|message_sep|>"],
+    open: ["function call<|role_sep|>", "<|function_call|>"],
     read: objects({ list: "either" }),
   },
   {
@@ -97,8 +99,7 @@ export function objects(shape: Shape): NonNullable<Format["read"]> {
     do {
       yield* scanner.space();
       if ((yield* scanner.peek()) !== "{" && between !== "") break;
-      const read = shape.keyed ? keyed(context) : object(context, shape.whole === true, marker === "");
-      if (!(yield* read)) return false;
+      if (!(yield* object(context, shape, marker === ""))) return false;
       scanner.mark();
       yield* scanner.space();
       between = list ? "," : shape.list === "never" ? ";" : "";
@@ -121,7 +122,7 @@ const KEYS = new Map([
 ]);
 
 /** Reads a call. @param bare whether it may be content as well: then it must name a tool and have nothing else in it */
-function* object(context: Context, whole: boolean, bare: boolean): Reading<boolean> {
+function* object(context: Context, { whole = false, keyed = false }: Shape, bare: boolean): Reading<boolean> {
   const { in: scanner, out, tools } = context;
   if (!(yield* scanner.eat("{"))) return false;
   out.open(whole);
@@ -132,7 +133,7 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
     if (seen.size > 0 && !(yield* scanner.eat(","))) return false;
     yield* scanner.space();
     const key = yield* text(scanner);
-    const kind = KEYS.get(key ?? "") ?? key;
+    const kind = keyed && key ? "arguments" : (KEYS.get(key ?? "") ?? key);
     if (kind === undefined || seen.has(kind) || (bare && !KEYS.has(key as string) && key !== "type"))
       return false;
     seen.add(kind);
@@ -140,6 +141,7 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
     if (!(yield* scanner.eat(":"))) return false;
     yield* scanner.space();
     if (kind === "arguments") {
+      if (keyed) out.name(key as string);
       if (!(yield* callArguments(context))) return false;
     } else if (kind === "name") {
       const name = yield* text(scanner);
@@ -152,24 +154,6 @@ function* object(context: Context, whole: boolean, bare: boolean): Reading<boole
     }
   }
   if (!out.named || !seen.has("arguments")) return false;
-  out.finish();
-  return true;
-}
-
-/** Reads `{"name": {…}}`. */
-function* keyed(context: Context): Reading<boolean> {
-  const { in: scanner, out } = context;
-  if (!(yield* scanner.eat("{"))) return false;
-  yield* scanner.space();
-  const name = yield* text(scanner);
-  yield* scanner.space();
-  if (!name || !(yield* scanner.eat(":"))) return false;
-  yield* scanner.space();
-  out.open(false);
-  out.name(name);
-  if (!(yield* callArguments(context))) return false;
-  yield* scanner.space();
-  if (!(yield* scanner.eat("}"))) return false;
   out.finish();
   return true;
 }

@@ -1,4 +1,4 @@
-// Calls of a name and a JSON object with markers between: Mistral, Kimi K2, DeepSeek, Solar Open, functionary v3.1.
+// Calls of a name and a JSON object with markers between: Mistral, Kimi K2, DeepSeek, functionary v3.1.
 import { PYTHON_TAG, taggedCode } from "./code_calls.ts";
 import type { Context, Format } from "./format.ts";
 import { callArguments, objects } from "./json_calls.ts";
@@ -29,15 +29,6 @@ export const namedFormats: readonly Format[] = [
     drop: ["<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"],
     callEndsThink: true,
     read: kimi,
-  },
-  {
-    names: ["solar-open"],
-    asks: /<\|tool_call:begin\|>/,
-    think: ["<|think|>", "<|end|>"],
-    open: ["<|tool_call:begin|>"],
-    drop: ["<|begin|>assistant", "<|content|>", "<|tool_calls|>", "<|end|>", "<|flush|>", "<|calls|>"],
-    callEndsThink: true,
-    read: solar,
   },
   {
     names: ["deepseek", "deepseek-r1"],
@@ -77,16 +68,6 @@ function* kimi(context: Context): Reading<boolean> {
   if (!(yield* scanner.eat("<|tool_call_argument_begin|>"))) return false;
   const name = id.replace(/^functions\./, "").replace(/:\d*$/, "");
   return (yield* call(context, name, id)) && (yield* end(context, "<|tool_call_end|>"));
-}
-
-/** `id<|tool_call:name|>name<|tool_call:args|>{…}<|tool_call:end|>`. */
-function* solar(context: Context): Reading<boolean> {
-  const { in: scanner } = context;
-  const id = yield* scanner.run(NAME);
-  if (!(yield* scanner.eat("<|tool_call:name|>"))) return false;
-  const name = yield* scanner.run(NAME);
-  if (!(yield* scanner.eat("<|tool_call:args|>"))) return false;
-  return (yield* call(context, name, id)) && (yield* end(context, "<|tool_call:end|>"));
 }
 
 /** `name<｜tool▁sep｜>{…}`, or `function<｜tool▁sep｜>name` with the object in a fence of Markdown. */

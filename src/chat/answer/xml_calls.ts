@@ -1,13 +1,12 @@
 // Calls of elements, one for each argument, with values that the tool's schema gives a type: Qwen3-Coder, DeepSeek V3.2, GLM, MiniMax.
 import { type Context, type Format, jsonType } from "./format.ts";
-import { callArguments } from "./json_calls.ts";
 import { escaped, Literals } from "./literals.ts";
 import { Markers, type Reading, Scanner } from "./scanner.ts";
 
 /** What stands around a call's parts. */
 interface Shape {
-  /** Around one call or several; what old and new models of a family write. Undefined if calls stand by themselves. */
-  readonly outer?: readonly (readonly [string, string])[];
+  /** Around one call or several; undefined if calls stand by themselves. */
+  readonly outer?: readonly [string, string];
   /** Before and behind the name. */
   readonly call: readonly [string, string];
   /** Before and behind the name of an argument. */
@@ -17,27 +16,28 @@ interface Shape {
   readonly close: string;
   /** Whether a value may stand in `<![CDATA[` and `]]>`, as it is. */
   readonly cdata?: boolean;
-  /** Whether each argument says if it is a string, behind its name; and an object may stand in place of arguments. */
+  /** Whether an argument says behind its name if it is a string: `string="true"`. */
   readonly saysString?: boolean;
 }
 
 const qwen: Shape = {
-  outer: [["<tool_call>", "</tool_call>"]],
+  outer: ["<tool_call>", "</tool_call>"],
   call: ["<function=", ">"],
   key: ["<parameter=", ">"],
   value: ["", "</parameter>"],
   close: "</function>",
 };
 
-/** Hunyuan 3, whose open models write the same word into every mark. */
-const hunyuan = (word: string): Pick<Format, "think" | "open" | "read"> => ({
-  think: [`<think${word}>`, `</think${word}>`],
+/** DeepSeek's markup. @param outer the name of what stands around calls */
+const dsml = (outer: string): Pick<Format, "trim" | "open" | "read"> => ({
+  trim: true,
   ...calls({
-    outer: [[`<tool_calls${word}>`, `</tool_calls${word}>`]],
-    call: [`<tool_call${word}>`, `<tool_sep${word}>`],
-    key: [`<arg_key${word}>`, `</arg_key${word}>`],
-    value: [`<arg_value${word}>`, `</arg_value${word}>`],
-    close: `</tool_call${word}>`,
+    outer: [`<｜DSML｜${outer}>`, `</｜DSML｜${outer}>`],
+    call: ['<｜DSML｜invoke name="', '">'],
+    key: ['<｜DSML｜parameter name="', ">"],
+    value: ["", "</｜DSML｜parameter>"],
+    close: "</｜DSML｜invoke>",
+    saysString: true,
   }),
 });
 
@@ -47,32 +47,15 @@ export const xmlFormats: readonly Format[] = [
     names: ["seed-oss"],
     asks: /<seed:tool_call>/,
     think: ["<seed:think>", "</seed:think>"],
-    ...calls({ ...qwen, outer: [["<seed:tool_call>", "</seed:tool_call>"]] }),
+    ...calls({ ...qwen, outer: ["<seed:tool_call>", "</seed:tool_call>"] }),
   },
-  {
-    names: ["deepseek-v3.2", "dsml"],
-    asks: /DSML/,
-    trim: true,
-    ...calls({
-      // Those of V3.2, and of V4.
-      outer: [
-        ["<｜DSML｜function_calls>", "</｜DSML｜function_calls>"],
-        ["<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>"],
-      ],
-      call: ['<｜DSML｜invoke name="', '">'],
-      key: ['<｜DSML｜parameter name="', '"'],
-      value: ["", "</｜DSML｜parameter>"],
-      close: "</｜DSML｜invoke>",
-      saysString: true,
-    }),
-  },
-  { names: ["hunyuan3-opensource"], asks: /tool_sep:opensource|:opensource>/, ...hunyuan(":opensource") },
-  { names: ["hunyuan3"], asks: /<tool_sep/, ...hunyuan("") },
+  { names: ["deepseek-v3.2"], asks: /DSML[\s\S]*function_calls/, ...dsml("function_calls") },
+  { names: ["deepseek-v4"], asks: /DSML/, ...dsml("tool_calls") },
   {
     names: ["minimax-m2"],
     asks: /minimax:tool_call/,
     ...calls({
-      outer: [["<minimax:tool_call>", "</minimax:tool_call>"]],
+      outer: ["<minimax:tool_call>", "</minimax:tool_call>"],
       call: ['<invoke name="', '">'],
       key: ['<parameter name="', '">'],
       value: ["", "</parameter>"],
@@ -111,15 +94,14 @@ export const xmlFormats: readonly Format[] = [
 
 /** A format's markers and reader. A call without what should stand around it must name a tool. */
 function calls(shape: Shape): Pick<Format, "open" | "read"> {
-  const { outer = [], call } = shape;
+  const { outer, call } = shape;
   // Models forget to close a value, but the next one begins a line.
   const end = new Markers([shape.value[1], `\n${shape.key[0]}`]);
   return {
-    open: [...outer.map(([begin]) => begin), call[0]],
+    open: outer ? [outer[0], call[0]] : [call[0]],
     *read(context, marker) {
       const { in: scanner } = context;
       let begun = marker === call[0];
-      const sure = !begun || outer.length === 0;
       let n = 0;
       for (;;) {
         if (!begun) {
@@ -127,13 +109,13 @@ function calls(shape: Shape): Pick<Format, "open" | "read"> {
           begun = yield* scanner.eat(call[0]);
         }
         if (!begun) break;
-        if (!(yield* element(context, shape, end, sure))) return false;
+        if (!(yield* element(context, shape, end, outer === undefined || marker === outer[0]))) return false;
         scanner.mark();
         begun = false;
         n++;
-        if (outer.length === 0) return true;
+        if (outer === undefined) return true;
       }
-      for (const [, close] of outer) yield* scanner.eat(close);
+      yield* scanner.eat((outer as readonly [string, string])[1]);
       return n > 0;
     },
   };
@@ -146,22 +128,16 @@ function* element(context: Context, shape: Shape, end: Markers, sure: boolean): 
   yield* scanner.space();
   out.open(false);
   let before = "{";
-  if (shape.saysString && (yield* scanner.peek()) === "{") {
-    out.name(name);
-    if (!(yield* callArguments(context))) return false;
-    yield* scanner.space();
-    if (!(yield* scanner.eat(shape.close))) return false;
-    out.finish();
-    return true;
-  }
   for (;;) {
     if (yield* scanner.eat(shape.key[0])) {
       const key = (yield* scanner.run(/[^<>"]+/y)).trim();
+      const said = shape.saysString ? yield* scanner.run(/[^<>]+/y) : "";
       if (key === "" || !(yield* scanner.eat(shape.key[1]))) return false;
-      const types = shape.saysString
-        ? yield* stringness(context, tools.types(name, key))
-        : tools.types(name, key);
-      if (types === false) return false;
+      const types = /"true/.test(said)
+        ? ["string"]
+        : /"false/.test(said)
+          ? undefined
+          : tools.types(name, key);
       if (shape.value[0] !== "") yield* scanner.space();
       if (!(yield* scanner.eat(shape.value[0]))) return false;
       if (before === "{") out.name(name);
@@ -178,19 +154,6 @@ function* element(context: Context, shape: Shape, end: Markers, sure: boolean): 
   out.arguments(before === "{" ? "{}" : "}");
   out.finish();
   return true;
-}
-
-/** Reads ` string="true">` behind a name, or ` string="false">`: the types that a value has; false for something else. */
-function* stringness(
-  { in: scanner }: Context,
-  types: readonly string[] | undefined,
-): Reading<readonly string[] | undefined | false> {
-  yield* scanner.space();
-  const isString = yield* scanner.eat('string="true"');
-  const isJson = !isString && (yield* scanner.eat('string="false"'));
-  yield* scanner.space();
-  if (!(yield* scanner.eat(">"))) return false;
-  return isString ? ["string"] : isJson ? undefined : types;
 }
 
 const CDATA_END = new Markers(["]]>"]);

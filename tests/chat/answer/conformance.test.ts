@@ -105,11 +105,9 @@ describe("answerFormatOf()", () => {
     "minimax:tool_call": "minimax-m2",
     functools: "phi4-mini",
     "'<｜Assistant｜>' … '<' + '｜DSML｜' + 'function_calls>'": "deepseek-v3.2",
-    "<tool_call>name<tool_sep><arg_key>": "hunyuan3",
-    "<tool_call:opensource>name<tool_sep:opensource><arg_key:opensource>": "hunyuan3-opensource",
+    "<｜DSML｜tool_calls>": "deepseek-v4",
     "<|tools_prefix|>": "apertus",
     "<|message_sep|>": "gigachat3",
-    "<|tool_call:begin|>": "solar-open",
     "{{ 'User: ' + content }}": "undefined",
   };
   for (const [template, format] of Object.entries(asked)) {
