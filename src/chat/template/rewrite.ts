@@ -6,7 +6,7 @@ export interface Token {
   readonly type: string;
   readonly line: number;
   /** Of a comparison: whether it goes on from another one, as the second in `1 < x < 5`. */
-  readonly isChained?: boolean;
+  isChained?: boolean;
 }
 
 /** Names that no template can write, of what is no filter. */
@@ -16,7 +16,8 @@ export const RECURSIVE = "recursive ";
 /** The tokens of a tag, as the parser takes them. */
 export function rewritten(tag: readonly Token[], isBlock: boolean): Token[] {
   const known = isBlock ? withBlocks(tag) : tag;
-  return withTests(withTuples(withChains(known), isBlock));
+  markChains(known);
+  return withTests(withTuples(known, isBlock));
 }
 
 const named = (value: string, { line }: Token): Token => ({ value, type: "Identifier", line });
@@ -57,13 +58,13 @@ function topLevel(tokens: readonly Token[], begin: number, isWanted: (token: Tok
   return tokens.length - 1;
 }
 
-/** Marks comparisons that go on from another one; not those by `not in`, of which the parser makes its own operator. */
-function withChains(tag: readonly Token[]): readonly Token[] {
+/** Marks comparisons that go on from another one, but not those by `not in`, of which the parser makes its own operator. */
+function markChains(tag: readonly Token[]): void {
   const groups: boolean[] = [];
   // The word of a loop compares nothing.
   let isLoop = tag[1]?.value === "for";
   let isAfter = false;
-  return tag.map((token) => {
+  for (const token of tag) {
     const { type, value } = token;
     const isWord = type === "Identifier";
     if (opening.includes(type)) {
@@ -74,14 +75,12 @@ function withChains(tag: readonly Token[]): readonly Token[] {
     } else if (isWord && value === "in" && isLoop && groups.length === 0) {
       isLoop = false;
     } else if (type === "ComparisonBinaryOperator" || (isWord && value === "in")) {
-      const isChained = isAfter;
+      if (isAfter) token.isChained = true;
       isAfter = true;
-      if (isChained) return { ...token, isChained };
     } else if (/^(Comma|Colon|Equals)$/.test(type) || (isWord && value !== "not" && words.test(value))) {
       isAfter = false;
     }
-    return token;
-  });
+  }
 }
 
 /** Stands in a tuple where the parser wants an item and Jinja2 does not; it is left out of the value. */

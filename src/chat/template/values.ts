@@ -200,7 +200,8 @@ export function iterate(value: Value, meter: Meter): Value[] {
     return keysOf(value);
   }
   if (!isText(value)) throw new TemplateFault(`${nameOf(value)} is not iterable`);
-  meter.step(value.value.length);
+  // A value for each character takes memory.
+  meter.step(2 * value.value.length);
   const { marks = noMarks } = value;
   let at = 0;
   return Array.from(value.value, (character) => {
