@@ -44,7 +44,7 @@ export function* code(
 ): Reading<string | undefined> {
   const { in: scanner, out } = context;
   if (scanner.done && begin === "") return undefined;
-  out.open(false);
+  out.open();
   out.name(name);
   out.arguments(`{"code": "${escaped(begin)}`);
   const marker = yield* scanner.until(markers, (text) => out.arguments(escaped(text)));

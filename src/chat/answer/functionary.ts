@@ -22,7 +22,7 @@ function* functionary(context: Context): Reading<void> {
     let content = titled && name === "all";
     if (titled && !content && tools.callable && tools.has(name)) {
       if ((yield* scanner.peek()) === "{") {
-        out.open(false);
+        out.open();
         out.name(name);
         content = yield* callArguments(context);
         if (content) out.finish();

@@ -31,7 +31,7 @@ function reader(quote: string, close: string): NonNullable<Format["read"]> {
     if (!(yield* scanner.eat(":"))) return false;
     const name = yield* scanner.run(/[\w.-]+/y);
     if (name === "" || (yield* scanner.peek()) !== "{") return false;
-    out.open(false);
+    out.open();
     out.name(name);
     if (!(yield* new Literals(scanner, out.arguments, marks).value())) return false;
     out.finish();

@@ -55,7 +55,7 @@ function* body(context: Context, { to, channel }: Header): Reading<string> {
   const own = name !== to;
   if (tools.callable && (own || (to !== "" && tools.has(to) && !BUILT_IN.test(to)))) {
     yield* scanner.space();
-    out.open(false);
+    out.open();
     out.name(name);
     if (yield* callArguments(context)) {
       out.finish();

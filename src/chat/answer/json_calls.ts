@@ -28,22 +28,6 @@ export const jsonFormats: readonly Format[] = [
     read: objects({ list: "always", close: "<|END_ACTION|>" }),
   },
   {
-    names: ["apertus"],
-    asks: /<\|tools_prefix\|>/,
-    think: ["<|inner_prefix|>", "<|inner_suffix|>"],
-    callEndsThink: true,
-    open: ["<|tools_prefix|>"],
-    read: objects({ list: "always", close: "<|tools_suffix|>", keyed: true }),
-  },
-  {
-    names: ["gigachat3"],
-    asks: /<\|message_sep\|>|<\|function_call\|>/,
-    trim: true,
-    drop: ["<|message_sep|>"],
-    open: ["function call<|role_sep|>", "<|function_call|>"],
-    read: objects({ list: "either" }),
-  },
-  {
     names: ["granite3"],
     asks: /<\|tool_call\|>/,
     drop: ["<response>", "</response>"],
@@ -67,6 +51,21 @@ export const jsonFormats: readonly Format[] = [
     asks: /<tool_calls>/,
     open: ["<tool_calls>"],
     read: objects({ list: "always", close: "</tool_calls>" }),
+  },
+  {
+    names: ["apertus"],
+    asks: /tools_prefix/,
+    think: ["<|inner_prefix|>", "<|inner_suffix|>"],
+    open: ["<|tools_prefix|>"],
+    read: objects({ list: "always", close: "<|tools_suffix|>", keyed: true }),
+  },
+  {
+    names: ["gigachat3"],
+    asks: /message_sep|function_call\|/,
+    trim: true,
+    drop: ["<|message_sep|>"],
+    open: ["function call<|role_sep|>", "<|function_call|>"],
+    read: objects({ list: "either" }),
   },
   {
     names: ["hermes", "hermes-think"],
@@ -122,7 +121,7 @@ const KEYS = new Map([
 ]);
 
 /** Reads a call. @param bare whether it may be content as well: then it must name a tool and have nothing else in it */
-function* object(context: Context, { whole = false, keyed = false }: Shape, bare: boolean): Reading<boolean> {
+function* object(context: Context, { whole, keyed }: Shape, bare: boolean): Reading<boolean> {
   const { in: scanner, out, tools } = context;
   if (!(yield* scanner.eat("{"))) return false;
   out.open(whole);
@@ -133,7 +132,7 @@ function* object(context: Context, { whole = false, keyed = false }: Shape, bare
     if (seen.size > 0 && !(yield* scanner.eat(","))) return false;
     yield* scanner.space();
     const key = yield* text(scanner);
-    const kind = keyed && key ? "arguments" : (KEYS.get(key ?? "") ?? key);
+    const kind = keyed && key ? "arguments" : (KEYS.get(key as string) ?? key);
     if (kind === undefined || seen.has(kind) || (bare && !KEYS.has(key as string) && key !== "type"))
       return false;
     seen.add(kind);

@@ -101,7 +101,7 @@ function* call(context: Context, name: string, id?: string): Reading<boolean> {
   const { in: scanner, out } = context;
   yield* scanner.space();
   if (name === "" || (yield* scanner.peek()) !== "{") return false;
-  out.open(false);
+  out.open();
   out.name(name, id);
   if (!(yield* callArguments(context))) return false;
   out.finish();

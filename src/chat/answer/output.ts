@@ -126,7 +126,7 @@ export class Output {
   }
 
   /** A call begins. @param whole whether to tell of it when it is complete, and not before */
-  open(whole: boolean): void {
+  open(whole = false): void {
     this.#call = { arguments: "", whole };
   }
 

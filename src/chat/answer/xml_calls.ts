@@ -9,15 +9,13 @@ interface Shape {
   readonly outer?: readonly [string, string];
   /** Before and behind the name. */
   readonly call: readonly [string, string];
-  /** Before and behind the name of an argument. */
+  /** Before and behind the name of an argument. What stands between the name and the latter may say if it is a string. */
   readonly key: readonly [string, string];
   /** Before and behind a value. */
   readonly value: readonly [string, string];
   readonly close: string;
   /** Whether a value may stand in `<![CDATA[` and `]]>`, as it is. */
   readonly cdata?: boolean;
-  /** Whether an argument says behind its name if it is a string: `string="true"`. */
-  readonly saysString?: boolean;
 }
 
 const qwen: Shape = {
@@ -28,19 +26,6 @@ const qwen: Shape = {
   close: "</function>",
 };
 
-/** DeepSeek's markup. @param outer the name of what stands around calls */
-const dsml = (outer: string): Pick<Format, "trim" | "open" | "read"> => ({
-  trim: true,
-  ...calls({
-    outer: [`<｜DSML｜${outer}>`, `</｜DSML｜${outer}>`],
-    call: ['<｜DSML｜invoke name="', '">'],
-    key: ['<｜DSML｜parameter name="', ">"],
-    value: ["", "</｜DSML｜parameter>"],
-    close: "</｜DSML｜invoke>",
-    saysString: true,
-  }),
-});
-
 /** Formats of calls as elements. */
 export const xmlFormats: readonly Format[] = [
   {
@@ -49,15 +34,31 @@ export const xmlFormats: readonly Format[] = [
     think: ["<seed:think>", "</seed:think>"],
     ...calls({ ...qwen, outer: ["<seed:tool_call>", "</seed:tool_call>"] }),
   },
-  { names: ["deepseek-v3.2"], asks: /DSML[\s\S]*function_calls/, ...dsml("function_calls") },
-  { names: ["deepseek-v4"], asks: /DSML/, ...dsml("tool_calls") },
+  {
+    names: ["dsml"],
+    asks: /DSML/,
+    // What stands around calls has another name in V4.
+    drop: [
+      "<｜DSML｜function_calls>",
+      "</｜DSML｜function_calls>",
+      "<｜DSML｜tool_calls>",
+      "</｜DSML｜tool_calls>",
+    ],
+    trim: true,
+    ...calls({
+      call: ['<｜DSML｜invoke name="', '">'],
+      key: ['<｜DSML｜parameter name="', ">"],
+      value: ["", "</｜DSML｜parameter>"],
+      close: "</｜DSML｜invoke>",
+    }),
+  },
   {
     names: ["minimax-m2"],
     asks: /minimax:tool_call/,
     ...calls({
       outer: ["<minimax:tool_call>", "</minimax:tool_call>"],
       call: ['<invoke name="', '">'],
-      key: ['<parameter name="', '">'],
+      key: ['<parameter name="', ">"],
       value: ["", "</parameter>"],
       close: "</invoke>",
     }),
@@ -67,7 +68,7 @@ export const xmlFormats: readonly Format[] = [
     asks: /<param name=/,
     ...calls({
       call: ['<function name="', '">'],
-      key: ['<param name="', '">'],
+      key: ['<param name="', ">"],
       value: ["", "</param>"],
       close: "</function>",
       cdata: true,
@@ -124,26 +125,23 @@ function calls(shape: Shape): Pick<Format, "open" | "read"> {
 function* element(context: Context, shape: Shape, end: Markers, sure: boolean): Reading<boolean> {
   const { in: scanner, out, tools } = context;
   const name = yield* scanner.run(/[^\s<>"]+/y);
-  if (name === "" || !(sure || tools.has(name)) || !(yield* scanner.eat(shape.call[1]))) return false;
+  if (!name || !(sure || tools.has(name)) || !(yield* scanner.eat(shape.call[1]))) return false;
   yield* scanner.space();
-  out.open(false);
+  out.open();
   let before = "{";
   for (;;) {
     if (yield* scanner.eat(shape.key[0])) {
       const key = (yield* scanner.run(/[^<>"]+/y)).trim();
-      const said = shape.saysString ? yield* scanner.run(/[^<>]+/y) : "";
-      if (key === "" || !(yield* scanner.eat(shape.key[1]))) return false;
-      const types = /"true/.test(said)
-        ? ["string"]
-        : /"false/.test(said)
-          ? undefined
-          : tools.types(name, key);
+      // `" string="true"`, of DeepSeek.
+      const said = yield* scanner.run(/[^<>]+/y);
+      if (!key || !(yield* scanner.eat(shape.key[1]))) return false;
+      const types = /"t/.test(said) ? ["string"] : /"f/.test(said) ? undefined : tools.types(name, key);
       if (shape.value[0] !== "") yield* scanner.space();
       if (!(yield* scanner.eat(shape.value[0]))) return false;
       if (before === "{") out.name(name);
       out.arguments(`${before}${JSON.stringify(key)}: `);
       before = ", ";
-      const cdata = shape.cdata === true && (yield* scanner.eat("<![CDATA["));
+      const cdata = shape.cdata && (yield* scanner.eat("<![CDATA["));
       if (!(yield* value(context, cdata ? CDATA_END : end, types))) return false;
       if (cdata && !(yield* scanner.eat(shape.value[1]))) return false;
       yield* scanner.space();

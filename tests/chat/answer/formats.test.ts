@@ -205,7 +205,7 @@ const cases: Record<string, readonly Case[]> = {
       calls: [now, oslo],
     },
   ],
-  "deepseek-v3.2": [
+  dsml: [
     {
       text:
         "hm</think>I look.\n\n<｜DSML｜function_calls>\n" +
@@ -228,17 +228,13 @@ const cases: Record<string, readonly Case[]> = {
       text: '<｜DSML｜invoke name="note.write"><｜DSML｜parameter name="text">1</｜DSML｜parameter></｜DSML｜invoke>',
       calls: [["note.write", '{"text": "1"}']],
     },
-    {
-      text: 'Write <｜DSML｜invoke name="x"> and <｜DSML｜function_calls>.',
-      content: 'Write <｜DSML｜invoke name="x"> and <｜DSML｜function_calls>.',
-    },
+    { text: 'Write <｜DSML｜invoke name="x">.', content: 'Write <｜DSML｜invoke name="x">.' },
     {
       text: '<｜DSML｜function_calls><｜DSML｜invoke name="forecast"><｜DSML｜parameter name="city" string="true">Os',
       calls: [["forecast", '{"city": "Os']],
       options: { partial: true },
     },
-  ],
-  "deepseek-v4": [
+    // V4's mark.
     {
       text: '<｜DSML｜tool_calls>\n<｜DSML｜invoke name="now">\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>',
       calls: [now],
