@@ -1,9 +1,11 @@
 // OP_MATMUL: weights times activations. Which groups of strips a thread takes, and the loops that the formats share.
 
+import { begin_ahead } from "../../formats/ahead";
 import { matmul_f32 } from "../../formats/f32";
 import {
   activations_of,
   group_strips,
+  is_super,
   multiply_group,
   tile_bytes,
   unpack,
@@ -16,12 +18,16 @@ import {
   ACTS_BLOCK_BYTES,
   DOT_MOVED,
   DOT_WIDE,
+  SUPER_BLOCKS,
   UNPACKED_BLOCKS,
 } from "../../layout/blocks";
 import { CONTROL_DOT, CONTROL_N_THREADS, CONTROL_STREAMS } from "../../layout/control";
 import * as op from "../../layout/ops";
 import { counter, float, int, ptr, rows } from "../../record";
 import { share, take_share } from "../../sync";
+
+// Up to here reading weights takes a good part of the time.
+const FEW_TOKENS: i32 = 16;
 
 /** Runs the record. Threads take shares of its groups. */
 export function run_matmul(record: usize, scratch: usize): void {
@@ -42,10 +48,10 @@ export function run_matmul(record: usize, scratch: usize): void {
   const streams = matmul_streams(groups);
   let dot = load<i32>(CONTROL_DOT);
   if (dot === DOT_MOVED && int(record, op.MATMUL_LOWEST)) dot = DOT_WIDE;
-  // One token reads the weights once, in streams as long as can be. For more tokens, the weights of a share stay in the
-  // second cache while the tokens pass.
+  // One token reads the weights once, in streams as long as can be. For few tokens shares are long too, because a group is read
+  // while the one before it is multiplied. For more tokens that is little of the time.
   const unit = count === 1 ? stream_unit(streams) : 1;
-  const most = count === 1 ? groups : int(record, op.MATMUL_CHUNK);
+  const most = count <= FEW_TOKENS ? groups : int(record, op.MATMUL_CHUNK);
   const threads = load<i32>(CONTROL_N_THREADS);
   for (;;) {
     const begin = take_share(counter(record), groups, threads, unit, most);
@@ -147,6 +153,12 @@ export function matmul(
     const size = group_size(group * most, strips, most);
     const step = <usize>size * tileBytes;
     const column = w + <usize>(group * most) * <usize>blocks * tileBytes;
+    const next = group + 1 < end ? <usize>group_size((group + 1) * most, strips, most) : 0;
+    begin_ahead(
+      column + step * <usize>blocks,
+      next * tileBytes * <usize>blocks,
+      ahead_calls(weight, blocks, size, tokens),
+    );
     for (let b = 0; b < blocks; b += UNPACKED_BLOCKS) {
       const count = min(UNPACKED_BLOCKS, blocks - b);
       const from = column + <usize>b * step;
@@ -172,6 +184,13 @@ export function matmul(
       }
     }
   }
+}
+
+// How often kernels read ahead in a group: once for each block of columns and four tokens; those of superblocks for each two
+// strips of a superblock.
+function ahead_calls(weight: i32, blocks: i32, strips: i32, tokens: i32): i32 {
+  const parts = is_super(weight) ? (blocks / SUPER_BLOCKS) * (strips >> 1) : blocks;
+  return max(1, parts * ((tokens + ACT_TOKENS - 1) / ACT_TOKENS));
 }
 
 /**
