@@ -17,7 +17,6 @@ import {
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
 import { dot_add, dot_pairs } from "../simd/dot";
-import { read_ahead } from "./ahead";
 import { is_pairs } from "./fields";
 
 // What is taken off a superblock's sums: nothing; dmin times the sums of minima of blocks, or of half blocks; 2^i times the
@@ -291,7 +290,6 @@ export function multiply_supers<T>(
   const end = out + ((<usize>strips) << 4);
   for (; x < stop; x += ACTS_SUPER_BYTES) {
     for (let row = out; row < end; row += 32, tile += 2 * bytes_of<T>()) {
-      read_ahead();
       if (is_wide<T>()) sum_wide(tile, x, work);
       else sum_bytes<T>(tile, x, part, own, top, work);
       if (kind === LESS_NOTHING) memory.fill(work + LESS, 0, 128);

@@ -18,16 +18,12 @@ import {
   ACTS_BLOCK_BYTES,
   DOT_MOVED,
   DOT_WIDE,
-  SUPER_BLOCKS,
   UNPACKED_BLOCKS,
 } from "../../layout/blocks";
 import { CONTROL_DOT, CONTROL_N_THREADS, CONTROL_STREAMS } from "../../layout/control";
 import * as op from "../../layout/ops";
 import { counter, float, int, ptr, rows } from "../../record";
 import { share, take_share } from "../../sync";
-
-// Up to here reading weights takes a good part of the time.
-const FEW_TOKENS: i32 = 16;
 
 /** Runs the record. Threads take shares of its groups. */
 export function run_matmul(record: usize, scratch: usize): void {
@@ -48,15 +44,14 @@ export function run_matmul(record: usize, scratch: usize): void {
   const streams = matmul_streams(groups);
   let dot = load<i32>(CONTROL_DOT);
   if (dot === DOT_MOVED && int(record, op.MATMUL_LOWEST)) dot = DOT_WIDE;
-  // One token reads the weights once, in streams as long as can be. For few tokens shares are long too, because a group is read
-  // while the one before it is multiplied. For more tokens that is little of the time.
+  // One token reads the weights once, in streams as long as can be. For several, shares are long too: a group is read while the
+  // one before it is multiplied.
   const unit = count === 1 ? stream_unit(streams) : 1;
-  const most = count <= FEW_TOKENS ? groups : int(record, op.MATMUL_CHUNK);
   const threads = load<i32>(CONTROL_N_THREADS);
   for (;;) {
-    const begin = take_share(counter(record), groups, threads, unit, most);
+    const begin = take_share(counter(record), groups, threads, unit, groups);
     if (begin >= groups) return;
-    const end = begin + share(groups - begin, threads, unit, most);
+    const end = begin + share(groups - begin, threads, unit, groups);
     matmul(
       weight,
       w,
@@ -149,16 +144,16 @@ export function matmul(
   const most = group_strips(weight);
   const tileBytes = <usize>tile_bytes(weight);
   start_rows(out, outStride, add, addStride, begin * most, min(end * most, strips), tokens);
+  // Kernels read ahead once for each block and four tokens. Superblocks are unpacked several at once instead.
+  const ahead = is_super(weight) ? 0 : blocks * ((tokens + ACT_TOKENS - 1) / ACT_TOKENS);
   for (let group = begin; group < end; group++) {
     const size = group_size(group * most, strips, most);
     const step = <usize>size * tileBytes;
     const column = w + <usize>(group * most) * <usize>blocks * tileBytes;
-    const next = group + 1 < end ? <usize>group_size((group + 1) * most, strips, most) : 0;
-    begin_ahead(
-      column + step * <usize>blocks,
-      next * tileBytes * <usize>blocks,
-      ahead_calls(weight, blocks, size, tokens),
-    );
+    if (ahead) {
+      const next = group + 1 < end ? <usize>group_size((group + 1) * most, strips, most) : 0;
+      begin_ahead(column + step * <usize>blocks, next * tileBytes * <usize>blocks, ahead);
+    }
     for (let b = 0; b < blocks; b += UNPACKED_BLOCKS) {
       const count = min(UNPACKED_BLOCKS, blocks - b);
       const from = column + <usize>b * step;
@@ -184,13 +179,6 @@ export function matmul(
       }
     }
   }
-}
-
-// How often kernels read ahead in a group: once for each block of columns and four tokens; those of superblocks for each two
-// strips of a superblock.
-function ahead_calls(weight: i32, blocks: i32, strips: i32, tokens: i32): i32 {
-  const parts = is_super(weight) ? (blocks / SUPER_BLOCKS) * (strips >> 1) : blocks;
-  return max(1, parts * ((tokens + ACT_TOKENS - 1) / ACT_TOKENS));
 }
 
 /**
