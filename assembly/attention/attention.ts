@@ -9,7 +9,7 @@ import {
 } from "../layout/control";
 import * as op from "../layout/ops";
 import { float, int, ptr } from "../record";
-import { attend_page, begin_page, start_q } from "./kv_types";
+import { attend_page, begin_page, start_q, takes_stored } from "./kv_types";
 import { finish_row, kv_dims, row_at, seen, unseen } from "./rows";
 import { ROW_MAX, ROW_Q, ROW_SUM, SCORE_BYTES, set_score_cap } from "./softmax";
 
@@ -43,6 +43,15 @@ function start_row(type: i32, row: usize, q: usize, headDim: i32, scale: f32, si
   start_q(type, row, q, headDim, scale);
 }
 
+// Whether rows r to `last` exist and see the same positions of a page.
+function are_alike(pos: i32, r: i32, last: i32, nRows: i32, nHeads: i32, first: i32, window: i32): bool {
+  return (
+    last < nRows &&
+    seen(pos, last, nHeads, first) === seen(pos, r, nHeads, first) &&
+    unseen(pos, last, nHeads, first, window) === unseen(pos, r, nHeads, first, window)
+  );
+}
+
 /**
  * out[t, h] = sum_p softmax_p(scale * q[t, h] . K[p]) * V[p]     positions p in [0, pos + t], q heads h of one kv head
  * With ATT_CAP a score s becomes cap tanh(s / cap). With a window only the last ATT_WINDOW positions p. With sinks the softmax has one more score, that of the head, whose V
@@ -69,7 +78,7 @@ function start_row(type: i32, row: usize, q: usize, headDim: i32, scale: f32, si
  * [4 rows][32 positions] in four groups of 8 positions, sums [4 rows][headDim] in groups of 8 dims: 8
  * accumulators, 2 vectors of K or V, 1 of the query or its weights and 1 product are 12 of 16 registers.
  * A page is read from memory once for all rows: K and V of 64 dims are 16 KiB and stay in the first cache.
- * Rows that see different parts of a page, and rows left over, go one at a time.
+ * Rows that see different parts of a page, and rows left over, go one at a time, or two if pages are not widened.
  */
 export function attention(record: usize, tile: usize, kvHead: i32, scratch: usize): void {
   const type = int(record, op.ATT_KV_TYPE);
@@ -95,6 +104,7 @@ export function attention(record: usize, tile: usize, kvHead: i32, scratch: usiz
   const dims = kv_dims(headDim);
   const rowBytes = row_bytes(dims);
   const nRows = tokens * nHeads;
+  const stored = takes_stored(type, nRows);
   const wide = scratch + SCORES_BYTES;
   const rows = wide + 2 * block_bytes(dims);
   let row = rows;
@@ -107,20 +117,18 @@ export function attention(record: usize, tile: usize, kvHead: i32, scratch: usiz
   pages += (<usize>begin) << 2;
   for (let first = begin * KV_PAGE; first < pos + tokens; first += KV_PAGE, pages += 4) {
     const block = <usize>load<u32>(pages) + head;
-    begin_page(type, block, dims, wide);
+    if (!stored) begin_page(type, block, dims, wide);
     // The tokens before this page see nothing of it, and neither do those whose windows begin behind it.
     let r = max(first - pos, 0) * nHeads;
     while (r < nRows) {
       const from = unseen(pos, r, nHeads, first, window);
       if (from >= KV_PAGE) break;
       const count = seen(pos, r, nHeads, first);
-      const last = r + SHARED_ROWS - 1;
-      const alike =
-        last < nRows &&
-        seen(pos, last, nHeads, first) === count &&
-        unseen(pos, last, nHeads, first, window) === from;
-      const some = alike ? SHARED_ROWS : 1;
-      attend_page(type, block, wide, from, count, dims, rows + <usize>r * rowBytes, rowBytes, some, scratch);
+      let some = SHARED_ROWS;
+      while (some > 1 && !are_alike(pos, r, r + some - 1, nRows, nHeads, first, window))
+        some >>= stored ? 1 : 2;
+      const at = rows + <usize>r * rowBytes;
+      attend_page(type, block, stored ? 0 : wide, from, count, dims, at, rowBytes, some, scratch);
       r += some;
     }
   }

@@ -6,6 +6,9 @@ import { block_f32, kv_store_f32, start_f32 } from "./f32";
 import { block_q8, kv_store_q8, start_q8 } from "./q8";
 import { kv_dims } from "./rows";
 
+// Up to so many rows, it costs less to widen f16 for each kernel than to store what is widened and load it.
+const STORED_ROWS: i32 = 4;
+
 /**
  * Bytes of one kv head in a page: its K block, its V block and, for q8, their scales.
  * A multiple of 256.
@@ -30,13 +33,19 @@ export function start_q(type: i32, row: usize, q: usize, headDim: i32, scale: f3
   else start_f32(row, q, headDim, scale);
 }
 
+/** Whether attend_page() takes a page as it is stored for so few rows, and two rows at once. */
+export function takes_stored(type: i32, rows: i32): bool {
+  return type === KV_F16 && rows <= STORED_ROWS;
+}
+
 /** Prepares a head's block of a page, at `block`, for all rows; `wide` is f32 [2][32][dims], 16 B aligned. */
 export function begin_page(type: i32, block: usize, dims: i32, wide: usize): void {
   if (type === KV_F16) widen_page(block, dims, wide);
 }
 
 /**
- * Attention of `rows` query rows, 4 or 1, to a head's block of a page: see block_f32().
+ * Attention of `rows` query rows, 4 or 1, to a head's block of a page: see block_f32(). If takes_stored(), `wide` may be 0:
+ * begin_page() was not called, and there may be 2 rows.
  * from, count  these rows see positions [from, count), of 0..31
  */
 export function attend_page(
@@ -55,7 +64,7 @@ export function attend_page(
   if (type === KV_Q8) {
     block_q8(block, block + elements, block + 2 * elements, from, count, dims, row, rowBytes, rows, scores);
   } else if (type === KV_F16) {
-    block_f16(wide, from, count, dims, row, rowBytes, rows, scores);
+    block_f16(block, wide, from, count, dims, row, rowBytes, rows, scores);
   } else {
     block_f32(block, block + (elements << 2), from, count, dims, row, rowBytes, rows, scores);
   }

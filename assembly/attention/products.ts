@@ -16,7 +16,8 @@ function sum_of<T>(sum: v128): v128 {
   return isFloat<T>() ? sum : f32x4.convert_i32x4_s(sum);
 }
 
-function folded<T>(sum: v128, out: usize, weights: usize): v128 {
+/** What a sum becomes that is folded into what is at `out`; `weights` are those of its row. */
+export function folded<T>(sum: v128, out: usize, weights: usize): v128 {
   if (sizeof<T>() === 8) return f32x4.add(v128.load(out), sum);
   if (isFloat<T>()) return madd(sum, v128.load(out), v128.load(weights, SCORE_FACTOR));
   return f32x4.add(

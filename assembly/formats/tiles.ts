@@ -25,6 +25,7 @@ import { CONST_FLIP, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control"
 import { dot_add, dot_pairs } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { high } from "../simd/nibbles";
+import { read_ahead } from "./ahead";
 import { accumulate, accumulate_both } from "./groups";
 
 /** Bytes of a widened tile. */
@@ -126,6 +127,7 @@ export function multiply<T, W, N>(
   const rowBytes = (<usize>strips) << 4;
   const stop = x + <usize>blocks * ACTS_BLOCK_BYTES;
   for (; x < stop; x += ACTS_BLOCK_BYTES) {
+    read_ahead();
     const end = out + rowBytes;
     for (let row = out; row < end; row += 32, tile += 2 * bytes_of<W>()) {
       let xv = i32x4.splat(0);

@@ -1,9 +1,11 @@
 // OP_MATMUL: weights times activations. Which groups of strips a thread takes, and the loops that the formats share.
 
+import { begin_ahead } from "../../formats/ahead";
 import { matmul_f32 } from "../../formats/f32";
 import {
   activations_of,
   group_strips,
+  is_super,
   multiply_group,
   tile_bytes,
   unpack,
@@ -42,15 +44,14 @@ export function run_matmul(record: usize, scratch: usize): void {
   const streams = matmul_streams(groups);
   let dot = load<i32>(CONTROL_DOT);
   if (dot === DOT_MOVED && int(record, op.MATMUL_LOWEST)) dot = DOT_WIDE;
-  // One token reads the weights once, in streams as long as can be. For more tokens, the weights of a share stay in the
-  // second cache while the tokens pass.
+  // One token reads the weights once, in streams as long as can be. For several, shares are long too: a group is read while the
+  // one before it is multiplied.
   const unit = count === 1 ? stream_unit(streams) : 1;
-  const most = count === 1 ? groups : int(record, op.MATMUL_CHUNK);
   const threads = load<i32>(CONTROL_N_THREADS);
   for (;;) {
-    const begin = take_share(counter(record), groups, threads, unit, most);
+    const begin = take_share(counter(record), groups, threads, unit, groups);
     if (begin >= groups) return;
-    const end = begin + share(groups - begin, threads, unit, most);
+    const end = begin + share(groups - begin, threads, unit, groups);
     matmul(
       weight,
       w,
@@ -143,10 +144,16 @@ export function matmul(
   const most = group_strips(weight);
   const tileBytes = <usize>tile_bytes(weight);
   start_rows(out, outStride, add, addStride, begin * most, min(end * most, strips), tokens);
+  // Kernels read ahead once for each block and four tokens. Superblocks are unpacked several at once instead.
+  const ahead = is_super(weight) ? 0 : blocks * ((tokens + ACT_TOKENS - 1) / ACT_TOKENS);
   for (let group = begin; group < end; group++) {
     const size = group_size(group * most, strips, most);
     const step = <usize>size * tileBytes;
     const column = w + <usize>(group * most) * <usize>blocks * tileBytes;
+    if (ahead) {
+      const next = group + 1 < end ? <usize>group_size((group + 1) * most, strips, most) : 0;
+      begin_ahead(column + step * <usize>blocks, next * tileBytes * <usize>blocks, ahead);
+    }
     for (let b = 0; b < blocks; b += UNPACKED_BLOCKS) {
       const count = min(UNPACKED_BLOCKS, blocks - b);
       const from = column + <usize>b * step;
