@@ -94,9 +94,11 @@ const workerNames: OptionNames<WorkerOptions> = {
   cors: true,
   contextLength: true,
   ropeScaling: true,
+  gelu: true,
   precision: true,
   kv: true,
   tokenizer: true,
+  chatTemplate: true,
   sha256: true,
   http: true,
 };
@@ -135,8 +137,9 @@ class EdgeWorker<Env> {
     count("slice.maxTokens", slice.maxTokens, 0, 1);
     count("slice.maxMillis", slice.maxMillis, 0, 1);
     this.#queue = new RequestQueue(this.#concurrency, count("queue", queue, DEFAULT_QUEUE, 0), IDLE_MS);
-    const { contextLength, ropeScaling, precision, kv, tokenizer, sha256, http } = options;
-    const load = { contextLength, ropeScaling, precision, kv, tokenizer, sha256, http };
+    const { contextLength, ropeScaling, gelu, precision, kv, tokenizer, chatTemplate, sha256, http } =
+      options;
+    const load = { contextLength, ropeScaling, gelu, precision, kv, tokenizer, chatTemplate, sha256, http };
     const given = Object.fromEntries(Object.entries(load).filter(([, value]) => value !== undefined));
     checkLoadOptions(given);
     this.#model = new SharedModel(model, given, this.#memoryBytes);

@@ -16,7 +16,15 @@ export interface ExecutionContext {
 /** The options of a load that a worker takes. */
 export type WorkerLoadOptions = Pick<
   LoadOptions,
-  "contextLength" | "ropeScaling" | "precision" | "kv" | "tokenizer" | "sha256" | "http"
+  | "contextLength"
+  | "ropeScaling"
+  | "gelu"
+  | "precision"
+  | "kv"
+  | "tokenizer"
+  | "chatTemplate"
+  | "sha256"
+  | "http"
 >;
 
 /**

@@ -48,6 +48,13 @@ describe("OpenAI's routes of createWorker()", () => {
     );
   });
 
+  it("take a template of the worker's own", async () => {
+    const worker = workerOf({ chatTemplate: "{{ messages[0]['content'] }}!" });
+    const { prompt } = (await (await ask(worker, "/apply-template", { messages: hi })).json()) as Answer;
+    assert.equal(prompt, `${hi[0]?.content}!`);
+    assert.throws(() => workerOf({ gelu: "exact" as "erf" }), /gelu "exact": Expected one of tanh, erf/);
+  });
+
   it("compute several choices, each with its own numbers, and count the prompt once", async () => {
     const worker = workerOf();
     const body = {
