@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
 import { joinDeclarations } from "./declarations.mjs";
+import { slimDependencies } from "./slim_dependencies.mjs";
 import {
   applyEdits,
   classNames,
@@ -25,6 +26,7 @@ import {
   privateNames,
   pureConstants,
   shortVariables,
+  textsFirst,
 } from "./source_edits.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -33,6 +35,9 @@ const NOTICE = `/*! cria ${version}, ${license}. Contains @assemblyscript/loader
 
 /** Most characters of a line, because Node prints the whole line of an uncaught error before its message. */
 export const MAX_LINE = 500;
+
+/** Characters of a text from which on it stands at the begin of a script. */
+const LONG_TEXT = 700;
 
 const library = [
   "mod",
@@ -101,12 +106,11 @@ async function minify({ text, map }) {
   if (text.includes(PRIVATE)) throw new Error(`Cannot keep private names: the sources contain ${PRIVATE}`);
   const hidden = privateNames(text).map((at) => ({ at, length: 1, text: PRIVATE }));
   let open = applyEdits({ text, map }, hidden);
+  open = applyEdits(open, textsFirst(open.text, LONG_TEXT));
   open = applyEdits(open, shortVariables(open.text));
   const url = `data:application/json;base64,${Buffer.from(JSON.stringify(open.map)).toString("base64")}`;
   const minified = await transform(`${open.text}${KEEP}\n//# sourceMappingURL=${url}`, {
     ...{ format: "esm", target: "es2022", charset: "utf8", minify: true },
-    // esbuild breaks long strings; lineBreaks() breaks the rest.
-    lineLimit: MAX_LINE - 20,
     logOverride: { "direct-eval": "silent" },
     sourcemap: "external",
     sourcefile: "bundle.js",
@@ -167,13 +171,14 @@ function bundleLibrary(folder, entry) {
   const name = outputName(entry);
   return bundle(folder, name, `// @ts-self-types="./${name}.d.ts"`, {
     entryPoints: [`${root}src/${entry}.ts`],
-    plugins: entry === "workerd" ? [staticModules] : [],
+    plugins: entry === "workerd" ? [staticModules, slimDependencies] : [slimDependencies],
   });
 }
 
 function bundleCommandLine(folder) {
   return bundle(folder, "cli", "#!/usr/bin/env node", {
     platform: "node",
+    plugins: [slimDependencies],
     entryPoints: [`${root}src/cli/main.ts`],
   });
 }

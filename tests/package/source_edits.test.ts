@@ -8,8 +8,16 @@ import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 
-const { applyEdits, classNames, lineBreaks, lineMappings, privateNames, pureConstants, shortVariables } =
-  await import(new URL("../../scripts/source_edits.mjs", import.meta.url).href);
+const {
+  applyEdits,
+  classNames,
+  lineBreaks,
+  lineMappings,
+  privateNames,
+  pureConstants,
+  shortVariables,
+  textsFirst,
+} = await import(new URL("../../scripts/source_edits.mjs", import.meta.url).href);
 
 const source = `
 class Base { constructor(value) { this.value = value } }
@@ -93,6 +101,50 @@ describe("lineBreaks()", () => {
       assert.deepEqual(mapped(broken, words), before, `${limit}`);
       assert.equal(broken.text.replaceAll("\n", ""), script.text.replaceAll("\n", ""));
     }
+  });
+});
+
+describe("lineBreaks()", () => {
+  it("gives statements lines of their own, and breaks long texts between their characters", () => {
+    const units = [
+      "a",
+      "\\n",
+      "\\\\",
+      "\\u{1f600}",
+      "\\u0041",
+      "\\x42",
+      "\u{1f600}",
+      "\\0",
+      "$",
+      "{",
+      "\\`",
+      '\\"',
+      ",",
+      ";",
+    ];
+    const long = Array.from({ length: 300 }, (_, i) => units[(i * i + 3 * i) % units.length]).join("");
+    const body = long.replaceAll("${", "$ {");
+    const text = `var a="${long}",b=\`${body}\${a}${body}$\`;function c(){return[a,b]}var d=/[,;{]/;`;
+    const value = (script: string) => new Function(`${script}\nreturn [...c(), d.source];`)();
+    for (const limit of [40, 41, 42, 43, 100]) {
+      const broken: string = applyEdits({ text, map: { mappings: "" } }, lineBreaks(text, limit)).text;
+      assert.deepEqual(value(broken), value(text), `${limit}`);
+      assert.ok(
+        broken.split("\n").every((line) => line.length <= limit && !/[\ud800-\udbff]\\?$/.test(line)),
+      );
+      assert.match(broken, /^function c\(\)\{return\[a,b\]\}\nvar d=/m);
+    }
+  });
+});
+
+describe("textsFirst()", () => {
+  it("moves long texts to the begin, and nothing else", () => {
+    const text =
+      'var a = 1;\nvar b = "long text";\nexport var c = "long text";\nvar d = "short", e = "long text";\nvar f = `long\ntext`;\nvar g = made("long text");';
+    assert.equal(
+      applyEdits({ text, map: { mappings: "" } }, textsFirst(text, 9)).text.replace(/\n+/g, "|"),
+      'var b = "long text";|var f = `long|text`;|var a = 1;|export var c = "long text";|var d = "short", e = "long text";|var g = made("long text");',
+    );
   });
 });
 
