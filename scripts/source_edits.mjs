@@ -36,9 +36,10 @@ function encodeSegment(numbers) {
 
 /**
  * Mappings by lines: what a stack trace needs. Of the segments of a line of the script, those stay that lead to another line
- * of the sources than the segment before. They name no variables: a fifth number would be the index of a name.
+ * of the sources than the segment before. They name no variables: a fifth number would be the index of a name. They lead
+ * nowhere instead of to the source of index `left`, which may then be left out.
  */
-export function lineMappings(mappings) {
+export function lineMappings(mappings, left = Number.POSITIVE_INFINITY) {
   // Numbers are relative to the segment before: columns of the script within a line, the others throughout.
   const at = [0, 0, 0, 0];
   const written = [0, 0, 0, 0];
@@ -51,10 +52,12 @@ export function lineMappings(mappings) {
         .slice(0, 4)
         .map((delta, i) => (at[i] += delta));
       const before = place;
-      place = length > 1 ? `${at[1]}:${at[2]}` : "none";
+      const leads = length > 1 && at[1] !== left;
+      place = leads ? `${at[1]}:${at[2]}` : "none";
       if (place === before) continue;
-      segments.push(encodeSegment(at.slice(0, length).map((number, i) => number - written[i])));
-      at.slice(0, length).forEach((number, i) => {
+      const numbers = leads ? [at[0], at[1] - Number(at[1] > left), at[2], at[3]] : [at[0]];
+      segments.push(encodeSegment(numbers.map((number, i) => number - written[i])));
+      numbers.forEach((number, i) => {
         written[i] = number;
       });
     }
@@ -117,7 +120,8 @@ export function applyEdits({ text, map }, edits) {
   let next = 0;
   for (const edit of sorted) {
     for (; next < segments.length && segments[next].offset < edit.at + edit.length; next++) {
-      segments[next].offset += shift;
+      // What is gone has its place where its replacement ends.
+      segments[next].offset = shift + Math.min(segments[next].offset, edit.at + edit.text.length);
     }
     parts.push(text.slice(end, edit.at), edit.text);
     end = edit.at + edit.length;
