@@ -36,9 +36,10 @@ function encodeSegment(numbers) {
 
 /**
  * Mappings by lines: what a stack trace needs. Of the segments of a line of the script, those stay that lead to another line
- * of the sources than the segment before. They name no variables: a fifth number would be the index of a name.
+ * of the sources than the segment before. They name no variables: a fifth number would be the index of a name. They lead
+ * nowhere instead of to the source of index `left`, which may then be left out.
  */
-export function lineMappings(mappings) {
+export function lineMappings(mappings, left = Number.POSITIVE_INFINITY) {
   // Numbers are relative to the segment before: columns of the script within a line, the others throughout.
   const at = [0, 0, 0, 0];
   const written = [0, 0, 0, 0];
@@ -51,10 +52,12 @@ export function lineMappings(mappings) {
         .slice(0, 4)
         .map((delta, i) => (at[i] += delta));
       const before = place;
-      place = length > 1 ? `${at[1]}:${at[2]}` : "none";
+      const leads = length > 1 && at[1] !== left;
+      place = leads ? `${at[1]}:${at[2]}` : "none";
       if (place === before) continue;
-      segments.push(encodeSegment(at.slice(0, length).map((number, i) => number - written[i])));
-      at.slice(0, length).forEach((number, i) => {
+      const numbers = leads ? [at[0], at[1] - Number(at[1] > left), at[2], at[3]] : [at[0]];
+      segments.push(encodeSegment(numbers.map((number, i) => number - written[i])));
+      numbers.forEach((number, i) => {
         written[i] = number;
       });
     }
@@ -117,7 +120,8 @@ export function applyEdits({ text, map }, edits) {
   let next = 0;
   for (const edit of sorted) {
     for (; next < segments.length && segments[next].offset < edit.at + edit.length; next++) {
-      segments[next].offset += shift;
+      // What is gone has its place where its replacement ends.
+      segments[next].offset = shift + Math.min(segments[next].offset, edit.at + edit.text.length);
     }
     parts.push(text.slice(end, edit.at), edit.text);
     end = edit.at + edit.length;
@@ -132,7 +136,8 @@ function parse(text) {
   return ts.createSourceFile("bundle.js", text, ts.ScriptTarget.ESNext, true, ts.ScriptKind.JS);
 }
 
-function visitAll(node, visit) {
+/** Visits a node of a syntax tree and all below it. */
+export function visitAll(node, visit) {
   visit(node);
   ts.forEachChild(node, (child) => visitAll(child, visit));
 }
@@ -222,8 +227,9 @@ export function shortVariables(text) {
     while (taken.has(name));
     return name;
   };
-  // The most frequent ones get the shortest names.
-  const sorted = [...places].sort((a, b) => b[1].length - a[1].length || (a[0] < b[0] ? -1 : 1));
+  // The most frequent ones get the shortest names, and neighbours similar ones, which compresses better.
+  const byUse = [...places].sort((a, b) => b[1].length - a[1].length || (a[0] < b[0] ? -1 : 1));
+  const sorted = [...byUse.slice(0, 36), ...byUse.slice(36).sort((a, b) => a[1][0].pos - b[1][0].pos)];
   return sorted.flatMap(([name, nodes]) => {
     const short = unused();
     if (short.length >= name.length) return [];
@@ -233,6 +239,25 @@ export function shortVariables(text) {
       text: isShorthand(node) ? `${name}:${short}` : short,
     }));
   });
+}
+
+/**
+ * Edits that move texts of at least `least` characters, which are constants of their own, to the begin of a script. Between
+ * functions they compress worse, and make what is behind them compress worse.
+ */
+export function textsFirst(text, least) {
+  const moved = parse(text).statements.filter((statement) => {
+    const [constant, ...others] = (!statement.modifiers && statement.declarationList?.declarations) || [];
+    const value = constant?.initializer;
+    return others.length === 0 && value && ts.isStringLiteralLike(value) && value.text.length >= least;
+  });
+  const written = moved.map((statement) => `${statement.getText()}\n`).join("");
+  const gone = moved.map((statement) => ({
+    at: statement.getStart(),
+    length: statement.getWidth(),
+    text: "",
+  }));
+  return [{ at: 0, length: 0, text: written }, ...gone];
 }
 
 /** Edits that name a class after its variable: `Llama=class e{...e...}` becomes `Llama=class Llama{...Llama...}`. */
@@ -254,36 +279,59 @@ export function classNames(text) {
   return edits;
 }
 
-/** Ranges of literals, in order. They must not be broken. */
-function literals(text) {
+/** Literals as [begin, end, whether a backslash before a newline continues them], in order. */
+function literals(file) {
   const ranges = [];
-  visitAll(parse(text), (node) => {
-    const isLiteral =
-      ts.isStringLiteral(node) || ts.isTemplateLiteralToken(node) || ts.isRegularExpressionLiteral(node);
-    if (isLiteral) ranges.push([node.getStart(), node.end]);
+  visitAll(file, (node) => {
+    const isText = ts.isStringLiteral(node) || ts.isTemplateLiteralToken(node);
+    if (isText || ts.isRegularExpressionLiteral(node)) ranges.push([node.getStart(), node.end, isText]);
   });
   return ranges.sort((a, b) => a[0] - b[0]);
 }
 
-/** Edits that break lines of more than `limit` characters, after commas, semicolons and opening braces. */
+/**
+ * Edits that break lines of more than `limit` characters. Statements at the top have lines of their own, which compresses
+ * better than lines of one length. Within them, lines end after commas, semicolons and opening braces; long texts go on
+ * after a backslash.
+ */
 export function lineBreaks(text, limit) {
-  const ranges = literals(text);
+  const file = parse(text);
+  const ranges = literals(file);
+  const ends = new Set(file.statements.map(({ end }) => end));
   const edits = [];
   let range = 0;
   let begin = 0;
   let last = 0;
+  let unit = 0;
+  const breakAt = (at, written) => {
+    edits.push({ at, length: 0, text: written });
+    begin = at;
+  };
   for (let i = 0; i < text.length; i++) {
-    // A line of one long token cannot be broken; package_check.mjs reports it.
-    if (i - begin >= limit && last > begin) {
-      edits.push({ at: last, length: 0, text: "\n" });
-      begin = last;
-    }
-    if (text[i] === "\n") begin = i + 1;
     while (range < ranges.length && ranges[range][1] <= i) range++;
-    const isInside = range < ranges.length && ranges[range][0] <= i;
-    if (!isInside && ",;{".includes(text[i])) last = i + 1;
+    const [first, end, isText] = ranges[range] ?? [text.length];
+    // Where a long text may be broken: not within an escape or a surrogate pair.
+    if (i === first + 1) unit = i;
+    const isUnit = isText && i === unit && i > first && i < end - 2 && end - first > limit / 2;
+    if (i === unit) unit += unitAt(text, i).length;
+    // A line of one other long token cannot be broken; package_check.mjs reports it.
+    if (ends.has(i) && text[i] !== "\n") breakAt(i, "\n");
+    else if (i - begin >= limit && last > begin) breakAt(last, "\n");
+    else if (isUnit && i - begin >= limit - LONGEST_UNIT) breakAt(i, "\\\n");
+    if (text[i] === "\n") begin = i + 1;
+    if (i < first && ",;{".includes(text[i])) last = i + 1;
   }
   return edits;
+}
+
+/** Characters of the longest unit of a text, `\u{10ffff}`, and the backslash that continues a line. */
+const LONGEST_UNIT = 11;
+
+/** What writes one character of a text: an escape or the character. */
+function unitAt(text, at) {
+  const unit = /\\u\{[^}]*\}|\\u.{4}|\\x..|\\.|./suy;
+  unit.lastIndex = at;
+  return unit.exec(text)[0];
 }
 
 /**

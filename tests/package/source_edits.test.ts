@@ -8,8 +8,16 @@ import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 
-const { applyEdits, classNames, lineBreaks, lineMappings, privateNames, pureConstants, shortVariables } =
-  await import(new URL("../../scripts/source_edits.mjs", import.meta.url).href);
+const {
+  applyEdits,
+  classNames,
+  lineBreaks,
+  lineMappings,
+  privateNames,
+  pureConstants,
+  shortVariables,
+  textsFirst,
+} = await import(new URL("../../scripts/source_edits.mjs", import.meta.url).href);
 
 const source = `
 class Base { constructor(value) { this.value = value } }
@@ -96,6 +104,65 @@ describe("lineBreaks()", () => {
   });
 });
 
+describe("lineBreaks()", () => {
+  it("gives statements lines of their own, and breaks long texts between their characters", () => {
+    const units = [
+      "a",
+      "\\n",
+      "\\\\",
+      "\\u{1f600}",
+      "\\u0041",
+      "\\x42",
+      "\u{1f600}",
+      "\\0",
+      "$",
+      "{",
+      "\\`",
+      '\\"',
+      ",",
+      ";",
+    ];
+    const long = Array.from({ length: 300 }, (_, i) => units[(i * i + 3 * i) % units.length]).join("");
+    const body = long.replaceAll("${", "$ {");
+    const text = `var a="${long}",b=\`${body}\${a}${body}$\`;function c(){return[a,b]}var d=/[,;{]/;`;
+    const value = (script: string) => new Function(`${script}\nreturn [...c(), d.source];`)();
+    for (const limit of [40, 41, 42, 43, 100]) {
+      const broken: string = applyEdits({ text, map: { mappings: "" } }, lineBreaks(text, limit)).text;
+      assert.deepEqual(value(broken), value(text), `${limit}`);
+      assert.ok(
+        broken.split("\n").every((line) => line.length <= limit && !/[\ud800-\udbff]\\?$/.test(line)),
+      );
+      assert.match(broken, /^function c\(\)\{return\[a,b\]\}\nvar d=/m);
+    }
+  });
+});
+
+describe("textsFirst()", () => {
+  it("keeps the map of what is behind them", async () => {
+    const text = `function first() { return 1; }\nvar long = "${"x".repeat(50)}";\nfunction second() { return long; }\n`;
+    const { code, map } = await transform(text, { sourcemap: "external", sourcefile: "a.js" });
+    const moved = applyEdits({ text: code, map: JSON.parse(map) }, textsFirst(code, 9));
+    const lines: string[] = moved.text.split("\n");
+    const sourceMap = new SourceMap(moved.map);
+    const lineOf = (word: string) => {
+      const line = lines.findIndex((text) => text.includes(word));
+      const entry = sourceMap.findEntry(line, (lines[line] as string).indexOf(word));
+      return (entry as { originalLine?: number }).originalLine;
+    };
+    assert.deepEqual([lineOf("first"), lineOf("second"), lineOf("return long")], [0, 2, 2]);
+    assert.match(lines[0] ?? "", /^(var|let|const) long/);
+  });
+
+  it("moves long texts to the begin, and nothing else", () => {
+    const text =
+      'var a = 1;\nvar b = "long text";\nexport var c = "long text";\nvar d = "short", e = "long text";\nvar f = `long\ntext`;\nvar g = made("long text");';
+    assert.equal(
+      applyEdits({ text, map: { mappings: "" } }, textsFirst(text, 9)).text.replace(/\n+/g, "|"),
+      'var b = "long text";|var f = `long|text`;|var a = 1;|export var c = "long text";|var d = "short", e = "long text";|var g = made("long text");',
+    );
+  });
+});
+
 describe("classNames()", () => {
   it("calls a class that refers to itself by its variable", async () => {
     const { text, map } = await minified();
@@ -135,6 +202,35 @@ describe("lineMappings()", () => {
       assert.deepEqual(linesOf({ text: broken.text, map: byLines }), before);
       assert.ok(new Set(before.values()).size > 5);
     }
+  });
+});
+
+describe("lineMappings() without a source", () => {
+  it("leads to the others as before", () => {
+    const map = {
+      version: 3,
+      sources: ["a.js", "b.js", "c.js"],
+      names: [],
+      mappings: "AAAA,ICEE;ECCA,IDDD;AAAA,GDFA",
+    };
+    const place = (slim: object, line: number, column: number) => {
+      const sourceMap = new SourceMap(slim as ConstructorParameters<typeof SourceMap>[0]);
+      const { originalSource, originalLine } = sourceMap.findEntry(line, column) as Record<string, unknown>;
+      return `${originalSource}:${originalLine}`;
+    };
+    const slim = { ...map, sources: ["a.js", "c.js"], mappings: lineMappings(map.mappings, 1) };
+    const places = [
+      [0, 1],
+      [1, 3],
+      [2, 4],
+    ] as const;
+    const before = places.map(([line, column]) => place(map, line, column));
+    assert.deepEqual(before, ["a.js:0", "c.js:3", "a.js:0"]);
+    assert.deepEqual(
+      places.map(([line, column]) => place(slim, line, column)),
+      before,
+    );
+    assert.equal(place(map, 0, 5), "b.js:2");
   });
 });
 
