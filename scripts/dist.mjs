@@ -150,6 +150,7 @@ async function bundle(folder, name, banner, options) {
   const { outputFiles, metafile } = await build({
     ...common,
     ...options,
+    plugins: [slimDependencies, ...(options.plugins ?? [])],
     // This pass minifies syntax only, which also inlines constants of other modules. minify() does names and white space.
     minifySyntax: true,
     sourcemap: "external",
@@ -178,14 +179,13 @@ function bundleLibrary(folder, entry) {
   const name = outputName(entry);
   return bundle(folder, name, `// @ts-self-types="./${name}.d.ts"`, {
     entryPoints: [`${root}src/${entry}.ts`],
-    plugins: entry === "workerd" ? [staticModules, slimDependencies] : [slimDependencies],
+    plugins: entry === "workerd" ? [staticModules] : [],
   });
 }
 
 function bundleCommandLine(folder) {
   return bundle(folder, "cli", "#!/usr/bin/env node", {
     platform: "node",
-    plugins: [slimDependencies],
     entryPoints: [`${root}src/cli/main.ts`],
   });
 }

@@ -40,26 +40,23 @@ export async function readFields(request: Request, limits: BodyLimits): Promise<
 const unnamed = /^(application\/x-www-form-urlencoded|text\/plain)\s*(;|$)/i;
 
 /**
- * Why a body is none that can be read; undefined for JSON. JSON that is not called so is taken as well, except from a page:
- * browsers let any page send such a request to any server, without asking the server first.
+ * Checks that a body is what can be read. JSON that is not called so is taken as well, except from a page: browsers let any page
+ * send such a request to any server, without asking the server first.
+ * @throws HttpError 413, 415
  */
-function refusedMedia(headers: Headers): string | undefined {
+export function checkHeaders(headers: Headers, maxBytes: number): void {
   const type = headers.get("content-type");
   const encoding = headers.get("content-encoding") ?? "identity";
   const isFromPage = headers.has("origin") || headers.has("sec-fetch-site");
   const isNamed = /^application\/json\s*(;|$)/i.test(type ?? "");
   const isTaken = isNamed || (!isFromPage && (!type || unnamed.test(type)));
-  if (isTaken && encoding === "identity") return undefined;
-  return `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type ?? "none")}, ${quoted(encoding)}`;
-}
-
-/**
- * Checks that a body is what can be read, see {@link refusedMedia}.
- * @throws HttpError 413, 415
- */
-export function checkHeaders(headers: Headers, maxBytes: number): void {
-  const refused = refusedMedia(headers);
-  if (refused !== undefined) throw new HttpError(415, refused, { code: "unsupported_media_type" });
+  if (!isTaken || encoding !== "identity") {
+    throw new HttpError(
+      415,
+      `Cannot read the body: Expected content-type application/json without content-encoding, got ${quoted(type ?? "none")}, ${quoted(encoding)}`,
+      { code: "unsupported_media_type" },
+    );
+  }
   if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
 }
 
