@@ -11,12 +11,18 @@ import {
   BYTE_SUPER_BYTES,
   BYTE_SUPER_SCALES,
   BYTE_SUPER_VALUES,
+  Q4K_HEAD_BYTES,
+  Q4K_TILE_BYTES,
+  SUPER_BLOCKS,
   SUPER_LESS,
   SUPER_SECOND,
   WIDE_SUPER_BYTES,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
+import { CONST_LOW_NIBBLES } from "../layout/control";
 import { dot_add, dot_pairs } from "../simd/dot";
+import { high } from "../simd/nibbles";
+import { read_ahead } from "./ahead";
 import { is_pairs } from "./fields";
 
 // What is taken off a superblock's sums: nothing; dmin times the sums of minima of blocks, or of half blocks; 2^i times the
@@ -194,12 +200,34 @@ function are_small(x: usize, top: i32): bool {
   return max(i32x4.extract_lane(most, 0), i32x4.extract_lane(most, 1)) * top <= 32767;
 }
 
-// Sums of two strips: bytes up to `top`, whose sums over `part` of a tile's bytes are multiplied by scales.
-function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, work: usize): void {
+function is_nibbles<W>(): bool {
+  return isSigned<W>();
+}
+
+/**
+ * Sums of two strips.
+ * heads   unpacked scales of the first strip, BYTE_SUPER_BYTES apart
+ * values  weights of its first part; those of the next are `step` behind. W: u8 bytes, of the other strip BYTE_SUPER_BYTES
+ *         behind; i8 nibbles as q4k has them, of the other strip in the next tile
+ * part    bytes that are added up before they are multiplied by scales
+ * own     halves of blocks have scales of their own
+ * top     what weights are at most
+ */
+function sum_bytes<T, W>(
+  heads: usize,
+  values: usize,
+  step: usize,
+  x: usize,
+  part: usize,
+  own: bool,
+  top: i32,
+  work: usize,
+): void {
+  const nibbles = is_nibbles<W>() ? v128.load(CONST_LOW_NIBBLES) : i32x4.splat(0);
   const small = !is_pairs<T>() && are_small(x, top);
   let a0 = i32x4.splat(0);
   store8(work, a0, a0, a0, a0, a0, a0, a0, a0);
-  for (let from: usize = 0; from < 1024; from += part) {
+  for (let from: usize = 0; from < 1024; from += part, values += step) {
     a0 = i32x4.splat(0);
     let a1 = a0;
     let a2 = a0;
@@ -208,12 +236,14 @@ function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, w
     let b1 = a0;
     let b2 = a0;
     let b3 = a0;
-    let p = tile + from;
-    for (const stop = p + part; p < stop; p += 16, x += 16) {
-      const u = v128.load(p, BYTE_SUPER_VALUES);
-      const v = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES);
+    let p = values;
+    for (const stop = p + (is_nibbles<W>() ? 64 : part); p < stop; p += 16, x += 16) {
+      const both = v128.load(p);
+      const others = is_nibbles<W>() ? v128.load(p, Q4K_TILE_BYTES) : v128.load(p, BYTE_SUPER_BYTES);
+      let u = is_nibbles<W>() ? v128.and(both, nibbles) : both;
+      let v = is_nibbles<W>() ? v128.and(others, nibbles) : others;
       // Pairs keep all units of a processor busy that could shuffle. Loads splat beside them.
-      const xv = is_pairs<T>() ? u : v128.load(x);
+      let xv = is_pairs<T>() ? u : v128.load(x);
       let xt = is_pairs<T>() ? v128.load32_splat(x) : v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
       a0 = dot<T>(a0, xt, u);
       b0 = dot<T>(b0, xt, v);
@@ -226,11 +256,28 @@ function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, w
       xt = is_pairs<T>() ? v128.load32_splat(x + 12) : v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
       a3 = dot<T>(a3, xt, u);
       b3 = dot<T>(b3, xt, v);
+      if (!is_nibbles<W>()) continue;
+      u = high(both, nibbles);
+      v = high(others, nibbles);
+      xv = v128.load(x, 64);
+      xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      a0 = dot<T>(a0, xt, u);
+      b0 = dot<T>(b0, xt, v);
+      xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      a1 = dot<T>(a1, xt, u);
+      b1 = dot<T>(b1, xt, v);
+      xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      a2 = dot<T>(a2, xt, u);
+      b2 = dot<T>(b2, xt, v);
+      xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      a3 = dot<T>(a3, xt, u);
+      b3 = dot<T>(b3, xt, v);
     }
-    const scales = tile + ((from >> 7) << 4);
+    if (is_nibbles<W>()) x += 64;
+    const scales = heads + ((from >> 7) << 4);
     let s = v128.load(scales, BYTE_SUPER_SCALES);
     let z = v128.load(scales, BYTE_SUPER_BYTES + BYTE_SUPER_SCALES);
-    if (own) {
+    if (!is_nibbles<W>() && own) {
       const second = (from & 64) !== 0;
       s = scales_of_half<T>(s, second);
       z = scales_of_half<T>(z, second);
@@ -268,6 +315,7 @@ function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, w
  * own     bytes: halves of blocks have scales of their own
  * top     bytes: the largest of them, if scales are not negative
  * work    WORK_BYTES
+ * packed  bytes without pairs: the group as it is packed, if only heads are unpacked; 0: all is
  * Align: all 16 B                               Reads past the end: none
  * Numerics: as walk_super()
  */
@@ -284,14 +332,22 @@ export function multiply_supers<T>(
   own: bool,
   top: i32,
   work: usize,
+  packed: usize,
 ): void {
   const minima = kind === LESS_MINIMA || kind === LESS_MINIMA_OF_HALVES;
   const stop = x + <usize>supers * ACTS_SUPER_BYTES;
   const end = out + ((<usize>strips) << 4);
-  for (; x < stop; x += ACTS_SUPER_BYTES) {
-    for (let row = out; row < end; row += 32, tile += 2 * bytes_of<T>()) {
+  const inPlace = !is_pairs<T>() && packed !== 0;
+  const block = <usize>strips * Q4K_TILE_BYTES;
+  for (; x < stop; x += ACTS_SUPER_BYTES, packed += SUPER_BLOCKS * block) {
+    packed += <usize>strips * Q4K_HEAD_BYTES;
+    let values = packed;
+    for (let row = out; row < end; row += 32, tile += 2 * bytes_of<T>(), values += 2 * Q4K_TILE_BYTES) {
       if (is_wide<T>()) sum_wide(tile, x, work);
-      else sum_bytes<T>(tile, x, part, own, top, work);
+      else if (inPlace) {
+        read_ahead();
+        sum_bytes<u8, i8>(tile, values, block, x, 128, false, top, work);
+      } else sum_bytes<T, u8>(tile, tile + BYTE_SUPER_VALUES, part, x, part, own, top, work);
       if (kind === LESS_NOTHING) memory.fill(work + LESS, 0, 128);
       else sum_less(kind, tile, bytes_of<T>(), x, work + LESS);
       if (minima) finish_pair<i8>(kind, tile, bytes_of<T>(), x, row, outStride, factor, work);
