@@ -80,6 +80,10 @@ import {
   with_minima,
 } from "./super_layout";
 import {
+  FORM_BYTES,
+  FORM_NIBBLES,
+  FORM_PAIRS,
+  FORM_WIDE,
   LESS_BLOCKS_7,
   LESS_HALVES_5,
   LESS_HALVES_7,
@@ -319,21 +323,36 @@ function multiply_super(
   packed: usize,
 ): void {
   const bytes = in_bytes(layout, dot);
-  const less = less_of(layout, dot, bytes);
   const own = with_halves(layout);
-  // Behind the largest unpacked superblocks.
-  const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
-  if (!RELAXED || !bytes) {
-    multiply_supers<i16>(tile, x, out, outStride, strips, supers, factor, less, 0, own, 0, work, 0);
-  } else if (dot === DOT_MOVED) {
+  let form = FORM_WIDE;
+  let part: usize = own ? 64 : 128;
+  let top = 0;
+  if (bytes && dot === DOT_MOVED) {
+    form = FORM_PAIRS;
     // i16 hold the sums of 32 columns of 4 bits, of 16 of 5 bits, and of 8 of 6 bits.
-    const part = layout === WEIGHT_Q6K ? 32 : own || layout === WEIGHT_Q5K ? 64 : 128;
-    multiply_supers<i8>(tile, x, out, outStride, strips, supers, factor, less, part, own, 0, work, 0);
-  } else {
-    const part = own ? 64 : 128;
-    const top = layout === WEIGHT_Q4K ? 15 : layout === WEIGHT_Q5K ? 31 : layout === WEIGHT_Q2K ? 3 : 32768;
-    multiply_supers<u8>(tile, x, out, outStride, strips, supers, factor, less, part, own, top, work, packed);
+    if (layout === WEIGHT_Q6K) part = 32;
+    else if (layout === WEIGHT_Q5K) part = 64;
+  } else if (bytes) {
+    form = packed ? FORM_NIBBLES : FORM_BYTES;
+    top = layout === WEIGHT_Q4K ? 15 : layout === WEIGHT_Q5K ? 31 : layout === WEIGHT_Q2K ? 3 : 32768;
   }
+  multiply_supers(
+    form,
+    tile,
+    packed,
+    x,
+    out,
+    outStride,
+    strips,
+    supers,
+    factor,
+    less_of(layout, dot, bytes),
+    part,
+    own,
+    top,
+    // Behind the largest unpacked superblocks.
+    tile + <usize>(supers * strips) * WIDE_SUPER_BYTES,
+  );
 }
 
 // ---- Packing.

@@ -1,7 +1,7 @@
 // The kernels of several tokens for formats of superblocks. A register tile is two strips times four tokens. Superblocks are
 // unpacked before: to bytes if the engine multiplies those, else to i16 that are weights times the scales of their blocks.
 //
-// T is the form of the dot product: u8 for DOT_UNSIGNED and DOT_SIGNED, i8 for DOT_MOVED (pairs), i16 for what is widened.
+// T is the form of the dot product: u8 for DOT_UNSIGNED and DOT_SIGNED, i8 for DOT_MOVED (pairs).
 import {
   ACTS_SUPER_BYTES,
   ACTS_SUPER_HALVES,
@@ -20,7 +20,7 @@ import {
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
 import { CONST_LOW_NIBBLES } from "../layout/control";
-import { dot_add, dot_pairs } from "../simd/dot";
+import { dot_add, dot_pairs, RELAXED } from "../simd/dot";
 import { high } from "../simd/nibbles";
 import { read_ahead } from "./ahead";
 import { is_pairs } from "./fields";
@@ -34,18 +34,16 @@ export const LESS_HALVES_5: i32 = 3;
 export const LESS_HALVES_7: i32 = 4;
 export const LESS_BLOCKS_7: i32 = 5;
 
+// How weights lie and are multiplied: weights times scales, i16; bytes; bytes as pairs; nibbles of q4k as they are packed.
+export const FORM_WIDE: i32 = 0;
+export const FORM_BYTES: i32 = 1;
+export const FORM_PAIRS: i32 = 2;
+export const FORM_NIBBLES: i32 = 3;
+
 /** Bytes that the kernels work in. */
 export const WORK_BYTES = 256;
 // Where the sums of what is taken off lie in them: [2 strips][4 tokens][4 rows].
 const LESS: usize = 128;
-
-function is_wide<T>(): bool {
-  return sizeof<T>() === 2;
-}
-
-function bytes_of<T>(): usize {
-  return is_wide<T>() ? WIDE_SUPER_BYTES : BYTE_SUPER_BYTES;
-}
 
 function store8(to: usize, a: v128, b: v128, c: v128, d: v128, e: v128, f: v128, g: v128, h: v128): void {
   v128.store(to, a);
@@ -96,21 +94,26 @@ function sum_less(kind: i32, tile: usize, step: usize, x: usize, to: usize): voi
 }
 
 // Adds a superblock's sums of four rows for a token to the rows at `row`. `at` has them, and LESS behind what is taken off:
-// M i8: minima, f32; u8: integers.
-function finish<M>(shift: i32, at: usize, tile: usize, xs: v128, row: usize): void {
+// integers, or minima, whose f32 factor is `dmin`.
+function finish(kind: i32, at: usize, tile: usize, xs: v128, row: usize): void {
+  const minima = has_minima(kind);
   let sum = v128.load(at);
-  const less = v128.load(at, LESS);
-  if (!isSigned<M>()) sum = i32x4.sub(sum, i32x4.shl(less, shift));
+  let less = v128.load(at, LESS);
+  if (!minima) sum = i32x4.sub(sum, i32x4.shl(less, kind === LESS_HALVES_5 ? 5 : 7));
   let value = f32x4.mul(f32x4.convert_i32x4_s(sum), f32x4.mul(v128.load(tile), xs));
-  if (isSigned<M>()) {
-    const m = f32x4.mul(f32x4.convert_i32x4_s(less), f32x4.mul(v128.load(tile, SUPER_SECOND), xs));
-    value = f32x4.sub(value, m);
+  if (minima) {
+    less = f32x4.mul(f32x4.convert_i32x4_s(less), f32x4.mul(v128.load(tile, SUPER_SECOND), xs));
+    value = f32x4.sub(value, less);
   }
   v128.store(row, f32x4.add(value, v128.load(row)));
 }
 
+function has_minima(kind: i32): bool {
+  return kind === LESS_MINIMA || kind === LESS_MINIMA_OF_HALVES;
+}
+
 // Ends a superblock of two strips, whose sums are at `work`.
-function finish_pair<M>(
+function finish_pair(
   kind: i32,
   tile: usize,
   step: usize,
@@ -120,11 +123,10 @@ function finish_pair<M>(
   factor: f32,
   work: usize,
 ): void {
-  const shift = kind === LESS_HALVES_5 ? 5 : 7;
   for (const stop = x + 16; x < stop; x += 4, work += 16, row += outStride) {
     const xs = f32x4.mul(v128.load32_splat(x, ACTS_SUPER_SCALES), f32x4.splat(factor));
-    finish<M>(shift, work, tile, xs, row);
-    finish<M>(shift, work + 64, tile + step, xs, row + 16);
+    finish(kind, work, tile, xs, row);
+    finish(kind, work + 64, tile + step, xs, row + 16);
   }
 }
 
@@ -304,9 +306,58 @@ function sum_bytes<T, W>(
   }
 }
 
+// Adds the sums of two pairs of bytes, times scales, to acc.
+function add_scaled(acc: v128, x: v128, y: v128, u: v128, v: v128, scales: v128): v128 {
+  return add_pairs(acc, i16x8.add(dot_pairs(x, u), dot_pairs(y, v)), scales);
+}
+
+// Sums of two strips as pairs, if i16 hold no more than the sums of eight columns: bytes up to 63.
+function sum_eights(heads: usize, x: usize, work: usize): void {
+  let a0 = i32x4.splat(0);
+  let a1 = a0;
+  let a2 = a0;
+  let a3 = a0;
+  let b0 = a0;
+  let b1 = a0;
+  let b2 = a0;
+  let b3 = a0;
+  for (let from: usize = 0; from < 1024; from += 64) {
+    const scales = heads + ((from >> 7) << 4);
+    const second = (from & 64) !== 0;
+    const s = scales_of_half<i8>(v128.load(scales, BYTE_SUPER_SCALES), second);
+    const z = scales_of_half<i8>(v128.load(scales, BYTE_SUPER_BYTES + BYTE_SUPER_SCALES), second);
+    let p = heads + from;
+    for (const stop = p + 64; p < stop; p += 32, x += 32) {
+      const u0 = v128.load(p, BYTE_SUPER_VALUES);
+      const u1 = v128.load(p, BYTE_SUPER_VALUES + 16);
+      const v0 = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES);
+      const v1 = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES + 16);
+      let x0 = v128.load32_splat(x);
+      let x1 = v128.load32_splat(x, 16);
+      a0 = add_scaled(a0, x0, x1, u0, u1, s);
+      b0 = add_scaled(b0, x0, x1, v0, v1, z);
+      x0 = v128.load32_splat(x, 4);
+      x1 = v128.load32_splat(x, 20);
+      a1 = add_scaled(a1, x0, x1, u0, u1, s);
+      b1 = add_scaled(b1, x0, x1, v0, v1, z);
+      x0 = v128.load32_splat(x, 8);
+      x1 = v128.load32_splat(x, 24);
+      a2 = add_scaled(a2, x0, x1, u0, u1, s);
+      b2 = add_scaled(b2, x0, x1, v0, v1, z);
+      x0 = v128.load32_splat(x, 12);
+      x1 = v128.load32_splat(x, 28);
+      a3 = add_scaled(a3, x0, x1, u0, u1, s);
+      b3 = add_scaled(b3, x0, x1, v0, v1, z);
+    }
+  }
+  store8(work, a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
 /**
  * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, four tokens
+ * form    FORM_*
  * tile    WIDE_SUPER_BYTES or BYTE_SUPER_BYTES for each strip of each superblock, from unpack_super()
+ * packed  FORM_NIBBLES: the group as it is packed; then only heads are unpacked
  * x       ACTS_SUPER_BYTES for each superblock   from quantize_super_x4(), finite
  * out     f32 rows of the tokens, outStride bytes apart
  * strips  an even number
@@ -315,12 +366,13 @@ function sum_bytes<T, W>(
  * own     bytes: halves of blocks have scales of their own
  * top     bytes: the largest of them, if scales are not negative
  * work    WORK_BYTES
- * packed  bytes without pairs: the group as it is packed, if only heads are unpacked; 0: all is
  * Align: all 16 B                               Reads past the end: none
  * Numerics: as walk_super()
  */
-export function multiply_supers<T>(
+export function multiply_supers(
+  form: i32,
   tile: usize,
+  packed: usize,
   x: usize,
   out: usize,
   outStride: usize,
@@ -332,26 +384,26 @@ export function multiply_supers<T>(
   own: bool,
   top: i32,
   work: usize,
-  packed: usize,
 ): void {
-  const minima = kind === LESS_MINIMA || kind === LESS_MINIMA_OF_HALVES;
   const stop = x + <usize>supers * ACTS_SUPER_BYTES;
   const end = out + ((<usize>strips) << 4);
-  const inPlace = !is_pairs<T>() && packed !== 0;
+  const size: usize = form === FORM_WIDE ? WIDE_SUPER_BYTES : BYTE_SUPER_BYTES;
   const block = <usize>strips * Q4K_TILE_BYTES;
   for (; x < stop; x += ACTS_SUPER_BYTES, packed += SUPER_BLOCKS * block) {
     packed += <usize>strips * Q4K_HEAD_BYTES;
-    let values = packed;
-    for (let row = out; row < end; row += 32, tile += 2 * bytes_of<T>(), values += 2 * Q4K_TILE_BYTES) {
-      if (is_wide<T>()) sum_wide(tile, x, work);
-      else if (inPlace) {
+    let nibbles = packed;
+    for (let row = out; row < end; row += 32, tile += 2 * size, nibbles += 2 * Q4K_TILE_BYTES) {
+      const values = tile + BYTE_SUPER_VALUES;
+      if (!RELAXED || form === FORM_WIDE) sum_wide(tile, x, work);
+      else if (form === FORM_NIBBLES) {
         read_ahead();
-        sum_bytes<u8, i8>(tile, values, block, x, 128, false, top, work);
-      } else sum_bytes<T, u8>(tile, tile + BYTE_SUPER_VALUES, part, x, part, own, top, work);
+        sum_bytes<u8, i8>(tile, nibbles, block, x, 128, false, top, work);
+      } else if (form === FORM_BYTES) sum_bytes<u8, u8>(tile, values, part, x, part, own, top, work);
+      else if (part < 64) sum_eights(tile, x, work);
+      else sum_bytes<i8, u8>(tile, values, part, x, part, own, 0, work);
       if (kind === LESS_NOTHING) memory.fill(work + LESS, 0, 128);
-      else sum_less(kind, tile, bytes_of<T>(), x, work + LESS);
-      if (minima) finish_pair<i8>(kind, tile, bytes_of<T>(), x, row, outStride, factor, work);
-      else finish_pair<u8>(kind, tile, bytes_of<T>(), x, row, outStride, factor, work);
+      else sum_less(kind, tile, size, x, work + LESS);
+      finish_pair(kind, tile, size, x, row, outStride, factor, work);
     }
   }
 }
