@@ -155,7 +155,7 @@ export class LocalModel implements ServedModel {
   }
 
   async #prepare(job: Job): Promise<ReadyJob> {
-    const { n, owner, deadlineMs, stop, logprobs = false } = job;
+    const { n, owner, before, deadlineMs, stop, logprobs = false } = job;
     if (!(Number.isInteger(n) && n >= 1 && n <= MOST_CHOICES)) {
       throw wrongOption("generate", "n", `an integer in [1, ${MOST_CHOICES}]`, n);
     }
@@ -166,7 +166,7 @@ export class LocalModel implements ServedModel {
     resolveGeneration(options);
     checkSampling(sampling, this.#ready().tokenizer);
     const { text, ids } = await this.render(job.prompt);
-    return { n, owner, deadlineMs, ids, promptEnd: text.slice(-PROMPT_END_CHARS), options };
+    return { n, owner, before, deadlineMs, ids, promptEnd: text.slice(-PROMPT_END_CHARS), options };
   }
 
   #ready(): Llama {

@@ -16,7 +16,7 @@ export interface Totals {
 }
 
 /** A job that is ready to be queued: its prompt is known, its options are checked. */
-export interface ReadyJob extends Pick<Job, "n" | "owner" | "deadlineMs"> {
+export interface ReadyJob extends Pick<Job, "n" | "owner" | "before" | "deadlineMs"> {
   readonly ids: readonly number[];
   /** The end of the prompt's text. */
   readonly promptEnd: string;
@@ -68,10 +68,10 @@ export class JobRun {
   }
 
   async #run(): Promise<void> {
-    const { owner, ids, n } = this.#job;
+    const { owner, ids, n, before } = this.#job;
     let place: Place | undefined;
     try {
-      place = await this.#host.queue.enter(owner, ids.length, this.#abort.signal);
+      place = await this.#host.queue.enter(owner, ids.length, this.#abort.signal, before);
       await (n === 1 ? this.#single(place) : this.#several(place));
       this.events.end();
     } catch (error) {
@@ -208,12 +208,18 @@ function detailed(
     choice,
     text,
     logprob,
-    token: tokenText(tokenizer, id),
+    token: generatedText(tokenizer, id),
     alternatives: alternatives.map((other) => ({
-      ...tokenText(tokenizer, other.id),
+      ...generatedText(tokenizer, other.id),
       logprob: other.logprob,
     })),
   };
+}
+
+// Bytes are those that the token adds to an answer. Control tokens add none, nor does one that ends it.
+function generatedText(tokenizer: Tokenizer, id: number): TokenText {
+  const isHidden = id >= tokenizer.vocabSize || tokenizer.eosIds.includes(id);
+  return { ...tokenText(tokenizer, id), bytes: isHidden ? [] : [...tokenizer.bytes(id)] };
 }
 
 /** A token as text and bytes; control tokens as they are spelled. Ids without a token are rows that a model is padded with. */
