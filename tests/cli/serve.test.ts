@@ -94,6 +94,8 @@ describe("cria serve", () => {
   });
 
   it("talks without a model of one's own, and takes keys of the flag and of the environment", async () => {
+    const { env } = globalThis.process;
+    env.CRIA_API_KEY = "two";
     const started = startCli([
       "serve",
       "--port",
@@ -105,8 +107,16 @@ describe("cria serve", () => {
       "--threads",
       "1",
     ]);
+    delete env.CRIA_API_KEY;
     const { url, process } = await whenReady(started);
-    assert.equal((await post(url, { prompt: "in" })).status, 401);
+    for (const [key, status] of [
+      ["", 401],
+      ["three", 401],
+      ["two", 200],
+    ] as const) {
+      const answer = await post(url, { prompt: "in", max_tokens: 1 }, { "x-api-key": key });
+      assert.equal(answer.status, status, key);
+    }
     // biome-ignore lint/suspicious/noExplicitAny: an answer
     const talk = async (messages: unknown): Promise<any> => {
       const response = await fetch(`${url}/v1/chat/completions`, {
