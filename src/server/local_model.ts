@@ -111,7 +111,10 @@ export class LocalModel implements ServedModel {
     options: { readonly special: boolean; readonly bos: boolean },
   ): Promise<readonly TokenText[]> {
     const { tokenizer } = this.#ready();
-    return tokenizer.encode(text, { ...options, eos: false }).map((id) => tokenText(tokenizer, id));
+    const ids = tokenizer.encode(text, { ...options, eos: false });
+    // One object for each id: a text of a megabyte has a million tokens, and what is shared is also sent once.
+    const texts = new Map([...new Set(ids)].map((id) => [id, tokenText(tokenizer, id)]));
+    return ids.map((id) => texts.get(id) as TokenText);
   }
 
   async decode(ids: readonly number[]): Promise<string> {

@@ -178,11 +178,7 @@ export class JobRun {
       place.tokens++;
       totals.tokens++;
       queue.charge(owner, GENERATED_WEIGHT);
-      events.push(
-        options.logprobs === false
-          ? { kind: "token", choice, text: value.text }
-          : detailed(llama.tokenizer, choice, value),
-      );
+      events.push(tokenEvent(llama.tokenizer, choice, value, options.logprobs !== false));
       if (events.isFull) await this.#pause(place, signal);
     }
   }
@@ -198,11 +194,14 @@ export class JobRun {
 // Timers of more than 31 bits fire at once.
 const MOST_TIMER_MS = 2 ** 31 - 1;
 
-function detailed(
+/** What happened with a token. @param isDetailed whether log-probabilities are asked for */
+export function tokenEvent(
   tokenizer: Tokenizer,
   choice: number,
   { id, text, logprob, alternatives }: Piece,
+  isDetailed: boolean,
 ): JobEvent {
+  if (!isDetailed) return { kind: "token", choice, text };
   return {
     kind: "token",
     choice,
