@@ -123,7 +123,9 @@ export const serveCommand = command({
 });
 
 async function serve(values: Values): Promise<number> {
-  const { host: hostname = DEFAULT_HOST, port = DEFAULT_PORT, drain = DEFAULT_DRAIN, deadline } = values;
+  const { host = DEFAULT_HOST, port = DEFAULT_PORT, drain = DEFAULT_DRAIN, deadline } = values;
+  // As URLs write it: "[::1]".
+  const hostname = host.replace(/^\[(.+)\]$/, "$1");
   const apiKeys = keysOf(values, hostname);
   const engine = servedValues(values);
   const model = RemoteModel.start((onDeath) => startEngineThread(engine, onDeath));
@@ -131,7 +133,9 @@ async function serve(values: Values): Promise<number> {
     model,
     apiKeys,
     ...(values.cors && { cors: values.cors }),
-    ...(isLoopback(hostname) && { hosts: [...loopbackNames, ...(values.hosts ?? [])] }),
+    ...((values.hosts || isLoopback(hostname)) && {
+      hosts: [...loopbackNames, hostname, ...(values.hosts ?? [])],
+    }),
     ...(deadline !== undefined && { deadlineMs: Math.ceil(deadline * 1000) }),
     onError: (error) => void writeErr(`error: ${oneLine(String((error as Error)?.stack ?? error))}\n`),
   });
@@ -169,7 +173,7 @@ function servedValues(values: Values): ServedValues {
 const loopbackNames = ["localhost", "127.0.0.1", "::1", "[::1]"];
 
 function isLoopback(hostname: string): boolean {
-  return loopbackNames.includes(hostname);
+  return loopbackNames.includes(hostname.toLowerCase()) || /^127(\.\d+){3}$/.test(hostname);
 }
 
 /**

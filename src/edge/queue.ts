@@ -70,11 +70,12 @@ export class RequestQueue {
   /**
    * Joins the queue.
    * @param onLost called if the place is lost
+   * @param before jobs of the same request, which may wait beyond the most that may
    * @throws QueueError if the queue is full
    */
-  enter(onLost: () => void): Ticket {
+  enter(onLost: () => void, before = 0): Ticket {
     this.#dropLost();
-    if (this.#requests.length >= this.places + this.#mostWaiting) {
+    if (this.#requests.length >= this.places + this.#mostWaiting + before) {
       throw new QueueError(`Cannot generate: ${this.active} requests are served and ${this.waiting} wait`);
     }
     const request: Queued = { seen: Date.now(), read: undefined, onLost };

@@ -1,7 +1,7 @@
 // The model of an isolate as a server's routes ask for it: a request computes for itself, by promises and timers of its own.
 import type { Llama } from "../api/llama.ts";
 import { resolveSampling } from "../sample/registry.ts";
-import { tokenText } from "../server/jobs/job_run.ts";
+import { tokenEvent } from "../server/jobs/job_run.ts";
 import { QueueError } from "../server/jobs/queue_error.ts";
 import { LocalModel } from "../server/local_model.ts";
 import type {
@@ -13,7 +13,7 @@ import type {
   ServedModel,
   TokenText,
 } from "../server/model.ts";
-import type { Completion, GenerateOptions, Piece } from "../session/options.ts";
+import type { Completion, GenerateOptions } from "../session/options.ts";
 import type { Session } from "../session/session.ts";
 import { yieldToRequests } from "../util/yield.ts";
 import type { Slice } from "./answer.ts";
@@ -101,7 +101,7 @@ export class EdgeModel implements ServedModel {
     const dispose = () => {
       for (const session of sessions) session.dispose();
     };
-    const ticket = this.#enter(dispose);
+    const ticket = this.#enter(dispose, job.before);
     try {
       await ticket.ready(signal);
       const { text, ids } = await this.#local.render(job.prompt);
@@ -119,9 +119,9 @@ export class EdgeModel implements ServedModel {
     }
   }
 
-  #enter(onLost: () => void): Ticket {
+  #enter(onLost: () => void, before: number | undefined): Ticket {
     try {
-      return this.#options.queue.enter(onLost);
+      return this.#options.queue.enter(onLost, before);
     } catch (error) {
       throw new QueueError((error as Error).message, "full", 1);
     }
@@ -195,21 +195,8 @@ export class EdgeModel implements ServedModel {
       running.tokens--;
       this.#totals.tokens++;
       this.#options.onToken();
-      yield this.#said(choice, value, options.logprobs !== false);
+      yield tokenEvent(this.#options.llama.tokenizer, choice, value, options.logprobs !== false);
     }
-  }
-
-  #said(choice: number, { id, text, logprob, alternatives }: Piece, isDetailed: boolean): JobEvent {
-    if (!isDetailed) return { kind: "token", choice, text };
-    const token = (id: number) => tokenText(this.#options.llama.tokenizer, id);
-    return {
-      kind: "token",
-      choice,
-      text,
-      logprob,
-      token: token(id),
-      alternatives: alternatives.map((other) => ({ ...token(other.id), logprob: other.logprob })),
-    };
   }
 }
 

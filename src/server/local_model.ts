@@ -111,7 +111,10 @@ export class LocalModel implements ServedModel {
     options: { readonly special: boolean; readonly bos: boolean },
   ): Promise<readonly TokenText[]> {
     const { tokenizer } = this.#ready();
-    return tokenizer.encode(text, { ...options, eos: false }).map((id) => tokenText(tokenizer, id));
+    const ids = tokenizer.encode(text, { ...options, eos: false });
+    // One object for each id: a text of a megabyte has a million tokens, and what is shared is also sent once.
+    const texts = new Map([...new Set(ids)].map((id) => [id, tokenText(tokenizer, id)]));
+    return ids.map((id) => texts.get(id) as TokenText);
   }
 
   async decode(ids: readonly number[]): Promise<string> {
@@ -155,7 +158,7 @@ export class LocalModel implements ServedModel {
   }
 
   async #prepare(job: Job): Promise<ReadyJob> {
-    const { n, owner, deadlineMs, stop, logprobs = false } = job;
+    const { n, owner, before, deadlineMs, stop, logprobs = false } = job;
     if (!(Number.isInteger(n) && n >= 1 && n <= MOST_CHOICES)) {
       throw wrongOption("generate", "n", `an integer in [1, ${MOST_CHOICES}]`, n);
     }
@@ -166,7 +169,7 @@ export class LocalModel implements ServedModel {
     resolveGeneration(options);
     checkSampling(sampling, this.#ready().tokenizer);
     const { text, ids } = await this.render(job.prompt);
-    return { n, owner, deadlineMs, ids, promptEnd: text.slice(-PROMPT_END_CHARS), options };
+    return { n, owner, before, deadlineMs, ids, promptEnd: text.slice(-PROMPT_END_CHARS), options };
   }
 
   #ready(): Llama {

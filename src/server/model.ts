@@ -43,6 +43,8 @@ export interface Job {
   readonly logprobs: number | undefined;
   /** Whose request it is, for fairness: a hash of the API key, or the address. */
   readonly owner: string;
+  /** How many jobs of the same request came before it: the queue lets them in together. Default: 0. */
+  readonly before?: number;
   /** Milliseconds until it is given up, waiting included; undefined for no limit. */
   readonly deadlineMs?: number;
 }

@@ -94,6 +94,8 @@ describe("cria serve", () => {
   });
 
   it("talks without a model of one's own, and takes keys of the flag and of the environment", async () => {
+    const { env } = globalThis.process;
+    env.CRIA_API_KEY = "two";
     const started = startCli([
       "serve",
       "--port",
@@ -105,8 +107,16 @@ describe("cria serve", () => {
       "--threads",
       "1",
     ]);
+    delete env.CRIA_API_KEY;
     const { url, process } = await whenReady(started);
-    assert.equal((await post(url, { prompt: "in" })).status, 401);
+    for (const [key, status] of [
+      ["", 401],
+      ["three", 401],
+      ["two", 200],
+    ] as const) {
+      const answer = await post(url, { prompt: "in", max_tokens: 1 }, { "x-api-key": key });
+      assert.equal(answer.status, status, key);
+    }
     // biome-ignore lint/suspicious/noExplicitAny: an answer
     const talk = async (messages: unknown): Promise<any> => {
       const response = await fetch(`${url}/v1/chat/completions`, {
@@ -146,6 +156,31 @@ describe("cria serve", () => {
     await process.result;
   });
 
+  it("knows other spellings of this machine, and of names that are allowed", async () => {
+    const rows: readonly (readonly [readonly string[], string, number])[] = [
+      // Linux alone has it without being told.
+      ...(process.platform === "linux"
+        ? ([[["--host", "127.0.0.2", "--no-api-key"], "evil.example", 403]] as const)
+        : []),
+      [["--host", "[127.0.0.1]", "--allow-host", "Proxy.Example"], "proxy.example", 200],
+      [["--host", "0.0.0.0", "--no-api-key", "--allow-host", "proxy.example"], "evil.example", 403],
+    ];
+    for (const [flags, host, expected] of rows) {
+      const { child, result } = startCli(["serve", "--port", "0", ...model, ...flags]);
+      const [line] = await once(child.stdout as Readable, "data");
+      const [, hostname, port] = /^listening at http:\/\/([\d.]+):(\d+)\n$/.exec(String(line)) ?? [];
+      const socket = connect(Number(port), hostname);
+      socket.write(`GET /health HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      let text = "";
+      for await (const chunk of socket) text += chunk;
+      // The model may not be loaded yet.
+      const status = Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]);
+      assert.equal(status === 503 ? 200 : status, expected, `${flags}: ${text}`);
+      sendSignal(child, "SIGINT");
+      await result;
+    }
+  });
+
   it("says what to do if the port is taken", async () => {
     const { port, process } = await serve();
     const { status, stdout, stderr } = await runCli(["serve", "--port", String(port), ...model]);
@@ -164,6 +199,7 @@ describe("cria serve", () => {
       [["model.gguf"], /--model/],
       [["--port", "65536"], /Cannot read --port/],
       [["--cors", "localhost"], /Expected --cors to be origins/],
+      [["--api-key", "a b"], /Expected --api-key to be ASCII.* got one with a space/],
     ];
     for (const [flags, message] of rows) {
       const { status, stdout, stderr } = await runCli(["serve", ...flags]);

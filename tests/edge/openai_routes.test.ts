@@ -74,6 +74,18 @@ describe("OpenAI's routes of createWorker()", () => {
     assert.equal(three.choices[1].logprobs.content.length, 6);
   });
 
+  it("have log-probabilities whose bytes are those of the answer, and answer more prompts than may wait", async () => {
+    const worker = workerOf({ concurrency: 1, queue: 0 });
+    const body = { messages: hi, temperature: 0, logprobs: true, max_tokens: 60 };
+    const [{ message, logprobs }] = ((await (await ask(worker, chat, body)).json()) as Answer).choices;
+    const said = logprobs.content.flatMap((entry: Answer) => entry.bytes);
+    assert.equal(new TextDecoder().decode(new Uint8Array(said)), message.content);
+    assert.equal(logprobs.content.at(-1).token, "</s>");
+    const prompts = { prompt: ["Once", "The", "A"], max_tokens: 2 };
+    const { choices } = (await (await ask(worker, "/v1/completions", prompts)).json()) as Answer;
+    assert.equal(choices.length, 3);
+  });
+
   it("end at the slice of the worker, and at its most tokens", async () => {
     for (const options of [{ slice: { maxTokens: 4 } }, { maxTokens: 4 }]) {
       const answer = (await (await ask(workerOf(options), chat, { messages: hi, seed: 1 })).json()) as Answer;

@@ -119,9 +119,27 @@ describe("answers", () => {
     }
   });
 
+  it("have log-probabilities for the token that ends them, which adds no bytes", async () => {
+    for (const more of [{}, { logit_bias: { 0: 100 }, max_tokens: 3 }]) {
+      const { choices, usage } = await chat({ logprobs: true, temperature: 0, max_tokens: 60, ...more });
+      const [{ message, logprobs }] = choices;
+      assert.equal(logprobs.content.length, usage.completion_tokens);
+      assert.deepEqual(
+        logprobs.content.flatMap((entry: Answer) => entry.bytes),
+        bytes(message.content),
+      );
+      const { token, bytes: last } = logprobs.content.at(-1);
+      if (!("max_tokens" in more)) assert.deepEqual([token, last], ["</s>", []]);
+      // The space that the content does not begin with is none of its name.
+      else assert.equal(logprobs.content[0].token, "<unk>");
+    }
+  });
+
   it("end before a stop text, of which nothing is streamed", async () => {
-    const free = await chat({ temperature: 0 });
-    const stop = free.choices[0].message.content.slice(6, 9);
+    const free = await chat({ temperature: 0, logprobs: true });
+    const [, one, two] = free.choices[0].logprobs.content.map((entry: Answer) => entry.token);
+    // Parts of two tokens: the first is held back until the second comes.
+    const stop = one.slice(-1) + two.slice(0, 1);
     const chunks = await streamed("/v1/chat/completions", { messages: hi, temperature: 0, stop });
     const text = chunks.map(({ choices: [{ delta }] }) => delta.content ?? "").join("");
     assert.equal(text, free.choices[0].message.content.split(stop)[0]);
@@ -192,6 +210,39 @@ describe("completions", () => {
       tokens.map((_: string, i: number) => tokens.slice(0, i).join("").length),
     );
     assert.equal(Object.keys(top_logprobs[0]).length, 3);
+  });
+
+  it("say where each token begins in the text, whole and streamed, whatever is held back", async () => {
+    const cases: readonly [Record<string, unknown>, string][] = [
+      // Ends of tokens are held back for the stop text.
+      [{ stop: ["e z", "s q", " t z"], max_tokens: 30 }, "Once upon a time"],
+      // Of no text the first token has no space, and control tokens have no text.
+      [{ max_tokens: 6 }, ""],
+      [{ logit_bias: { 1: 100 }, max_tokens: 4 }, "Once"],
+      // Bytes of one character.
+      [{ logit_bias: Object.fromEntries([0xf0, 0x9f].map((byte) => [byte + 3, 50])), max_tokens: 6 }, "a"],
+    ];
+    for (const [more, prompt] of cases) {
+      const body = { prompt, logprobs: 1, temperature: 0, ...more };
+      const [{ text, logprobs }] = (await complete(body)).choices;
+      const chunks = await streamed("/v1/completions", { seed: 3, ...body });
+      const ofStream = chunks.flatMap(({ choices }) => choices[0].logprobs?.text_offset ?? []);
+      assert.deepEqual(ofStream, logprobs.text_offset, prompt);
+      for (const [i, token] of logprobs.tokens.entries()) {
+        const at = logprobs.text_offset[i];
+        assert.ok(at <= text.length, `${i} of ${JSON.stringify(logprobs)}`);
+        if (/^[ a-z]+$/i.test(token))
+          assert.ok(text.startsWith(i === 0 ? token.trim() : token, at), `${at} of ${text}`);
+      }
+    }
+  });
+
+  it("of more prompts than may wait are answered all the same, if there is room for the first", async () => {
+    const prompt = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? "Once" : "The"));
+    const { choices } = await complete({ prompt, max_tokens: 1 });
+    assert.equal(choices.length, 100);
+    const [once, the] = [await complete({ max_tokens: 1 }), await complete({ prompt: "The", max_tokens: 1 })];
+    for (const { index, text } of choices) assert.equal(text, (index % 2 === 0 ? once : the).choices[0].text);
   });
 
   it("of several prompts are in order, each as alone", async () => {

@@ -42,6 +42,18 @@ describe("FairQueue", () => {
     (await queue.enter("c", 1, never)).release();
   });
 
+  it("lets the jobs of one request in together, and no other beside them", async () => {
+    const queue = new FairQueue(1, 1);
+    const place = await queue.enter("a", 1, never);
+    const request = [0, 1, 2, 3].map((before) => queue.enter("b", 1, never, before));
+    assert.equal(queue.waiting, 4);
+    await assert.rejects(queue.enter("c", 1, never), { reason: "full" });
+    await assert.rejects(queue.enter("c", 1, never, 3), { reason: "full" });
+    place.release();
+    for (const waiting of request) (await waiting).release();
+    (await queue.enter("c", 1, never)).release();
+  });
+
   it("serves the owner for whom least was computed", async () => {
     const queue = new FairQueue(1, 100);
     const got: string[] = [];

@@ -130,14 +130,20 @@ describe("requests", () => {
       min_tokens: 3,
       ignore_eos: true,
       n_predict: 5,
+      max_output_tokens: 3,
+      chat_template: "{{ messages }}",
+      include_stop_str_in_output: true,
+      skip_special_tokens: false,
+      truncate_prompt_tokens: 4,
       chat_template_kwargs: { messages: [] },
+      documents: [{ text: "a" }],
       reasoning_effort: "much",
       parallel_tool_calls: "no",
       max_tokens: -1,
       stream_options: { include_usage: true },
       top_k: -2,
       n: 129,
-      stop: "",
+      stop: "\ud83d",
       logprobs: 1,
       tools: [{ type: "custom", custom: { name: "f" } }],
     };
@@ -145,6 +151,29 @@ describe("requests", () => {
       const response = await ask(server, "/v1/chat/completions", { messages: hi, [name]: value });
       const { error } = (await response.json()) as { error: { param: string; message: string } };
       assert.deepEqual([response.status, error.param], [400, name], error.message);
+    }
+    const refuses = async (path: string, body: object, param: string) => {
+      const response = await ask(server, path, body);
+      const { error } = (await response.json()) as { error: { param: string; message: string } };
+      assert.deepEqual([response.status, error.param], [400, param], error.message);
+    };
+    await refuses("/v1/completions", { prompt: "a", max_completion_tokens: 1 }, "max_completion_tokens");
+    for (const name of ["max_tokens", "max_completion_tokens", "stop"])
+      await refuses("/v1/responses", { input: "a", [name]: 1 }, name);
+    for (const path of ["/v1/chat/completions", "/v1/responses"]) {
+      const body =
+        '{"messages": [{"role": "user", "content": "a"}], "input": "a", "chat_template_kwargs": {"a": 1e400}}';
+      await refuses(path, body as never, "chat_template_kwargs");
+    }
+    // The window that there is, and any if nothing is penalised.
+    for (const [window, penalty, status] of [
+      [64, 1.1, 200],
+      [128, 1, 200],
+      [128, 1.1, 400],
+    ]) {
+      const body = { messages: hi, max_tokens: 1, repeat_last_n: window, repeat_penalty: penalty };
+      const response = await ask(server, "/v1/chat/completions", body);
+      assert.equal(response.status, status, await response.text());
     }
     const stops = await ask(server, "/v1/chat/completions", {
       messages: hi,

@@ -72,7 +72,7 @@ describe("options", () => {
       deadlineMs: [0, -1, Number.NaN, "5"],
       idleMs: [0, "5"],
       maxBodyBytes: [0, 1.5],
-      apiKeys: ["k", [1], [""]],
+      apiKeys: ["k", [1], [""], ["a b"], ["k\n"], ["ключ"]],
       cors: [5, ["x"]],
       hosts: ["all", [1], []],
       port: [80],
@@ -121,7 +121,11 @@ describe("hosts", () => {
     await refused(await server.fetch(request("//evil.com/v1/models")), 404, "unknown_url");
     await refused(await server.fetch(request("/v1/models", { host: "" })), 400, "invalid_url");
     await refused(await server.fetch(request("/v1/models", { host: "evil.com" })), 400, "invalid_url");
-    const named = serverOf({ hosts: ["example.com"] });
+    const named = serverOf({ hosts: ["Example.com"] });
+    assert.equal(
+      (await named.fetch(request("http://example.COM:80/v1/models", { host: "EXAMPLE.com" }))).status,
+      200,
+    );
     await refused(await named.fetch(request("/v1/models")), 403, "host_not_allowed");
   });
 

@@ -92,13 +92,11 @@ export async function eventsAlone(llama: Llama, job: Job): Promise<JobEvent[][]>
       const { id, text, logprob, alternatives } = value;
       if (logprobs === false) events.push({ kind: "token", choice, text });
       else {
-        const token = (other: number) => ({
-          id: other,
-          bytes: [...llama.tokenizer.bytes(other, { special: true })],
-        });
+        const { tokenizer } = llama;
         const withText = (other: number) => ({
-          ...token(other),
-          text: new TextDecoder().decode(new Uint8Array(token(other).bytes)),
+          id: other,
+          text: new TextDecoder().decode(tokenizer.bytes(other, { special: true })),
+          bytes: tokenizer.eosIds.includes(other) ? [] : [...tokenizer.bytes(other)],
         });
         const others = alternatives.map((other) => ({ ...withText(other.id), logprob: other.logprob }));
         events.push({ kind: "token", choice, text, logprob, token: withText(id), alternatives: others });

@@ -160,6 +160,9 @@ export function contract(name: string, model: () => ServedModel, llama: () => Ll
     );
     const bytes = texts.flatMap((token) => token.bytes);
     assert.ok(new TextDecoder().decode(new Uint8Array(bytes)).endsWith("A cat 🐈"));
+    // One object for each id, however long the text is: a million of them would hold up what computes.
+    const long = await model().encode("xy".repeat(1000), { special: false, bos: false });
+    assert.ok(new Set(long).size <= 5 && long.length > 100, `${new Set(long).size} of ${long.length}`);
     assert.equal(await model().decode(tokenizer.encode("A cat", { bos: false })), "A cat");
     const { ids, text } = await model().render({ text: "A cat" });
     assert.deepEqual([...ids], tokenizer.encode("A cat"));

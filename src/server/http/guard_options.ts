@@ -1,4 +1,5 @@
 // Options that say who may ask a server.
+import { UsageError } from "../../util/errors.ts";
 import { wrongOption } from "../../util/options.ts";
 import { Guard, loopbackHosts } from "./guard.ts";
 
@@ -29,8 +30,15 @@ export function guardOf(action: string, { apiKeys, cors, hosts }: GuardInput): G
       throw wrongOption(action, "cors", 'origins such as "https://example.com", or "*"', origin);
     }
   }
+  const keys = textsOf(action, "apiKeys", apiKeys);
+  // A message shows no key.
+  if (!keys.every((key) => /^[\x21-\x7e]+$/.test(key))) {
+    throw new UsageError(
+      `Cannot ${action}: Expected apiKeys to be ASCII letters, digits and signs, got one with a space, a line end or another character, which clients cannot send`,
+    );
+  }
   return new Guard({
-    apiKeys: textsOf(action, "apiKeys", apiKeys),
+    apiKeys: keys,
     cors: origins,
     hosts: hostsOf(action, hosts),
   });
@@ -38,6 +46,8 @@ export function guardOf(action: string, { apiKeys, cors, hosts }: GuardInput): G
 
 function hostsOf(action: string, hosts: GuardInput["hosts"]): readonly string[] | undefined {
   if (hosts === undefined || hosts === "loopback") return hosts && loopbackHosts;
-  if (Array.isArray(hosts) && hosts.length > 0) return textsOf(action, "hosts", hosts);
+  if (Array.isArray(hosts) && hosts.length > 0) {
+    return textsOf(action, "hosts", hosts).map((host) => host.toLowerCase());
+  }
   throw wrongOption(action, "hosts", '"loopback", or names of hosts, one at least', hosts);
 }

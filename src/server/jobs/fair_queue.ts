@@ -75,11 +75,13 @@ export class FairQueue {
   /**
    * A place for a new job.
    * @param cost charged to its owner with the place: the tokens of its prompt
+   * @param before jobs of the same request, which may wait beyond the most that may: otherwise a request of many could never
+   *   be answered
    * @throws QueueError if too many wait; the signal's reason; what {@link fail} was given
    */
-  async enter(owner: string, cost: number, signal: AbortSignal): Promise<Place> {
+  async enter(owner: string, cost: number, signal: AbortSignal, before = 0): Promise<Place> {
     signal.throwIfAborted();
-    if (this.#waiting >= this.#mostWaiting && !this.#places.includes(undefined)) throw this.#full();
+    if (this.#waiting >= this.#mostWaiting + before && !this.#places.includes(undefined)) throw this.#full();
     const place = new OwnedPlace(this, owner);
     await this.#wait(this.#arrive(owner), place, cost, signal, true);
     return place;

@@ -16,7 +16,7 @@ export interface Totals {
 }
 
 /** A job that is ready to be queued: its prompt is known, its options are checked. */
-export interface ReadyJob extends Pick<Job, "n" | "owner" | "deadlineMs"> {
+export interface ReadyJob extends Pick<Job, "n" | "owner" | "before" | "deadlineMs"> {
   readonly ids: readonly number[];
   /** The end of the prompt's text. */
   readonly promptEnd: string;
@@ -68,10 +68,10 @@ export class JobRun {
   }
 
   async #run(): Promise<void> {
-    const { owner, ids, n } = this.#job;
+    const { owner, ids, n, before } = this.#job;
     let place: Place | undefined;
     try {
-      place = await this.#host.queue.enter(owner, ids.length, this.#abort.signal);
+      place = await this.#host.queue.enter(owner, ids.length, this.#abort.signal, before);
       await (n === 1 ? this.#single(place) : this.#several(place));
       this.events.end();
     } catch (error) {
@@ -178,11 +178,7 @@ export class JobRun {
       place.tokens++;
       totals.tokens++;
       queue.charge(owner, GENERATED_WEIGHT);
-      events.push(
-        options.logprobs === false
-          ? { kind: "token", choice, text: value.text }
-          : detailed(llama.tokenizer, choice, value),
-      );
+      events.push(tokenEvent(llama.tokenizer, choice, value, options.logprobs !== false));
       if (events.isFull) await this.#pause(place, signal);
     }
   }
@@ -198,22 +194,31 @@ export class JobRun {
 // Timers of more than 31 bits fire at once.
 const MOST_TIMER_MS = 2 ** 31 - 1;
 
-function detailed(
+/** What happened with a token. @param isDetailed whether log-probabilities are asked for */
+export function tokenEvent(
   tokenizer: Tokenizer,
   choice: number,
   { id, text, logprob, alternatives }: Piece,
+  isDetailed: boolean,
 ): JobEvent {
+  if (!isDetailed) return { kind: "token", choice, text };
   return {
     kind: "token",
     choice,
     text,
     logprob,
-    token: tokenText(tokenizer, id),
+    token: generatedText(tokenizer, id),
     alternatives: alternatives.map((other) => ({
-      ...tokenText(tokenizer, other.id),
+      ...generatedText(tokenizer, other.id),
       logprob: other.logprob,
     })),
   };
+}
+
+// Bytes are those that the token adds to an answer. Control tokens add none, nor does one that ends it.
+function generatedText(tokenizer: Tokenizer, id: number): TokenText {
+  const isHidden = id >= tokenizer.vocabSize || tokenizer.eosIds.includes(id);
+  return { ...tokenText(tokenizer, id), bytes: isHidden ? [] : [...tokenizer.bytes(id)] };
 }
 
 /** A token as text and bytes; control tokens as they are spelled. Ids without a token are rows that a model is padded with. */

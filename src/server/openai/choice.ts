@@ -85,10 +85,17 @@ export class Choice {
     const [first] = deltas;
     if (!first) return deltas;
     this.#begun = true;
-    // White space that the content does not begin with is no part of the first tokens either: their bytes are the content's.
-    const at = first.kind === "content" ? this.#lead.indexOf(first.text) : 0;
-    if (at > 0 && this.#lead.slice(0, at).trim() === "") this.#cut(utf8Bytes(this.#lead.slice(0, at)));
+    if (first.kind === "content") this.#trim(first.text);
     return deltas;
+  }
+
+  // White space that the content does not begin with is no part of the first tokens either: their bytes are the content's.
+  // Vocabularies may have taken a space from the text already.
+  #trim(content: string): void {
+    const bytes = this.#pending.flatMap(({ event }) => event.token?.bytes ?? []);
+    const ofTokens = blankBytes(new TextDecoder().decode(new Uint8Array(bytes)), content);
+    this.#textBytes += ofTokens - blankBytes(this.#lead, content);
+    if (ofTokens > 0) this.#cut(ofTokens);
   }
 
   #cut(bytes: number): void {
@@ -98,8 +105,9 @@ export class Choice {
       const n = Math.min(rest, token?.bytes.length ?? 0);
       rest -= n;
       if (!token || n === 0) return pending;
-      // White space is of one byte a character.
-      const own = { ...token, text: token.text.slice(n), bytes: token.bytes.slice(n) };
+      // White space is of one byte a character, if the token is called by its text.
+      const isOwn = token.text.slice(0, n).trim() === "";
+      const own = { ...token, text: token.text.slice(isOwn ? n : 0), bytes: token.bytes.slice(n) };
       return { ...pending, event: { ...pending.event, token: own } };
     });
   }
@@ -121,6 +129,12 @@ function described({ text, bytes }: TokenText, logprob: number) {
 /** A log-probability as JSON has it. */
 export function finite(logprob: number): number {
   return Number.isFinite(logprob) ? logprob : -9999;
+}
+
+// Bytes of the white space before the content.
+function blankBytes(text: string, content: string): number {
+  const blank = text.slice(0, Math.max(text.indexOf(content), 0));
+  return blank.trim() === "" ? utf8Bytes(blank) : 0;
 }
 
 const utf8 = new TextEncoder();

@@ -27,6 +27,7 @@ export class CompletionForm implements AnswerForm {
   readonly #common: object;
   readonly #usage = new UsageSum();
   readonly #choices: readonly Choice[];
+  readonly #offsets: readonly TextOffset[];
 
   constructor(options: CompletionFormOptions) {
     this.#options = options;
@@ -39,6 +40,7 @@ export class CompletionForm implements AnswerForm {
       system_fingerprint: FINGERPRINT,
     };
     this.#choices = Array.from({ length: n * echo.length }, () => new Choice(plainParser));
+    this.#offsets = this.#choices.map((_, i) => new TextOffset(this.#echo(i).length));
   }
 
   take(batch: JobBatch): void {
@@ -49,7 +51,7 @@ export class CompletionForm implements AnswerForm {
   whole() {
     const choices = this.#choices.map((choice, index) => {
       const text = this.#echo(index) + choice.message().content;
-      const logprobs = this.#logprobs(choice.logprobs, this.#echo(index).length);
+      const logprobs = this.#logprobs(choice.logprobs, index);
       return { index, text, logprobs, finish_reason: choice.finish };
     });
     return { ...this.#common, choices, usage: this.#usage };
@@ -58,7 +60,6 @@ export class CompletionForm implements AnswerForm {
   stream(): StreamWriter<JobBatch> {
     const chunk = (index: number, text: string, logprobs: unknown, finish_reason: string | null) =>
       event({ ...this.#common, choices: [{ index, text, logprobs, finish_reason }] });
-    const offsets = this.#choices.map((_, i) => this.#echo(i).length);
     const begun = new Set<number>();
     return {
       write: (batch) => {
@@ -68,8 +69,7 @@ export class CompletionForm implements AnswerForm {
             events += chunk(index, this.#echo(index), null, null);
           begun.add(index);
           const text = textOf(deltas);
-          const own = logprobs.length > 0 ? this.#logprobs(logprobs, offsets[index] as number) : null;
-          (offsets[index] as number) += text.length;
+          const own = logprobs.length > 0 ? this.#logprobs(logprobs, index) : null;
           if (text !== "" || own) events += chunk(index, text, own, null);
           if (choice.finish !== undefined) events += chunk(index, "", null, choice.finish);
         }
@@ -100,23 +100,34 @@ export class CompletionForm implements AnswerForm {
     }
   }
 
-  // Offsets count UTF-16 units of the text, as clients index it.
-  #logprobs(tokens: readonly TokenEvent[], begin: number) {
+  #logprobs(tokens: readonly TokenEvent[], index: number) {
     if (!this.#options.logprobs) return null;
-    let offset = begin;
-    const offsets = tokens.map(({ token }) => {
-      const at = offset;
-      offset += token?.text.length ?? 0;
-      return at;
-    });
+    const offset = this.#offsets[index] as TextOffset;
     return {
       tokens: tokens.map(({ token }) => token?.text),
       token_logprobs: tokens.map(({ logprob = 0 }) => finite(logprob)),
       top_logprobs: tokens.map(({ alternatives = [] }) =>
         Object.fromEntries(alternatives.map(({ text, logprob }) => [text, finite(logprob)])),
       ),
-      text_offset: offsets,
+      text_offset: tokens.map(({ token }) => offset.pass(token?.bytes ?? [])),
     };
+  }
+}
+
+// Where tokens begin in the text of a choice, in UTF-16 units, as clients index it: inside of a character, at its begin.
+class TextOffset {
+  #at: number;
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+  constructor(begin: number) {
+    this.#at = begin;
+  }
+
+  /** Where the next token begins. @param bytes what it adds to the text */
+  pass(bytes: readonly number[]): number {
+    const at = this.#at;
+    this.#at += this.#decoder.decode(new Uint8Array(bytes), { stream: true }).length;
+    return at;
   }
 }
 

@@ -15,6 +15,7 @@ const MAX_STOP_CHARS = 1024;
 const stop = v.pipe(
   text,
   v.nonEmpty("a text of at least one character"),
+  v.check((one) => one.isWellFormed(), "a text without half characters"),
   v.maxLength(MAX_STOP_CHARS, `a text of at most ${MAX_STOP_CHARS} characters`),
 );
 const stops = v.pipe(
@@ -103,7 +104,7 @@ const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
 const isText = (value: unknown) => (value as { type?: unknown } | undefined)?.type === "text";
 
 // Fields that would change the answer and are not done, and what of them asks for nothing.
-const notDone: Readonly<Record<string, (value: unknown) => boolean>> = {
+const notDone: Readonly<Record<string, (value: unknown, fields: Fields) => boolean>> = {
   // OpenAI's.
   audio: isOff,
   best_of: (value) => value === 1,
@@ -117,7 +118,9 @@ const notDone: Readonly<Record<string, (value: unknown) => boolean>> = {
   add_generation_prompt: (value) => value === true,
   allowed_token_ids: isEmpty,
   bad_words: isEmpty,
+  chat_template: () => false,
   continue_final_message: isOff,
+  documents: isEmpty,
   dry_multiplier: isOff,
   dynatemp_range: isOff,
   grammar: (value) => value === "",
@@ -126,19 +129,26 @@ const notDone: Readonly<Record<string, (value: unknown) => boolean>> = {
   guided_json: isOff,
   guided_regex: isOff,
   ignore_eos: isOff,
+  include_stop_str_in_output: isOff,
   json_schema: isOff,
   length_penalty: (value) => value === 1,
   lora: isEmpty,
   min_tokens: isOff,
   mirostat: isOff,
   n_predict: () => false,
+  n_probs: isOff,
   post_sampling_probs: isOff,
   prompt_logprobs: isOff,
   regex: isOff,
+  // The window of repeat_penalty.
+  repeat_last_n: (value, { repeat_penalty: penalty = 1 }) => value === 64 || penalty === 1,
   repetition_penalty: (value) => value === 1,
+  return_tokens_as_token_ids: isOff,
   samplers: isOff,
+  skip_special_tokens: (value) => value === true,
   stop_token_ids: isEmpty,
   structured_outputs: isOff,
+  truncate_prompt_tokens: isOff,
   top_n_sigma: (value) => isOff(value) || value === -1,
   typical_p: (value) => value === 1,
   use_beam_search: isOff,
@@ -149,11 +159,16 @@ const samplingFields = new Set(samplingParams.map(({ openai }) => openai));
 
 /**
  * Refuses what would change the answer and cannot be done; other fields that nobody knows are passed over.
+ * @param misplaced fields that mean something to other routes, and what they are called at this one
  * @throws HttpError 400
  */
-export function refuseNotDone(fields: Fields): void {
+export function refuseNotDone(fields: Fields, misplaced: Readonly<Record<string, string>> = {}): void {
+  for (const [name, other] of Object.entries(misplaced)) {
+    if (Object.hasOwn(fields, name)) throw unsupported(name, `Expected ${other}, got ${name}`);
+  }
   for (const [name, asksNothing] of Object.entries(notDone)) {
-    if (!Object.hasOwn(fields, name) || samplingFields.has(name) || asksNothing(fields[name])) continue;
+    if (!Object.hasOwn(fields, name) || samplingFields.has(name) || asksNothing(fields[name], fields))
+      continue;
     throw unsupported(name, `Expected no ${name}: it is not supported yet`);
   }
   const { response_format: format } = fields;

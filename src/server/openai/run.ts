@@ -83,7 +83,8 @@ async function* runJob(prompt: JobPrompt, job: number, options: JobsOptions): As
   const { deadlineMs } = limits;
   const deadline = deadlineMs !== undefined && { deadlineMs };
   let last: number | undefined;
-  for await (const events of model.run({ ...options.job, prompt, owner, ...deadline }, work.signal)) {
+  const own = { ...options.job, prompt, owner, before: job, ...deadline };
+  for await (const events of model.run(own, work.signal)) {
     const time = performance.now();
     let tokens = 0;
     for (const { kind } of events) {

@@ -17,7 +17,7 @@ const own: readonly string[] = [
 // What a template writes may be read as special tokens: no text may come in here that is more than a word.
 function isPlain(value: unknown): boolean {
   if (typeof value === "string") return /^[\w .:-]{0,64}$/.test(value);
-  return typeof value === "boolean" || typeof value === "number" || value === null;
+  return typeof value === "boolean" || Number.isFinite(value) || value === null;
 }
 
 /**

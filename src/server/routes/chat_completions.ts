@@ -26,7 +26,7 @@ async function chat(exchange: Exchange): Promise<Response> {
   const model = await exchange.model();
   const fields = await exchange.fields();
   const asked = check(schema, fields);
-  refuseNotDone(fields);
+  refuseNotDone(fields, { max_output_tokens: "max_completion_tokens" });
   const tools = allowedTools(fields, asked.tools ?? []);
   const { n = 1, stop = [], logprobs = false, stream = false } = asked;
   const { facts } = model;

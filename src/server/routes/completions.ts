@@ -24,7 +24,10 @@ async function complete(exchange: Exchange): Promise<Response> {
   const fields = await exchange.fields();
   const asked = check(schema, fields);
   const { best_of: best, ...others } = fields;
-  refuseNotDone(best === asked.n ? others : fields);
+  refuseNotDone(best === asked.n ? others : fields, {
+    max_completion_tokens: "max_tokens",
+    max_output_tokens: "max_tokens",
+  });
   const { n = 1, stop = [], logprobs, stream = false, echo = false } = asked;
   if (echo && logprobs !== undefined) {
     throw unsupported("echo", "Expected no echo beside logprobs: those of a prompt are not computed yet");

@@ -17,7 +17,11 @@ async function respond(exchange: Exchange): Promise<Response> {
   const model = await exchange.model();
   const fields = await exchange.fields();
   const asked = check(responseSchema, fields);
-  refuseNotDone(fields);
+  refuseNotDone(fields, {
+    max_tokens: "max_output_tokens",
+    max_completion_tokens: "max_output_tokens",
+    stop: "no stop texts: those are for /v1/chat/completions",
+  });
   refuseIncludes(fields.include);
   const { facts } = model;
   const tools = allowedTools(

@@ -20,7 +20,9 @@ export const tokenize: Route = {
     const { content, add_special: bos = false, parse_special: special = true, with_pieces = false } = asked;
     const tokens = await model.encode(content, { special, bos });
     if (!with_pieces) return json({ tokens: tokens.map(({ id }) => id) });
-    return json({ tokens: tokens.map(({ id, text, bytes }) => ({ id, piece: pieceOf(text, bytes) })) });
+    // Models have one object for each id.
+    const pieces = new Map([...new Set(tokens)].map((one) => [one, pieceOf(one.text, one.bytes)]));
+    return json({ tokens: tokens.map((one) => ({ id: one.id, piece: pieces.get(one) })) });
   },
 };
 
