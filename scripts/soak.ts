@@ -89,6 +89,9 @@ async function streamed(body: Record<string, unknown>, response: Response): Prom
   counts.streamed++;
 }
 
+// An answer takes seconds. One that takes longer than this hangs.
+const LONGEST_MS = 120_000;
+
 async function user(): Promise<void> {
   while (Date.now() < end && problems.length === 0) {
     const body = request();
@@ -101,7 +104,7 @@ async function user(): Promise<void> {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ ...body, stream }),
-        signal: controller.signal,
+        signal: AbortSignal.any([controller.signal, AbortSignal.timeout(LONGEST_MS)]),
       });
       if (response.status === 429) {
         counts.refused++;
@@ -135,6 +138,7 @@ const slots = (await (await fetch(`${url}/slots`)).json()) as { is_processing: b
 const open = slots.filter(({ is_processing }) => is_processing).length;
 if (open > 0) problems.push(`${open} slots stay busy`);
 const MOST_GROWTH_MB = 64;
+if (Number.isNaN(after - before)) console.error("memory was not measured: /proc is absent");
 if (after - before > MOST_GROWTH_MB) problems.push(`memory grew from ${before} to ${after} MB`);
 // Deno would take the signal itself for how the process ended.
 process.kill(server.pid as number, "SIGTERM");
