@@ -1,4 +1,4 @@
-// Reads lines from a terminal: editing and history of node:readline, pasted text as one line, Ctrl-C by itself.
+// Reads lines from a terminal: editing and history of node:readline, pasted text as one line, Ctrl-C and Ctrl-Z by themselves.
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import { createInterface, type Interface } from "node:readline";
@@ -14,6 +14,9 @@ export type Entry = { readonly line: string } | "interrupt" | "end";
 const MARK_PASTES = "\x1b[?2004h";
 const MARK_NO_PASTES = "\x1b[?2004l";
 
+/** Within this time a program that is told to stop has stopped. */
+const STOP_MS = 100;
+
 const ENTER = /[\r\n]/;
 
 /** The terminal on standard input, while it is ours. */
@@ -22,10 +25,7 @@ export class LineEditor {
   onInterrupt: () => void = () => {};
   readonly #output: NodeJS.WriteStream;
   readonly #isRaw: boolean;
-  readonly #keys = Object.assign(new PassThrough(), {
-    // Ctrl-Z gives the terminal back while the program is stopped.
-    setRawMode: (on: boolean) => process.stdin.setRawMode(on),
-  });
+  readonly #keys = new PassThrough();
   readonly #pastes = new PastedKeys();
   readonly #lines: Interface;
   /** What was typed while no line was read. */
@@ -71,6 +71,12 @@ export class LineEditor {
     });
   }
 
+  /** Ends the program in the middle of a line: the shell's prompt stands on one of its own. */
+  leave(status: number): never {
+    if (this.#isRaw) process.on("exit", () => this.#output.write("\n"));
+    process.exit(status);
+  }
+
   /** Gives the terminal back. Safe to call twice. */
   close(): void {
     this.#isClosed = true;
@@ -80,8 +86,9 @@ export class LineEditor {
   }
 
   #begin(): void {
-    process.stdin.setRawMode(true);
-    this.#output.write(MARK_PASTES);
+    this.#occupy();
+    // Whoever stopped the program: the shell has changed the terminal meanwhile.
+    process.on("SIGCONT", () => this.#resume());
     // Also when a signal, or an error that nobody caught, ends the process.
     process.on("exit", () => restore(this.#output));
     process.stdin.on("data", (bytes: Uint8Array | string) => {
@@ -92,7 +99,35 @@ export class LineEditor {
     process.stdin.resume();
   }
 
+  #occupy(): void {
+    process.stdin.setRawMode(true);
+    this.#output.write(MARK_PASTES);
+  }
+
+  /** Stops the program as the terminal itself would: with all that its shell waits for, such as a script runner. */
+  #suspend(): void {
+    if (process.platform === "win32") return;
+    restore(this.#output);
+    try {
+      process.kill(0, "SIGTSTP");
+    } catch {
+      // Deno may forbid it.
+    }
+    // Without a shell that could continue the program the system does not stop it.
+    setTimeout(() => this.#resume(), STOP_MS);
+  }
+
+  #resume(): void {
+    if (this.#isClosed) return;
+    this.#occupy();
+    if (this.#answer) this.#lines.prompt(true);
+  }
+
   #take(typed: Typed): void {
+    if (typed === "suspend") {
+      this.#suspend();
+      return;
+    }
     if (typed === "interrupt") {
       this.#ahead = [];
       this.#interrupt();

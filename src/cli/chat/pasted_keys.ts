@@ -1,10 +1,11 @@
-// What a terminal sends, taken apart: keys, Ctrl-C, and pasted text, whose line ends must not send it line by line.
+// What a terminal sends, taken apart: keys, Ctrl-C, Ctrl-Z, and pasted text, whose line ends must not send it line by line.
 
 /** Begin and end of pasted text, from terminals that were asked to mark it. */
 const PASTE_BEGIN = "\x1b[200~";
 const PASTE_END = "\x1b[201~";
 
-const CTRL_C = "\x03";
+/** Keys that are no part of a line. */
+const signals: Readonly<Record<string, "interrupt" | "suspend">> = { "\x03": "interrupt", "\x1a": "suspend" };
 
 /** What stands in an edited line for a line end and a tab: the pictures that Unicode has for them, in bytes of UTF-8. */
 const pictures = { "\n": "\xe2\x90\xa4", "\t": "\xe2\x90\x89" } as const;
@@ -20,7 +21,7 @@ export function onOneLine(text: string): string {
 }
 
 /** Something that was typed. */
-export type Typed = "interrupt" | { readonly keys: string };
+export type Typed = "interrupt" | "suspend" | { readonly keys: string };
 
 /** Takes apart what a terminal sends. Bytes are characters here ("latin1"), so that nothing of UTF-8 is cut. */
 export class PastedKeys {
@@ -28,7 +29,7 @@ export class PastedKeys {
   /** Bytes that may be the begin of a mark. */
   #held = "";
 
-  /** Keys for the editor of a line, and Ctrl-C apart from them. */
+  /** Keys for the editor of a line, and Ctrl-C and Ctrl-Z apart from them. */
   push(bytes: string): Typed[] {
     const typed: Typed[] = [];
     let rest = this.#held + bytes;
@@ -53,10 +54,8 @@ export class PastedKeys {
       typed.push({ keys: pasted(text) });
       return;
     }
-    text.split(CTRL_C).forEach((keys, i) => {
-      if (i > 0) typed.push("interrupt");
-      if (keys !== "") typed.push({ keys });
-    });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    for (const keys of text.split(/([\x03\x1a])/)) if (keys !== "") typed.push(signals[keys] ?? { keys });
   }
 }
 
