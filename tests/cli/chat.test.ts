@@ -242,6 +242,8 @@ describe("cria chat on a terminal", () => {
       { after: prompt, keys: "" },
       { after: prompt, keys: "" },
       { after: prompt, keys: "Hel\\\rlo\r" },
+      { after: prompt, keys: "A story \x1b[200~about\u2028é" },
+      { after: "A story ", keys: "!\x1b[201~, please\r" },
       { after: prompt, keys: `/save ${file}\r` },
       { after: "(saved ", keys: "/quit\r" },
     ];
@@ -251,7 +253,7 @@ describe("cria chat on a terminal", () => {
     const said = messages.filter(({ role }: { role: string }) => role === "user");
     assert.deepEqual(
       said.map(({ content }: { content: string }) => content),
-      ["Tell me a story\nabout a cat.", "Thank you!", "Thank you!", "Hel\nlo"],
+      ["Tell me a story\nabout a cat.", "Thank you!", "Thank you!", "Hel\nlo", "A story about\né!, please"],
     );
   });
 });

@@ -5,7 +5,7 @@ import { createInterface, type Interface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { onCtrlC } from "../terminal/interrupt.ts";
 import { canRedraw } from "../terminal/terminal.ts";
-import { PastedKeys, type Typed, withLineEnds } from "./pasted_keys.ts";
+import { PastedKeys, type Typed, type TypedKeys, withLineEnds } from "./pasted_keys.ts";
 
 /** What the prompt was answered with. */
 export type Entry = { readonly line: string } | "interrupt" | "end";
@@ -29,7 +29,7 @@ export class LineEditor {
   readonly #pastes = new PastedKeys();
   readonly #lines: Interface;
   /** What was typed while no line was read. */
-  #ahead: string[] = [];
+  #ahead: TypedKeys[] = [];
   /** Lines that a terminal without editing gave meanwhile. */
   readonly #waiting: string[] = [];
   #answer: ((entry: Entry) => void) | undefined;
@@ -133,7 +133,7 @@ export class LineEditor {
       this.#interrupt();
       return;
     }
-    this.#ahead.push(typed.keys);
+    this.#ahead.push(typed);
     this.#feed();
   }
 
@@ -145,11 +145,14 @@ export class LineEditor {
   /** Hands what was typed over, up to the end of the line that is read. */
   #feed(): void {
     while (this.#answer && this.#ahead.length > 0) {
-      const [keys = "", ...rest] = this.#ahead;
-      const enter = ENTER.exec(keys);
+      const [{ keys, isPasted }, ...rest] = this.#ahead as [TypedKeys];
+      const enter = isPasted ? null : ENTER.exec(keys);
       const end = enter ? enter.index + 1 : keys.length;
-      this.#ahead = end < keys.length ? [keys.slice(end), ...rest] : rest;
-      this.#keys.write(Buffer.from(keys.slice(0, end), "latin1"));
+      this.#ahead = end < keys.length ? [{ keys: keys.slice(end), isPasted }, ...rest] : rest;
+      const bytes = Buffer.from(keys.slice(0, end), "latin1");
+      // At once: after each key the line is measured, which takes long in the end. Keys are taken now, too, to stay in order.
+      if (isPasted) this.#lines.write(bytes.toString());
+      else this.#keys.emit("data", bytes);
       // Its line comes as an event: what is behind it belongs to the next one.
       if (enter) return;
     }

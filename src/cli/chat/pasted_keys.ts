@@ -21,12 +21,18 @@ export function onOneLine(text: string): string {
 }
 
 /** Something that was typed. */
-export type Typed = "interrupt" | "suspend" | { readonly keys: string };
+export type Typed = "interrupt" | "suspend" | TypedKeys;
+
+/** Keys, or text that was pasted. */
+export interface TypedKeys {
+  readonly keys: string;
+  readonly isPasted: boolean;
+}
 
 /** Takes apart what a terminal sends. Bytes are characters here ("latin1"), so that nothing of UTF-8 is cut. */
 export class PastedKeys {
   #isPasting = false;
-  /** Bytes that may be the begin of a mark. */
+  /** Bytes that may be the begin of a mark, or pasted text whose end is not there yet. */
   #held = "";
 
   /** Keys for the editor of a line, and Ctrl-C and Ctrl-Z apart from them. */
@@ -42,7 +48,8 @@ export class PastedKeys {
       rest = rest.slice(at + mark.length);
       this.#isPasting = !this.#isPasting;
     }
-    const held = heldLength(rest, this.#isPasting ? PASTE_END : PASTE_BEGIN);
+    // Pasted text is handed over as a whole.
+    const held = this.#isPasting ? rest.length : heldLength(rest, PASTE_BEGIN);
     this.#held = rest.slice(rest.length - held);
     this.#add(typed, rest.slice(0, rest.length - held));
     return typed;
@@ -51,11 +58,12 @@ export class PastedKeys {
   #add(typed: Typed[], text: string): void {
     if (text === "") return;
     if (this.#isPasting) {
-      typed.push({ keys: pasted(text) });
+      typed.push({ keys: pasted(text), isPasted: true });
       return;
     }
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    for (const keys of text.split(/([\x03\x1a])/)) if (keys !== "") typed.push(signals[keys] ?? { keys });
+    for (const keys of text.split(/([\x03\x1a])/))
+      if (keys !== "") typed.push(signals[keys] ?? { keys, isPasted: false });
   }
 }
 
@@ -63,7 +71,8 @@ export class PastedKeys {
 function pasted(text: string): string {
   return (
     text
-      .replace(/\r\n?|\n/g, pictures["\n"])
+      // The last two are what Unicode has for ends of lines and paragraphs.
+      .replace(/\r\n?|\n|\xe2\x80[\xa8\xa9]/g, pictures["\n"])
       .replaceAll("\t", pictures["\t"])
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
       .replace(/[\x00-\x1f\x7f]/g, "")
