@@ -70,14 +70,10 @@ export function init(): void {
   v128.store(CONST_BOOKS, i8x16(-43, -25, -8, 8, 25, 43, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 48);
   v128.store(CONST_BOOKS, i8x16(-9, -7, -1, 1, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 64);
   v128.store(CONST_BOOKS, i8x16(-4, -3, -2, -1, 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0), 80);
-  v128.store(CONST_FIELDS, i8x16.splat(31));
-  v128.store(CONST_FIELDS, i8x16.splat(7), 16);
-  v128.store(CONST_FIELDS, i8x16.splat(24), 32);
-  v128.store(CONST_FIELDS, i8x16.splat(8), 48);
-  v128.store(CONST_FIELDS, i8x16.splat(63), 64);
-  v128.store(CONST_FIELDS, i8x16.splat(3), 80);
-  v128.store(CONST_FIELDS, i8x16.splat(12), 96);
-  v128.store(CONST_FIELDS, i8x16.splat(48), 112);
+  // Masks of bytes: 31, 7, 24, 8, 63, 3, 12, 48.
+  let to = CONST_FIELDS;
+  for (let masks: u64 = 0x300c033f0818071f; masks; masks >>= 8, to += 16)
+    v128.store(to, i8x16.splat(<i8>masks));
   // The polynomial of degree 5 with constant 1 that has the least relative error, 9.2e-8, on |r| <= 1/2.
   v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.6931470036506653));
   v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.24022242426872253), 16);

@@ -4,6 +4,7 @@ import {
   ACT_F32,
   ACT_Q8,
   ACT_SUPER,
+  ACT_TOKENS,
   DOT_MOVED,
   DOT_UNSIGNED,
   DOT_WIDE,
@@ -79,6 +80,10 @@ import {
   with_minima,
 } from "./super_layout";
 import {
+  FORM_BYTES,
+  FORM_NIBBLES,
+  FORM_PAIRS,
+  FORM_WIDE,
   LESS_BLOCKS_7,
   LESS_HALVES_5,
   LESS_HALVES_7,
@@ -236,7 +241,8 @@ export function unpack(
   if (is_super(weight)) {
     const layout = layout_of(weight);
     const bytes = in_bytes(layout, dot);
-    unpack_super(layout, from, to, strips, blocks / SUPER_BLOCKS, book_of(weight), dot, bytes);
+    const values = !is_in_place(weight, dot, tokens);
+    unpack_super(layout, from, to, strips, blocks / SUPER_BLOCKS, book_of(weight), dot, bytes, values);
     return true;
   }
   const tiles = strips * blocks;
@@ -248,7 +254,10 @@ export function unpack(
   return unpack_q4(dot, tokens, from, to, tiles);
 }
 
-/** out[t, r] += sum_c W[r,c] * x[t, c] for a group of strips and up to four tokens: see tiles.ts. */
+/**
+ * out[t, r] += sum_c W[r,c] * x[t, c] for a group of strips and up to four tokens: see tiles.ts and super_multiply.ts.
+ * packed  the group as it is packed, if is_in_place(); else 0
+ */
 export function multiply_group(
   weight: i32,
   dot: i32,
@@ -261,10 +270,11 @@ export function multiply_group(
   strips: i32,
   blocks: i32,
   factor: f32,
+  packed: usize,
 ): void {
   if (is_super(weight)) {
     const supers = blocks / SUPER_BLOCKS;
-    multiply_super(layout_of(weight), dot, tile, x, out, outStride, strips, supers, factor);
+    multiply_super(layout_of(weight), dot, tile, x, out, outStride, strips, supers, factor, packed);
   } else if (is_offset(weight)) {
     multiply_group_offsets(weight, dot, tile, x, out, outStride, tokens, strips, blocks, factor);
   } else if (weight === WEIGHT_Q8) {
@@ -278,6 +288,16 @@ export function multiply_group(
 function in_bytes(layout: i32, dot: i32): bool {
   if (!RELAXED || dot === DOT_WIDE) return false;
   return dot !== DOT_MOVED || !with_book(layout);
+}
+
+/**
+ * Whether the kernel for several tokens takes nibbles of superblocks as they lie, so that only heads are unpacked. With pairs
+ * the processor's units for vectors are what it waits for, and to take nibbles apart for each four tokens keeps them longer.
+ */
+export function is_in_place(weight: i32, dot: i32, tokens: i32): bool {
+  return (
+    RELAXED && weight === WEIGHT_Q4K && dot !== DOT_MOVED && dot !== DOT_WIDE && tokens <= 2 * ACT_TOKENS
+  );
 }
 
 // LESS_* of a format, whose superblocks were unpacked to bytes or not.
@@ -300,23 +320,39 @@ function multiply_super(
   strips: i32,
   supers: i32,
   factor: f32,
+  packed: usize,
 ): void {
   const bytes = in_bytes(layout, dot);
-  const less = less_of(layout, dot, bytes);
   const own = with_halves(layout);
-  // Behind the largest unpacked superblocks.
-  const work = tile + <usize>(supers * strips) * WIDE_SUPER_BYTES;
-  if (!RELAXED || !bytes) {
-    multiply_supers<i16>(tile, x, out, outStride, strips, supers, factor, less, 0, own, 0, work);
-  } else if (dot === DOT_MOVED) {
+  let form = FORM_WIDE;
+  let part: usize = own ? 64 : 128;
+  let top = 0;
+  if (bytes && dot === DOT_MOVED) {
+    form = FORM_PAIRS;
     // i16 hold the sums of 32 columns of 4 bits, of 16 of 5 bits, and of 8 of 6 bits.
-    const part = layout === WEIGHT_Q6K ? 32 : own || layout === WEIGHT_Q5K ? 64 : 128;
-    multiply_supers<i8>(tile, x, out, outStride, strips, supers, factor, less, part, own, 0, work);
-  } else {
-    const part = own ? 64 : 128;
-    const top = layout === WEIGHT_Q4K ? 15 : layout === WEIGHT_Q5K ? 31 : layout === WEIGHT_Q2K ? 3 : 32768;
-    multiply_supers<u8>(tile, x, out, outStride, strips, supers, factor, less, part, own, top, work);
+    if (layout === WEIGHT_Q6K) part = 32;
+    else if (layout === WEIGHT_Q5K) part = 64;
+  } else if (bytes) {
+    form = packed ? FORM_NIBBLES : FORM_BYTES;
+    top = layout === WEIGHT_Q4K ? 15 : layout === WEIGHT_Q5K ? 31 : layout === WEIGHT_Q2K ? 3 : 32768;
   }
+  multiply_supers(
+    form,
+    tile,
+    packed,
+    x,
+    out,
+    outStride,
+    strips,
+    supers,
+    factor,
+    less_of(layout, dot, bytes),
+    part,
+    own,
+    top,
+    // Behind the largest unpacked superblocks.
+    tile + <usize>(supers * strips) * WIDE_SUPER_BYTES,
+  );
 }
 
 // ---- Packing.

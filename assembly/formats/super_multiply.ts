@@ -1,7 +1,7 @@
 // The kernels of several tokens for formats of superblocks. A register tile is two strips times four tokens. Superblocks are
 // unpacked before: to bytes if the engine multiplies those, else to i16 that are weights times the scales of their blocks.
 //
-// T is the form of the dot product: u8 for DOT_UNSIGNED and DOT_SIGNED, i8 for DOT_MOVED (pairs), i16 for what is widened.
+// T is the form of the dot product: u8 for DOT_UNSIGNED and DOT_SIGNED, i8 for DOT_MOVED (pairs).
 import {
   ACTS_SUPER_BYTES,
   ACTS_SUPER_HALVES,
@@ -11,12 +11,18 @@ import {
   BYTE_SUPER_BYTES,
   BYTE_SUPER_SCALES,
   BYTE_SUPER_VALUES,
+  Q4K_HEAD_BYTES,
+  Q4K_TILE_BYTES,
+  SUPER_BLOCKS,
   SUPER_LESS,
   SUPER_SECOND,
   WIDE_SUPER_BYTES,
   WIDE_SUPER_VALUES,
 } from "../layout/blocks";
-import { dot_add, dot_pairs } from "../simd/dot";
+import { CONST_LOW_NIBBLES } from "../layout/control";
+import { dot_add, dot_pairs, RELAXED } from "../simd/dot";
+import { high } from "../simd/nibbles";
+import { read_ahead } from "./ahead";
 import { is_pairs } from "./fields";
 
 // What is taken off a superblock's sums: nothing; dmin times the sums of minima of blocks, or of half blocks; 2^i times the
@@ -28,18 +34,16 @@ export const LESS_HALVES_5: i32 = 3;
 export const LESS_HALVES_7: i32 = 4;
 export const LESS_BLOCKS_7: i32 = 5;
 
+// How weights lie and are multiplied: weights times scales, i16; bytes; bytes as pairs; nibbles of q4k as they are packed.
+export const FORM_WIDE: i32 = 0;
+export const FORM_BYTES: i32 = 1;
+export const FORM_PAIRS: i32 = 2;
+export const FORM_NIBBLES: i32 = 3;
+
 /** Bytes that the kernels work in. */
 export const WORK_BYTES = 256;
 // Where the sums of what is taken off lie in them: [2 strips][4 tokens][4 rows].
 const LESS: usize = 128;
-
-function is_wide<T>(): bool {
-  return sizeof<T>() === 2;
-}
-
-function bytes_of<T>(): usize {
-  return is_wide<T>() ? WIDE_SUPER_BYTES : BYTE_SUPER_BYTES;
-}
 
 function store8(to: usize, a: v128, b: v128, c: v128, d: v128, e: v128, f: v128, g: v128, h: v128): void {
   v128.store(to, a);
@@ -90,21 +94,26 @@ function sum_less(kind: i32, tile: usize, step: usize, x: usize, to: usize): voi
 }
 
 // Adds a superblock's sums of four rows for a token to the rows at `row`. `at` has them, and LESS behind what is taken off:
-// M i8: minima, f32; u8: integers.
-function finish<M>(shift: i32, at: usize, tile: usize, xs: v128, row: usize): void {
+// integers, or minima, whose f32 factor is `dmin`.
+function finish(kind: i32, at: usize, tile: usize, xs: v128, row: usize): void {
+  const minima = has_minima(kind);
   let sum = v128.load(at);
-  const less = v128.load(at, LESS);
-  if (!isSigned<M>()) sum = i32x4.sub(sum, i32x4.shl(less, shift));
+  let less = v128.load(at, LESS);
+  if (!minima) sum = i32x4.sub(sum, i32x4.shl(less, kind === LESS_HALVES_5 ? 5 : 7));
   let value = f32x4.mul(f32x4.convert_i32x4_s(sum), f32x4.mul(v128.load(tile), xs));
-  if (isSigned<M>()) {
-    const m = f32x4.mul(f32x4.convert_i32x4_s(less), f32x4.mul(v128.load(tile, SUPER_SECOND), xs));
-    value = f32x4.sub(value, m);
+  if (minima) {
+    less = f32x4.mul(f32x4.convert_i32x4_s(less), f32x4.mul(v128.load(tile, SUPER_SECOND), xs));
+    value = f32x4.sub(value, less);
   }
   v128.store(row, f32x4.add(value, v128.load(row)));
 }
 
+function has_minima(kind: i32): bool {
+  return kind === LESS_MINIMA || kind === LESS_MINIMA_OF_HALVES;
+}
+
 // Ends a superblock of two strips, whose sums are at `work`.
-function finish_pair<M>(
+function finish_pair(
   kind: i32,
   tile: usize,
   step: usize,
@@ -114,11 +123,10 @@ function finish_pair<M>(
   factor: f32,
   work: usize,
 ): void {
-  const shift = kind === LESS_HALVES_5 ? 5 : 7;
   for (const stop = x + 16; x < stop; x += 4, work += 16, row += outStride) {
     const xs = f32x4.mul(v128.load32_splat(x, ACTS_SUPER_SCALES), f32x4.splat(factor));
-    finish<M>(shift, work, tile, xs, row);
-    finish<M>(shift, work + 64, tile + step, xs, row + 16);
+    finish(kind, work, tile, xs, row);
+    finish(kind, work + 64, tile + step, xs, row + 16);
   }
 }
 
@@ -194,12 +202,34 @@ function are_small(x: usize, top: i32): bool {
   return max(i32x4.extract_lane(most, 0), i32x4.extract_lane(most, 1)) * top <= 32767;
 }
 
-// Sums of two strips: bytes up to `top`, whose sums over `part` of a tile's bytes are multiplied by scales.
-function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, work: usize): void {
+function is_nibbles<W>(): bool {
+  return isSigned<W>();
+}
+
+/**
+ * Sums of two strips.
+ * heads   unpacked scales of the first strip, BYTE_SUPER_BYTES apart
+ * values  weights of its first part; those of the next are `step` behind. W: u8 bytes, of the other strip BYTE_SUPER_BYTES
+ *         behind; i8 nibbles as q4k has them, of the other strip in the next tile
+ * part    bytes that are added up before they are multiplied by scales
+ * own     halves of blocks have scales of their own
+ * top     what weights are at most
+ */
+function sum_bytes<T, W>(
+  heads: usize,
+  values: usize,
+  step: usize,
+  x: usize,
+  part: usize,
+  own: bool,
+  top: i32,
+  work: usize,
+): void {
+  const nibbles = is_nibbles<W>() ? v128.load(CONST_LOW_NIBBLES) : i32x4.splat(0);
   const small = !is_pairs<T>() && are_small(x, top);
   let a0 = i32x4.splat(0);
   store8(work, a0, a0, a0, a0, a0, a0, a0, a0);
-  for (let from: usize = 0; from < 1024; from += part) {
+  for (let from: usize = 0; from < 1024; from += part, values += step) {
     a0 = i32x4.splat(0);
     let a1 = a0;
     let a2 = a0;
@@ -208,12 +238,14 @@ function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, w
     let b1 = a0;
     let b2 = a0;
     let b3 = a0;
-    let p = tile + from;
-    for (const stop = p + part; p < stop; p += 16, x += 16) {
-      const u = v128.load(p, BYTE_SUPER_VALUES);
-      const v = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES);
+    let p = values;
+    for (const stop = p + (is_nibbles<W>() ? 64 : part); p < stop; p += 16, x += 16) {
+      const both = v128.load(p);
+      const others = is_nibbles<W>() ? v128.load(p, Q4K_TILE_BYTES) : v128.load(p, BYTE_SUPER_BYTES);
+      let u = is_nibbles<W>() ? v128.and(both, nibbles) : both;
+      let v = is_nibbles<W>() ? v128.and(others, nibbles) : others;
       // Pairs keep all units of a processor busy that could shuffle. Loads splat beside them.
-      const xv = is_pairs<T>() ? u : v128.load(x);
+      let xv = is_pairs<T>() ? u : v128.load(x);
       let xt = is_pairs<T>() ? v128.load32_splat(x) : v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
       a0 = dot<T>(a0, xt, u);
       b0 = dot<T>(b0, xt, v);
@@ -226,11 +258,28 @@ function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, w
       xt = is_pairs<T>() ? v128.load32_splat(x + 12) : v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
       a3 = dot<T>(a3, xt, u);
       b3 = dot<T>(b3, xt, v);
+      if (!is_nibbles<W>()) continue;
+      u = high(both, nibbles);
+      v = high(others, nibbles);
+      xv = v128.load(x, 64);
+      xt = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      a0 = dot<T>(a0, xt, u);
+      b0 = dot<T>(b0, xt, v);
+      xt = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      a1 = dot<T>(a1, xt, u);
+      b1 = dot<T>(b1, xt, v);
+      xt = v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      a2 = dot<T>(a2, xt, u);
+      b2 = dot<T>(b2, xt, v);
+      xt = v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      a3 = dot<T>(a3, xt, u);
+      b3 = dot<T>(b3, xt, v);
     }
-    const scales = tile + ((from >> 7) << 4);
+    if (is_nibbles<W>()) x += 64;
+    const scales = heads + ((from >> 7) << 4);
     let s = v128.load(scales, BYTE_SUPER_SCALES);
     let z = v128.load(scales, BYTE_SUPER_BYTES + BYTE_SUPER_SCALES);
-    if (own) {
+    if (!is_nibbles<W>() && own) {
       const second = (from & 64) !== 0;
       s = scales_of_half<T>(s, second);
       z = scales_of_half<T>(z, second);
@@ -257,9 +306,58 @@ function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, w
   }
 }
 
+// Adds the sums of two pairs of bytes, times scales, to acc.
+function add_scaled(acc: v128, x: v128, y: v128, u: v128, v: v128, scales: v128): v128 {
+  return add_pairs(acc, i16x8.add(dot_pairs(x, u), dot_pairs(y, v)), scales);
+}
+
+// Sums of two strips as pairs, if i16 hold no more than the sums of eight columns: bytes up to 63.
+function sum_eights(heads: usize, x: usize, work: usize): void {
+  let a0 = i32x4.splat(0);
+  let a1 = a0;
+  let a2 = a0;
+  let a3 = a0;
+  let b0 = a0;
+  let b1 = a0;
+  let b2 = a0;
+  let b3 = a0;
+  for (let from: usize = 0; from < 1024; from += 64) {
+    const scales = heads + ((from >> 7) << 4);
+    const second = (from & 64) !== 0;
+    const s = scales_of_half<i8>(v128.load(scales, BYTE_SUPER_SCALES), second);
+    const z = scales_of_half<i8>(v128.load(scales, BYTE_SUPER_BYTES + BYTE_SUPER_SCALES), second);
+    let p = heads + from;
+    for (const stop = p + 64; p < stop; p += 32, x += 32) {
+      const u0 = v128.load(p, BYTE_SUPER_VALUES);
+      const u1 = v128.load(p, BYTE_SUPER_VALUES + 16);
+      const v0 = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES);
+      const v1 = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES + 16);
+      let x0 = v128.load32_splat(x);
+      let x1 = v128.load32_splat(x, 16);
+      a0 = add_scaled(a0, x0, x1, u0, u1, s);
+      b0 = add_scaled(b0, x0, x1, v0, v1, z);
+      x0 = v128.load32_splat(x, 4);
+      x1 = v128.load32_splat(x, 20);
+      a1 = add_scaled(a1, x0, x1, u0, u1, s);
+      b1 = add_scaled(b1, x0, x1, v0, v1, z);
+      x0 = v128.load32_splat(x, 8);
+      x1 = v128.load32_splat(x, 24);
+      a2 = add_scaled(a2, x0, x1, u0, u1, s);
+      b2 = add_scaled(b2, x0, x1, v0, v1, z);
+      x0 = v128.load32_splat(x, 12);
+      x1 = v128.load32_splat(x, 28);
+      a3 = add_scaled(a3, x0, x1, u0, u1, s);
+      b3 = add_scaled(b3, x0, x1, v0, v1, z);
+    }
+  }
+  store8(work, a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
 /**
  * out[t, r] += sum_c W[r,c] * x[t, c]           a group of strips, four tokens
+ * form    FORM_*
  * tile    WIDE_SUPER_BYTES or BYTE_SUPER_BYTES for each strip of each superblock, from unpack_super()
+ * packed  FORM_NIBBLES: the group as it is packed; then only heads are unpacked
  * x       ACTS_SUPER_BYTES for each superblock   from quantize_super_x4(), finite
  * out     f32 rows of the tokens, outStride bytes apart
  * strips  an even number
@@ -271,8 +369,10 @@ function sum_bytes<T>(tile: usize, x: usize, part: usize, own: bool, top: i32, w
  * Align: all 16 B                               Reads past the end: none
  * Numerics: as walk_super()
  */
-export function multiply_supers<T>(
+export function multiply_supers(
+  form: i32,
   tile: usize,
+  packed: usize,
   x: usize,
   out: usize,
   outStride: usize,
@@ -285,17 +385,25 @@ export function multiply_supers<T>(
   top: i32,
   work: usize,
 ): void {
-  const minima = kind === LESS_MINIMA || kind === LESS_MINIMA_OF_HALVES;
   const stop = x + <usize>supers * ACTS_SUPER_BYTES;
   const end = out + ((<usize>strips) << 4);
-  for (; x < stop; x += ACTS_SUPER_BYTES) {
-    for (let row = out; row < end; row += 32, tile += 2 * bytes_of<T>()) {
-      if (is_wide<T>()) sum_wide(tile, x, work);
-      else sum_bytes<T>(tile, x, part, own, top, work);
+  const size: usize = form === FORM_WIDE ? WIDE_SUPER_BYTES : BYTE_SUPER_BYTES;
+  const block = <usize>strips * Q4K_TILE_BYTES;
+  for (; x < stop; x += ACTS_SUPER_BYTES, packed += SUPER_BLOCKS * block) {
+    packed += <usize>strips * Q4K_HEAD_BYTES;
+    let nibbles = packed;
+    for (let row = out; row < end; row += 32, tile += 2 * size, nibbles += 2 * Q4K_TILE_BYTES) {
+      const values = tile + BYTE_SUPER_VALUES;
+      if (!RELAXED || form === FORM_WIDE) sum_wide(tile, x, work);
+      else if (form === FORM_NIBBLES) {
+        read_ahead();
+        sum_bytes<u8, i8>(tile, nibbles, block, x, 128, false, top, work);
+      } else if (form === FORM_BYTES) sum_bytes<u8, u8>(tile, values, part, x, part, own, top, work);
+      else if (part < 64) sum_eights(tile, x, work);
+      else sum_bytes<i8, u8>(tile, values, part, x, part, own, 0, work);
       if (kind === LESS_NOTHING) memory.fill(work + LESS, 0, 128);
-      else sum_less(kind, tile, bytes_of<T>(), x, work + LESS);
-      if (minima) finish_pair<i8>(kind, tile, bytes_of<T>(), x, row, outStride, factor, work);
-      else finish_pair<u8>(kind, tile, bytes_of<T>(), x, row, outStride, factor, work);
+      else sum_less(kind, tile, size, x, work + LESS);
+      finish_pair(kind, tile, size, x, row, outStride, factor, work);
     }
   }
 }

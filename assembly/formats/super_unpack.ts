@@ -207,6 +207,7 @@ export function unpack_super(
   book: i32,
   dot: i32,
   bytes: bool,
+  values: bool,
 ): void {
   const size = <usize>strips * super_size(layout);
   const step = <usize>strips * (bytes ? BYTE_SUPER_BYTES : WIDE_SUPER_BYTES);
@@ -216,12 +217,12 @@ export function unpack_super(
   const toGap = <usize>length * step;
   let i = 0;
   for (; i < length; i++, from += size, to += step) {
-    unpack_supers(layout, from, to, streams, gap, toGap, strips, book, dot, bytes);
+    unpack_supers(layout, from, to, streams, gap, toGap, strips, book, dot, bytes, values);
   }
   from += <usize>(streams - 1) * gap;
   to += <usize>(streams - 1) * toGap;
   for (i *= streams; i < supers; i++, from += size, to += step) {
-    unpack_supers(layout, from, to, 1, size, step, strips, book, dot, bytes);
+    unpack_supers(layout, from, to, 1, size, step, strips, book, dot, bytes, values);
   }
 }
 
@@ -237,6 +238,7 @@ function unpack_supers(
   book: i32,
   dot: i32,
   bytes: bool,
+  hasValues: bool,
 ): void {
   const values = book_bytes(book, bytes && dot === DOT_UNSIGNED);
   const size: usize = bytes ? BYTE_SUPER_BYTES : WIDE_SUPER_BYTES;
@@ -257,7 +259,7 @@ function unpack_supers(
     at = to;
     for (let s = from; s < last; s += gap, at += toGap) {
       const stop = at + step;
-      unpack_fields(layout, s + tile, at + value, stop + value, size);
+      if (hasValues) unpack_fields(layout, s + tile, at + value, stop + value, size);
       if (with_book(layout)) look_up_tiles(at + value, stop + value, size, values);
       if (bytes) byte_scales(layout, dot, s + scales, at + (b << 4), stop + (b << 4));
       else widen_tiles(layout, at + value - 128, stop + value - 128, s + scales);

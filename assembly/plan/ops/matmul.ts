@@ -5,6 +5,7 @@ import { matmul_f32 } from "../../formats/f32";
 import {
   activations_of,
   group_strips,
+  is_in_place,
   is_super,
   multiply_group,
   tile_bytes,
@@ -144,8 +145,11 @@ export function matmul(
   const most = group_strips(weight);
   const tileBytes = <usize>tile_bytes(weight);
   start_rows(out, outStride, add, addStride, begin * most, min(end * most, strips), tokens);
-  // Kernels read ahead once for each block and four tokens. Superblocks are unpacked several at once instead.
-  const ahead = is_super(weight) ? 0 : blocks * ((tokens + ACT_TOKENS - 1) / ACT_TOKENS);
+  const inPlace = is_in_place(weight, dot, tokens);
+  // Kernels read ahead once for each block and four tokens; for two strips of each superblock if these are not unpacked. Those
+  // that are, are unpacked several at once instead.
+  const calls = is_super(weight) ? (inPlace ? blocks >> 1 : 0) : blocks;
+  const ahead = calls * ((tokens + ACT_TOKENS - 1) / ACT_TOKENS);
   for (let group = begin; group < end; group++) {
     const size = group_size(group * most, strips, most);
     const step = <usize>size * tileBytes;
@@ -173,6 +177,7 @@ export function matmul(
           size,
           count,
           factor,
+          inPlace ? from : 0,
         );
         xp += <usize>ACT_TOKENS * xStride;
         row += <usize>ACT_TOKENS * outStride;
