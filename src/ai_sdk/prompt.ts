@@ -16,13 +16,7 @@ export function messagesOf(prompt: readonly PromptMessage[]): Message[] {
         .filter((part) => part.type === type)
         .map((part) => part.text ?? "")
         .join("");
-    const other = content.find(({ type }) => !KNOWN.includes(type));
-    if (other) {
-      const what = other.mediaType === undefined ? other.type : `${other.type} (${other.mediaType})`;
-      throw new UnsupportedError(
-        `Cannot answer: Expected messages of text, got a part ${what}; leave it out, or put its text into the message`,
-      );
-    }
+    checkParts(content, KNOWN);
     const calls = content.filter(({ type }) => type === "tool-call").map(callOf);
     const reasoning = text("reasoning");
     return [
@@ -37,6 +31,15 @@ export function messagesOf(prompt: readonly PromptMessage[]): Message[] {
 }
 
 const KNOWN = ["text", "reasoning", "tool-call"];
+
+function checkParts(parts: readonly PromptPart[], known: readonly string[]): void {
+  const other = parts.find(({ type }) => !known.includes(type));
+  if (!other) return;
+  const what = other.mediaType === undefined ? other.type : `${other.type} (${other.mediaType})`;
+  throw new UnsupportedError(
+    `Cannot answer: Expected messages of text, got a part ${what}; leave it out, or put its text into the message`,
+  );
+}
 
 /** Functions that may be called; undefined for none. */
 export function toolsOf({ tools, toolChoice }: CallOptions): Tool[] | undefined {
@@ -81,7 +84,9 @@ function resultOf({ toolCallId = "", toolName = "", output }: PromptPart): Messa
 
 function outputText({ type, value, reason }: ToolOutput): string {
   if (type === "execution-denied") return reason ?? "The call was denied.";
-  if (type === "content" && Array.isArray(value))
+  if (type === "content" && Array.isArray(value)) {
+    checkParts(value, ["text"]);
     return value.map((part: PromptPart) => part.text ?? "").join("");
+  }
   return typeof value === "string" ? value : JSON.stringify(value ?? null);
 }

@@ -92,13 +92,17 @@ export function checkChatOptions(options: ChatOptions): void {
   checkFunction("chat", "onTrim", onTrim);
 }
 
-/** @throws UsageError for what is no list of messages; what a message may be is the template's concern */
+/** @throws UsageError for what is no list of messages; what else a message may be is the template's concern */
 export function checkMessages(action: string, messages: unknown): asserts messages is readonly Message[] {
   if (!Array.isArray(messages)) throw wrongOption(action, "messages", "an array of messages", messages);
   for (const [i, message] of messages.entries()) {
-    const { role } = Object(message) as Partial<Message>;
-    if (typeof role === "string" && role !== "") continue;
-    throw wrongOption(action, `messages[${i}]`, "an object with a role", message);
+    const { role, tool_calls: calls } = Object(message) as Partial<Message>;
+    const at = `messages[${i}]`;
+    if (typeof role !== "string" || role === "")
+      throw wrongOption(action, at, "an object with a role", message);
+    const isCall = (call: Partial<ToolCall> | null) => typeof call?.function?.name === "string";
+    if ((calls ?? null) === null || (Array.isArray(calls) && calls.every(isCall))) continue;
+    throw wrongOption(action, `${at}.tool_calls`, "an array of { function: { name, ... } }", calls);
   }
 }
 

@@ -185,6 +185,16 @@ describe("cria()", () => {
       generateText({ model: cria(llama), messages: [{ role: "user", content: [image] }], maxRetries: 0 }),
       { name: "UnsupportedError", message: /got a part file \(image\/png\)/ },
     );
+    const parts = [
+      { type: "text", text: "The chart:" },
+      { type: "file-data", mediaType: "image/png" },
+    ];
+    const output = { type: "content", value: parts };
+    const result = { type: "tool-result", toolCallId: "a", toolName: "chart", output };
+    await assert.rejects(cria(llama).doGenerate({ prompt: [{ role: "tool", content: [result] }] }), {
+      name: "UnsupportedError",
+      message: /got a part file-data \(image\/png\)/,
+    });
   });
 
   it("asks a model behind a queue as well", async () => {

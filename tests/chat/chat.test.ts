@@ -254,6 +254,14 @@ describe("options of chats", () => {
       [{ system: 5 }, /Expected system to be a text, got 5/],
       [{ messages: {} }, /Expected messages to be an array of messages/],
       [{ messages: [user("a"), { content: "b" }] }, /Expected messages\[1\] to be an object with a role/],
+      [
+        { messages: [{ role: "assistant", tool_calls: 5 }] },
+        /messages\[0\].tool_calls to be an array of .* got 5/,
+      ],
+      [
+        { messages: [{ role: "assistant", tool_calls: [null] }] },
+        /messages\[0\].tool_calls to be an array of/,
+      ],
       [{ tools: [{ name: "f" }] }, /Expected tools\[0\] to be \{ type: "function"/],
       [{ variables: [] }, /Expected variables to be an object/],
       [{ now: new Date("x") }, /Expected now to be a valid Date/],

@@ -179,6 +179,31 @@ describe("cria chat on a terminal", () => {
     assert.ok(output.endsWith("\x1b[?2004l\x1b[22m"), JSON.stringify(output.slice(-40)));
   });
 
+  itUnless(noTerminal, "a second Ctrl-C leaves at once, on a line of its own", async () => {
+    const { status, output } = await runInTerminal([...greedy, "--ignore-eos", "-n", "480"], {
+      type: [
+        { after: ready, keys: "Tell me a story about a cat.\r" },
+        { after: "Once upon a time", keys: "\x03\x03" },
+      ],
+    });
+    assert.equal(status, 130, output);
+    assert.ok(output.endsWith("\x1b[?2004l\x1b[22m\r\n"), JSON.stringify(output.slice(-40)));
+  });
+
+  itUnless(noTerminal, "goes on after Ctrl-Z if no shell could continue it", async () => {
+    const type = [
+      { after: ready, keys: "Hel\x1a" },
+      // The line is shown again.
+      { after: "\x1b[?2004h", keys: "" },
+      { after: "Hel", keys: "lo!\r" },
+      { after: "Hello!", keys: "\x04" },
+    ];
+    const { status, output } = await runInTerminal(greedy, { type });
+    assert.equal(status, 0, output);
+    const [hello] = await answers(["Hello!"]);
+    assert.ok(output.includes(`${hello}\r\n`), output);
+  });
+
   itUnless(
     noTerminal,
     "retries with another answer, also with a seed, and shows numbers on request",
@@ -217,6 +242,8 @@ describe("cria chat on a terminal", () => {
       { after: prompt, keys: "" },
       { after: prompt, keys: "" },
       { after: prompt, keys: "Hel\\\rlo\r" },
+      { after: prompt, keys: "A story \x1b[200~about\u2028é" },
+      { after: "A story ", keys: "!\x1b[201~, please\r" },
       { after: prompt, keys: `/save ${file}\r` },
       { after: "(saved ", keys: "/quit\r" },
     ];
@@ -226,7 +253,7 @@ describe("cria chat on a terminal", () => {
     const said = messages.filter(({ role }: { role: string }) => role === "user");
     assert.deepEqual(
       said.map(({ content }: { content: string }) => content),
-      ["Tell me a story\nabout a cat.", "Thank you!", "Thank you!", "Hel\nlo"],
+      ["Tell me a story\nabout a cat.", "Thank you!", "Thank you!", "Hel\nlo", "A story about\né!, please"],
     );
   });
 });

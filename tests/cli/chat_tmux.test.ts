@@ -1,4 +1,4 @@
-// `cria chat` in tmux: what stands on the screen of a real terminal, lines that are edited, and text that is pasted.
+// `cria chat` in tmux: what stands on the screen of a real terminal, lines that are edited, text that is pasted, Ctrl-Z.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -7,8 +7,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { cliCommand, testFolder } from "../support/cli.ts";
 import { itUnless } from "../support/skip.ts";
 
-// A server of its own: nobody else's sessions are touched.
-const server = `cria-${process.pid}`;
+// Servers of its own: nobody else's sessions are touched.
+let server = "";
+let servers = 0;
 const noTmux = spawnSync("tmux", ["-V"]).status === 0 ? false : "needs tmux";
 const folder = testFolder();
 
@@ -21,6 +22,15 @@ function tmux(...args: readonly string[]): string {
 }
 
 const screen = () => tmux("capture-pane", "-p").trimEnd();
+/** Begins a terminal of its own. */
+function begin(shell: string): void {
+  end();
+  server = `cria-${process.pid}-${++servers}`;
+  tmux("new-session", "-d", "-x", "70", "-y", "30", shell);
+}
+
+const end = () => spawnSync("tmux", ["-L", server, "kill-server"]);
+const command = cliCommand(["chat", "--temp", "0", "-n", "12"]).join(" ");
 const type = (...keys: readonly string[]) => tmux("send-keys", ...keys);
 
 /** Waits until the screen ends so. */
@@ -35,7 +45,7 @@ async function until(end: RegExp): Promise<string> {
 
 describe("cria chat in tmux", () => {
   after(() => {
-    if (noTmux === false) spawnSync("tmux", ["-L", server, "kill-server"]);
+    if (noTmux === false) end();
   });
 
   itUnless(
@@ -43,15 +53,7 @@ describe("cria chat in tmux", () => {
     "edits lines, pastes several as one, repeats what was said, and leaves a clean screen",
     async () => {
       const file = folder.path("said.json");
-      const shell = [
-        ...cliCommand(["chat", "--temp", "0", "-n", "12"]),
-        ";",
-        "echo",
-        "LEFT $?;",
-        "sleep",
-        "60",
-      ].join(" ");
-      tmux("new-session", "-d", "-x", "70", "-y", "30", shell);
+      begin(`${command} ; echo LEFT $?; sleep 60`);
       await until(/Ctrl-D leaves\n>$/);
       type("Helo", "Left", "l", "End", "!", "BSpace", "!", "Enter");
       await until(/^.*\n> Hello!\nHello!.*\n(\(cut off.*\n)?>$/);
@@ -70,4 +72,22 @@ describe("cria chat in tmux", () => {
       assert.equal(messages[2].content, "Tell me a story\nabout a cat\u00e9.\tPlease");
     },
   );
+
+  itUnless(noTmux, "Ctrl-Z stops it with the script that runs it, and fg goes on with the line", async () => {
+    const script = folder.write("run.sh", new TextEncoder().encode(`${command}; exit $?\n`));
+    begin("PS1='$ ' bash --norc -i");
+    await until(/\$$/);
+    type(`bash ${script}`, "Enter");
+    await until(/Ctrl-D leaves\n>$/);
+    type("Hel", "C-z");
+    await until(/Stopped.*\n\$$/);
+    type("echo meanwhile", "Enter");
+    await until(/\nmeanwhile\n\$$/);
+    type("fg", "Enter");
+    await until(/\n> Hel$/);
+    type("lo!", "Enter");
+    await until(/\n> Hello!\nHello!.*\n(\(cut off.*\n)?>$/);
+    type("C-c");
+    await until(/\n\$$/);
+  });
 });

@@ -8,7 +8,8 @@ import type { Reading } from "./scanner.ts";
 export const namedFormats: readonly Format[] = [
   {
     names: ["mistral-v11"],
-    asks: /\[TOOL_CALLS\][\s\S]*\[ARGS\]|\[ARGS\][\s\S]*\[TOOL_CALLS\]/,
+    // Both, in either order; anchored, so that a long template is read once.
+    asks: /^(?=[\s\S]*\[TOOL_CALLS\])(?=[\s\S]*\[ARGS\])/,
     think: ["[THINK]", "[/THINK]"],
     open: ["[TOOL_CALLS]"],
     shortIds: true,

@@ -5,6 +5,7 @@ import type { Message, Tool } from "../messages.ts";
 import { TemplateInterpreter } from "./interpreter.ts";
 import { exceeded, MAX_RANGE, Meter, TemplateFault } from "./limits.ts";
 import { type MarkedText, sliceMarks } from "./marked_text.ts";
+import { placeOf } from "./operators.ts";
 import { type Node, parseTemplate } from "./parse_template.ts";
 import { Scope } from "./scope.ts";
 import { strftime } from "./strftime.ts";
@@ -52,7 +53,7 @@ export interface TemplateOptions {
   readonly [variable: string]: unknown;
 }
 
-/** Most of a refusal that an error repeats. */
+/** Most of a refusal or fault that an error repeats. */
 const MAX_REASON = 1000;
 
 /** Roles that are a template's own words, also within special tokens. Others are text of whoever wrote the message. */
@@ -129,7 +130,7 @@ export class ChatTemplate {
       return new TemplateInterpreter(meter).render(this.#program, scope);
     };
     const written = attempted(render);
-    return continueFinalMessage ? cutAtFinal(written, messages.at(-1)) : written;
+    return continueFinalMessage ? cutAtFinal(written, messages.at(-1), meter) : written;
   }
 }
 
@@ -155,7 +156,9 @@ function attempted(render: (style: InputStyle) => MarkedText): MarkedText {
   if (first instanceof CriaError) throw first;
   if (first instanceof RangeError) throw exceeded("so deep a nesting");
   const { message } = first as Error;
-  throw new UsageError(`Cannot render messages: The chat template fails: ${message}`, { cause: first });
+  throw new UsageError(`Cannot render messages: The chat template fails: ${message.slice(0, MAX_REASON)}`, {
+    cause: first,
+  });
 }
 
 function checkFlag(name: string, value: unknown): void {
@@ -243,10 +246,14 @@ function range({ positional }: Arguments, meter: Meter): Value {
 }
 
 /** The text up to the end of the last message's content. */
-function cutAtFinal({ text: all, marks }: MarkedText, message: Message | undefined): MarkedText {
+function cutAtFinal(
+  { text: all, marks }: MarkedText,
+  message: Message | undefined,
+  meter: Meter,
+): MarkedText {
   const content = message && contentText(message.content, "the last message");
   const final = typeof content === "string" ? content.trim() : "";
-  const at = final === "" ? -1 : all.lastIndexOf(final);
+  const at = final === "" ? -1 : placeOf(final, all, all.length, meter, true);
   if (at < 0) {
     throw new UsageError(
       "Cannot render messages: Expected a last message whose content the chat template writes, to go on with it",

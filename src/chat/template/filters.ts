@@ -74,6 +74,7 @@ function getter(attribute: Value | undefined, machine: Machine, otherwise?: Valu
     : [attribute];
   return (item) => {
     let found = item;
+    machine.meter.step(names.length);
     for (const name of names) found = machine.member(found, name);
     return isMissing(found) && otherwise ? otherwise : found;
   };

@@ -22,6 +22,7 @@ import {
   isDict,
   isList,
   isMissing,
+  isNumber,
   isText,
   iterate,
   type Key,
@@ -284,7 +285,7 @@ export class TemplateInterpreter implements Machine {
     } else if ((isList(object) || isText(object)) && /^(Integer|Boolean)Value$/.test(key.type)) {
       return itemAt(object, Number(key.value), this.meter);
     }
-    if (!isText(key)) return missing(String(key.value));
+    if (!isText(key)) return missing(isNumber(key) ? String(key.value) : undefined);
     if (object instanceof Loop) return object.get(key.value);
     return methodOf(object, key.value, this) ?? missing(key.value);
   }
@@ -429,6 +430,7 @@ export class TemplateInterpreter implements Machine {
     }
     if (target.type !== "TupleLiteral") throw new TemplateFault("Expected names to assign to");
     const targets = target.value as readonly Node[];
+    this.meter.step(targets.length);
     const values = iterate(value, this.meter);
     if (values.length !== targets.length) {
       throw new TemplateFault(`Expected ${targets.length} values to unpack, got ${values.length}`);

@@ -2,7 +2,7 @@
 import { type Meter, TemplateFault } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 import { noMarks, sliceMarks, TextBuilder, wholly } from "./marked_text.ts";
-import { characterCount, part } from "./operators.ts";
+import { characterCount, part, placeOf } from "./operators.ts";
 import { printed } from "./printing.ts";
 import {
   type Arguments,
@@ -83,6 +83,8 @@ export function stripped(
   let end = value.length;
   if (side < 1) while (begin < end && isOff(begin)) begin++;
   if (side > -1) while (end > begin && isOff(end - 1)) end--;
+  // What is taken off takes longer than other work.
+  meter.slowUnits((begin + value.length - end) >> 2);
   return begin === 0 && end === value.length ? own : part(own, begin, end);
 }
 const spaceOnly = new RegExp(`[${SPACE}]`);
@@ -112,7 +114,7 @@ export function replaced(own: Value<string>, args: Arguments, meter: Meter): Val
   let last = 0;
   // An empty text is found before each character and at the end.
   for (let at = 0; left !== 0; left--) {
-    const found = old === "" ? at : value.indexOf(old, at);
+    const found = old === "" ? at : placeOf(old, value, at, meter);
     if (found < 0 || found > value.length) break;
     meter.step();
     meter.length(out.length + by.length);
@@ -138,11 +140,7 @@ function splitBy(
   let at = fromEnd ? value.length : 0;
   while (most < 0 || cuts.length < most) {
     const room = at - separator.length;
-    const found = fromEnd
-      ? room < 0
-        ? -1
-        : value.lastIndexOf(separator, room)
-      : value.indexOf(separator, at);
+    const found = placeOf(separator, value, fromEnd ? room : at, meter, fromEnd);
     if (found < 0) break;
     meter.step();
     cuts.push(found);
@@ -192,25 +190,32 @@ function split(own: Value<string>, args: Arguments, meter: Meter, fromEnd: boole
   return list(splitBy(own, textOf(separator, "split"), options));
 }
 
-function partition(own: Value<string>, args: Arguments, fromEnd: boolean): Value {
+function partition(own: Value<string>, args: Arguments, meter: Meter, fromEnd: boolean): Value {
   const separator = textOf(argument(args, 0, "sep"), "partition");
   if (separator === "") throw new TemplateFault("empty separator");
-  const at = fromEnd ? own.value.lastIndexOf(separator) : own.value.indexOf(separator);
+  const at = placeOf(separator, own.value, fromEnd ? own.value.length : 0, meter, fromEnd);
   if (at < 0) return tuple(fromEnd ? [text(""), text(""), own] : [own, text(""), text("")]);
   const end = at + separator.length;
   return tuple([part(own, 0, at), part(own, at, end), part(own, end, own.value.length)]);
 }
 
-function hasAffix(args: Arguments, test: (affix: string) => boolean): Value {
+function hasAffix(args: Arguments, meter: Meter, test: (affix: string) => boolean): Value {
   const affix = argument(args, 0, "prefix");
   const all = affix?.type === "TupleValue" ? (affix.value as Value[]) : [affix];
-  return boolean(all.some((one) => test(textOf(one, "startswith or endswith"))));
+  return boolean(
+    all.some((one) => {
+      const text = textOf(one, "startswith or endswith");
+      meter.step();
+      meter.units(text.length);
+      return test(text);
+    }),
+  );
 }
 
 function find(own: Value<string>, args: Arguments, meter: Meter, fromEnd: boolean): number {
   const wanted = textOf(argument(args, 0, "sub"), "find");
   const begin = integerOf(argument(args, 1, "start"), "start", 0);
-  const at = fromEnd ? own.value.lastIndexOf(wanted) : own.value.indexOf(wanted, begin);
+  const at = placeOf(wanted, own.value, fromEnd ? own.value.length : begin, meter, fromEnd);
   return at < 0 ? -1 : characterCount(own.value.slice(0, at), meter);
 }
 
@@ -218,6 +223,7 @@ function padded(own: Value<string>, args: Arguments, meter: Meter, side: "left" 
   const width = integerOf(argument(args, 0, "width"), "width");
   const filler = argument(args, 1, "fillchar");
   const fill = filler ? textOf(filler, "fillchar") : " ";
+  if (characterCount(fill, meter) !== 1) throw new TemplateFault("Expected one character to fill with");
   const room = Math.max(0, width - characterCount(own.value, meter));
   meter.units(room);
   const before = side === "left" ? room : side === "both" ? (room >> 1) + (room & width & 1) : 0;
@@ -301,11 +307,11 @@ const textMethods: Readonly<Record<string, TextMethod>> = {
     const parts = splitBy(own, "\n", { most: -1, fromEnd: false, meter });
     return list(own.value === "" || own.value.endsWith("\n") ? parts.slice(0, -1) : parts);
   },
-  partition: (own, args) => partition(own, args, false),
-  rpartition: (own, args) => partition(own, args, true),
+  partition: (own, args, meter) => partition(own, args, meter, false),
+  rpartition: (own, args, meter) => partition(own, args, meter, true),
   replace: replaced,
-  startswith: (own, args) => hasAffix(args, (affix) => own.value.startsWith(affix)),
-  endswith: (own, args) => hasAffix(args, (affix) => own.value.endsWith(affix)),
+  startswith: (own, args, meter) => hasAffix(args, meter, (affix) => own.value.startsWith(affix)),
+  endswith: (own, args, meter) => hasAffix(args, meter, (affix) => own.value.endsWith(affix)),
   removeprefix: (own, args) => {
     const affix = textOf(argument(args, 0, "prefix"), "removeprefix");
     return own.value.startsWith(affix) ? part(own, affix.length, own.value.length) : own;
@@ -424,7 +430,7 @@ const dictMethods: Readonly<Record<string, DictMethod>> = {
   pop: (own, args, meter) => {
     const key = argument(args, 0, "key") ?? none();
     const found = own.value.get(keyOf(key, meter)) ?? argument(args, 1, "default");
-    if (!found) throw new TemplateFault(`No key ${String(key.value)}`);
+    if (!found) throw new TemplateFault(`No key ${isText(key) ? key.value : nameOf(key)}`);
     own.value.delete(keyOf(key, meter));
     return found;
   },

@@ -143,7 +143,7 @@ export function contains(container: Value, item: Value, meter: Meter): boolean {
   if (isText(container)) {
     if (!isText(item)) throw new TemplateFault(`'in <string>' requires a text, got ${nameOf(item)}`);
     meter.units(container.value.length);
-    return container.value.includes(item.value);
+    return placeOf(item.value, container.value, 0, meter) >= 0;
   }
   if (isList(container)) return container.value.some((other) => equal(other, item, meter));
   if (isDict(container) && container.type !== "NamespaceValue") {
@@ -152,6 +152,20 @@ export function contains(container: Value, item: Value, meter: Meter): boolean {
       : false;
   }
   throw new TemplateFault(`${nameOf(container)} is not iterable`);
+}
+
+/** Units of a text that runtimes look for: they may compare all of them at each place. */
+const SOUGHT_UNITS = 16;
+
+/** Where `wanted` stands in a text: the first place from `at` on, or the last one up to it; -1 if there is none. */
+export function placeOf(wanted: string, value: string, at: number, meter: Meter, isLast = false): number {
+  const begin = wanted.slice(0, SOUGHT_UNITS);
+  for (let i = at; ; i += isLast ? -1 : 1) {
+    i = isLast ? (i < 0 ? -1 : value.lastIndexOf(begin, i)) : value.indexOf(begin, i);
+    if (i < 0 || begin === wanted) return i;
+    meter.units(wanted.length);
+    if (value.startsWith(wanted, i)) return i;
+  }
 }
 
 const SURROGATES = /[\ud800-\udfff]/;

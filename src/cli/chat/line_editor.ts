@@ -1,11 +1,11 @@
-// Reads lines from a terminal: editing and history of node:readline, pasted text as one line, Ctrl-C by itself.
+// Reads lines from a terminal: editing and history of node:readline, pasted text as one line, Ctrl-C and Ctrl-Z by themselves.
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import { createInterface, type Interface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { onCtrlC } from "../terminal/interrupt.ts";
 import { canRedraw } from "../terminal/terminal.ts";
-import { PastedKeys, type Typed, withLineEnds } from "./pasted_keys.ts";
+import { PastedKeys, type Typed, type TypedKeys, withLineEnds } from "./pasted_keys.ts";
 
 /** What the prompt was answered with. */
 export type Entry = { readonly line: string } | "interrupt" | "end";
@@ -13,6 +13,9 @@ export type Entry = { readonly line: string } | "interrupt" | "end";
 /** Marks of pasted text on and off. */
 const MARK_PASTES = "\x1b[?2004h";
 const MARK_NO_PASTES = "\x1b[?2004l";
+
+/** Within this time a program that is told to stop has stopped. */
+const STOP_MS = 100;
 
 const ENTER = /[\r\n]/;
 
@@ -22,14 +25,11 @@ export class LineEditor {
   onInterrupt: () => void = () => {};
   readonly #output: NodeJS.WriteStream;
   readonly #isRaw: boolean;
-  readonly #keys = Object.assign(new PassThrough(), {
-    // Ctrl-Z gives the terminal back while the program is stopped.
-    setRawMode: (on: boolean) => process.stdin.setRawMode(on),
-  });
+  readonly #keys = new PassThrough();
   readonly #pastes = new PastedKeys();
   readonly #lines: Interface;
   /** What was typed while no line was read. */
-  #ahead: string[] = [];
+  #ahead: TypedKeys[] = [];
   /** Lines that a terminal without editing gave meanwhile. */
   readonly #waiting: string[] = [];
   #answer: ((entry: Entry) => void) | undefined;
@@ -71,6 +71,12 @@ export class LineEditor {
     });
   }
 
+  /** Ends the program in the middle of a line: the shell's prompt stands on one of its own. */
+  leave(status: number): never {
+    if (this.#isRaw) process.on("exit", () => this.#output.write("\n"));
+    process.exit(status);
+  }
+
   /** Gives the terminal back. Safe to call twice. */
   close(): void {
     this.#isClosed = true;
@@ -80,8 +86,9 @@ export class LineEditor {
   }
 
   #begin(): void {
-    process.stdin.setRawMode(true);
-    this.#output.write(MARK_PASTES);
+    this.#occupy();
+    // Whoever stopped the program: the shell has changed the terminal meanwhile.
+    process.on("SIGCONT", () => this.#resume());
     // Also when a signal, or an error that nobody caught, ends the process.
     process.on("exit", () => restore(this.#output));
     process.stdin.on("data", (bytes: Uint8Array | string) => {
@@ -92,13 +99,41 @@ export class LineEditor {
     process.stdin.resume();
   }
 
+  #occupy(): void {
+    process.stdin.setRawMode(true);
+    this.#output.write(MARK_PASTES);
+  }
+
+  /** Stops the program as the terminal itself would: with all that its shell waits for, such as a script runner. */
+  #suspend(): void {
+    if (process.platform === "win32") return;
+    restore(this.#output);
+    try {
+      process.kill(0, "SIGTSTP");
+    } catch {
+      // Deno may forbid it.
+    }
+    // Without a shell that could continue the program the system does not stop it.
+    setTimeout(() => this.#resume(), STOP_MS);
+  }
+
+  #resume(): void {
+    if (this.#isClosed) return;
+    this.#occupy();
+    if (this.#answer) this.#lines.prompt(true);
+  }
+
   #take(typed: Typed): void {
+    if (typed === "suspend") {
+      this.#suspend();
+      return;
+    }
     if (typed === "interrupt") {
       this.#ahead = [];
       this.#interrupt();
       return;
     }
-    this.#ahead.push(typed.keys);
+    this.#ahead.push(typed);
     this.#feed();
   }
 
@@ -110,11 +145,14 @@ export class LineEditor {
   /** Hands what was typed over, up to the end of the line that is read. */
   #feed(): void {
     while (this.#answer && this.#ahead.length > 0) {
-      const [keys = "", ...rest] = this.#ahead;
-      const enter = ENTER.exec(keys);
+      const [{ keys, isPasted }, ...rest] = this.#ahead as [TypedKeys];
+      const enter = isPasted ? null : ENTER.exec(keys);
       const end = enter ? enter.index + 1 : keys.length;
-      this.#ahead = end < keys.length ? [keys.slice(end), ...rest] : rest;
-      this.#keys.write(Buffer.from(keys.slice(0, end), "latin1"));
+      this.#ahead = end < keys.length ? [{ keys: keys.slice(end), isPasted }, ...rest] : rest;
+      const bytes = Buffer.from(keys.slice(0, end), "latin1");
+      // At once: after each key the line is measured, which takes long in the end. Keys are taken now, too, to stay in order.
+      if (isPasted) this.#lines.write(bytes.toString());
+      else this.#keys.emit("data", bytes);
       // Its line comes as an event: what is behind it belongs to the next one.
       if (enter) return;
     }

@@ -1,10 +1,11 @@
-// What a terminal sends, taken apart: keys, Ctrl-C, and pasted text, whose line ends must not send it line by line.
+// What a terminal sends, taken apart: keys, Ctrl-C, Ctrl-Z, and pasted text, whose line ends must not send it line by line.
 
 /** Begin and end of pasted text, from terminals that were asked to mark it. */
 const PASTE_BEGIN = "\x1b[200~";
 const PASTE_END = "\x1b[201~";
 
-const CTRL_C = "\x03";
+/** Keys that are no part of a line. */
+const signals: Readonly<Record<string, "interrupt" | "suspend">> = { "\x03": "interrupt", "\x1a": "suspend" };
 
 /** What stands in an edited line for a line end and a tab: the pictures that Unicode has for them, in bytes of UTF-8. */
 const pictures = { "\n": "\xe2\x90\xa4", "\t": "\xe2\x90\x89" } as const;
@@ -20,15 +21,21 @@ export function onOneLine(text: string): string {
 }
 
 /** Something that was typed. */
-export type Typed = "interrupt" | { readonly keys: string };
+export type Typed = "interrupt" | "suspend" | TypedKeys;
+
+/** Keys, or text that was pasted. */
+export interface TypedKeys {
+  readonly keys: string;
+  readonly isPasted: boolean;
+}
 
 /** Takes apart what a terminal sends. Bytes are characters here ("latin1"), so that nothing of UTF-8 is cut. */
 export class PastedKeys {
   #isPasting = false;
-  /** Bytes that may be the begin of a mark. */
+  /** Bytes that may be the begin of a mark, or pasted text whose end is not there yet. */
   #held = "";
 
-  /** Keys for the editor of a line, and Ctrl-C apart from them. */
+  /** Keys for the editor of a line, and Ctrl-C and Ctrl-Z apart from them. */
   push(bytes: string): Typed[] {
     const typed: Typed[] = [];
     let rest = this.#held + bytes;
@@ -41,7 +48,8 @@ export class PastedKeys {
       rest = rest.slice(at + mark.length);
       this.#isPasting = !this.#isPasting;
     }
-    const held = heldLength(rest, this.#isPasting ? PASTE_END : PASTE_BEGIN);
+    // Pasted text is handed over as a whole.
+    const held = this.#isPasting ? rest.length : heldLength(rest, PASTE_BEGIN);
     this.#held = rest.slice(rest.length - held);
     this.#add(typed, rest.slice(0, rest.length - held));
     return typed;
@@ -50,13 +58,12 @@ export class PastedKeys {
   #add(typed: Typed[], text: string): void {
     if (text === "") return;
     if (this.#isPasting) {
-      typed.push({ keys: pasted(text) });
+      typed.push({ keys: pasted(text), isPasted: true });
       return;
     }
-    text.split(CTRL_C).forEach((keys, i) => {
-      if (i > 0) typed.push("interrupt");
-      if (keys !== "") typed.push({ keys });
-    });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    for (const keys of text.split(/([\x03\x1a])/))
+      if (keys !== "") typed.push(signals[keys] ?? { keys, isPasted: false });
   }
 }
 
@@ -64,7 +71,8 @@ export class PastedKeys {
 function pasted(text: string): string {
   return (
     text
-      .replace(/\r\n?|\n/g, pictures["\n"])
+      // The last two are what Unicode has for ends of lines and paragraphs.
+      .replace(/\r\n?|\n|\xe2\x80[\xa8\xa9]/g, pictures["\n"])
       .replaceAll("\t", pictures["\t"])
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
       .replace(/[\x00-\x1f\x7f]/g, "")

@@ -104,7 +104,7 @@ export class TerminalChat {
   /** Talks until the user leaves. Returns the exit status. @param greeting what stands before the first prompt */
   async run(greeting: string): Promise<number> {
     try {
-      await writeErr(`${greeting}\n`);
+      await writeErr(`${wrapped(greeting)}\n`);
       for (;;) {
         const message = await this.#read();
         if (typeof message === "number") return message;
@@ -208,7 +208,7 @@ export class TerminalChat {
       await writeErr(`Unknown command /${oneLine(name)}${hint}\n`);
     } catch (error) {
       if (!(error instanceof CriaError) || this.#start.llama.failed) throw error;
-      await writeErr(`error: ${oneLine(this.#start.rename(error.message))}\n`);
+      await writeErr(`${wrapped(`error: ${oneLine(this.#start.rename(error.message))}`)}\n`);
     }
     return undefined;
   }
@@ -218,7 +218,7 @@ export class TerminalChat {
     const stop = new AbortController();
     this.#editor.onInterrupt = () => {
       const reason = new Interrupted("SIGINT");
-      if (stop.signal.aborted) process.exit(reason.status);
+      if (stop.signal.aborted) this.#editor.leave(reason.status);
       stop.abort(reason);
     };
     try {

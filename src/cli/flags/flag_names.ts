@@ -19,6 +19,8 @@ export function nameFlags(message: string, flags: Flags, args: readonly string[]
       : "",
     // "the tokenizer option (--tokenizer FILE)" says it twice.
     `the (?:${plain}) option \\((?<named>--[^()]*)\\)`,
+    // "(chatTemplate, --chat-template FILE)" too.
+    camel.length > 0 ? `\\((?:${camel.join("|")}), (?<twice>--[^()]*\\))` : "",
     // A name of two words is always an option.
     camel.length > 0 ? `(?<![\\w.$/\\\\-])(?<camel>${camel.join("|")})(?![\\w/\\\\-]|\\.\\w)` : "",
     // A name that is also an English word is an option only in the places where messages put options.
@@ -29,9 +31,10 @@ export function nameFlags(message: string, flags: Flags, args: readonly string[]
   ];
   const all = new RegExp(patterns.filter((pattern) => pattern !== "").join("|"), "gu");
   return message.replace(all, (text, ...rest) => {
-    const { named, camel, word, option, setting } = rest.at(-1) as Record<string, string | undefined>;
+    const { named, twice, camel, word, option, setting } = rest.at(-1) as Record<string, string | undefined>;
     const flag = names.get(setting ?? "");
     if (flag !== undefined) return `${flag} `;
+    if (twice !== undefined) return `(${twice}`;
     return named ?? names.get(camel ?? word ?? option ?? "") ?? text;
   });
 }

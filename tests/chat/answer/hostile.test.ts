@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { AnswerParser } from "../../../src/chat/answer/answer_parser.ts";
+import { answerFormatOf } from "../../../src/chat/answer/formats.ts";
 import { parseAnswer } from "../../../src/chat/answer/parse_answer.ts";
 import { tools } from "./tools.ts";
 import { readPieces } from "./ways.ts";
@@ -94,6 +95,16 @@ const parts = [
 ];
 const garbage = fc.array(fc.oneof(fc.constantFrom(...parts), fc.string({ maxLength: 3 })), { maxLength: 40 });
 const format = fc.constantFrom(...formats);
+
+describe("answerFormatOf()", () => {
+  it("reads a long template once, whatever it repeats", () => {
+    const n = 200_000;
+    assert.equal(answerFormatOf("[ARGS]".repeat(n)), undefined);
+    assert.equal(answerFormatOf("[TOOL_CALLS]".repeat(n)), "mistral-json");
+    assert.equal(answerFormatOf(`[ARGS]${"[TOOL_CALLS]".repeat(n)}`), "mistral-v11");
+    assert.equal(answerFormatOf(`${"[TOOL_CALLS]".repeat(n)}[ARGS]`), "mistral-v11");
+  });
+});
 
 describe("AnswerParser, given garbage,", () => {
   it("reads the same however it is cut", () => {

@@ -20,6 +20,8 @@ const self = "{% set l = [1] %}{% set _ = l.append(l) %}";
 const mixed = doubled("t", "([messages[0].content, 'x'] * 15000) | join", 2);
 const needles = `${doubled("h", "'a'", 21)}${doubled("n", "'a'", 20)}`;
 
+const names = Array(60_000).fill("a").join(",");
+
 /** Ends because of its steps, its work on texts, a text's length, or its depth. */
 const hostile: Readonly<Record<string, string>> = {
   "loops inside loops": loop(loop("")),
@@ -63,6 +65,17 @@ const hostile: Readonly<Record<string, string>> = {
   "slices of a list": items + loop("{% set x = l[::-1] %}"),
   "slices of a text": big + loop("{% set x = big[::-1] %}"),
   "searching without end": `${needles}{% set n = n ~ 'b' %}${loop("{% set x = n in h %}")}`,
+  "searching for what begins as all does": `${needles}{% set n = n ~ 'b' %}{{ n in h }}`,
+  "searching for what differs in its middle": `${needles}{{ h.replace(n[:500000] ~ 'b' ~ n[:500000], '') | length }}`,
+  "searching from the end": `${needles}{{ h.rsplit(n ~ 'b') | length }}`,
+  "a part that differs late": `${needles}{{ h.rpartition(n ~ 'b') | length }}`,
+  "a place that differs late": `${needles}{{ h.find(n ~ 'b') }}`,
+  "many long prefixes": `${needles}{{ h.startswith((n ~ 'b',) * 100000) }}`,
+  "many prefixes, many times": `{% set t = ('b',) * 100000 %}${loop("{% set x = 'a'.endswith(t) %}")}`,
+  "blanks to trim": `${doubled("x", "' '", 20)}${loop("{% set y = x | trim %}")}`,
+  "attributes inside attributes": `${self}{% set _ = l.append(l) %}{{ ([l] * 90000) | map(attribute='1' ~ '.1' * 400) | list | length }}`,
+  "names for the items of many": `{% set t = (1,) * 60000 %}{% for ${names} in [t] * 20000 %}{% endfor %}`,
+  "names that are set": `{% set t = (1,) * 60000 %}${loop(`{% set ${names} = t %}`)}`,
   "marks of messages, written": `${mixed}${loop("{% set x %}{{ t }}{% endset %}")}`,
   "marks of messages, cut": `${mixed}${loop("{% set x = t.split('x') %}")}`,
   "pairs for a namespace": `{% set l = [('a', 1)] * 90000 %}${loop("{% set x = namespace(l) %}")}`,
@@ -131,6 +144,10 @@ describe("hostile templates", () => {
       assert.equal(
         render(`${needles}{% set n = 'b' ~ n %}{{ h.rfind(n) }}{{ h.rsplit(n) | length }}`),
         "-11",
+      );
+      assert.equal(
+        render(`{% set l = [[]] * 90000 %}${loop("{% set x = true[l] %}", 9000)}{{ x is defined }}`),
+        "False",
       );
       assert.equal(
         render(`${mixed}{{ t.split('x') | length }}{{ t.replace('x', '') | length }}`),

@@ -1,6 +1,7 @@
 // Messages of the library as the command line says them.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { chatCommand } from "../../../src/cli/chat.ts";
 import { nameFlags } from "../../../src/cli/flags/flag_names.ts";
 import { generateCommand } from "../../../src/cli/generate.ts";
 import { tokenizeCommand } from "../../../src/cli/tokenize.ts";
@@ -75,6 +76,10 @@ describe("nameFlags()", () => {
     assert.equal(
       generate("name one with the tokenizer option (--tokenizer FILE)"),
       "name one with --tokenizer FILE",
+    );
+    assert.equal(
+      nameFlags("use another one (chatTemplate, --chat-template FILE)", chatCommand.flags, []),
+      "use another one (--chat-template FILE)",
     );
   });
 
