@@ -32,7 +32,12 @@ export async function allocate(
   const layout = await planLayout(file, { ...options, threads });
   const shared = variant.endsWith("-shared");
   try {
-    return { layout, variant, reserved: reserveMemory(layout.totalBytes, shared, layout.maxBytes) };
+    const reserved = reserveMemory(layout.totalBytes, shared, layout.maxBytes);
+    const { buffer } = reserved.memory;
+    // Shared memory grows in its place; other may move, and what is behind it is not its own.
+    const own = shared ? Math.floor(reserved.maxBytes / WASM_PAGE) * WASM_PAGE : 0;
+    runtime.adviseMemory?.(reserved.memory, Math.max(buffer.byteLength, own));
+    return { layout, variant, reserved };
   } catch (error) {
     if (!(error instanceof MemoryError)) throw error;
     // Shared memory that a runtime refuses is not worth an error if nobody asked for threads.

@@ -16,6 +16,8 @@ export interface Runtime extends SourceHost {
   readonly pauses: boolean;
   /** What can be done if memory is refused, as a part of a sentence: "raise the limit on ..." */
   readonly memoryHint: string;
+  /** Asks the system for huge pages for the first `bytes` of a memory, if the runtime can. Nothing depends on the answer. */
+  adviseMemory?(memory: WebAssembly.Memory, bytes: number): void;
   /** Asks for garbage collections, and lets finalizers run, until `isDone` or until more of them seem useless. */
   collectGarbage(isDone: () => boolean): Promise<void>;
   /** Largest resident memory of the process so far, in bytes; undefined if the runtime does not say. */
