@@ -76,8 +76,9 @@ export class Chat implements Disposable {
   /** The message of the system that stands first; undefined if there is none. Setting it keeps the conversation. */
   get system(): string | undefined {
     const [first] = this.#messages;
-    const isSystem = first !== undefined && headLength([first]) === 1;
-    return isSystem && typeof first.content === "string" ? first.content : undefined;
+    if (first === undefined || headLength([first]) === 0) return undefined;
+    const { content } = first;
+    return typeof content === "string" ? content : content?.map(({ text }) => text).join("");
   }
 
   set system(text: string | undefined) {

@@ -77,6 +77,12 @@ describe("llama.chat()", () => {
     assert.equal(chat.system, undefined);
   });
 
+  it("knows its system's message if that is in parts", () => {
+    const parts = ["You are Rose,", " a storyteller."].map((text) => ({ type: "text" as const, text }));
+    using chat = llama.chat({ messages: [{ role: "system", content: parts }, user("Hello!")] });
+    assert.equal(chat.system, "You are Rose, a storyteller.");
+  });
+
   it("undoes and retries", async () => {
     using chat = llama.chat();
     const { text } = await chat.ask("Hello!", greedy);

@@ -2,7 +2,7 @@
 import { type Meter, TemplateFault } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 import { noMarks, sliceMarks, TextBuilder, wholly } from "./marked_text.ts";
-import { characterCount, part, placeOf } from "./operators.ts";
+import { characterCount, offsetOf, part, placeOf } from "./operators.ts";
 import { printed } from "./printing.ts";
 import {
   type Arguments,
@@ -214,9 +214,15 @@ function hasAffix(args: Arguments, meter: Meter, test: (affix: string) => boolea
 
 function find(own: Value<string>, args: Arguments, meter: Meter, fromEnd: boolean): number {
   const wanted = textOf(argument(args, 0, "sub"), "find");
-  const begin = integerOf(argument(args, 1, "start"), "start", 0);
-  const at = placeOf(wanted, own.value, fromEnd ? own.value.length : begin, meter, fromEnd);
-  return at < 0 ? -1 : characterCount(own.value.slice(0, at), meter);
+  const { value } = own;
+  const place = (name: string, i: number, otherwise: number) => {
+    const index = argument(args, i, name);
+    return index === undefined || isNone(index) ? otherwise : (offsetOf(value, integerOf(index, name)) ?? 0);
+  };
+  const begin = place("start", 1, 0);
+  const within = value.slice(begin, place("end", 2, value.length));
+  const at = placeOf(wanted, within, fromEnd ? within.length : 0, meter, fromEnd);
+  return at < 0 ? -1 : characterCount(value.slice(0, begin + at), meter);
 }
 
 function padded(own: Value<string>, args: Arguments, meter: Meter, side: "left" | "right" | "both"): Value {

@@ -193,7 +193,7 @@ export function itemAt(container: Value<string> | Value<Value[]>, index: number,
 }
 
 /** Where the character of an index begins, in units; undefined before the first one, the end behind the last. */
-function offsetOf(value: string, index: number): number | undefined {
+export function offsetOf(value: string, index: number): number | undefined {
   if (!SURROGATES.test(value)) {
     const at = index < 0 ? value.length + index : index;
     return at < 0 ? undefined : Math.min(at, value.length);

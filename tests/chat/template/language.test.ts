@@ -52,6 +52,11 @@ const expressions: readonly (readonly [string, string])[] = [
     "(True, True, 2, -1, 2)",
   ],
   [
+    "'abcabc'.find('a', 1), 'abcabc'.find('a', -3), 'abcabc'.find('c', 0, 2), 'abcabc'.rfind('a', 0, -3), " +
+      "'😀a😀a'.find('a', 2), 'abc'.find('b', -9), 'abc'.find('b', none, 9)",
+    "(3, 3, -1, 0, 3, 1, 1)",
+  ],
+  [
     "'a-b-c'.partition('-'), 'a-b-c'.rpartition('-'), 'a'.partition('-')",
     "(('a', '-', 'b-c'), ('a-b', '-', 'c'), ('a', '', ''))",
   ],
