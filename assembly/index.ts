@@ -72,7 +72,7 @@ export function init(): void {
   v128.store(CONST_BOOKS, i8x16(-4, -3, -2, -1, 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0), 80);
   // Masks of bytes: 31, 7, 24, 8, 63, 3, 12, 48.
   let to = CONST_FIELDS;
-  for (let masks: u64 = 0x300c033f0818071f; masks; masks >>= 8, to += 16)
+  for (let masks = ((<u64>0x300c033f) << 32) | 0x0818071f; masks; masks >>= 8, to += 16)
     v128.store(to, i8x16.splat(<i8>masks));
   // The polynomial of degree 5 with constant 1 that has the least relative error, 9.2e-8, on |r| <= 1/2.
   v128.store(CONST_EXP2_COEFFICIENTS, f32x4.splat(0.6931470036506653));
