@@ -75,6 +75,19 @@ function sayWhatRuns() {
 }
 
 const isLocal = process.argv.includes("--local");
+
+/** Lines at the end of the output for each step that failed, as whoever sees only the end wants to know what to run. */
+const LINES_OF_FAILURE = 12;
+
+/** What a step's output says of its failures: each failed test with what precedes it, or the last lines. */
+function failuresOf(output) {
+  const lines = output.trimEnd().split("\n");
+  const said = lines.filter((line) =>
+    /^\(fail\)|^\s*error:|^error|\.\.\. .*FAILED|✗|×|^Killed after/.test(line),
+  );
+  return (said.length > 0 ? said : lines).slice(-LINES_OF_FAILURE);
+}
+
 const queue = steps.filter(({ onlyInCI }) => !(isLocal && onlyInCI));
 let passed = 0;
 let failed = 0;
@@ -90,7 +103,7 @@ async function lane() {
     if ((!right || count.passed === 0) && count.failed === 0) count.failed = 1;
     passed += count.passed;
     failed += count.failed;
-    if (count.failed > 0) broken.push(step.name);
+    if (count.failed > 0) broken.push({ name: step.name, lines: failuresOf(output) });
     console.log(`\n=== ${step.name}\n${output.trimEnd()}`);
     console.log(`--- ${count.passed} passed, ${count.failed} failed (${secondsSince(begin)} s)`);
   }
@@ -107,7 +120,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 const heartbeat = setInterval(sayWhatRuns, HEARTBEAT_MS);
 await Promise.all(Array.from({ length: LANES }, lane));
 clearInterval(heartbeat);
-for (const name of broken) console.log(`FAILED: ${name}`);
+for (const { name, lines } of broken) console.log([`FAILED: ${name}`, ...lines].join("\n  "));
 process.exitCode = failed > 0 ? 1 : 0;
 console.log(`all steps: ${secondsSince(start)} s`);
 console.log(`${passed} passed, ${failed} failed`);
