@@ -2,6 +2,7 @@
 import {
   CONST_BOOKS,
   CONST_EIGHT,
+  CONST_EVEN,
   CONST_EXP2_COEFFICIENTS,
   CONST_EXP2_LOWEST,
   CONST_EXP2_ROUND,
@@ -60,6 +61,7 @@ export function init(): void {
   v128.store(CONST_SHIFT_13, i16x8.splat(8192));
   v128.store(CONST_FLIP, i8x16.splat(-128));
   v128.store(CONST_EIGHT, i8x16.splat(8));
+  v128.store(CONST_EVEN, i16x8.splat(255));
   v128.store(CONST_OFFSET_BOOKS, i8x16.add(iq4_values(), i8x16.splat(-128)));
   v128.store(CONST_OFFSET_BOOKS, i8x16.add(fp4_doubled(), i8x16.splat(16)), 16);
   v128.store(CONST_OFFSET_BOOKS, i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 32);

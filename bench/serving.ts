@@ -1,7 +1,7 @@
 // What serving many at once costs and gains: `bun bench/serving.ts`, with --quick to check that it runs.
 //
-// Streams are generations at once of one model; a server's engine runs in a thread of its own. With llama.cpp (bench/peers) if it is
-// installed. All that is compared takes turns. Under real-time scheduling if that is allowed, as bench/peers: other programs get
+// Streams are generations at once of one model; a server's engine runs in a thread of its own. With llama.cpp, which
+// bench/peers installs. All that is compared takes turns. Under real-time scheduling if that is allowed, as bench/peers: other programs get
 // no time meanwhile; CRIA_NO_REALTIME switches it off.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -9,12 +9,14 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { machine } from "./machine.ts";
 import { embeddedModel } from "./models.ts";
+import { installPackages } from "./peers/install.ts";
 import { inRealTime } from "./peers/peer_process.ts";
 import { table } from "./report.ts";
 import { besideRows, prefixRows } from "./serving/latency.ts";
 import type { Effort, Row, ServedFile } from "./serving/rows.ts";
 import { serverRows } from "./serving/server.ts";
 import { streamRows } from "./serving/streams.ts";
+import { synthModel } from "./synth.ts";
 
 const isQuick = process.argv.includes("--quick");
 const only = process.argv.find((arg) => arg.startsWith("--only="))?.slice("--only=".length);
@@ -26,26 +28,29 @@ const tales: ServedFile = {
   native: fileURLToPath(embeddedModel),
   tokens: 200,
 };
-const large: ServedFile[] = ["q8_0", "q4_k_m"].flatMap((type) => {
-  const path = fileURLToPath(new URL(`../.cache/tinyllama-1.1b-${type}.gguf`, import.meta.url));
-  if (existsSync(path))
-    return [{ name: `TinyLlama-1.1B shapes, ${type.toUpperCase()}`, file: path, native: path, tokens: 32 }];
-  console.error(`left out: ${path} is absent; \`bun run bench:synth\` writes it`);
-  return [];
-});
+const shapes = "TinyLlama-1.1B shapes";
+
+/** The rows of the 1.1B model of `type`. The first time it is made, which takes a minute and 1.1 GB: a quick run leaves it out. */
+async function ofLarge(
+  type: "q8_0" | "q4_k_m",
+  rows: (model: ServedFile, effort: Effort) => Promise<Row[]>,
+): Promise<Row[]> {
+  const made = isQuick ? { missing: "--quick measures small models only" } : synthModel(type);
+  if ("missing" in made) {
+    console.error(`left out: ${shapes}, ${type.toUpperCase()}: ${made.missing}`);
+    return [];
+  }
+  const { path } = made;
+  return rows({ name: `${shapes}, ${type.toUpperCase()}`, file: path, native: path, tokens: 32 }, effort);
+}
 
 const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
   server: () => serverRows(tales, effort),
   tales: () => streamRows(tales, effort),
-  ...Object.fromEntries(large.map((model) => [`streams of ${model.name}`, () => streamRows(model, effort)])),
-  ...Object.fromEntries(
-    large
-      .slice(0, 1)
-      .flatMap((model) => [
-        ["prefix", () => prefixRows(model, effort)] as const,
-        ["beside", () => besideRows(model, effort)] as const,
-      ]),
-  ),
+  [`streams of ${shapes}, Q8_0`]: () => ofLarge("q8_0", streamRows),
+  [`streams of ${shapes}, Q4_K_M`]: () => ofLarge("q4_k_m", streamRows),
+  prefix: () => ofLarge("q8_0", prefixRows),
+  beside: () => ofLarge("q8_0", besideRows),
 };
 
 function again(): never {
@@ -55,7 +60,12 @@ function again(): never {
   process.exit(status ?? 1);
 }
 
-if (inRealTime && !isQuick) again();
+if (inRealTime && !isQuick) {
+  // Before the real-time run, which would keep whatever else these need from its turn.
+  installPackages();
+  for (const type of ["q8_0", "q4_k_m"] as const) synthModel(type);
+  again();
+}
 
 const where = machine();
 const file = new URL(`results/serving.${where.runtime.split(" ")[0]}.json`, import.meta.url);
@@ -72,6 +82,7 @@ function store(added: readonly Row[]): void {
 for (const [name, run] of Object.entries(parts)) {
   if (only !== undefined && !name.includes(only)) continue;
   const added = await run();
+  if (added.length === 0) continue;
   console.log(table(added.map(({ asked = "", ...row }) => ({ ...row, asked }))));
   if (!isQuick) store(added);
 }

@@ -4,7 +4,6 @@ import {
   ACT_F32,
   ACT_Q8,
   ACT_SUPER,
-  ACT_TOKENS,
   DOT_MOVED,
   DOT_UNSIGNED,
   DOT_WIDE,
@@ -57,10 +56,19 @@ import {
   walk_offsets,
   zero_row_offsets,
 } from "./offsets";
-import { multiply_group_q4, pack_row_q4, pack_units_q4, unpack_q4, walk_q4, zero_row_q4 } from "./q4";
+import {
+  is_packed_q4,
+  multiply_group_q4,
+  pack_row_q4,
+  pack_units_q4,
+  unpack_q4,
+  walk_q4,
+  zero_row_q4,
+} from "./q4";
 import {
   copy_tile_q8,
   embed_row_q8,
+  is_packed_q8,
   multiply_group_q8,
   pack_row_q8,
   unpack_q8,
@@ -226,61 +234,62 @@ export function walk(
 }
 
 /**
- * Unpacks `blocks` blocks of a group of `strips` strips for several tokens, if that is worth it; false: multiply_group()
- * takes them as they are.
+ * Unpacks `blocks` blocks of a group of `strips` strips for several tokens, as far as multiply_group() takes them so.
+ * many    more than two ACT_TOKENS: few do not pay for what each of them gains by it
  */
 export function unpack(
   weight: i32,
   dot: i32,
-  tokens: i32,
+  many: bool,
   from: usize,
   to: usize,
   strips: i32,
   blocks: i32,
-): bool {
+): void {
   if (is_super(weight)) {
     const layout = layout_of(weight);
     const bytes = in_bytes(layout, dot);
-    const values = !is_in_place(weight, dot, tokens);
+    const values = !is_in_place(weight, dot, many);
     unpack_super(layout, from, to, strips, blocks / SUPER_BLOCKS, book_of(weight), dot, bytes, values);
-    return true;
+    return;
   }
   const tiles = strips * blocks;
-  if (is_offset(weight)) {
-    unpack_offsets(weight, dot, from, to, tiles);
-    return true;
-  }
-  if (weight === WEIGHT_Q8) return unpack_q8(dot, from, to, tiles);
-  return unpack_q4(dot, tokens, from, to, tiles);
+  if (is_offset(weight)) unpack_offsets(weight, dot, many, from, to, tiles);
+  else if (weight === WEIGHT_Q8) unpack_q8(dot, many, from, to, tiles);
+  else unpack_q4(many, from, to, tiles);
 }
 
 /**
  * out[t, r] += sum_c W[r,c] * x[t, c] for a group of strips and up to four tokens: see tiles.ts and super_multiply.ts.
- * packed  the group as it is packed, if is_in_place(); else 0
+ * packed   the group as it is packed
+ * scratch  where unpack() has unpacked it to
  */
 export function multiply_group(
   weight: i32,
   dot: i32,
-  unpacked: bool,
-  tile: usize,
+  packed: usize,
+  scratch: usize,
   x: usize,
   out: usize,
   outStride: usize,
   tokens: i32,
+  many: bool,
   strips: i32,
   blocks: i32,
   factor: f32,
-  packed: usize,
 ): void {
   if (is_super(weight)) {
+    const from = is_in_place(weight, dot, many) ? packed : 0;
     const supers = blocks / SUPER_BLOCKS;
-    multiply_super(layout_of(weight), dot, tile, x, out, outStride, strips, supers, factor, packed);
+    multiply_super(layout_of(weight), dot, scratch, x, out, outStride, strips, supers, factor, from);
   } else if (is_offset(weight)) {
-    multiply_group_offsets(weight, dot, tile, x, out, outStride, tokens, strips, blocks, factor);
+    multiply_group_offsets(weight, dot, scratch, x, out, outStride, tokens, many, strips, blocks, factor);
   } else if (weight === WEIGHT_Q8) {
-    multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
+    const tile = is_packed_q8(dot, many) ? packed : scratch;
+    multiply_group_q8(dot, tile, x, out, outStride, tokens, many, strips, blocks, 16, factor, scratch);
   } else {
-    multiply_group_q4(dot, unpacked, tile, x, out, outStride, tokens, strips, blocks, factor);
+    const tile = is_packed_q4(many) ? packed : scratch;
+    multiply_group_q4(dot, tile, x, out, outStride, tokens, many, strips, blocks, factor);
   }
 }
 
@@ -294,10 +303,8 @@ function in_bytes(layout: i32, dot: i32): bool {
  * Whether the kernel for several tokens takes nibbles of superblocks as they lie, so that only heads are unpacked. With pairs
  * the processor's units for vectors are what it waits for, and to take nibbles apart for each four tokens keeps them longer.
  */
-export function is_in_place(weight: i32, dot: i32, tokens: i32): bool {
-  return (
-    RELAXED && weight === WEIGHT_Q4K && dot !== DOT_MOVED && dot !== DOT_WIDE && tokens <= 2 * ACT_TOKENS
-  );
+export function is_in_place(weight: i32, dot: i32, many: bool): bool {
+  return RELAXED && weight === WEIGHT_Q4K && dot !== DOT_MOVED && dot !== DOT_WIDE && !many;
 }
 
 // LESS_* of a format, whose superblocks were unpacked to bytes or not.

@@ -42,7 +42,7 @@ import { set_bits } from "../sync";
 import { bit_mask } from "../types/values";
 import { sum8 } from "./fields";
 import { accumulate, accumulate_both } from "./groups";
-import { multiply_group_q8 } from "./q8";
+import { is_packed_q8, multiply_group_q8 } from "./q8";
 import { copy_scales, scale4, store_scale, store_transposed, tile_scale } from "./scales";
 import { fields_at, store_fields } from "./super_pack";
 import { multiply, store_wide, WIDE_TILE } from "./tiles";
@@ -255,9 +255,9 @@ function as_bytes(dot: i32): bool {
 }
 
 /** Unpacks tiles to bytes or to i16. */
-export function unpack_offsets(weight: i32, dot: i32, from: usize, to: usize, tiles: i32): void {
+export function unpack_offsets(weight: i32, dot: i32, many: bool, from: usize, to: usize, tiles: i32): void {
   const minima = has_tile_minima(weight);
-  const wide = !RELAXED || !(minima || as_bytes(dot));
+  const wide = minima ? !RELAXED : !is_packed_q8(dot, many);
   const values = tile_values(weight);
   const step: usize = wide ? WIDE_TILE : minima ? MINIMUM_TILE_BYTES : Q8_TILE_BYTES;
   const bytes = <usize>offset_tile_bytes(weight);
@@ -311,6 +311,7 @@ export function multiply_group_offsets(
   out: usize,
   outStride: usize,
   tokens: i32,
+  many: bool,
   strips: i32,
   blocks: i32,
   factor: f32,
@@ -321,7 +322,10 @@ export function multiply_group_offsets(
   } else if (RELAXED && as_bytes(dot) && weight === WEIGHT_MXFP4) {
     multiply<u8, u8, i32>(tile, x, out, outStride, strips, blocks, starts_of(weight), factor);
   } else {
-    multiply_group_q8(dot, tile, x, out, outStride, tokens, strips, blocks, factor);
+    // Behind the widest tiles of bytes.
+    const work = tile + <usize>(strips * blocks) * Q8_TILE_BYTES;
+    const starts = starts_of(weight);
+    multiply_group_q8(dot, tile, x, out, outStride, tokens, many, strips, blocks, starts, factor, work);
   }
 }
 

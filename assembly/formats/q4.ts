@@ -37,7 +37,6 @@ import { multiply, store_wide, WIDE_TILE } from "./tiles";
 const TILE: usize = Q4_TILE_BYTES;
 // Up to so many tokens, nibbles are taken apart in the kernel, again for each four tokens. For more tokens they are
 // unpacked once.
-const NIBBLE_TOKENS: i32 = 8;
 
 // ---- One token.
 
@@ -145,34 +144,37 @@ export function walk_q4(
 
 // ---- Several tokens.
 
-/** Unpacks tiles to i16 or, for many tokens, to bytes; false: the kernel takes them as they are. */
-export function unpack_q4(dot: i32, tokens: i32, from: usize, to: usize, tiles: i32): bool {
-  if (dot === DOT_WIDE) unpack_wide(from, to, tiles);
-  else if (tokens > NIBBLE_TOKENS) unpack_bytes(from, to, tiles);
-  else return false;
-  return true;
+/** Whether tiles are multiplied as they lie. */
+export function is_packed_q4(many: bool): bool {
+  return RELAXED && !many;
+}
+
+/** Unpacks tiles to bytes, or in builds without the instructions for bytes to i16, if is_packed_q4() is false. */
+export function unpack_q4(many: bool, from: usize, to: usize, tiles: i32): void {
+  if (!RELAXED) unpack_wide(from, to, tiles);
+  else if (many) unpack_bytes(from, to, tiles);
 }
 
 /** multiply_group() of formats.ts for q4: tiles as unpack_q4() left them. */
 export function multiply_group_q4(
   dot: i32,
-  unpacked: bool,
   tile: usize,
   x: usize,
   out: usize,
   outStride: usize,
   tokens: i32,
+  many: bool,
   strips: i32,
   blocks: i32,
   factor: f32,
 ): void {
-  if (tokens > 2) multiply_tokens<i32>(dot, unpacked, tile, x, out, outStride, strips, blocks, factor);
-  else multiply_tokens<i16>(dot, unpacked, tile, x, out, outStride, strips, blocks, factor);
+  if (tokens > 2) multiply_tokens<i32>(dot, many, tile, x, out, outStride, strips, blocks, factor);
+  else multiply_tokens<i16>(dot, many, tile, x, out, outStride, strips, blocks, factor);
 }
 
 function multiply_tokens<N>(
   dot: i32,
-  unpacked: bool,
+  many: bool,
   tile: usize,
   x: usize,
   out: usize,
@@ -181,14 +183,14 @@ function multiply_tokens<N>(
   blocks: i32,
   factor: f32,
 ): void {
-  if (RELAXED && dot !== DOT_WIDE) {
-    // Bytes are of more than NIBBLE_TOKENS tokens: four at a time is right for the last two of them as well.
-    // DOT_UNSIGNED and DOT_SIGNED agree on bytes up to 127.
-    if (dot === DOT_MOVED) {
-      if (unpacked) multiply<i8, u8, i32>(tile, x, out, outStride, strips, blocks, 0, factor);
+  if (RELAXED) {
+    // Bytes are of many tokens: four at a time is right for the last two of them as well.
+    // DOT_UNSIGNED and DOT_SIGNED agree on bytes up to 127. Pairs do for DOT_WIDE too, as for one token.
+    if (dot === DOT_MOVED || dot === DOT_WIDE) {
+      if (many) multiply<i8, u8, i32>(tile, x, out, outStride, strips, blocks, 0, factor);
       else multiply<i8, i8, N>(tile, x, out, outStride, strips, blocks, 0, factor);
     } else {
-      if (unpacked) multiply<u8, u8, i32>(tile, x, out, outStride, strips, blocks, 1, factor);
+      if (many) multiply<u8, u8, i32>(tile, x, out, outStride, strips, blocks, 1, factor);
       else multiply<u8, i8, N>(tile, x, out, outStride, strips, blocks, 0, factor);
     }
     return;

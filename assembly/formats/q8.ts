@@ -155,15 +155,26 @@ export function walk_q8(
 
 // ---- Several tokens.
 
-/** Unpacks tiles if the form of the dot product takes none of bytes; false: it takes them as they are. */
-export function unpack_q8(dot: i32, from: usize, to: usize, tiles: i32): bool {
-  // DOT_MOVED pays for one token only.
-  if (dot === DOT_UNSIGNED || dot === DOT_SIGNED) return false;
-  unpack_wide(from, to, tiles);
-  return true;
+// Whether the form of the dot product takes bytes. DOT_MOVED pays for one token only.
+function takes_bytes(dot: i32): bool {
+  return RELAXED && (dot === DOT_UNSIGNED || dot === DOT_SIGNED);
 }
 
-/** multiply_group() of formats.ts for q8: tiles as unpack_q8() left them. */
+/** Whether tiles are multiplied as they lie. For few tokens to split them each time costs less than to widen them once. */
+export function is_packed_q8(dot: i32, many: bool): bool {
+  return takes_bytes(dot) || !many;
+}
+
+/** Unpacks tiles if is_packed_q8() is false. */
+export function unpack_q8(dot: i32, many: bool, from: usize, to: usize, tiles: i32): void {
+  if (!is_packed_q8(dot, many)) unpack_wide(from, to, tiles);
+}
+
+/**
+ * multiply_group() of formats.ts for q8 and what is unpacked to its tiles: bytes if is_packed_q8(), else widened ones.
+ * starts  bytes: what they are above their values, in eighths
+ * work    256 bytes, 16 B aligned
+ */
 export function multiply_group_q8(
   dot: i32,
   tile: usize,
@@ -171,15 +182,21 @@ export function multiply_group_q8(
   out: usize,
   outStride: usize,
   tokens: i32,
+  many: bool,
   strips: i32,
   blocks: i32,
+  starts: i32,
   factor: f32,
+  work: usize,
 ): void {
-  if (tokens > 2) multiply_tokens<i32>(dot, tile, x, out, outStride, strips, blocks, factor);
-  else multiply_tokens<i16>(dot, tile, x, out, outStride, strips, blocks, factor);
+  // Of many tokens, four at a time are right for the last two as well.
+  if (many && !takes_bytes(dot)) multiply<i16, i16, i32>(tile, x, out, outStride, strips, blocks, 0, factor);
+  else if (tokens > 2)
+    multiply_bytes<i32>(dot, tile, x, out, outStride, strips, blocks, starts, factor, work);
+  else multiply_bytes<i16>(dot, tile, x, out, outStride, strips, blocks, starts, factor, work);
 }
 
-function multiply_tokens<N>(
+function multiply_bytes<N>(
   dot: i32,
   tile: usize,
   x: usize,
@@ -187,11 +204,13 @@ function multiply_tokens<N>(
   outStride: usize,
   strips: i32,
   blocks: i32,
+  starts: i32,
   factor: f32,
+  work: usize,
 ): void {
   if (RELAXED) {
     if (dot === DOT_UNSIGNED) {
-      multiply<u8, u8, N>(tile, x, out, outStride, strips, blocks, 16, factor);
+      multiply<u8, u8, N>(tile, x, out, outStride, strips, blocks, starts, factor);
       return;
     }
     if (dot === DOT_SIGNED) {
@@ -199,7 +218,7 @@ function multiply_tokens<N>(
       return;
     }
   }
-  multiply<i16, i16, N>(tile, x, out, outStride, strips, blocks, 0, factor);
+  multiply<i16, u16, N>(tile, x, out, outStride, strips, blocks, starts, factor, work);
 }
 
 // Widens `tiles` tiles to i16.

@@ -6,9 +6,11 @@
 //   T  the form of the dot product, by the types of simd/dot.ts: u8 for DOT_UNSIGNED, i32 for DOT_SIGNED, i8 for pairs,
 //      i16 for DOT_WIDE
 //   W  how weights lie: u8 as bytes in tiles of Q8_TILE_BYTES, i8 as nibbles in tiles of Q4_TILE_BYTES, i16 widened in
-//      tiles of WIDE_TILE_BYTES; with minima u32 as bytes in tiles of MINIMUM_TILE_BYTES, i32 widened
+//      tiles of WIDE_TILE_BYTES, u16 as bytes that are widened in registers; with minima u32 as bytes in tiles of
+//      MINIMUM_TILE_BYTES, i32 widened
 //   N  how many tokens: i32 four, i16 two, sizeof<N>() of them
 import {
+  ACT_TOKENS,
   ACTS_BLOCK_BYTES,
   ACTS_SCALES,
   ACTS_SUMS,
@@ -21,7 +23,7 @@ import {
   WIDE_TILE_BYTES,
   WIDE_TILE_VALUES,
 } from "../layout/blocks";
-import { CONST_FLIP, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
+import { CONST_EVEN, CONST_FLIP, CONST_LOW_NIBBLES, CONST_ONES_16 } from "../layout/control";
 import { dot_add, dot_pairs } from "../simd/dot";
 import { f16_mask, load_scales } from "../simd/f16";
 import { high } from "../simd/nibbles";
@@ -31,13 +33,16 @@ import { accumulate, accumulate_both } from "./groups";
 /** Bytes of a widened tile. */
 export const WIDE_TILE: usize = WIDE_TILE_BYTES;
 
+// Bytes that a kernel which splits weights works in.
+const SPLIT_WORK_BYTES: usize = 2 * 32 * ACT_TOKENS;
+
 function is_pairs<T>(): bool {
   return sizeof<T>() === 1 && isSigned<T>();
 }
 
 function tile_start<T>(sums: v128, multiple: v128): v128 {
   if (sizeof<T>() === 4) return i32x4.splat(0);
-  return isSigned<T>() ? sums : i32x4.dot_i16x8_s(sums, multiple);
+  return is_pairs<T>() ? sums : i32x4.dot_i16x8_s(sums, multiple);
 }
 
 function tile_weights<T>(bytes: v128, flip: v128): v128 {
@@ -58,7 +63,12 @@ function has_minima<W>(): bool {
 }
 
 function is_wide<W>(): bool {
-  return sizeof<W>() === 2 || (has_minima<W>() && isSigned<W>());
+  return sizeof<W>() >= 2 && isSigned<W>();
+}
+
+// Whether even and odd columns of bytes are widened in registers.
+function is_split<W>(): bool {
+  return sizeof<W>() === 2 && !isSigned<W>();
 }
 
 function is_nibbles<W>(): bool {
@@ -91,6 +101,14 @@ function add_sums<W>(
   }
 }
 
+// The activations of a block, i16: columns 0 and 2 of each four beside each other, then 1 and 3, as weights are split.
+function widen_activations(x: usize, work: usize): void {
+  for (const stop = work + SPLIT_WORK_BYTES; work < stop; work += 16, x += 8) {
+    const columns = v128.load8x8_s(x);
+    v128.store(work, v128.shuffle<i16>(columns, columns, 0, 2, 1, 3, 4, 6, 5, 7));
+  }
+}
+
 // Whether there are four tokens: two leave out what tokens 2 and 3 would need.
 function is_four<N>(): bool {
   return sizeof<N>() === 4;
@@ -102,7 +120,8 @@ function is_four<N>(): bool {
  * x       ACTS_BLOCK_BYTES for each block        from quantize_q8x4(), finite
  * out     f32 rows of the tokens, outStride bytes apart
  * strips  an even number
- * starts  bytes with DOT_UNSIGNED only: 16 if a byte is a weight + 128, 1 if it is a weight + 8
+ * starts  bytes with DOT_UNSIGNED, or split: 16 if a byte is a weight + 128, 1 if it is a weight + 8
+ * work    bytes that are split: SPLIT_WORK_BYTES, 16 B aligned
  * Align: tile, x 4 B; out 16 B                  Reads past the end: none
  * Numerics: as matvec(); bytes over 127 need an engine whose dot_form() is DOT_UNSIGNED or DOT_SIGNED
  */
@@ -115,11 +134,13 @@ export function multiply<T, W, N>(
   blocks: i32,
   starts: i32,
   factor: f32,
+  work: usize = 0,
 ): void {
   // Only what a kernel needs: a load whose value is not used stays in the module, because it could trap.
   const none = i32x4.splat(0);
   const nibbles = is_nibbles<W>() ? v128.load(CONST_LOW_NIBBLES) : none;
-  const multiple = sizeof<W>() !== 1 || isSigned<W>() ? none : i16x8.splat(<i16>starts);
+  const multiple = !isSigned<W>() && !has_minima<W>() ? i16x8.splat(<i16>starts) : none;
+  const even = is_split<W>() ? v128.load(CONST_EVEN) : none;
   const flip = sizeof<T>() === 4 ? v128.load(CONST_FLIP) : none;
   const ones = is_nibbles<W>() || has_minima<W>() || is_pairs<T>() ? v128.load(CONST_ONES_16) : none;
   const mask = f16_mask();
@@ -128,6 +149,7 @@ export function multiply<T, W, N>(
   const stop = x + <usize>blocks * ACTS_BLOCK_BYTES;
   for (; x < stop; x += ACTS_BLOCK_BYTES) {
     read_ahead();
+    if (is_split<W>()) widen_activations(x, work);
     const end = out + rowBytes;
     for (let row = out; row < end; row += 32, tile += 2 * bytes_of<W>()) {
       let xv = i32x4.splat(0);
@@ -136,7 +158,7 @@ export function multiply<T, W, N>(
       let a1 = xv;
       let a2 = xv;
       let a3 = xv;
-      if (sizeof<W>() === 1) {
+      if (sizeof<W>() === 1 || is_split<W>()) {
         xv = tile_start<T>(v128.load(x, ACTS_SUMS), is_nibbles<W>() ? ones : multiple);
         a0 = v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
         a1 = v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
@@ -150,13 +172,18 @@ export function multiply<T, W, N>(
       let xp = x;
       let u: v128;
       let v: v128;
-      if (is_wide<W>()) {
-        const values = tile + (WIDE_TILE_BYTES - WIDE_TILE_VALUES);
-        for (let p = tile; p < values; p += 32, xp += 16) {
-          const x01 = v128.load8x8_s(xp);
-          const x23 = is_four<N>() ? v128.load8x8_s(xp, 8) : x01;
-          u = v128.load(p, WIDE_TILE_VALUES);
-          v = v128.load(p, WIDE_TILE_BYTES + WIDE_TILE_VALUES);
+      if (is_wide<W>() || is_split<W>()) {
+        if (is_split<W>()) xp = work;
+        // Vectors of two columns: so many bytes of a tile and of activations are four columns.
+        const step: usize = is_split<W>() ? 16 : 32;
+        let p = tile + (is_split<W>() ? Q8_TILE_VALUES : WIDE_TILE_VALUES);
+        for (const values = p + 8 * step; p < values; p += step, xp += 48 - step) {
+          const x01 = is_split<W>() ? v128.load(xp) : v128.load8x8_s(xp);
+          const x23 = !is_four<N>() ? x01 : is_split<W>() ? v128.load(xp, 16) : v128.load8x8_s(xp, 8);
+          let w = v128.load(p);
+          let z = is_split<W>() ? v128.load(p, Q8_TILE_BYTES) : v128.load(p, WIDE_TILE_BYTES);
+          u = is_split<W>() ? v128.and(w, even) : w;
+          v = is_split<W>() ? v128.and(z, even) : z;
           xt = v128.shuffle<i32>(x01, x01, 0, 0, 0, 0);
           a0 = i32x4.add(a0, i32x4.dot_i16x8_s(u, xt));
           b0 = i32x4.add(b0, i32x4.dot_i16x8_s(v, xt));
@@ -171,8 +198,12 @@ export function multiply<T, W, N>(
             a3 = i32x4.add(a3, i32x4.dot_i16x8_s(u, xt));
             b3 = i32x4.add(b3, i32x4.dot_i16x8_s(v, xt));
           }
-          u = v128.load(p, WIDE_TILE_VALUES + 16);
-          v = v128.load(p, WIDE_TILE_BYTES + WIDE_TILE_VALUES + 16);
+          if (!is_split<W>()) {
+            w = v128.load(p, 16);
+            z = v128.load(p, WIDE_TILE_BYTES + 16);
+          }
+          u = is_split<W>() ? i16x8.shr_u(w, 8) : w;
+          v = is_split<W>() ? i16x8.shr_u(z, 8) : z;
           xt = v128.shuffle<i32>(x01, x01, 1, 1, 1, 1);
           a0 = i32x4.add(a0, i32x4.dot_i16x8_s(u, xt));
           b0 = i32x4.add(b0, i32x4.dot_i16x8_s(v, xt));

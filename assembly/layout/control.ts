@@ -87,6 +87,8 @@ export const CONST_EIGHT = 1280;
 export const CONST_TWO_112 = 1072;
 /** 32 bytes that dot_form() works in. */
 export const CONST_PROBE = 1312;
+/** The lower byte of every i16. */
+export const CONST_EVEN = 1296;
 /** Four i8x16 that q5k takes its fields out with (31, 7, 24, 8), and four of q6k (63, 3, 12, 48). */
 export const CONST_FIELDS = 1344;
 /** Books of nibbles: i8x16 of the values of IQ4_NL + 128, of twice those of MXFP4 + 16, and of 0 to 15. */

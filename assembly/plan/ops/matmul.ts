@@ -145,7 +145,8 @@ export function matmul(
   const most = group_strips(weight);
   const tileBytes = <usize>tile_bytes(weight);
   start_rows(out, outStride, add, addStride, begin * most, min(end * most, strips), tokens);
-  const inPlace = is_in_place(weight, dot, tokens);
+  const many = tokens > 2 * ACT_TOKENS;
+  const inPlace = is_in_place(weight, dot, many);
   // Kernels read ahead once for each block and four tokens; for two strips of each superblock if these are not unpacked. Those
   // that are, are unpacked several at once instead.
   const calls = is_super(weight) ? (inPlace ? blocks >> 1 : 0) : blocks;
@@ -161,24 +162,11 @@ export function matmul(
     for (let b = 0; b < blocks; b += UNPACKED_BLOCKS) {
       const count = min(UNPACKED_BLOCKS, blocks - b);
       const from = column + <usize>b * step;
-      const unpacked = unpack(weight, dot, tokens, from, scratch, size, count);
+      unpack(weight, dot, many, from, scratch, size, count);
       let xp = x + <usize>b * ACTS_BLOCK_BYTES;
       let row = out + ((<usize>(group * most)) << 4);
       for (let t = 0; t < tokens; t += ACT_TOKENS) {
-        multiply_group(
-          weight,
-          dot,
-          unpacked,
-          unpacked ? scratch : from,
-          xp,
-          row,
-          outStride,
-          tokens - t,
-          size,
-          count,
-          factor,
-          inPlace ? from : 0,
-        );
+        multiply_group(weight, dot, from, scratch, xp, row, outStride, tokens - t, many, size, count, factor);
         xp += <usize>ACT_TOKENS * xStride;
         row += <usize>ACT_TOKENS * outStride;
       }
