@@ -18,7 +18,7 @@ import { buildDist } from "./dist.mjs";
 import { moduleText } from "./module_text.mjs";
 import { pack } from "./pack.mjs";
 
-const LIMIT_BYTES = 114 * 1024;
+const LIMIT_BYTES = 116 * 1024;
 /** Variants in the order of src/kernels/variant.ts. To unpack one takes those before it: most runtimes want the first. */
 const VARIANTS = ["relaxed-shared", "relaxed", "simd-shared", "simd"];
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -29,6 +29,7 @@ import {
   WEIGHT_X4K,
   WIDE_SUPER_BYTES,
 } from "../layout/blocks";
+import { CONTROL_SPLATS, SPLAT_LOADS } from "../layout/control";
 import {
   FILE_IQ4_NL,
   FILE_IQ4_XS,
@@ -91,6 +92,7 @@ import {
   FORM_BYTES,
   FORM_NIBBLES,
   FORM_PAIRS,
+  FORM_SHUFFLED_PAIRS,
   FORM_WIDE,
   LESS_BLOCKS_7,
   LESS_HALVES_5,
@@ -335,7 +337,7 @@ function multiply_super(
   let part: usize = own ? 64 : 128;
   let top = 0;
   if (bytes && dot === DOT_MOVED) {
-    form = FORM_PAIRS;
+    form = load<i32>(CONTROL_SPLATS) === SPLAT_LOADS ? FORM_PAIRS : FORM_SHUFFLED_PAIRS;
     // i16 hold the sums of 32 columns of 4 bits, of 16 of 5 bits, and of 8 of 6 bits.
     if (layout === WEIGHT_Q6K) part = 32;
     else if (layout === WEIGHT_Q5K) part = 64;

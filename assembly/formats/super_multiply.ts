@@ -1,7 +1,8 @@
 // The kernels of several tokens for formats of superblocks. A register tile is two strips times four tokens. Superblocks are
 // unpacked before: to bytes if the engine multiplies those, else to i16 that are weights times the scales of their blocks.
 //
-// T is the form of the dot product: u8 for DOT_UNSIGNED and DOT_SIGNED, i8 for DOT_MOVED (pairs).
+// T is the form of the dot product: u8 for DOT_UNSIGNED and DOT_SIGNED; for DOT_MOVED, pairs, i8 if loads splat activations
+// and i64 if shuffles do.
 import {
   ACTS_SUPER_BYTES,
   ACTS_SUPER_HALVES,
@@ -23,7 +24,6 @@ import { CONST_LOW_NIBBLES } from "../layout/control";
 import { dot_add, dot_pairs, RELAXED } from "../simd/dot";
 import { high } from "../simd/nibbles";
 import { read_ahead } from "./ahead";
-import { is_pairs } from "./fields";
 
 // What is taken off a superblock's sums: nothing; dmin times the sums of minima of blocks, or of half blocks; 2^i times the
 // sums of scales of half blocks, or of blocks, which stand in the place of minima.
@@ -34,11 +34,13 @@ export const LESS_HALVES_5: i32 = 3;
 export const LESS_HALVES_7: i32 = 4;
 export const LESS_BLOCKS_7: i32 = 5;
 
-// How weights lie and are multiplied: weights times scales, i16; bytes; bytes as pairs; nibbles of q4k as they are packed.
+// How weights lie and are multiplied: weights times scales, i16; bytes; nibbles of q4k as they are packed; bytes as pairs,
+// activations splatted by loads or by shuffles.
 export const FORM_WIDE: i32 = 0;
 export const FORM_BYTES: i32 = 1;
-export const FORM_PAIRS: i32 = 2;
-export const FORM_NIBBLES: i32 = 3;
+export const FORM_NIBBLES: i32 = 2;
+export const FORM_PAIRS: i32 = 3;
+export const FORM_SHUFFLED_PAIRS: i32 = 4;
 
 /** Bytes that the kernels work in. */
 export const WORK_BYTES = 256;
@@ -175,6 +177,25 @@ function sum_wide(tile: usize, x: usize, work: usize): void {
   store8(work, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
+function is_pairs<T>(): bool {
+  return isSigned<T>();
+}
+
+// Of superblocks' pairs. A processor whose units for products shuffle too is faster with loads; others have units to spare, and
+// less to do with one load than with four.
+function by_loads<T>(): bool {
+  return is_pairs<T>() && sizeof<T>() === 1;
+}
+
+// Activation k of four, that of token k in every row: `four` loaded from x.
+function splat<T>(x: usize, four: v128, k: i32): v128 {
+  if (by_loads<T>()) return v128.load32_splat(x + ((<usize>k) << 2));
+  if (k === 0) return v128.shuffle<i32>(four, four, 0, 0, 0, 0);
+  if (k === 1) return v128.shuffle<i32>(four, four, 1, 1, 1, 1);
+  if (k === 2) return v128.shuffle<i32>(four, four, 2, 2, 2, 2);
+  return v128.shuffle<i32>(four, four, 3, 3, 3, 3);
+}
+
 function dot<T>(acc: v128, x: v128, w: v128): v128 {
   return is_pairs<T>() ? i16x8.add(acc, dot_pairs(x, w)) : dot_add(x, w, acc);
 }
@@ -244,18 +265,17 @@ function sum_bytes<T, W>(
       const others = is_nibbles<W>() ? v128.load(p, Q4K_TILE_BYTES) : v128.load(p, BYTE_SUPER_BYTES);
       let u = is_nibbles<W>() ? v128.and(both, nibbles) : both;
       let v = is_nibbles<W>() ? v128.and(others, nibbles) : others;
-      // Pairs keep all units of a processor busy that could shuffle. Loads splat beside them.
-      let xv = is_pairs<T>() ? u : v128.load(x);
-      let xt = is_pairs<T>() ? v128.load32_splat(x) : v128.shuffle<i32>(xv, xv, 0, 0, 0, 0);
+      let xv = by_loads<T>() ? u : v128.load(x);
+      let xt = splat<T>(x, xv, 0);
       a0 = dot<T>(a0, xt, u);
       b0 = dot<T>(b0, xt, v);
-      xt = is_pairs<T>() ? v128.load32_splat(x + 4) : v128.shuffle<i32>(xv, xv, 1, 1, 1, 1);
+      xt = splat<T>(x, xv, 1);
       a1 = dot<T>(a1, xt, u);
       b1 = dot<T>(b1, xt, v);
-      xt = is_pairs<T>() ? v128.load32_splat(x + 8) : v128.shuffle<i32>(xv, xv, 2, 2, 2, 2);
+      xt = splat<T>(x, xv, 2);
       a2 = dot<T>(a2, xt, u);
       b2 = dot<T>(b2, xt, v);
-      xt = is_pairs<T>() ? v128.load32_splat(x + 12) : v128.shuffle<i32>(xv, xv, 3, 3, 3, 3);
+      xt = splat<T>(x, xv, 3);
       a3 = dot<T>(a3, xt, u);
       b3 = dot<T>(b3, xt, v);
       if (!is_nibbles<W>()) continue;
@@ -312,7 +332,7 @@ function add_scaled(acc: v128, x: v128, y: v128, u: v128, v: v128, scales: v128)
 }
 
 // Sums of two strips as pairs, if i16 hold no more than the sums of eight columns: bytes up to 63.
-function sum_eights(heads: usize, x: usize, work: usize): void {
+function sum_eights<T>(heads: usize, x: usize, work: usize): void {
   let a0 = i32x4.splat(0);
   let a1 = a0;
   let a2 = a0;
@@ -332,20 +352,22 @@ function sum_eights(heads: usize, x: usize, work: usize): void {
       const u1 = v128.load(p, BYTE_SUPER_VALUES + 16);
       const v0 = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES);
       const v1 = v128.load(p, BYTE_SUPER_BYTES + BYTE_SUPER_VALUES + 16);
-      let x0 = v128.load32_splat(x);
-      let x1 = v128.load32_splat(x, 16);
+      const y0 = by_loads<T>() ? u0 : v128.load(x);
+      const y1 = by_loads<T>() ? u0 : v128.load(x, 16);
+      let x0 = splat<T>(x, y0, 0);
+      let x1 = splat<T>(x + 16, y1, 0);
       a0 = add_scaled(a0, x0, x1, u0, u1, s);
       b0 = add_scaled(b0, x0, x1, v0, v1, z);
-      x0 = v128.load32_splat(x, 4);
-      x1 = v128.load32_splat(x, 20);
+      x0 = splat<T>(x, y0, 1);
+      x1 = splat<T>(x + 16, y1, 1);
       a1 = add_scaled(a1, x0, x1, u0, u1, s);
       b1 = add_scaled(b1, x0, x1, v0, v1, z);
-      x0 = v128.load32_splat(x, 8);
-      x1 = v128.load32_splat(x, 24);
+      x0 = splat<T>(x, y0, 2);
+      x1 = splat<T>(x + 16, y1, 2);
       a2 = add_scaled(a2, x0, x1, u0, u1, s);
       b2 = add_scaled(b2, x0, x1, v0, v1, z);
-      x0 = v128.load32_splat(x, 12);
-      x1 = v128.load32_splat(x, 28);
+      x0 = splat<T>(x, y0, 3);
+      x1 = splat<T>(x + 16, y1, 3);
       a3 = add_scaled(a3, x0, x1, u0, u1, s);
       b3 = add_scaled(b3, x0, x1, v0, v1, z);
     }
@@ -399,8 +421,10 @@ export function multiply_supers(
         read_ahead();
         sum_bytes<u8, i8>(tile, nibbles, block, x, 128, false, top, work);
       } else if (form === FORM_BYTES) sum_bytes<u8, u8>(tile, values, part, x, part, own, top, work);
-      else if (part < 64) sum_eights(tile, x, work);
-      else sum_bytes<i8, u8>(tile, values, part, x, part, own, 0, work);
+      else if (part < 64 && form === FORM_PAIRS) sum_eights<i8>(tile, x, work);
+      else if (part < 64) sum_eights<i64>(tile, x, work);
+      else if (form === FORM_PAIRS) sum_bytes<i8, u8>(tile, values, part, x, part, own, 0, work);
+      else sum_bytes<i64, u8>(tile, values, part, x, part, own, 0, work);
       if (kind === LESS_NOTHING) memory.fill(work + LESS, 0, 128);
       else sum_less(kind, tile, size, x, work + LESS);
       finish_pair(kind, tile, size, x, row, outStride, factor, work);

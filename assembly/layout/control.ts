@@ -37,6 +37,12 @@ export const PACKED_LARGE_SCALE = 2;
 export const CONTROL_DOT = 640;
 /** Groups that a kernel of one token reads at once. */
 export const CONTROL_STREAMS = 644;
+/** SPLAT_*: how kernels that multiply superblocks as pairs have an activation in every row. */
+export const CONTROL_SPLATS = 648;
+/** A load for each. */
+export const SPLAT_LOADS = 0;
+/** A shuffle for each of four that were loaded together. */
+export const SPLAT_SHUFFLES = 1;
 
 // ---- The step: what the host writes before each run. i32 words.
 /** Tokens in this step. */

@@ -155,7 +155,7 @@ export class Llama implements AsyncDisposable {
     return this.#loaded?.threads ?? 0;
   }
 
-  /** What it computes with on this machine, as it is now: build, form of the dot product, streams, threads. */
+  /** What it computes with on this machine, as it is now: build, form of the dot product, streams, splats, threads. */
   get kernel(): KernelChoices {
     return this.#tuner.choices;
   }

@@ -1,6 +1,7 @@
 // Options of `Llama.load`, and what is checked of them before a file is opened.
 
 import { dotForms } from "../kernels/tune/dot_form.ts";
+import { splatCodes } from "../kernels/tune/splats.ts";
 import { streamChoices } from "../kernels/tune/streams.ts";
 import { MAX_THREADS, type StepKind, stepKinds } from "../kernels/tune/thread_tuner.ts";
 import type { TuneOptions } from "../kernels/tune/tuner.ts";
@@ -119,7 +120,7 @@ const loadNames: OptionNames<LoadOptions> = {
   tune: true,
 };
 
-const tuneNames: OptionNames<TuneOptions> = { threads: true, dot: true, streams: true };
+const tuneNames: OptionNames<TuneOptions> = { threads: true, dot: true, streams: true, splats: true };
 
 function checkCount(option: string, value: unknown): void {
   if (value === undefined || (typeof value === "number" && Number.isSafeInteger(value) && value > 0)) return;
@@ -137,6 +138,7 @@ function checkTune(tune: LoadOptions["tune"]): void {
   checkOptions("load", tune, tuneNames);
   checkChoice("tune.dot", tune.dot, Object.keys(dotForms));
   checkChoice("tune.streams", tune.streams, streamChoices);
+  checkChoice("tune.splats", tune.splats, Object.keys(splatCodes));
   const { threads } = tune;
   if (threads === undefined) return;
   const byKind = typeof threads === "object" && threads !== null;

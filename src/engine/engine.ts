@@ -46,7 +46,7 @@ export class Engine {
   readonly kernel: KernelInstance;
   /** Held while a step runs and its logits are read. */
   readonly mutex: Mutex = new Mutex();
-  /** What is chosen for this machine: form of the dot product, streams, threads. */
+  /** What is chosen for this machine: form of the dot product, streams, splats, threads. */
   readonly tuner: Tuner;
   /** Joins what waits for the model into steps. Everything that computes goes through it. */
   readonly scheduler: Scheduler;
@@ -125,7 +125,7 @@ export class Engine {
       throw error;
     }
     engine.#writeTables();
-    engine.#chooseStreams();
+    engine.#measure();
     return engine;
   }
 
@@ -303,7 +303,7 @@ export class Engine {
   }
 
   // Gate and up matrices are the largest of most models, logits' of small ones; their products fit into its buffer.
-  #chooseStreams(): void {
+  #measure(): void {
     const { buffers, weights, scratches } = this.layout;
     const matrices = [
       ...weights.layers.map(blockOf).flatMap(({ gate, up }) => (gate ? [gate, up] : [up])),
@@ -312,7 +312,9 @@ export class Engine {
     const most = weights.output.strips;
     const measured = matrices.filter(({ format, strips }) => format.scaled && strips <= most);
     const area = { x: buffers.act.address, out: buffers.logits.address, scratch: scratches[0] as number };
-    this.tuner.chooseStreams(this.kernel.exports, measured, area);
+    this.tuner.measure(this.kernel.exports, measured, area, (code) => {
+      this.#memory.words[control.CONTROL_SPLATS / 4] = code;
+    });
     this.#memory.words[control.CONTROL_STREAMS / 4] = this.tuner.streams;
   }
 

@@ -236,6 +236,7 @@ export class PlanRunner {
     words.set(plan.words, planAddress / 4);
     words[control.CONTROL_DOT / 4] = this.#tuner.dotCode;
     words[control.CONTROL_STREAMS / 4] = this.#tuner.streams;
+    words[control.CONTROL_SPLATS / 4] = this.#tuner.splatCode;
     words[control.CONTROL_N_THREADS / 4] = 1;
   }
 }

@@ -27,6 +27,7 @@ describe("Llama.load() with options that make no sense", () => {
       [{ streams: 3 }, /^Cannot load with tune.streams 3: Expected one of 1, 2, 4, 8$/],
       [{ streams: 16 }, /^Cannot load with tune.streams 16: Expected one of 1, 2, 4, 8$/],
       [{ streams: "2" }, /^Cannot load with tune.streams "2": Expected one of 1, 2, 4, 8$/],
+      [{ splats: "both" }, /^Cannot load with tune.splats "both": Expected one of loads, shuffles$/],
       [{ streams: null }, /^Cannot load with tune.streams null: Expected one of 1, 2, 4, 8$/],
       [{ threads: { one: 1.5 } }, /^Cannot load with tune.threads.one 1.5: Expected a positive integer$/],
     ] as const) {

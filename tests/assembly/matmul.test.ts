@@ -18,6 +18,7 @@ import {
   UNPACKED_BYTES,
   WEIGHT_Q4,
 } from "../../assembly/layout/blocks.ts";
+import { CONTROL_SPLATS, SPLAT_SHUFFLES } from "../../assembly/layout/control.ts";
 import {
   FILE_Q4_0,
   FILE_Q4_0_BYTES,
@@ -85,13 +86,18 @@ const SCRATCH_BYTES = UNPACKED_BLOCKS * GROUP_STRIPS * UNPACKED_BYTES;
 const imitated = "Deno" in globalThis ? [] : await dotEngineBenches(8 << 20);
 const benches = [...(await variantBenches(8 << 20)), ...imitated];
 
-/** DOT_* forms that a bench's build has and its engine computes exactly for a weight type. */
+/** DOT_MOVED with activations that shuffles splat, in the upper bits: a case of its own of superblocks. */
+const SHUFFLED = DOT_MOVED | (SPLAT_SHUFFLES << 8);
+
+/** DOT_* forms that a bench's build has and its engine computes exactly for a weight type, and SHUFFLED. */
 function dotsOf({ kernels }: KernelBench, { name, weight, quantized, exact }: Type): number[] {
   const own = kernels.dot_form();
   if (own === DOT_WIDE || !quantized) return [DOT_WIDE];
   // Nibbles and fields are under 128, where all engines agree. Values of books have signs, or are bytes over 127.
   const small = exact ? !bookOf(weight) : name !== "q8" && name !== "nl";
-  return [...new Set([DOT_WIDE, DOT_MOVED, ...(small ? [DOT_SIGNED] : []), own])];
+  return [
+    ...new Set([DOT_WIDE, DOT_MOVED, ...(exact ? [SHUFFLED] : []), ...(small ? [DOT_SIGNED] : []), own]),
+  ];
 }
 
 /** A weight type and what is asked of it. */
@@ -148,7 +154,8 @@ function multiply(
   const shape = [begin, p.end, p.strips, p.blocks, p.tokens] as const;
   const rows = [p.w, p.x, xStride, p.out, outStride, add, addStride] as const;
   const area = scratch || bench.alloc(SCRATCH_BYTES);
-  bench.kernels.matmul(type.weight, ...rows, ...shape, dot, streams, scaleFactor(shift), area);
+  bench.i32(CONTROL_SPLATS, 1)[0] = dot >> 8;
+  bench.kernels.matmul(type.weight, ...rows, ...shape, dot & 255, streams, scaleFactor(shift), area);
 }
 // Against the same integers: f32 across blocks is all that rounds.
 const TIGHT = 1e-10;

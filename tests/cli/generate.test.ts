@@ -111,11 +111,12 @@ describe("cria generate", () => {
       ...["decodeTps", "peakRssMb"],
     ]);
     assert.equal(stats.runtime, detectRuntime().name);
-    const { variant, dot, streams, threads } = stats.kernel;
-    assert.deepEqual(Object.keys(stats.kernel), ["variant", "dot", "streams", "threads"]);
+    const { variant, dot, streams, splats, threads } = stats.kernel;
+    assert.deepEqual(Object.keys(stats.kernel), ["variant", "dot", "streams", "splats", "threads"]);
     assert.match(variant, /^(simd|relaxed)(-shared)?$/);
     assert.match(dot, /^(wide|moved|unsigned|signed)$/);
     assert.ok([1, 2, 4, 8].includes(streams), stderr);
+    assert.match(splats, /^(loads|shuffles)$/);
     assert.deepEqual(Object.keys(threads), ["load", "one", "few", "many"]);
     for (const n of Object.values(threads) as number[]) assert.ok(n >= 1 && n <= stats.threads, stderr);
     assert.equal(stats.threads, detectRuntime().cores);

@@ -2,10 +2,11 @@
 // that what another machine chooses is tested too.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { CONTROL_DOT, CONTROL_STREAMS } from "../../assembly/layout/control.ts";
+import { CONTROL_DOT, CONTROL_SPLATS, CONTROL_STREAMS } from "../../assembly/layout/control.ts";
 import { MATMUL_LOWEST, OP_MATMUL, REC_OP, RECORD_WORDS } from "../../assembly/layout/ops.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { type DotForm, dotForms, exactForms } from "../../src/kernels/tune/dot_form.ts";
+import { type Splats, splatCodes } from "../../src/kernels/tune/splats.ts";
 import { streamChoices } from "../../src/kernels/tune/streams.ts";
 import type { KernelChoices, TuneOptions } from "../../src/mod.ts";
 import { Llama, UsageError } from "../../src/mod.ts";
@@ -15,6 +16,8 @@ import { MIXED_VOCAB, mixedModel, mixNames } from "../support/mixed_models.ts";
 import { allLogits, engineOf, hashLogits, someIds } from "../support/models.ts";
 import { refused } from "../support/refused.ts";
 import { itUnless } from "../support/skip.ts";
+
+const splatChoices = Object.keys(splatCodes) as Splats[];
 
 /** One value of every choice. */
 interface Setting extends Omit<KernelChoices, "threads"> {
@@ -38,7 +41,7 @@ function settings(): Setting[] {
     for (const dot of forms) {
       for (const streams of streamChoices) {
         for (const threads of variant.endsWith("-shared") ? [1, 2, 3] : [1]) {
-          all.push({ variant, dot, streams, threads });
+          all.push({ variant, dot, streams, splats: "loads", threads });
         }
       }
     }
@@ -57,8 +60,22 @@ function fewerSettings(): Setting[] {
     for (const dot of forms) {
       if (variant.endsWith("-shared")) {
         const streams = streamChoices[++shared % streamChoices.length] as Setting["streams"];
-        all.push({ variant, dot, streams, threads: 4 });
-      } else all.push(...streamChoices.map((streams) => ({ variant, dot, streams, threads: 1 })));
+        all.push({ variant, dot, streams, splats: splatChoices[shared % 2] as Splats, threads: 4 });
+      } else if (dot === "moved") {
+        all.push(
+          ...splatChoices.map((splats) => ({ variant, dot, streams: 2 as const, splats, threads: 1 })),
+        );
+      } else {
+        all.push(
+          ...streamChoices.map((streams) => ({
+            variant,
+            dot,
+            streams,
+            splats: "loads" as const,
+            threads: 1,
+          })),
+        );
+      }
     }
   }
   return all;
@@ -111,9 +128,10 @@ describe("choices for a machine", () => {
     it(`do not change the bits: ${type}`, async () => {
       const bytes = model(type);
       let expected: string | undefined;
-      for (const { variant, dot, streams, threads } of settings()) {
+      for (const { variant, ...tune } of settings()) {
+        const { dot, streams, threads } = tune;
         const what = `${variant}, ${dot}, ${streams} streams, ${threads} threads`;
-        const engine = await engineOf(bytes, { kernel: variant, tune: { dot, streams, threads } });
+        const engine = await engineOf(bytes, { kernel: variant, tune });
         assert.equal(lowestMatrices(engine), type === "Q8_0" ? 1 : 0);
         const bits = await bitsOf(engine);
         expected ??= bits;
@@ -135,11 +153,15 @@ describe("choices for a machine", () => {
     it(`do not change the bits of mixed types: ${mix}`, async () => {
       const bytes = mixedModel(mix);
       let expected: string | undefined;
-      for (const { variant, dot, streams, threads } of fewerSettings()) {
-        const engine = await engineOf(bytes, { kernel: variant, tune: { dot, streams, threads } });
+      for (const { variant, ...tune } of fewerSettings()) {
+        const engine = await engineOf(bytes, { kernel: variant, tune });
         const bits = await bitsOf(engine, MIXED_VOCAB);
         expected ??= bits;
-        assert.equal(bits, expected, `${variant}, ${dot}, ${streams} streams, ${threads} threads`);
+        assert.equal(bits, expected, `${variant}, ${JSON.stringify(tune)}`);
+        assert.equal(
+          new Int32Array(engine.kernel.memory.buffer)[CONTROL_SPLATS / 4],
+          splatCodes[tune.splats],
+        );
         engine.retire(new Error("done"));
       }
     });
@@ -164,10 +186,10 @@ describe("choices for a machine", () => {
 
 describe("llama.kernel", () => {
   it("says what was chosen, as it is at the time, and after the model was disposed", async () => {
-    const tune: TuneOptions = { dot: "wide", streams: 4, threads: 1 };
+    const tune: TuneOptions = { dot: "wide", streams: 4, splats: "shuffles", threads: 1 };
     const llama = await Llama.load(model("Q8_0"), { kernel: "simd", tune });
     const threads = { load: 1, one: 1, few: 1, many: 1 };
-    assert.deepEqual(llama.kernel, { variant: "simd", dot: "wide", streams: 4, threads });
+    assert.deepEqual(llama.kernel, { variant: "simd", dot: "wide", streams: 4, splats: "shuffles", threads });
     assert.deepEqual(JSON.parse(JSON.stringify(llama)).kernel, llama.kernel);
     const { kernel } = llama;
     assert.throws(() => Object.assign(kernel, { streams: 8 }), TypeError);
@@ -178,10 +200,10 @@ describe("llama.kernel", () => {
 
   it("is the engine's own form without options", async () => {
     await using llama = await Llama.load(model("Q8_0"), { threads: 1 });
-    const { variant, dot, streams } = llama.kernel;
+    const { variant, dot, streams, splats } = llama.kernel;
     assert.equal(dot, formsOf[variant]?.at(-1));
     // A model that fits into caches is not swept.
-    assert.equal(streams, 1);
+    assert.deepEqual([streams, splats], [1, "loads"]);
   });
 
   const alone = !variants.some((variant) => variant.endsWith("-shared") && formsOf[variant]);

@@ -1,10 +1,11 @@
 // Everything that is chosen because one machine is fastest with it and another is not: the form of the dot product, how
-// many streams read a matrix, and how many threads compute. Choices change times, never bits.
+// many streams read a matrix, how activations are splatted, and how many threads compute. Choices change times, never bits.
 import { quoted } from "../../util/bytes.ts";
 import { UsageError } from "../../util/errors.ts";
 import type { KernelExports } from "../exports.gen.ts";
 import type { Variant } from "../variant.ts";
 import { type DotForm, dotForms, exactForms } from "./dot_form.ts";
+import { measureSplats, type Splats, splatCodes } from "./splats.ts";
 import { measureStreams, type StreamedMatrix, type Streams, type SweepArea } from "./streams.ts";
 import { type StepKind, type ThreadOptions, ThreadTuner } from "./thread_tuner.ts";
 
@@ -17,6 +18,8 @@ export interface TuneOptions extends ThreadOptions {
   readonly dot?: DotForm | undefined;
   /** Groups of weights that a kernel of one token reads at once. */
   readonly streams?: Streams | undefined;
+  /** How kernels of pairs for several tokens have an activation in every row; of no effect with forms other than "moved". */
+  readonly splats?: Splats | undefined;
 }
 
 /** What a model computes with on this machine. It decides about times, never about results. */
@@ -27,6 +30,11 @@ export interface KernelChoices {
   readonly dot: DotForm;
   /** Groups of weights that a kernel of one token reads at once: what was fastest when the model was loaded. */
   readonly streams: Streams;
+  /**
+   * How kernels of pairs for several tokens have an activation in every row, which matrices of K types are multiplied by if the form is
+   * "moved": what was faster when the model was loaded.
+   */
+  readonly splats: Splats;
   /**
    * Threads that took part last, by kind of step: packing weights while loading, steps of one token, of up to eight
    * ("few"), of more ("many"). 1 before the first.
@@ -43,13 +51,14 @@ export class Tuner {
   readonly threadTuner: ThreadTuner;
   readonly #variant: Variant;
   readonly #dot: DotForm;
-  readonly #fixedStreams: Streams | undefined;
+  readonly #fixed: TuneOptions;
   #streams: Streams;
+  #splats: Splats;
 
   /** @throws UsageError for a form of the dot product that these kernels compute wrongly in this engine, or lack */
   constructor(variant: Variant, kernels: Pick<KernelExports, "dot_form">, options: TuneOptions = {}) {
     const forms = exactForms(kernels);
-    const { dot = forms.at(-1) as DotForm, streams } = options;
+    const { dot = forms.at(-1) as DotForm } = options;
     if (!forms.includes(dot)) {
       throw new UsageError(
         `Cannot load with tune.dot ${quoted(dot)}: Expected one of ${forms.join(", ")}, which are right in this ` +
@@ -59,8 +68,9 @@ export class Tuner {
     this.threadTuner = new ThreadTuner(options);
     this.#variant = variant;
     this.#dot = dot;
-    this.#fixedStreams = streams;
-    this.#streams = streams ?? 1;
+    this.#fixed = options;
+    this.#streams = options.streams ?? 1;
+    this.#splats = options.splats ?? "loads";
   }
 
   /** DOT_* for CONTROL_DOT. */
@@ -73,9 +83,25 @@ export class Tuner {
     return this.#streams;
   }
 
-  /** Chooses the number of streams, once the weights are in place. */
-  chooseStreams(kernels: KernelExports, matrices: readonly StreamedMatrix[], area: SweepArea): void {
-    this.#streams = this.#fixedStreams ?? measureStreams(kernels, matrices, area, this.dotCode);
+  /** For CONTROL_SPLATS. */
+  get splatCode(): number {
+    return splatCodes[this.#splats];
+  }
+
+  /**
+   * Chooses the number of streams and how activations are splatted, once the weights are in place.
+   * @param setSplats writes CONTROL_SPLATS
+   */
+  measure(
+    kernels: KernelExports,
+    matrices: readonly StreamedMatrix[],
+    area: SweepArea,
+    setSplats: (code: number) => void,
+  ): void {
+    const dot = this.dotCode;
+    this.#streams = this.#fixed.streams ?? measureStreams(kernels, matrices, area, dot);
+    this.#splats = this.#fixed.splats ?? measureSplats(kernels, matrices, area, dot, setSplats);
+    setSplats(this.splatCode);
   }
 
   /** All choices as they are now. */
@@ -84,6 +110,7 @@ export class Tuner {
       variant: this.#variant,
       dot: this.#dot,
       streams: this.#streams,
+      splats: this.#splats,
       threads: Object.freeze(this.threadTuner.chosen),
     });
   }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DOT_MOVED, DOT_SIGNED, DOT_UNSIGNED, DOT_WIDE } from "../../../assembly/layout/blocks.ts";
+import { SPLAT_LOADS, SPLAT_SHUFFLES } from "../../../assembly/layout/control.ts";
 import type { KernelExports } from "../../../src/kernels/exports.gen.ts";
 import { type DotForm, dotForms, exactForms } from "../../../src/kernels/tune/dot_form.ts";
 import { Tuner } from "../../../src/kernels/tune/tuner.ts";
@@ -31,14 +32,15 @@ describe("Tuner", () => {
       const kernels = kernelsOf(own);
       const usual = new Tuner("relaxed", kernels);
       assert.equal(usual.dotCode, own);
-      usual.chooseStreams(kernels, [], area);
-      assert.equal(usual.streams, 1);
+      const set: number[] = [];
+      usual.measure(kernels, [], area, (code) => set.push(code));
+      assert.deepEqual([usual.streams, usual.splatCode, set], [1, SPLAT_LOADS, [SPLAT_LOADS]]);
       for (const dot of forms) {
-        const fixed = new Tuner("relaxed", kernels, { dot, streams: 4 });
-        assert.deepEqual([fixed.dotCode, fixed.streams], [dotForms[dot], 4]);
-        fixed.chooseStreams(kernels, [], area);
-        assert.equal(fixed.streams, 4);
-        assert.deepEqual([fixed.choices.dot, fixed.choices.streams], [dot, 4]);
+        const fixed = new Tuner("relaxed", kernels, { dot, streams: 4, splats: "shuffles" });
+        assert.deepEqual([fixed.dotCode, fixed.streams, fixed.splatCode], [dotForms[dot], 4, SPLAT_SHUFFLES]);
+        fixed.measure(kernels, [], area, () => {});
+        const { streams, splats } = fixed.choices;
+        assert.deepEqual([fixed.choices.dot, streams, splats], [dot, 4, "shuffles"]);
       }
     }
   });
@@ -61,7 +63,7 @@ describe("Tuner", () => {
     const tuner = new Tuner("simd-shared", kernelsOf(DOT_WIDE), { threads: { one: 2, many: 3 } });
     const before = tuner.choices;
     const threads = { load: 1, one: 1, few: 1, many: 1 };
-    assert.deepEqual(before, { variant: "simd-shared", dot: "wide", streams: 1, threads });
+    assert.deepEqual(before, { variant: "simd-shared", dot: "wide", streams: 1, splats: "loads", threads });
     tuner.threadTuner.threads("one", 1, 1, 4);
     tuner.threadTuner.threads("many", 1, 1, 4);
     assert.deepEqual(tuner.choices.threads, { ...threads, one: 2, many: 3 });
