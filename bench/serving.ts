@@ -1,4 +1,5 @@
-// What serving many at once costs and gains: `bun bench/serving.ts`, with --quick to check that it runs.
+// What serving many at once costs and gains: `bun bench/serving.ts`, with --quick to check that it runs, and `--only=tales` (a
+// part of a name) for a part of it.
 //
 // Streams are generations at once of one model; a server's engine runs in a thread of its own. With llama.cpp, which
 // bench/peers installs. All that is compared takes turns. Under real-time scheduling if that is allowed, as bench/peers: other programs get
@@ -11,6 +12,7 @@ import { machine } from "./machine.ts";
 import { embeddedModel } from "./models.ts";
 import { installPackages } from "./peers/install.ts";
 import { inRealTime } from "./peers/peer_process.ts";
+import { processorSlug } from "./processor.ts";
 import { table } from "./report.ts";
 import { besideRows, prefixRows } from "./serving/latency.ts";
 import type { Effort, Row, ServedFile } from "./serving/rows.ts";
@@ -68,8 +70,10 @@ if (inRealTime && !isQuick) {
 }
 
 const where = machine();
-const file = new URL(`results/serving.${where.runtime.split(" ")[0]}.json`, import.meta.url);
-mkdirSync(new URL("results/", import.meta.url), { recursive: true });
+// A file for each processor: rows of one are no good beside those of another.
+const name = `${processorSlug(where)}.${where.runtime.split(" ")[0]}.json`;
+const file = new URL(`results/serving/${name}`, import.meta.url);
+mkdirSync(new URL("./", file), { recursive: true });
 
 // Of the file, what was not measured now. Rows are kept as they come: the last part takes ten minutes.
 function store(added: readonly Row[]): void {
@@ -79,8 +83,8 @@ function store(added: readonly Row[]): void {
   writeFileSync(file, `${JSON.stringify({ suite: "serving", machine: where, rows }, null, 2)}\n`);
 }
 
-for (const [name, run] of Object.entries(parts)) {
-  if (only !== undefined && !name.includes(only)) continue;
+for (const [part, run] of Object.entries(parts)) {
+  if (only !== undefined && !part.includes(only)) continue;
   const added = await run();
   if (added.length === 0) continue;
   console.log(table(added.map(({ asked = "", ...row }) => ({ ...row, asked }))));
