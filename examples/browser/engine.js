@@ -1,7 +1,10 @@
 // The page's side of the engine: a worker that loads one model and answers one question at a time (worker.js).
 
-/** Milliseconds after which the page ends an engine that does not answer to a stop. */
-const PATIENCE_MS = 1000;
+/**
+ * Milliseconds after which the page ends an engine that does not answer to a stop. A load loses nothing by that; after a run the
+ * model must be loaded again, so a busy device has more time.
+ */
+const PATIENCE_MS = { load: 1000, run: 5000 };
 
 /** What a task ends with that was stopped, if it leaves no result. */
 export class Stopped extends Error {
@@ -12,8 +15,9 @@ export class Stopped extends Error {
 /** The engine in its worker. */
 export class Engine {
   #worker;
-  /** The current task: what it is, what hears of it, and how its promise ends. */
+  /** The current task: its number, what it is, what hears of it, and how its promise ends. */
   #task;
+  #tasks = 0;
   #patience;
   /** What the worker says of its model; undefined while it has none. */
   facts;
@@ -24,7 +28,7 @@ export class Engine {
   }
 
   /**
-   * Loads a model in place of the one that there is.
+   * Loads a model in place of the one that there is, or that is being loaded: that load is stopped.
    * @throws Stopped; Error with the library's message
    */
   load(source, options, onProgress) {
@@ -44,13 +48,13 @@ export class Engine {
   /** Ends the current task soon. A run that does not end in time ends with its worker. */
   stop() {
     if (!this.#task || this.#patience !== undefined) return;
-    performance.mark("stop-asked");
+    const { what } = this.#task;
     this.#patience = setTimeout(() => {
       const stopped = new Stopped("The engine did not answer: the model will be loaded again.");
-      stopped.isLost = this.#task?.what === "run";
+      stopped.isLost = what === "run";
       this.#end();
       this.#settle((task) => task.reject(stopped));
-    }, PATIENCE_MS);
+    }, PATIENCE_MS[what]);
     this.#worker.postMessage({ stop: true });
   }
 
@@ -61,9 +65,14 @@ export class Engine {
 
   #start(what, message, listener) {
     this.#worker ??= this.#newWorker();
+    if (this.#task) {
+      this.#worker.postMessage({ stop: true });
+      this.#settle((task) => task.reject(new Stopped("Stopped.")));
+    }
     return new Promise((resolve, reject) => {
-      this.#task = { what, resolve, reject, ...listener };
-      this.#worker.postMessage(message);
+      const id = this.#tasks++;
+      this.#task = { id, what, resolve, reject, ...listener };
+      this.#worker.postMessage({ id, ...message });
     });
   }
 
@@ -82,9 +91,10 @@ export class Engine {
     return worker;
   }
 
-  #receive({ progress, pieces, forgotten, loaded, done, stopped, error, retired }) {
+  #receive({ id, progress, pieces, forgotten, loaded, done, stopped, error, retired }) {
     const task = this.#task;
-    if (!task) return;
+    // A load that another one has replaced may still say something.
+    if (task?.id !== id) return;
     if (progress) task.onProgress?.(progress);
     if (pieces) task.onPieces?.(pieces);
     if (forgotten) task.onForgotten?.(forgotten);
@@ -100,7 +110,6 @@ export class Engine {
   #settle(settle) {
     const task = this.#task;
     this.#task = undefined;
-    if (this.#patience !== undefined) performance.measure("stop", "stop-asked");
     clearTimeout(this.#patience);
     this.#patience = undefined;
     if (task) settle(task);

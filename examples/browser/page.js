@@ -19,7 +19,8 @@ const alternatives = new Alternatives($("alternatives"));
 const picker = new Picker($("models"), choose);
 
 const served = new Served(async () => {
-  await ensureLoaded();
+  // Others take the model as it is: other threads in the settings are for the next message of this page.
+  await (engine.facts || engine.doing === "load" ? loading.promise : ensureLoaded());
   const { port1, port2 } = new MessageChannel();
   engine.connect(port1);
   return port2;
@@ -120,11 +121,14 @@ function ensureLoaded() {
   if (isSame && (engine.facts || engine.doing === "load")) return loading.promise;
   showError("");
   const options = { threads, ...(model.cache && { cache: true }) };
-  const promise = engine.load(model.source, options, showProgress).then(loaded, notLoaded);
-  loading = { model, threads, promise };
+  const mine = { model, threads };
+  mine.promise = engine
+    .load(model.source, options, showProgress)
+    .then(loaded, (error) => notLoaded(error, loading === mine));
+  loading = mine;
   showProgress(undefined);
   setText("status", "Loading the model.");
-  return promise;
+  return mine.promise;
 }
 
 function loaded({ hasTemplate, threads }) {
@@ -137,9 +141,11 @@ function loaded({ hasTemplate, threads }) {
   served.offer();
 }
 
-function notLoaded(error) {
-  setText("status", error instanceof Stopped ? "Loading was stopped." : "The model was not loaded.");
-  update();
+function notLoaded(error, isLatest) {
+  if (isLatest) {
+    setText("status", error instanceof Stopped ? "Loading was stopped." : "The model was not loaded.");
+    update();
+  }
   throw error;
 }
 

@@ -1,11 +1,12 @@
-// Runs the engine in a worker: the page stays responsive, and threads may wait here. Messages from the page, one task at a time:
+// Runs the engine in a worker: the page stays responsive, and threads may wait here. Messages from the page:
 //   { load: { source, options } }             loads a model: a name, a URL, a File or files by their names
 //   { chat: { system, messages, options } }   answers the last of the messages, all of the conversation
 //   { generate: { prompt, options } }         continues a text
-//   { stop: true }                            ends the task soon
+//   { stop: true }                            ends all tasks so far soon
 //   { port }                                  serves the model to a service worker at the other end, beside all else
-// Messages to the page: { progress }, { pieces } and { forgotten } (how many turns did not fit) meanwhile, then one of { loaded },
-// { done }, { stopped } and { error, retired }. `retired` means that the model must be loaded again.
+// The first three are tasks, which have an `id` beside that and run one after the other. Messages to the page have the id of
+// their task: { progress }, { pieces } and { forgotten } (how many turns did not fit) meanwhile, then one of { loaded }, { done },
+// { stopped } and { error, retired }. `retired` means that the model must be loaded again.
 import { Llama } from "../../dist/cria.js";
 
 /** Alternatives that the page shows for each token. */
@@ -18,8 +19,13 @@ let llama;
 let served;
 /** The conversation whose keys and values are in memory. */
 let chat;
-/** Aborts the current task. */
-let controller;
+/** Aborts the tasks that have come and not ended. */
+const controllers = new Set();
+/** The task that runs, or ran last, and its end. */
+let current;
+let ending = Promise.resolve();
+
+const tell = (message) => postMessage({ id: current, ...message });
 
 const decoder = new TextDecoder();
 // Part of a character can be a token. It has no text of its own.
@@ -42,7 +48,7 @@ async function load({ source, options }, signal) {
   llama = undefined;
   chat = undefined;
   served = undefined;
-  const onProgress = (progress) => postMessage({ progress });
+  const onProgress = (progress) => tell({ progress });
   llama = await Llama.load(source, { ...options, signal, onProgress });
   const { threads, kernel, loadMs, contextLength } = llama;
   const hasTemplate = llama.template.source !== undefined;
@@ -51,8 +57,7 @@ async function load({ source, options }, signal) {
 
 /** The chat with the messages that the page has. What it has beyond them is undone: the page has edited or retried a message. */
 function chatWith(system, messages) {
-  const onTrim = (dropped) =>
-    postMessage({ forgotten: dropped.filter(({ role }) => role === "user").length });
+  const onTrim = (dropped) => tell({ forgotten: dropped.filter(({ role }) => role === "user").length });
   chat ??= llama.chat({ onTrim });
   chat.system = system || undefined;
   const isThere = ({ role, content }, i) => messages[i]?.role === role && messages[i].content === content;
@@ -87,7 +92,7 @@ async function stream(generation) {
   let pieces = [];
   let sent = performance.now();
   const send = () => {
-    if (pieces.length > 0) postMessage({ pieces });
+    if (pieces.length > 0) tell({ pieces });
     pieces = [];
     sent = performance.now();
   };
@@ -118,16 +123,27 @@ async function serve(port) {
 
 const tasks = { load, chat: answer, generate };
 
-addEventListener("message", async ({ data }) => {
-  if (data.stop) return controller?.abort();
-  if (data.port) return serve(data.port);
-  const [name] = Object.keys(data);
-  controller = new AbortController();
-  const { signal } = controller;
+async function run({ id, ...message }, signal) {
+  current = id;
+  const [name] = Object.keys(message);
   try {
-    postMessage(await tasks[name](data[name], signal));
+    tell(await tasks[name](message[name], signal));
   } catch (error) {
-    if (error === signal.reason) postMessage({ stopped: true });
-    else postMessage({ error: error.message ?? String(error), retired: error.code === "ENGINE" });
+    if (error === signal.reason) tell({ stopped: true });
+    else tell({ error: error.message ?? String(error), retired: error.code === "ENGINE" });
   }
+}
+
+addEventListener("message", ({ data }) => {
+  if (data.stop) {
+    for (const controller of controllers) controller.abort();
+    return;
+  }
+  if (data.port) {
+    serve(data.port);
+    return;
+  }
+  const controller = new AbortController();
+  controllers.add(controller);
+  ending = ending.then(() => run(data, controller.signal)).then(() => controllers.delete(controller));
 });

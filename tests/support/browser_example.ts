@@ -96,39 +96,65 @@ export function turn(page: Page, number = 0) {
   };
 }
 
-/** Milliseconds that the last stop took. */
-export function stopMs(page: Page): Promise<number> {
-  return page.evaluate(() => performance.getEntriesByName("stop").at(-1)?.duration ?? Number.NaN);
+/** A seed whose answers do not end by themselves, with {@link endless}. */
+export const ENDLESS_SEED = 1;
+
+/**
+ * Files of a page whose engine goes on computing after the first tokens of an answer, until it is stopped: other answers may be over
+ * before a page on a busy machine has shown their beginning. Only answers with {@link ENDLESS_SEED} are so; Retry takes the next seed.
+ */
+export async function endless(): Promise<Record<string, ServedFile>> {
+  const script = `
+import { Llama } from "./whole.js";
+export * from "./whole.js";
+const { chat } = Llama.prototype;
+Llama.prototype.chat = function (options) {
+  const made = chat.call(this, options);
+  const { send } = made;
+  made.send = (message, options) => {
+    const answer = send.call(made, message, options);
+    return options.seed === ${ENDLESS_SEED} ? { next: nextOf(this, answer, options.signal) } : answer;
+  };
+  return made;
+};
+function nextOf(llama, answer, signal) {
+  let n = 0;
+  return async () => {
+    n++;
+    // The worker sends tokens in batches, the next one when a token comes so late.
+    if (n === 4) await new Promise((resolve) => setTimeout(resolve, 100));
+    if (n > 4) while (!signal.aborted) await llama.logits([1]);
+    return answer.next();
+  };
+}`;
+  return { "/dist/cria.js": script, "/dist/whole.js": await bundle("src/mod.ts") };
 }
 
-/** Presses Stop from inside the page once the first tokens are there: small models are quicker than a test. */
-export async function stopAtFirstTokens(page: Page, how: "button" | "Escape"): Promise<void> {
-  await page.evaluate((how) => {
-    const conversation = document.querySelector("#conversation") as HTMLElement;
-    const observer = new MutationObserver(() => {
-      if (!conversation.querySelector(".turn:last-child .token")) return;
-      observer.disconnect();
-      if (how === "button") document.querySelector<HTMLElement>("#stop")?.click();
-      else dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
-    });
-    observer.observe(conversation, { childList: true, subtree: true });
-  }, how);
+/** Sends a message whose answer is {@link endless}, and stops it once its first tokens are there; what the page then says. */
+export async function stopped(page: Page, text: string, how: "button" | "Escape"): Promise<string> {
+  await page.locator("#message").fill(text);
+  await page.locator("#message").press("Enter");
+  await turn(page).token(0).waitFor();
+  if (how === "button") await page.locator("#stop").click();
+  else await page.keyboard.press("Escape");
+  return settled(page);
 }
 
-/** Real touches: a finger comes down on the middle of an element and lifts. */
-export async function touching(page: Page): Promise<(selector: string) => Promise<void>> {
-  const session = await page.context().newCDPSession(page);
+/** Real touches: a finger comes down on the middle of an element and lifts, which is a click. */
+export function touching(page: Page): (selector: string) => Promise<void> {
   return async (selector) => {
-    // Of a token that goes over two lines, the wider part: the other may be a space that takes no room.
-    const point = await page.locator(selector).evaluate((element) => {
+    const { x, y } = await page.locator(selector).evaluate((element) => {
+      // The click comes some time after the touch, when the browser knows that it was no other gesture.
+      const state = Object.assign(globalThis, { isClicked: false });
+      addEventListener("click", () => (state.isClicked = true), { once: true });
+      // Of a token that goes over two lines, the wider part: the other may be a space that takes no room.
       const [first, ...others] = element.getClientRects();
       const wider = (a: DOMRect, b: DOMRect) => (b.width > a.width ? b : a);
       const { left, top, width, height } = others.reduce(wider, first as DOMRect);
       return { x: left + width / 2, y: top + height / 2 };
     });
-    await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [point] });
-    await session.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
-    // The click comes after the touch, in a task of its own.
-    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
+    // Both parts at once: a finger that lifts late is a long press, and no click.
+    await page.touchscreen.tap(x, y);
+    await page.waitForFunction(() => (globalThis as unknown as { isClicked: boolean }).isClicked);
   };
 }

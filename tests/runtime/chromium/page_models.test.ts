@@ -14,7 +14,6 @@ import {
   say,
   set,
   settled,
-  stopMs,
   take,
   textOf,
   turn,
@@ -164,6 +163,7 @@ describe("models of the browser example", () => {
       await settled(page);
       await serving(
         (response) => {
+          // The rest never comes: only Stop ends this.
           response.writeHead(200, { "Access-Control-Allow-Origin": "*", "Content-Length": 1e9 });
           response.write(bytes.subarray(0, bytes.length >> 1));
         },
@@ -174,7 +174,6 @@ describe("models of the browser example", () => {
           await page.locator("#loading").waitFor();
           await page.locator("#loading").getByRole("button", { name: "Stop" }).click();
           assert.equal(await settled(page), "Loading was stopped.");
-          assert.ok((await stopMs(page)) < 2000);
         },
       );
       // A model of the list, as the hub would send it.
