@@ -22,10 +22,10 @@ const LIMITS = {
     "ai_sdk.js": 12 * KIB,
     "workerd.js": 240 * KIB,
     "worker.js": KIB,
-    "cli.js": 341 * KIB,
+    "cli.js": 342 * KIB,
   },
   llamaAlone: 183 * KIB,
-  wasm: 112 * KIB,
+  wasm: 116 * KIB,
   tarball: 8_230_000,
 };
 /** What is wanted instead, and not met yet. docs/adr/0008-budgets.md gives the reasons. */
