@@ -48,6 +48,12 @@ describe("measureSplats()", () => {
     assert.equal(choose({ loads: 1, shuffles: 0.99 }).splats, "loads");
   });
 
+  it("takes loads, after some calls, where the clock stands still", () => {
+    const { splats, calls } = choose({ loads: 0, shuffles: 0 });
+    assert.equal(splats, "loads");
+    assert.ok(calls > 0 && calls < 1000, `${calls} calls`);
+  });
+
   it("measures nothing where it makes no difference", () => {
     const faster = { loads: 1, shuffles: 0.5 };
     for (const none of [

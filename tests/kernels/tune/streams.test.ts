@@ -40,6 +40,17 @@ describe("measureStreams()", () => {
     assert.equal(choose({ 1: 0, 2: 0, 4: 0, 8: 0 }).streams, 1);
   });
 
+  it("takes one stream, after some calls, where the clock stands still", () => {
+    let calls = 0;
+    const kernels = { matvec: () => calls++ } as unknown as KernelExports;
+    const matrices = Array.from({ length: 40 }, (_, i) => matrix(i));
+    assert.equal(
+      measureStreams(kernels, matrices, { x: 0, out: 0, scratch: 0 }, 2, () => 0),
+      1,
+    );
+    assert.ok(calls > 0 && calls < 1000, `${calls} calls`);
+  });
+
   it("reads every matrix of a large model once", () => {
     const { read } = choose({ 1: 1, 2: 1, 4: 1, 8: 1 });
     const sweeps = read.slice(read.lastIndexOf(0));
