@@ -11,7 +11,8 @@ import {
 } from "../../../assembly/layout/blocks.ts";
 import { SPLAT_LOADS, SPLAT_SHUFFLES } from "../../../assembly/layout/control.ts";
 import type { KernelExports } from "../exports.gen.ts";
-import type { StreamedMatrix, SweepArea } from "./streams.ts";
+import { bytesOf, type StreamedMatrix, type SweepArea } from "./streams.ts";
+import { warmUp } from "./warm_up.ts";
 
 /** One load for each activation, or one for four and a shuffle for each. */
 export type Splats = "loads" | "shuffles";
@@ -25,15 +26,26 @@ const paired: ReadonlySet<number> = new Set([WEIGHT_Q2K, WEIGHT_Q4K, WEIGHT_Q5K,
 const TOKENS = 2 * ACT_TOKENS;
 // A group of strips is some 30 us: so many are longer than the ticks of a page's clock.
 const CALLS = 12;
-const ROUNDS = 5;
-// Calls before the first round, so that the runtime has compiled both: so long, or so many times CALLS. Cloudflare's clock stands
-// still while a script computes.
+const ROUNDS = 8;
+// Before the first round: so many times CALLS at most.
 const WARM_UP_MS = 4;
 const WARM_UP_ROUNDS = 16;
 // Models of fewer bytes are loaded in about the time that this takes.
 const LEAST_BYTES = 8 << 20;
 // What shuffles must save to be taken.
 const GAIN = 0.98;
+
+// Multiplies the first group of a matrix by eight tokens, all of them with the same activations.
+function multiplier(
+  { matmul }: KernelExports,
+  { address, format, strips, blocks }: StreamedMatrix,
+  { x, out, scratch }: SweepArea,
+  dot: number,
+): () => void {
+  const rows = [address, x, 0, out, 4 * TILE_ROWS * GROUP_STRIPS, 0, 0] as const;
+  const shape = [0, 1, strips, blocks, TOKENS] as const;
+  return () => matmul(format.code, ...rows, ...shape, dot, 1, 1, scratch);
+}
 
 /**
  * The faster way on this machine, for eight tokens; "loads" where there is no choice, as with another form of the dot product.
@@ -44,50 +56,24 @@ const GAIN = 0.98;
 export function measureSplats(
   kernels: KernelExports,
   matrices: readonly StreamedMatrix[],
-  { x, out, scratch }: SweepArea,
+  area: SweepArea,
   dot: number,
   set: (code: number) => void,
   now: () => number = () => performance.now(),
 ): Splats {
   const matrix = matrices.find(({ format }) => paired.has(format.code));
-  const bytes = matrices.reduce(
-    (sum, { strips, blocks, format }) => sum + strips * blocks * format.tileBytes,
-    0,
-  );
+  const bytes = matrices.reduce((sum, matrix) => sum + bytesOf(matrix), 0);
   if (dot !== DOT_MOVED || !matrix || bytes < LEAST_BYTES) return "loads";
-  const { address, format, strips, blocks } = matrix;
-  // All tokens have the same activations.
-  const stride = 4 * TILE_ROWS * GROUP_STRIPS;
+  const multiply = multiplier(kernels, matrix, area, dot);
   const call = (splats: Splats) => {
     set(splatCodes[splats]);
-    for (let i = 0; i < CALLS; i++) {
-      kernels.matmul(
-        format.code,
-        address,
-        x,
-        0,
-        out,
-        stride,
-        0,
-        0,
-        0,
-        1,
-        strips,
-        blocks,
-        TOKENS,
-        dot,
-        1,
-        1,
-        scratch,
-      );
-    }
+    for (let i = 0; i < CALLS; i++) multiply();
   };
-  const start = now();
-  for (let i = 0; i < WARM_UP_ROUNDS && now() - start < WARM_UP_MS; i++) {
+  const both = () => {
     call("loads");
     call("shuffles");
-  }
-  if (now() === start) return "loads";
+  };
+  if (!warmUp(WARM_UP_MS, WARM_UP_ROUNDS, now, both)) return "loads";
   const best = { loads: Number.POSITIVE_INFINITY, shuffles: Number.POSITIVE_INFINITY };
   for (let round = 0; round < ROUNDS; round++) {
     for (const splats of ["loads", "shuffles"] as const) {

@@ -1,6 +1,7 @@
 // How many groups of strips a kernel of one token reads at once: measured once, when a model was loaded.
 import { GROUP_STRIPS } from "../../../assembly/layout/blocks.ts";
 import type { KernelExports } from "../exports.gen.ts";
+import { warmUp } from "./warm_up.ts";
 
 /** A number of streams. */
 export type Streams = 1 | 2 | 4 | 8;
@@ -28,8 +29,7 @@ const SWEEP_BYTES = 9 << 20;
 const ROUNDS = 2;
 // Weights of a model that second caches hold, or nearly: all numbers are equal there. In third caches they are not.
 const LEAST_BYTES = 8 << 20;
-// Calls before the first sweep, on weights that caches hold, so that the runtime has compiled the kernel: so long, or so many.
-// Cloudflare's clock stands still while a script computes.
+// Before the first sweep, on weights that caches hold.
 const WARM_UP_MS = 1;
 const WARM_UP_CALLS = 64;
 const WARM_UP_GROUPS = 8;
@@ -57,9 +57,7 @@ export function measureStreams(
   };
   const [[first] = []] = sweeps;
   if (first === undefined) return 1;
-  const start = now();
-  for (let i = 0; i < WARM_UP_CALLS && now() - start < WARM_UP_MS; i++) call(first, WARM_UP_GROUPS, 2);
-  if (now() === start) return 1;
+  if (!warmUp(WARM_UP_MS, WARM_UP_CALLS, now, () => call(first, WARM_UP_GROUPS, 2))) return 1;
   const best = streamChoices.map(() => Number.POSITIVE_INFINITY);
   sweeps.forEach((sweep, i) => {
     const choice = i % streamChoices.length;
@@ -78,7 +76,8 @@ export function measureStreams(
   return streamChoices[chosen] as Streams;
 }
 
-function bytesOf({ strips, blocks, format }: StreamedMatrix): number {
+/** Bytes of a matrix's tiles. */
+export function bytesOf({ strips, blocks, format }: StreamedMatrix): number {
   return strips * blocks * format.tileBytes;
 }
 
