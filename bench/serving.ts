@@ -32,11 +32,31 @@ const tales: ServedFile = {
 };
 const shapes = "TinyLlama-1.1B shapes";
 
-/** The rows of the 1.1B model of `type`. The first time it is made, which takes a minute and 1.1 GB: a quick run leaves it out. */
-async function ofLarge(
-  type: "q8_0" | "q4_k_m",
-  rows: (model: ServedFile, effort: Effort) => Promise<Row[]>,
-): Promise<Row[]> {
+/** A part of the benchmark: its rows, and the type of the 1.1B model if it measures one. */
+interface Part {
+  readonly type?: "q8_0" | "q4_k_m";
+  readonly rows: (model: ServedFile, effort: Effort) => Promise<Row[]>;
+}
+
+const parts: Readonly<Record<string, Part>> = {
+  server: { rows: serverRows },
+  tales: { rows: streamRows },
+  [`streams of ${shapes}, Q8_0`]: { type: "q8_0", rows: streamRows },
+  [`streams of ${shapes}, Q4_K_M`]: { type: "q4_k_m", rows: streamRows },
+  prefix: { type: "q8_0", rows: prefixRows },
+  beside: { type: "q8_0", rows: besideRows },
+};
+const asked = Object.entries(parts).flatMap(([name, part]) =>
+  only === undefined || name.includes(only) ? [part] : [],
+);
+if (asked.length === 0) {
+  console.error(`Cannot measure ${only}: Expected a part of one of ${Object.keys(parts).join("; ")}`);
+  process.exit(2);
+}
+
+/** The rows of a part. A 1.1B model is made the first time, which takes a minute and 1.1 GB: a quick run leaves it out. */
+async function measure({ type, rows }: Part): Promise<Row[]> {
+  if (!type) return rows(tales, effort);
   const made = isQuick ? { missing: "--quick measures small models only" } : synthModel(type);
   if ("missing" in made) {
     console.error(`left out: ${shapes}, ${type.toUpperCase()}: ${made.missing}`);
@@ -45,15 +65,6 @@ async function ofLarge(
   const { path } = made;
   return rows({ name: `${shapes}, ${type.toUpperCase()}`, file: path, native: path, tokens: 32 }, effort);
 }
-
-const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
-  server: () => serverRows(tales, effort),
-  tales: () => streamRows(tales, effort),
-  [`streams of ${shapes}, Q8_0`]: () => ofLarge("q8_0", streamRows),
-  [`streams of ${shapes}, Q4_K_M`]: () => ofLarge("q4_k_m", streamRows),
-  prefix: () => ofLarge("q8_0", prefixRows),
-  beside: () => ofLarge("q8_0", besideRows),
-};
 
 function again(): never {
   const [program = "", script = "", ...args] = process.argv;
@@ -65,7 +76,7 @@ function again(): never {
 if (inRealTime && !isQuick) {
   // Before the real-time run, which would keep whatever else these need from its turn.
   installPackages();
-  for (const type of ["q8_0", "q4_k_m"] as const) synthModel(type);
+  for (const { type } of asked) if (type) synthModel(type);
   again();
 }
 
@@ -83,9 +94,8 @@ function store(added: readonly Row[]): void {
   writeFileSync(file, `${JSON.stringify({ suite: "serving", machine: where, rows }, null, 2)}\n`);
 }
 
-for (const [part, run] of Object.entries(parts)) {
-  if (only !== undefined && !part.includes(only)) continue;
-  const added = await run();
+for (const part of asked) {
+  const added = await measure(part);
   if (added.length === 0) continue;
   console.log(table(added.map(({ asked = "", ...row }) => ({ ...row, asked }))));
   if (!isQuick) store(added);

@@ -18,6 +18,7 @@ import { refused } from "../support/refused.ts";
 import { itUnless } from "../support/skip.ts";
 
 const splatChoices = Object.keys(splatCodes) as Splats[];
+const splatOf = (i: number) => splatChoices[i % splatChoices.length] as Splats;
 
 /** One value of every choice. */
 interface Setting extends Omit<KernelChoices, "threads"> {
@@ -51,7 +52,7 @@ function settings(): Setting[] {
 
 /**
  * Every form of every build, with each number of streams in one thread; with four threads each form has another number
- * of streams.
+ * of streams. Both splats take turns.
  */
 function fewerSettings(): Setting[] {
   const all: Setting[] = [];
@@ -60,20 +61,10 @@ function fewerSettings(): Setting[] {
     for (const dot of forms) {
       if (variant.endsWith("-shared")) {
         const streams = streamChoices[++shared % streamChoices.length] as Setting["streams"];
-        all.push({ variant, dot, streams, splats: splatChoices[shared % 2] as Splats, threads: 4 });
-      } else if (dot === "moved") {
-        all.push(
-          ...splatChoices.map((splats) => ({ variant, dot, streams: 2 as const, splats, threads: 1 })),
-        );
+        all.push({ variant, dot, streams, splats: splatOf(shared), threads: 4 });
       } else {
         all.push(
-          ...streamChoices.map((streams) => ({
-            variant,
-            dot,
-            streams,
-            splats: "loads" as const,
-            threads: 1,
-          })),
+          ...streamChoices.map((streams, i) => ({ variant, dot, streams, splats: splatOf(i), threads: 1 })),
         );
       }
     }
